@@ -1,0 +1,1 @@
+"""The deciding part: pure, without I/O, asyncio, wall clock or randomness of its own."""

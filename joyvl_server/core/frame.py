@@ -1,0 +1,37 @@
+"""A frame: one picture of a source with its capture time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Grey = npt.NDArray[np.uint8]
+"""A small grey picture, uint8, shape (height, width), longest side `media.grey_side` pixels (192 by default)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An encoded JPEG.
+
+    `sha256` is the hex digest of the bytes and names the picture everywhere (engine uuids, logs). In a replay `jpeg`
+    is empty: the machine never looks inside it.
+    """
+
+    jpeg: bytes
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture. `t` is its capture time in stream seconds of the session, `wall` the same moment in Unix seconds."""
+
+    t: float
+    wall: float
+    image: Image
+    grey: Grey
+    glance: Image | None = None
+    """The same picture at the model's floor of 64 tokens, where the session asked for one."""

@@ -1,0 +1,59 @@
+"""Standing instructions. A session holds many; a query never replaces one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from joyvl_server.core.zones import Box, Zone, zones_at
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A standing instruction: "tell me when someone falls".
+
+    `zones` are names of the camera's zones; empty means the whole picture. `threshold` (0 to 1) overrides the
+    session's; a paused watch is kept but neither shown to the model nor fired.
+    """
+
+    id: str
+    name: str
+    text: str
+    zones: tuple[str, ...] = ()
+    threshold: float | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WatchBook:
+    """The watches of one session and the zones of its camera, as one immutable value."""
+
+    watches: tuple[Watch, ...] = ()
+    zones: tuple[Zone, ...] = ()
+
+    @property
+    def active(self) -> tuple[Watch, ...]:
+        return tuple(w for w in self.watches if not w.paused)
+
+    def threshold(self, default: float) -> float:
+        """The lowest threshold of the active watches: one score serves them all, so the most eager one decides."""
+        return min((default if w.threshold is None else w.threshold for w in self.active), default=default)
+
+    def matching(self, box: Box | None) -> tuple[Watch, ...]:
+        """Active watches a sighting at `box` concerns; without a box (the whole view) it concerns all of them."""
+        if box is None:
+            return self.active
+        here = set(zones_at(box, self.zones))
+        return tuple(w for w in self.active if not w.zones or here.intersection(w.zones))
+
+    def changes_since(self, earlier: WatchBook) -> tuple[tuple[Watch, ...], tuple[Watch, ...]]:
+        """(watches now active that were not, or read otherwise; watches active before that are not now)."""
+        before = {w.id: w.text for w in earlier.active}
+        now = {w.id: w.text for w in self.active}
+        begun = tuple(w for w in self.active if before.get(w.id) != w.text)
+        ended = tuple(w for w in earlier.active if w.id not in now)
+        return begun, ended
+
+
+def book(watches: Iterable[Watch] = (), zones: Iterable[Zone] = ()) -> WatchBook:
+    return WatchBook(tuple(watches), tuple(zones))

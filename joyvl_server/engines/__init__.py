@@ -1,0 +1,1 @@
+"""Engines: what decides. Each is an adapter behind the protocol in `base.py`."""

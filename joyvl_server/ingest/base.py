@@ -1,0 +1,119 @@
+"""What the rest of the house sees of a source: its spec, its state and `look()`.
+
+`hub.MediaHub` implements these in main over media workers; tests have a fake in `tests/fakes/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from joyvl_server.core.frame import Frame
+
+
+class SourceStatus(StrEnum):
+    CONNECTING = "connecting"
+    """never had a picture since it was added"""
+    ONLINE = "online"
+    OFFLINE = "offline"
+    """had one, or failed at the first try; a next try is planned"""
+    ENDED = "ended"
+    """a file that does not loop, or a call that hung up: no next try"""
+
+
+@dataclass(frozen=True, slots=True)
+class PullSpec:
+    """A source we fetch. `url` is `rtsp://…` or `file:///…`; it may hold a password and is never logged.
+
+    `speed` scales files only (2.0 = twice real time). `lockstep` files have no clock of their own: they advance only
+    as far as `look(at=…)` asks, so that nothing is ever late (evaluation, `joyvl watch --speed max`).
+    """
+
+    url: str
+    loop: bool = False
+    speed: float = 1.0
+    lockstep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """`error_code` and `error` (a sentence without secrets) are set while it is not online.
+
+    `retry_in_s`: seconds until the next try at the moment this state was made. `media` facts are None until known.
+    """
+
+    status: SourceStatus
+    since_wall: float
+    error_code: str | None = None
+    error: str | None = None
+    retry_in_s: float | None = None
+    attempts: int = 0
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    codec: str | None = None
+
+
+StateListener = Callable[[SourceState], None]
+"""Called on main's loop, at each change, in order. Must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What a try to open a URL showed. `error` is a sentence without secrets; `hint` says what to do about it."""
+
+    ok: bool
+    took_s: float
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    codec: str | None = None
+    has_audio: bool = False
+    keyframe_interval_s: float | None = None
+    error_code: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """One source in main. Its stream clock starts at 0 when it is opened and never runs backwards."""
+
+    id: str
+
+    @property
+    def state(self) -> SourceState: ...
+
+    @property
+    def now(self) -> float:
+        """Stream seconds right now (for a lockstep file: as far as it was asked to go)."""
+
+    async def look(self, *, at: float | None = None, glance: bool = False) -> Frame:
+        """The newest frame, encoded now, once, however many ask for it.
+
+        `at`: for lockstep files, advance to this stream time first. `glance`: also give the small JPEG.
+        Raises `NoFrame` (code connecting, offline, stale or ended) within `media.look_timeout_s`. The same frame may
+        be returned twice; callers compare `frame.t`.
+        """
+
+    async def aclose(self) -> None:
+        """Release it: nothing of it is left in the worker. Idempotent."""
+
+
+@runtime_checkable
+class Media(Protocol):
+    """All sources of this server."""
+
+    async def open(self, source_id: str, spec: PullSpec, on_state: StateListener) -> Source:
+        """Add a pull source. Returns at once; connecting goes on by itself, for ever. Raises `NotAllowed`."""
+
+    async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[Source, str]:
+        """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (code bad_sdp), `NotAllowed`."""
+
+    async def probe(self, spec: PullSpec) -> ProbeReport:
+        """Open it once, look, close it."""
+
+    async def aclose(self) -> None: ...
