@@ -62,9 +62,9 @@ class Score:
     """How strongly the engine wants to speak about the last turn.
 
     `value` is a probability, 0 to 1 (1.0 or 0.0 from engines that cannot score). Engines that see structure add
-    `kind` (enter, leave, move, still, changed, dark, covered, frozen, camera_moving …) and `box`, where it is; `key` names one
-    happening, so that two alike are not taken for a repetition. `garbage` is what an answer outside the protocol said
-    (at most 200 characters); it counts as silence.
+    `kind` (enter, leave, move, still, changed, dark, covered, frozen, camera_moving …) and `box`, where it is; `key`
+    names one happening, so that two alike are not taken for a repetition. `garbage` is what an answer outside the
+    protocol said (at most 200 characters); it counts as silence.
     """
 
     value: float
@@ -124,9 +124,12 @@ class EngineFailed:
 
 @dataclass(frozen=True, slots=True)
 class QueryAsked:
+    """Someone asked something once. `wall` dates the notice where the engine cannot read words."""
+
     at: float
     id: str
     text: str
+    wall: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,11 +274,12 @@ class Delegate:
 
 @dataclass(frozen=True, slots=True)
 class QueryClosed:
-    """A query ended: answered (by which utterance), withdrawn or expired."""
+    """A query ended: answered (by which utterance, in which words), withdrawn or expired."""
 
     id: str
     reason: str
     epoch: int | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

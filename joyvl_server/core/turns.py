@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from joyvl_server.core.frame import Frame
+from joyvl_server.core.frame import Frame, Image
 from joyvl_server.core.zones import Zone
 
 
@@ -61,6 +61,13 @@ class TextPart:
 class ImagePart:
     frame: Frame
     look: Look
+
+    @property
+    def image(self) -> Image:
+        """The picture to send: the small one for a glance, where there is one."""
+        if self.look is Look.GLANCE and self.frame.glance is not None:
+            return self.frame.glance
+        return self.frame.image
 
 
 Part = TextPart | ImagePart

@@ -47,10 +47,10 @@ class WatchBook:
         return tuple(w for w in self.active if not w.zones or here.intersection(w.zones))
 
     def changes_since(self, earlier: WatchBook) -> tuple[tuple[Watch, ...], tuple[Watch, ...]]:
-        """(watches now active that were not, or read otherwise; watches active before that are not now)."""
-        before = {w.id: w.text for w in earlier.active}
-        now = {w.id: w.text for w in self.active}
-        begun = tuple(w for w in self.active if before.get(w.id) != w.text)
+        """(watches now active that were not, or read or look elsewhere; watches active before that are not now)."""
+        before = {w.id: (w.text, w.zones) for w in earlier.active}
+        now = {w.id for w in self.active}
+        begun = tuple(w for w in self.active if before.get(w.id) != (w.text, w.zones))
         ended = tuple(w for w in earlier.active if w.id not in now)
         return begun, ended
 

@@ -62,3 +62,12 @@ def side(box: Box) -> str:
 def place(box: Box, zones: Iterable[Zone]) -> str:
     """The first named zone that holds the box, else its side of the picture."""
     return next(iter(zones_at(box, zones)), None) or side(box)
+
+
+def region(zone: Zone) -> str:
+    """Where a zone lies, in words a model can use: "upper left", "right", "centre"."""
+    xs, ys = zip(*zone.points, strict=True)
+    x, y = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+    across = LEFT if x < 1 / 3 else RIGHT if x > 2 / 3 else ""
+    down = "upper" if y < 1 / 3 else "lower" if y > 2 / 3 else ""
+    return f"{down} {across or ('middle' if down else CENTRE)}".strip()

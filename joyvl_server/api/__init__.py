@@ -1,0 +1,1 @@
+"""The HTTP edge: parse, authorise, render. One file a resource; everything else is asked of the registry."""

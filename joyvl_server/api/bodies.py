@@ -1,0 +1,106 @@
+"""Request bodies: only kinds we read, never larger than the setting, whole before a route sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive
+
+CALLS_PATH = "/v1/realtime/calls"
+JSON = "application/json"
+CALL_TYPES = (JSON, "application/sdp", "multipart/form-data")
+
+READ_TIMEOUT_S = 30.0
+# A client that is still sending would not see our answer: a body that is too large is read off, within reason.
+DRAIN_BYTES = 64 * 1024 * 1024
+DRAIN_TIMEOUT_S = 5.0
+
+
+class BodyRefused(Exception):
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+
+
+class ClientGone(Exception):
+    """It hung up before it had sent everything; there is nobody to answer."""
+
+
+@dataclass(slots=True)
+class ReadBody:
+    """Stands in for `receive`: gives the whole body once, then what the connection says (a disconnect)."""
+
+    body: bytes
+    receive: Receive
+    given: bool = False
+
+    async def __call__(self) -> Message:
+        if self.given:
+            return await self.receive()
+        self.given = True
+        return {"type": "http.request", "body": self.body, "more_body": False}
+
+
+def has_body(headers: Headers) -> bool:
+    return headers.get("transfer-encoding") is not None or headers.get("content-length", "0") != "0"
+
+
+def check_type(path: str, headers: Headers) -> None:
+    """Raises `BodyRefused` (415). A form or plain text could come from a page elsewhere without being asked for."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    allowed = CALL_TYPES if path == CALLS_PATH else (JSON,)
+    if kind not in allowed:
+        sent = f"not as {kind[:80]}" if kind else "and says so in the Content-Type header"
+        raise BodyRefused(415, "unsupported_media_type", f"The body is read as {' or '.join(allowed)}, {sent}.")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise BodyRefused(415, "unsupported_media_type", "The body is read uncompressed: leave Content-Encoding out.")
+
+
+async def read(headers: Headers, receive: Receive, limit: int) -> ReadBody:
+    """Raises `BodyRefused` (400, 408, 413) or `ClientGone`."""
+    too_large = BodyRefused(413, "body_too_large", f"The body is larger than {limit} bytes (setting server.max_body_bytes).")
+    declared = headers.get("content-length")
+    if declared is not None and not (declared.isascii() and declared.isdecimal()):
+        raise BodyRefused(400, "bad_request", "Content-Length is not a number.")
+    if declared is not None and int(declared) > limit:
+        # A client that waits for 100-continue has not begun: it is told before it sends anything.
+        if headers.get("expect", "").lower() != "100-continue":
+            await _drain(receive)
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > limit:
+                    break
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return ReadBody(b"".join(chunks), receive)
+    except TimeoutError:
+        raise BodyRefused(408, "body_timeout", f"The body did not arrive within {READ_TIMEOUT_S:.0f} s.") from None
+    if message.get("more_body", False):
+        await _drain(receive)
+    raise too_large
+
+
+async def _drain(receive: Receive) -> None:
+    left = DRAIN_BYTES
+    try:
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            while left > 0:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return

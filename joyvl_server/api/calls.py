@@ -1,0 +1,146 @@
+"""Calls: a browser sends its webcam over WebRTC; SDP in, SDP out, as OpenAI's realtime clients do it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.responses import JSONResponse, Response
+
+from joyvl_server.api import render
+from joyvl_server.api.bodies import CALLS_PATH
+from joyvl_server.api.context import ApiDep
+from joyvl_server.api.idempotency import IdempotencyKey, once
+from joyvl_server.api.openapi import problems
+from joyvl_server.api.schemas import PageQuery, page
+from joyvl_server.api.schemas_calls import MAX_SDP, CallIn, CallOut, CallSession, CallsOut
+from joyvl_server.core.errors import SourceError
+
+router = APIRouter(tags=["calls"])
+
+M = TypeVar("M", CallIn, CallSession)
+
+SDP = "application/sdp"
+REQUEST_BODY = {
+    "required": True,
+    "content": {
+        SDP: {"schema": {"type": "string", "description": "The offer alone; the session takes the server's defaults."}},
+        "application/json": {"schema": CallIn.model_json_schema(ref_template="#/components/schemas/{model}")},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["sdp"],
+                "properties": {
+                    "sdp": {"type": "string"},
+                    "session": {"type": "string", "description": "JSON like the field `session` of the JSON body."},
+                },
+            }
+        },
+    },
+}
+ANSWER = {
+    201: {
+        "description": "The answer. `Location` is the call (DELETE hangs up), `X-Session-Id` its session.",
+        "content": {SDP: {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    CALLS_PATH,
+    status_code=201,
+    response_class=Response,
+    responses={**ANSWER, **problems(400, 403, 415, 422)},
+    openapi_extra={"requestBody": REQUEST_BODY},
+)
+async def create_call(api: ApiDep, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
+    """Call: send the offer, get the answer. The server begins to watch as soon as pictures arrive."""
+    wanted = await read_call(request)
+
+    async def create() -> Response:
+        session = wanted.session
+        call = await api.registry.open_call(
+            wanted.sdp,
+            name=session.name,
+            engine=session.engine,
+            threshold=session.threshold,
+            watches=tuple(w.to_draft() for w in session.watches),
+        )
+        headers = {"Location": f"{CALLS_PATH}/{call.id}", "X-Session-Id": call.session_id}
+        return Response(call.answer_sdp, 201, headers, SDP)
+
+    return await once(request, idempotency_key, create)
+
+
+@router.get(CALLS_PATH, response_model=CallsOut)
+async def list_calls(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
+    """The calls that are open now."""
+    shown, cursor = page(api.registry.calls(), lambda call: call.id, query)
+    return render.listed([render.call(c) for c in shown], cursor)
+
+
+@router.get(CALLS_PATH + "/{call_id}", response_model=CallOut, responses=problems(404))
+async def read_call_of(api: ApiDep, call_id: str) -> Response:
+    """One open call."""
+    return JSONResponse(render.call(api.registry.call(call_id)))
+
+
+@router.delete(CALLS_PATH + "/{call_id}", status_code=204, responses=problems(404))
+async def hang_up(api: ApiDep, call_id: str) -> Response:
+    """Hang up; all that belongs to the call is freed."""
+    await api.registry.hang_up(call_id)
+    return Response(status_code=204)
+
+
+async def read_call(request: Request) -> CallIn:
+    """The offer and what its session should be, from any of the three kinds of body (the guard lets no other in)."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if not body:
+        raise SourceError("The body should hold an SDP offer.", code="bad_sdp")
+    match kind:
+        case "application/json":
+            return _valid(body, CallIn)
+        case "multipart/form-data":
+            return await _from_form(request)
+        case _:
+            return _offer(body)
+
+
+def _offer(body: bytes) -> CallIn:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise SourceError("The body is no SDP: it is not text.", code="bad_sdp") from None
+    if len(text) > MAX_SDP:
+        raise SourceError(f"The body is no SDP: it is longer than {MAX_SDP} characters.", code="bad_sdp")
+    return CallIn(sdp=text)
+
+
+async def _from_form(request: Request) -> CallIn:
+    async with request.form(max_files=2, max_fields=2, max_part_size=MAX_SDP) as form:
+        fields: dict[str, Any] = {}
+        for name, value in form.multi_items():
+            # Browsers send a Blob with a type of its own as a file.
+            fields[name] = (await value.read()).decode(errors="replace") if isinstance(value, UploadFile) else value
+    if "session" in fields:
+        fields["session"] = _valid(fields["session"].encode(), CallSession, at="session")
+    try:
+        return CallIn.model_validate(fields)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _valid(body: bytes, model: type[M], at: str | None = None) -> M:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _invalid(error, at) from None
+
+
+def _invalid(error: ValidationError, at: str | None = None) -> RequestValidationError:
+    start = ("body",) if at is None else ("body", at)
+    return RequestValidationError([{**e, "loc": (*start, *e["loc"])} for e in error.errors(include_url=False)])

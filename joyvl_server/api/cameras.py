@@ -1,0 +1,114 @@
+"""Cameras: registered, lasting sources."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from joyvl_server.api import render
+from joyvl_server.api.context import ApiDep
+from joyvl_server.api.idempotency import IdempotencyKey, once
+from joyvl_server.api.openapi import problems
+from joyvl_server.api.schemas import PageQuery, page
+from joyvl_server.api.schemas_cameras import (
+    CameraIn,
+    CameraOut,
+    CameraPatch,
+    CamerasOut,
+    ProbeIn,
+    ProbeOut,
+    ZonesIn,
+    ZonesOut,
+)
+from joyvl_server.sessions import payloads
+
+router = APIRouter(tags=["cameras"])
+
+JPEG = {200: {"content": {"image/jpeg": {}}, "description": "The newest picture. `X-Captured-At` says when it was taken."}}
+
+
+@router.get("/v1/cameras", response_model=CamerasOut)
+async def list_cameras(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
+    """All cameras, oldest first."""
+    shown, cursor = page(api.registry.cameras(), lambda view: view.record.id, query)
+    return render.listed([await render.camera(api.registry, view) for view in shown], cursor)
+
+
+@router.post("/v1/cameras", status_code=201, response_model=CameraOut, responses=problems(403, 409))
+async def create_camera(api: ApiDep, request: Request, body: CameraIn, idempotency_key: IdempotencyKey = None) -> Response:
+    """Register a source. It connects, and keeps connecting, by itself: also when the first try fails."""
+
+    async def create() -> Response:
+        view = await api.registry.add_camera(body.to_draft())
+        return render.created(await render.camera(api.registry, view), f"/v1/cameras/{view.record.id}")
+
+    return await once(request, idempotency_key, create)
+
+
+@router.post("/v1/cameras/probe", response_model=ProbeOut, responses=problems(403))
+async def probe_url(api: ApiDep, body: ProbeIn) -> Response:
+    """Open a URL once and say what is there, or in words what is wrong. Nothing is kept."""
+    return JSONResponse(render.probe(await api.registry.probe(body.url)))
+
+
+@router.get("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(404))
+async def read_camera(api: ApiDep, camera_id: str) -> Response:
+    """One camera with the state of its source."""
+    return JSONResponse(await render.camera(api.registry, api.registry.camera(camera_id)))
+
+
+@router.patch("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(403, 404, 409))
+async def change_camera(api: ApiDep, camera_id: str, body: CameraPatch) -> Response:
+    """Change some fields; the others stay. A new url, engine, loop or speed begins the session anew."""
+    view = await api.registry.change_camera(camera_id, body.changes())
+    return JSONResponse(await render.camera(api.registry, view))
+
+
+@router.delete("/v1/cameras/{camera_id}", status_code=204, responses=problems(404))
+async def delete_camera(api: ApiDep, camera_id: str) -> Response:
+    """Forget the camera and its watches. Its events stay in the timeline."""
+    await api.registry.remove_camera(camera_id)
+    return Response(status_code=204)
+
+
+@router.post("/v1/cameras/{camera_id}/enable", response_model=CameraOut, responses=problems(403, 404))
+async def enable_camera(api: ApiDep, camera_id: str) -> Response:
+    """Open the source and watch it. Has no effect on a camera that is enabled."""
+    view = await api.registry.change_camera(camera_id, {"enabled": True})
+    return JSONResponse(await render.camera(api.registry, view))
+
+
+@router.post("/v1/cameras/{camera_id}/disable", response_model=CameraOut, responses=problems(404))
+async def disable_camera(api: ApiDep, camera_id: str) -> Response:
+    """Close the source and end the session. Settings and watches are kept."""
+    view = await api.registry.change_camera(camera_id, {"enabled": False})
+    return JSONResponse(await render.camera(api.registry, view))
+
+
+@router.post("/v1/cameras/{camera_id}/probe", response_model=ProbeOut, responses=problems(403, 404))
+async def probe_camera(api: ApiDep, camera_id: str) -> Response:
+    """Open the camera's own URL once, with its stored password, and say what is there."""
+    return JSONResponse(render.probe(await api.registry.probe_camera(camera_id)))
+
+
+@router.get(
+    "/v1/cameras/{camera_id}/snapshot.jpg", response_class=Response, responses={**JPEG, **problems(404, 409, 503)}
+)
+async def read_camera_snapshot(api: ApiDep, request: Request, camera_id: str) -> Response:
+    """The newest picture as JPEG. 503 while there is none."""
+    return render.picture(request, await api.registry.snapshot(camera_id))
+
+
+@router.get("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
+async def read_zones(api: ApiDep, camera_id: str) -> Response:
+    """The named parts of the camera's picture."""
+    return JSONResponse({"zones": payloads.zones(api.registry.camera(camera_id).record.zones)})
+
+
+@router.put("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
+async def replace_zones(api: ApiDep, camera_id: str, body: ZonesIn) -> Response:
+    """Set all zones at once; those not in the body are gone."""
+    view = await api.registry.change_camera(camera_id, {"zones": tuple(z.to_zone() for z in body.zones)})
+    return JSONResponse({"zones": payloads.zones(view.record.zones)})

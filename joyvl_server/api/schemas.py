@@ -1,0 +1,95 @@
+"""What all bodies share: strict input, bounded words, pages, the problem. Inside the house plain dataclasses are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
+
+MAX_PAGE = 500
+
+
+class Input(BaseModel):
+    """A body or query as clients send it: an unknown field or a wrong type is an error that names the field."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Output(BaseModel):
+    """The shape of an answer, for the documentation and the tests; answers are built from payloads."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _printable(text: str) -> str:
+    if any(not (c.isprintable() or c in "\n\t") for c in text):
+        raise PydanticCustomError("not_printable", "This text holds characters that cannot be shown.")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("not_printable", "A name is one line of characters that can be shown.")
+    return text
+
+
+def _not_null(value: Any) -> Any:
+    if value is None:
+        raise PydanticCustomError("null", "This field may be left out, but not be null.")
+    return value
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_one_line)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_printable)]
+Share = Annotated[float, Field(ge=0, le=1)]
+"""0 to 1: a probability, or a part of the picture's width or height."""
+Threshold = Annotated[float, Field(ge=0, le=1, description="Speak when the score reaches this, 0 to 1.")]
+EngineName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.\-]+$")]
+
+Kept = Annotated[T | SkipJsonSchema[None], BeforeValidator(_not_null)]
+"""A field of a PATCH: left out means unchanged; null is an error."""
+
+
+class PageQuery(Input):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    limit: int = Field(100, ge=1, le=MAX_PAGE, description="At most this many.")
+    after: str | None = Field(None, max_length=200, description="The cursor `next` of the page before.")
+
+
+def page(items: Sequence[T], key: Callable[[T], str], query: PageQuery) -> tuple[list[T], str | None]:
+    """(items after the cursor in the order of their ids, the next cursor). Ids grow with time, so pages hold still."""
+    ordered = sorted(items, key=key)
+    if query.after is not None:
+        ordered = [item for item in ordered if key(item) > query.after]
+    shown = ordered[: query.limit]
+    return shown, key(shown[-1]) if len(ordered) > len(shown) else None
+
+
+class FieldProblem(Output):
+    field: str = Field(description="Dotted path of the field; empty when the whole body is meant.")
+    message: str
+    code: str
+
+
+class Problem(Output):
+    """RFC 9457."""
+
+    type: str = Field(examples=["urn:joyvl:problem:not_found"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no camera cam_01."])
+    code: str = Field(description="A stable word for programs.", examples=["not_found"])
+    errors: list[FieldProblem] | None = None

@@ -1,0 +1,81 @@
+"""Events, engines and the server itself as clients see them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from joyvl_server.api.schemas import MAX_PAGE, Output, PageQuery
+from joyvl_server.api.schemas_sessions import CapabilitiesOut
+
+EventType = Literal[
+    "spoke",
+    "delegated",
+    "watch_fired",
+    "camera_online",
+    "camera_offline",
+    "query_asked",
+    "query_closed",
+    "session_started",
+    "session_ended",
+    "task",
+]
+
+
+class EventsQuery(PageQuery):
+    limit: int = Field(100, ge=1, le=MAX_PAGE, description="At most this many, newest first.")
+    camera_id: str | None = Field(None, max_length=80)
+    session_id: str | None = Field(None, max_length=80)
+    type: EventType | None = None
+    since: AwareDatetime | None = Field(None, description="RFC 3339 time; events at it or later.", examples=["2026-11-20T09:30:00Z"])
+    until: AwareDatetime | None = Field(None, description="RFC 3339 time; events before it.")
+
+
+class EventOut(Output):
+    id: str
+    session_id: str
+    camera_id: str | None
+    type: str
+    t: float = Field(description="Stream seconds of the session.")
+    at: str = Field(description="RFC 3339 time.")
+    wall: float = Field(description="The same in Unix seconds.")
+    text: str
+    data: dict[str, Any]
+
+
+class EventsOut(Output):
+    data: list[EventOut]
+    next: str | None
+
+
+class EngineOut(Output):
+    name: str
+    default: bool
+    capabilities: CapabilitiesOut | None
+    error: str | None = Field(description="Why it cannot be used as it is configured.")
+
+
+class EnginesOut(Output):
+    data: list[EngineOut]
+    next: None
+
+
+class HealthOut(Output):
+    status: Literal["ok"]
+
+
+class PartOut(Output):
+    ready: bool
+    reason: str | None
+
+
+class ReadyOut(Output):
+    ready: bool
+    parts: dict[str, PartOut]
+
+
+class VersionOut(Output):
+    name: str = Field(examples=["joyvl-server"])
+    version: str = Field(examples=["0.1.0"])
+    api: str = Field(examples=["v1"])

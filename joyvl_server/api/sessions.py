@@ -1,0 +1,60 @@
+"""Sessions: what runs now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from joyvl_server.api import render
+from joyvl_server.api.cameras import JPEG
+from joyvl_server.api.context import ApiDep
+from joyvl_server.api.openapi import problems
+from joyvl_server.api.schemas import PageQuery, page
+from joyvl_server.api.schemas_sessions import SessionOut, SessionPatch, SessionsOut, TicksOut, TicksQuery
+from joyvl_server.sessions import payloads
+
+router = APIRouter(tags=["sessions"])
+
+
+@router.get("/v1/sessions", response_model=SessionsOut)
+async def list_sessions(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
+    """The sessions that run now, oldest first."""
+    shown, cursor = page(api.registry.sessions(), lambda session: session.id, query)
+    return render.listed([payloads.session(s) for s in shown], cursor)
+
+
+@router.get("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
+async def read_session(api: ApiDep, session_id: str) -> Response:
+    """One session that runs now."""
+    return JSONResponse(payloads.session(api.registry.session(session_id)))
+
+
+@router.patch("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
+async def change_session(api: ApiDep, session_id: str, body: SessionPatch) -> Response:
+    """Make it more or less talkative."""
+    session = api.registry.session(session_id)
+    await session.set_threshold(body.threshold)
+    return JSONResponse(payloads.session(session))
+
+
+@router.delete("/v1/sessions/{session_id}", status_code=204, responses=problems(404, 409))
+async def end_session(api: ApiDep, session_id: str) -> Response:
+    """End it: a call is hung up. A camera's session ends when the camera is disabled or deleted (409 here)."""
+    await api.registry.end_session(session_id)
+    return Response(status_code=204)
+
+
+@router.get("/v1/sessions/{session_id}/ticks", response_model=TicksOut, responses=problems(404))
+async def list_ticks(api: ApiDep, session_id: str, query: Annotated[TicksQuery, Query()]) -> Response:
+    """The last ticks, oldest first. The server keeps the last 15 minutes in memory."""
+    return render.listed(api.registry.session(session_id).ticks(query.limit))
+
+
+@router.get(
+    "/v1/sessions/{session_id}/snapshot.jpg", response_class=Response, responses={**JPEG, **problems(404, 503)}
+)
+async def read_session_snapshot(api: ApiDep, request: Request, session_id: str) -> Response:
+    """The newest picture as JPEG. 503 while there is none."""
+    return render.picture(request, await api.registry.session(session_id).snapshot())

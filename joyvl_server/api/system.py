@@ -1,0 +1,74 @@
+"""The server itself: engines, health, readiness, metrics, version."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from joyvl_server import __version__
+from joyvl_server.api import render
+from joyvl_server.api.context import ApiDep
+from joyvl_server.api.openapi import problems
+from joyvl_server.api.problems import problem
+from joyvl_server.api.schemas_system import EnginesOut, HealthOut, ReadyOut, VersionOut
+from joyvl_server.kit.masking import mask_text
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/v1/engines", response_model=EnginesOut)
+async def list_engines(api: ApiDep) -> Response:
+    """The installed engines and what each can do."""
+    default = api.settings.engine.name
+    shown = []
+    for engine in api.registry.engines.describe():
+        can = engine["capabilities"]
+        error = engine["error"]
+        shown.append(
+            {
+                "name": engine["name"],
+                "default": engine["name"] == default,
+                "capabilities": None if can is None else asdict(can),
+                "error": None if error is None else mask_text(error),
+            }
+        )
+    return render.listed(shown)
+
+
+@router.api_route("/healthz", methods=["GET", "HEAD"], response_model=HealthOut, operation_id="read_health")
+async def read_health() -> Response:
+    """The process answers. Touches neither the model nor the store; needs no key."""
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/readyz", response_model=ReadyOut, responses=problems(503))
+async def read_readiness(api: ApiDep) -> Response:
+    """Every part by name: ready, or what is wrong with it. 503 when one is not."""
+    found = {name: None if reason is None else mask_text(reason) for name, reason in (await api.registry.ready()).items()}
+    parts = {name: {"ready": reason is None, "reason": reason} for name, reason in found.items()}
+    missing = [name for name, reason in found.items() if reason is not None]
+    if not missing:
+        return JSONResponse({"ready": True, "parts": parts}, headers={"Cache-Control": "no-store"})
+    detail = f"Not ready: {', '.join(missing)}."
+    return problem(503, "not_ready", detail, headers={"Retry-After": "5"}, ready=False, parts=parts)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}})
+def read_metrics(api: ApiDep) -> Response:
+    """Counters, gauges and histograms in Prometheus' text format. Not `async`: it is made in a thread, off the loop."""
+    return Response(generate_latest(api.registry.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/version", response_model=VersionOut)
+async def read_version() -> Response:
+    """Which server this is."""
+    return JSONResponse({"name": "joyvl-server", "version": __version__, "api": "v1"})
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def read_openapi(request: Request) -> Response:
+    """This API's description. Made and written in a thread: it is large."""
+    return JSONResponse(request.app.openapi())

@@ -1,0 +1,163 @@
+"""One ordered, resumable stream of updates a session: server-sent events and WebSocket under one address."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, WebSocket
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from joyvl_server.api.auth import SUBPROTOCOL
+from joyvl_server.api.context import MAX_STREAMS, Api, ApiDep, api_of
+from joyvl_server.api.openapi import problems
+from joyvl_server.api.problems import Unavailable
+from joyvl_server.api.relay import End, Relay
+from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.updates import Subscription, Update
+
+router = APIRouter(tags=["sessions"])
+
+UPDATES = "/v1/sessions/{session_id}/updates"
+FAREWELL_S = 2.0
+RETRY_MS = 2000
+SLOW_MESSAGE = "You read too slowly, so this stream was closed. Connect again and resume with the last id."
+
+# WebSocket close codes: 1000 and 1012 are the standard's, 4000 and up are for applications.
+CLOSE_CODES = {End.OVER: 1000, End.STOPPING: 1012, End.MISUSED: 1003, End.SLOW: 4008}
+CLOSE_REASONS = {
+    End.OVER: "the session is over",
+    End.STOPPING: "the server stops",
+    End.MISUSED: "this stream only sends",
+    End.SLOW: "slow: resume with the last id",
+}
+
+After = Annotated[str | None, Query(max_length=200, description="Resume after the update with this id.")]
+LastEventId = Annotated[
+    str | None,
+    Header(alias="Last-Event-ID", max_length=200, description="The same, as browsers send it when they reconnect; wins over `after`."),
+]
+
+
+@router.get(
+    UPDATES,
+    response_class=Response,
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "The stream; see docs/reference/updates.md."},
+        **problems(404, 503),
+    },
+)
+async def stream_updates(api: ApiDep, session_id: str, after: After = None, last_event_id: LastEventId = None) -> Response:
+    """Everything a session does, as server-sent events; with an `Upgrade` header the same as a WebSocket.
+
+    Without a known id the first message is `session.created` with the whole session; with one, what was missed follows.
+    """
+    session = _session(api, session_id)
+    return EventStream(api, session.updates.since(last_event_id or after))
+
+
+@router.websocket(UPDATES)
+async def socket_updates(socket: WebSocket, session_id: str, after: After = None) -> None:
+    api = api_of(socket)
+    session = _session(api, session_id)
+    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", ()) else None)
+
+    async def deliver(update: Update) -> None:
+        await socket.send_text(_json(update))
+
+    async def beat() -> None:
+        """The protocol's own pings keep the line open (see `serve`)."""
+
+    async def gone() -> End:
+        message = await socket.receive()
+        return End.GONE if message["type"] == "websocket.disconnect" else End.MISUSED
+
+    with _counted(api, "websocket"):
+        updates = session.updates.since(after)
+        end = await Relay(api.clock, updates, deliver, beat, gone, api.stopping).run()
+    _note(api, end)
+    if end in CLOSE_CODES:
+        try:
+            async with asyncio.timeout(FAREWELL_S):
+                await socket.close(CLOSE_CODES[end], CLOSE_REASONS[end])
+        except (TimeoutError, OSError, RuntimeError, WebSocketDisconnect):
+            pass
+
+
+class EventStream(Response):
+    """`text/event-stream`. The `event` field is left out, so that one `onmessage` gets every type; it is in the data."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, api: Api, updates: Subscription) -> None:
+        # No content-length: the body is not known yet.
+        self.status_code, self.background = 200, None
+        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._api = api
+        self._updates = updates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def write(text: str, more: bool = True) -> None:
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
+
+        async def deliver(update: Update) -> None:
+            await write(f"id: {update.id}\ndata: {_json(update)}\n\n")
+
+        async def beat() -> None:
+            await write(": still here\n\n")
+
+        async def gone() -> End:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return End.GONE
+
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await write(f"retry: {RETRY_MS}\n\n")
+        with _counted(self._api, "sse"):
+            end = await Relay(self._api.clock, self._updates, deliver, beat, gone, self._api.stopping).run()
+        _note(self._api, end)
+        if end is End.GONE:
+            return
+        last = {End.SLOW: f"data: {_SLOW}\n\n", End.STOPPING: ": the server stops\n\n"}.get(end, "")
+        try:
+            async with asyncio.timeout(FAREWELL_S):
+                await write(last, more=False)
+        except (TimeoutError, OSError):
+            pass
+
+
+_SLOW = json.dumps({"type": "error", "error": {"code": "slow", "message": SLOW_MESSAGE}})
+
+
+def _session(api: Api, session_id: str) -> Session:
+    session = api.registry.session(session_id)
+    if api.streams >= MAX_STREAMS:
+        raise Unavailable(f"{MAX_STREAMS} update streams are open; close one first.", code="too_many_streams")
+    return session
+
+
+@contextmanager
+def _counted(api: Api, transport: str) -> Iterator[None]:
+    api.streams += 1
+    gauge = api.metrics.streams.labels(transport)
+    gauge.inc()
+    try:
+        yield
+    finally:
+        api.streams -= 1
+        gauge.dec()
+
+
+def _note(api: Api, end: End) -> None:
+    if end is End.SLOW:
+        api.metrics.slow.inc()
+
+
+def _json(update: Update) -> str:
+    return json.dumps(update.to_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,175 @@
+"""Composition: settings in, a server out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+from fastapi import FastAPI
+
+from joyvl_server import __version__
+from joyvl_server.api import (
+    calls,
+    cameras,
+    events,
+    openapi,
+    page,
+    problems,
+    queries,
+    sessions,
+    system,
+    updates,
+    watches,
+)
+from joyvl_server.api.context import Api
+from joyvl_server.api.guard import Guard
+from joyvl_server.api.observe import Faults, HttpMetrics, Observe
+from joyvl_server.api.page import Pages
+from joyvl_server.api.server import Server, bind, url_of
+from joyvl_server.kit.clock import Clock, SystemClock
+from joyvl_server.sessions.registry import Registry
+from joyvl_server.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+ROUTERS = (
+    cameras.router,
+    sessions.router,
+    updates.router,
+    watches.router,
+    queries.router,
+    calls.router,
+    events.router,
+    system.router,
+    page.router,
+)
+STUCK_S = 3.0
+"""Seconds after the shutdown time at which a process that still hangs (in a thread, say) is ended hard."""
+
+Opener = Callable[[Settings], Awaitable[Registry]]
+
+
+def create_app(
+    settings: Settings, registry: Registry, *, clock: Clock | None = None, pages: Pages | None = None
+) -> FastAPI:
+    """The API and the page over a registry, which the app's lifespan starts and closes."""
+    clock = clock or SystemClock()
+    api = Api(settings, registry, clock, HttpMetrics(registry.metrics.registry), pages or Pages.find())
+    app = FastAPI(
+        title="joyvl-server",
+        version=__version__,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=_lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_id,
+    )
+    app.state.api = api
+    problems.install(app)
+    openapi.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    # The one added last is the outermost.
+    app.add_middleware(Faults)
+    app.add_middleware(Guard, settings=settings.server, clock=clock)
+    app.add_middleware(Observe, metrics=api.metrics)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    api: Api = app.state.api
+    try:
+        await api.registry.start()
+        yield
+    finally:
+        api.stopping.set()
+        left = api.settings.server.shutdown_timeout_s
+        if api.stop_by is not None:
+            left = max(1.0, api.stop_by - api.clock.monotonic())
+        try:
+            async with asyncio.timeout(left):
+                await api.registry.aclose()
+        except TimeoutError:
+            log.error("not everything stopped in time", waited_s=round(left, 1))
+
+
+def serve(settings: Settings, *, open_registry: Opener | None = None, announce: Callable[[str], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT; a second signal ends the process at once. Raises `JoyvlError` when it cannot start."""
+    guard = threading.Timer(settings.server.shutdown_timeout_s + STUCK_S, _give_up)
+    guard.daemon = True
+    try:
+        asyncio.run(_serve(settings, open_registry or open_default_registry, announce or _say, guard.start))
+    finally:
+        guard.cancel()
+
+
+async def _serve(
+    settings: Settings, open_registry: Opener, announce: Callable[[str], None], on_stop: Callable[[], None]
+) -> None:
+    # A port that is taken must be known before anything is started.
+    sockets = bind(settings.server)
+    try:
+        async with _until_signal(on_stop) as stop:
+            app = create_app(settings, await open_registry(settings))
+            server = Server(app, app.state.api, lambda: announce(url_of(sockets)))
+            async with app.router.lifespan_context(app):
+                stop.server = server
+                await server.serve(sockets)
+    finally:
+        for opened in sockets:
+            opened.close()
+
+
+class _Stop:
+    """What a signal does: end the server; before there is one, cancel its start."""
+
+    def __init__(self, on_stop: Callable[[], None]) -> None:
+        self.server: Server | None = None
+        self.asked = False
+        self._task = asyncio.current_task()
+        self._on_stop = on_stop
+
+    def __call__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        self.asked = True
+        self._on_stop()
+        if self.server is not None:
+            self.server.should_exit = True
+        elif self._task is not None:
+            self._task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _until_signal(on_stop: Callable[[], None]) -> AsyncIterator[_Stop]:
+    stop = _Stop(on_stop)
+    loop = asyncio.get_running_loop()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+    try:
+        yield stop
+    except asyncio.CancelledError:
+        if not stop.asked:
+            raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _say(url: str) -> None:
+    print(f"joyvl-server is watching at {url}", flush=True)
+
+
+def _give_up() -> None:
+    log.error("the process did not end in time and is ended hard")
+    os._exit(1)

@@ -1,0 +1,1 @@
+"""The command `joyvl`: one file a command."""

@@ -1,0 +1,129 @@
+"""`joyvl cameras …`: the cameras of a running server, over its REST API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import httpx2
+import typer
+
+from joyvl_server.cli.fail import FAILED, sentences
+from joyvl_server.core.errors import JoyvlError, NotFound
+from joyvl_server.kit.http import client
+
+app = typer.Typer(help="Cameras of a running server: list, add, probe, enable, disable, remove.", no_args_is_help=True)
+
+Server = Annotated[str, typer.Option(envvar="JOYVL_URL", help="Address of the server.")]
+Key = Annotated[str | None, typer.Option(envvar="JOYVL_KEY", help="API key of the server.")]
+Name = Annotated[str, typer.Argument(help="Name or id of the camera.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+DEFAULT = "http://127.0.0.1:8099"
+
+
+@app.command("list")
+def list_cameras(server: Server = DEFAULT, key: Key = None, json_out: Json = False) -> None:
+    """Every camera and how it is."""
+    cameras = _call(server, key, "GET", "/v1/cameras?limit=200")["data"]
+    if json_out:
+        typer.echo(json.dumps(cameras, indent=2, ensure_ascii=False))
+        return
+    for camera in cameras:
+        typer.echo(f"{camera['name']:<20} {_state(camera):<40} {camera['url']}")
+    if not cameras:
+        typer.echo("No camera yet. Add one: joyvl cameras add NAME rtsp://user:password@host/stream")
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="A name for it.")],
+    url: Annotated[str, typer.Argument(help="Its address, like rtsp://user:password@host/stream.")],
+    watch: Annotated[list[str] | None, typer.Option(help="What to look out for; may be given several times.")] = None,
+    engine: Annotated[str | None, typer.Option(help="The engine that decides.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Files: begin again at the end.")] = False,
+    server: Server = DEFAULT,
+    key: Key = None,
+) -> None:
+    """Register a camera."""
+    watches = [{"text": text} for text in watch or ()]
+    body = {"name": name, "url": url, "watches": watches, "loop": loop, "engine": engine}
+    camera = _call(server, key, "POST", "/v1/cameras", body)
+    typer.echo(f"{camera['name']} is registered as {camera['id']}; its session is {camera['session_id']}.")
+
+
+@app.command()
+def probe(
+    url: Annotated[str, typer.Argument(help="The address to try.")], server: Server = DEFAULT, key: Key = None
+) -> None:
+    """Try an address from the server and say what is there."""
+    report = _call(server, key, "POST", "/v1/cameras/probe", {"url": url})
+    if not report["ok"]:
+        typer.echo(" ".join(part for part in (report["error"], report["hint"]) if part), err=True)
+        raise typer.Exit(FAILED)
+    sound = "with sound" if report["has_audio"] else "without sound"
+    fps = f", {report['fps']:g} fps" if report["fps"] else ""
+    typer.echo(f"{report['width']}x{report['height']}{fps}, {report['codec']}, {sound}; opened in {report['took_s']:.1f} s.")
+
+
+@app.command()
+def enable(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
+    """Begin to watch a camera again."""
+    _call(server, key, "POST", f"/v1/cameras/{_find(server, key, name)}/enable")
+    typer.echo(f"{name} is enabled.")
+
+
+@app.command()
+def disable(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
+    """Stop watching a camera; its settings, watches and events stay."""
+    _call(server, key, "POST", f"/v1/cameras/{_find(server, key, name)}/disable")
+    typer.echo(f"{name} is disabled.")
+
+
+@app.command()
+def remove(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
+    """Delete a camera and its watches; its events stay."""
+    _call(server, key, "DELETE", f"/v1/cameras/{_find(server, key, name)}")
+    typer.echo(f"{name} is removed.")
+
+
+def _state(camera: dict[str, Any]) -> str:
+    state = camera["state"]
+    if state is None:
+        return "disabled"
+    if state["status"] == "online":
+        return f"online {state['width']}x{state['height']}"
+    return f"{state['status']}: {state['error']}" if state["error"] else str(state["status"])
+
+
+def _find(server: str, key: str | None, name: str) -> str:
+    for camera in _call(server, key, "GET", "/v1/cameras?limit=200")["data"]:
+        if name in (camera["id"], camera["name"]):
+            return str(camera["id"])
+    with sentences():
+        raise NotFound(f"There is no camera {name} on {server}.")
+
+
+def _call(server: str, key: str | None, method: str, path: str, body: Any = None) -> Any:
+    with sentences():
+        return asyncio.run(_request(server, key, method, path, body))
+
+
+async def _request(server: str, key: str | None, method: str, path: str, body: Any) -> Any:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async with client() as http:
+        try:
+            answer = await http.request(method, server.rstrip("/") + path, json=body, headers=headers)
+        except httpx2.HTTPError:
+            raise JoyvlError(f"No server answers at {server}. Is it running? Start it with: joyvl serve") from None
+    if answer.status_code == 401:
+        raise JoyvlError("The server asks for an API key: give it with --key or JOYVL_KEY.")
+    try:
+        content = answer.json() if answer.content else None
+    except ValueError:
+        content = None
+    if answer.is_success:
+        return content
+    detail = content.get("detail") if isinstance(content, dict) else None
+    raise JoyvlError(detail or f"The server answered {answer.status_code}.")

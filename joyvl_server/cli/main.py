@@ -1,0 +1,22 @@
+"""The command `joyvl`: one file a command."""
+
+from __future__ import annotations
+
+import typer
+
+from joyvl_server.cli import bench, cameras, config, replay, serve, version, watch
+
+app = typer.Typer(
+    name="joyvl",
+    help="A server that is present in a live video: it watches, and every second decides to stay silent, speak or delegate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("watch")(watch.watch)
+app.command("replay")(replay.replay)
+app.command("version")(version.version)
+app.add_typer(cameras.app, name="cameras")
+app.add_typer(config.app, name="config")
+app.add_typer(bench.app, name="bench")

@@ -1,0 +1,51 @@
+"""`joyvl serve`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from joyvl_server.cli.fail import sentences
+from joyvl_server.settings import load
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (server.host).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (server.port).")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for the database and files (data_dir).")] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine of new sessions (engine.name).")] = None,
+    demo: Annotated[bool | None, typer.Option(help="Show the drawn clip as camera demo on a first start (demo).")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error (log.level).")] = None,
+) -> None:
+    """Run the server until Ctrl-C or SIGTERM."""
+    from joyvl_server.app import serve as run_server
+
+    with sentences():
+        run_server(
+            load(
+                config,
+                given(
+                    {
+                        "data_dir": data_dir,
+                        "demo": demo,
+                        "server": {"host": host, "port": port},
+                        "engine": {"name": engine},
+                        "log": {"level": log_level},
+                    }
+                ),
+            )
+        )
+
+
+def given(flags: dict[str, Any]) -> dict[str, Any]:
+    """Only the flags that were given, so that the others leave environment and file their say."""
+    chosen: dict[str, Any] = {}
+    for name, value in flags.items():
+        if isinstance(value, dict):
+            value = given(value) or None
+        if value is not None:
+            chosen[name] = value
+    return chosen

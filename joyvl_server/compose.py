@@ -1,0 +1,51 @@
+"""Puts the parts of a server together. The only place that names concrete adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from joyvl_server.ingest.demo import draw_demo
+from joyvl_server.ingest.hub import MediaHub
+from joyvl_server.kit.clock import Clock, SystemClock
+from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.registry import Registry
+from joyvl_server.settings import Settings
+from joyvl_server.store.database import Database
+
+DEMO_NAME = "demo"
+
+
+def media_dir(settings: Settings) -> Path:
+    """The folder whose files cameras may always play."""
+    return settings.data_dir / "media"
+
+
+async def build_registry(settings: Settings, clock: Clock | None = None) -> Registry:
+    """Everything a server runs on, not started yet. Raises `StoreError`, `ConfigError`."""
+    clock = clock or SystemClock()
+    media_dir(settings).mkdir(parents=True, exist_ok=True)
+    policy = NetPolicy(
+        schemes=tuple(settings.net.schemes),
+        allow=tuple(settings.net.allow),
+        deny=tuple(settings.net.deny),
+        file_roots=(str(media_dir(settings)), *(str(root) for root in settings.media.file_roots)),
+    )
+    db = await Database.open(settings.data_dir / "joyvl.db")
+    media = MediaHub(settings.media, policy, clock)
+    return Registry(settings, db, media, policy, EnginePool(settings.engine.options), clock)
+
+
+async def arrange_demo(registry: Registry) -> None:
+    """A first start shows something: the drawn clip as camera `demo`. Without `settings.demo` it is taken away again."""
+    path = media_dir(registry.settings) / "demo.mp4"
+    url = path.resolve().as_uri()
+    if not registry.settings.demo:
+        for view in registry.cameras():
+            if view.record.url == url:
+                await registry.remove_camera(view.record.id)
+    elif await registry.untouched():
+        await asyncio.to_thread(draw_demo, path)
+        await registry.add_camera(CameraDraft(name=DEMO_NAME, url=url, loop=True))

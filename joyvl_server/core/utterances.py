@@ -1,0 +1,41 @@
+"""What was said lately, and how much of it was heard. Bounded: the oldest is forgotten first."""
+
+from __future__ import annotations
+
+MAX_UTTERANCES = 64
+
+
+class Utterances:
+    """Utterances by epoch. An epoch names one utterance of the session and only grows."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, str] = {}
+        self._heard: dict[int, int] = {}
+        self._epoch = 0
+
+    def begin(self) -> int:
+        """The epoch of a new utterance."""
+        self._epoch += 1
+        self._texts[self._epoch] = ""
+        self._heard[self._epoch] = 0
+        if len(self._texts) > MAX_UTTERANCES:
+            oldest = next(iter(self._texts))
+            del self._texts[oldest], self._heard[oldest]
+        return self._epoch
+
+    def write(self, epoch: int, text: str) -> None:
+        """The utterance as it stands now, whole; one that is forgotten already stays so."""
+        if epoch in self._texts:
+            self._texts[epoch] = text
+
+    def text(self, epoch: int) -> str | None:
+        """None for an epoch that never was or is forgotten."""
+        return self._texts.get(epoch)
+
+    def hear(self, epoch: int, characters: int) -> None:
+        """Playback got this far. What was heard only grows, and never beyond the text."""
+        if epoch in self._texts:
+            self._heard[epoch] = min(max(self._heard[epoch], characters), len(self._texts[epoch]))
+
+    def heard(self, epoch: int) -> str:
+        return self._texts.get(epoch, "")[: self._heard.get(epoch, 0)]

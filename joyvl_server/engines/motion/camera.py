@@ -1,0 +1,230 @@
+"""What the camera itself does: it moves, trembles, is covered, freezes; the light goes off."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+import cv2
+import numpy as np
+
+from joyvl_server.core.frame import Grey
+from joyvl_server.engines.motion.picture import Mask, Picture, detail, smooth
+
+BLOCK = 12
+"""The view is judged in square blocks of this side, in pixels."""
+ALIKE = 0.5
+"""Two blocks show the same when their details correlate at least this much."""
+FEW = 8
+"""With fewer blocks that have any texture nothing can be said about the view."""
+TREMBLE = 3.0
+"""A shift up to so many pixels is a camera that trembles (wind, a passing lorry); it is taken out of the picture."""
+REPLACED = 0.3
+"""When less than this part of the blocks still shows the same, the view is another one."""
+STANDS = 0.55
+"""When at least this part shows the same as a moment ago, the camera stands."""
+LOST_TEXTURE = 0.75
+"""Covered: this part of the textured blocks has lost its texture."""
+FLAT = 0.12
+"""A block has lost its texture when less than this part of its contrast energy is left."""
+DARK_LEVEL = 45.0
+"""Dark: nine tenths of the picture are below this grey value …"""
+DARK_FALL = 0.4
+"""… and the mean fell to less than this part of what it was within `SUDDEN_S`."""
+SUDDEN_S = 4.0
+FROZEN_S = 10.0
+"""Identical pictures for so long are a frozen source, if it had noise before."""
+
+
+class View(StrEnum):
+    STEADY = "steady"
+    UNSURE = "unsure"
+    """one odd picture: wait for the next before anything is said"""
+    MOVING = "camera_moving"
+    COVERED = "covered"
+    DARK = "dark"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`began`: a state that began with this picture. `ended`: one that ended. `relearn`: the scene is to be learnt anew."""
+
+    view: View
+    began: View | None = None
+    ended: View | None = None
+    relearn: bool = False
+    value: float = 0.0
+
+
+def shift_between(a: Picture, b: Picture, window: Picture) -> tuple[float, float]:
+    """(dx, dy) in pixels that moves `a` onto `b`, by phase correlation of their details."""
+    (dx, dy), _ = cv2.phaseCorrelate(a, b, window)
+    return float(dx), float(dy)
+
+
+def moved_by(picture: Picture, dx: float, dy: float) -> Picture:
+    h, w = picture.shape
+    matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
+    out: Picture = cv2.warpAffine(picture, matrix, (w, h), borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+    return out
+
+
+class Details:
+    """A picture's details and their energy per block."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.detail = detail(picture)
+        self.energy = blocks(self.detail * self.detail)
+
+    def alike(self, other: Details) -> Picture:
+        """Correlation of each block, -1 to 1."""
+        together = blocks(self.detail * other.detail)
+        out: Picture = together / np.sqrt(self.energy * other.energy + 1e-3)
+        return out
+
+
+def blocks(picture: Picture) -> Picture:
+    h, w = picture.shape
+    size = (max(1, w // BLOCK), max(1, h // BLOCK))
+    out: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return out
+
+
+def share(good: Mask, among: Mask) -> float:
+    total = int(among.sum())
+    return float((good & among).sum()) / total if total else 1.0
+
+
+class Camera:
+    """Follows the view as a whole, picture by picture."""
+
+    def __init__(self) -> None:
+        self.view = View.STEADY
+        self._last: Details | None = None
+        self._odd = 0
+        self._calm = 0
+        self._levels: deque[tuple[float, float]] = deque(maxlen=32)
+        self._before = 0.0
+        self._window: Picture | None = None
+
+    def align(self, picture: Picture, settled: Picture) -> Picture:
+        """The picture with a small tremble against the settled scene taken out."""
+        now, then = detail(picture), detail(settled)
+        dx, dy = shift_between(then, now, self._hann(picture))
+        if not 0.25 < np.hypot(dx, dy) <= TREMBLE:
+            return picture
+        back = moved_by(picture, -dx, -dy)
+        if np.median(np.abs(detail(back) - then)) < 0.97 * np.median(np.abs(now - then)):
+            return back
+        return picture
+
+    def look(self, picture: Picture, settled: Picture, t: float, noise: float) -> Report:
+        """Judge the view. `settled` is the scene as it was when it was last steady."""
+        now, then = Details(picture), Details(settled)
+        last, self._last = self._last, now
+        level = float(picture.mean())
+        bright = max((v for at, v in self._levels if t - at <= SUDDEN_S), default=level)
+        self._levels.append((t, level))
+        rough = (2.5 * noise) ** 2 + 3.0
+        if last is None:
+            return Report(self.view)
+        if self.view is View.DARK:
+            return self._while_dark(level, now, then, rough)
+        if float(np.percentile(picture, 90)) < DARK_LEVEL and level < DARK_FALL * bright:
+            self._before = bright
+            return self._enter(View.DARK, min(0.99, 0.6 + 0.4 * (1 - level / (DARK_FALL * bright))))
+        textured = then.energy > rough
+        known = int(textured.sum()) >= FEW
+        same = share(now.alike(then) > ALIKE, textured)
+        flat = share(now.energy < np.maximum(FLAT * then.energy, 0.0), textured)
+        if self.view is View.COVERED:
+            if flat < LOST_TEXTURE - 0.15:
+                return self._leave(relearn=same < STANDS)
+            return Report(self.view)
+        if known and flat >= LOST_TEXTURE and self.view is View.STEADY:
+            return self._enter(View.COVERED, min(0.99, flat))
+        return self._motion(picture, now, last, then, rough, same, known, textured)
+
+    def _motion(
+        self, picture: Picture, now: Details, last: Details, then: Details, rough: float, same: float, known: bool, textured: Mask
+    ) -> Report:
+        either = (now.energy > rough) | (last.energy > rough)
+        steady = share(now.alike(last) > ALIKE, either)
+        sees = int(either.sum()) >= FEW
+        dx, dy = shift_between(last.detail, now.detail, self._hann(picture))
+        far = float(np.hypot(dx, dy))
+        panned = False
+        if sees and 1.5 < far < 0.4 * picture.shape[1]:
+            shifted = Details(moved_by(picture, -dx, -dy))
+            back = share(shifted.alike(last) > ALIKE, either)
+            panned = back > max(0.45, steady + 0.2)
+        if self.view is View.MOVING:
+            self._calm = self._calm + 1 if steady >= STANDS and not panned else 0
+            if self._calm >= 2:
+                self._calm = 0
+                return self._leave(relearn=True)
+            return Report(self.view)
+        strayed = known and same < REPLACED
+        if panned and far > TREMBLE and same < STANDS:
+            return self._enter(View.MOVING, 0.9)
+        if known and sees and strayed:
+            self._odd += 1
+            if self._odd >= 2:
+                return self._enter(View.MOVING, min(0.95, 0.5 + (REPLACED - same) + 0.2))
+            return Report(View.UNSURE)
+        self._odd = 0
+        return Report(self.view)
+
+    def _while_dark(self, level: float, now: Details, then: Details, rough: float) -> Report:
+        if level > max(0.5 * self._before, 1.4 * DARK_LEVEL * DARK_FALL):
+            textured = then.energy > rough
+            return self._leave(relearn=share(now.alike(then) > ALIKE, textured) < STANDS)
+        return Report(self.view)
+
+    def _enter(self, view: View, value: float) -> Report:
+        self.view, self._odd, self._calm = view, 0, 0
+        return Report(view, began=view, value=value)
+
+    def _leave(self, relearn: bool) -> Report:
+        ended, self.view = self.view, View.STEADY
+        self._odd = 0
+        return Report(View.STEADY, ended=ended, relearn=relearn, value=0.8)
+
+    def _hann(self, picture: Picture) -> Picture:
+        if self._window is None or self._window.shape != picture.shape:
+            h, w = picture.shape
+            self._window = cv2.createHanningWindow((w, h), cv2.CV_32F)  # type: ignore[assignment]
+        assert self._window is not None
+        return self._window
+
+
+class Freezer:
+    """Notices a source that repeats one picture although it used to have noise."""
+
+    NOISY = 0.9
+    """Before, at least this part of neighbouring pictures differed …"""
+    PAIRS = 10
+    """… among at least so many."""
+
+    def __init__(self) -> None:
+        self._last: Grey | None = None
+        self._since = 0.0
+        self._same = 0
+        self._differed: deque[bool] = deque(maxlen=120)
+        self.frozen = False
+
+    def look(self, grey: Grey, t: float) -> bool:
+        """True once, when the source has been frozen for `FROZEN_S`."""
+        if self._last is None or self._last.shape != grey.shape or not np.array_equal(self._last, grey):
+            if self._last is not None and not self.frozen:
+                self._differed.extend([False] * min(self._same, 20))
+                self._differed.append(True)
+            self._last, self._since, self._same, self.frozen = grey, t, 0, False
+            return False
+        self._same += 1
+        if self.frozen or t - self._since < FROZEN_S:
+            return False
+        noisy = sum(self._differed) / max(1, len(self._differed))
+        self.frozen = len(self._differed) >= self.PAIRS and noisy >= self.NOISY
+        return self.frozen

@@ -1,0 +1,45 @@
+"""Sightings that wait to be said: one a tick, the others a little later, never for long."""
+
+from __future__ import annotations
+
+from joyvl_server.engines.motion.things import Sighting
+
+KEEP_S = 3.0
+"""News that is older than this is not said any more, in seconds."""
+MOST = 8
+"""So many wait; of more, the least sure ones are dropped."""
+DOUBT = 0.2
+"""What is less sure than this is not even offered."""
+LAST = ("leave", "still")
+"""These wait behind the others: a change of the scene or an arrival is said first."""
+
+
+class SightingQueue:
+    def __init__(self) -> None:
+        self._waiting: dict[str, Sighting] = {}
+        self._declined: set[str] = set()
+
+    def add(self, sightings: list[Sighting], t: float) -> None:
+        """A sighting with a known key replaces the older one."""
+        for sighting in sightings:
+            if sighting.value >= DOUBT:
+                self._waiting[sighting.key] = sighting
+        fresh = [s for s in self._waiting.values() if t - s.t <= KEEP_S]
+        fresh.sort(key=lambda s: s.value, reverse=True)
+        self._waiting = {s.key: s for s in fresh[:MOST]}
+        self._declined &= self._waiting.keys()
+
+    def best(self, t: float) -> Sighting | None:
+        """What to offer now: what was not declined yet, urgent kinds first, then the oldest, then the surest."""
+        return min(
+            self._waiting.values(), key=lambda s: (s.key in self._declined, s.kind in LAST, s.t, -s.value), default=None
+        )
+
+    def done(self, key: str) -> None:
+        self._waiting.pop(key, None)
+        self._declined.discard(key)
+
+    def declined(self, key: str) -> None:
+        """It was not said: others go first, it may be offered again while it is fresh."""
+        if key in self._waiting:
+            self._declined.add(key)

@@ -1,0 +1,118 @@
+"""Where the picture differs from the settled scene: connected regions and what kind of difference each one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from joyvl_server.core.zones import Box
+from joyvl_server.engines.motion.background import Difference
+from joyvl_server.engines.motion.picture import SIDE, Mask, grow
+
+JOIN = 3
+"""Pieces closer than twice this many pixels are one: a person often falls apart where the clothes match the wall."""
+SPECK = 0.0012
+"""Smaller differences are never looked at, as part of the picture: about 5 x 5 pixels."""
+EDGED = 0.25
+"""At least this part of an outline must be an edge that came or went. Shadows and light fade out softly instead."""
+MOST = 24
+"""So many regions are looked at, the largest ones first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """One connected difference. Shares are 0 to 1.
+
+    `edged`: part of the outline that is a real edge. `vacated`: of the edges on the outline, the part that the
+    settled scene had and the picture has not: near 1 something of the scene is gone, near 0 something stands there.
+    `moving`: part that changed since the last picture. `stable`: part unchanged for about a second.
+    `contrast`: mean excess in units of the tolerance.
+    """
+
+    mask: Mask
+    area: float
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    at_edge: bool
+    moving: float
+    stable: float
+    edged: float
+    vacated: float
+    contrast: float
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return ((self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2)
+
+    @property
+    def box(self) -> Box:
+        h, w = self.mask.shape
+        return Box(self.x0 / w, self.y0 / h, self.x1 / w, self.y1 / h)
+
+
+def find(diff: Difference, stable_after_s: float) -> list[Region]:
+    """Regions of `diff`, largest first. `stable_after_s`: unchanged for so long counts as stable."""
+    differs = diff.excess > 1.0
+    dense = cv2.blur(differs.astype(np.float32), (3, 3)) > 0.34  # three of nine: single pixels are noise
+    differs &= np.asarray(dense)
+    # A faint limb belongs to the strong one beside it.
+    faint = diff.excess > 0.4
+    differs |= faint & grow(differs, 1)
+    count, labels = cv2.connectedComponents(grow(differs, JOIN).astype(np.uint8), connectivity=8)
+    labels = np.where(differs, labels, 0)
+    areas = np.bincount(labels.ravel(), minlength=count)
+    areas[0] = 0
+    order = [int(i) for i in np.argsort(areas)[::-1][:MOST] if areas[i] >= SPECK * labels.size]
+    return [describe(diff, labels == i, stable_after_s) for i in order]
+
+
+def describe(diff: Difference, mask: Mask, stable_after_s: float) -> Region:
+    h, w = mask.shape
+    x0, y0, cols, rows = cv2.boundingRect(mask.astype(np.uint8))
+    x1, y1 = x0 + cols, y0 + rows
+    area = int(mask.sum())
+    # Everything below looks at the region and a small margin only.
+    m = 5
+    cut = np.s_[max(0, y0 - m) : y1 + m, max(0, x0 - m) : x1 + m]
+    part = mask[cut]
+    filled = closed(part)
+    inner = ~grow(~np.pad(filled, 1, mode="edge"), 1)[1:-1, 1:-1]
+    band = grow(filled, 2) & ~inner
+    gained, lost = diff.gained[cut], diff.lost[cut]
+    came = float(gained[band].sum())
+    went = float(lost[band].sum())
+    outline = grow(filled, 1) & ~inner
+    edged = grow((gained > 0) | (lost > 0), 1)[outline].mean() if outline.any() else 0.0
+    return Region(
+        mask=mask,
+        area=area / (h * w),
+        x0=x0,
+        y0=y0,
+        x1=x1,
+        y1=y1,
+        at_edge=x0 <= 1 or y0 <= 1 or x1 >= w - 1 or y1 >= h - 1,
+        moving=float(diff.moved[cut][part].mean()),
+        stable=float((diff.stable_s[cut][part] >= stable_after_s).mean()),
+        edged=float(edged),
+        vacated=went / (came + went) if came + went > 0 else 0.5,
+        contrast=float(diff.excess[cut][part].mean()),
+    )
+
+
+def closed(mask: Mask) -> Mask:
+    """Holes and gaps of a few pixels filled: the outline of the whole, not of each fold."""
+    size = 2 * JOIN + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    padded = np.pad(mask.astype(np.uint8), size)
+    return np.asarray(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)[size:-size, size:-size] > 0)
+
+
+def gap(a: Region, b: Region) -> float:
+    """Distance of two boxes as part of `SIDE`; 0 when they touch."""
+    dx = max(a.x0 - b.x1, b.x0 - a.x1, 0)
+    dy = max(a.y0 - b.y1, b.y0 - a.y1, 0)
+    return float(np.hypot(dx, dy)) / SIDE

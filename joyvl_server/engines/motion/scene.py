@@ -1,0 +1,121 @@
+"""One camera's scene: what each new picture means. Plain Python, no asyncio; a few milliseconds a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from joyvl_server.core.frame import Grey
+from joyvl_server.engines.motion.background import Background, Difference
+from joyvl_server.engines.motion.camera import Camera, Freezer, View
+from joyvl_server.engines.motion.picture import Mask, Picture, grow, prepare
+from joyvl_server.engines.motion.regions import EDGED, Region, find
+from joyvl_server.engines.motion.things import SMALL, Outcome, Sighting, Things
+
+WARM_UP = 3
+"""So many pictures are looked at before anything is said about things: noise and unrest must be known first."""
+GAP_S = 30.0
+"""After a longer gap the scene is learnt anew: what happened in between nobody saw."""
+FLOOD = 0.55
+"""When more than this part of the picture differs although its details are the same, the light is another."""
+STABLE_S = 0.7
+"""Unchanged for so long counts as stable, where pictures come often enough."""
+
+
+class Scene:
+    """`look()` at each picture in order of time. Everything it keeps is bounded: a dozen small pictures."""
+
+    def __init__(self) -> None:
+        self.camera = Camera()
+        self.freezer = Freezer()
+        self.things = Things()
+        self.background: Background | None = None
+        self._t = -1.0
+        self._count = 0
+
+    def look(self, grey: Grey, t: float) -> list[Sighting]:
+        """What happened with this picture; `t` in stream seconds. A picture not newer than the last is ignored."""
+        if t <= self._t:
+            return []
+        dt, self._t = t - self._t if self._t >= 0 else 1.0, t
+        sightings = []
+        if self.freezer.look(grey, t):
+            sightings.append(self._whole("frozen", 0.9, t))
+        picture = prepare(grey)
+        if self.background is None or self.background.settled.shape != picture.shape or dt > GAP_S:
+            self._relearn(picture, t)
+            self.camera = Camera()
+            self.camera.look(picture, picture, t, 1.5)
+            return sightings
+        return sightings + self._compare(self.background, picture, t, dt)
+
+    def _compare(self, background: Background, picture: Picture, t: float, dt: float) -> list[Sighting]:
+        report = self.camera.look(picture, background.settled, t, background.noise)
+        if report.began is not None:
+            return [self._whole(report.began.value, report.value, t)]
+        if report.view is not View.STEADY:
+            return []
+        if report.ended is not None:
+            back = [] if report.ended is View.MOVING else [self._whole("changed", report.value, t)]
+            if report.relearn:
+                self._relearn(picture, t)
+            else:
+                diff = background.compare(picture, t)
+                self.things.settle_at(t)
+                self.things.adopt(find(diff, STABLE_S), t)
+                background.learn(diff, t, self.things.mask(picture.shape), diff.excess > 1)
+            return back
+        diff = background.compare(self.camera.align(picture, background.settled), t)
+        regions = find(diff, min(STABLE_S, 0.7 * dt))
+        if self._light_changed(diff, regions):
+            background.resettle(picture)
+            return []
+        if background.pictures <= WARM_UP:
+            return self._warm_up(background, diff, regions, t)
+        outcome = self.things.update(regions, diff, t, dt)
+        self._learn(background, diff, regions, outcome, t)
+        return outcome.sightings
+
+    def _learn(self, background: Background, diff: Difference, regions: list[Region], outcome: Outcome, t: float) -> None:
+        for mask in outcome.agitate:
+            background.agitate(diff, grow(mask, 2))
+        for mask in outcome.accept:
+            background.accept(diff, grow(mask, 3))
+        shape = diff.picture.shape
+        background.learn(diff, t, self.things.mask(shape), _union([r.mask for r in regions if r.edged < EDGED], shape))
+
+    def _warm_up(self, background: Background, diff: Difference, regions: list[Region], t: float) -> list[Sighting]:
+        """The first pictures: what moves is unrest or was there before; both are taken in without a word."""
+        for region in regions:
+            if region.area >= SMALL and region.vacated < 0.3 and region.moving > 0.3 and region.area > 0.01:
+                if not any((x.region.mask & region.mask).any() for x in self.things.all):
+                    self.things.adopt([region], t)
+            elif region.vacated > 0.65:
+                background.accept(diff, grow(region.mask, 2))
+            else:
+                background.agitate(diff, grow(region.mask, 2))
+        shape = diff.picture.shape
+        background.learn(diff, t, self.things.mask(shape), np.zeros(shape, bool))
+        return []
+
+    def _light_changed(self, diff: Difference, regions: list[Region]) -> bool:
+        """Most of the picture differs in brightness, but hardly an edge came or went."""
+        differs = diff.excess > 1
+        if float(differs.mean()) < FLOOD:
+            return False
+        edges = float(((diff.gained > 0) | (diff.lost > 0)).mean())
+        return edges < 0.1
+
+    def _relearn(self, picture: Picture, t: float) -> None:
+        self.background = Background(picture, t)
+        self.things.settle_at(t)
+
+    def _whole(self, kind: str, value: float, t: float) -> Sighting:
+        self._count += 1
+        return Sighting(kind, value, None, f"{kind}-view-{self._count}", t)
+
+
+def _union(masks: list[Mask], shape: tuple[int, ...]) -> Mask:
+    out = np.zeros(shape, bool)
+    for mask in masks:
+        out |= mask
+    return out

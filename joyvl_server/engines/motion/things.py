@@ -1,0 +1,338 @@
+"""Things that come, stay and go: regions linked over time, and the sightings that follow from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from joyvl_server.core.zones import Box
+from joyvl_server.engines.motion.background import Difference
+from joyvl_server.engines.motion.picture import SIDE, Mask, grow
+from joyvl_server.engines.motion.regions import EDGED, Region, gap
+
+SMALL = 0.0022
+"""Smaller regions are nobody and nothing, as part of the picture: about 6 x 8 pixels."""
+SIZEABLE = 0.02
+"""A region of this part of the picture close to the edge came over the edge, also when it is clear of it already."""
+VACATED = 0.65
+"""From this share of lost edges on, a region is a place that something left, not something that stands there."""
+MOVES = 0.3
+"""A region moves when at least this part of it changed since the last picture."""
+RESTS = 0.7
+"""A region rests when at least this part of it has been unchanged for about a second."""
+REACH = 0.1
+"""How far a thing may have got between two pictures, in picture widths: this …"""
+REACH_PER_S = 0.35
+"""… and this much per second (a person who walks close to the camera)."""
+LEFT_OVER = 0.6
+"""When a thing suddenly has less than this part of its size and the rest has not moved, the rest was left behind."""
+SLIVER = 0.3
+"""A thing at the edge of the picture with less than this part of its size left is as good as gone."""
+STILL_S = 60.0
+"""Motionless for so long is worth a word."""
+STILL_SHARE = 0.04
+"""Motionless: less than this part changes from picture to picture."""
+HABIT_S = 30.0
+"""Something that stood in the settled scene for so long and moves now is worth a word."""
+KEPT_S = 900.0
+"""A thing that has been motionless for so long belongs to the scene from then on."""
+WEIGH_S = 3.5
+"""For so long after it appeared a new thing may still prove to be something."""
+MOST = 16
+"""So many things are followed at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One happening. `value`: how sure, 0 to 1. `key` names it; a later sighting with the same key replaces it."""
+
+    kind: str
+    value: float
+    box: Box | None
+    key: str
+    t: float
+
+
+@dataclass(slots=True, eq=False)
+class Thing:
+    """Something followed. `size` is its usual area, `first` where it was when it was first seen."""
+
+    id: int
+    region: Region
+    first: Mask
+    born: float
+    seen: float
+    size: float
+    value: float
+    known: bool = False
+    """it has been announced, or needs no announcement"""
+    split: bool = False
+    """it came off another thing and is too young to count"""
+    reached_in: bool = True
+    """it has always touched the edge of the picture: a hand, not a whole person"""
+    rests_since: float = 0.0
+    told_still: bool = False
+    going: bool = False
+    """its departure has been announced, a sliver of it is left"""
+    missed: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one picture led to. `accept` belongs to the scene now, `agitate` was the scene's own unrest."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+    accept: list[Mask] = field(default_factory=list)
+    agitate: list[Mask] = field(default_factory=list)
+
+
+def sureness(region: Region, extra: float = 0.0) -> float:
+    """How sure a region is something: grows with its size, its contrast and the part of its outline that is an edge."""
+    z = extra + 0.3 + math.log(max(region.area, 1e-5) / 0.005) + math.log(max(region.contrast, 0.1) / 1.5) + 3 * (region.edged - 0.4)
+    return 1 / (1 + math.exp(-z))
+
+
+class Things:
+    def __init__(self) -> None:
+        self.all: list[Thing] = []
+        self._count = 0
+        self._settled_since = 0.0
+
+    def settle_at(self, t: float) -> None:
+        """The scene was learnt anew: nothing is followed, nothing has stood for long."""
+        self.all.clear()
+        self._settled_since = t
+
+    def adopt(self, regions: list[Region], t: float) -> None:
+        """Follow what is there without a word."""
+        for region in regions:
+            if region.area >= SIZEABLE / 2 and region.edged >= EDGED and region.vacated < 0.35:
+                self._new(region, t, known=True)
+
+    def mask(self, shape: tuple[int, int]) -> Mask:
+        """Where things are, with a margin, so that the scene behind them is not learnt wrongly."""
+        out = np.zeros(shape, bool)
+        for thing in self.all:
+            r, m = thing.region, 4
+            out[max(0, r.y0 - m) : r.y1 + m, max(0, r.x0 - m) : r.x1 + m] = True
+        return out
+
+    # ------------------------------------------------------------------------------------------------- one picture
+
+    def update(self, regions: list[Region], diff: Difference, t: float, dt: float) -> Outcome:
+        out = Outcome()
+        real = [r for r in regions if r.area >= SMALL and r.edged >= EDGED]
+        gone_places = [r for r in real if r.vacated >= VACATED]
+        bodies = [r for r in real if r.vacated < VACATED]
+        links, free = self._link(bodies, dt)
+        changed: list[Region] = []
+        for thing in list(self.all):
+            mine = links.get(thing.id, [])
+            if mine:
+                self._seen(thing, mine, diff, t, dt, out, changed, gone_places)
+            else:
+                self._missed(thing, diff, t, out)
+        for body in free:
+            self._appeared(body, t, dt, out, gone_places)
+        changed += self._vacated(gone_places, t, out)
+        self._report_changes(changed, t, out)
+        self._merge()
+        del self.all[MOST:]
+        return out
+
+    def _link(self, bodies: list[Region], dt: float) -> tuple[dict[int, list[Region]], list[Region]]:
+        """Which bodies are which things: by overlap, then what moved by distance. Returns the bodies left over, too."""
+        links: dict[int, list[Region]] = {}
+        free: list[Region] = []
+        for body in bodies:
+            overlaps = [(int((body.mask & grow(t.region.mask, 2)).sum()), t) for t in self.all]
+            mine = [t for n, t in overlaps if n > 0.1 * min(body.area, t.region.area) * body.mask.size]
+            for thing in mine:
+                links.setdefault(thing.id, []).append(body)
+            if not mine:
+                free.append(body)
+        reach = min(0.6, REACH + REACH_PER_S * dt)
+        pairs = sorted(
+            (gap(b, t.region), i, t.id)
+            for i, b in enumerate(free)
+            if b.moving >= MOVES
+            for t in self.all
+            if t.id not in links and 0.15 < b.area / t.region.area < 7
+        )
+        used: set[int] = set()
+        for distance, i, thing_id in pairs:
+            if distance <= reach and i not in used and thing_id not in links:
+                links[thing_id] = [free[i]]
+                used.add(i)
+        return links, [b for i, b in enumerate(free) if i not in used]
+
+    # ---------------------------------------------------------------------------------------------- what was seen
+
+    def _seen(
+        self, thing: Thing, mine: list[Region], diff: Difference, t: float, dt: float, out: Outcome, changed: list[Region], gone_places: list[Region]
+    ) -> None:
+        before = thing.region
+        body = max(mine, key=lambda r: r.area * (0.3 + r.moving))
+        for piece in mine:
+            if piece is body:
+                continue
+            apart = gap(piece, body)
+            if piece.stable >= RESTS and body.moving >= MOVES and apart > 0.02:
+                changed.append(piece)
+            elif piece.moving >= MOVES and apart > 0.08 and piece.area > 0.25 * thing.size and len(self.all) < MOST:
+                self._new(piece, t, known=True, split=True, value=thing.value)
+        if self._left_behind(thing, body, diff):
+            changed.append(body)
+            self._leaves(thing, t, out, quietly=thing.reached_in)
+            return
+        thing.region, thing.seen, thing.missed = body, t, 0
+        thing.size = max(body.area, thing.size * 0.85**dt)
+        thing.value = max(thing.value, sureness(body, 0.4 if t > thing.born else 0.0))
+        thing.reached_in &= body.at_edge
+        if thing.split and t - thing.born > 3:
+            thing.split = False
+        if not thing.known:
+            self._weigh(thing, body, t, out, changed, gone_places)
+        elif thing.going:
+            if body.area > 2 * SLIVER * thing.size:
+                thing.going = False
+                out.sightings.append(Sighting("enter", thing.value, body.box, f"enter-{thing.id}-{t:.1f}", t))
+        elif body.at_edge and body.area < SLIVER * thing.size and before.area > body.area and not thing.split:
+            thing.going = True
+            out.sightings.append(Sighting("leave", thing.value, body.box, f"leave-{thing.id}", t))
+        if thing in self.all:
+            self._stillness(thing, body, t, out)
+
+    def _left_behind(self, thing: Thing, body: Region, diff: Difference) -> bool:
+        """The part that moves is gone; what is left has not moved: it is not the thing, the thing left it behind."""
+        before = thing.region.mask
+        if body.stable < RESTS or body.area > LEFT_OVER * thing.region.area or body.at_edge and thing.region.at_edge:
+            return False
+        if (body.mask & grow(before, 2)).sum() < 0.75 * body.mask.sum():
+            return False
+        went = before & ~grow(body.mask, 2)
+        return bool(went.any() and diff.moved[went].mean() > 0.5)
+
+    def _weigh(self, thing: Thing, body: Region, t: float, out: Outcome, changed: list[Region], gone_places: list[Region]) -> None:
+        """A new thing that has not been announced: did it come in, was it there before, was it put there, or is it nothing?"""
+        size = math.sqrt(thing.first.sum() / thing.first.size)
+        (x, y), (x0, y0) = body.centre, _centre(thing.first)
+        off = math.hypot(x - x0, y - y0) / SIDE > 0.4 * size or (body.mask & thing.first).sum() < 0.35 * min(
+            body.mask.sum(), thing.first.sum()
+        )
+        behind = next((g for g in gone_places if (g.mask & thing.first).sum() > 0.25 * g.mask.sum()), None)
+        if body.at_edge and t - thing.born <= WEIGH_S:
+            self._announce(thing, body, t, out)
+        elif off and behind is not None:
+            thing.known = True
+            out.accept.append(behind.mask)
+            gone_places.remove(behind)
+            if t - self._settled_since > HABIT_S:
+                out.sightings.append(Sighting("move", thing.value, body.box, f"move-{thing.id}-{t:.1f}", t))
+        elif off:
+            self._announce(thing, body, t, out)
+        elif body.stable >= RESTS:
+            changed.append(body)
+            self.all.remove(thing)
+        elif t - thing.born > WEIGH_S:
+            if body.vacated < 0.3 and body.area > SIZEABLE / 2:
+                self._announce(thing, body, t, out)
+                thing.known = True
+            else:
+                out.agitate.append(body.mask)
+                self.all.remove(thing)
+
+    def _announce(self, thing: Thing, body: Region, t: float, out: Outcome) -> None:
+        """Say that it came; while it is not sure enough, say so again with each picture until it is."""
+        thing.known = thing.value >= 0.75 or t - thing.born > WEIGH_S
+        out.sightings.append(Sighting("enter", thing.value, body.box, f"enter-{thing.id}", t))
+
+    def _stillness(self, thing: Thing, body: Region, t: float, out: Outcome) -> None:
+        if body.moving > STILL_SHARE and t > thing.born:
+            long = t - thing.rests_since >= STILL_S
+            if long and body.moving < MOVES:
+                return  # a gesture; it did not go anywhere
+            if thing.told_still and long and thing.known:
+                out.sightings.append(Sighting("move", thing.value, body.box, f"move-{thing.id}-{t:.1f}", t))
+            thing.rests_since, thing.told_still = t, False
+        elif thing.known and not thing.told_still and t - thing.rests_since >= STILL_S:
+            thing.told_still = True
+            out.sightings.append(Sighting("still", thing.value * 0.95, body.box, f"still-{thing.id}-{t:.1f}", t))
+        if t - thing.rests_since > KEPT_S:
+            out.accept.append(body.mask)
+            self.all.remove(thing)
+
+    # --------------------------------------------------------------------------------------------- what was not seen
+
+    def _missed(self, thing: Thing, diff: Difference, t: float, out: Outcome) -> None:
+        r = thing.region
+        if not thing.known and thing.value < 0.75 and thing.born == thing.seen and not r.at_edge:
+            out.agitate.append(r.mask)  # seen once, then never again: the place's own unrest
+            self.all.remove(thing)
+            return
+        thing.missed += 1
+        walked = r.moving >= MOVES or r.at_edge
+        restored = float((diff.excess[r.mask] <= 1).mean()) > 0.85
+        if (walked or thing.missed >= 2) and restored or thing.missed >= 4:
+            self._leaves(thing, t, out)
+
+    def _leaves(self, thing: Thing, t: float, out: Outcome, quietly: bool = False) -> None:
+        self.all.remove(thing)
+        if not (thing.going or thing.split or quietly):
+            out.sightings.append(Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", t))
+
+    def _appeared(self, body: Region, t: float, dt: float, out: Outcome, gone_places: list[Region]) -> None:
+        if len(self.all) >= MOST:
+            return
+        thing = self._new(body, t)
+        h, w = body.mask.shape
+        margin = min(body.x0 / w, body.y0 / h, 1 - body.x1 / w, 1 - body.y1 / h)
+        beside = any(gap(g, body) < REACH + REACH_PER_S * dt for g in gone_places)
+        if body.moving >= MOVES and (
+            body.at_edge or (not beside and (margin < 0.08 and body.area > SIZEABLE or dt >= 1.5 and body.vacated < 0.35))
+        ):
+            self._announce(thing, body, t, out)
+
+    # --------------------------------------------------------------------------------------------- the scene changed
+
+    def _vacated(self, places: list[Region], t: float, out: Outcome) -> list[Region]:
+        """Places something left. Where a young thing came from it is explained; otherwise something was taken."""
+        changed = []
+        for place in places:
+            source = next((x for x in self.all if t - x.born < WEIGH_S and not x.known and gap(place, x.region) < 0.3), None)
+            if source is not None and not source.region.at_edge:
+                if t - source.born < 1e-6:
+                    source.first = source.first | place.mask
+                continue
+            changed.append(place)
+        return changed
+
+    def _report_changes(self, changed: list[Region], t: float, out: Outcome) -> None:
+        for region in changed:
+            self._count += 1
+            value = sureness(region, 0.6)
+            out.sightings.append(Sighting("changed", value, region.box, f"changed-{self._count}", t))
+            out.accept.append(region.mask)
+
+    def _merge(self) -> None:
+        """Things that share a region for a while are one."""
+        for a in list(self.all):
+            for b in list(self.all):
+                if a is not b and a in self.all and b in self.all and a.region is b.region and a.born <= b.born and (b.split or b.known):
+                    self.all.remove(b)
+                    a.value, a.known = max(a.value, b.value), a.known or b.known
+
+    def _new(self, region: Region, t: float, known: bool = False, split: bool = False, value: float = 0.0) -> Thing:
+        self._count += 1
+        thing = Thing(
+            self._count, region, region.mask, t, t, region.area, max(value, sureness(region)), known, split, region.at_edge, rests_since=t
+        )
+        self.all.append(thing)
+        return thing
+
+
+def _centre(mask: Mask) -> tuple[float, float]:
+    ys, xs = np.nonzero(mask)
+    return (float(xs.min() + xs.max() + 1) / 2, float(ys.min() + ys.max() + 1) / 2) if xs.size else (0.0, 0.0)

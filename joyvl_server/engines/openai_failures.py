@@ -1,0 +1,156 @@
+"""What went wrong with an OpenAI-compatible server, as a sentence that says what to do about it.
+
+Nothing of a request (key, picture) may show up in a sentence, though servers like to quote what they refuse.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+from dataclasses import dataclass, field
+
+import httpx2
+
+from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
+from joyvl_server.kit.masking import mask_text
+
+MAX_DETAIL = 200
+
+_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,?\S*")
+_LONG_WORD = re.compile(r"[A-Za-z0-9+/=_-]{48,}")  # pieces of base64, keys
+_TOO_LONG = re.compile(
+    r"context[ _]length|context[ _]window|max(?:imum)?[ _]context|max_model_len|prompt is too long|too many tokens"
+    r"|longer than the maximum",
+    re.IGNORECASE,
+)
+_PICTURES = re.compile(
+    r"at most \d+ (?:image|picture)|multimodal|(?:does|do) not support images?|image input|image_url|vision",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The server as sentences name it. `secret` is what must never be quoted."""
+
+    url: str
+    model: str = ""
+    secret: str = field(default="", repr=False)
+
+    def quote(self, text: str) -> str:
+        """`text` of the server's, safe to show: one line, at most 200 characters, without key or picture."""
+        if self.secret:
+            text = text.replace(self.secret, "***")
+        text = _LONG_WORD.sub("…", _DATA_URL.sub("…", mask_text(text[:20_000])))
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1].rstrip() + "…"
+
+
+def detail_of(body: bytes) -> str:
+    """The server's own words in an error body, whichever shape it has; unquoted."""
+    text = body.decode("utf-8", "replace")
+    try:
+        return words_of(json.loads(text)) or text
+    except (ValueError, RecursionError):
+        return "" if text.lstrip().startswith("<") else text  # an error page in HTML tells nobody anything
+
+
+def words_of(data: object) -> str:
+    """The words in `{"error": {"message": …}}`, `{"detail": …}` and the like; empty where there are none."""
+    for _ in range(3):
+        if isinstance(data, list) and data:
+            data = data[0]
+        if not isinstance(data, dict):
+            break
+        data = next((data[name] for name in ("error", "message", "detail", "msg") if data.get(name)), None)
+    return data if isinstance(data, str) else ""
+
+
+def is_too_long(detail: str) -> bool:
+    return _TOO_LONG.search(detail) is not None
+
+
+def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = None) -> EngineError:
+    """The error for an answer with this status. `detail` is the server's own words."""
+    said = peer.quote(detail)
+    quoted = f" It says: {said}" if said else ""
+    if status in (401, 403):
+        # Not quoted: servers repeat parts of the key here.
+        return EngineError(
+            f"{peer.url} asks for another API key ({status}). Set api_key or api_key_file in engine.options.openai.",
+            code="engine_unauthorized",
+        )
+    if status == 404:
+        if "model" in detail.lower():
+            return EngineError(
+                f"{peer.url} has no model {peer.model!r}. Set `model` in engine.options.openai to one it has, or to "
+                f"nothing for its first one.{quoted}",
+                code="engine_model",
+            )
+        return EngineError(
+            f"{peer.url} has no such address (404). Does base_url end with the right path, most often /v1?{quoted}",
+            code="engine_not_found",
+        )
+    if status == 413 or is_too_long(detail):
+        return EngineError(
+            f"The context is too long for {peer.url} ({status}). Lower sessions.context_tokens, or start the server "
+            f"with a longer context.{quoted}",
+            code="engine_context",
+        )
+    if status in (400, 422) and _PICTURES.search(detail):
+        return EngineError(
+            f"{peer.url} does not take these pictures ({status}). Use a model that sees, and allow as many pictures as "
+            f"a context holds (vLLM: --limit-mm-per-prompt).{quoted}",
+            code="engine_pictures",
+        )
+    if status == 429:
+        wait = f" It asks to wait {retry_after} s." if retry_after and retry_after.isdigit() else ""
+        return EngineUnavailable(
+            f"{peer.url} is overloaded or its quota is used up (429).{wait} Fewer sessions or a longer sessions.tick_s "
+            f"ask less of it.{quoted}",
+            code="engine_overloaded",
+        )
+    if status >= 500:
+        return EngineUnavailable(f"{peer.url} failed inside ({status}). Look into its log.{quoted}")
+    if 300 <= status < 400:
+        return EngineError(
+            f"{peer.url} sends us elsewhere ({status}), which is not followed. Set base_url to the final address.",
+            code="engine_redirect",
+        )
+    return EngineError(f"{peer.url} refused the request ({status}).{quoted}", code="engine_refused")
+
+
+def from_transport(peer: Peer, error: httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL) -> EngineError:
+    """The error for a connection that failed. Texts of the transport are not quoted."""
+    if isinstance(error, httpx2.ConnectTimeout):
+        return EngineUnavailable(f"{peer.url} does not answer: no connection in time. Is the address right?")
+    if isinstance(error, httpx2.PoolTimeout):
+        return EngineTimeout(f"No connection to {peer.url} became free in time. It is slower than the sessions ask.")
+    if isinstance(error, httpx2.TimeoutException):
+        return EngineTimeout(f"{peer.url} took too long. It is overloaded, or timeout_s is too short for it.")
+    if isinstance(error, httpx2.ConnectError):
+        return EngineUnavailable(_why_no_connection(peer, error))
+    if isinstance(error, httpx2.SSEError):
+        return EngineError(f"{peer.url} sent a piece of an answer that is too large.", code="engine_protocol")
+    if isinstance(
+        error, httpx2.DecodingError | httpx2.LocalProtocolError | httpx2.UnsupportedProtocol | httpx2.InvalidURL
+    ):
+        return EngineError(f"{peer.url} cannot be spoken to over HTTP. Is base_url right?", code="engine_protocol")
+    return EngineUnavailable(
+        f"The connection to {peer.url} broke before the answer was whole. Was the server stopped?", code="engine_cut"
+    )
+
+
+def _why_no_connection(peer: Peer, error: BaseException) -> str:
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and len(causes) < 10:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(c, ssl.SSLError) for c in causes):
+        return f"{peer.url} and we found no secure connection (TLS). Is its certificate valid, and is it https at all?"
+    if any(isinstance(c, socket.gaierror) for c in causes):
+        return f"The name in {peer.url} has no address. Check how it is written."
+    return f"No server answers at {peer.url}. Is it running?"

@@ -1,0 +1,93 @@
+"""One streaming chat completion, read piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+
+from joyvl_server.core.errors import EngineError
+from joyvl_server.engines.openai_failures import Peer, from_transport, words_of
+
+MAX_EVENT = 262_144
+"""Bytes of one server-sent event; ours hold a token or a few."""
+
+
+class Completion:
+    """An answer on its way. Closing it before its end aborts the request: servers notice the lost connection.
+
+    One reader at a time. `read` raises `EngineError` and its kin.
+    """
+
+    def __init__(self, response: httpx2.Response, peer: Peer) -> None:
+        self._response = response
+        self._peer = peer
+        self._events = aiter(httpx2.EventSource(response, max_event_size=MAX_EVENT))
+        self._ended = False
+
+    async def read(self) -> str | None:
+        """The next piece of text, never empty; None when the server has ended the answer."""
+        while not self._ended:
+            try:
+                event = await anext(self._events, None)
+            except (httpx2.HTTPError, httpx2.StreamError) as error:
+                raise from_transport(self._peer, error) from error
+            if event is None:
+                raise EngineError(
+                    f"{self._peer.url} stopped in mid-answer. Was it restarted, or does a proxy cut long answers?",
+                    code="engine_cut",
+                )
+            if event.data.strip() == "[DONE]":
+                self._ended = True
+            elif event.data and (text := self._text(event.data)):
+                return text
+        return None
+
+    async def drain(self, seconds: float) -> None:
+        """Read what the server still sends after the last text, so that its connection can be used again; then close.
+
+        Gives up after `seconds`, which aborts the request.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                async for _ in self._events:
+                    pass
+        except (TimeoutError, httpx2.HTTPError, httpx2.StreamError):
+            pass  # nobody wants the rest: a lost connection costs a new one, no more
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        try:
+            await self._response.aclose()
+        except httpx2.HTTPError:
+            pass  # it is closed all the same
+
+    def _text(self, data: str) -> str:
+        """The text in one event. Notes whether it is the last one."""
+        try:
+            chunk = json.loads(data)
+        except (ValueError, RecursionError):
+            raise self._nonsense("something that is not JSON") from None
+        if not isinstance(chunk, dict):
+            raise self._nonsense("JSON that is no part of an answer")
+        if chunk.get("error"):
+            said = self._peer.quote(words_of(chunk))
+            raise EngineError(f"{self._peer.url} gave up in mid-answer. It says: {said}", code="engine_cut")
+        choice = _first(chunk.get("choices"))
+        if choice.get("finish_reason"):
+            self._ended = True
+        delta = choice.get("delta")
+        content = delta.get("content") if isinstance(delta, dict) else None
+        return content if isinstance(content, str) else ""
+
+    def _nonsense(self, what: str) -> EngineError:
+        return EngineError(f"{self._peer.url} sent {what}. Is it an OpenAI-compatible server?", code="engine_protocol")
+
+
+def _first(choices: Any) -> dict[str, Any]:
+    """The first choice; empty for events without one (usage, pings)."""
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0]
+    return {}

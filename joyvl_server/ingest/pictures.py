@@ -1,0 +1,87 @@
+"""From a decoded frame to what main gets: a JPEG, a small grey picture, and a smaller JPEG where one is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+
+from joyvl_server.core.frame import Grey, Image
+from joyvl_server.kit import jpeg
+from joyvl_server.kit.jpeg import Pixels
+
+GLANCE_PIXELS = 65_536
+"""The model's floor of 64 tokens."""
+FULL_RANGE = 2
+HD_HEIGHT = 720
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    image: Image
+    grey: Grey
+    glance: Image | None
+
+
+class Painter:
+    """Makes pictures of one source. Not to be used by two threads at once: libswscale's contexts are kept.
+
+    `max_pixels`: larger frames are scaled down; `grey_side`: longer side of the grey picture, in pixels.
+    """
+
+    def __init__(self, max_pixels: int, grey_side: int, quality: int) -> None:
+        self._max_pixels = max_pixels
+        self._grey_side = grey_side
+        self._quality = quality
+        self._full = VideoReformatter()
+        self._small = VideoReformatter()
+        self._grey = VideoReformatter()
+
+    def paint(self, frame: VideoFrame, *, glance: bool, aspect: float = 1.0) -> Picture:
+        """`aspect`: width of one pixel to its height. The frame is only read, so its decoder may go on meanwhile."""
+        width, height = fit(frame.width * aspect, frame.height, self._max_pixels)
+        full = self._full.reformat(
+            frame, width, height, "yuvj420p", interpolation=Interpolation.AREA, threads=1,
+            src_colorspace=_colours(frame), dst_colorspace=Colorspace.ITU601, dst_color_range=FULL_RANGE,
+        )  # fmt: skip
+        turns = round(frame.rotation / 90) % 4
+        small = None
+        if glance:
+            size = fit(width, height, GLANCE_PIXELS)
+            shrunk = self._small.reformat(full, *size, interpolation=Interpolation.AREA, threads=1)
+            small = self._encode(shrunk, turns)
+        grey = self._grey.reformat(
+            full, *_grey_size(width, height, self._grey_side), "gray", interpolation=Interpolation.AREA, threads=1
+        )
+        return Picture(self._encode(full, turns), np.ascontiguousarray(np.rot90(_plane(grey, 0), turns)), small)
+
+    def _encode(self, frame: VideoFrame, turns: int) -> Image:
+        luma, blue, red = (np.rot90(_plane(frame, index), turns) for index in range(3))
+        return jpeg.encode_planes(luma, blue, red, self._quality)
+
+
+def fit(width: float, height: float, max_pixels: int) -> tuple[int, int]:
+    """The largest even size with this shape and at most `max_pixels`; never larger than the original."""
+    scale = min(1.0, sqrt(max_pixels / (width * height)))
+    return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
+
+
+def _grey_size(width: int, height: int, side: int) -> tuple[int, int]:
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _plane(frame: VideoFrame, index: int) -> Pixels:
+    plane = frame.planes[index]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
+
+
+def _colours(frame: VideoFrame) -> Colorspace:
+    """The frame's colour matrix; where it does not say, by custom BT.709 from HD on."""
+    if frame.colorspace in (Colorspace.ITU709, Colorspace.ITU601, Colorspace.SMPTE240M, Colorspace.BT2020):
+        return Colorspace(frame.colorspace)
+    return Colorspace.ITU709 if frame.height >= HD_HEIGHT else Colorspace.ITU601

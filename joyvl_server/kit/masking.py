@@ -1,0 +1,96 @@
+"""No secret reaches a log, an answer or an error text: passwords in URLs and tokens become `***`."""
+
+from __future__ import annotations
+
+import re
+
+from joyvl_server.core.errors import NotAllowed
+
+MASK = "***"
+
+_AUTHORITY_END = re.compile(r"[/?#]")
+_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s<>\"`]+")
+# Cameras also take passwords as parameters, some of them in the path: /user=admin&password=x&channel=1
+_SECRET_PARAMETER = re.compile(
+    r"(?i)((?:password|passwd|passphrase|secret|token|api_?key|signature|(?<![a-z])(?:pass|pwd|auth|sig|key))=)"
+    r"([^&;#\s\"'<>]+)"
+)
+_HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+")
+_BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{4,}")
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|[_.-])(?:password|passwd|passphrase|pwd|secrets?|token|api_?keys?|authorization|cookie)$"
+)
+
+
+def mask_url(url: str) -> str:
+    """The URL with its password, and secrets among its parameters, as `***`: `rtsp://cam:***@host/x`."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return _mask_parameters(url)
+    cut = _userinfo_end(rest)
+    userinfo, tail = (rest[:cut], rest[cut:]) if cut is not None else ("", rest)
+    user, colon, _ = userinfo.partition(":")
+    kept = f"{user}:{MASK}" if colon else userinfo
+    return f"{scheme}://{kept}{_mask_parameters(tail)}"
+
+
+def mask_text(text: str) -> str:
+    """The text with the credentials of every URL, authorization header and bearer token in it as `***`."""
+    text = _URL_IN_TEXT.sub(lambda found: mask_url(found.group()), text)
+    text = _mask_parameters(text)
+    text = _HEADER.sub(rf"\g<1>{MASK}", text)
+    return _BEARER.sub(rf"\g<1>{MASK}", text)
+
+
+def is_secret_name(name: str) -> bool:
+    """Does a field of this name (`api_key`, `server.password` …) hold a secret?"""
+    return _SECRET_NAME.search(name) is not None
+
+
+def is_masked(url: str) -> bool:
+    """Was this URL shown by us, with its secret left out?"""
+    return MASK in url and mask_url(url) == url
+
+
+def restore_url(url: str, stored: str) -> str:
+    """`url` as a client sent it back, with the secrets of `stored` where it still says `***`.
+
+    The path may differ, the scheme, user, host and port may not: else a stored password could be sent anywhere.
+    Raises `NotAllowed` (code masked_url) with a sentence. A URL that is not masked comes back unchanged.
+    """
+    if not is_masked(url):
+        return url
+    if url == mask_url(stored):
+        return stored
+    ours, theirs = _origin(mask_url(stored)), _origin(url)
+    if ours != theirs or MASK in url[len(theirs) :]:
+        raise NotAllowed(
+            "The URL still says *** in place of a secret, and it is not the stored one. Write the secret again.",
+            code="masked_url",
+        )
+    return _origin(stored) + url[len(theirs) :]
+
+
+def _mask_parameters(text: str) -> str:
+    return _SECRET_PARAMETER.sub(rf"\g<1>{MASK}", text)
+
+
+def _userinfo_end(rest: str) -> int | None:
+    """Where the userinfo of `user:password@host/path` ends (at its `@`), None where there is none."""
+    end = _AUTHORITY_END.search(rest)
+    authority = rest[: end.start()] if end else rest
+    if "@" in authority:
+        return authority.rindex("@")
+    # A `/`, `?` or `#` that was not escaped inside the password: what looks like the port is no number.
+    port = authority.rpartition(":")[2]
+    if ":" in authority and not authority.startswith("[") and port and not port.isdigit() and "@" in rest:
+        return rest.rindex("@")
+    return None
+
+
+def _origin(url: str) -> str:
+    """`scheme://user:password@host:port` of a URL."""
+    scheme, separator, rest = url.partition("://")
+    start = _userinfo_end(rest) or 0
+    end = _AUTHORITY_END.search(rest, start)
+    return f"{scheme}{separator}{rest[: end.start()] if end else rest}"

@@ -1,0 +1,52 @@
+"""Turns what happens in a session into entries of the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from joyvl_server.core.events import Decided, Decision
+from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.ids import new_id
+from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.store.events import EventRecord, Events
+from joyvl_server.store.sessions import SessionRecord
+
+# What a remark's event keeps of its tick.
+KEPT = ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")
+
+
+class Journal:
+    """Never waits: the writer thread takes it from here."""
+
+    def __init__(
+        self, record: SessionRecord, events: Events, metrics: Metrics, clock: Clock, now: Callable[[], float]
+    ) -> None:
+        self._record = record
+        self._events = events
+        self._metrics = metrics
+        self._clock = clock
+        self._now = now
+
+    def note(self, type: str, text: str = "", *, t: float | None = None, wall: float | None = None, **data: Any) -> None:
+        """One entry; `t` (stream seconds) and `wall` are now unless it is about an earlier moment."""
+        record = EventRecord(
+            id=new_id("evt"),
+            session_id=self._record.id,
+            camera_id=self._record.camera_id,
+            type=type,
+            t=self._now() if t is None else t,
+            wall=self._clock.wall() if wall is None else wall,
+            text=text,
+            data=data,
+        )
+        self._events.post(record)
+        self._metrics.events.labels(type).inc()
+
+    def remark(self, decided: Decided, tick: dict[str, Any]) -> None:
+        """What was said, and each watch that it fired."""
+        about = {key: tick[key] for key in KEPT}
+        type = "spoke" if decided.decision is Decision.SPEAK else "delegated"
+        self.note(type, decided.text, t=decided.t, wall=decided.wall, **about)
+        for watch_id in decided.watches:
+            self.note("watch_fired", decided.text, t=decided.t, wall=decided.wall, watch_id=watch_id, **about)

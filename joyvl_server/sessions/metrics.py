@@ -1,0 +1,35 @@
+"""What the sessions count. Base units, prefix `joyvl_`; docs/reference/metrics.md describes each."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From a millisecond (a tick waiting for the wire) to ten seconds (an engine out of breath).
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """One set per server: no module global, so that two servers in one process count apart."""
+
+    def __init__(self) -> None:
+        self.registry = r = CollectorRegistry(auto_describe=True)
+        self.sessions = Gauge("joyvl_sessions", "Sessions that run now.", ["kind"], registry=r)
+        self.sources = Gauge("joyvl_sources", "Sources of running sessions by status.", ["status"], registry=r)
+        self.decisions = Counter("joyvl_decisions", "Ticks that took a decision.", ["decision"], registry=r)
+        self.skipped = Counter("joyvl_ticks_skipped", "Ticks that took no decision, by reason.", ["reason"], registry=r)
+        self.suppressed = Counter(
+            "joyvl_remarks_suppressed", "Remarks the engine wanted to make and the session did not.", ["reason"], registry=r
+        )
+        self.garbage = Counter("joyvl_garbage_answers", "Answers outside the protocol, taken as silence.", registry=r)
+        self.engine_failures = Counter("joyvl_engine_failures", "Failed calls of an engine.", ["engine", "code"], registry=r)
+        self.frame_age = Histogram(
+            "joyvl_frame_age_seconds", "Age of the frame when its tick was due.", buckets=SECONDS, registry=r
+        )
+        self.request_delay = Histogram(
+            "joyvl_request_delay_seconds", "From a tick being due to its request to the engine.", buckets=SECONDS, registry=r
+        )
+        self.decision_latency = Histogram(
+            "joyvl_decision_latency_seconds", "From the capture of a frame to its decision.", buckets=SECONDS, registry=r
+        )
+        self.events = Counter("joyvl_events", "Entries written to the timeline.", ["type"], registry=r)
+        self.crashes = Counter("joyvl_session_crashes", "Sessions restarted after an internal error.", registry=r)

@@ -1,0 +1,120 @@
+"""The shapes of what goes out: ticks, watches, queries, sources, as JSON-able dicts. Updates and REST share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from joyvl_server.core.events import Decided
+from joyvl_server.core.zones import Zone
+from joyvl_server.ingest.base import SourceState
+from joyvl_server.sessions.latency import Timings
+from joyvl_server.sessions.questions import QueryView
+from joyvl_server.store.watches import WatchRecord
+
+if TYPE_CHECKING:  # a session publishes its own picture
+    from joyvl_server.sessions.session import Session
+
+
+def rfc3339(wall: float) -> str:
+    """Unix seconds as an RFC 3339 time in UTC with milliseconds."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def tick(decided: Decided, timings: Timings) -> dict[str, Any]:
+    box = decided.box
+    return {
+        "t": round(decided.t, 3),
+        "wall": round(decided.wall, 3),
+        "decision": decided.decision.value,
+        "skipped": decided.skipped and decided.skipped.value,
+        "suppressed": decided.suppressed and decided.suppressed.value,
+        "score": None if decided.score is None else round(decided.score, 4),
+        "kind": decided.kind,
+        "zone": decided.zone,
+        "box": None if box is None else [round(v, 4) for v in (box.x0, box.y0, box.x1, box.y1)],
+        "text": decided.text,
+        "question": decided.question,
+        "watches": list(decided.watches),
+        "look": decided.look.value,
+        "change": None if decided.change is None else round(decided.change, 4),
+        "epoch": decided.epoch,
+        "query": decided.query,
+        "detail": decided.detail,
+        "timings": {
+            "frame_age_ms": _ms(timings.frame_age_ms),
+            "request_ms": _ms(timings.request_ms),
+            "score_ms": _ms(timings.score_ms),
+            "total_ms": _ms(timings.total_ms),
+        },
+    }
+
+
+def watch(record: WatchRecord, note: str | None) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "session_id": record.session_id,
+        "name": record.name,
+        "text": record.text,
+        "zones": list(record.zones),
+        "threshold": record.threshold,
+        "paused": record.paused,
+        "created_at": rfc3339(record.created_wall),
+        "note": note,
+    }
+
+
+def query(view: QueryView) -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "text": view.text,
+        "status": view.status,
+        "asked_at": rfc3339(view.asked_wall),
+        "answer": view.answer,
+    }
+
+
+def zones(of: Iterable[Zone]) -> list[dict[str, Any]]:
+    return [{"name": z.name, "points": [list(p) for p in z.points]} for z in of]
+
+
+def source(state: SourceState) -> dict[str, Any]:
+    return {
+        "status": state.status.value,
+        "since": rfc3339(state.since_wall),
+        "error_code": state.error_code,
+        "error": state.error,
+        "retry_in_s": state.retry_in_s,
+        "attempts": state.attempts,
+        "width": state.width,
+        "height": state.height,
+        "fps": state.fps,
+        "codec": state.codec,
+    }
+
+
+def session(of: Session) -> dict[str, Any]:
+    """A session as clients see it: REST and `session.created` show the same."""
+    record = of.record
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "name": record.name,
+        "camera_id": record.camera_id,
+        "engine": of.engine_name,
+        "capabilities": asdict(of.capabilities),
+        "threshold": of.threshold,
+        "tick_s": of.tick_s,
+        "zones": zones(of.zones),
+        "state": source(of.state),
+        "watches": [watch(w, of.note) for w in of.watches()],
+        "queries": [query(q) for q in of.queries() if q.status == "open"],
+        "latency": of.latency(),
+        "created_at": rfc3339(record.created_wall),
+    }
+
+
+def _ms(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

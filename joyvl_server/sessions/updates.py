@@ -1,0 +1,150 @@
+"""One ordered, resumable stream of updates per session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+# Every update type there is; docs/reference/updates.md describes each and a test holds the two together.
+UPDATE_TYPES = (
+    "session.created",
+    "session.updated",
+    "session.ended",
+    "response.listen",
+    "response.skip",
+    "response.created",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.done",
+    "query.created",
+    "query.closed",
+    "watch.created",
+    "watch.updated",
+    "watch.deleted",
+    "watch.fired",
+    "camera.online",
+    "camera.offline",
+    "task.updated",
+    "error",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """`id` is unique over restarts (log, then sequence); `seq` grows by one within a log; `wall` is Unix seconds."""
+
+    id: str
+    seq: int
+    type: str
+    wall: float
+    session_id: str
+    data: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        head = {"type": self.type, "id": self.id, "seq": self.seq, "wall": self.wall, "session_id": self.session_id}
+        return {**head, **self.data}
+
+
+class SlowReader(Exception):
+    """The reader fell so far behind that updates it never saw were dropped; it should connect anew and resume."""
+
+
+class UpdateLog:
+    """Keeps the last `backlog` updates; readers are positions in it, so a slow one costs nothing and blocks nobody."""
+
+    def __init__(
+        self, session_id: str, log_id: str, backlog: int, wall: Callable[[], float], snapshot: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._session_id = session_id
+        self._log_id = log_id
+        self._wall = wall
+        self._ring: deque[Update] = deque(maxlen=backlog)
+        self._snapshot = snapshot
+        self._seq = 0
+        self._closed = False
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def readers_waiting(self) -> int:
+        return len(self._waiters)
+
+    def publish(self, type: str, **data: Any) -> Update:
+        if type not in UPDATE_TYPES:
+            raise ValueError(f"{type} is no update type")
+        self._seq += 1
+        update = self._make(self._seq, type, data)
+        self._ring.append(update)
+        self._wake()
+        return update
+
+    def close(self) -> None:
+        """End every subscription once it has read what is there."""
+        self._closed = True
+        self._wake()
+
+    def since(self, last_id: str | None) -> Subscription:
+        """Everything after `last_id`; without one, or with one no longer kept, a snapshot and then what comes."""
+        position = self._position(last_id)
+        if position is not None:
+            return Subscription(self, position, None)
+        snapshot = self._make(self._seq, "session.created", {"session": self._snapshot()})
+        return Subscription(self, self._seq, snapshot)
+
+    def _position(self, last_id: str | None) -> int | None:
+        log_id, _, seq = (last_id or "").rpartition("-")
+        if log_id != self._log_id or not seq.isdecimal():
+            return None
+        oldest = self._ring[0].seq if self._ring else self._seq + 1
+        return int(seq) if oldest - 1 <= int(seq) <= self._seq else None
+
+    def _make(self, seq: int, type: str, data: Mapping[str, Any]) -> Update:
+        return Update(f"{self._log_id}-{seq}", seq, type, self._wall(), self._session_id, data)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def _next(self, position: int) -> Update | None:
+        """The update after `position`, waiting for it; None when the log is closed and read to its end."""
+        while position >= self._seq:
+            if self._closed:
+                return None
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.discard(waiter)
+        oldest = self._ring[0].seq
+        if position + 1 < oldest:
+            raise SlowReader(f"{oldest - position - 1} updates were dropped before they were read")
+        return next(islice(self._ring, position + 1 - oldest, None))
+
+
+class Subscription:
+    """An async iterator of updates; holds nothing but a position."""
+
+    def __init__(self, log: UpdateLog, position: int, first: Update | None) -> None:
+        self._log = log
+        self._position = position
+        self._first = first
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Update:
+        """Raises `SlowReader` when updates were missed, StopAsyncIteration when the session is over."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        update = await self._log._next(self._position)
+        if update is None:
+            raise StopAsyncIteration
+        self._position = update.seq
+        return update

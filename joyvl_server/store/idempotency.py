@@ -1,0 +1,67 @@
+"""Answers to creates that carried an `Idempotency-Key`, so that a client that asks twice creates once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from joyvl_server.store.database import Database
+
+KEPT_S = 24 * 3600.0
+KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """`body_hash` names the request's body, so that the same key with another body can be refused."""
+
+    key: str
+    route: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    body_hash: str
+    created_wall: float
+
+
+class Idempotency:
+    """Kept for 24 hours, and at most 10,000 of them."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def get(self, key: str, route: str, *, now: float | None = None) -> StoredAnswer | None:
+        """The answer given to this key on this route, None where none is valid any more. `now`: Unix seconds."""
+        valid = (time.time() if now is None else now) - KEPT_S
+        query = "SELECT * FROM idempotency WHERE key = ? AND route = ? AND created_wall > ?"
+        row = await self._db.read(lambda c: c.execute(query, (key, route, valid)).fetchone())
+        return None if row is None else StoredAnswer(**{**dict(row), "headers": json.loads(row["headers"])})
+
+    async def put(
+        self,
+        key: str,
+        route: str,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        body_hash: str,
+        *,
+        now: float | None = None,
+    ) -> None:
+        """Keep an answer. The first one for a key and route stays."""
+        at = time.time() if now is None else now
+        values = (key, route, status, json.dumps(dict(headers)), body, body_hash, at)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM idempotency WHERE created_wall <= ?", (at - KEPT_S,))
+            connection.execute("INSERT INTO idempotency VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING", values)
+            connection.execute(
+                "DELETE FROM idempotency WHERE rowid IN "
+                "(SELECT rowid FROM idempotency ORDER BY created_wall DESC, rowid DESC LIMIT -1 OFFSET ?)",
+                (KEPT,),
+            )
+
+        await self._db.write(work)

@@ -1,0 +1,95 @@
+"""A few threads, each read with a read-only connection of its own: reads neither wait for writes nor hold them up."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from joyvl_server.core.errors import StoreError
+from joyvl_server.store.faults import is_storage_fault, store_error
+
+T = TypeVar("T")
+WAITING = 256
+"""Reads that may run or wait at once; more are refused."""
+PATIENCE_S = 5.0
+"""Seconds that running reads may take when the store closes; then they are interrupted."""
+
+
+class Readers:
+    """Bounded, lazily connected. Only for use from the event loop."""
+
+    def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection], size: int) -> None:
+        self._path = path
+        self._connect = connect
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix="store-read")
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._busy: set[sqlite3.Connection] = set()
+        self._running: set[Future[Any]] = set()
+        self._closed = False
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns, seen in one snapshot. Raises `StoreError`, and whatever else `work` raises."""
+        if self._closed:
+            raise StoreError("The store is closed.", code="store_closed")
+        if len(self._running) >= WAITING:
+            raise StoreError(f"More than {WAITING} reads wait for the disk. Try again.", code="store_busy")
+        future = self._pool.submit(self._read, work)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return await asyncio.wrap_future(future)
+
+    async def aclose(self) -> None:
+        """Let running reads end, interrupt them after a while, then close everything."""
+        self._closed = True
+        waiting = [asyncio.wrap_future(f) for f in list(self._running)]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=PATIENCE_S)
+            if late:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                with self._lock:
+                    for connection in self._busy:
+                        connection.interrupt()
+                await asyncio.wait(late, timeout=PATIENCE_S)
+            for outcome in waiting:  # whoever asked has the outcome; here it is only taken note of
+                if outcome.done() and not outcome.cancelled():
+                    outcome.exception()
+        self._pool.shutdown(wait=not self._running)
+        while self._idle:
+            self._idle.pop().close()
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._take()
+        healthy = True
+        try:
+            connection.execute("BEGIN")
+            return work(connection)
+        except sqlite3.Error as error:
+            healthy = not is_storage_fault(error)
+            raise store_error(error, self._path) from error
+        finally:
+            with self._lock:
+                self._busy.discard(connection)
+            if healthy and not self._closed:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            try:
+                connection = self._connect()
+            except sqlite3.Error as error:
+                raise store_error(error, self._path) from error
+        with self._lock:
+            self._busy.add(connection)
+        return connection

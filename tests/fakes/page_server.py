@@ -1,0 +1,327 @@
+"""A stand-in for the API that the page's tests (and its makers) steer: same paths, same shapes, no video and no engine.
+
+`cd tests && python -m fakes.page_server PORT` serves it with lively data. `POST /fake/…` moves it: say something, cut the sockets,
+end a session. What the real server does is tested against the real server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import math
+import random
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from fakes.page_world import Camera, Session, World, rfc3339
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+CSP = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; "
+    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+)
+
+
+class Problem(Exception):
+    def __init__(self, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> None:
+        self.body = {"type": f"urn:joyvl:problem:{code}", "title": code, "status": status, "detail": detail, "code": code}
+        if errors:
+            self.body["errors"] = errors
+
+
+def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> FastAPI:
+    """`live`: sessions tick by themselves once a second; otherwise only `/fake/tick` makes ticks."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            runner = tasks.create_task(_run(world)) if live else None
+            yield
+            if runner:
+                runner.cancel()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.exception_handler(Problem)
+    async def problem(request: Request, error: Problem) -> JSONResponse:
+        return JSONResponse(error.body, error.body["status"], media_type="application/problem+json")
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Any) -> Response:
+        if api_key and request.url.path.startswith("/v1") and request.headers.get("authorization") != f"Bearer {api_key}":
+            body = {"title": "unauthorized", "status": 401, "code": "unauthorized", "detail": "An API key is needed."}
+            return JSONResponse(body, 401)
+        response = await call_next(request)
+        response.headers["Content-Security-Policy"] = CSP
+        return response
+
+    _cameras(app, world)
+    _sessions(app, world)
+    _updates(app, world, api_key)
+    _steering(app, world)
+
+    @app.get("/")
+    async def index() -> FileResponse:
+        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-store"})
+
+    app.mount("/assets", StaticFiles(directory=WEB))
+    return app
+
+
+def _camera(world: World, camera_id: str) -> Camera:
+    if camera_id not in world.cameras:
+        raise Problem(404, "not_found", f"There is no camera {camera_id}.")
+    return world.cameras[camera_id]
+
+
+def _session(world: World, session_id: str) -> Session:
+    if session_id not in world.sessions:
+        raise Problem(404, "not_found", f"There is no session {session_id}.")
+    return world.sessions[session_id]
+
+
+def _cameras(app: FastAPI, world: World) -> None:
+    @app.get("/v1/cameras")
+    async def cameras() -> dict[str, Any]:
+        return {"data": [c.to_dict(world) for c in world.cameras.values()], "next": None}
+
+    @app.post("/v1/cameras", status_code=201)
+    async def add(body: dict[str, Any]) -> dict[str, Any]:
+        if any(c.name == body["name"] for c in world.cameras.values()):
+            raise Problem(409, "conflict", f"There is already a camera named “{body['name']}”.")
+        camera = world.add_camera(body["name"], body["url"], status="connecting", enabled=body.get("enabled", True))
+        for watch in body.get("watches", []):
+            world.sessions[camera.session_id].add_watch(watch["text"])
+        return camera.to_dict(world)
+
+    @app.post("/v1/cameras/probe")
+    async def probe(body: dict[str, Any]) -> dict[str, Any]:
+        return world.probe(body["url"])
+
+    @app.post("/v1/cameras/{camera_id}/probe")
+    async def probe_camera(camera_id: str) -> dict[str, Any]:
+        return world.probe(_camera(world, camera_id).url)
+
+    @app.patch("/v1/cameras/{camera_id}")
+    async def change(camera_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        camera = _camera(world, camera_id)
+        for key in ("name", "url"):
+            if key in body:
+                setattr(camera, key, body[key])
+        return camera.to_dict(world)
+
+    @app.post("/v1/cameras/{camera_id}/{action}")
+    async def switch(camera_id: str, action: str) -> dict[str, Any]:
+        camera = _camera(world, camera_id)
+        camera.enabled = action == "enable"
+        return camera.to_dict(world)
+
+    @app.delete("/v1/cameras/{camera_id}", status_code=204)
+    async def delete(camera_id: str) -> None:
+        world.sessions.pop(_camera(world, camera_id).session_id, None)
+        del world.cameras[camera_id]
+
+    @app.get("/v1/cameras/{camera_id}/snapshot.jpg")
+    async def snapshot(camera_id: str) -> Response:
+        return _picture(_camera(world, camera_id).state)
+
+
+def _picture(state: dict[str, Any]) -> Response:
+    if state["status"] != "online":
+        raise Problem(503, "no_frame", state["error"] or "There is no picture yet: the camera is connecting.")
+    return Response(draw_room(time.time()), media_type="image/jpeg")
+
+
+def draw_room(now: float) -> bytes:
+    """A room with a figure that walks, as a JPEG of 640x360."""
+    import numpy as np
+    import simplejpeg
+
+    picture = np.full((360, 640, 3), (206, 203, 196), np.uint8)
+    picture[250:] = (150, 140, 128)
+    picture[60:180, 420:560] = (176, 205, 226)
+    picture[120:250, 60:150] = (120, 98, 82)
+    x = int(320 + 220 * math.sin(now / 6))
+    picture[150:330, x - 28 : x + 28] = (58, 72, 104)
+    picture[104:150, x - 20 : x + 20] = (214, 170, 140)
+    return simplejpeg.encode_jpeg(picture, quality=80)
+
+
+def _sessions(app: FastAPI, world: World) -> None:
+    @app.get("/v1/engines")
+    async def engines() -> dict[str, Any]:
+        return {"data": [{"name": "motion"}, {"name": "openai"}], "next": None}
+
+    @app.get("/v1/sessions")
+    async def sessions() -> dict[str, Any]:
+        return {"data": [s.to_dict() for s in world.sessions.values()], "next": None}
+
+    @app.get("/v1/sessions/{session_id}")
+    async def one(session_id: str) -> dict[str, Any]:
+        return _session(world, session_id).to_dict()
+
+    @app.patch("/v1/sessions/{session_id}")
+    async def patch(session_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        session = _session(world, session_id)
+        session.threshold = body["threshold"]
+        session.publish("session.updated", session=session.to_dict())
+        return session.to_dict()
+
+    @app.get("/v1/sessions/{session_id}/ticks")
+    async def ticks(session_id: str, limit: int = 600) -> dict[str, Any]:
+        return {"data": _session(world, session_id).ticks[-limit:], "next": None}
+
+    @app.get("/v1/events")
+    async def events(session_id: str | None = None) -> dict[str, Any]:
+        return {"data": [e for e in world.events if e["session_id"] == session_id], "next": None}
+
+    @app.get("/v1/sessions/{session_id}/snapshot.jpg")
+    async def snapshot(session_id: str) -> Response:
+        return _picture(_session(world, session_id).state)
+
+    @app.post("/v1/sessions/{session_id}/watches", status_code=201)
+    async def add_watch(session_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        return _session(world, session_id).add_watch(body["text"])
+
+    @app.patch("/v1/sessions/{session_id}/watches/{watch_id}")
+    async def change_watch(session_id: str, watch_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        session = _session(world, session_id)
+        watch = next(w for w in session.watches if w["id"] == watch_id)
+        watch.update(body)
+        session.publish("watch.updated", watch=dict(watch))
+        return watch
+
+    @app.delete("/v1/sessions/{session_id}/watches/{watch_id}", status_code=204)
+    async def remove_watch(session_id: str, watch_id: str) -> None:
+        session = _session(world, session_id)
+        session.watches = [w for w in session.watches if w["id"] != watch_id]
+        session.publish("watch.deleted", watch_id=watch_id)
+
+    @app.post("/v1/sessions/{session_id}/queries", status_code=201)
+    async def ask(session_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        return _session(world, session_id).ask(body["text"])
+
+    @app.delete("/v1/sessions/{session_id}/queries/{query_id}", status_code=204)
+    async def withdraw(session_id: str, query_id: str) -> None:
+        _session(world, session_id).close_query(query_id, "withdrawn")
+
+
+def _updates(app: FastAPI, world: World, api_key: str | None) -> None:
+    @app.websocket("/v1/sessions/{session_id}/updates")
+    async def updates(socket: WebSocket, session_id: str, after: str | None = None) -> None:
+        offered = socket.scope.get("subprotocols", [])
+        bearer = next((p.removeprefix("joyvl.bearer.") for p in offered if p.startswith("joyvl.bearer.")), "")
+        key = base64.urlsafe_b64decode(bearer + "=" * (-len(bearer) % 4)).decode()
+        if (api_key and key != api_key) or session_id not in world.sessions or time.time() < world.refuse_until:
+            await socket.close(1008)
+            return
+        session = world.sessions[session_id]
+        await socket.accept(subprotocol="joyvl.v1" if "joyvl.v1" in offered else None)
+        world.sockets.add(socket)
+        world.resumed_from.append(after)
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            async for update in session.since(after):
+                await socket.send_json(update)
+        world.sockets.discard(socket)
+
+
+def _steering(app: FastAPI, world: World) -> None:
+    @app.post("/fake/sessions/{session_id}/tick")
+    async def tick(session_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        return _session(world, session_id).tick(**body)
+
+    @app.post("/fake/sessions/{session_id}/end")
+    async def end(session_id: str, body: dict[str, Any]) -> None:
+        world.sessions.pop(session_id).publish("session.ended", reason=body["reason"])
+
+    @app.post("/fake/sessions/{session_id}/state")
+    async def state(session_id: str, body: dict[str, Any]) -> None:
+        _session(world, session_id).change_state(**body)
+
+    @app.post("/fake/cut")
+    async def cut(body: dict[str, Any]) -> None:
+        world.refuse_until = time.time() + body.get("for_s", 0)
+        for socket in list(world.sockets):
+            await socket.close(1011)
+
+    @app.get("/fake/resumed")
+    async def resumed() -> list[str | None]:
+        return world.resumed_from
+
+
+async def _run(world: World) -> None:
+    """Lively data: mostly silence, now and then a remark, a skip, a delegation."""
+    words = itertools.cycle(
+        [
+            ("Someone comes in from the left.", "enter", "left"),
+            ("The person by the window sat down.", "still", "window"),
+            ("Someone leaves through the door.", "leave", "door"),
+            ("Something on the table changed.", "changed", "centre"),
+        ]
+    )
+    for step in itertools.count():
+        await asyncio.sleep(1 - time.time() % 1)
+        for session in list(world.sessions.values()):
+            if session.state["status"] != "online":
+                session.tick(skipped="offline")
+            elif step % 13 == 4:
+                text, kind, zone = next(words)
+                fired = [w["id"] for w in session.watches if not w["paused"]][:1]
+                session.tick("speak", text=text, kind=kind, zone=zone, score=0.9, box=[0.2, 0.3, 0.32, 0.9], watches=fired)
+            elif step % 41 == 30:
+                session.tick("delegate", text="Let me look that up.", question="Which bus line stops here?", score=0.8)
+            elif step % 17 == 9:
+                session.tick(skipped=random.choice(["busy", "late", "no_frame", "failed"]))
+            elif step % 19 == 12:
+                session.tick(suppressed="cooldown", score=0.7, kind="move")
+            else:
+                session.tick(score=round(random.random() * 0.3, 2))
+            for query in [q for q in session.queries if q["status"] == "open"]:
+                session.tick("speak", text="One person, standing by the table.", query=query["id"], score=1.0)
+                session.close_query(query["id"], "answered", "One person, standing by the table.")
+
+
+def demo_world() -> World:
+    world = World()
+    door = world.add_camera("Front door", "rtsp://cam:***@192.168.1.20:554/stream1")
+    session = world.sessions[door.session_id]
+    session.zones = [{"name": "door", "points": [[0.6, 0.2], [0.9, 0.2], [0.9, 0.9], [0.6, 0.9]]}]
+    session.add_watch("Tell me when someone comes to the door")
+    session.add_watch("Tell me when a parcel is left", paused=True)
+    now = time.time()
+    for ago in range(118, 0, -1):
+        if 62 < ago < 75:
+            session.tick(skipped="offline", wall=now - ago) if ago > 68 else None
+        elif ago % 23 == 5:
+            text = "Someone comes up the path and stops at the door."
+            session.tick("speak", text=text, kind="enter", zone="door", score=0.93, wall=now - ago, watches=[session.watches[0]["id"]])
+        elif ago == 40:
+            session.tick("delegate", text="Let me look that up.", question="Whose van is it?", wall=now - ago, score=0.8)
+        elif ago % 19 == 3:
+            session.tick(skipped=["busy", "late", "failed", "still"][ago % 4], wall=now - ago)
+        elif ago % 29 == 8:
+            session.tick(suppressed="cooldown", score=0.7, kind="move", wall=now - ago)
+        else:
+            session.tick(score=(ago * 7 % 30) / 100, wall=now - ago)
+    world.add_camera("Workshop", "rtsp://192.168.1.31/h264")
+    gone = world.add_camera("Garage", "rtsp://admin:***@192.168.1.44:554/live", status="offline")
+    gone.state.update(
+        error_code="unauthorized", error="The camera refused the user name or the password.", retry_in_s=5.0, attempts=7,
+        since=rfc3339(time.time() - 1260),
+    )
+    world.add_camera("Attic", "rtsp://192.168.1.50/stream", enabled=False)
+    return world
+
+
+if __name__ == "__main__":
+    uvicorn.run(make_app(demo_world()), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

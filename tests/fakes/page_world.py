@@ -1,0 +1,179 @@
+"""What `page_server` serves: cameras and sessions that live in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+NOTE = "The engine motion does not read words: this watch fires at anything it reports in its zones."
+
+
+def rfc3339(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def source_state(status: str) -> dict[str, Any]:
+    known = status == "online"
+    return {
+        "status": status, "since": rfc3339(time.time()), "error_code": None, "error": None, "retry_in_s": None, "attempts": 0,
+        "width": 640 if known else None, "height": 360 if known else None, "fps": 25.0 if known else None,
+        "codec": "h264" if known else None,
+    }
+
+
+@dataclass
+class Session:
+    id: str
+    name: str
+    camera_id: str | None
+    state: dict[str, Any]
+    threshold: float = 0.5
+    zones: list[dict[str, Any]] = field(default_factory=list)
+    watches: list[dict[str, Any]] = field(default_factory=list)
+    queries: list[dict[str, Any]] = field(default_factory=list)
+    ticks: list[dict[str, Any]] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    created: float = field(default_factory=time.time)
+    _ids: Any = field(default_factory=lambda: itertools.count(1))
+    _epochs: Any = field(default_factory=lambda: itertools.count(1))
+
+    def publish(self, type: str, **data: Any) -> None:
+        seq = len(self.log) + 1
+        head = {"type": type, "id": f"{self.id}-{seq}", "seq": seq, "wall": time.time(), "session_id": self.id}
+        self.log.append({**head, **data})
+
+    async def since(self, after: str | None) -> AsyncIterator[dict[str, Any]]:
+        position = int(after.rpartition("-")[2]) if after and after.startswith(f"{self.id}-") else None
+        if position is None:
+            position = len(self.log)
+            head = {"type": "session.created", "id": f"{self.id}-{position}", "seq": position, "wall": time.time()}
+            yield {**head, "session_id": self.id, "session": self.to_dict()}
+        while True:
+            while position < len(self.log):
+                position += 1
+                yield self.log[position - 1]
+                if self.log[position - 1]["type"] == "session.ended":
+                    return
+            await asyncio.sleep(0.02)
+
+    def tick(
+        self, decision: str = "silent", *, text: str = "", question: str = "", skipped: str | None = None, suppressed: str | None = None,
+        score: float | None = None, kind: str | None = None, zone: str | None = None, box: list[float] | None = None,
+        watches: list[str] | None = None, query: str | None = None, wall: float | None = None, age_ms: float = 12.0,
+    ) -> dict[str, Any]:
+        wall = time.time() if wall is None else wall
+        speaks = decision != "silent"
+        total = None if skipped else age_ms + 20 + (len(self.ticks) * 7 % 40)
+        tick = {
+            "t": round(wall - self.created, 3), "wall": wall, "decision": decision, "skipped": skipped, "suppressed": suppressed,
+            "score": score, "kind": kind, "zone": zone, "box": box, "text": text, "question": question, "watches": watches or [],
+            "look": "skip" if skipped else "full", "change": None, "epoch": next(self._epochs) if speaks else None, "query": query,
+            "detail": "", "timings": {"frame_age_ms": age_ms, "request_ms": 1.0, "score_ms": 14.0, "total_ms": total},
+        }  # fmt: skip
+        self.ticks.append(tick)
+        if speaks:
+            self.publish("response.created", epoch=tick["epoch"])
+            for word in text.split(" "):
+                self.publish("response.output_text.delta", epoch=tick["epoch"], delta=word + " ")
+            self.publish("response.output_text.done", epoch=tick["epoch"], t=tick["t"], wall=wall, text=text, urgency="remark")
+            self.publish("response.done", tick=tick)
+            for watch_id in tick["watches"]:
+                self.publish("watch.fired", watch_id=watch_id, tick=tick)
+        else:
+            self.publish("response.skip" if skipped else "response.listen", tick=tick)
+        return tick
+
+    def add_watch(self, text: str, *, paused: bool = False) -> dict[str, Any]:
+        watch = {
+            "id": f"wch_{self.id}_{next(self._ids)}", "session_id": self.id, "name": text[:40], "text": text, "zones": [],
+            "threshold": None, "paused": paused, "created_at": rfc3339(time.time()), "note": NOTE,
+        }  # fmt: skip
+        self.watches.append(watch)
+        self.publish("watch.created", watch=dict(watch))
+        return watch
+
+    def ask(self, text: str) -> dict[str, Any]:
+        query = {"id": f"qry_{next(self._ids)}", "text": text, "status": "open", "asked_at": rfc3339(time.time()), "answer": None}
+        self.queries.append(query)
+        self.publish("query.created", query=dict(query))
+        return query
+
+    def close_query(self, query_id: str, status: str, answer: str | None = None) -> None:
+        query = next(q for q in self.queries if q["id"] == query_id)
+        query.update(status=status, answer=answer)
+        self.publish("query.closed", query=dict(query))
+
+    def change_state(self, **changes: Any) -> None:
+        self.state.update(changes, since=rfc3339(time.time()))
+        kind = "camera.online" if self.state["status"] == "online" else "camera.offline"
+        self.publish(kind, state=dict(self.state))
+
+    def to_dict(self) -> dict[str, Any]:
+        totals = sorted(t["timings"]["total_ms"] for t in self.ticks if not t["skipped"])
+        rank = lambda share: totals[int(share * len(totals))] if totals else None  # noqa: E731
+        return {
+            "id": self.id, "kind": "camera" if self.camera_id else "call", "name": self.name, "camera_id": self.camera_id,
+            "engine": "motion", "threshold": self.threshold, "tick_s": 1.0, "zones": self.zones, "state": self.state,
+            "capabilities": {
+                "follows_instructions": False, "scores": True, "reports_kinds": True, "needs_every_frame": True,
+            },
+            "watches": [dict(w) for w in self.watches], "queries": [dict(q) for q in self.queries if q["status"] == "open"],
+            "latency": {"p50_ms": rank(0.5), "p95_ms": rank(0.95), "count": len(totals)}, "created_at": rfc3339(self.created),
+        }  # fmt: skip
+
+
+@dataclass
+class Camera:
+    id: str
+    name: str
+    url: str
+    enabled: bool
+    session_id: str
+    state: dict[str, Any]
+
+    def to_dict(self, world: World) -> dict[str, Any]:
+        session = world.sessions.get(self.session_id)
+        return {
+            "id": self.id, "name": self.name, "url": self.url, "enabled": self.enabled, "loop": False, "speed": 1.0, "engine": None,
+            "threshold": None, "zones": session.zones if session else [], "session_id": self.session_id,
+            "created_at": rfc3339(time.time()), "updated_at": rfc3339(time.time()), "state": self.state if self.enabled else None,
+            "watches": session.watches if session else [],
+        }  # fmt: skip
+
+
+@dataclass
+class World:
+    cameras: dict[str, Camera] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    sockets: set[Any] = field(default_factory=set)
+    resumed_from: list[str | None] = field(default_factory=list)
+    refuse_until: float = 0.0
+    _ids: Any = field(default_factory=lambda: itertools.count(1))
+
+    def add_camera(self, name: str, url: str, *, status: str = "online", enabled: bool = True) -> Camera:
+        number = next(self._ids)
+        state = source_state(status)
+        camera = Camera(f"cam_{number}", name, url, enabled, f"ses_{number}", state)
+        self.cameras[camera.id] = camera
+        if enabled:
+            self.sessions[camera.session_id] = Session(camera.session_id, name, camera.id, state)
+        return camera
+
+    def probe(self, url: str) -> dict[str, Any]:
+        nothing = {"width": None, "height": None, "fps": None, "codec": None, "has_audio": False, "keyframe_interval_s": None}
+        if "wrong" in url:
+            return {
+                "ok": False, "took_s": 0.21, **nothing, "error_code": "unauthorized",
+                "error": "The camera refused the user name or the password.",
+                "hint": "Write them into the URL: rtsp://user:password@host/path.", "extra": {},
+            }  # fmt: skip
+        return {
+            "ok": True, "took_s": 0.34, "width": 1280, "height": 720, "fps": 25.0, "codec": "h264", "has_audio": True,
+            "keyframe_interval_s": 2.0, "error_code": None, "error": None, "hint": None, "extra": {},
+        }  # fmt: skip

@@ -1,0 +1,86 @@
+// Requests to the server, and its errors as sentences.
+import { apiKey, authHeaders, needsKey } from "./auth.js";
+
+/** What went wrong, in the server's words. `status` is 0 when it did not answer; `fields` maps a field to its error. */
+export class ApiError extends Error {
+  constructor(status, code, message, fields = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+/**
+ * One request. Returns the Response; throws ApiError for every status of 400 and more.
+ * @param {string} method
+ * @param {string} path
+ * @param {{json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal, key?: string,
+ *   keepalive?: boolean}} options
+ */
+export async function request(method, path, { json, body, headers = {}, signal, key, keepalive } = {}) {
+  const sent = { ...authHeaders(key), ...headers };
+  if (json !== undefined) {
+    sent["Content-Type"] = "application/json";
+    body = JSON.stringify(json);
+  }
+  const usedKey = key ?? apiKey.value;
+  let response;
+  try {
+    response = await fetch(path, { method, headers: sent, body, signal, keepalive, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "unreachable", "The server does not answer.");
+  }
+  if (response.ok || response.status === 304) return response;
+  const problem = await readProblem(response);
+  // A late answer to a request sent before the key was entered must not ask for it again.
+  if (problem.status === 401 && key === undefined && usedKey === apiKey.value) needsKey.value = true;
+  throw problem;
+}
+
+async function readProblem(response) {
+  let problem = {};
+  try {
+    problem = await response.json();
+  } catch {
+    // Not problem+json: a proxy answered.
+  }
+  const message = problem.detail ?? problem.title ?? `The server answered ${response.status}.`;
+  return new ApiError(response.status, problem.code ?? "", message, fieldErrors(problem.errors));
+}
+
+function fieldErrors(errors) {
+  const fields = {};
+  for (const error of Array.isArray(errors) ? errors : []) {
+    const name = error.field ?? error.loc?.at(-1) ?? error.pointer?.split("/").at(-1);
+    if (name) fields[name] = error.message ?? error.detail ?? error.msg;
+  }
+  return fields;
+}
+
+const read = async (method, path, options) => {
+  const response = await request(method, path, options);
+  return response.status === 204 ? null : response.json();
+};
+
+export const get = (path, options) => read("GET", path, options);
+export const post = (path, json, options) => read("POST", path, { ...options, json: json ?? {} });
+export const patch = (path, json) => read("PATCH", path, { json });
+export const del = (path) => read("DELETE", path);
+
+/** Every item of a paged list. */
+export async function list(path, options) {
+  const join = path.includes("?") ? "&" : "?";
+  const items = [];
+  let after = null;
+  do {
+    const page = await get(after ? `${path}${join}after=${encodeURIComponent(after)}` : path, options);
+    items.push(...page.data);
+    after = page.next;
+  } while (after);
+  return items;
+}
+
+export const cameraPath = (id, rest = "") => `/v1/cameras/${encodeURIComponent(id)}${rest}`;
+export const sessionPath = (id, rest = "") => `/v1/sessions/${encodeURIComponent(id)}${rest}`;

@@ -1,0 +1,179 @@
+// The webcam call: get the camera, dial, dial again when the connection fails, hang up.
+import { authHeaders } from "./auth.js";
+import { signal } from "./html.js";
+import { request } from "./api.js";
+import { webcamProblem } from "./words.js";
+
+const WANTED = { width: { min: 640, ideal: 1280 }, height: { min: 480, ideal: 720 }, frameRate: { ideal: 15, max: 30 } };
+const GATHER_MS = 2000;
+const LOST_MS = 5000;
+const REDIAL_MS = [500, 1000, 2000, 5000, 5000, 5000];
+
+/**
+ * null, or the call.
+ * status: asking (for the webcam), dialling, connected, redialling, failed.
+ * @type {import("./vendor/preact-signals/signals.js").Signal<null | {status: string, error: string|null,
+ *   stream: MediaStream|null, sessionId: string|null, replaced: string|null}>}
+ */
+export const call = signal(null);
+
+let peer = null;
+let location_ = null;
+let round = 0;
+
+const update = (changes) => (call.value = { ...call.value, ...changes });
+
+/** Ask for the webcam and dial. Resolves when the call is placed or has failed; `call` tells which. */
+export async function startCall() {
+  if (call.value && call.value.status !== "failed") return;
+  const mine = (round += 1);
+  call.value = { status: "asking", error: null, stream: null, sessionId: null, replaced: null };
+  let stream;
+  try {
+    if (!navigator.mediaDevices) throw new DOMException("", "SecurityError");
+    stream = await openWebcam();
+  } catch (error) {
+    if (mine === round) update({ status: "failed", error: webcamProblem(error) });
+    return;
+  }
+  if (mine !== round) return release(stream);
+  stream.getVideoTracks()[0].onended = () => fail("The webcam was unplugged or taken away.");
+  update({ stream, status: "dialling" });
+  await dial(mine);
+}
+
+/** Hang up: the server frees the session, the webcam's light goes out. */
+export async function stopCall() {
+  round += 1;
+  const { stream } = call.value ?? {};
+  call.value = null;
+  release(stream);
+  await hangUp();
+}
+
+async function openWebcam() {
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video: WANTED });
+  } catch (error) {
+    if (error.name !== "OverconstrainedError") throw error;
+    return navigator.mediaDevices.getUserMedia({ video: true }); // a small webcam is better than none
+  }
+}
+
+async function dial(mine, attempt = 0) {
+  try {
+    await place(mine);
+  } catch (error) {
+    if (mine !== round) return;
+    // The server's refusal is final; silence on the line is not.
+    if (error.status >= 400 && error.status < 500) fail(error.message);
+    else redial(mine, error.message, attempt);
+  }
+}
+
+async function place(mine) {
+  const pc = new RTCPeerConnection({ iceServers: [] });
+  peer?.close();
+  peer = pc;
+  const { stream } = call.value;
+  const sender = pc.addTransceiver(stream.getVideoTracks()[0], { direction: "sendonly", streams: [stream] }).sender;
+  watchConnection(pc, mine);
+  await pc.setLocalDescription(await pc.createOffer());
+  await gathered(pc);
+  const response = await request("POST", "/v1/realtime/calls", {
+    body: pc.localDescription.sdp,
+    headers: { "Content-Type": "application/sdp" },
+  });
+  const where = response.headers.get("Location");
+  if (mine !== round || pc !== peer) {
+    pc.close();
+    await drop(where);
+    return;
+  }
+  location_ = where;
+  const before = call.value.sessionId;
+  update({ sessionId: response.headers.get("X-Session-Id"), replaced: before });
+  await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
+  await preferSharpness(sender);
+}
+
+function gathered(pc) {
+  if (pc.iceGatheringState === "complete") return null;
+  return new Promise((done) => {
+    const timer = setTimeout(done, GATHER_MS);
+    pc.addEventListener("icegatheringstatechange", () => {
+      if (pc.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      done();
+    });
+  });
+}
+
+/** One picture a second is looked at: better few and sharp than many and small. */
+async function preferSharpness(sender) {
+  try {
+    await sender.setParameters({ ...sender.getParameters(), degradationPreference: "maintain-resolution" });
+  } catch {
+    // Not every browser knows it.
+  }
+}
+
+function watchConnection(pc, mine) {
+  let timer = null;
+  pc.addEventListener("connectionstatechange", () => {
+    if (mine !== round || pc !== peer) return;
+    clearTimeout(timer);
+    if (pc.connectionState === "connected") update({ status: "connected", error: null });
+    if (pc.connectionState === "failed") redial(mine, "The connection was lost.");
+    if (pc.connectionState === "disconnected") {
+      timer = setTimeout(() => mine === round && pc === peer && redial(mine, "The connection was lost."), LOST_MS);
+    }
+  });
+}
+
+/** Dial again with the same webcam picture; also when the server says that the session is over. */
+export function lineWentDead() {
+  if (call.value && call.value.status === "connected") redial(round, "The server ended the call.");
+}
+
+async function redial(mine, why, attempt = 0) {
+  if (attempt >= REDIAL_MS.length) return fail(why);
+  peer?.close();
+  peer = null;
+  update({ status: "redialling", error: why });
+  await hangUp();
+  await new Promise((done) => setTimeout(done, REDIAL_MS[attempt]));
+  if (mine === round) await dial(mine, attempt + 1);
+}
+
+async function fail(why) {
+  round += 1;
+  release(call.value?.stream);
+  update({ status: "failed", error: why, stream: null });
+  await hangUp();
+}
+
+async function hangUp() {
+  peer?.close();
+  peer = null;
+  const where = location_;
+  location_ = null;
+  await drop(where);
+}
+
+async function drop(where) {
+  if (!where) return;
+  try {
+    await request("DELETE", where);
+  } catch {
+    // The server notices by itself when nothing comes any more.
+  }
+}
+
+const release = (stream) => stream?.getTracks().forEach((track) => track.stop());
+
+// A closed tab sends no more pictures; say so at once instead of letting the server wait.
+addEventListener("pagehide", () => {
+  if (location_) fetch(location_, { method: "DELETE", headers: authHeaders(), keepalive: true });
+  location_ = null;
+});

@@ -1,0 +1,118 @@
+// The page's one store. Updates and polls write it; views read its signals.
+import { batch, computed, signal } from "./html.js";
+import { get, list, sessionPath } from "./api.js";
+import { follow } from "./updates.js";
+import { emptyView, grow, inherit, withHistory } from "./view.js";
+
+/** Cameras and running sessions; null until first read. */
+export const cameras = signal(null);
+export const sessions = signal(null);
+/** A sentence while the server does not answer, else null. */
+export const serverError = signal(null);
+export const engines = signal([]);
+
+/** The open session, and the state of its stream: connecting, live, away or gone. */
+export const view = signal(emptyView(""));
+export const stream = signal({ state: "connecting", why: "" });
+/** Server clock minus ours in seconds, so that marks stand where they belong on a machine with a wrong clock. */
+export const clockOffset = signal(0);
+
+/** A short message about something that just failed. */
+export const toast = signal(null);
+
+export const openSession = computed(() => view.value.session);
+
+let following = null;
+
+/** Show this session: its updates grow `view` until another one is opened or `closeSession`. */
+export function open(sessionId, { keepTranscript = false } = {}) {
+  if (view.value.id === sessionId && following) return;
+  following?.stop();
+  const earlier = view.value;
+  const first = emptyView(sessionId);
+  batch(() => {
+    view.value = keepTranscript ? inherit(first, earlier) : first;
+    stream.value = { state: "connecting", why: "" };
+    clockOffset.value = -Infinity;
+  });
+  following = follow(sessionId, {
+    onUpdate: (update) => take(sessionId, update),
+    onState: (state, why = "") => {
+      if (view.value.id === sessionId && stream.value.state !== state) stream.value = { state, why };
+    },
+    tickSeconds: () => view.value.session?.tick_s ?? 1,
+  });
+}
+
+export function closeSession() {
+  following?.stop();
+  following = null;
+  view.value = emptyView("");
+}
+
+function take(sessionId, update) {
+  if (view.value.id !== sessionId) return;
+  batch(() => {
+    // Updates sent again after a gap carry old times; the freshest one tells the offset best.
+    clockOffset.value = Math.max(clockOffset.value, update.wall - Date.now() / 1000);
+    view.value = grow(view.value, update);
+  });
+  if (update.type === "session.created") fetchHistory(sessionId);
+}
+
+async function fetchHistory(sessionId) {
+  try {
+    const page = await get(sessionPath(sessionId, "/ticks?limit=600"));
+    if (view.value.id === sessionId) view.value = withHistory(view.value, page.data);
+  } catch (error) {
+    report(error);
+  }
+}
+
+/** The server's time now, in Unix seconds. */
+export const serverNow = () => Date.now() / 1000 + (Number.isFinite(clockOffset.value) ? clockOffset.value : 0);
+
+export async function refreshCameras() {
+  await refresh(cameras, "/v1/cameras");
+}
+
+export async function refreshSessions() {
+  await refresh(sessions, "/v1/sessions");
+}
+
+export async function refreshEngines() {
+  await refresh(engines, "/v1/engines");
+}
+
+async function refresh(target, path) {
+  try {
+    const data = await list(path);
+    batch(() => {
+      target.value = data;
+      serverError.value = null;
+    });
+  } catch (error) {
+    serverError.value = error.message;
+  }
+}
+
+let toastTimer = null;
+
+/** Tell the reader what failed; it leaves by itself. A 401 is told by the sign-in instead. */
+export function report(error) {
+  if (error.status === 401 || error.name === "AbortError") return;
+  clearTimeout(toastTimer);
+  toast.value = { text: error.message };
+  toastTimer = setTimeout(() => (toast.value = null), 7000);
+}
+
+/** Run what a button asked for and report its failure. Returns whether it went well. */
+export async function attempt(action) {
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    report(error);
+    return false;
+  }
+}

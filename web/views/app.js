@@ -1,0 +1,72 @@
+// The frame around every page: header, sign-in, messages.
+import { html, useEffect } from "../html.js";
+import { needsKey } from "../auth.js";
+import { call, stopCall } from "../call.js";
+import { go, liveHref, route } from "../router.js";
+import { serverError, toast } from "../store.js";
+import { Cameras } from "./cameras.js";
+import { CrossIcon, Logo, PhoneDownIcon } from "./icons.js";
+import { Landing } from "./landing.js";
+import { Live } from "./live.js";
+import { SignIn } from "./sign_in.js";
+
+export function App() {
+  const { page, id } = route.value;
+  const replaced = call.value?.replaced;
+  const sessionId = call.value?.sessionId;
+  useEffect(() => {
+    // A re-dialled call is a new session: whoever looked at the old one looks on at the new one.
+    if (replaced && replaced === route.value.id) go(liveHref(sessionId), { replace: true });
+  }, [replaced, sessionId]);
+  if (needsKey.value) return html`<${SignIn} />`;
+  return html`
+    <a class="skip-link" href="#main" onClick=${toMain}>Skip to content</a>
+    <${Header} page=${page} id=${id} />
+    ${serverError.value && html`<p class="banner" role="status">${serverError.value} Trying again.</p>`}
+    <main id="main" tabindex="-1">
+      ${page === "cameras" ? html`<${Cameras} />` : id ? html`<${Live} key="live" id=${id} />` : html`<${Landing} />`}
+    </main>
+    <${Toast} />
+  `;
+}
+
+/** The address keeps naming the page, so the skip link moves the focus itself. */
+function toMain(event) {
+  event.preventDefault();
+  document.getElementById("main").focus();
+}
+
+function Header({ page, id }) {
+  const link = (name, href, text) => html`<a href=${href} aria-current=${page === name ? "page" : undefined}>${text}</a>`;
+  return html`
+    <header class="top">
+      <a class="brand" href="#/live" aria-label="joyvl, start page"><${Logo} /><span>joyvl</span></a>
+      <nav aria-label="Pages">${link("live", "#/live", "Live")} ${link("cameras", "#/cameras", "Cameras")}</nav>
+      <${CallPill} openId=${page === "live" ? id : null} />
+    </header>
+  `;
+}
+
+/** The webcam is on while one looks at another page: say so, and let it be ended from everywhere. */
+function CallPill({ openId }) {
+  const now = call.value;
+  if (!now || now.status === "failed" || !now.sessionId || now.sessionId === openId) return null;
+  return html`
+    <div class="call-pill">
+      <a href=${liveHref(now.sessionId)}><span class="dot online" aria-hidden="true"></span>Webcam on</a>
+      <button type="button" class="icon-button bad" aria-label="Hang up" onClick=${stopCall}><${PhoneDownIcon} /></button>
+    </div>
+  `;
+}
+
+function Toast() {
+  return html`
+    <div class="toasts" role="alert">
+      ${toast.value &&
+      html`<div class="toast">
+        <span>${toast.value.text}</span>
+        <button type="button" class="icon-button" aria-label="Close message" onClick=${() => (toast.value = null)}><${CrossIcon} /></button>
+      </div>`}
+    </div>
+  `;
+}

@@ -1,0 +1,88 @@
+// What to open: this webcam, a camera, or a call that runs already.
+import { html } from "../html.js";
+import { call, startCall, stopCall } from "../call.js";
+import { usePoll } from "../poll.js";
+import { liveHref } from "../router.js";
+import { cameras, refreshCameras, refreshSessions, sessions } from "../store.js";
+import { ago } from "../format.js";
+import { whyNoPicture } from "../words.js";
+import { CameraIcon, PlusIcon } from "./icons.js";
+import { Thumbnail } from "./picture.js";
+import { CameraBadge } from "./status.js";
+import { useFollowCall } from "./webcam.js";
+
+export function Landing() {
+  useFollowCall();
+  usePoll(() => Promise.all([refreshCameras(), refreshSessions()]), 2000);
+  const others = (sessions.value ?? []).filter((s) => s.kind !== "camera" && s.id !== call.value?.sessionId);
+  return html`
+    <div class="page landing">
+      <h1>What should be watched?</h1>
+      <p class="lead">joyvl looks at the picture every second and decides by itself: stay silent, speak, or hand a question over.</p>
+      <div class="landing-grid">
+        <${WebcamCard} />
+        <section aria-labelledby="cameras-title">
+          <div class="section-head">
+            <h2 id="cameras-title">Cameras</h2>
+            <a class="button small" href="#/cameras">Manage</a>
+          </div>
+          <${CameraList} />
+          ${others.length > 0 &&
+          html`<h2 class="later">Other sessions</h2>
+            <ul class="tiles">
+              ${others.map((s) => html`<li key=${s.id}><${SessionTile} session=${s} /></li>`)}
+            </ul>`}
+        </section>
+      </div>
+    </div>
+  `;
+}
+
+function WebcamCard() {
+  const now = call.value;
+  const busy = now && ["asking", "dialling", "redialling"].includes(now.status);
+  const words = { asking: "Waiting for the browser's permission…", dialling: "Connecting…", redialling: "Connecting again…" };
+  const running = now && now.sessionId && now.status !== "failed";
+  return html`
+    <section class="card webcam-card" aria-labelledby="webcam-title">
+      <span class="webcam-mark"><${CameraIcon} /></span>
+      <h2 id="webcam-title">This webcam</h2>
+      <p class="muted">The picture goes to this server only, and only until you hang up.</p>
+      ${running
+        ? html`<a class="button primary big" href=${liveHref(now.sessionId)}>Back to your call</a>
+            <button type="button" class="big" onClick=${stopCall}>Hang up</button>`
+        : html`<button type="button" class="primary big" disabled=${busy} onClick=${startCall}>Use this webcam</button>`}
+      <p class="webcam-state" role="status">${busy ? words[now.status] : ""}</p>
+      ${now?.status === "failed" && html`<p class="note bad" role="alert">${now.error}</p>`}
+    </section>
+  `;
+}
+
+function CameraList() {
+  if (cameras.value === null) return html`<p class="muted">Reading the list…</p>`;
+  return html`
+    <ul class="tiles">
+      ${cameras.value.map((camera) => html`<li key=${camera.id}><${CameraTile} camera=${camera} /></li>`)}
+      <li>
+        <a class="tile add" href="#/cameras/new"><span><${PlusIcon} />${cameras.value.length ? "Add a camera" : "Add your first camera"}</span></a>
+      </li>
+    </ul>
+  `;
+}
+
+function CameraTile({ camera }) {
+  const trouble = camera.enabled && camera.state && camera.state.status !== "online";
+  const body = html`
+    <${Thumbnail} camera=${camera} />
+    <span class="tile-head"><strong class="clip-text">${camera.name}</strong><${CameraBadge} camera=${camera} /></span>
+    ${trouble && html`<span class="tile-why">${whyNoPicture(camera.state)}${camera.state.status === "offline" ? ` Since ${ago(camera.state.since)}.` : ""}</span>`}
+  `;
+  if (!camera.enabled) return html`<div class="tile off">${body}</div>`;
+  return html`<a class="tile" href=${liveHref(camera.session_id)} aria-label=${`Open ${camera.name}`}>${body}</a>`;
+}
+
+function SessionTile({ session }) {
+  return html`<a class="tile row" href=${liveHref(session.id)}>
+    <strong class="clip-text">${session.name}</strong><span class="muted">Webcam call since ${ago(session.created_at)}</span>
+  </a>`;
+}

@@ -1,0 +1,63 @@
+// One line of the transcript.
+import { html } from "../html.js";
+import { attempt } from "../store.js";
+import { del, sessionPath } from "../api.js";
+import { dayOf, timeOfDay } from "../format.js";
+import { BellIcon } from "./icons.js";
+
+const TASKS = {
+  queued: "waiting to start",
+  running: "at work",
+  waiting: "waiting for your permission",
+  completed: "done",
+  failed: "failed",
+  cancelled: "cancelled",
+};
+
+export function Line({ line, before, session, closed }) {
+  const newDay = before ? dayOf(before.wall) !== dayOf(line.wall) : dayOf(line.wall) !== dayOf(Date.now() / 1000);
+  const body = { said: Said, asked: Asked, notice: Notice, task: Task }[line.type];
+  return html`
+    ${newDay && html`<li class="day">${dayOf(line.wall)}</li>`}
+    <li class="line ${line.type} ${line.tone ?? ""}" data-type=${line.type} data-streaming=${line.streaming ? "" : undefined}>
+      <time datetime=${new Date(line.wall * 1000).toISOString()}>${timeOfDay(line.wall)}</time>
+      <div class="line-body"><${body} line=${line} session=${session} closed=${closed} /></div>
+    </li>
+  `;
+}
+
+function Said({ line, session }) {
+  const { tick } = line;
+  const fired = (tick?.watches ?? []).map((id) => session?.watches.find((w) => w.id === id)).filter(Boolean);
+  return html`
+    <p class="said-text">${line.text}${line.streaming && html`<span class="caret" aria-hidden="true"></span>`}</p>
+    ${tick?.question && html`<p class="handed-over">Handed over: ${tick.question}</p>`}
+    ${tick && (tick.kind || tick.zone || tick.query || fired.length > 0) &&
+    html`<p class="chips">
+      ${tick.query && html`<span class="chip answer">answer</span>`}
+      ${tick.kind && html`<span class="chip kind ${tick.kind}">${tick.kind.replaceAll("_", " ")}</span>`}
+      ${tick.zone && html`<span class="chip zone">${tick.zone}</span>`}
+      ${fired.map((watch) => html`<span key=${watch.id} class="chip fired" title=${watch.text}><${BellIcon} /><span class="clip-text">${watch.name}</span></span>`)}
+    </p>`}
+  `;
+}
+
+function Asked({ line, session, closed }) {
+  const open = session?.queries.some((q) => q.id === line.key);
+  const ended = { withdrawn: "Withdrawn", expired: "Nobody answered in time" }[closed[line.key]?.status];
+  return html`
+    <p class="asked-text">${line.text}</p>
+    ${open &&
+    html`<p class="waiting"><span class="spinner" aria-hidden="true"></span>Waiting for an answer
+      <button type="button" class="link" onClick=${() => attempt(() => del(sessionPath(session.id, `/queries/${encodeURIComponent(line.key)}`)))}>Withdraw</button>
+    </p>`}
+    ${!open && ended && html`<p class="waiting">${ended}</p>`}
+  `;
+}
+
+const Notice = ({ line }) => html`<p>${line.text}</p>`;
+
+const Task = ({ line }) => html`
+  <p>Task: ${line.text}</p>
+  <p class="chips"><span class="chip ${line.task.status}">${TASKS[line.task.status] ?? line.task.status}</span> ${line.task.error ?? line.task.result ?? ""}</p>
+`;

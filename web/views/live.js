@@ -1,0 +1,72 @@
+// One session: picture, strip, transcript, watches.
+import { html, useEffect } from "../html.js";
+import { call, lineWentDead, stopCall } from "../call.js";
+import { closeSession, open, stream, view } from "../store.js";
+import { BackIcon, PhoneDownIcon } from "./icons.js";
+import { Engine } from "./engine.js";
+import { Stage } from "./stage.js";
+import { SourceBadge } from "./status.js";
+import { Strip } from "./strip.js";
+import { Transcript } from "./transcript.js";
+import { Watches } from "./watches.js";
+
+export function Live({ id }) {
+  const { session } = view.value;
+  const mine = call.value?.sessionId === id ? call.value : null;
+  const gone = stream.value.state === "gone";
+  useEffect(() => open(id, { keepTranscript: call.value?.replaced === view.value.id && view.value.id !== "" }), [id]);
+  useEffect(() => closeSession, []);
+  useEffect(() => {
+    if (gone && mine) lineWentDead();
+  }, [gone, mine?.status]);
+
+  if (gone && !session) return html`<${Missing} why=${stream.value.why} />`;
+  return html`
+    <div class="live" data-stream=${stream.value.state} data-call=${mine?.status}>
+      <header class="live-head">
+        <a class="icon-button" href="#/live" aria-label="Back to all cameras"><${BackIcon} /></a>
+        <h1 class="clip-text">${session?.name ?? "Opening…"}</h1>
+        ${session && html`<${SourceBadge} state=${mine?.status === "connected" ? session.state : mine ? callState(mine, session) : session.state} />`}
+        <${StreamState} />
+        ${mine && html`<button type="button" class="hang-up" onClick=${stopCall}><${PhoneDownIcon} />Hang up</button>`}
+      </header>
+      <div class="live-grid">
+        <div class="live-main">
+          <${Stage} session=${session} own=${mine?.stream} />
+          <${Strip} />
+          <div class="live-below">
+            <${Watches} session=${session} />
+            <${Engine} session=${session} />
+          </div>
+        </div>
+        <${Transcript} session=${session} />
+      </div>
+    </div>
+  `;
+}
+
+/** While one dials, the call knows more than the session. */
+function callState(mine, session) {
+  const words = { redialling: "connecting", dialling: "connecting", failed: "offline" };
+  return { ...session.state, status: words[mine.status] ?? session.state.status };
+}
+
+function StreamState() {
+  const { state, why } = stream.value;
+  const words = {
+    connecting: "Connecting to the server…",
+    away: "The line to the server is down. Connecting again…",
+    gone: `This session is over: ${why}`,
+  };
+  return html`<span class="stream-state ${state}" role="status">${words[state] ?? ""}</span>`;
+}
+
+function Missing({ why }) {
+  return html`
+    <div class="page narrow empty-state">
+      <h1>This session is over</h1>
+      <p class="muted">${why}</p>
+      <a class="button primary" href="#/live">Choose another one</a>
+    </div>
+  `;
+}

@@ -1,0 +1,49 @@
+// The picture, with a frame around what was just spoken about.
+import { html, useEffect, useState } from "../html.js";
+import { sessionPath } from "../api.js";
+import { stream, view } from "../store.js";
+import { whyNoPicture } from "../words.js";
+import { LocalVideo, usePicture } from "./picture.js";
+
+const POLL_MS = 333;
+const BOX_MS = 3000;
+
+export function Stage({ session, own }) {
+  const remote = !own && session && stream.value.state !== "gone";
+  const { src, problem } = usePicture(remote ? sessionPath(session.id, "/snapshot.jpg") : null, POLL_MS);
+  const offline = session?.state && session.state.status !== "online";
+  const reason = own ? null : stream.value.state === "gone" ? `The session is over: ${stream.value.why}` : (offline || problem) && whyNoPicture(session?.state, problem);
+  const shape = session?.state?.width ? session.state.width / session.state.height : 16 / 9;
+  return html`
+    <section class="stage" aria-label="Picture">
+      <div class="stage-picture" style=${{ "--shape": shape }}>
+        ${own ? html`<${LocalVideo} stream=${own} />` : src && html`<img class=${reason ? "stale" : ""} src=${src} alt=${`Live picture of ${session?.name ?? "the source"}`} />`}
+        <${Sighting} />
+        ${reason && html`<p class="no-picture" role="status"><strong>No picture</strong><span>${reason}</span><${NextTry} state=${session?.state} /></p>`}
+        ${!own && !src && !reason && html`<p class="no-picture"><span>Waiting for the first picture…</span></p>`}
+      </div>
+    </section>
+  `;
+}
+
+function NextTry({ state }) {
+  if (!state || state.status === "online" || !state.retry_in_s) return null;
+  return html`<span class="muted-on-dark">Tries again every ${Math.max(1, Math.round(state.retry_in_s))} s.</span>`;
+}
+
+/** A frame around the place of the newest remark, for a few seconds. */
+function Sighting() {
+  const last = view.value.ticks.findLast((tick) => tick.decision !== "silent" && tick.box);
+  const key = last ? `${last.wall}-${last.epoch}` : "";
+  const [hidden, setHidden] = useState("");
+  const age = last ? view.value.ticks.at(-1).wall - last.wall : Infinity;
+  useEffect(() => {
+    if (!key) return undefined;
+    const timer = setTimeout(() => setHidden(key), BOX_MS);
+    return () => clearTimeout(timer);
+  }, [key]);
+  if (!last || hidden === key || age > BOX_MS / 1000) return null;
+  const [x0, y0, x1, y1] = last.box;
+  const place = { left: `${x0 * 100}%`, top: `${y0 * 100}%`, width: `${(x1 - x0) * 100}%`, height: `${(y1 - y0) * 100}%` };
+  return html`<div class="sighting" style=${place} aria-hidden="true"></div>`;
+}

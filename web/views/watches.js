@@ -1,0 +1,64 @@
+// Standing instructions as chips: add, pause, remove.
+import { html, useState } from "../html.js";
+import { del, patch, post, sessionPath } from "../api.js";
+import { attempt, stream } from "../store.js";
+import { BellIcon, CrossIcon, PauseIcon, PlayIcon, PlusIcon } from "./icons.js";
+
+export function Watches({ session }) {
+  const watches = session?.watches ?? [];
+  const notes = [...new Set(watches.map((w) => w.note).filter(Boolean))];
+  return html`
+    <section class="watches" aria-labelledby="watches-title">
+      <h2 id="watches-title">Watches</h2>
+      ${watches.length > 0 &&
+      html`<ul class="watch-list">${watches.map((watch) => html`<${Watch} key=${watch.id} watch=${watch} />`)}</ul>`}
+      <${AddWatch} session=${session} first=${watches.length === 0} />
+      ${notes.map((note) => html`<p key=${note} class="hint">${note}</p>`)}
+    </section>
+  `;
+}
+
+function Watch({ watch }) {
+  const path = sessionPath(watch.session_id, `/watches/${encodeURIComponent(watch.id)}`);
+  const verb = watch.paused ? "Resume" : "Pause";
+  return html`
+    <li class="watch ${watch.paused ? "paused" : ""}">
+      <${BellIcon} />
+      <span class="watch-text" title=${watch.text}>${watch.text}</span>
+      ${watch.zones.map((zone) => html`<span key=${zone} class="chip zone">${zone}</span>`)}
+      ${watch.paused && html`<span class="chip">paused</span>`}
+      <button type="button" class="icon-button" aria-label=${`${verb}: ${watch.text}`} title=${verb} onClick=${() => attempt(() => patch(path, { paused: !watch.paused }))}>
+        ${watch.paused ? html`<${PlayIcon} />` : html`<${PauseIcon} />`}
+      </button>
+      <button type="button" class="icon-button" aria-label=${`Remove: ${watch.text}`} title="Remove" onClick=${() => attempt(() => del(path))}><${CrossIcon} /></button>
+    </li>
+  `;
+}
+
+function AddWatch({ session, first }) {
+  const [text, setText] = useState("");
+  const [zone, setZone] = useState("");
+  const zones = session?.zones ?? [];
+  const off = !session || stream.value.state === "gone";
+
+  async function submit(event) {
+    event.preventDefault();
+    if (!text.trim()) return;
+    const draft = { text: text.trim(), ...(zone && { zones: [zone] }) };
+    if (await attempt(() => post(sessionPath(session.id, "/watches"), draft))) setText("");
+  }
+
+  return html`
+    <form class="add-watch" onSubmit=${submit}>
+      <label class="visually-hidden" for="new-watch">New watch</label>
+      <input id="new-watch" type="text" maxlength="2000" autocomplete="off" disabled=${off} value=${text}
+        placeholder=${first ? "Tell me when somebody comes in" : "Add a watch"} onInput=${(e) => setText(e.target.value)} />
+      ${zones.length > 0 &&
+      html`<select aria-label="Where" value=${zone} onChange=${(e) => setZone(e.target.value)}>
+        <option value="">Everywhere</option>
+        ${zones.map((z) => html`<option key=${z.name} value=${z.name}>${z.name}</option>`)}
+      </select>`}
+      <button disabled=${off || !text.trim()}><${PlusIcon} />Add</button>
+    </form>
+  `;
+}
