@@ -31,6 +31,7 @@ from joyvl_server.api.guard import Guard
 from joyvl_server.api.observe import Faults, HttpMetrics, Observe
 from joyvl_server.api.page import Pages
 from joyvl_server.api.server import Server, bind, url_of
+from joyvl_server.kit import logs
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
@@ -103,6 +104,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def serve(settings: Settings, *, open_registry: Opener | None = None, announce: Callable[[str], None] | None = None) -> None:
     """Run until SIGTERM or SIGINT; a second signal ends the process at once. Raises `JoyvlError` when it cannot start."""
+    logs.configure(settings.log.level, settings.log.format)
     guard = threading.Timer(settings.server.shutdown_timeout_s + STUCK_S, _give_up)
     guard.daemon = True
     try:

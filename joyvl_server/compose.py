@@ -39,7 +39,7 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
 
 
 async def arrange_demo(registry: Registry) -> None:
-    """A first start shows something: the drawn clip as camera `demo`. Without `settings.demo` it is taken away again."""
+    """A first start shows something: the drawn clip as camera `demo`. Without `settings.demo` it is taken away."""
     path = media_dir(registry.settings) / "demo.mp4"
     url = path.resolve().as_uri()
     if not registry.settings.demo:

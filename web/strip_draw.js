@@ -3,6 +3,8 @@ import { markOf } from "./view.js";
 
 export const SPAN_S = 120;
 const PADDING = 6;
+const LABEL_FONT = "10px system-ui, sans-serif";
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 /** Where a moment stands: `now` at the right edge, SPAN_S ago at the left. */
 export const xOf = (wall, now, width) => width - PADDING - ((now - wall) / SPAN_S) * (width - 2 * PADDING);
@@ -21,7 +23,7 @@ export function tickAt(ticks, x, now, width) {
 /** @returns {Record<string, string>} the colours of the theme in force, from the style sheet */
 export function coloursOf(element) {
   const style = getComputedStyle(element);
-  const names = ["silent", "spoke", "delegated", "suppressed", "skipped", "failed", "grid", "ink"];
+  const names = ["silent", "spoke", "delegated", "suppressed", "skipped", "failed", "grid", "label"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--mark-${name}`).trim()]));
 }
 
@@ -55,6 +57,12 @@ function drawGrid(paint, { now, width, floor, colours }) {
     paint.lineTo(x, floor + 12);
   }
   paint.stroke();
+  paint.font = LABEL_FONT;
+  paint.fillStyle = colours.label;
+  for (let wall = Math.ceil((now - SPAN_S) / 60) * 60; wall <= now; wall += 60) {
+    const x = xOf(wall, now, width);
+    if (x < width - 40) paint.fillText(clock.format(wall * 1000), x + 4, 11);
+  }
 }
 
 function drawSelection(paint, x, height, colours) {

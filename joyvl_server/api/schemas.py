@@ -8,12 +8,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
 )
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
@@ -45,12 +43,6 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _not_null(value: Any) -> Any:
-    if value is None:
-        raise PydanticCustomError("null", "This field may be left out, but not be null.")
-    return value
-
-
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_one_line)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_printable)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -58,8 +50,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Threshold = Annotated[float, Field(ge=0, le=1, description="Speak when the score reaches this, 0 to 1.")]
 EngineName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.\-]+$")]
 
-Kept = Annotated[T | SkipJsonSchema[None], BeforeValidator(_not_null)]
-"""A field of a PATCH: left out means unchanged; null is an error."""
+
+def kept(**more: Any) -> Any:
+    """A field of a PATCH that may be left out (`model_fields_set` tells), but not be null."""
+    return Field(default=None, json_schema_extra=lambda schema: schema.pop("default", None), **more)
 
 
 class PageQuery(Input):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from joyvl_server.api.schemas import EngineName, Input, Kept, Name, Output, Share, Threshold
+from joyvl_server.api.schemas import EngineName, Input, Name, Output, Share, Threshold, kept
 from joyvl_server.api.schemas_sessions import WatchIn, WatchOut
 from joyvl_server.core.zones import Zone
 from joyvl_server.sessions.cameras import CameraDraft
@@ -32,9 +32,9 @@ class ZoneIn(Input):
 Zones = Annotated[list[ZoneIn], Field(max_length=32)]
 
 
-def check_names(zones: list[ZoneIn] | None) -> None:
+def check_names(zones: list[ZoneIn]) -> None:
     seen: set[str] = set()
-    for zone in zones or ():
+    for zone in zones:
         if zone.name in seen:
             raise PydanticCustomError("zone_twice", "zones: two zones have the same name.")
         seen.add(zone.name)
@@ -73,23 +73,24 @@ class CameraIn(Input):
 class CameraPatch(Input):
     """Fields left out stay as they are. A URL that still shows `:***@` keeps the stored password."""
 
-    name: Kept[Name] = None
-    url: Kept[Url] = None
-    enabled: Kept[bool] = None
-    loop: Kept[bool] = None
-    speed: Kept[Speed] = None
+    name: Name = kept()
+    url: Url = kept()
+    enabled: bool = kept()
+    loop: bool = kept()
+    speed: Speed = kept()
     engine: EngineName | None = None
     threshold: Threshold | None = None
-    zones: Kept[Zones] = None
+    zones: Zones = kept()
 
     @model_validator(mode="after")
     def _zones_fit(self) -> CameraPatch:
-        check_names(self.zones)
+        if "zones" in self.model_fields_set:
+            check_names(self.zones)
         return self
 
     def changes(self) -> dict[str, Any]:
         changes: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
-        if self.zones is not None:
+        if "zones" in changes:
             changes["zones"] = tuple(z.to_zone() for z in self.zones)
         return changes
 

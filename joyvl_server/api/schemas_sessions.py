@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from joyvl_server.api.schemas import Input, Kept, Name, Output, Text, Threshold
+from joyvl_server.api.schemas import Input, Name, Output, Text, Threshold, kept
 from joyvl_server.sessions.standing import WatchDraft
 
 
@@ -24,15 +24,15 @@ class WatchIn(Input):
 class WatchPatch(Input):
     """Fields left out stay as they are."""
 
-    name: Kept[Name] = None
-    text: Kept[Text] = None
-    zones: Kept[list[Name]] = Field(None, max_length=32)
+    name: Name = kept()
+    text: Text = kept()
+    zones: list[Name] = kept(max_length=32)
     threshold: Threshold | None = None
-    paused: Kept[bool] = None
+    paused: bool = kept()
 
     def changes(self) -> dict[str, Any]:
         changes: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
-        if self.zones is not None:
+        if "zones" in changes:
             changes["zones"] = tuple(self.zones)
         return changes
 

@@ -38,7 +38,8 @@ async def list_engines(api: ApiDep) -> Response:
     return render.listed(shown)
 
 
-@router.api_route("/healthz", methods=["GET", "HEAD"], response_model=HealthOut, operation_id="read_health")
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz", response_model=HealthOut)
 async def read_health() -> Response:
     """The process answers. Touches neither the model nor the store; needs no key."""
     return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})

@@ -18,7 +18,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 @app.command()
 def tick(
-    sessions: Annotated[list[int] | None, typer.Option(help="How many sessions; may be given several times (1, 8, 32).")] = None,
+    sessions: Annotated[
+        list[int] | None, typer.Option(help="How many sessions; may be given several times (1, 8, 32).")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="Seconds to measure at each number of sessions.")] = 30.0,
     json_out: Json = False,
 ) -> None:

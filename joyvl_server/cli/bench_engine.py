@@ -9,7 +9,9 @@ import asyncio
 import json
 import signal
 
-CHUNK = json.dumps({"choices": [{"index": 0, "delta": {"role": "assistant", "content": "</silence>"}, "finish_reason": None}]})
+CHUNK = json.dumps(
+    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "</silence>"}, "finish_reason": None}]}
+)
 LAST = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
 BODY = f"data: {CHUNK}\n\ndata: {LAST}\n\ndata: [DONE]\n\n".encode()
 MODELS = json.dumps({"object": "list", "data": [{"id": "instant", "object": "model"}]}).encode()
@@ -19,10 +21,14 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            length = next((int(x.split(":")[1]) for x in head.lower().split("\r\n") if x.startswith("content-length:")), 0)
+            length = next(
+                (int(x.split(":")[1]) for x in head.lower().split("\r\n") if x.startswith("content-length:")), 0
+            )
             await reader.readexactly(length)
             kind, body = ("text/event-stream", BODY) if head.startswith("POST") else ("application/json", MODELS)
-            writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+            writer.write(
+                f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+            )
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

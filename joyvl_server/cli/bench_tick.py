@@ -83,8 +83,10 @@ async def _open_cameras(registry: Registry, settings: Settings, count: int) -> N
     for number in range(count):
         await registry.add_camera(CameraDraft(name=f"bench {number}", url=clip.resolve().as_uri(), loop=True))
     async with asyncio.timeout(ONLINE_TIMEOUT_S):
-        while any(s.state.status is not SourceStatus.ONLINE for s in registry.sessions()):
-            await asyncio.sleep(0.1)
+        for session in registry.sessions():
+            updates = session.updates.since(None)
+            while session.state.status is not SourceStatus.ONLINE:
+                await anext(updates)
 
 
 def _row(count: int, ticks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -64,7 +64,9 @@ def probe(
         raise typer.Exit(FAILED)
     sound = "with sound" if report["has_audio"] else "without sound"
     fps = f", {report['fps']:g} fps" if report["fps"] else ""
-    typer.echo(f"{report['width']}x{report['height']}{fps}, {report['codec']}, {sound}; opened in {report['took_s']:.1f} s.")
+    typer.echo(
+        f"{report['width']}x{report['height']}{fps}, {report['codec']}, {sound}; opened in {report['took_s']:.1f} s."
+    )
 
 
 @app.command()

@@ -8,7 +8,7 @@ from joyvl_server.cli import bench, cameras, config, replay, serve, version, wat
 
 app = typer.Typer(
     name="joyvl",
-    help="A server that is present in a live video: it watches, and every second decides to stay silent, speak or delegate.",
+    help="A server that is present in a live video: every second it stays silent, speaks or delegates.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -34,7 +34,9 @@ def watch(
         str, typer.Option(help="Files: 1 is real time; 8 or max go faster and wait for every decision.")
     ] = "1",
     json_lines: Annotated[bool, typer.Option("--json", help="Print one JSON object a tick.")] = False,
-    threshold: Annotated[float | None, typer.Option(help="Speak from this score on, 0 to 1 (sessions.threshold).")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Speak from this score on, 0 to 1 (sessions.threshold).")
+    ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Files: begin again at the end.")] = False,
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds of the stream.")] = None,
     record: Annotated[Path | None, typer.Option(help="Folder for the input log, for joyvl replay.")] = None,
@@ -176,7 +178,9 @@ class TextPrinter:
     def state(self, state: dict[str, Any]) -> None:
         if state["status"] == "online":
             fps = f", {state['fps']:g} fps" if state["fps"] else ""
-            self._line(f"Watching: {state['width']}x{state['height']}{fps}, {state['codec']}. Ctrl-C ends it.", err=True)
+            self._line(
+                f"Watching: {state['width']}x{state['height']}{fps}, {state['codec']}. Ctrl-C ends it.", err=True
+            )
         elif state["error"] and state["error_code"] != "ended":
             retry = f" Next try in {state['retry_in_s']:.0f} s." if state["retry_in_s"] else ""
             self._line(state["error"] + retry, err=True)

@@ -43,9 +43,10 @@ class Context:
         self._system_tokens = MESSAGE + text_tokens(self._system)
         words = config.context_tokens - self._system_tokens - ANSWER_RESERVE - _FRAME_RESERVE
         if words < _LEAST_WORDS:
+            least = config.context_tokens + _LEAST_WORDS - words
             raise ConfigError(
                 f"The context budget of {config.context_tokens} tokens is too small for a system prompt of about "
-                f"{self._system_tokens}: raise it to {config.context_tokens + _LEAST_WORDS - words} or shorten the prompt."
+                f"{self._system_tokens}: raise it to {least} or shorten the prompt."
             )
         self.prefix_room = words // 3
         self.query_room = words // 6

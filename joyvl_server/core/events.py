@@ -274,12 +274,11 @@ class Delegate:
 
 @dataclass(frozen=True, slots=True)
 class QueryClosed:
-    """A query ended: answered (by which utterance, in which words), withdrawn or expired."""
+    """A query ended: answered (by which utterance, which came before), withdrawn or expired."""
 
     id: str
     reason: str
     epoch: int | None = None
-    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ def coarse(grey: Grey) -> Cells:
     rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
     sums = np.add.reduceat(np.add.reduceat(grey, rows, axis=0, dtype=np.float32), columns, axis=1)
     counts = np.diff(rows, append=height)[:, None] * np.diff(columns, append=width)[None, :]
-    return (sums / counts).astype(np.float32)
+    cells: Cells = (sums / counts).astype(np.float32)
+    return cells
 
 
 def difference(now: Cells, then: Cells) -> float:

@@ -14,23 +14,22 @@ effects again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from joyvl_server.core import events as ev
-from joyvl_server.core.agenda import Agenda, Message
-from joyvl_server.core.concern import Concern, concern
+from joyvl_server.core.agenda import Agenda
+from joyvl_server.core.concern import concern
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.context import Context
-from joyvl_server.core.frame import Frame
-from joyvl_server.core.gaze import Gaze, Glimpse
-from joyvl_server.core.protocol import DELEGATION, SILENCE, AnswerParser, answer
+from joyvl_server.core.flight import Flight
+from joyvl_server.core.gaze import Gaze
+from joyvl_server.core.protocol import SILENCE, answer
 from joyvl_server.core.queries import ANSWERED
-from joyvl_server.core.repetition import Repetition, first_sentence
+from joyvl_server.core.remark import Remark
+from joyvl_server.core.repetition import Repetition
 from joyvl_server.core.turns import Look
 from joyvl_server.core.utterances import Utterances
-from joyvl_server.core.zones import place
 
 __all__ = ["Observer", "ObserverConfig", "State"]
 
@@ -50,34 +49,6 @@ class State(IntEnum):
     """text goes out as it comes"""
 
 
-@dataclass(slots=True)
-class _Flight:
-    """The step in flight."""
-
-    message: Message
-    glimpse: Glimpse
-    parser: AnswerParser
-    scored: bool = False
-    score: ev.Score = ev.Score(0.0)
-    concern: Concern = Concern(speak=False)
-    epoch: int | None = None
-    """of its utterance, once something was shown"""
-    first: str = ""
-    """the first sentence, by which a repetition is known"""
-
-    @property
-    def step(self) -> int:
-        return self.message.turn.step
-
-    @property
-    def frame(self) -> Frame:
-        return self.message.turn.frame
-
-    @property
-    def t(self) -> float:
-        return self.frame.t
-
-
 class Observer:
     """One session's machine: `handle` takes one input and returns what is to be done, in order.
 
@@ -95,7 +66,7 @@ class Observer:
         self._threshold = config.threshold
         self._state = State.IDLE
         self._steps = 0
-        self._flight: _Flight | None = None
+        self._flight: Flight | None = None
         self._tick_wanted = False
         self._effects: list[ev.Effect] = []
 
@@ -166,126 +137,91 @@ class Observer:
         if chunk is not None:
             self._effects.append(ev.BeginChunk(chunk))
         self.context.append(message.turn)
-        self._flight = _Flight(message, glimpse, AnswerParser(opened=True, limit=self.config.max_answer_chars))
+        self._flight = Flight(message, glimpse)
         self._state = State.SCORING
         self._tick_wanted = False
         self._effects += [ev.Append(self._steps, message.turn), ev.AskScore(self._steps)]
 
-    def _weigh(self, flight: _Flight, score: ev.Score) -> None:
-        flight.score, flight.scored = score, True
+    def _weigh(self, flight: Flight, score: ev.Score) -> None:
+        flight.score = score
         about = concern(score, self._agenda.book, self._threshold, self._agenda.concerned(flight.message))
         flight.concern = about
+        t, asked = flight.frame.t, about.query is not None
         if not about.speak:
             self._silence(flight, about.suppressed, detail=score.garbage or "")
-        elif about.query is None and self._repetition.cooling(score.kind, flight.t):
+        elif not asked and self._repetition.cooling(score.kind, t):
             self._silence(flight, ev.Suppressed.COOLDOWN)
         else:
+            flight.remark = Remark(self.config, self._repetition, score, t, asked=asked)
             self._state = State.HOLDING
             self._effects.append(ev.Say(flight.step))
 
     # -------------------------------------------------------------------------------------------------------- speaking
 
-    def _hear(self, flight: _Flight, raw: str) -> None:
-        parser = flight.parser
-        more = parser.feed(raw)
-        over = parser.ended or (parser.delegated and not self.config.delegation)
-        if flight.epoch is not None:
-            self._show(flight.epoch, parser.note, more)
-        elif first := first_sentence(parser.note, whole=parser.delegated or over):
-            if not self._repeated(flight, first):
-                self._open(flight, first)
-            elif over or not parser.delegated:  # a holding note may well be the same for another question
-                self._effects.append(ev.Abort(flight.step))
-                self._silence(flight, ev.Suppressed.DUPLICATE, detail=parser.note)
-                return
-        if over:
+    def _hear(self, flight: Flight, raw: str) -> None:
+        remark = flight.remark
+        self._show(flight, remark.hear(raw))
+        if remark.suppressed or remark.over:
             self._effects.append(ev.Abort(flight.step))
             self._finish(flight)
 
-    def _finish(self, flight: _Flight) -> None:
-        """The answer is whole."""
-        parser = flight.parser
-        parser.finish()
-        question = parser.question if self.config.delegation else ""
-        known = question != "" and self._repetition.repeated(DELEGATION, question, flight.t)
-        if not parser.note and not question:
-            self._silence(flight, ev.Suppressed.EMPTY)
+    def _finish(self, flight: Flight) -> None:
+        """The answer is whole, or nobody wants the rest."""
+        remark = flight.remark
+        self._show(flight, remark.finish())
+        if remark.suppressed:
+            self._silence(flight, remark.suppressed, detail=remark.note or remark.question)
             return
-        if flight.epoch is None:
-            first = first_sentence(parser.note, whole=True)
-            if known or (not question and self._repeated(flight, first)):
-                self._silence(flight, ev.Suppressed.DUPLICATE, detail=parser.note or question)
-                return
-            if first:
-                self._open(flight, first)
-        written = answer(parser.note, question)
-        self._speak(flight, written, "" if known else question)
-
-    def _speak(self, flight: _Flight, written: str, question: str) -> None:
-        """`written` is the answer in the wire format; a question that was handed over a moment ago is not there."""
-        note, query = flight.parser.note, flight.concern.query
-        query = query if self._agenda.is_open(query) else None
-        self._close_utterance(flight)
-        self._settle(flight, written)
+        query = flight.concern.query if self._agenda.is_open(flight.concern.query) else None
+        self._close_utterance(flight, remark.note)
+        self._settle(flight, remark.written)
+        t, question = flight.frame.t, remark.question
         if question:
-            self._repetition.remember(DELEGATION, question, flight.t)
-            task_id = self._agenda.hand_over(question)
-            self._effects.append(ev.Delegate(task_id, flight.t, note, question))
-            decision = ev.Decision.DELEGATE
+            self._effects.append(ev.Delegate(self._agenda.hand_over(question), t, remark.note, question))
         else:
             self._effects += self._agenda.answered(query, flight.epoch)
-            decision = ev.Decision.SPEAK
-        self._decide(flight, decision, text=note, question=question, query=query)
+        decision = ev.Decision.DELEGATE if question else ev.Decision.SPEAK
+        self._decide(flight, decision, text=remark.note, question=question, query=query)
         self._end_step()
 
-    def _open(self, flight: _Flight, first: str) -> None:
-        """The first sentence has passed: what there is may be shown, and what comes as it comes."""
-        self._state = State.SPEAKING
-        flight.first = first
-        flight.epoch = self._utterances.begin()
-        self._repetition.spoke(flight.score.kind, flight.t)
-        self._repetition.remember(flight.score.key, first, flight.t)
-        self._show(flight.epoch, flight.parser.note, flight.parser.note)
+    def _show(self, flight: Flight, more: str) -> None:
+        if not more:
+            return
+        if flight.epoch is None:
+            flight.epoch = self._utterances.begin()
+            self._state = State.SPEAKING
+        self._utterances.write(flight.epoch, flight.remark.note)
+        self._effects.append(ev.UtteranceDelta(flight.epoch, more))
 
-    def _show(self, epoch: int, note: str, more: str) -> None:
-        if more:
-            self._utterances.write(epoch, note)
-            self._effects.append(ev.UtteranceDelta(epoch, more))
-
-    def _close_utterance(self, flight: _Flight, *, interrupted: bool = False) -> None:
+    def _close_utterance(self, flight: Flight, note: str, *, interrupted: bool = False) -> None:
         if flight.epoch is None:
             return  # a question was handed over without a word
-        note, urgency = flight.parser.note, flight.concern.urgency
-        self._effects.append(ev.UtteranceDone(flight.epoch, flight.t, flight.frame.wall, note, urgency, interrupted))
-        self._agenda.said(flight.t, note)
-
-    def _repeated(self, flight: _Flight, first: str) -> bool:
-        """Someone who asks gets an answer, also when it is the same again."""
-        if flight.concern.query is not None:
-            return False
-        return self._repetition.repeated(flight.score.key, first, flight.t)
+        t, wall, urgency = flight.frame.t, flight.frame.wall, flight.concern.urgency
+        self._effects.append(ev.UtteranceDone(flight.epoch, t, wall, note, urgency, interrupted))
+        self._agenda.said(t, note)
 
     # ----------------------------------------------------------------------------------------------- ends of a step
 
-    def _silence(self, flight: _Flight, suppressed: ev.Suppressed | None, *, detail: str = "") -> None:
+    def _silence(self, flight: Flight, suppressed: ev.Suppressed | None, *, detail: str = "") -> None:
         self._settle(flight, SILENCE)
         self._decide(flight, ev.Decision.SILENT, suppressed=suppressed, detail=detail)
         self._end_step()
 
-    def _fail(self, flight: _Flight, message: str) -> None:
+    def _fail(self, flight: Flight, message: str) -> None:
         """The engine failed. What was shown already stays, for people and for the model."""
         if flight.epoch is None:
             self.context.rollback()
             self._effects.append(ev.Rollback(flight.step))
             self._decide(flight, ev.Decision.SILENT, skipped=ev.Skip.FAILED, detail=message)
         else:
-            self._repetition.forget(flight.score.key, flight.first)
-            self._close_utterance(flight, interrupted=True)
-            self._settle(flight, answer(flight.parser.note))
-            self._decide(flight, ev.Decision.SPEAK, text=flight.parser.note, detail=message)
+            remark = flight.remark
+            remark.break_off()
+            self._close_utterance(flight, remark.note, interrupted=True)
+            self._settle(flight, answer(remark.note))
+            self._decide(flight, ev.Decision.SPEAK, text=remark.note, detail=message)
         self._end_step()
 
-    def _settle(self, flight: _Flight, written: str) -> None:
+    def _settle(self, flight: Flight, written: str) -> None:
         self.context.settle(written)
         self._gaze.saw(flight.frame, flight.glimpse)
         self._agenda.settled(flight.message)
@@ -298,25 +234,8 @@ class Observer:
         if self._tick_wanted:
             self._want_tick()
 
-    def _decide(self, flight: _Flight, decision: ev.Decision, **more: Any) -> None:
-        score = flight.score
-        self._effects.append(
-            ev.Decided(
-                step=flight.step,
-                t=flight.t,
-                wall=flight.frame.wall,
-                decision=decision,
-                look=flight.glimpse.look,
-                score=score.value if flight.scored else None,
-                kind=score.kind,
-                zone=place(score.box, self._agenda.book.zones) if score.box else None,
-                box=score.box,
-                epoch=flight.epoch,
-                watches=flight.concern.watches,
-                change=flight.glimpse.change,
-                **more,
-            )
-        )
+    def _decide(self, flight: Flight, decision: ev.Decision, **about: Any) -> None:
+        self._effects.append(flight.decided(decision, self._agenda.book.zones, **about))
 
     def _skip(self, t: float, wall: float, reason: ev.Skip, *, change: float | None = None) -> None:
         """A tick of its own, without a decision."""
@@ -345,7 +264,7 @@ class Observer:
         if self._flight is None:
             self._effects.append(ev.TickNow())
 
-    def _in_flight(self, step: int, *states: State) -> _Flight | None:
+    def _in_flight(self, step: int, *states: State) -> Flight | None:
         """The step in flight if it is this one; None where that one is over."""
         if step > self._steps:
             raise RuntimeError(f"There is an outcome of step {step}, but the last step was {self._steps}.")

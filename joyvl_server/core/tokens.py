@@ -1,4 +1,4 @@
-"""What things cost in tokens. Images are exact for the model family of protocol.md; text is an estimate, on the high side."""
+"""What things cost in tokens: images exactly as the model family counts them, text as an estimate on the high side."""
 
 from __future__ import annotations
 

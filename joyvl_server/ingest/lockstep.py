@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from joyvl_server.core.errors import JoyvlError, NoFrame, SourceError
 from joyvl_server.ingest import faults
 from joyvl_server.ingest.base import PullSpec, SourceStatus
+from joyvl_server.ingest.deadlines import Deadline
 from joyvl_server.ingest.newest import Newest, Report, Tell, aspect_of, online
 from joyvl_server.ingest.opening import Opened, frames, open_target, seconds
 from joyvl_server.ingest.stage import Timeouts
@@ -20,7 +21,7 @@ from joyvl_server.kit.netpolicy import NetPolicy
 
 
 class Lockstep:
-    """Stream time is the position in the file, plus what earlier loops took. `advance` blocks; any thread may call it."""
+    """Stream time is the position in the file, plus what earlier loops took. Any thread may call its methods."""
 
     def __init__(self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, tell: Tell) -> None:
         self.newest: Newest | None = None
@@ -40,13 +41,13 @@ class Lockstep:
         self._closed = False
 
     def advance(self, at: float | None) -> Newest:
-        """The last frame with t <= `at` (the current one without `at`). Raises `NoFrame`: ended, offline."""
+        """The last frame with t <= `at` (the current one without `at`). Blocks. Raises `NoFrame`: ended, offline."""
         with self._lock:
             if self._closed:
                 raise NoFrame("The file was closed.", code="ended")
             self._open()
             until = at if at is not None else (self.newest.t if self.newest is not None else 0.0)
-            while self._next is not None and (self.newest is None or self._next.t <= until):
+            while self._next is not None and (self.newest is None or self._next.t <= until) and not self._closed:
                 self._step()
             if self.newest is None or (self._next is None and until >= self.newest.t + self._frame_s):
                 raise self._end()
@@ -82,8 +83,6 @@ class Lockstep:
 
     def _load(self) -> None:
         """Open it and decode its first frame. Raises `SourceError`, `NotAllowed`."""
-        from joyvl_server.ingest.deadlines import Deadline
-
         target = self._policy.check(self._spec.url)
         self._opened = open_target(target, self._timeouts.open_s, self._timeouts.stall_s, Deadline())
         self._frames = frames(self._opened)
@@ -94,7 +93,8 @@ class Lockstep:
             raise SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
 
     def _step(self) -> None:
-        assert self._opened is not None and self._next is not None
+        assert self._opened is not None
+        assert self._next is not None
         self.newest = self._next
         size = (self.newest.frame.width, self.newest.frame.height)
         if size != self._size:

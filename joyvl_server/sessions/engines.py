@@ -17,6 +17,10 @@ class EnginePool:
         self._options = options
         self._engines: dict[str, Engine] = {}
 
+    def add(self, engine: Engine) -> None:
+        """Use this engine under its own name, ahead of any installed one."""
+        self._engines[engine.name] = engine
+
     def get(self, name: str) -> Engine:
         """The engine of that name. Raises `ConfigError` when there is none or its options are wrong."""
         if name not in self._engines:

@@ -28,7 +28,9 @@ class Journal:
         self._clock = clock
         self._now = now
 
-    def note(self, type: str, text: str = "", *, t: float | None = None, wall: float | None = None, **data: Any) -> None:
+    def note(
+        self, type: str, text: str = "", *, t: float | None = None, wall: float | None = None, **data: Any
+    ) -> None:
         """One entry; `t` (stream seconds) and `wall` are now unless it is about an earlier moment."""
         record = EventRecord(
             id=new_id("evt"),

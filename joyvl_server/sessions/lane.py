@@ -86,7 +86,7 @@ class EngineLane:
             self._saying.reschedule(asyncio.get_running_loop().time())
 
     async def _guarded(self, effect: EngineEffect) -> None:
-        """Do one effect; an engine's error becomes `failed`, once in the log when a fault starts and once when it ends."""
+        """Do one effect; an engine's error becomes `failed`. A fault is logged when it starts and when it ends."""
         step = None if isinstance(effect, BeginChunk) else effect.step
         if step is not None and step == self._failed and isinstance(effect, AskScore | Say):
             return  # its turn never reached the engine
@@ -95,7 +95,9 @@ class EngineLane:
         except EngineError as error:
             self._fail(step, error.code, str(error))
         except TimeoutError:
-            self._fail(step, "engine_timeout", f"The engine {self._engine.name} did not answer within {self._timeout_s:g} s.")
+            self._fail(
+                step, "engine_timeout", f"The engine {self._engine.name} did not answer within {self._timeout_s:g} s."
+            )
         else:
             if self._failing and isinstance(effect, AskScore):
                 self._failing = False
@@ -104,7 +106,9 @@ class EngineLane:
     def _fail(self, step: int | None, code: str, message: str) -> None:
         if not self._failing:
             self._failing = True
-            log.warning("engine fails", engine=self._engine.name, session=self._spec.session_id, code=code, error=message)
+            log.warning(
+                "engine fails", engine=self._engine.name, session=self._spec.session_id, code=code, error=message
+            )
         self._failed = step
         if step is not None:
             self._out.failed(step, code, message)

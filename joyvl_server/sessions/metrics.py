@@ -18,18 +18,29 @@ class Metrics:
         self.decisions = Counter("joyvl_decisions", "Ticks that took a decision.", ["decision"], registry=r)
         self.skipped = Counter("joyvl_ticks_skipped", "Ticks that took no decision, by reason.", ["reason"], registry=r)
         self.suppressed = Counter(
-            "joyvl_remarks_suppressed", "Remarks the engine wanted to make and the session did not.", ["reason"], registry=r
+            "joyvl_remarks_suppressed",
+            "Remarks the engine wanted to make and the session did not.",
+            ["reason"],
+            registry=r,
         )
         self.garbage = Counter("joyvl_garbage_answers", "Answers outside the protocol, taken as silence.", registry=r)
-        self.engine_failures = Counter("joyvl_engine_failures", "Failed calls of an engine.", ["engine", "code"], registry=r)
+        self.engine_failures = Counter(
+            "joyvl_engine_failures", "Failed calls of an engine.", ["engine", "code"], registry=r
+        )
         self.frame_age = Histogram(
             "joyvl_frame_age_seconds", "Age of the frame when its tick was due.", buckets=SECONDS, registry=r
         )
         self.request_delay = Histogram(
-            "joyvl_request_delay_seconds", "From a tick being due to its request to the engine.", buckets=SECONDS, registry=r
+            "joyvl_request_delay_seconds",
+            "From a tick being due to its request to the engine.",
+            buckets=SECONDS,
+            registry=r,
         )
         self.decision_latency = Histogram(
-            "joyvl_decision_latency_seconds", "From the capture of a frame to its decision.", buckets=SECONDS, registry=r
+            "joyvl_decision_latency_seconds",
+            "From the capture of a frame to its decision.",
+            buckets=SECONDS,
+            registry=r,
         )
         self.events = Counter("joyvl_events", "Entries written to the timeline.", ["type"], registry=r)
         self.crashes = Counter("joyvl_session_crashes", "Sessions restarted after an internal error.", registry=r)

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from joyvl_server.core.errors import Conflict, JoyvlError, NotAllowed, NotFound
+from joyvl_server.core.errors import Conflict, JoyvlError, NotAllowed, NotFound, SourceError
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.zones import Zone
 from joyvl_server.ingest.base import Media, ProbeReport, PullSpec, Source, SourceState, StateListener
@@ -30,7 +30,7 @@ from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
 from joyvl_server.store.idempotency import Idempotency
 from joyvl_server.store.sessions import SessionRecord, Sessions
-from joyvl_server.store.watches import WatchRecord, Watches
+from joyvl_server.store.watches import Watches, WatchRecord
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,7 @@ class Registry:
         return await self._watches_store.list(self._camera(camera_id).session_id)
 
     async def add_camera(self, draft: CameraDraft) -> CameraView:
-        """Raises `Conflict` for a name in use, `NotAllowed` for a URL the net policy refuses, `ConfigError` for the engine."""
+        """Raises `Conflict` (name in use), `NotAllowed` (a URL the net policy refuses), `ConfigError` (the engine)."""
         async with self._changing:
             self._check_room()
             engine = draft.engine or self.settings.engine.name
@@ -143,7 +143,9 @@ class Registry:
             live = self._runner.find(camera.session_id)
             if any(getattr(before, f) != getattr(camera, f) for f in REOPENS):
                 if live is not None:
-                    await self._runner.stop(live.id, "the camera was changed" if camera.enabled else "the camera was disabled")
+                    await self._runner.stop(
+                        live.id, "the camera was changed" if camera.enabled else "the camera was disabled"
+                    )
                 if camera.enabled:
                     await self._open_camera(camera)
             elif live is not None:
@@ -285,10 +287,17 @@ class Registry:
     def _check_room(self) -> None:
         limit = self.settings.sessions.max_sessions
         if len(self._runner) >= limit:
-            raise NotAllowed(f"All {limit} sessions are in use (sessions.max_sessions); end one first.", code="too_many")
+            raise NotAllowed(
+                f"All {limit} sessions are in use (sessions.max_sessions); end one first.", code="too_many"
+            )
 
     async def _check_url(self, url: str) -> None:
-        await asyncio.to_thread(self._policy.check, url)
+        """Raises `NotAllowed`. A name without an address may have one later: the policy is asked again at each connect."""
+        try:
+            await asyncio.to_thread(self._policy.check, url)
+        except SourceError as error:
+            if error.code != "unreachable":
+                raise
 
     async def _store_session(self, record: SessionRecord, watches: Iterable[WatchDraft]) -> list[WatchRecord]:
         await self._sessions_store.add(record)
@@ -345,6 +354,8 @@ class Registry:
         watches: Iterable[WatchRecord] = (),
     ) -> Session:
         engine = self.engines.get(record.engine)
-        session = Session(record, source, engine, ticker, self._around, threshold=threshold, zones=zones, watches=watches)
+        session = Session(
+            record, source, engine, ticker, self._around, threshold=threshold, zones=zones, watches=watches
+        )
         self._runner.begin(session)
         return session

@@ -71,9 +71,14 @@ class Runner:
 
     async def _cancelled(self, session_id: str) -> None:
         task = self._tasks.get(session_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait({task})
+        session = self._live.get(session_id)
+        if session is not None:  # cancelled before its first step: nothing in `_run` was reached
+            await session.aclose()
+            self._forget(session)
 
     async def _run(self, session: Session) -> None:
         crashed = False

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from joyvl_server.core.config import Fidelity, ObserverConfig
+from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.events import (
     Decided,
     Decision,
@@ -46,7 +46,7 @@ from joyvl_server.sessions.journal import Journal
 from joyvl_server.sessions.lane import ENGINE_EFFECTS, EngineLane, Outcomes
 from joyvl_server.sessions.latency import Stopwatch, Timings
 from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.questions import Questions, QueryView
+from joyvl_server.sessions.questions import QueryView, Questions
 from joyvl_server.sessions.recorder import Recorder
 from joyvl_server.sessions.standing import Standing, WatchDraft
 from joyvl_server.sessions.ticker import Ticker
@@ -54,7 +54,7 @@ from joyvl_server.sessions.updates import UpdateLog
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.watches import WatchRecord, Watches
+from joyvl_server.store.watches import Watches, WatchRecord
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +107,7 @@ class Session:
         self._inbox: deque[Input] = deque()
         self._handling = False
         self._speaking: int | None = None
+        self._said: UtteranceDone | None = None
         self.updates = UpdateLog(
             self.id, new_id("log"), around.updates_backlog, around.clock.wall, lambda: payloads.session(self)
         )
@@ -134,8 +135,12 @@ class Session:
                     await asyncio.Event().wait()  # a registered camera stays, and shows that its file has ended
                 lane.cancel()
         finally:
-            await self.source.aclose()
-            await self._recorder.aclose()
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give source and recorder back; `run` does it by itself."""
+        await self.source.aclose()
+        await self._recorder.aclose()
 
     def finish(self) -> None:
         """The last update and the last entry; nothing comes after them."""
@@ -157,7 +162,7 @@ class Session:
         self.updates.publish(f"camera.{kind}", state=shown)
         self._journal.note(f"camera_{kind}", state.error or "", state=shown)
 
-    # ---------------------------------------------------------------------------------------------- what the ticker does
+    # --------------------------------------------------------------------------------------------- what the ticker does
 
     @property
     def busy(self) -> bool:
@@ -213,7 +218,9 @@ class Session:
         """What the engine makes of a watch's words, where that is not what people expect."""
         if self.capabilities.follows_instructions:
             return None
-        return f"The engine {self.engine_name} does not read words: this watch fires at anything it reports in its zones."
+        return (
+            f"The engine {self.engine_name} does not read words: this watch fires at anything it reports in its zones."
+        )
 
     def queries(self) -> list[QueryView]:
         return self._questions.all()
@@ -251,7 +258,7 @@ class Session:
     def _updated(self) -> None:
         self.updates.publish("session.updated", session=payloads.session(self))
 
-    # --------------------------------------------------------------------------------------------- the engine's outcomes
+    # -------------------------------------------------------------------------------------------- the engine's outcomes
 
     def _on_asked(self, step: int) -> None:
         self._stopwatch.asked()
@@ -304,7 +311,7 @@ class Session:
                     self.updates.publish("response.created", epoch=epoch)
                 self.updates.publish("response.output_text.delta", epoch=epoch, delta=text)
             case UtteranceDone():
-                self._speaking = None
+                self._speaking, self._said = None, effect
                 self.updates.publish("response.output_text.done", **asdict(effect))
             case Delegate():
                 self._delegate(effect)
@@ -322,10 +329,12 @@ class Session:
         self._dispatch(TaskChanged(self.source.now, effect.task_id, "failed", reason))
 
     def _query_closed(self, closed: QueryClosed) -> None:
-        view = self._questions.close(closed.id, closed.reason, closed.answer)
+        said = self._said
+        answer = said.text if said is not None and closed.epoch == said.epoch else None
+        view = self._questions.close(closed.id, closed.reason, answer)
         if view is not None:
             self.updates.publish("query.closed", query=payloads.query(view))
-            self._journal.note("query_closed", closed.answer or "", query_id=closed.id, reason=closed.reason)
+            self._journal.note("query_closed", answer or "", query_id=closed.id, reason=closed.reason)
 
     def _decided(self, decided: Decided) -> None:
         metrics = self._around.metrics
@@ -355,7 +364,7 @@ def observer_config(settings: SessionSettings, can: Capabilities, threshold: flo
         cooldown_s=settings.cooldown_s,
         duplicate_window_s=settings.duplicate_window_s,
         query_ttl_s=settings.query_ttl_s,
-        fidelity=Fidelity(settings.fidelity),
+        fidelity=settings.fidelity,
         context_tokens=settings.context_tokens,
         chunk_s=settings.chunk_s,
         follows_instructions=can.follows_instructions,

@@ -10,7 +10,7 @@ from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
 from joyvl_server.core.watches import Watch, WatchBook
 from joyvl_server.core.zones import Zone
 from joyvl_server.kit.ids import new_id
-from joyvl_server.store.watches import WatchRecord, Watches
+from joyvl_server.store.watches import Watches, WatchRecord
 
 MAX_WATCHES = 64
 NAME_FROM_TEXT = 40
@@ -47,7 +47,9 @@ def check_zones(names: Iterable[str], zones: Iterable[Zone]) -> None:
 class Standing:
     """The watches of one session and the zones they may name."""
 
-    def __init__(self, session_id: str, store: Watches, watches: Iterable[WatchRecord], zones: tuple[Zone, ...]) -> None:
+    def __init__(
+        self, session_id: str, store: Watches, watches: Iterable[WatchRecord], zones: tuple[Zone, ...]
+    ) -> None:
         self._session_id = session_id
         self._store = store
         self._watches = {w.id: w for w in watches}

@@ -1,9 +1,10 @@
-"""When a session ticks: on a grid of seconds for what is live, or as fast as it decides for a file that waits for us."""
+"""When a session ticks: on a grid of seconds for what is live, as fast as it decides for a file that waits for us."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from joyvl_server.core.errors import NoFrame, SourceError
 from joyvl_server.core.events import Skip, TickSkipped
@@ -38,9 +39,11 @@ class Ticker(Protocol):
 
 
 class LiveTicker:
-    """One tick every `interval` seconds of stream time, from `phase_s` on. Late or busy seconds are skipped, told, counted."""
+    """One tick every `interval` seconds of stream time. Late or busy seconds are skipped, told, counted."""
 
-    def __init__(self, clock: Clock, interval: float, *, speed: float = 1.0, phase_s: float = 0.0, glance: bool = False) -> None:
+    def __init__(
+        self, clock: Clock, interval: float, *, speed: float = 1.0, phase_s: float = 0.0, glance: bool = False
+    ) -> None:
         self._clock = clock
         self._interval = interval / speed
         self._speed = speed
@@ -110,7 +113,7 @@ class LiveTicker:
         self._wake.clear()
         return True
 
-    async def _before(self, event, until: float) -> bool:  # type: ignore[no-untyped-def]
+    async def _before(self, event: Coroutine[Any, Any, object], until: float) -> bool:
         """Wait for an awaitable, at most until `until`; True when it came."""
         waiting = asyncio.ensure_future(event)
         sleeping = asyncio.ensure_future(self._clock.sleep(max(0.0, until - self._clock.monotonic())))
@@ -156,7 +159,9 @@ class LockstepTicker:
                 await session.idle()
             number += 1
             if self._speed is not None:
-                await self._clock.sleep(max(0.0, start + number * self._interval / self._speed - self._clock.monotonic()))
+                await self._clock.sleep(
+                    max(0.0, start + number * self._interval / self._speed - self._clock.monotonic())
+                )
 
     def _give_up_on_failure(self, source: Source) -> None:
         state = source.state

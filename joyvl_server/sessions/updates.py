@@ -57,7 +57,12 @@ class UpdateLog:
     """Keeps the last `backlog` updates; readers are positions in it, so a slow one costs nothing and blocks nobody."""
 
     def __init__(
-        self, session_id: str, log_id: str, backlog: int, wall: Callable[[], float], snapshot: Callable[[], dict[str, Any]]
+        self,
+        session_id: str,
+        log_id: str,
+        backlog: int,
+        wall: Callable[[], float],
+        snapshot: Callable[[], dict[str, Any]],
     ) -> None:
         self._session_id = session_id
         self._log_id = log_id

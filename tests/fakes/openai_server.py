@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -116,8 +116,11 @@ class FakeOpenAI:
         self.api_key = api_key
         self.fields = None if fields is None else {"model", "messages", "stream", *fields}
         """fields it takes; others are refused with 400. None takes all, as vLLM does"""
-        self.otherwise = silence()
+        self.otherwise: Reply | Callable[[Request], Reply] = silence()
+        """the reply when the script is empty, or what makes it from the request"""
         self.requests: list[Request] = []
+        self.asked = asyncio.Event()
+        """a completion was asked for"""
         self.connections = 0
         self._script: deque[Reply] = deque()
         self._open: set[asyncio.Task[None]] = set()
@@ -170,6 +173,8 @@ class FakeOpenAI:
         try:
             while (request := await _read_request(reader, number)) is not None:
                 self.requests.append(request)
+                if request.path.endswith("/chat/completions"):
+                    self.asked.set()
                 if not await self._answer(request, reader, writer):
                     break
         except (ConnectionError, asyncio.CancelledError, asyncio.IncompleteReadError):
@@ -210,7 +215,9 @@ class FakeOpenAI:
             return refuses(400, f"Unknown field in request: {', '.join(sorted(unknown))}")
         if request.body["model"] not in self.models:
             return refuses(404, f"The model `{request.body['model']}` does not exist.")
-        return self._script.popleft() if self._script else self.otherwise
+        if self._script:
+            return self._script.popleft()
+        return self.otherwise if isinstance(self.otherwise, Reply) else self.otherwise(request)
 
 
 async def _read_request(reader: asyncio.StreamReader, connection: int) -> Request | None:

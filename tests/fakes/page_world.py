@@ -39,6 +39,7 @@ class Session:
     ticks: list[dict[str, Any]] = field(default_factory=list)
     log: list[dict[str, Any]] = field(default_factory=list)
     created: float = field(default_factory=time.time)
+    closing: bool = False
     _ids: Any = field(default_factory=lambda: itertools.count(1))
     _epochs: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -53,7 +54,7 @@ class Session:
             position = len(self.log)
             head = {"type": "session.created", "id": f"{self.id}-{position}", "seq": position, "wall": time.time()}
             yield {**head, "session_id": self.id, "session": self.to_dict()}
-        while True:
+        while not self.closing:
             while position < len(self.log):
                 position += 1
                 yield self.log[position - 1]
@@ -164,6 +165,11 @@ class World:
         if enabled:
             self.sessions[camera.session_id] = Session(camera.session_id, name, camera.id, state)
         return camera
+
+    def close(self) -> None:
+        """End every stream of updates, so that the server can stop."""
+        for session in self.sessions.values():
+            session.closing = True
 
     def probe(self, url: str) -> dict[str, Any]:
         nothing = {"width": None, "height": None, "fps": None, "codec": None, "has_audio": False, "keyframe_interval_s": None}

@@ -32,14 +32,18 @@ export function CameraRow({ camera, onEdit }) {
         <${ProbeResult} probe=${probe} />
       </div>
       <div class="camera-actions">
-        ${camera.enabled && html`<a class="button primary small" href=${liveHref(camera.session_id)}>Open</a>`}
+        <div>
         <button type="button" class="switch" role="switch" aria-checked=${String(camera.enabled)} aria-label=${`Watch ${camera.name}`}
           onClick=${() => act(() => post(cameraPath(camera.id, camera.enabled ? "/disable" : "/enable")))}>
           <span class="switch-knob" aria-hidden="true"></span><span>${camera.enabled ? "On" : "Off"}</span>
         </button>
+        ${camera.enabled && html`<a class="button primary small" href=${liveHref(camera.session_id)} aria-label=${`Open ${camera.name}`}>Open</a>`}
+        </div>
+        <div>
         <button type="button" class="small" disabled=${probe.busy} onClick=${() => probe.run(cameraPath(camera.id, "/probe"))}>${probe.busy ? "Testing…" : "Test"}</button>
         <button type="button" class="small" onClick=${onEdit}>Edit</button>
         <button type="button" class="small quiet-danger" onClick=${() => setAsking(true)}>Delete</button>
+        </div>
       </div>
       ${asking &&
       html`<${Confirm} title=${`Delete ${camera.name}?`} text="Its settings and watches go. What it has seen stays in the record." yes="Delete"
@@ -52,8 +56,9 @@ function stateWords(camera) {
   if (!camera.enabled) return "Switched off: nobody looks at it.";
   const { state } = camera;
   if (!state || state.status === "connecting") return `${whyNoPicture(state)}${nextTry(state)}`;
-  if (state.status === "online") return `${mediaFacts(state) || "The picture is there"}. For ${ago(state.since)}.`;
-  return `${whyNoPicture(state)} For ${ago(state.since)}.${nextTry(state)}`;
+  if (state.status === "online") return `${mediaFacts(state) || "The picture is there"}. Online for ${ago(state.since)}.`;
+  if (state.status === "ended") return `${whyNoPicture(state)} Ended ${ago(state.since)} ago.`;
+  return `${whyNoPicture(state)} Offline for ${ago(state.since)}.${nextTry(state)}`;
 }
 
 const nextTry = (state) => (state?.retry_in_s ? ` Next try within ${Math.max(1, Math.round(state.retry_in_s))} s${state.attempts > 1 ? `, ${state.attempts} tries so far` : ""}.` : "");

@@ -24,7 +24,7 @@ export function Landing() {
         <section aria-labelledby="cameras-title">
           <div class="section-head">
             <h2 id="cameras-title">Cameras</h2>
-            <a class="button small" href="#/cameras">Manage</a>
+            ${cameras.value?.length > 0 && html`<a class="button small" href="#/cameras">Manage</a>`}
           </div>
           <${CameraList} />
           ${others.length > 0 &&
@@ -60,25 +60,33 @@ function WebcamCard() {
 
 function CameraList() {
   if (cameras.value === null) return html`<p class="muted">Reading the list…</p>`;
+  const none = cameras.value.length === 0;
   return html`
     <ul class="tiles">
       ${cameras.value.map((camera) => html`<li key=${camera.id}><${CameraTile} camera=${camera} /></li>`)}
-      <li>
-        <a class="tile add" href="#/cameras/new"><span><${PlusIcon} />${cameras.value.length ? "Add a camera" : "Add your first camera"}</span></a>
+      <li class=${none ? "whole-row" : ""}>
+        <a class="tile add ${none ? "first" : ""}" href="#/cameras/new"><span><${PlusIcon} />${none ? "Add your first camera" : "Add a camera"}</span></a>
       </li>
     </ul>
   `;
 }
 
 function CameraTile({ camera }) {
-  const trouble = camera.enabled && camera.state && camera.state.status !== "online";
   const body = html`
     <${Thumbnail} camera=${camera} />
     <span class="tile-head"><strong class="clip-text">${camera.name}</strong><${CameraBadge} camera=${camera} /></span>
-    ${trouble && html`<span class="tile-why">${whyNoPicture(camera.state)}${camera.state.status === "offline" ? ` Since ${ago(camera.state.since)}.` : ""}</span>`}
+    <span class="tile-why">${tileWords(camera)}</span>
   `;
   if (!camera.enabled) return html`<div class="tile off">${body}</div>`;
   return html`<a class="tile" href=${liveHref(camera.session_id)} aria-label=${`Open ${camera.name}`}>${body}</a>`;
+}
+
+function tileWords(camera) {
+  if (!camera.enabled) return "Switched off";
+  const { state, watches } = camera;
+  if (state?.status === "offline") return `${whyNoPicture(state)} Offline for ${ago(state.since)}.`;
+  if (state?.status !== "online") return whyNoPicture(state);
+  return watches.length === 0 ? "No watch yet" : watches.length === 1 ? watches[0].name : `${watches.length} watches`;
 }
 
 function SessionTile({ session }) {

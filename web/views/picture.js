@@ -5,10 +5,12 @@ import { request } from "../api.js";
 const SLOWEST_MS = 5000;
 
 /**
- * Fetch `url` every `ms` while the page is visible and `url` is set.
+ * Fetch `url` every `ms` while the page is visible and `url` is set. While `paused` the last picture stays.
  * @returns {{src: string|null, problem: string|null}}  `problem` is a sentence while there is no new picture
  */
-export function usePicture(url, ms) {
+export function usePicture(url, ms, paused = false) {
+  const waiting = useRef(paused);
+  waiting.current = paused;
   const [picture, setPicture] = useState({ src: null, problem: null });
   useEffect(() => {
     if (!url) {
@@ -25,7 +27,7 @@ export function usePicture(url, ms) {
       clearTimeout(timer);
       const started = performance.now();
       try {
-        if (!document.hidden) await next();
+        if (!document.hidden && !waiting.current) await next();
         wait = ms;
       } catch (error) {
         if (error.name === "AbortError") return;

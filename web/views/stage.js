@@ -10,15 +10,15 @@ const BOX_MS = 3000;
 
 export function Stage({ session, own }) {
   const remote = !own && session && stream.value.state !== "gone";
-  const { src, problem } = usePicture(remote ? sessionPath(session.id, "/snapshot.jpg") : null, POLL_MS);
   const offline = session?.state && session.state.status !== "online";
+  const { src, problem } = usePicture(remote ? sessionPath(session.id, "/snapshot.jpg") : null, POLL_MS, offline);
   const reason = own ? null : stream.value.state === "gone" ? `The session is over: ${stream.value.why}` : (offline || problem) && whyNoPicture(session?.state, problem);
   const shape = session?.state?.width ? session.state.width / session.state.height : 16 / 9;
   return html`
     <section class="stage" aria-label="Picture">
       <div class="stage-picture" style=${{ "--shape": shape }}>
         ${own ? html`<${LocalVideo} stream=${own} />` : src && html`<img class=${reason ? "stale" : ""} src=${src} alt=${`Live picture of ${session?.name ?? "the source"}`} />`}
-        <${Sighting} />
+        ${!reason && html`<${Sighting} />`}
         ${reason && html`<p class="no-picture" role="status"><strong>No picture</strong><span>${reason}</span><${NextTry} state=${session?.state} /></p>`}
         ${!own && !src && !reason && html`<p class="no-picture"><span>Waiting for the first picture…</span></p>`}
       </div>

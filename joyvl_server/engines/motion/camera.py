@@ -59,7 +59,7 @@ class Report:
 
 def shift_between(a: Picture, b: Picture, window: Picture) -> tuple[float, float]:
     """(dx, dy) in pixels that moves `a` onto `b`, by phase correlation of their details."""
-    (dx, dy), _ = cv2.phaseCorrelate(a, b, window)
+    (dx, dy), _ = cv2.phaseCorrelate(a.copy(), b.copy(), window)  # it writes into its arguments
     return float(dx), float(dy)
 
 

@@ -17,6 +17,8 @@ SPECK = 0.0012
 """Smaller differences are never looked at, as part of the picture: about 5 x 5 pixels."""
 EDGED = 0.25
 """At least this part of an outline must be an edge that came or went. Shadows and light fade out softly instead."""
+NEAR = 0.08
+"""Moving pieces closer than this part of `SIDE` move together."""
 MOST = 24
 """So many regions are looked at, the largest ones first."""
 
@@ -68,6 +70,26 @@ def find(diff: Difference, stable_after_s: float) -> list[Region]:
     areas[0] = 0
     order = [int(i) for i in np.argsort(areas)[::-1][:MOST] if areas[i] >= SPECK * labels.size]
     return [describe(diff, labels == i, stable_after_s) for i in order]
+
+
+def together(diff: Difference, regions: list[Region], stable_after_s: float, moves: float) -> list[Region]:
+    """Moving pieces close to one another are one mover: clothes that match the wall cut people in two."""
+    rest = [r for r in regions if r.moving < moves]
+    groups: list[list[Region]] = []
+    for region in regions:
+        if region.moving < moves:
+            continue
+        near = [g for g in groups if any(gap(region, other) <= NEAR for other in g)]
+        groups = [g for g in groups if g not in near] + [[region] + [r for g in near for r in g]]
+    rest += [group[0] if len(group) == 1 else union(diff, group, stable_after_s) for group in groups]
+    return sorted(rest, key=lambda r: r.area, reverse=True)
+
+
+def union(diff: Difference, regions: list[Region], stable_after_s: float) -> Region:
+    mask = np.zeros_like(regions[0].mask)
+    for region in regions:
+        mask |= region.mask
+    return describe(diff, mask, stable_after_s)
 
 
 def describe(diff: Difference, mask: Mask, stable_after_s: float) -> Region:

@@ -8,8 +8,8 @@ from joyvl_server.core.frame import Grey
 from joyvl_server.engines.motion.background import Background, Difference
 from joyvl_server.engines.motion.camera import Camera, Freezer, View
 from joyvl_server.engines.motion.picture import Mask, Picture, grow, prepare
-from joyvl_server.engines.motion.regions import EDGED, Region, find
-from joyvl_server.engines.motion.things import SMALL, Outcome, Sighting, Things
+from joyvl_server.engines.motion.regions import EDGED, Region, closed, find, together
+from joyvl_server.engines.motion.things import MOVES, Outcome, Sighting, Things
 
 WARM_UP = 3
 """So many pictures are looked at before anything is said about things: noise and unrest must be known first."""
@@ -65,13 +65,14 @@ class Scene:
                 background.learn(diff, t, self.things.mask(picture.shape), diff.excess > 1)
             return back
         diff = background.compare(self.camera.align(picture, background.settled), t)
-        regions = find(diff, min(STABLE_S, 0.7 * dt))
+        stable_s = min(STABLE_S, 0.7 * dt)
+        regions = together(diff, find(diff, stable_s), stable_s, MOVES)
         if self._light_changed(diff, regions):
             background.resettle(picture)
             return []
         if background.pictures <= WARM_UP:
             return self._warm_up(background, diff, regions, t)
-        outcome = self.things.update(regions, diff, t, dt)
+        outcome = self.things.update(regions, diff, t, dt, stable_s)
         self._learn(background, diff, regions, outcome, t)
         return outcome.sightings
 
@@ -79,18 +80,18 @@ class Scene:
         for mask in outcome.agitate:
             background.agitate(diff, grow(mask, 2))
         for mask in outcome.accept:
-            background.accept(diff, grow(mask, 3))
+            background.accept(diff, grow(closed(mask), 4))
         shape = diff.picture.shape
         background.learn(diff, t, self.things.mask(shape), _union([r.mask for r in regions if r.edged < EDGED], shape))
 
     def _warm_up(self, background: Background, diff: Difference, regions: list[Region], t: float) -> list[Sighting]:
         """The first pictures: what moves is unrest or was there before; both are taken in without a word."""
+        vacated = any(r.vacated > 0.65 and r.area > 0.005 for r in regions)
         for region in regions:
-            if region.area >= SMALL and region.vacated < 0.3 and region.moving > 0.3 and region.area > 0.01:
-                if not any((x.region.mask & region.mask).any() for x in self.things.all):
-                    self.things.adopt([region], t)
-            elif region.vacated > 0.65:
+            if region.vacated > 0.65:
                 background.accept(diff, grow(region.mask, 2))
+            elif (vacated or region.at_edge) and region.vacated < 0.3:
+                self.things.adopt([region], t)
             else:
                 background.agitate(diff, grow(region.mask, 2))
         shape = diff.picture.shape

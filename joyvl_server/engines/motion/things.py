@@ -10,14 +10,16 @@ import numpy as np
 from joyvl_server.core.zones import Box
 from joyvl_server.engines.motion.background import Difference
 from joyvl_server.engines.motion.picture import SIDE, Mask, grow
-from joyvl_server.engines.motion.regions import EDGED, Region, gap
+from joyvl_server.engines.motion.regions import EDGED, NEAR, Region, gap, union
 
 SMALL = 0.0022
 """Smaller regions are nobody and nothing, as part of the picture: about 6 x 8 pixels."""
 SIZEABLE = 0.02
 """A region of this part of the picture close to the edge came over the edge, also when it is clear of it already."""
 VACATED = 0.65
-"""From this share of lost edges on, a region is a place that something left, not something that stands there."""
+"""From this share of lost edges on, a region may be a place that something left, not something that stands there …"""
+SURELY_VACATED = 0.85
+"""… and from this share on it is one. Between the two a second picture, in which it rests, must confirm it."""
 MOVES = 0.3
 """A region moves when at least this part of it changed since the last picture."""
 RESTS = 0.7
@@ -68,6 +70,8 @@ class Thing:
     value: float
     known: bool = False
     """it has been announced, or needs no announcement"""
+    announced: bool = False
+    """its coming has been offered, so its going is worth a word"""
     split: bool = False
     """it came off another thing and is too young to count"""
     reached_in: bool = True
@@ -77,6 +81,8 @@ class Thing:
     going: bool = False
     """its departure has been announced, a sliver of it is left"""
     missed: int = 0
+    apart: int = 0
+    """for so many pictures it has been in pieces that are far from one another"""
 
 
 @dataclass(slots=True)
@@ -92,6 +98,12 @@ def sureness(region: Region, extra: float = 0.0) -> float:
     """How sure a region is something: grows with its size, its contrast and the part of its outline that is an edge."""
     z = extra + 0.3 + math.log(max(region.area, 1e-5) / 0.005) + math.log(max(region.contrast, 0.1) / 1.5) + 3 * (region.edged - 0.4)
     return 1 / (1 + math.exp(-z))
+
+
+def alike(a: Region, b: Region) -> bool:
+    """May the two be one thing at two moments? Sizes agree roughly; at the edge only a part is seen."""
+    ratio = a.area / b.area
+    return (ratio > 0.15 or a.at_edge) and (ratio < 7 or b.at_edge)
 
 
 class Things:
@@ -121,17 +133,17 @@ class Things:
 
     # ------------------------------------------------------------------------------------------------- one picture
 
-    def update(self, regions: list[Region], diff: Difference, t: float, dt: float) -> Outcome:
+    def update(self, regions: list[Region], diff: Difference, t: float, dt: float, stable_s: float) -> Outcome:
         out = Outcome()
         real = [r for r in regions if r.area >= SMALL and r.edged >= EDGED]
-        gone_places = [r for r in real if r.vacated >= VACATED]
-        bodies = [r for r in real if r.vacated < VACATED]
-        links, free = self._link(bodies, dt)
+        gone_places = [r for r in real if r.vacated >= (VACATED if r.stable >= RESTS else SURELY_VACATED) and not self._still_there(r)]
+        bodies = [r for r in real if r not in gone_places]
+        links, free = self._link(bodies, diff, dt)
         changed: list[Region] = []
         for thing in list(self.all):
             mine = links.get(thing.id, [])
             if mine:
-                self._seen(thing, mine, diff, t, dt, out, changed, gone_places)
+                self._seen(thing, mine, diff, t, dt, stable_s, out, changed, gone_places)
             else:
                 self._missed(thing, diff, t, out)
         for body in free:
@@ -142,7 +154,13 @@ class Things:
         del self.all[MOST:]
         return out
 
-    def _link(self, bodies: list[Region], dt: float) -> tuple[dict[int, list[Region]], list[Region]]:
+    def _still_there(self, region: Region) -> bool:
+        """A thing that has not moved since the last picture; what it was then it is now."""
+        return region.moving < MOVES and any(
+            (region.mask & x.region.mask).sum() > 0.5 * (region.mask | x.region.mask).sum() for x in self.all
+        )
+
+    def _link(self, bodies: list[Region], diff: Difference, dt: float) -> tuple[dict[int, list[Region]], list[Region]]:
         """Which bodies are which things: by overlap, then what moved by distance. Returns the bodies left over, too."""
         links: dict[int, list[Region]] = {}
         free: list[Region] = []
@@ -154,12 +172,21 @@ class Things:
             if not mine:
                 free.append(body)
         reach = min(0.6, REACH + REACH_PER_S * dt)
+        for thing in self.all:
+            # What was moving and now only rests where it was may have gone on: then the mover is the thing.
+            mine = links.get(thing.id, [])
+            if mine and (not thing.known or any(self._left_behind(thing, b, diff) for b in mine)) and all(b.stable >= RESTS for b in mine):
+                went_on = [b for b in free if b.moving >= MOVES and gap(b, thing.region) <= reach and alike(b, thing.region)]
+                if went_on:
+                    next_body = min(went_on, key=lambda b: gap(b, thing.region))
+                    links[thing.id] = [next_body, *mine]
+                    free.remove(next_body)
         pairs = sorted(
             (gap(b, t.region), i, t.id)
             for i, b in enumerate(free)
             if b.moving >= MOVES
             for t in self.all
-            if t.id not in links and 0.15 < b.area / t.region.area < 7
+            if t.id not in links and alike(b, t.region)
         )
         used: set[int] = set()
         for distance, i, thing_id in pairs:
@@ -171,18 +198,26 @@ class Things:
     # ---------------------------------------------------------------------------------------------- what was seen
 
     def _seen(
-        self, thing: Thing, mine: list[Region], diff: Difference, t: float, dt: float, out: Outcome, changed: list[Region], gone_places: list[Region]
+        self, thing: Thing, mine: list[Region], diff: Difference, t: float, dt: float, stable_s: float, out: Outcome, changed: list[Region], gone_places: list[Region]
     ) -> None:
         before = thing.region
         body = max(mine, key=lambda r: r.area * (0.3 + r.moving))
+        with_it = [body]
         for piece in mine:
             if piece is body:
                 continue
             apart = gap(piece, body)
-            if piece.stable >= RESTS and body.moving >= MOVES and apart > 0.02:
+            if not thing.known and piece.stable >= RESTS and (piece.mask & thing.first).any():
+                gone_places.append(piece)
+            elif piece.stable >= RESTS and body.moving >= MOVES and apart > 0.02:
                 changed.append(piece)
-            elif piece.moving >= MOVES and apart > 0.08 and piece.area > 0.25 * thing.size and len(self.all) < MOST:
+            elif apart > NEAR and thing.apart >= 2 and len(self.all) < MOST:
                 self._new(piece, t, known=True, split=True, value=thing.value)
+            else:
+                with_it.append(piece)
+        thing.apart = thing.apart + 1 if any(gap(piece, body) > NEAR for piece in with_it[1:]) else 0
+        if len(with_it) > 1:
+            body = union(diff, with_it, stable_s)
         if self._left_behind(thing, body, diff):
             changed.append(body)
             self._leaves(thing, t, out, quietly=thing.reached_in)
@@ -247,6 +282,7 @@ class Things:
     def _announce(self, thing: Thing, body: Region, t: float, out: Outcome) -> None:
         """Say that it came; while it is not sure enough, say so again with each picture until it is."""
         thing.known = thing.value >= 0.75 or t - thing.born > WEIGH_S
+        thing.announced = True
         out.sightings.append(Sighting("enter", thing.value, body.box, f"enter-{thing.id}", t))
 
     def _stillness(self, thing: Thing, body: Region, t: float, out: Outcome) -> None:
@@ -268,7 +304,7 @@ class Things:
 
     def _missed(self, thing: Thing, diff: Difference, t: float, out: Outcome) -> None:
         r = thing.region
-        if not thing.known and thing.value < 0.75 and thing.born == thing.seen and not r.at_edge:
+        if not thing.known and not thing.announced:
             out.agitate.append(r.mask)  # seen once, then never again: the place's own unrest
             self.all.remove(thing)
             return
@@ -280,19 +316,16 @@ class Things:
 
     def _leaves(self, thing: Thing, t: float, out: Outcome, quietly: bool = False) -> None:
         self.all.remove(thing)
-        if not (thing.going or thing.split or quietly):
+        if (thing.known or thing.announced) and not (thing.going or thing.split or quietly):
             out.sightings.append(Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", t))
 
     def _appeared(self, body: Region, t: float, dt: float, out: Outcome, gone_places: list[Region]) -> None:
         if len(self.all) >= MOST:
             return
         thing = self._new(body, t)
-        h, w = body.mask.shape
-        margin = min(body.x0 / w, body.y0 / h, 1 - body.x1 / w, 1 - body.y1 / h)
-        beside = any(gap(g, body) < REACH + REACH_PER_S * dt for g in gone_places)
-        if body.moving >= MOVES and (
-            body.at_edge or (not beside and (margin < 0.08 and body.area > SIZEABLE or dt >= 1.5 and body.vacated < 0.35))
-        ):
+        # Clear of the edge at first sight: the next picture tells a comer from something put, taken or restless.
+        soon = dt < 1.5 or body.vacated > 0.25 or any(gap(g, body) < REACH + REACH_PER_S * dt for g in gone_places)
+        if body.moving >= MOVES and (body.at_edge or not soon):
             self._announce(thing, body, t, out)
 
     # --------------------------------------------------------------------------------------------- the scene changed
@@ -327,7 +360,17 @@ class Things:
     def _new(self, region: Region, t: float, known: bool = False, split: bool = False, value: float = 0.0) -> Thing:
         self._count += 1
         thing = Thing(
-            self._count, region, region.mask, t, t, region.area, max(value, sureness(region)), known, split, region.at_edge, rests_since=t
+            id=self._count,
+            region=region,
+            first=region.mask,
+            born=t,
+            seen=t,
+            size=region.area,
+            value=max(value, sureness(region)),
+            known=known,
+            split=split,
+            reached_in=region.at_edge,
+            rests_since=t,
         )
         self.all.append(thing)
         return thing

@@ -1,0 +1,161 @@
+"""All sources of this server, spread over media workers: cameras and calls apart, workers started when needed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from itertools import count
+
+from joyvl_server.core.errors import Conflict, NotAllowed, SourceError
+from joyvl_server.ingest import faults
+from joyvl_server.ingest.base import ProbeReport, PullSpec, StateListener
+from joyvl_server.ingest.config import WorkerConfig
+from joyvl_server.ingest.probe import LOOK_S
+from joyvl_server.ingest.remote import RemoteSource
+from joyvl_server.ingest.workers import Kind, MediaWorker
+from joyvl_server.kit.clock import Clock, SystemClock
+from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.settings import MediaSettings
+
+IDLE_S = 30.0
+"""An empty worker is ended after so long."""
+SWEEP_EVERY_S = 5.0
+CHECK_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 15.0
+PROBES_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """For metrics and `/readyz`. `pid` is None while it is not running."""
+
+    name: str
+    kind: Kind | None
+    status: str
+    pid: int | None
+    sources: int
+    restarts: int
+
+
+class MediaHub:
+    """Implements `Media`. `clock` must run as the machine's own: workers stamp frames with theirs."""
+
+    def __init__(self, settings: MediaSettings, policy: NetPolicy, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._clock: Clock = clock or SystemClock()
+        self._config = WorkerConfig(
+            slots=max(settings.worker_cameras, settings.worker_calls),
+            max_pixels=settings.max_pixels,
+            grey_side=settings.grey_side,
+            jpeg_quality=settings.jpeg_quality,
+            open_timeout_s=settings.open_timeout_s,
+            stall_timeout_s=settings.stall_timeout_s,
+            call_timeout_s=settings.call_timeout_s,
+            start_bitrate_kbps=settings.start_bitrate_kbps,
+            min_bitrate_kbps=settings.min_bitrate_kbps,
+            max_bitrate_kbps=settings.max_bitrate_kbps,
+            policy=policy,
+        )
+        self._workers: list[MediaWorker] = []
+        self._numbers = count(1)
+        self._probes = asyncio.Semaphore(PROBES_AT_ONCE)
+        self._sweeper: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def workers(self) -> list[WorkerView]:
+        return [
+            WorkerView(w.name, w.kind, s.status.value, s.pid, len(w.sources), s.restarts)
+            for w in self._workers
+            for s in (w.supervisor,)
+        ]
+
+    async def open(self, source_id: str, spec: PullSpec, on_state: StateListener) -> RemoteSource:
+        await self._check(spec.url)
+        source, worker = self._place(source_id, spec, Kind.CAMERAS, on_state)
+        worker.send_open(source)
+        return source
+
+    async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[RemoteSource, str]:
+        source, worker = self._place(source_id, None, Kind.CALLS, on_state)
+        try:
+            reply = await worker.request(
+                "answer", ANSWER_TIMEOUT_S, source=source_id, slot=source.slot, sdp=offer_sdp,
+                opened_at=source.opened_at,
+            )  # fmt: skip
+        except BaseException:
+            await source.aclose()
+            raise
+        return source, reply["sdp"]
+
+    async def probe(self, spec: PullSpec) -> ProbeReport:
+        began = self._clock.monotonic()
+        timeout_s = self._settings.open_timeout_s + self._settings.stall_timeout_s + LOOK_S + 2
+        async with self._probes:
+            await self._check(spec.url)
+            worker = self._with_room(Kind.CAMERAS)
+            try:
+                report = ProbeReport(**await worker.request("probe", timeout_s, url=spec.url))
+            except SourceError as error:
+                took_s = round(self._clock.monotonic() - began, 3)
+                return ProbeReport(False, took_s, error_code=error.code, error=str(error), hint=faults.hint(error.code))
+        if report.error_code == "not_allowed":
+            raise NotAllowed(report.error or "The source is not allowed.")
+        return report
+
+    async def _check(self, url: str) -> None:
+        """Raises `NotAllowed`. What cannot be said right now (DNS) is left to the worker, which checks at each try."""
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._policy.check, url), CHECK_TIMEOUT_S)
+        except (SourceError, TimeoutError):
+            pass
+
+    def _place(
+        self, source_id: str, spec: PullSpec | None, kind: Kind, on_state: StateListener
+    ) -> tuple[RemoteSource, MediaWorker]:
+        if any(source_id in worker.sources for worker in self._workers):
+            raise Conflict(f"The source {source_id} is already open.")
+        worker = self._with_room(kind)
+        look_s = self._settings.look_timeout_s
+        source = RemoteSource(
+            source_id, spec, worker.free_slot(), worker, on_state, worker.close, look_s, self._clock
+        )
+        worker.add(source, kind)
+        return source, worker
+
+    def _with_room(self, kind: Kind) -> MediaWorker:
+        """The first worker with room for one more of this kind; a new one where there is none."""
+        if self._closed:
+            raise SourceError("The server is shutting down.", code="internal")
+        room = self._settings.worker_cameras if kind is Kind.CAMERAS else self._settings.worker_calls
+        fitting = [w for w in self._workers if w.kind in (kind, None) and len(w.sources) < room]
+        if fitting:
+            best = max(fitting, key=lambda worker: len(worker.sources))
+            best.empty_since = self._clock.monotonic()
+            return best
+        worker = MediaWorker(f"media worker {next(self._numbers)}", self._config, self._clock)
+        worker.supervisor.start()
+        self._workers.append(worker)
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep(), name="end of idle media workers")
+        return worker
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._clock.sleep(SWEEP_EVERY_S)
+            now = self._clock.monotonic()
+            for worker in [w for w in self._workers if not w.sources and now - w.empty_since > IDLE_S]:
+                self._workers.remove(worker)
+                await worker.supervisor.aclose()
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait({self._sweeper})
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            for source in worker.sources.values():
+                source.closed = True
+        await asyncio.gather(*(worker.supervisor.aclose() for worker in workers))

@@ -1,0 +1,24 @@
+from joyvl_server.core import errors
+from joyvl_server.core.errors import EngineTimeout, JoyvlError, SourceError
+
+
+def test_the_drawn_tree_names_every_error_under_its_parent() -> None:
+    drawn = [line for line in errors.__doc__.splitlines() if line.startswith(("├", "└", "│", "JoyvlError"))]
+    depth = {}
+    parents: dict[str, str] = {}
+    for line in drawn:
+        indent = len(line) - len(line.lstrip("│├└─ "))
+        name = line.lstrip("│├└─ ").split()[0]
+        depth = {d: n for d, n in depth.items() if d < indent}
+        if depth:
+            parents[name] = depth[max(depth)]
+        depth[indent] = name
+    classes = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, JoyvlError)} - {JoyvlError}
+    assert parents == {c.__name__: c.__base__.__name__ for c in classes}
+
+
+def test_an_error_has_the_code_of_its_class_unless_it_is_given_one() -> None:
+    assert EngineTimeout("It took too long.").code == "engine_timeout"
+    assert SourceError("Wrong password.", code="unauthorized").code == "unauthorized"
+    assert SourceError.code == "source"
+    assert str(SourceError("Wrong password.")) == "Wrong password."

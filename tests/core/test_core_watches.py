@@ -1,0 +1,37 @@
+from joyvl_server.core.watches import Watch, WatchBook, book
+from joyvl_server.core.zones import Box, Zone
+
+DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
+LEFT, RIGHT = Box(0.1, 0.4, 0.2, 0.6), Box(0.8, 0.4, 0.9, 0.6)
+FALL = Watch("w1", "fall", "Tell me when someone falls")
+GUEST = Watch("w2", "guest", "Tell me when someone comes", zones=("door",), threshold=0.2)
+
+
+def test_paused_watches_are_kept_but_not_active() -> None:
+    paused = Watch("w3", "x", "x", paused=True)
+    assert book([FALL, paused]).active == (FALL,)
+    assert book([FALL, paused]).watches == (FALL, paused)
+
+
+def test_the_most_eager_watch_sets_the_threshold() -> None:
+    assert WatchBook().threshold(0.5) == 0.5
+    assert book([FALL]).threshold(0.5) == 0.5
+    assert book([FALL, GUEST]).threshold(0.5) == 0.2
+    assert book([Watch("w", "w", "w", threshold=0.9)]).threshold(0.5) == 0.9
+
+
+def test_a_sighting_concerns_the_watches_of_its_zone_and_those_without() -> None:
+    watches = book([FALL, GUEST], [DOOR])
+    assert watches.matching(LEFT) == (FALL, GUEST)
+    assert watches.matching(RIGHT) == (FALL,)
+    assert watches.matching(None) == (FALL, GUEST)
+
+
+def test_changes_are_what_reads_or_looks_otherwise() -> None:
+    before = book([FALL, GUEST])
+    reworded = Watch("w1", "fall", "Tell me when a child falls")
+    moved = Watch("w2", "guest", GUEST.text, zones=("yard",))
+    assert book([FALL, GUEST]).changes_since(before) == ((), ())
+    assert book([FALL]).changes_since(before) == ((), (GUEST,))
+    assert book([reworded, moved]).changes_since(before) == ((reworded, moved), ())
+    assert before.changes_since(WatchBook()) == ((FALL, GUEST), ())

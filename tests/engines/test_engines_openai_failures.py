@@ -1,0 +1,135 @@
+import base64
+import socket
+import ssl
+
+import httpx2
+import pytest
+
+from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
+from joyvl_server.engines.openai_failures import Peer, detail_of, from_status, from_transport
+
+KEY = "sk-hush-0123456789"
+PEER = Peer("http://host:8000/v1", "eyes-8b", KEY)
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "kind", "code", "words"),
+    [
+        (
+            401,
+            f"Incorrect API key: {KEY}",
+            EngineError,
+            "engine_unauthorized",
+            "asks for another API key (401). Set api_key",
+        ),
+        (403, "no", EngineError, "engine_unauthorized", "(403)"),
+        (404, "The model `eyes-8b` does not exist.", EngineError, "engine_model", "has no model 'eyes-8b'"),
+        (404, "Not Found", EngineError, "engine_not_found", "Does base_url end with the right path"),
+        (
+            400,
+            "This model's maximum context length is 8192 tokens",
+            EngineError,
+            "engine_context",
+            "Lower sessions.context_tokens",
+        ),
+        (413, "", EngineError, "engine_context", "too long"),
+        (
+            400,
+            "At most 1 image(s) may be provided in one request.",
+            EngineError,
+            "engine_pictures",
+            "--limit-mm-per-prompt",
+        ),
+        (422, "unknown field: colour", EngineError, "engine_refused", "It says: unknown field: colour"),
+        (429, "slow down", EngineUnavailable, "engine_overloaded", "It asks to wait 7 s."),
+        (500, "boom", EngineUnavailable, "engine_unavailable", "failed inside (500). Look into its log. It says: boom"),
+        (503, "", EngineUnavailable, "engine_unavailable", "(503)"),
+        (307, "", EngineError, "engine_redirect", "Set base_url to the final address"),
+    ],
+)
+def test_each_status_says_what_to_do(status: int, detail: str, kind: type[EngineError], code: str, words: str) -> None:
+    error = from_status(PEER, status, detail, "7")
+    assert type(error) is kind
+    assert error.code == code
+    assert words in str(error)
+    assert KEY not in str(error)
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        f"bad header: Bearer {KEY}",
+        "cannot load data:image/jpeg;base64," + base64.b64encode(bytes(range(256)) * 30).decode(),
+        "invalid base64: " + base64.b64encode(bytes(range(256)) * 30).decode(),
+        "fetching http://me:hush-hush@other/x failed",
+        "line one\r\nline two \x1b[31m" + "words " * 500,
+    ],
+)
+def test_what_a_server_quotes_never_shows_a_secret_or_a_picture(detail: str) -> None:
+    sentence = str(from_status(PEER, 400, detail))
+    assert KEY not in sentence
+    assert "hush-hush" not in sentence
+    assert "AAECAwQF" not in sentence
+    assert len(sentence) < 400
+    assert sentence.isprintable()
+
+
+def test_a_key_is_not_in_the_peers_repr() -> None:
+    assert KEY not in repr(PEER)
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"error":{"message":"no"}}', "no"),
+        (b'{"error":"no"}', "no"),
+        (b'{"detail":"no"}', "no"),
+        (b'{"detail":[{"msg":"no","loc":[]}]}', "no"),
+        (b'[{"error":{"message":"no"}}]', "no"),
+        (b'{"message":"no"}', "no"),
+        (b"plain words", "plain words"),
+        (b'{"fine":1}', '{"fine":1}'),
+        (b"<html><h1>502 Bad Gateway</h1></html>", ""),
+        (b"[" * 5000, "[" * 5000),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+    ],
+)
+def test_the_words_are_found_in_every_shape_of_error_body(body: bytes, detail: str) -> None:
+    assert detail_of(body) == detail
+
+
+def caused_by(cause: BaseException) -> httpx2.ConnectError:
+    error = httpx2.ConnectError("quoted: sk-hush")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "words"),
+    [
+        (
+            caused_by(ConnectionRefusedError()),
+            EngineUnavailable,
+            "No server answers at http://host:8000/v1. Is it running?",
+        ),
+        (caused_by(socket.gaierror()), EngineUnavailable, "has no address"),
+        (caused_by(ssl.SSLError()), EngineUnavailable, "no secure connection"),
+        (httpx2.ConnectTimeout("hush"), EngineUnavailable, "no connection in time"),
+        (httpx2.PoolTimeout("hush"), EngineTimeout, "No connection to http://host:8000/v1 became free"),
+        (httpx2.ReadTimeout("hush"), EngineTimeout, "took too long"),
+        (httpx2.WriteTimeout("hush"), EngineTimeout, "took too long"),
+        (httpx2.SSEError("hush"), EngineError, "too large"),
+        (httpx2.RemoteProtocolError("hush"), EngineUnavailable, "broke before the answer was whole"),
+        (httpx2.ReadError("hush"), EngineUnavailable, "broke before the answer was whole"),
+        (httpx2.StreamClosed(), EngineUnavailable, "broke before the answer was whole"),
+        (httpx2.LocalProtocolError("hush"), EngineError, "cannot be spoken to"),
+        (httpx2.InvalidURL("hush"), EngineError, "cannot be spoken to"),
+    ],
+)
+def test_each_broken_connection_is_a_sentence_without_the_transports_words(
+    failure: httpx2.HTTPError, kind: type[EngineError], words: str
+) -> None:
+    error = from_transport(PEER, failure)
+    assert type(error) is kind
+    assert words in str(error)
+    assert "hush" not in str(error)

@@ -1,0 +1,96 @@
+"""An engine that answers as a test says, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from joyvl_server.core.errors import EngineError
+from joyvl_server.core.events import Score
+from joyvl_server.core.turns import Chunk, UserTurn
+from joyvl_server.engines.base import Capabilities, EngineSpec
+
+Answer = Score | Exception | tuple[Score, list[str]]
+"""A score (nothing is said), a failure, or a score and the deltas of what is said then."""
+
+
+class ScriptedEngine:
+    """`script(turn)` gives the answer to each turn. `hold`: while it is cleared, every score waits for it.
+
+    `calls` lists (method, detail) over all sessions, in order; `open_sessions` counts those not closed.
+    """
+
+    name = "scripted"
+
+    def __init__(self, script: Callable[[UserTurn], Answer], capabilities: Capabilities | None = None) -> None:
+        self.script = script
+        self.capabilities = capabilities or Capabilities()
+        self.calls: list[tuple[str, object]] = []
+        self.open_sessions = 0
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.refuse_open: EngineError | None = None
+        self.closed = False
+
+    async def open(self, spec: EngineSpec) -> ScriptedSession:
+        if self.refuse_open is not None:
+            raise self.refuse_open
+        self.open_sessions += 1
+        self.calls.append(("open", spec.session_id))
+        return ScriptedSession(self)
+
+    async def check(self) -> str:
+        if self.refuse_open is not None:
+            raise self.refuse_open
+        return "ready"
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+    def called(self, method: str) -> list[object]:
+        return [detail for name, detail in self.calls if name == method]
+
+
+class ScriptedSession:
+    def __init__(self, engine: ScriptedEngine) -> None:
+        self._engine = engine
+        self._turn: UserTurn | None = None
+        self._says: list[str] = []
+        self._closed = False
+
+    async def begin(self, chunk: Chunk) -> None:
+        self._engine.calls.append(("begin", chunk.number))
+
+    async def append(self, turn: UserTurn) -> None:
+        self._turn = turn
+        self._engine.calls.append(("append", turn.step))
+
+    async def score(self) -> Score:
+        assert self._turn is not None
+        self._engine.calls.append(("score", self._turn.step))
+        await self._engine.hold.wait()
+        answer = self._engine.script(self._turn)
+        if isinstance(answer, Exception):
+            raise answer
+        score, self._says = answer if isinstance(answer, tuple) else (answer, [])
+        return score
+
+    async def say(self) -> AsyncIterator[str]:
+        self._engine.calls.append(("say", None))
+        try:
+            for delta in self._says:
+                await asyncio.sleep(0)
+                yield delta
+        finally:
+            self._engine.calls.append(("said", None))
+
+    async def settle(self, answer: str) -> None:
+        self._engine.calls.append(("settle", answer))
+
+    async def rollback(self) -> None:
+        self._engine.calls.append(("rollback", None))
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._engine.open_sessions -= 1

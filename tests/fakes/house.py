@@ -1,0 +1,157 @@
+"""A whole server without cameras, models or time: the real registry, sessions and store over fakes that tests steer.
+
+    async with house(tmp_path) as h:
+        answer = await h.client.get("/v1/cameras")
+
+Nothing ticks until `h.clock` is advanced. `h.app` is the real ASGI app; `fakes.wire` speaks to its streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI
+
+from fakes.clock import ManualClock
+from fakes.media import FakeMedia
+from joyvl_server.api.context import Api
+from joyvl_server.api.page import Pages
+from joyvl_server.app import create_app
+from joyvl_server.core.errors import ConfigError, EngineError
+from joyvl_server.core.events import Score
+from joyvl_server.engines.base import Capabilities
+from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.sessions.registry import Registry
+from joyvl_server.settings import Settings
+from joyvl_server.store.database import Database
+
+URL = "rtsp://cam:s3cret@127.0.0.1:554/one"
+MASKED = "rtsp://cam:***@127.0.0.1:554/one"
+KEY = "a-key-of-the-house"
+
+
+class QuietEngine:
+    """Always silent, unless `value` is set."""
+
+    capabilities = Capabilities(follows_instructions=False, scores=True, reports_kinds=True, needs_every_frame=True)
+
+    def __init__(self, name: str = "quiet") -> None:
+        self.name = name
+        self.value = 0.0
+        self.error: str | None = None
+
+    async def open(self, spec: Any) -> QuietSession:
+        return QuietSession(self)
+
+    async def check(self) -> str:
+        if self.error is not None:
+            raise EngineError(self.error)
+        return "quiet"
+
+    async def aclose(self) -> None:
+        pass
+
+
+class QuietSession:
+    def __init__(self, engine: QuietEngine) -> None:
+        self._engine = engine
+
+    async def begin(self, chunk: Any) -> None: ...
+    async def append(self, turn: Any) -> None: ...
+    async def settle(self, answer: str) -> None: ...
+    async def rollback(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+    async def score(self) -> Score:
+        return Score(self._engine.value)
+
+    async def say(self) -> AsyncIterator[str]:
+        yield " Someone is at the door."
+
+
+class OneEngine:
+    """Stands in for `EnginePool`: the engine `quiet` works, `broken` is installed but not usable."""
+
+    def __init__(self) -> None:
+        self.quiet = QuietEngine()
+
+    def get(self, name: str) -> QuietEngine:
+        if name != "quiet":
+            raise ConfigError(f"There is no engine “{name}”; installed: quiet.")
+        return self.quiet
+
+    def describe(self) -> list[dict[str, Any]]:
+        broken = {"name": "broken", "capabilities": None, "error": "broken: base_url http://u:s3cret@host is wrong"}
+        return [broken, {"name": "quiet", "capabilities": self.quiet.capabilities, "error": None}]
+
+    async def check(self) -> dict[str, str | None]:
+        try:
+            await self.quiet.check()
+        except EngineError as error:
+            return {"engine quiet": str(error)}
+        return {"engine quiet": None}
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass
+class House:
+    app: FastAPI
+    client: httpx2.AsyncClient
+    registry: Registry
+    media: FakeMedia
+    engines: OneEngine
+    clock: ManualClock
+    settings: Settings
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def api(self) -> Api:
+        return self.app.state.api
+
+    async def camera(self, name: str = "door", **fields: Any) -> dict[str, Any]:
+        answer = await self.client.post("/v1/cameras", json={"name": name, "url": URL, **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def call(self) -> tuple[str, str]:
+        """(path of a new call, its session's id)."""
+        headers = {"Content-Type": "application/sdp"}
+        answer = await self.client.post("/v1/realtime/calls", content="v=0\r\n", headers=headers)
+        assert answer.status_code == 201, answer.text
+        return answer.headers["location"], answer.headers["x-session-id"]
+
+    def session(self, camera: dict[str, Any]) -> Any:
+        return self.registry.session(camera["session_id"])
+
+
+def house_settings(tmp_path: Path, **groups: Any) -> Settings:
+    return Settings(data_dir=tmp_path, engine={"name": "quiet"}, **groups)
+
+
+async def open_house_registry(settings: Settings, clock: Any, media: FakeMedia, engines: OneEngine) -> Registry:
+    db = await Database.open(settings.data_dir / "joyvl.db")
+    return Registry(settings, db, media, NetPolicy(), engines, clock)
+
+
+@asynccontextmanager
+async def house(
+    tmp_path: Path, *, pages: Pages | None = None, change: Callable[[Registry], None] | None = None, **groups: Any
+) -> AsyncIterator[House]:
+    """`groups` are settings: `server={"api_keys": [KEY]}`. `change` may touch the registry before the app is made."""
+    settings = house_settings(tmp_path, **groups)
+    clock, engines = ManualClock(), OneEngine()
+    media = FakeMedia(clock)
+    registry = await open_house_registry(settings, clock, media, engines)
+    if change is not None:
+        change(registry)
+    app = create_app(settings, registry, clock=clock, pages=pages)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app):
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8099") as client:
+            yield House(app, client, registry, media, engines, clock, settings)

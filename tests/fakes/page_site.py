@@ -1,0 +1,47 @@
+"""Runs `page_server` on a free port in a thread."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from fakes.page_server import make_app
+from fakes.page_world import World
+
+
+class Site:
+    def __init__(self, base: str, world: World) -> None:
+        self.base = base
+        self.world = world
+
+    def steer(self, path: str, **body: Any) -> Any:
+        """POST to one of the server's `/fake/…` paths."""
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.base}/fake/{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return json.load(response)
+
+    def tick(self, session_id: str, **tick: Any) -> Any:
+        return self.steer(f"sessions/{session_id}/tick", **tick)
+
+
+@contextmanager
+def page_site(world: World, *, api_key: str | None = None) -> Iterator[Site]:
+    config = uvicorn.Config(make_app(world, live=False, api_key=api_key), host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    socket = config.bind_socket()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, name="page-server")
+    thread.start()
+    try:
+        yield Site(f"http://127.0.0.1:{socket.getsockname()[1]}", world)
+    finally:
+        world.close()
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive(), "the page server did not stop"

@@ -1,0 +1,275 @@
+"""A session over a scripted engine and a source fed by hand; time moves only when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import House, open_house
+
+from fakes.media import FakeSource, picture
+from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, NotFound
+from joyvl_server.core.events import Score
+from joyvl_server.core.zones import Box, Zone
+from joyvl_server.engines.base import Capabilities
+from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.standing import WatchDraft
+
+URL = "rtsp://192.168.1.20/1"
+
+
+async def add_camera(house: House, **fields: Any) -> tuple[Session, FakeSource]:
+    view = await house.registry.add_camera(CameraDraft(name="door", url=URL, **fields))
+    session = house.registry.session(view.record.session_id)
+    return session, house.media.sources[view.record.id]
+
+
+async def seconds(house: House, source: FakeSource, count: int) -> None:
+    """The source shows a new picture just before every tick."""
+    for _ in range(count):
+        source.show(picture(source.now))
+        await house.clock.advance(1.0)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """What goes through the database takes real time."""
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def kinds(session: Session) -> list[str]:
+    return [update.type for update in session.updates._ring]
+
+
+async def test_a_tick_a_second_and_silence_is_told_too(house: House):
+    session, source = await add_camera(house)
+    await seconds(house, source, 5)
+    ticks = session.ticks()
+    assert [t["decision"] for t in ticks] == ["silent"] * len(ticks)
+    assert len(ticks) in (4, 5)  # the first one waits for the session's place in the second
+    assert [b["t"] - a["t"] for a, b in zip(ticks, ticks[1:], strict=False)] == pytest.approx([1.0] * (len(ticks) - 1))
+    assert kinds(session).count("response.listen") == len(ticks)
+
+
+async def test_what_is_said_reaches_updates_and_timeline(house: House):
+    house.engine.script = lambda turn: (Score(0.9), [" Someone is at", " the door."])
+    session, source = await add_camera(house)
+    await seconds(house, source, 2)
+    said = [u.data for u in session.updates._ring if u.type == "response.output_text.done"]
+    assert said[0]["text"] == "Someone is at the door."
+    assert session.ticks()[0]["decision"] == "speak"
+    assert kinds(session).index("response.created") < kinds(session).index("response.done")
+    await house.registry._db.write(lambda connection: None)  # what was posted before is written by now
+    events = await house.registry.events.list(type="spoke")
+    assert events[-1].text == "Someone is at the door."
+    assert events[-1].camera_id == session.record.camera_id
+
+
+async def test_never_two_in_flight_and_busy_seconds_are_counted(house: House):
+    session, source = await add_camera(house)
+    house.engine.hold.clear()
+    await seconds(house, source, 5)
+    assert len(house.engine.called("score")) == 1
+    skipped = [t["skipped"] for t in session.ticks()]
+    assert set(skipped) == {"busy"}
+    assert len(skipped) >= 3
+    house.engine.hold.set()
+    await seconds(house, source, 2)
+    assert session.ticks()[-1]["skipped"] is None
+
+
+async def test_a_second_that_is_over_is_skipped_as_late(house: House):
+    session, source = await add_camera(house)
+    await seconds(house, source, 2)
+    source.hold = asyncio.Event()  # the media worker is slow to answer
+    await house.clock.advance(4.0)
+    source.hold.set()
+    source.show(picture(source.now))
+    await house.clock.advance(1.2)
+    assert [t["skipped"] for t in session.ticks()].count("late") >= 2
+
+
+async def test_an_offline_source_is_a_gap_and_told_once(house: House):
+    session, source = await add_camera(house)
+    await seconds(house, source, 2)
+    source.fail("lost", "The camera ended the connection.")
+    source.fail("refused", "Nobody listens there.")
+    await house.clock.advance(3.0)
+    assert {t["skipped"] for t in session.ticks()[-3:]} == {"offline"}
+    assert kinds(session).count("camera.offline") == 1
+    await seconds(house, source, 2)
+    assert kinds(session).count("camera.online") == 2
+    assert session.ticks()[-1]["skipped"] is None
+
+
+async def test_a_picture_seen_before_is_no_new_decision(house: House):
+    session, source = await add_camera(house)
+    source.show(picture(0.0))
+    await house.clock.advance(3.0)
+    assert [t["skipped"] for t in session.ticks()][1:] == ["no_frame", "no_frame"]
+
+
+async def test_a_failing_engine_costs_only_its_ticks(house: House):
+    session, source = await add_camera(house)
+    house.engine.script = lambda turn: EngineUnavailable("No server answers there.")
+    await seconds(house, source, 3)
+    assert {t["skipped"] for t in session.ticks()} == {"failed"}
+    assert len(house.engine.called("rollback")) == len(session.ticks())
+    house.engine.script = lambda turn: Score(0.2)
+    await seconds(house, source, 2)
+    assert session.ticks()[-1]["decision"] == "silent"
+    assert session.ticks()[-1]["skipped"] is None
+
+
+async def test_an_engine_that_cannot_be_opened_is_tried_again(house: House):
+    house.engine.refuse_open = EngineUnavailable("No server answers there.")
+    session, source = await add_camera(house)
+    await seconds(house, source, 3)
+    assert {t["skipped"] for t in session.ticks()} == {"failed"}
+    assert house.engine.called("rollback") == []  # no turn ever reached it
+    house.engine.refuse_open = None
+    await seconds(house, source, 2)
+    assert session.ticks()[-1]["skipped"] is None
+
+
+async def test_one_slow_session_delays_no_other(house: House):
+    slow, slow_source = await add_camera(house)
+    view = await house.registry.add_camera(CameraDraft(name="yard", url="rtsp://192.168.1.20/2"))
+    quick, quick_source = house.registry.session(view.record.session_id), house.media.sources[view.record.id]
+    slow_source.hold = asyncio.Event()
+    for _ in range(5):
+        quick_source.show(picture(quick_source.now))
+        await house.clock.advance(1.0)
+    assert len([t for t in quick.ticks() if t["skipped"] is None]) >= 4
+    assert slow.ticks() == []
+    slow_source.hold.set()
+
+
+async def test_a_question_ticks_at_once(house: House):
+    asked: list[str | None] = []
+
+    def script(turn):
+        asked.append(turn.query)
+        return (Score(1.0), ["It is red."]) if turn.query else Score(0.0)
+
+    house.engine.script = script
+    session, source = await add_camera(house)
+    await seconds(house, source, 2)
+    before = len(session.ticks())
+    view = await session.ask("What colour is it?")
+    await house.clock.settle()
+    assert asked[-1] == "What colour is it?"
+    assert len(session.ticks()) == before + 1
+    closed = next(q for q in session.queries() if q.id == view.id)
+    assert (closed.status, closed.answer) == ("answered", "It is red.")
+
+
+async def test_a_question_does_not_replace_a_watch(house: House):
+    session, source = await add_camera(house, watches=(WatchDraft("Tell me if there is a fire"),))
+    await seconds(house, source, 1)
+    await session.ask("What colour is it?")
+    await seconds(house, source, 2)
+    assert [w.text for w in session.watches()] == ["Tell me if there is a fire"]
+    assert not [c for c in kinds(session) if c == "watch.deleted"]
+
+
+async def test_questions_are_bounded_and_can_be_withdrawn(house: House):
+    session, _ = await add_camera(house)
+    views = [await session.ask(f"Question {n}?") for n in range(16)]
+    with pytest.raises(Conflict, match="still open"):
+        await session.ask("One more?")
+    await session.withdraw(views[0].id)
+    assert session.queries()[0].status == "withdrawn"
+    with pytest.raises(NotFound):
+        await session.withdraw("qry_none")
+
+
+async def test_an_engine_without_words_says_so(house: House):
+    house.engine.capabilities = Capabilities(follows_instructions=False, reports_kinds=True)
+    session, _source = await add_camera(house)
+    assert "does not read words" in str(session.note)
+    view = await session.ask("What colour is it?")
+    assert view.status != "open"
+    assert view.answer
+
+
+async def test_a_watch_with_a_zone_hears_only_of_its_zone(house: House):
+    left = Zone("door", ((0, 0), (0.3, 0), (0.3, 1), (0, 1)))
+    house.engine.capabilities = Capabilities(follows_instructions=False, reports_kinds=True, scores=True)
+    boxes = iter([Box(0.7, 0.2, 0.9, 0.8), Box(0.1, 0.2, 0.2, 0.8)] + [Box(0.7, 0.2, 0.9, 0.8)] * 9)
+    house.engine.script = lambda turn: (Score(0.9, "enter", next(boxes), f"k{turn.step}"), ["Something came in."])
+    session, source = await add_camera(house, zones=(left,), watches=(WatchDraft("the door", zones=("door",)),))
+    await seconds(house, source, 4)
+    first, second = session.ticks()[:2]
+    assert (first["decision"], first["suppressed"]) == ("silent", "zone")
+    assert (second["decision"], second["zone"], second["watches"]) == ("speak", "door", [session.watches()[0].id])
+    assert kinds(session).count("watch.fired") == 1
+
+
+async def test_watches_come_change_and_go(house: House):
+    session, _ = await add_camera(house)
+    record = await session.add_watch(WatchDraft("Tell me when someone falls, anywhere in the room or on the stairs"))
+    assert record.name.endswith("…")
+    assert len(record.name) <= 40
+    changed = await session.change_watch(record.id, {"paused": True})
+    assert changed.paused
+    with pytest.raises(JoyvlError, match="no zone"):
+        await session.change_watch(record.id, {"zones": ("nowhere",)})
+    await session.remove_watch(record.id)
+    assert session.watches() == []
+    with pytest.raises(NotFound):
+        await session.remove_watch(record.id)
+    assert [k for k in kinds(session) if k.startswith("watch.")] == ["watch.created", "watch.updated", "watch.deleted"]
+
+
+async def test_a_delegated_task_without_an_agent_fails_and_says_why(house: House):
+    house.engine.script = lambda turn: (
+        (Score(1.0), ["Let me look into that. </delegation> Which bird is this?"]) if turn.step == 1 else Score(0.0)
+    )
+    session, source = await add_camera(house)
+    await seconds(house, source, 2)
+    tick = session.ticks()[0]
+    assert (tick["decision"], tick["question"]) == ("delegate", "Which bird is this?")
+    (task,) = (u.data["task"] for u in session.updates._ring if u.type == "task.updated")
+    assert task["status"] == "failed"
+    assert "No agent" in task["error"]
+
+
+async def test_an_internal_error_ends_one_session_which_begins_anew(house: House):
+    session, source = await add_camera(house)
+    other = await house.registry.add_camera(CameraDraft(name="yard", url="rtsp://192.168.1.20/2"))
+
+    def broken(turn):
+        raise ZeroDivisionError
+
+    await seconds(house, source, 2)
+    house.engine.script = broken
+    source.show(picture(source.now))
+    await house.clock.advance(1.0)
+    assert [s.id for s in house.registry.sessions()] == [other.record.session_id]
+    assert kinds(session)[-1] == "session.ended"
+    house.engine.script = lambda turn: Score(0.0)
+    await house.clock.advance(1.5)
+    await until(lambda: len(house.registry.sessions()) == 2)
+    assert house.registry.session(session.id) is not session
+
+
+async def test_the_recorded_log_replays_to_the_same_effects(tmp_path):
+    import json
+
+    from joyvl_server.core.replay import encode_effect, replay
+
+    async with open_house(tmp_path, record_dir=tmp_path / "logs") as house:
+        house.engine.script = lambda turn: (Score(0.9), ["A cat."]) if turn.step % 2 else Score(0.1)
+        session, source = await add_camera(house)
+        await session.add_watch(WatchDraft("Tell me about cats"))
+        await seconds(house, source, 4)
+    lines = (tmp_path / "logs" / f"{session.id}.jsonl").read_text().splitlines()
+    recorded = [json.loads(line)["out"] for line in lines[1:]]
+    replayed = [[encode_effect(effect) for effect in effects] for _, effects in replay(lines)]
+    assert len(recorded) > 8
+    assert replayed == recorded

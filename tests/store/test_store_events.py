@@ -1,0 +1,145 @@
+import random
+
+import pytest
+
+from joyvl_server.store import events as events_module
+from joyvl_server.store.events import Events
+from store_records import drained, event
+
+
+@pytest.fixture
+async def timeline(db):
+    """60 events over two sessions, a camera and a call, three types, one a second."""
+    events, made = Events(db), []
+    for n in range(60):
+        made.append(
+            event(
+                session_id=f"ses_{n % 2}",
+                camera_id="cam_0" if n % 2 == 0 else None,
+                type=("spoke", "watch_fired", "camera_offline")[n % 3],
+                wall=1000.0 + n,
+                text=str(n),
+            )
+        )
+        events.post(made[-1])
+    await drained(db)
+    return events, made
+
+
+async def test_an_event_comes_back_as_it_was(db):
+    posted = event(camera_id=None, data={"deep": {"a": [1, None, True, "ü"]}, "n": 1.25})
+    Events(db).post(posted)
+    await drained(db)
+    assert await Events(db).list() == [posted]
+
+
+async def test_what_json_does_not_know_is_kept_as_text(db, tmp_path):
+    Events(db).post(event(data={"path": tmp_path}))
+    await drained(db)
+    assert (await Events(db).list())[0].data == {"path": str(tmp_path)}
+
+
+async def test_the_same_event_twice_is_one(db):
+    posted = event()
+    for _ in range(2):
+        Events(db).post(posted)
+    await drained(db)
+    assert len(await Events(db).list()) == 1
+    assert db.dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("filters", "wanted"),
+    [
+        ({}, lambda e: True),
+        ({"session_id": "ses_1"}, lambda e: e.session_id == "ses_1"),
+        ({"camera_id": "cam_0"}, lambda e: e.camera_id == "cam_0"),
+        ({"type": "spoke"}, lambda e: e.type == "spoke"),
+        ({"since": 1010.0}, lambda e: e.wall >= 1010.0),
+        ({"until": 1010.0}, lambda e: e.wall < 1010.0),
+        (
+            {"session_id": "ses_0", "type": "spoke", "since": 1005.0, "until": 1040.0},
+            lambda e: e.session_id == "ses_0" and e.type == "spoke" and 1005.0 <= e.wall < 1040.0,
+        ),
+        ({"type": "no such"}, lambda e: False),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 7, 100])
+async def test_filters_and_pages(timeline, filters, wanted, limit):
+    events, made = timeline
+    seen, before = [], None
+    while page := await events.list(**filters, limit=limit, before=before):
+        assert len(page) <= limit
+        seen += page
+        before = page[-1].id
+    assert seen == [e for e in reversed(made) if wanted(e)]
+
+
+async def test_a_page_stays_where_it_is_while_events_arrive(timeline, db):
+    events, made = timeline
+    first = await events.list(limit=10)
+    for _ in range(5):
+        events.post(event())
+    await drained(db)
+    assert await events.list(limit=10, before=first[-1].id) == made[40:50][::-1]
+
+
+async def test_limits_are_limits(timeline, monkeypatch):
+    events, _ = timeline
+    monkeypatch.setattr(events_module, "MAX_PAGE", 5)
+    assert len(await events.list(limit=1000)) == 5
+    assert len(await events.list(limit=0)) == 1
+
+
+@pytest.mark.parametrize("clause", ["session_id = 's' AND", "camera_id = 'c' AND", "type = 't' AND", ""])
+async def test_pages_come_from_an_index_without_sorting(db, clause):
+    query = f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {clause} id < 'x' ORDER BY id DESC LIMIT 10"
+    plan = await db.read(lambda c: [row["detail"] for row in c.execute(query)])
+    assert len(plan) == 1
+    assert plan[0].startswith("SEARCH events USING INDEX")
+
+
+async def test_the_newest_are_kept_and_the_rest_goes_in_batches(db, monkeypatch):
+    monkeypatch.setattr(events_module, "TRIM_EVERY", 4)
+    monkeypatch.setattr(events_module, "TRIM_BATCH", 10)
+    events = Events(db, kept=20)
+    made = [event(text=str(n)) for n in range(200)]
+    for one in made:
+        events.post(one)
+        await drained(db)
+        assert await db.read(lambda c: c.execute("SELECT count(*) FROM events").fetchone()[0]) < 24
+    left = await events.list(limit=1000)
+    assert left == made[-len(left) :][::-1]
+    assert len(left) >= 20
+
+
+async def test_a_smaller_limit_is_reached_without_a_long_stop(db, monkeypatch):
+    monkeypatch.setattr(events_module, "TRIM_EVERY", 1)
+    monkeypatch.setattr(events_module, "TRIM_BATCH", 100)
+    for _ in range(5000):
+        Events(db, kept=10_000).post(event())
+    deleted = []
+    await db.write(lambda c: c.create_function("seen", 1, deleted.append, deterministic=False))
+    Events(db, kept=50).post(event(text="last"))
+    while True:
+        await drained(db)
+        if not db.pending and await db.read(lambda c: c.execute("SELECT count(*) FROM events").fetchone()[0]) == 50:
+            break
+    assert (await Events(db).list())[0].text == "last"
+
+
+async def test_trimming_an_empty_timeline(db):
+    events = Events(db, kept=1)
+    await db.write(events._trim)
+    events.post(event())
+    await drained(db)
+    await db.write(lambda c: c.execute("DELETE FROM events") and None)
+    await db.write(events._trim)
+
+
+async def test_order_is_that_of_ids(db):
+    made = [event() for _ in range(30)]
+    for one in random.Random(1).sample(made, 30):
+        Events(db).post(one)
+    await drained(db)
+    assert await Events(db).list() == made[::-1]

@@ -1,0 +1,124 @@
+import shutil
+import sqlite3
+
+import pytest
+
+from joyvl_server.core.errors import StoreError
+from joyvl_server.store.database import Database
+from joyvl_server.store.events import Events
+from joyvl_server.store.migrate import MIGRATIONS, migrate, numbered, statements
+from store_records import event
+
+
+@pytest.fixture
+def later(tmp_path):
+    """Our migrations and one more."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder)
+    number = len(numbered(folder)) + 1
+    (folder / f"{number:04d}_stars.sql").write_text(
+        "ALTER TABLE events ADD COLUMN stars INTEGER NOT NULL DEFAULT 0; -- not; yet\n"
+        "CREATE TRIGGER rate AFTER INSERT ON events BEGIN\n"
+        "  UPDATE events SET stars = 5 WHERE seq = new.seq;\n"
+        "  UPDATE events SET stars = stars WHERE seq = new.seq;\nEND;\n"
+        "UPDATE events SET stars = 3"
+    )
+    return folder
+
+
+def version(path):
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("PRAGMA user_version").fetchone()[0]
+    finally:
+        connection.close()
+
+
+async def test_a_new_database_has_the_newest_version(tmp_path):
+    await (await Database.open(tmp_path / "joyvl.db")).aclose()
+    assert version(tmp_path / "joyvl.db") == len(numbered(MIGRATIONS)) >= 1
+
+
+async def test_an_older_database_is_migrated_with_all_that_is_in_it(tmp_path, later):
+    path = tmp_path / "joyvl.db"
+    db = await Database.open(path)
+    Events(db).post(event(text="old"))
+    await db.aclose()
+
+    db = await Database.open(path, migrations=later)
+    await db.write(
+        lambda c: c.execute(
+            "INSERT INTO events (id, session_id, type, t, wall, text, data) VALUES ('e', 's', 'task', 0, 0, 'new', '{}')"
+        )
+        and None
+    )
+    rows = await db.read(lambda c: [tuple(r) for r in c.execute("SELECT text, stars FROM events ORDER BY seq")])
+    await db.aclose()
+    assert rows == [("old", 3), ("new", 5)]
+    assert version(path) == len(numbered(later))
+
+
+async def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path, later):
+    path = tmp_path / "joyvl.db"
+    await (await Database.open(path, migrations=later)).aclose()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="newer joyvl-server") as caught:
+        await Database.open(path)
+    assert caught.value.code == "store_newer"
+    assert path.read_bytes() == before
+
+
+async def test_a_migration_that_fails_is_undone_whole(tmp_path, later):
+    path = tmp_path / "joyvl.db"
+    await (await Database.open(path)).aclose()
+    number = len(numbered(later))
+    broken = later / f"{number + 1:04d}_broken.sql"
+    broken.write_text("CREATE TABLE half (x);\nINSERT INTO half VALUES (1);\nSELECT * FROM nowhere;\n")
+    with pytest.raises(StoreError, match="nowhere"):
+        await Database.open(path, migrations=later)
+    assert version(path) == number
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone()[0] == 0
+    connection.close()
+
+    broken.write_text("CREATE TABLE half (x);")
+    await (await Database.open(path, migrations=later)).aclose()
+    assert version(path) == number + 1
+
+
+async def test_opening_twice_migrates_once(tmp_path, later):
+    path = tmp_path / "joyvl.db"
+    for _ in range(2):
+        await (await Database.open(path, migrations=later)).aclose()
+    assert version(path) == len(numbered(later))
+
+
+def test_another_process_that_was_faster_is_noticed(tmp_path, monkeypatch):
+    path = tmp_path / "joyvl.db"
+    ours, theirs = (sqlite3.connect(path, isolation_level=None) for _ in range(2))
+    first_look = [True]
+
+    def look(connection):
+        if first_look.pop() if first_look else False:
+            migrate(theirs, MIGRATIONS, path)
+            return 0
+        return connection.execute("PRAGMA user_version").fetchone()[0]
+
+    monkeypatch.setattr("joyvl_server.store.migrate._version", look)
+    assert migrate(ours, MIGRATIONS, path) == len(numbered(MIGRATIONS))
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("names", [["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["1.sql"]])
+def test_numbers_have_no_gaps(tmp_path, names):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(StoreError, match="missing or misnamed"):
+        numbered(tmp_path)
+
+
+def test_statements_are_split_where_they_end():
+    script = "-- a; b\nCREATE TABLE a (x TEXT DEFAULT ';');\nCREATE TRIGGER t AFTER INSERT ON a BEGIN\n SELECT 1;\nEND;\nSELECT 2\n"
+    assert len(list(statements(script))) == 3
+    assert list(statements("\n \n")) == []

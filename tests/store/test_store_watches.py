@@ -1,0 +1,47 @@
+from dataclasses import replace
+
+import pytest
+
+from joyvl_server.core.errors import Conflict, NotFound
+from joyvl_server.store.sessions import Sessions
+from joyvl_server.store.watches import Watches
+from store_records import session, watch
+
+
+@pytest.fixture
+async def home(db):
+    record = session()
+    await Sessions(db).add(record)
+    return record.id
+
+
+async def test_watches_come_back_as_they_were_oldest_first(db, home):
+    made = [watch(home), watch(home, zones=(), threshold=None, paused=True, name="zwei", text="“”\n")]
+    for record in made:
+        await Watches(db).add(record)
+    assert await Watches(db).list(home) == made
+    assert await Watches(db).list("ses_other") == []
+
+
+async def test_change_and_remove(db, home):
+    first, second = watch(home), watch(home)
+    for record in (first, second):
+        await Watches(db).add(record)
+    changed = replace(first, name="n", text="t", zones=("a", "b"), threshold=None, paused=True)
+    await Watches(db).update(changed)
+    assert await Watches(db).list(home) == [changed, second]
+    await Watches(db).delete(second.id)
+    assert await Watches(db).list(home) == [changed]
+
+
+async def test_what_is_not_there_and_what_is_there_already(db, home):
+    with pytest.raises(NotFound, match="ses_x"):
+        await Watches(db).add(watch("ses_x"))
+    with pytest.raises(NotFound, match="wch_x"):
+        await Watches(db).update(watch(home, id="wch_x"))
+    with pytest.raises(NotFound, match="wch_x"):
+        await Watches(db).delete("wch_x")
+    record = watch(home)
+    await Watches(db).add(record)
+    with pytest.raises(Conflict, match=record.id):
+        await Watches(db).add(record)
