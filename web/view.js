@@ -12,6 +12,7 @@ const LATENCIES_KEPT = 300;
  * @property {string} text
  * @property {number|null} [epoch]  which utterance, for what was said
  * @property {boolean} [streaming]  more text is to come
+ * @property {string} [urgency]  notice: said by the server itself, not by the engine
  * @property {object|null} [tick]  the decision behind it
  * @property {"plain"|"warn"|"bad"|"good"} [tone]
  */
@@ -36,7 +37,7 @@ export function grow(view, update) {
     case "response.output_text.delta":
       return withUtterance(view, update, (line) => ({ ...line, text: line.text + update.delta }));
     case "response.output_text.done":
-      return withUtterance(view, update, (line) => ({ ...line, text: update.text, streaming: false, wall: update.wall }));
+      return withUtterance(view, update, (line) => ({ ...line, text: update.text, streaming: false, wall: update.wall, urgency: update.urgency }));
     case "response.done":
       return withDecision(view, update.tick);
     case "query.created":

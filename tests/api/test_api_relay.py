@@ -135,5 +135,6 @@ async def test_a_long_backlog_lets_others_run(scene: Scene):
 async def test_an_error_of_our_own_is_not_hidden(scene: Scene):
     scene.client.fails = ValueError("a bug")
     scene.put(1)
-    with pytest.raises(ExceptionGroup, match="1 sub-exception"):
+    with pytest.raises(ExceptionGroup) as raised:
         await asyncio.wait_for(scene.running, 5)
+    assert [type(e) for e in raised.value.exceptions] == [ValueError]

@@ -108,6 +108,7 @@ async def test_an_id_nobody_knows_gives_the_whole_session(h: House, kind: str):
 
 async def test_a_client_that_goes_away_frees_everything_at_once(h: House, kind: str):
     camera = await h.camera()
+    await h.clock.settle()
     before = len(asyncio.all_tasks())
     wires = [updates(h, camera["session_id"], kind) for _ in range(5)]
     for wire in wires:

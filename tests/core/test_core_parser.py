@@ -106,7 +106,7 @@ def test_the_verdict_comes_as_soon_as_it_is_certain() -> None:
 
 def test_no_part_of_a_marker_is_ever_shown() -> None:
     parser = AnswerParser(opened=True)
-    assert [parser.feed(char) for char in " a <b </deleg"] == ["", "a", "", "", " <b", "", *[""] * 6][:13]
+    assert [parser.feed(char) for char in " a <b </deleg"] == ["", "a", "", "", " <b", "", *[""] * 7]
     assert parser.feed("ation> q") == ""
     assert parser.note == "a <b"
 
@@ -168,7 +168,11 @@ def test_the_rest_read_again_means_the_same(text, data) -> None:
     second.feed(first.take_rest())
     second.finish()
     if first.verdict is Verdict.RESPONSE:
-        assert outcome(first) == outcome(second)
+        assert second.delegated == first.delegated
+        for told, read in ((first.note, second.note), (first.question, second.question)):
+            # A "<" right before the marker that ended the answer is dropped: it might have begun another one.
+            assert told.startswith(read)
+            assert told == read or any(marker.startswith(told[len(read) :].strip()) for marker in MARKERS)
     else:
         assert (second.note, second.question) == ("", "")
 

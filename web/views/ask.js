@@ -24,7 +24,7 @@ export function Ask({ session }) {
       <input id="ask" type="text" placeholder="Ask about what it sees" maxlength="2000" autocomplete="off" value=${text} disabled=${off}
         aria-describedby=${session && !session.capabilities.follows_instructions ? "ask-hint" : undefined} onInput=${(e) => setText(e.target.value)} />
       <button class="primary icon-only" aria-label="Ask" disabled=${off || busy || !text.trim()}><${SendIcon} /></button>
-      ${session && !session.capabilities.follows_instructions && html`<p id="ask-hint" class="hint">The engine ${session.engine} does not read words: it answers with what it last saw.</p>`}
+      ${session && !session.capabilities.follows_instructions && html`<p id="ask-hint" class="hint">The engine ${session.engine} does not read words, so it cannot answer.</p>`}
     </form>
   `;
 }

@@ -104,9 +104,15 @@ async function save(camera, draft) {
 /** Shows the password only while the field is being typed in. */
 function UrlInput({ value, onChange }) {
   const [typing, setTyping] = useState(false);
+  const reveal = (event) => {
+    // At once, not at the next render: what is pasted right now must replace all of it.
+    event.target.value = value;
+    event.target.select();
+    setTyping(true);
+  };
   return html`<input id="url" required maxlength="2000" autocomplete="off" spellcheck=${false} autocapitalize="off" inputmode="url"
     placeholder="rtsp://user:password@192.168.1.20:554/stream1" value=${typing ? value : maskUrl(value)}
-    onFocus=${() => setTyping(true)} onBlur=${() => setTyping(false)} onInput=${(e) => onChange(e.target.value)} />`;
+    onFocus=${reveal} onBlur=${() => setTyping(false)} onInput=${(e) => onChange(e.target.value)} />`;
 }
 
 function Field({ id, label, error, hint, optional, children }) {

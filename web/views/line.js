@@ -19,7 +19,7 @@ export function Line({ line, before, session, closed }) {
   const body = { said: Said, asked: Asked, notice: Notice, task: Task }[line.type];
   return html`
     ${newDay && html`<li class="day">${dayOf(line.wall)}</li>`}
-    <li class="line ${line.type} ${line.tone ?? ""}" data-type=${line.type} data-streaming=${line.streaming ? "" : undefined}>
+    <li class="line ${line.type} ${line.tone ?? ""} ${line.urgency ?? ""}" data-type=${line.type} data-streaming=${line.streaming ? "" : undefined}>
       <time datetime=${new Date(line.wall * 1000).toISOString()}>${timeOfDay(line.wall)}</time>
       <div class="line-body"><${body} line=${line} session=${session} closed=${closed} /></div>
     </li>

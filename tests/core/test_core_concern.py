@@ -1,0 +1,58 @@
+import math
+
+import pytest
+
+from joyvl_server.core.concern import Concern, concern
+from joyvl_server.core.events import Score, Suppressed, Urgency
+from joyvl_server.core.queries import Query
+from joyvl_server.core.watches import Watch, WatchBook, book
+from joyvl_server.core.zones import Box, Zone
+
+DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
+AT_DOOR, ELSEWHERE = Box(0.1, 0.4, 0.2, 0.6), Box(0.8, 0.4, 0.9, 0.6)
+GUEST = Watch("guest", "guest", "guest", zones=("door",))
+EAGER = Watch("eager", "eager", "eager", threshold=0.2)
+PICKY = Watch("picky", "picky", "picky", threshold=0.9)
+QUERY = Query("q", "Why?", 0.0, shown=True)
+SILENT = Concern(speak=False)
+
+
+@pytest.mark.parametrize(("value", "speak"), [(0.49, False), (0.5, True), (1.0, True), (math.nan, False)])
+def test_without_watches_the_threshold_decides_exactly(value, speak) -> None:
+    assert concern(Score(value), WatchBook(), 0.5, None) == Concern(speak=speak)
+
+
+def test_garbage_is_silence_whatever_the_score() -> None:
+    assert concern(Score(1.0, garbage="Hello"), WatchBook(), 0.0, QUERY) == SILENT
+
+
+def test_a_sighting_where_no_watch_looks_is_suppressed() -> None:
+    watches = book([GUEST], [DOOR])
+    assert concern(Score(1.0, "enter", ELSEWHERE), watches, 0.5, None) == Concern(False, Suppressed.ZONE)
+    assert concern(Score(1.0, "enter", AT_DOOR), watches, 0.5, None) == Concern(
+        True, None, ("guest",), None, Urgency.ALERT
+    )
+    assert concern(Score(1.0, "dark"), watches, 0.5, None).watches == ("guest",)
+
+
+def test_each_watch_has_its_own_threshold() -> None:
+    watches = book([GUEST, EAGER, PICKY], [DOOR])
+    assert concern(Score(0.3), watches, 0.5, None).watches == ("eager",)
+    assert concern(Score(0.6), watches, 0.5, None).watches == ("guest", "eager")
+    assert concern(Score(0.95), watches, 0.5, None).watches == ("guest", "eager", "picky")
+    assert concern(Score(0.1), watches, 0.5, None) == SILENT
+    only_door = book([Watch("a", "a", "a", zones=("door",), threshold=0.2), PICKY], [DOOR])
+    dropped = concern(Score(0.3, "enter", ELSEWHERE), only_door, 0.5, None)
+    assert not dropped.speak
+    assert dropped.suppressed is None
+
+
+def test_an_open_query_is_answered_at_the_threshold_of_the_session() -> None:
+    expected = Concern(True, None, (), "q", Urgency.ANSWER)
+    assert concern(Score(0.5), book([PICKY]), 0.5, QUERY) == expected
+    assert concern(Score(0.3), book([EAGER]), 0.5, QUERY) == expected
+    assert concern(Score(0.3), book([PICKY]), 0.5, QUERY) == SILENT
+
+
+def test_what_an_engine_sees_by_structure_is_never_an_answer() -> None:
+    assert concern(Score(1.0, "enter"), WatchBook(), 0.5, QUERY) == Concern(speak=True)

