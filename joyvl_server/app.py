@@ -31,10 +31,12 @@ from joyvl_server.api.guard import Guard
 from joyvl_server.api.observe import Faults, HttpMetrics, Observe
 from joyvl_server.api.page import Pages
 from joyvl_server.api.server import Server, bind, url_of
+from joyvl_server.compose import arrange_demo, build_registry
+from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit import logs
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.sessions.registry import Registry
-from joyvl_server.settings import Settings
+from joyvl_server.settings import Settings, check_listen
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +53,6 @@ ROUTERS = (
 )
 STUCK_S = 3.0
 """Seconds after the shutdown time at which a process that still hangs (in a thread, say) is ended hard."""
-
-Opener = Callable[[Settings], Awaitable[Registry]]
 
 
 def create_app(
@@ -102,32 +102,57 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             log.error("not everything stopped in time", waited_s=round(left, 1))
 
 
-def serve(settings: Settings, *, open_registry: Opener | None = None, announce: Callable[[str], None] | None = None) -> None:
-    """Run until SIGTERM or SIGINT; a second signal ends the process at once. Raises `JoyvlError` when it cannot start."""
+def serve(
+    settings: Settings,
+    *,
+    open_registry: Callable[[Settings], Awaitable[Registry]] = build_registry,
+    arrange: Callable[[Registry], Awaitable[None]] = arrange_demo,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT; a second signal ends the process at once. Raises `JoyvlError` when it cannot start.
+
+    `arrange` runs beside the server once the registry has started. `announce` gets the address as soon as it listens.
+    """
+    check_listen(settings)
     logs.configure(settings.log.level, settings.log.format)
-    guard = threading.Timer(settings.server.shutdown_timeout_s + STUCK_S, _give_up)
-    guard.daemon = True
+    stuck = threading.Timer(settings.server.shutdown_timeout_s + STUCK_S, _give_up)
+    stuck.daemon = True
     try:
-        asyncio.run(_serve(settings, open_registry or open_default_registry, announce or _say, guard.start))
+        asyncio.run(_serve(settings, open_registry, arrange, announce or _say, stuck.start))
     finally:
-        guard.cancel()
+        stuck.cancel()
 
 
 async def _serve(
-    settings: Settings, open_registry: Opener, announce: Callable[[str], None], on_stop: Callable[[], None]
+    settings: Settings,
+    open_registry: Callable[[Settings], Awaitable[Registry]],
+    arrange: Callable[[Registry], Awaitable[None]],
+    announce: Callable[[str], None],
+    on_stop: Callable[[], None],
 ) -> None:
     # A port that is taken must be known before anything is started.
     sockets = bind(settings.server)
     try:
         async with _until_signal(on_stop) as stop:
-            app = create_app(settings, await open_registry(settings))
+            registry = await open_registry(settings)
+            app = create_app(settings, registry)
             server = Server(app, app.state.api, lambda: announce(url_of(sockets)))
-            async with app.router.lifespan_context(app):
+            async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
                 stop.server = server
+                arranging = tasks.create_task(_arranged(arrange, registry))
                 await server.serve(sockets)
+                arranging.cancel()
     finally:
         for opened in sockets:
             opened.close()
+
+
+async def _arranged(arrange: Callable[[Registry], Awaitable[None]], registry: Registry) -> None:
+    """A server that cannot draw its demo is still a server."""
+    try:
+        await arrange(registry)
+    except (JoyvlError, OSError) as error:
+        log.warning("the demo could not be arranged", error=str(error))
 
 
 class _Stop:

@@ -12,8 +12,8 @@ const REDIAL_MS = [500, 1000, 2000, 5000, 5000, 5000];
 /**
  * null, or the call.
  * status: asking (for the webcam), dialling, connected, redialling, failed.
- * @type {import("./vendor/preact-signals/signals.js").Signal<null | {status: string, error: string|null,
- *   stream: MediaStream|null, sessionId: string|null, replaced: string|null}>}
+ * @type {{value: null | {status: string, error: string|null, stream: MediaStream|null, sessionId: string|null,
+ *   replaced: string|null}}}
  */
 export const call = signal(null);
 

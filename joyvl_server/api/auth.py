@@ -95,4 +95,6 @@ def _group(address: str) -> str:
         ip = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None else str(ip)
+    return (
+        str(ip_network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None else str(ip)
+    )

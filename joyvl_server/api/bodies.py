@@ -60,7 +60,9 @@ def check_type(path: str, headers: Headers) -> None:
 
 async def read(headers: Headers, receive: Receive, limit: int) -> ReadBody:
     """Raises `BodyRefused` (400, 408, 413) or `ClientGone`."""
-    too_large = BodyRefused(413, "body_too_large", f"The body is larger than {limit} bytes (setting server.max_body_bytes).")
+    too_large = BodyRefused(
+        413, "body_too_large", f"The body is larger than {limit} bytes (setting server.max_body_bytes)."
+    )
     declared = headers.get("content-length")
     if declared is not None and not (declared.isascii() and declared.isdecimal()):
         raise BodyRefused(400, "bad_request", "Content-Length is not a number.")

@@ -28,7 +28,7 @@ REQUEST_BODY = {
     "required": True,
     "content": {
         SDP: {"schema": {"type": "string", "description": "The offer alone; the session takes the server's defaults."}},
-        "application/json": {"schema": CallIn.model_json_schema(ref_template="#/components/schemas/{model}")},
+        "application/json": {"schema": {"$ref": "#/components/schemas/CallIn"}},
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -41,7 +41,7 @@ REQUEST_BODY = {
         },
     },
 }
-ANSWER = {
+ANSWER: dict[int | str, dict[str, Any]] = {
     201: {
         "description": "The answer. `Location` is the call (DELETE hangs up), `X-Session-Id` its session.",
         "content": {SDP: {"schema": {"type": "string"}}},

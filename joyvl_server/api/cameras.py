@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -26,7 +26,9 @@ from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["cameras"])
 
-JPEG = {200: {"content": {"image/jpeg": {}}, "description": "The newest picture. `X-Captured-At` says when it was taken."}}
+JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "The newest picture. `X-Captured-At` says when it was taken."}
+}
 
 
 @router.get("/v1/cameras", response_model=CamerasOut)
@@ -37,7 +39,9 @@ async def list_cameras(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Res
 
 
 @router.post("/v1/cameras", status_code=201, response_model=CameraOut, responses=problems(403, 409))
-async def create_camera(api: ApiDep, request: Request, body: CameraIn, idempotency_key: IdempotencyKey = None) -> Response:
+async def create_camera(
+    api: ApiDep, request: Request, body: CameraIn, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Register a source. It connects, and keeps connecting, by itself: also when the first try fails."""
 
     async def create() -> Response:

@@ -137,7 +137,11 @@ class Guard:
         origin = headers.get("origin")
         if origin is None or not self._origins.is_listed(origin):
             return SECURITY_HEADERS
-        shared = {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": CORS_EXPOSED, "Vary": "Origin"}
+        shared = {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": CORS_EXPOSED,
+            "Vary": "Origin",
+        }
         return {**SECURITY_HEADERS, **shared}
 
 

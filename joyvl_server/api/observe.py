@@ -22,7 +22,10 @@ class HttpMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
-            "joyvl_http_requests", "Requests by method, route template and status.", ["method", "route", "status"], registry=registry
+            "joyvl_http_requests",
+            "Requests by method, route template and status.",
+            ["method", "route", "status"],
+            registry=registry,
         )
         self.duration = Histogram(
             "joyvl_http_request_duration_seconds",
@@ -32,7 +35,9 @@ class HttpMetrics:
             registry=registry,
         )
         self.streams = Gauge("joyvl_update_streams", "Update streams open now.", ["transport"], registry=registry)
-        self.slow = Counter("joyvl_update_streams_slow", "Update streams closed because the client read too slowly.", registry=registry)
+        self.slow = Counter(
+            "joyvl_update_streams_slow", "Update streams closed because the client read too slowly.", registry=registry
+        )
 
 
 class Observe:

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from joyvl_server.api.problems import CODE_OF_STATUS, PROBLEM_JSON, TYPE_PREFIX
 from joyvl_server.api.schemas import Problem
+from joyvl_server.api.schemas_calls import CallIn
 
 DESCRIPTION = """joyvl-server watches live video and decides every second: stay silent, speak or delegate.
 
@@ -78,15 +79,22 @@ def install(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
-        title=app.title, version=app.version, description=DESCRIPTION, tags=TAGS, routes=app.routes, license_info=app.license_info
+        title=app.title,
+        version=app.version,
+        description=DESCRIPTION,
+        tags=TAGS,
+        routes=app.routes,
+        license_info=app.license_info,
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs", {}))
-    schemas["Problem"] = problem
+    # Those that no handler's signature shows.
+    for model in (Problem, CallIn):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
     components["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "Asked for when server.api_keys is set."}
     }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -45,7 +46,7 @@ class Relay:
     updates: AsyncIterator[Update]
     deliver: Callable[[Update], Awaitable[None]]
     beat: Callable[[], Awaitable[None]]
-    gone: Callable[[], Awaitable[End]]
+    gone: Callable[[], Coroutine[Any, Any, End]]
     stopping: asyncio.Event
     _sending_since: float | None = field(default=None, init=False)
     _sent_at: float = field(default=0.0, init=False)

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from joyvl_server.core.errors import NotFound
 from joyvl_server.core.frame import Frame
-from joyvl_server.kit.masking import mask_text, mask_url
 from joyvl_server.ingest.base import ProbeReport
+from joyvl_server.kit.masking import mask_text, mask_url
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import Call, CameraView
 from joyvl_server.sessions.registry import Registry

@@ -44,16 +44,22 @@ def _one_line(text: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_one_line)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_printable)]
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_printable)
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 """0 to 1: a probability, or a part of the picture's width or height."""
 Threshold = Annotated[float, Field(ge=0, le=1, description="Speak when the score reaches this, 0 to 1.")]
 EngineName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.\-]+$")]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 def kept(**more: Any) -> Any:
     """A field of a PATCH that may be left out (`model_fields_set` tells), but not be null."""
-    return Field(default=None, json_schema_extra=lambda schema: schema.pop("default", None), **more)
+    return Field(default=None, json_schema_extra=_without_default, **more)
 
 
 class PageQuery(Input):

@@ -14,8 +14,13 @@ from joyvl_server.sessions.cameras import CameraDraft
 
 Url = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x20]+$"),
-    Field(description="`rtsp://user:password@host/path` or `file:///path`.", examples=["rtsp://cam:secret@192.168.1.20:554/stream1"]),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x20]+$"
+    ),
+    Field(
+        description="`rtsp://user:password@host/path` or `file:///path`.",
+        examples=["rtsp://cam:secret@192.168.1.20:554/stream1"],
+    ),
 ]
 Speed = Annotated[float, Field(gt=0, le=100, description="Speed of a file; 1 is real time.")]
 Point = Annotated[list[Share], Field(min_length=2, max_length=2, description="[x, y]; x to the right, y down.")]

@@ -13,7 +13,9 @@ from joyvl_server.sessions.standing import WatchDraft
 class WatchIn(Input):
     text: Text = Field(examples=["Tell me when someone falls."])
     name: Name | None = Field(None, description="Short name; without one, the beginning of the text.")
-    zones: list[Name] = Field(default_factory=list, max_length=32, description="Names of zones; empty: the whole picture.")
+    zones: list[Name] = Field(
+        default_factory=list, max_length=32, description="Names of zones; empty: the whole picture."
+    )
     threshold: Threshold | None = Field(None, description="Null: the session's.")
     paused: bool = False
 

@@ -28,7 +28,9 @@ class EventsQuery(PageQuery):
     camera_id: str | None = Field(None, max_length=80)
     session_id: str | None = Field(None, max_length=80)
     type: EventType | None = None
-    since: AwareDatetime | None = Field(None, description="RFC 3339 time; events at it or later.", examples=["2026-11-20T09:30:00Z"])
+    since: AwareDatetime | None = Field(
+        None, description="RFC 3339 time; events at it or later.", examples=["2026-11-20T09:30:00Z"]
+    )
     until: AwareDatetime | None = Field(None, description="RFC 3339 time; events before it.")
 
 

@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
         self._announce = announce
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """uvicorn would raise the signal again at the end, and a clean stop would look like a crash."""
         yield
 

@@ -52,9 +52,7 @@ async def list_ticks(api: ApiDep, session_id: str, query: Annotated[TicksQuery, 
     return render.listed(api.registry.session(session_id).ticks(query.limit))
 
 
-@router.get(
-    "/v1/sessions/{session_id}/snapshot.jpg", response_class=Response, responses={**JPEG, **problems(404, 503)}
-)
+@router.get("/v1/sessions/{session_id}/snapshot.jpg", response_class=Response, responses={**JPEG, **problems(404, 503)})
 async def read_session_snapshot(api: ApiDep, request: Request, session_id: str) -> Response:
     """The newest picture as JPEG. 503 while there is none."""
     return render.picture(request, await api.registry.session(session_id).snapshot())

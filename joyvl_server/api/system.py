@@ -48,7 +48,9 @@ async def read_health() -> Response:
 @router.get("/readyz", response_model=ReadyOut, responses=problems(503))
 async def read_readiness(api: ApiDep) -> Response:
     """Every part by name: ready, or what is wrong with it. 503 when one is not."""
-    found = {name: None if reason is None else mask_text(reason) for name, reason in (await api.registry.ready()).items()}
+    found = {
+        name: None if reason is None else mask_text(reason) for name, reason in (await api.registry.ready()).items()
+    }
     parts = {name: {"ready": reason is None, "reason": reason} for name, reason in found.items()}
     missing = [name for name, reason in found.items() if reason is not None]
     if not missing:
@@ -57,7 +59,11 @@ async def read_readiness(api: ApiDep) -> Response:
     return problem(503, "not_ready", detail, headers={"Retry-After": "5"}, ready=False, parts=parts)
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}})
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}},
+)
 def read_metrics(api: ApiDep) -> Response:
     """Counters, gauges and histograms in Prometheus' text format. Not `async`: it is made in a thread, off the loop."""
     return Response(generate_latest(api.registry.metrics.registry), media_type=CONTENT_TYPE_LATEST)

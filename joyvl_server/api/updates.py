@@ -40,7 +40,11 @@ CLOSE_REASONS = {
 After = Annotated[str | None, Query(max_length=200, description="Resume after the update with this id.")]
 LastEventId = Annotated[
     str | None,
-    Header(alias="Last-Event-ID", max_length=200, description="The same, as browsers send it when they reconnect; wins over `after`."),
+    Header(
+        alias="Last-Event-ID",
+        max_length=200,
+        description="The same, as browsers send it when they reconnect; wins over `after`.",
+    ),
 ]
 
 
@@ -52,7 +56,9 @@ LastEventId = Annotated[
         **problems(404, 503),
     },
 )
-async def stream_updates(api: ApiDep, session_id: str, after: After = None, last_event_id: LastEventId = None) -> Response:
+async def stream_updates(
+    api: ApiDep, session_id: str, after: After = None, last_event_id: LastEventId = None
+) -> Response:
     """Everything a session does, as server-sent events; with an `Upgrade` header the same as a WebSocket.
 
     Without a known id the first message is `session.created` with the whole session; with one, what was missed follows.

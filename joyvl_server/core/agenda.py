@@ -121,10 +121,10 @@ class Agenda:
         question = self._tasks.pop(change.task_id, "")
         if change.status == "cancelled" or not self._config.follows_instructions:
             return
-        outcome = "Result" if change.status == "completed" else "Failed"
+        outcome = "Result of" if change.status == "completed" else "No result of"
         result = clean(change.result, MAX_RESULT)
         text = f"{question}: {result}" if question else result
-        self._news.add(f"[{outcome} of the question handed over] {text}")
+        self._news.add(f"[{outcome} the question handed over] {text}")
         self._history.add(Entry.RESULT, change.at, text)
 
     # ------------------------------------------------------------------------------------------------------- helpers

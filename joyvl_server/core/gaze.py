@@ -22,8 +22,8 @@ GRID = 32
 """cells along the longer side, at most"""
 SCALE = 48.0
 """a change of this many grey levels beyond the noise, in the cells that changed most, counts as 1"""
-NOISE_FLOOR = 1.0
-"""grey levels by which a cell of a still picture may differ"""
+NOISE_FLOOR, NOISE_CEILING = 1.0, 4.0
+"""grey levels by which a cell of a still picture may differ; what differs more everywhere is a change of its own"""
 NOISE_MARGIN = 4.0
 LIVELIEST = 0.005
 """share of the cells that is looked at: a change may be this small"""
@@ -100,7 +100,7 @@ def difference(now: Cells, then: Cells) -> float:
     gain = min(max((spread_now + 1.0) / (spread_then + 1.0), 1 / GAIN_BOUND), GAIN_BOUND)
     offset = min(max(middle_now - middle_then * gain, -OFFSET_BOUND), OFFSET_BOUND)
     away = np.abs(now - (then * gain + offset))
-    noise = max(NOISE_FLOOR, 1.4826 * float(np.median(away)))
+    noise = min(max(NOISE_FLOOR, 1.4826 * float(np.median(away))), NOISE_CEILING)
     count = max(2, round(away.size * LIVELIEST))
     liveliest = np.sort(away, axis=None)[-count:]
     beyond = float(liveliest.mean()) - NOISE_MARGIN * noise

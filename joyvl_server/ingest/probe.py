@@ -73,6 +73,7 @@ def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: b
         "codec": opened.codec,
         "has_audio": opened.has_audio,
         "keyframe_interval_s": round(keys[1] - keys[0], 3) if len(keys) > 1 else None,
+        "extra": {} if len(keys) > 1 else {"keyframes": f"none within {times[-1] - times[0]:.1f} s" if times else "none"},
     }
 
 

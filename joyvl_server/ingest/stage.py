@@ -31,6 +31,7 @@ class Stage:
         self.tell = tell
         self._stop = threading.Event()
         self._number = 0
+        self._aspect = 1.0
         self._told: tuple[object, ...] | None = None
 
     def within(self, seconds: float) -> None:
@@ -56,12 +57,14 @@ class Stage:
         self, opened: Opened, frame: VideoFrame, t: float, wall: float, clock: tuple[float, float] | None = None
     ) -> None:
         """The newest frame from now on. Tells when it is the first one, or its size or clock is new."""
-        self._number += 1
-        aspect = aspect_of(opened.stream.codec_context.sample_aspect_ratio)
-        self.newest = Newest(frame, self._number, t, wall, aspect)
         facts = (frame.width, frame.height, clock)
-        if facts != self._told:
+        new = facts != self._told
+        if new:
             self._told = facts
+            self._aspect = aspect_of(opened.stream.codec_context.sample_aspect_ratio)
+        self._number += 1
+        self.newest = Newest(frame, self._number, t, wall, self._aspect)
+        if new:
             self.tell(online(frame, opened.fps, opened.codec, clock))
 
     def clear(self) -> bool:

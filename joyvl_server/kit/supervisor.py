@@ -249,7 +249,8 @@ class Supervisor:
 
     def _keep(self, line: str) -> None:
         self._lines.append(mask_text(line.rstrip()[:LONGEST_LINE]))
-        self._log.debug("output", line=self._lines[-1])
+        level = "warning" if line.startswith(("ERROR", "CRITICAL")) else "debug"
+        getattr(self._log, level)("output", line=self._lines[-1])
 
 
 def _how_ended(returncode: int) -> str:

@@ -137,6 +137,7 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     try:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -8192")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         elif connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":

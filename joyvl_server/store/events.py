@@ -89,8 +89,9 @@ class Events:
         }
         given = {clause: value for clause, value in filters.items() if value is not None}
         where = f"WHERE {' AND '.join(given)}" if given else ""
-        # The clauses are ours, from the table above; values are bound.
-        query = f"SELECT * FROM events {where} ORDER BY id DESC LIMIT ?"
+        # The clauses are ours, from the table above; values are bound. The page is found in an index alone, then read.
+        page = f"SELECT seq FROM events {where} ORDER BY id DESC LIMIT ?"
+        query = f"SELECT * FROM events WHERE seq IN ({page}) ORDER BY id DESC"
         values = (*given.values(), min(max(limit, 1), MAX_PAGE))
         rows = await self._db.read(lambda c: c.execute(query, values).fetchall())
         return [_record(row) for row in rows]
@@ -109,8 +110,7 @@ class Events:
         oldest, newest = connection.execute(
             "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)"
         ).fetchone()
-        beyond = newest - self._kept
-        if oldest is None or oldest > beyond:
+        if oldest is None or oldest > (beyond := newest - self._kept):
             return
         connection.execute("DELETE FROM events WHERE seq <= ?", (min(beyond, oldest + TRIM_BATCH - 1),))
         if oldest + TRIM_BATCH - 1 < beyond:

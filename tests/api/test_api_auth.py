@@ -33,7 +33,15 @@ def test_every_key_is_compared_even_after_a_match(monkeypatch):
 
 @pytest.mark.parametrize(
     ("header", "key"),
-    [(None, None), ("", None), ("Bearer", None), ("Bearer k", "k"), ("BEARER  k ", "k"), ("Basic k", None), ("k", None)],
+    [
+        (None, None),
+        ("", None),
+        ("Bearer", None),
+        ("Bearer k", "k"),
+        ("BEARER  k ", "k"),
+        ("Basic k", None),
+        ("k", None),
+    ],
 )
 def test_bearer(header, key):
     assert bearer(header) == key

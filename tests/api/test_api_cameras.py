@@ -20,7 +20,9 @@ async def h(tmp_path):
 
 async def test_create_answers_201_with_location_and_the_whole_camera(h: House):
     watch = {"text": "Tell me when someone comes", "zones": ["door"]}
-    answer = await h.client.post("/v1/cameras", json={"name": "door", "url": URL, "zones": [TRIANGLE], "watches": [watch]})
+    answer = await h.client.post(
+        "/v1/cameras", json={"name": "door", "url": URL, "zones": [TRIANGLE], "watches": [watch]}
+    )
     assert answer.status_code == 201
     body = answer.json()
     assert set(body) == set(CameraOut.model_fields)

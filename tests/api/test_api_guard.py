@@ -31,13 +31,23 @@ async def get(h: House, path: str = "/v1/cameras", **headers: str) -> int:
 # --------------------------------------------------------------------------------------------------------------- hosts
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8099", "localhost:8099", "LOCALHOST", "localhost.:1", "[::1]:8099", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8099", "localhost:8099", "LOCALHOST", "localhost.:1", "[::1]:8099", "127.0.0.1"]
+)
 async def test_loopback_names_are_answered_to(h: House, host: str):
     assert await get(h, host=host) == 200
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8099", "127.0.0.1.evil.example", "192.168.1.5:8099", "169.254.169.254", "localhost.evil"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:8099",
+        "127.0.0.1.evil.example",
+        "192.168.1.5:8099",
+        "169.254.169.254",
+        "localhost.evil",
+    ],
 )
 async def test_a_forged_host_is_refused_everywhere(h: House, host: str):
     for path in ("/", "/healthz", "/v1/cameras", "/assets/main.js", "/nope"):
@@ -65,7 +75,9 @@ async def test_no_host_and_two_hosts_are_bad_requests(h: House):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:9999", "http://localhost.evil:8099", ""])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:9999", "http://localhost.evil:8099", ""]
+)
 async def test_a_foreign_origin_is_refused_on_every_method(h: House, method: str, origin: str):
     answer = await h.client.request(method, "/v1/cameras", json={"name": "x", "url": URL}, headers={"Origin": origin})
     assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
@@ -125,7 +137,9 @@ async def test_everything_but_health_and_the_page_asks_for_a_key(locked: House):
         assert await get(locked, authorization=f"bearer {key}") == 200
 
 
-@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", "Bearer ", "Basic " + KEY, KEY, f"Bearer {KEY}x", "Bearer a-key"])
+@pytest.mark.parametrize(
+    "header", ["Bearer wrong", "Bearer", "Bearer ", "Basic " + KEY, KEY, f"Bearer {KEY}x", "Bearer a-key"]
+)
 async def test_wrong_keys_are_refused_and_not_repeated(locked: House, header: str):
     answer = await locked.client.get("/v1/cameras", headers={"Authorization": header})
     assert answer.status_code == 401
@@ -180,12 +194,22 @@ async def test_the_limit_is_the_settings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/sdp", "", "json"]
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/sdp",
+        "",
+        "json",
+    ],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE", "GET"])
 async def test_only_json_is_read(h: House, kind: str, method: str):
     headers = {"Content-Type": kind} if kind else {}
-    answer = await h.client.request(method, "/v1/cameras", content=b'{"name":"x","url":"rtsp://127.0.0.1/x"}', headers=headers)
+    answer = await h.client.request(
+        method, "/v1/cameras", content=b'{"name":"x","url":"rtsp://127.0.0.1/x"}', headers=headers
+    )
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
     assert h.registry.cameras() == []
 
@@ -203,7 +227,9 @@ async def test_json_that_is_none_is_a_bad_request(h: House, body: bytes):
 
 
 async def test_a_client_that_hangs_up_inside_its_body_leaves_nothing(h: House):
-    wire = Wire(h.app, "/v1/cameras", method="POST", headers={"content-type": "application/json", "content-length": "50"})
+    wire = Wire(
+        h.app, "/v1/cameras", method="POST", headers={"content-type": "application/json", "content-length": "50"}
+    )
     wire.say({"type": "http.request", "body": b'{"name":', "more_body": True})
     wire.leave()
     import asyncio
@@ -217,7 +243,13 @@ async def test_a_client_that_hangs_up_inside_its_body_leaves_nothing(h: House):
 
 
 async def test_every_answer_carries_the_security_headers(h: House):
-    for method, path in (("GET", "/"), ("GET", "/healthz"), ("GET", "/nope"), ("PUT", "/v1/cameras"), ("GET", "/assets/main.js")):
+    for method, path in (
+        ("GET", "/"),
+        ("GET", "/healthz"),
+        ("GET", "/nope"),
+        ("PUT", "/v1/cameras"),
+        ("GET", "/assets/main.js"),
+    ):
         answer = await h.client.request(method, path)
         for name, value in SECURITY_HEADERS.items():
             assert answer.headers[name] == value, (path, name)

@@ -32,8 +32,8 @@ def test_parse_host(value, parsed):
     assert parse_host(value) == parsed
 
 
-def answers(host: str, **settings: object) -> bool:
-    parsed = parse_host(host)
+def answers(asked: str, **settings: object) -> bool:
+    parsed = parse_host(asked)
     assert parsed is not None
     return HostPolicy.of(ServerSettings(**settings)).answers_to(parsed)
 

@@ -79,7 +79,12 @@ async def test_watches_are_added_changed_and_removed(h: House):
     assert first.status_code == 201
     watch = first.json()
     assert set(watch) == set(WatchOut.model_fields)
-    assert (watch["text"], watch["zones"], watch["threshold"], watch["paused"]) == ("someone comes", ["door"], 0.3, False)
+    assert (watch["text"], watch["zones"], watch["threshold"], watch["paused"]) == (
+        "someone comes",
+        ["door"],
+        0.3,
+        False,
+    )
     assert "does not read words" in watch["note"]
     assert first.headers["location"] == f"{path}/{watch['id']}"
     second = (await h.client.post(path, json={"text": "a parcel", "name": "parcel"})).json()
@@ -229,7 +234,9 @@ async def test_offers_that_are_none_leave_nothing_behind(h: House, args: dict, s
 async def test_unknown_fields_of_a_calls_session_are_named(h: House):
     wrong = {"name": "x", "colour": "red"}
     by_json = await h.client.post("/v1/realtime/calls", json={"sdp": SDP, "session": wrong})
-    by_form = await h.client.post("/v1/realtime/calls", files={"sdp": (None, SDP), "session": (None, json.dumps(wrong))})
+    by_form = await h.client.post(
+        "/v1/realtime/calls", files={"sdp": (None, SDP), "session": (None, json.dumps(wrong))}
+    )
     assert by_json.json()["errors"] == by_form.json()["errors"]
     assert by_json.json()["errors"][0]["field"] == "session.colour"
 

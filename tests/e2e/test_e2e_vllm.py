@@ -52,7 +52,7 @@ async def running(vllm: VllmServer, wanted: int) -> bool:
     """Does vLLM come to work on so many requests, within ten seconds?"""
     until = time.monotonic() + 10
     while (now := await asyncio.to_thread(vllm.running)) != wanted and time.monotonic() < until:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # another process's metrics: no event to wait for
     return now == wanted
 
 
@@ -91,11 +91,18 @@ async def test_a_response_is_read_and_said(vllm: VllmServer) -> None:
             await session.settle(f"</response>{text}")
 
 
-@pytest.mark.parametrize("forced", [SILENT, SPOKEN])
-async def test_the_markers_are_special_tokens_and_would_vanish(vllm: VllmServer, forced: dict[str, object]) -> None:
-    async with opened(vllm, extra_body={**forced, "skip_special_tokens": True}) as session:
+@pytest.mark.parametrize(("marker", "score"), [("</silence>", Score(0.0)), ("</response>", Score(1.0))])
+async def test_the_markers_are_special_tokens_that_only_we_get_to_see(
+    vllm: VllmServer, marker: str, score: Score
+) -> None:
+    [token] = vllm.tokens(marker)
+    only = {"allowed_token_ids": [token], "max_tokens": 1}
+    async with opened(vllm, extra_body=only) as session:
         await session.append(turn(0))
-        assert (await session.score()).garbage is not None
+        assert await session.score() == score
+    async with opened(vllm, extra_body={**only, "skip_special_tokens": True}) as session:
+        await session.append(turn(0))
+        assert await session.score() == Score(0.0, garbage="(an empty answer)")
 
 
 async def test_what_nobody_wants_to_hear_is_aborted_on_the_server(vllm: VllmServer) -> None:

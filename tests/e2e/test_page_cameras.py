@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
 from fakes.browser import DESKTOP, PHONE, Watched, chromium
-from fakes.page_server import demo_world
+from fakes.page_demo import demo_world
 from fakes.page_site import Site, page_site
 from fakes.page_world import World
-from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -96,7 +97,9 @@ def test_a_name_used_twice_is_told(full: Site, context: BrowserContext) -> None:
     page.get_by_label("Name").fill("Garage")
     page.get_by_label("URL", exact=True).fill("rtsp://192.168.1.9/x")
     page.get_by_role("button", name="Add camera").click()
-    expect(page.get_by_role("alert").filter(has_text="Garage")).to_have_text("There is already a camera named “Garage”.")
+    expect(page.get_by_role("alert").filter(has_text="Garage")).to_have_text(
+        "There is already a camera named “Garage”."
+    )
     assert watched.complaints == []
 
 
@@ -109,7 +112,9 @@ def test_each_camera_tells_its_state(full: Site, context: BrowserContext) -> Non
     expect(garage).to_contain_text("The camera refused the user name or the password. Offline for 21 min.")
     expect(garage).to_contain_text("Next try within 5 s, 7 tries so far.")
     expect(page.locator(".camera", has_text="Attic")).to_contain_text("Switched off")
-    expect(page.locator(".camera", has_text="Front door")).to_contain_text("640 × 360, 25 pictures a second, H.264. Online for")
+    expect(page.locator(".camera", has_text="Front door")).to_contain_text(
+        "640 × 360, 25 pictures a second, H.264. Online for"
+    )
     expect(page.locator(".camera", has_text="Front door").locator("img")).to_be_visible()
     assert watched.complaints == []
 
@@ -131,6 +136,7 @@ def test_a_camera_is_switched_changed_and_deleted(full: Site, context: BrowserCo
 
     page.locator("[data-camera=cam_2]").get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Delete Workbench?")
+    expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     assert "cam_2" in full.world.cameras
@@ -162,7 +168,9 @@ def test_a_webcam_that_cannot_be_had_is_told_in_words(empty: Site, context: Brow
     watched = Watched(context, empty.base)
     watched.page.goto(empty.base)
     watched.page.get_by_role("button", name="Use this webcam").click()
-    expect(watched.page.locator(".webcam-card [role=alert]")).to_have_text("No webcam was found. Plug one in, then try again.")
+    expect(watched.page.locator(".webcam-card [role=alert]")).to_have_text(
+        "No webcam was found. Plug one in, then try again."
+    )
     expect(watched.page.get_by_role("button", name="Use this webcam")).to_be_enabled()
     assert watched.complaints == []
 
@@ -186,11 +194,24 @@ def test_every_page_fits_a_phone_and_keeps_its_contrast(full: Site, browser: Bro
 
 
 INKS = [
-    ("--ink", "--ground"), ("--ink", "--surface"), ("--muted", "--ground"), ("--muted", "--surface"), ("--muted", "--raised"),
-    ("--on-accent", "--accent"), ("--accent-ink", "--surface"), ("--accent-ink", "--accent-soft"), ("--accent-ink", "--ground"),
-    ("--violet-ink", "--violet-soft"), ("--violet-ink", "--surface"), ("--amber-ink", "--amber-soft"), ("--amber-ink", "--ground"),
-    ("--amber-ink", "--surface"), ("--red-ink", "--red-soft"), ("--red-ink", "--surface"), ("--surface", "--red"),
-]  # fmt: skip
+    ("--ink", "--ground"),
+    ("--ink", "--surface"),
+    ("--muted", "--ground"),
+    ("--muted", "--surface"),
+    ("--muted", "--raised"),
+    ("--on-accent", "--accent"),
+    ("--accent-ink", "--surface"),
+    ("--accent-ink", "--accent-soft"),
+    ("--accent-ink", "--ground"),
+    ("--violet-ink", "--violet-soft"),
+    ("--violet-ink", "--surface"),
+    ("--amber-ink", "--amber-soft"),
+    ("--amber-ink", "--ground"),
+    ("--amber-ink", "--surface"),
+    ("--red-ink", "--red-soft"),
+    ("--red-ink", "--surface"),
+    ("--surface", "--red"),
+]
 
 # WCAG's contrast ratio of two colours that are named by custom properties.
 CONTRAST = """([ink, ground]) => {

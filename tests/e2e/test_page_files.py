@@ -11,8 +11,13 @@ OURS = [p for p in WEB.rglob("*.js") if "vendor" not in p.parts]
 
 
 def test_vendored_files_are_the_ones_named_with_their_licences() -> None:
-    named = dict(re.findall(r"\| `(\S+\.js)` \| `\S+` \| `([0-9a-f]{64})` \|", (WEB / "vendor" / "README.md").read_text()))
-    there = {str(p.relative_to(WEB / "vendor")): hashlib.sha256(p.read_bytes()).hexdigest() for p in WEB.glob("vendor/*/*.js")}
+    named = dict(
+        re.findall(r"\| `(\S+\.js)` \| `\S+` \| `([0-9a-f]{64})` \|", (WEB / "vendor" / "README.md").read_text())
+    )
+    there = {
+        str(p.relative_to(WEB / "vendor")): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in WEB.glob("vendor/*/*.js")
+    }
     assert named == there
     for folder in {p.parent for p in WEB.glob("vendor/*/*.js")}:
         assert (folder / "LICENSE").stat().st_size > 500

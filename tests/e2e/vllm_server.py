@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -76,6 +77,11 @@ class VllmServer:
             sum(float(value) for value in re.findall(r"^vllm:num_requests_running\{.*\} (\S+)$", page, re.MULTILINE))
         )
 
+    def tokens(self, text: str) -> list[int]:
+        """Its tokenizer's ids of a text."""
+        body = json.dumps({"model": MODEL, "prompt": text, "add_special_tokens": False}).encode()
+        return json.loads(self._get("/tokenize", body))["tokens"]
+
     def stop(self) -> list[psutil.Process]:
         """End it. Returns what was still alive after that; empty when all is well."""
         if self._process is None:
@@ -100,8 +106,10 @@ class VllmServer:
             return False
         return True
 
-    def _get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as response:
+    def _get(self, path: str, body: bytes | None = None) -> str:
+        url = f"http://127.0.0.1:{self._port}{path}"
+        request = urllib.request.Request(url, body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=5) as response:
             return response.read().decode()
 
     def _env(self) -> dict[str, str]:

@@ -6,10 +6,10 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
+
 from fakes.openai_server import FakeOpenAI, endless, mute, raw, says, silence
 from fakes.openai_session import happens, opened, said
 from fakes.turns import chunk, turn
-
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.engines.base import EngineSpec

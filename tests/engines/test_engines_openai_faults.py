@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
+
 from fakes.openai_server import (
     FakeOpenAI,
     Reply,
@@ -21,7 +22,6 @@ from fakes.openai_server import (
     whole,
 )
 from fakes.turns import chunk, turn
-
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
 from joyvl_server.core.events import Score
 from joyvl_server.core.protocol import MAX_ANSWER
@@ -151,13 +151,13 @@ async def test_a_name_without_an_address() -> None:
         pytest.param(slow(silence(), 60), "took too long|decided nothing", id="no headers"),
         pytest.param(mute(), "took too long|decided nothing", id="silence after the headers"),
         pytest.param(mute("</respon"), "took too long|decided nothing", id="silence in the marker"),
-        pytest.param(endless(""), "decided nothing within 0.2 s", id="endless nothing"),
-        pytest.param(dripping("</response> so slow", 0.05), "decided nothing within 0.2 s", id="slow drip"),
+        pytest.param(endless(""), "decided nothing within 0.5 s", id="endless nothing"),
+        pytest.param(dripping("</response> so slow", 0.2), "decided nothing within 0.5 s", id="slow drip"),
     ],
 )
 async def test_a_decision_that_never_comes_is_given_up(server: FakeOpenAI, fault: Reply, words: str) -> None:
     server.script(fault)
-    session = await begin(server, model="fake", timeout_s=0.2)
+    session = await begin(server, model="fake", timeout_s=0.5)
     with pytest.raises(EngineTimeout, match=words):
         await session.score()
     async with asyncio.timeout(5):
@@ -167,7 +167,7 @@ async def test_a_decision_that_never_comes_is_given_up(server: FakeOpenAI, fault
 
 async def test_an_answer_that_stops_coming_is_given_up(server: FakeOpenAI) -> None:
     server.script(mute("</response> well, ", "you see"))
-    session = await begin(server, timeout_s=0.2)
+    session = await begin(server, timeout_s=1)
     await session.score()
     deltas = session.say()
     assert [await anext(deltas), await anext(deltas)] == [" well, ", "you see"]
@@ -196,6 +196,32 @@ async def test_endless_tokens_are_cut_at_the_longest_answer(server: FakeOpenAI) 
     async with asyncio.timeout(5):
         await server.completions[0].aborted.wait()
     await session.aclose()
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (refuses(500, "boom"), "failed inside (500)"),
+        (refuses(401, "no"), "asks for another API key"),
+        (whole(b"<html>hello</html>", "text/html"), "is no list of models"),
+        (whole(b'{"data": 7}', "application/json"), "is no list of models"),
+        (whole(b'{"data": [{"name": "x"}]}', "application/json"), "is no list of models"),
+        (whole(b"[" * 9000, "application/json"), "is no list of models"),
+        (Reply(body=b"{", end="cut"), "broke before the answer was whole"),
+        (mute(), "did not list its models in time|took too long"),
+    ],
+)
+async def test_a_model_list_that_cannot_be_read(server: FakeOpenAI, reply: Reply, words: str) -> None:
+    server.models_reply = reply
+    engine = OpenAIEngine({"base_url": server.base_url, "timeout_s": 1})
+    with pytest.raises(EngineError, match=words.replace("(", r"\(").replace(")", r"\)")):
+        await engine.check()
+    session = await engine.open(EngineSpec("s1"))
+    await session.begin(chunk())
+    await session.append(turn(0))
+    with pytest.raises(EngineError):
+        await session.score()
+    await engine.aclose()
 
 
 async def test_a_model_list_that_is_none(server: FakeOpenAI) -> None:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from fakes.openai_server import FakeOpenAI, mute, says, silence
+
+from fakes.openai_server import FakeOpenAI, mute, raw, says, silence
 from fakes.openai_session import opened, said
 from fakes.turns import chunk, turn
-
 from joyvl_server.core import protocol
 from joyvl_server.core.events import Score
 from joyvl_server.core.turns import Chunk, Look, SettledTurn
@@ -82,6 +82,13 @@ async def test_letters_cut_across_packets_arrive_whole(server: FakeOpenAI) -> No
     async with opened(server) as session:
         assert await session.score() == Score(1.0)
         assert "".join(await said(session)) == " 你好 wörld — ok"
+
+
+async def test_an_answer_may_end_without_a_finish_reason(server: FakeOpenAI) -> None:
+    server.script(raw('{"choices":[{"index":0,"delta":{"content":"</response> yes"}}]}', "[DONE]", end="no_done"))
+    async with opened(server) as session:
+        assert await session.score() == Score(1.0)
+        assert await said(session) == [" yes"]
 
 
 async def test_events_without_text_are_passed_over(server: FakeOpenAI) -> None:

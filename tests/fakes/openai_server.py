@@ -113,6 +113,8 @@ class FakeOpenAI:
         self, *, models: Iterable[str] = ("fake",), api_key: str = "", fields: Iterable[str] | None = None
     ) -> None:
         self.models = list(models)
+        self.models_reply: Reply | None = None
+        """what `/v1/models` answers instead of the list"""
         self.api_key = api_key
         self.fields = None if fields is None else {"model", "messages", "stream", *fields}
         """fields it takes; others are refused with 400. None takes all, as vLLM does"""
@@ -206,6 +208,8 @@ class FakeOpenAI:
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
             return refuses(401, f"Incorrect API key provided: {request.headers.get('authorization', '')}")
         if request.path == "/v1/models":
+            if self.models_reply is not None:
+                return self.models_reply
             listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]}
             return whole(json.dumps(listed).encode(), "application/json")
         if request.path != "/v1/chat/completions":
@@ -239,10 +243,11 @@ async def _send(reply: Reply, model: str, writer: asyncio.StreamWriter) -> bool:
     await asyncio.sleep(reply.delay_s)
     headers = [("content-type", reply.content_type or "text/event-stream; charset=utf-8"), *reply.headers]
     if reply.body is not None:
-        _write_head(writer, reply.status, [*headers, ("content-length", str(len(reply.body)))])
+        length = len(reply.body) + (reply.end == "cut")
+        _write_head(writer, reply.status, [*headers, ("content-length", str(length))])
         writer.write(reply.body)
         await writer.drain()
-        return True
+        return reply.end != "cut"
     _write_head(writer, reply.status, [*headers, ("transfer-encoding", "chunked")])
     await writer.drain()
     for line in reply.events:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 from fakes.openai_server import FakeOpenAI
 from fakes.turns import chunk, turn
-
 from joyvl_server.engines.base import EngineSpec
 from joyvl_server.engines.openai_http import OpenAIEngine, OpenAISession
 

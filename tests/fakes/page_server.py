@@ -1,7 +1,7 @@
 """A stand-in for the API that the page's tests (and its makers) steer: same paths, same shapes, no video and no engine.
 
-`cd tests && python -m fakes.page_server PORT` serves it with lively data. `POST /fake/…` moves it: say something, cut the sockets,
-end a session. What the real server does is tested against the real server.
+`cd tests && python -m fakes.page_server PORT` serves it with lively data. `POST /fake/…` moves it: make a tick, cut the
+sockets, end a session. What the real server does is tested against the real server.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import itertools
-import math
-import random
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -23,7 +20,8 @@ from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from fakes.page_world import Camera, Session, World, rfc3339
+from fakes.page_demo import demo_world, draw_room, run_lively
+from fakes.page_world import Camera, Session, World
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 CSP = (
@@ -34,7 +32,13 @@ CSP = (
 
 class Problem(Exception):
     def __init__(self, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> None:
-        self.body = {"type": f"urn:joyvl:problem:{code}", "title": code, "status": status, "detail": detail, "code": code}
+        self.body = {
+            "type": f"urn:joyvl:problem:{code}",
+            "title": code,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        }
         if errors:
             self.body["errors"] = errors
 
@@ -45,7 +49,7 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            runner = tasks.create_task(_run(world)) if live else None
+            runner = tasks.create_task(run_lively(world)) if live else None
             yield
             if runner:
                 runner.cancel()
@@ -58,7 +62,11 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Response:
-        if api_key and request.url.path.startswith("/v1") and request.headers.get("authorization") != f"Bearer {api_key}":
+        if (
+            api_key
+            and request.url.path.startswith("/v1")
+            and request.headers.get("authorization") != f"Bearer {api_key}"
+        ):
             body = {"title": "unauthorized", "status": 401, "code": "unauthorized", "detail": "An API key is needed."}
             return JSONResponse(body, 401)
         response = await call_next(request)
@@ -140,21 +148,6 @@ def _picture(state: dict[str, Any]) -> Response:
     if state["status"] != "online":
         raise Problem(503, "no_frame", state["error"] or "There is no picture yet: the camera is connecting.")
     return Response(draw_room(time.time()), media_type="image/jpeg")
-
-
-def draw_room(now: float) -> bytes:
-    """A room with a figure that walks, as a JPEG of 640x360."""
-    import numpy as np
-    import simplejpeg
-
-    picture = np.full((360, 640, 3), (206, 203, 196), np.uint8)
-    picture[250:] = (150, 140, 128)
-    picture[60:180, 420:560] = (176, 205, 226)
-    picture[120:250, 60:150] = (120, 98, 82)
-    x = int(320 + 220 * math.sin(now / 6))
-    picture[150:330, x - 28 : x + 28] = (58, 72, 104)
-    picture[104:150, x - 20 : x + 20] = (214, 170, 140)
-    return simplejpeg.encode_jpeg(picture, quality=80)
 
 
 def _sessions(app: FastAPI, world: World) -> None:
@@ -257,70 +250,6 @@ def _steering(app: FastAPI, world: World) -> None:
     @app.get("/fake/resumed")
     async def resumed() -> list[str | None]:
         return world.resumed_from
-
-
-async def _run(world: World) -> None:
-    """Lively data: mostly silence, now and then a remark, a skip, a delegation."""
-    words = itertools.cycle(
-        [
-            ("Someone comes in from the left.", "enter", "left"),
-            ("The person by the window sat down.", "still", "window"),
-            ("Someone leaves through the door.", "leave", "door"),
-            ("Something on the table changed.", "changed", "centre"),
-        ]
-    )
-    for step in itertools.count():
-        await asyncio.sleep(1 - time.time() % 1)
-        for session in list(world.sessions.values()):
-            if session.state["status"] != "online":
-                session.tick(skipped="offline")
-            elif step % 13 == 4:
-                text, kind, zone = next(words)
-                fired = [w["id"] for w in session.watches if not w["paused"]][:1]
-                session.tick("speak", text=text, kind=kind, zone=zone, score=0.9, box=[0.2, 0.3, 0.32, 0.9], watches=fired)
-            elif step % 41 == 30:
-                session.tick("delegate", text="Let me look that up.", question="Which bus line stops here?", score=0.8)
-            elif step % 17 == 9:
-                session.tick(skipped=random.choice(["busy", "late", "no_frame", "failed"]))
-            elif step % 19 == 12:
-                session.tick(suppressed="cooldown", score=0.7, kind="move")
-            else:
-                session.tick(score=round(random.random() * 0.3, 2))
-            for query in [q for q in session.queries if q["status"] == "open"]:
-                session.tick("speak", text="One person, standing by the table.", query=query["id"], score=1.0)
-                session.close_query(query["id"], "answered", "One person, standing by the table.")
-
-
-def demo_world() -> World:
-    world = World()
-    door = world.add_camera("Front door", "rtsp://cam:***@192.168.1.20:554/stream1")
-    session = world.sessions[door.session_id]
-    session.zones = [{"name": "door", "points": [[0.6, 0.2], [0.9, 0.2], [0.9, 0.9], [0.6, 0.9]]}]
-    session.add_watch("Tell me when someone comes to the door")
-    session.add_watch("Tell me when a parcel is left", paused=True)
-    now = time.time()
-    for ago in range(118, 0, -1):
-        if 62 < ago < 75:
-            session.tick(skipped="offline", wall=now - ago) if ago > 68 else None
-        elif ago % 23 == 5:
-            text = "Someone comes up the path and stops at the door."
-            session.tick("speak", text=text, kind="enter", zone="door", score=0.93, wall=now - ago, watches=[session.watches[0]["id"]])
-        elif ago == 40:
-            session.tick("delegate", text="Let me look that up.", question="Whose van is it?", wall=now - ago, score=0.8)
-        elif ago % 19 == 3:
-            session.tick(skipped=["busy", "late", "failed", "still"][ago % 4], wall=now - ago)
-        elif ago % 29 == 8:
-            session.tick(suppressed="cooldown", score=0.7, kind="move", wall=now - ago)
-        else:
-            session.tick(score=(ago * 7 % 30) / 100, wall=now - ago)
-    world.add_camera("Workshop", "rtsp://192.168.1.31/h264")
-    gone = world.add_camera("Garage", "rtsp://admin:***@192.168.1.44:554/live", status="offline")
-    gone.state.update(
-        error_code="unauthorized", error="The camera refused the user name or the password.", retry_in_s=5.0, attempts=7,
-        since=rfc3339(time.time() - 1260),
-    )
-    world.add_camera("Attic", "rtsp://192.168.1.50/stream", enabled=False)
-    return world
 
 
 if __name__ == "__main__":

@@ -33,7 +33,13 @@ class Site:
 
 @contextmanager
 def page_site(world: World, *, api_key: str | None = None) -> Iterator[Site]:
-    config = uvicorn.Config(make_app(world, live=False, api_key=api_key), host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        make_app(world, live=False, api_key=api_key),
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+    )
     server = uvicorn.Server(config)
     socket = config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, name="page-server")

@@ -20,8 +20,15 @@ def rfc3339(wall: float) -> str:
 def source_state(status: str) -> dict[str, Any]:
     known = status == "online"
     return {
-        "status": status, "since": rfc3339(time.time()), "error_code": None, "error": None, "retry_in_s": None, "attempts": 0,
-        "width": 640 if known else None, "height": 360 if known else None, "fps": 25.0 if known else None,
+        "status": status,
+        "since": rfc3339(time.time()),
+        "error_code": None,
+        "error": None,
+        "retry_in_s": None,
+        "attempts": 0,
+        "width": 640 if known else None,
+        "height": 360 if known else None,
+        "fps": 25.0 if known else None,
         "codec": "h264" if known else None,
     }
 
@@ -63,25 +70,53 @@ class Session:
             await asyncio.sleep(0.02)
 
     def tick(
-        self, decision: str = "silent", *, text: str = "", question: str = "", skipped: str | None = None, suppressed: str | None = None,
-        score: float | None = None, kind: str | None = None, zone: str | None = None, box: list[float] | None = None,
-        watches: list[str] | None = None, query: str | None = None, wall: float | None = None, age_ms: float = 12.0,
+        self,
+        decision: str = "silent",
+        *,
+        text: str = "",
+        question: str = "",
+        skipped: str | None = None,
+        suppressed: str | None = None,
+        score: float | None = None,
+        kind: str | None = None,
+        zone: str | None = None,
+        box: list[float] | None = None,
+        watches: list[str] | None = None,
+        query: str | None = None,
+        wall: float | None = None,
+        age_ms: float = 12.0,
     ) -> dict[str, Any]:
         wall = time.time() if wall is None else wall
         speaks = decision != "silent"
         total = None if skipped else age_ms + 20 + (len(self.ticks) * 7 % 40)
         tick = {
-            "t": round(wall - self.created, 3), "wall": wall, "decision": decision, "skipped": skipped, "suppressed": suppressed,
-            "score": score, "kind": kind, "zone": zone, "box": box, "text": text, "question": question, "watches": watches or [],
-            "look": "skip" if skipped else "full", "change": None, "epoch": next(self._epochs) if speaks else None, "query": query,
-            "detail": "", "timings": {"frame_age_ms": age_ms, "request_ms": 1.0, "score_ms": 14.0, "total_ms": total},
-        }  # fmt: skip
+            "t": round(wall - self.created, 3),
+            "wall": wall,
+            "decision": decision,
+            "skipped": skipped,
+            "suppressed": suppressed,
+            "score": score,
+            "kind": kind,
+            "zone": zone,
+            "box": box,
+            "text": text,
+            "question": question,
+            "watches": watches or [],
+            "look": "skip" if skipped else "full",
+            "change": None,
+            "epoch": next(self._epochs) if speaks else None,
+            "query": query,
+            "detail": "",
+            "timings": {"frame_age_ms": age_ms, "request_ms": 1.0, "score_ms": 14.0, "total_ms": total},
+        }
         self.ticks.append(tick)
         if speaks:
             self.publish("response.created", epoch=tick["epoch"])
             for word in text.split(" "):
                 self.publish("response.output_text.delta", epoch=tick["epoch"], delta=word + " ")
-            self.publish("response.output_text.done", epoch=tick["epoch"], t=tick["t"], wall=wall, text=text, urgency="remark")
+            self.publish(
+                "response.output_text.done", epoch=tick["epoch"], t=tick["t"], wall=wall, text=text, urgency="remark"
+            )
             self.publish("response.done", tick=tick)
             for watch_id in tick["watches"]:
                 self.publish("watch.fired", watch_id=watch_id, tick=tick)
@@ -91,15 +126,28 @@ class Session:
 
     def add_watch(self, text: str, *, paused: bool = False) -> dict[str, Any]:
         watch = {
-            "id": f"wch_{self.id}_{next(self._ids)}", "session_id": self.id, "name": text[:40], "text": text, "zones": [],
-            "threshold": None, "paused": paused, "created_at": rfc3339(time.time()), "note": NOTE,
-        }  # fmt: skip
+            "id": f"wch_{self.id}_{next(self._ids)}",
+            "session_id": self.id,
+            "name": text[:40],
+            "text": text,
+            "zones": [],
+            "threshold": None,
+            "paused": paused,
+            "created_at": rfc3339(time.time()),
+            "note": NOTE,
+        }
         self.watches.append(watch)
         self.publish("watch.created", watch=dict(watch))
         return watch
 
     def ask(self, text: str) -> dict[str, Any]:
-        query = {"id": f"qry_{next(self._ids)}", "text": text, "status": "open", "asked_at": rfc3339(time.time()), "answer": None}
+        query = {
+            "id": f"qry_{next(self._ids)}",
+            "text": text,
+            "status": "open",
+            "asked_at": rfc3339(time.time()),
+            "answer": None,
+        }
         self.queries.append(query)
         self.publish("query.created", query=dict(query))
         return query
@@ -118,14 +166,26 @@ class Session:
         totals = sorted(t["timings"]["total_ms"] for t in self.ticks if not t["skipped"])
         rank = lambda share: totals[int(share * len(totals))] if totals else None  # noqa: E731
         return {
-            "id": self.id, "kind": "camera" if self.camera_id else "call", "name": self.name, "camera_id": self.camera_id,
-            "engine": "motion", "threshold": self.threshold, "tick_s": 1.0, "zones": self.zones, "state": self.state,
+            "id": self.id,
+            "kind": "camera" if self.camera_id else "call",
+            "name": self.name,
+            "camera_id": self.camera_id,
+            "engine": "motion",
+            "threshold": self.threshold,
+            "tick_s": 1.0,
+            "zones": self.zones,
+            "state": self.state,
             "capabilities": {
-                "follows_instructions": False, "scores": True, "reports_kinds": True, "needs_every_frame": True,
+                "follows_instructions": False,
+                "scores": True,
+                "reports_kinds": True,
+                "needs_every_frame": True,
             },
-            "watches": [dict(w) for w in self.watches], "queries": [dict(q) for q in self.queries if q["status"] == "open"],
-            "latency": {"p50_ms": rank(0.5), "p95_ms": rank(0.95), "count": len(totals)}, "created_at": rfc3339(self.created),
-        }  # fmt: skip
+            "watches": [dict(w) for w in self.watches],
+            "queries": [dict(q) for q in self.queries if q["status"] == "open"],
+            "latency": {"p50_ms": rank(0.5), "p95_ms": rank(0.95), "count": len(totals)},
+            "created_at": rfc3339(self.created),
+        }
 
 
 @dataclass
@@ -140,11 +200,21 @@ class Camera:
     def to_dict(self, world: World) -> dict[str, Any]:
         session = world.sessions.get(self.session_id)
         return {
-            "id": self.id, "name": self.name, "url": self.url, "enabled": self.enabled, "loop": False, "speed": 1.0, "engine": None,
-            "threshold": None, "zones": session.zones if session else [], "session_id": self.session_id,
-            "created_at": rfc3339(time.time()), "updated_at": rfc3339(time.time()), "state": self.state if self.enabled else None,
+            "id": self.id,
+            "name": self.name,
+            "url": self.url,
+            "enabled": self.enabled,
+            "loop": False,
+            "speed": 1.0,
+            "engine": None,
+            "threshold": None,
+            "zones": session.zones if session else [],
+            "session_id": self.session_id,
+            "created_at": rfc3339(time.time()),
+            "updated_at": rfc3339(time.time()),
+            "state": self.state if self.enabled else None,
             "watches": session.watches if session else [],
-        }  # fmt: skip
+        }
 
 
 @dataclass
@@ -172,14 +242,35 @@ class World:
             session.closing = True
 
     def probe(self, url: str) -> dict[str, Any]:
-        nothing = {"width": None, "height": None, "fps": None, "codec": None, "has_audio": False, "keyframe_interval_s": None}
+        nothing = {
+            "width": None,
+            "height": None,
+            "fps": None,
+            "codec": None,
+            "has_audio": False,
+            "keyframe_interval_s": None,
+        }
         if "wrong" in url:
             return {
-                "ok": False, "took_s": 0.21, **nothing, "error_code": "unauthorized",
+                "ok": False,
+                "took_s": 0.21,
+                **nothing,
+                "error_code": "unauthorized",
                 "error": "The camera refused the user name or the password.",
-                "hint": "Write them into the URL: rtsp://user:password@host/path.", "extra": {},
-            }  # fmt: skip
+                "hint": "Write them into the URL: rtsp://user:password@host/path.",
+                "extra": {},
+            }
         return {
-            "ok": True, "took_s": 0.34, "width": 1280, "height": 720, "fps": 25.0, "codec": "h264", "has_audio": True,
-            "keyframe_interval_s": 2.0, "error_code": None, "error": None, "hint": None, "extra": {},
-        }  # fmt: skip
+            "ok": True,
+            "took_s": 0.34,
+            "width": 1280,
+            "height": 720,
+            "fps": 25.0,
+            "codec": "h264",
+            "has_audio": True,
+            "keyframe_interval_s": 2.0,
+            "error_code": None,
+            "error": None,
+            "hint": None,
+            "extra": {},
+        }

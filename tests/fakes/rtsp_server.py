@@ -8,8 +8,8 @@
 
 `path` may be a list of files: they play one after another. Every client starts at the first frame; with `shared=True`
 all join one running picture. `auth=("cam", "s3cret")` asks for a password, `digest=True` by digest instead of basic.
-`loop=False` ends the stream after the file. `speed=2.0` plays faster. `kind="audio"` serves sound without video,
-`kind="odd"` a video payload that no decoder knows. The server dies with the test that started it.
+`loop=False` ends the stream after the file. `speed=2.0` plays faster. `kind="audio"` serves sound without video.
+The server dies with the test that started it.
 """
 
 from __future__ import annotations
@@ -182,8 +182,6 @@ def serve(options: dict) -> None:
         def do_create_element(self, url):
             if options["kind"] == "audio":
                 launch = "audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 pt=8"
-            elif options["kind"] == "odd":
-                launch = "videotestsrc is-live=true ! video/x-raw,width=64,height=64 ! rtpgstpay name=pay0 pt=96"
             else:
                 launch = (
                     f"appsrc name=src is-live=true format=time block=false max-bytes=0 caps={PAYLOADS[kind][1]}"

@@ -97,7 +97,7 @@ def figure(rng: Rng, at: float, stay: float, size: float | None = None, there: b
     path = [(at, xa, ya), (at + ta, x1, floor), (at + ta + stay, x1, floor), (at + ta + stay + tb, xb, yb)]
     if there:
         path = [(-1.0, x1, floor), (at, x1, floor), (at + tb, xb, yb)]
-    return Figure(path, size, shades, int(rng.integers(1 << 30)), sway=rng.uniform(0.0, 0.015), shadow=rng.uniform(0, 0.4))
+    return Figure(path, size, shades, int(rng.integers(1 << 30)), sway=rng.uniform(0.0, 0.015), shadow=rng.uniform(0, 0.4), cast=max(0.0, rng.uniform(-0.15, 0.25)), smear=rng.uniform(1, 6))
 
 
 def hidden(rng: Rng, fig: Figure, background: Picture) -> bool:
@@ -184,7 +184,8 @@ def hands(rng: Rng) -> Drawn:
         y = 0.85 - h
         local = float(background[int(y * H) : int((y + h) * H), int(x * W) : int((x + w) * W)].mean())
         shade = float(np.clip(local + rng.choice([-1, 1]) * rng.uniform(25, 90), 15, 240))
-        things.append(Thing(x, y, w, h, shade, seed=int(rng.integers(1 << 30))))
+        clear = max(0.0, rng.uniform(-0.5, 0.8))
+        things.append(Thing(x, y, w, h, shade, seed=int(rng.integers(1 << 30)), clear=clear))
     present = [bool(rng.random() < 0.6) for _ in things]
     drawn_things = []
     for i, thing in enumerate(things):
@@ -202,10 +203,10 @@ def hands(rng: Rng) -> Drawn:
             cause.until = swap
             carried = cause
         else:
-            carried = Thing(cause.x, cause.y, cause.w, cause.h, cause.shade, since=swap, seed=cause.seed)
+            carried = Thing(cause.x, cause.y, cause.w, cause.h, cause.shade, since=swap, seed=cause.seed, clear=cause.clear)
             drawn_things.append(carried)
             last[i] = carried
-        reaches.append(Hand(t, cause.x + cause.w / 2, cause.y, carried, here, rng.uniform(30, 90), rng.uniform(-0.3, 0.3), rest))
+        reaches.append(Hand(t, cause.x + cause.w / 2, cause.y, carried, here, rng.uniform(30, 90), rng.uniform(-0.3, 0.3), rest, rng.uniform(0.05, 0.35)))
         present[i] = not here
         end = t + 1.2 + rest
         wanted.append(Wanted(("changed",), swap, end + 2.2))

@@ -72,6 +72,11 @@ class Figure:
     seed: int = 0
     sway: float = 0.008
     shadow: float = 0.25
+    cast: float = 0.0
+    """depth of the soft shadow it casts on the wall beside it"""
+
+    smear: float = 3.0
+    """motion blur while it walks, in pixels"""
 
     def place(self, t: float) -> tuple[float, float, bool] | None:
         if t < self.path[0][0] or t > self.path[-1][0]:
@@ -100,6 +105,10 @@ class Figure:
             dark = np.zeros((h, w), np.float32)
             cv2.ellipse(dark, (int(px + 0.1 * tall), int(py)), (int(0.28 * tall), max(2, int(0.06 * tall))), 0, 0, 360, 1.0, -1)
             out *= 1 - self.shadow * cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.05 * tall))
+        if self.cast:
+            dark = np.zeros((h, w), np.float32)
+            cv2.line(dark, (int(px + 0.35 * tall), int(py)), (int(px + 0.5 * tall), int(py - 0.8 * tall)), 1.0, max(2, int(0.25 * tall)))
+            out *= 1 - self.cast * cv2.GaussianBlur(dark, (0, 0), max(2.0, 0.09 * tall))
         top, legs, head = self.shades
         value, mask = np.zeros((h, w), np.float32), np.zeros((h, w), np.uint8)
 
@@ -119,8 +128,11 @@ class Figure:
             cv2.ellipse(canvas, (int(px), int(py - 0.92 * tall)), (max(1, int(0.06 * tall)), max(1, int(0.08 * tall))), 0, 0, 360, v, -1, cv2.LINE_AA)
         folds = cloth(np.random.default_rng(self.seed), h, w, max(2.0, 0.06 * tall), 6.0)
         soft = mask.astype(np.float32) / 255
+        painted = soft * np.clip(value / np.maximum(soft, 0.05) * (soft > 0.02) + folds, 2, 252)
+        if walking and self.smear > 1:  # the exposure takes its time
+            soft, painted = (cv2.blur(p, (int(self.smear), 1)) for p in (soft, painted))
         out *= 1 - soft
-        out += soft * np.clip(value / np.maximum(soft, 0.05) * (soft > 0.02) + folds, 2, 252)
+        out += painted
         return mask > 127
 
 
@@ -136,6 +148,8 @@ class Thing:
     since: float = -1.0
     until: float = 1e9
     seed: int = 0
+    clear: float = 0.0
+    """0: solid; towards 1: like glass, the room is seen through it, only cap and outline stand out."""
 
     def draw(self, out: Picture, t: float, dx: float = 0.0, dy: float = 0.0, force: bool = False) -> None:
         if not (force or self.since <= t < self.until):
@@ -148,7 +162,12 @@ class Thing:
             return
         patch = self.shade + cloth(np.random.default_rng(self.seed), hh, ww, 5, 8)
         patch[: max(1, hh // 6)] *= 0.7
-        out[max(y0, 0) : y1, max(x0, 0) : x1] = np.clip(patch[max(0, -y0) : y1 - y0, max(0, -x0) : x1 - x0], 2, 252)
+        solid = np.full((hh, ww), 1 - self.clear, np.float32)
+        cv2.rectangle(solid, (0, 0), (ww - 1, hh - 1), 0.9, 2)
+        solid[: max(1, hh // 6)] = 1.0
+        here = np.s_[max(0, -y0) : y1 - y0, max(0, -x0) : x1 - x0]
+        there = np.s_[max(y0, 0) : y1, max(x0, 0) : x1]
+        out[there] = np.clip(out[there] + solid[here] * (patch[here] - out[there]), 2, 252)
 
 
 @dataclass
@@ -163,6 +182,7 @@ class Hand:
     shade: float = 70.0
     slope: float = 0.3
     rest: float = 1.2
+    shadow: float = 0.15
 
     def reach(self, t: float) -> float:
         """0: out of the picture, 1: fully there. In and out take 0.6 s each."""
@@ -178,7 +198,7 @@ class Hand:
         root = (int((self.x + self.slope) * w), int((self.y - far - 0.9) * h))
         shade = np.zeros((h, w), np.float32)
         cv2.line(shade, (tip[0] - int(0.06 * w), tip[1] + int(0.03 * h)), (root[0] - int(0.06 * w), root[1]), 1.0, int(0.09 * w))
-        out *= 1 - 0.15 * cv2.GaussianBlur(shade, (0, 0), 0.035 * w)
+        out *= 1 - self.shadow * cv2.GaussianBlur(shade, (0, 0), 0.035 * w)
         leaving = t > self.at + 0.6 + self.rest / 2
         if self.thing is not None and (leaving if self.takes else not leaving):
             self.thing.draw(out, t, dy=-far, force=True)

@@ -12,7 +12,9 @@ Headers = list[tuple[bytes, bytes]]
 class Wire:
     """`await wire.open()` starts the app; `next()` gives what it sent; `leave()` hangs up. Set `blocked` to stop reading."""
 
-    def __init__(self, app: Any, path: str, *, kind: str = "http", method: str = "GET", headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, app: Any, path: str, *, kind: str = "http", method: str = "GET", headers: dict[str, str] | None = None
+    ) -> None:
         path, _, query = path.partition("?")
         raw: Headers = [(b"host", b"127.0.0.1:8099")]
         raw += [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()]
@@ -50,7 +52,11 @@ class Wire:
 
     async def open(self) -> dict[str, Any]:
         """Starts it; the first message: the response's start, or the WebSocket's accept or refusal."""
-        first = {"type": "websocket.connect"} if self.scope["type"] == "websocket" else {"type": "http.request", "body": b""}
+        first = (
+            {"type": "websocket.connect"}
+            if self.scope["type"] == "websocket"
+            else {"type": "http.request", "body": b""}
+        )
         self.say(first)
         self.task = asyncio.create_task(self._app(self.scope, self._in.get, self._send))
         return await self.next()

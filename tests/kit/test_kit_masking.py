@@ -57,7 +57,9 @@ def test_ordinary_text_stays():
     assert mask_text(text) == text
 
 
-@pytest.mark.parametrize("name", ["api_key", "api_keys", "password", "server.api_keys", "db-password", "TOKEN", "client_secret"])
+@pytest.mark.parametrize(
+    "name", ["api_key", "api_keys", "password", "server.api_keys", "db-password", "TOKEN", "client_secret"]
+)
 def test_names_of_secrets(name):
     assert is_secret_name(name)
 

@@ -82,7 +82,11 @@ def test_a_name_that_is_not_there_says_what_is(site):
 @pytest.mark.parametrize(
     ("value", "source", "reason"),
     [
-        ("broken_one:Engine", "import a_module_nobody_has", "ModuleNotFoundError: No module named 'a_module_nobody_has'"),
+        (
+            "broken_one:Engine",
+            "import a_module_nobody_has",
+            "ModuleNotFoundError: No module named 'a_module_nobody_has'",
+        ),
         ("broken_one:Engine", "x = 1", "AttributeError"),
         ("broken_one:Engine", "raise RuntimeError('no licence')", "RuntimeError: no licence"),
         ("broken_one:Engine", "def f(:", "SyntaxError"),

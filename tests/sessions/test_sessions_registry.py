@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from fakes.media import picture
 from fakes.sessions import House, open_house
-
 from joyvl_server.core.errors import ConfigError, Conflict, JoyvlError, NoFrame, NotAllowed, NotFound
 from joyvl_server.core.zones import Zone
 from joyvl_server.ingest.base import SourceStatus

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
-
 from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, NotFound
 from joyvl_server.core.events import Score
 from joyvl_server.core.zones import Box, Zone

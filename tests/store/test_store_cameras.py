@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from store_records import camera, event, session, watch
 
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.core.zones import Zone
@@ -9,7 +10,6 @@ from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.watches import Watches
-from store_records import camera, event, session, watch
 
 
 async def test_a_camera_comes_back_as_it_was(db):

@@ -1,10 +1,10 @@
 import random
 
 import pytest
+from store_records import drained, event
 
 from joyvl_server.store import events as events_module
 from joyvl_server.store.events import Events
-from store_records import drained, event
 
 
 @pytest.fixture
@@ -91,12 +91,15 @@ async def test_limits_are_limits(timeline, monkeypatch):
     assert len(await events.list(limit=0)) == 1
 
 
-@pytest.mark.parametrize("clause", ["session_id = 's' AND", "camera_id = 'c' AND", "type = 't' AND", ""])
-async def test_pages_come_from_an_index_without_sorting(db, clause):
+@pytest.mark.parametrize("column", ["session_id", "camera_id", "type", None])
+async def test_pages_come_from_an_index_without_sorting(db, column):
+    clause = f"{column} = 'x' AND" if column else ""
     query = f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {clause} id < 'x' ORDER BY id DESC LIMIT 10"
     plan = await db.read(lambda c: [row["detail"] for row in c.execute(query)])
-    assert len(plan) == 1
-    assert plan[0].startswith("SEARCH events USING INDEX")
+    index = (
+        f"events_{column.removesuffix('_id')} ({column}=? AND id<?)" if column else "sqlite_autoindex_events_1 (id<?)"
+    )
+    assert plan == [f"SEARCH events USING INDEX {index}"]
 
 
 async def test_the_newest_are_kept_and_the_rest_goes_in_batches(db, monkeypatch):
@@ -118,8 +121,6 @@ async def test_a_smaller_limit_is_reached_without_a_long_stop(db, monkeypatch):
     monkeypatch.setattr(events_module, "TRIM_BATCH", 100)
     for _ in range(5000):
         Events(db, kept=10_000).post(event())
-    deleted = []
-    await db.write(lambda c: c.create_function("seen", 1, deleted.append, deterministic=False))
     Events(db, kept=50).post(event(text="last"))
     while True:
         await drained(db)
@@ -133,8 +134,7 @@ async def test_trimming_an_empty_timeline(db):
     await db.write(events._trim)
     events.post(event())
     await drained(db)
-    await db.write(lambda c: c.execute("DELETE FROM events") and None)
-    await db.write(events._trim)
+    assert len(await events.list()) == 1
 
 
 async def test_order_is_that_of_ids(db):

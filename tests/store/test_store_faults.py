@@ -9,13 +9,13 @@ import sys
 import textwrap
 
 import pytest
+from store_records import event
 from structlog.testing import capture_logs
 
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store import writer as writer_module
 from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
-from store_records import event
 
 
 def run_child(script, *arguments, **options):
@@ -55,8 +55,7 @@ def test_kill_9_in_mid_stream_loses_nothing_awaited(tmp_path):
     told = []
     for round_number in range(4):
         child = run_child(child_script, path, round_number * 1_000_000)
-        for _ in range(3 + 40 * round_number):
-            told.append(int(child.stdout.readline()))
+        told += [int(child.stdout.readline()) for _ in range(3 + 40 * round_number)]
         child.send_signal(signal.SIGKILL)
         rest, errors = child.communicate(timeout=20)
         assert child.returncode == -signal.SIGKILL, errors

@@ -2,12 +2,12 @@ import shutil
 import sqlite3
 
 import pytest
+from store_records import drained, event
 
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
 from joyvl_server.store.migrate import MIGRATIONS, migrate, numbered, statements
-from store_records import event
 
 
 @pytest.fixture
@@ -46,12 +46,8 @@ async def test_an_older_database_is_migrated_with_all_that_is_in_it(tmp_path, la
     await db.aclose()
 
     db = await Database.open(path, migrations=later)
-    await db.write(
-        lambda c: c.execute(
-            "INSERT INTO events (id, session_id, type, t, wall, text, data) VALUES ('e', 's', 'task', 0, 0, 'new', '{}')"
-        )
-        and None
-    )
+    Events(db).post(event(text="new"))
+    await drained(db)
     rows = await db.read(lambda c: [tuple(r) for r in c.execute("SELECT text, stars FROM events ORDER BY seq")])
     await db.aclose()
     assert rows == [("old", 3), ("new", 5)]
@@ -110,7 +106,9 @@ def test_another_process_that_was_faster_is_noticed(tmp_path, monkeypatch):
     theirs.close()
 
 
-@pytest.mark.parametrize("names", [["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["1.sql"]])
+@pytest.mark.parametrize(
+    "names", [["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["1.sql"]]
+)
 def test_numbers_have_no_gaps(tmp_path, names):
     for name in names:
         (tmp_path / name).touch()
@@ -119,6 +117,9 @@ def test_numbers_have_no_gaps(tmp_path, names):
 
 
 def test_statements_are_split_where_they_end():
-    script = "-- a; b\nCREATE TABLE a (x TEXT DEFAULT ';');\nCREATE TRIGGER t AFTER INSERT ON a BEGIN\n SELECT 1;\nEND;\nSELECT 2\n"
+    script = (
+        "-- a; b\nCREATE TABLE a (x TEXT DEFAULT ';');\n"
+        "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n SELECT 1;\nEND;\nSELECT 2\n"
+    )
     assert len(list(statements(script))) == 3
     assert list(statements("\n \n")) == []

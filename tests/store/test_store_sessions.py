@@ -1,9 +1,9 @@
 import pytest
+from store_records import drained, session, watch
 
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.watches import Watches
-from store_records import drained, session, watch
 
 
 async def test_a_session_comes_back_as_it_was(db):

@@ -1,11 +1,11 @@
 from dataclasses import replace
 
 import pytest
+from store_records import session, watch
 
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.watches import Watches
-from store_records import session, watch
 
 
 @pytest.fixture

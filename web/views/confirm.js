@@ -1,9 +1,9 @@
 // A question that stands in front of the page until it is answered.
-import { html, useEffect, useRef } from "../html.js";
+import { html, useLayoutEffect, useRef } from "../html.js";
 
 export function Confirm({ title, text, yes, onYes, onNo }) {
   const dialog = useRef(null);
-  useEffect(() => dialog.current.showModal(), []);
+  useLayoutEffect(() => dialog.current.showModal(), []);
   return html`
     <dialog ref=${dialog} class="confirm" aria-labelledby="confirm-title" onCancel=${onNo} onClose=${onNo}>
       <h2 id="confirm-title">${title}</h2>

@@ -25,15 +25,15 @@ function Sensitivity({ session }) {
   useEffect(() => setValue(1 - session.threshold), [session.threshold, session.id]);
   const threshold = (1 - value).toFixed(2);
 
-  async function save() {
-    const kept = await attempt(() => patch(sessionPath(session.id), { threshold: Number(threshold) }));
+  async function save(chosen) {
+    const kept = await attempt(() => patch(sessionPath(session.id), { threshold: Number((1 - chosen).toFixed(2)) }));
     if (!kept) setValue(1 - session.threshold);
   }
 
   return html`
     <div class="sensitivity">
       <input type="range" min="0" max="1" step="0.01" value=${value} aria-labelledby="engine-title" disabled=${stream.value.state === "gone"}
-        aria-valuetext=${`Speaks from score ${threshold}`} onInput=${(e) => setValue(Number(e.target.value))} onChange=${save} />
+        aria-valuetext=${`Speaks from score ${threshold}`} onInput=${(e) => setValue(Number(e.target.value))} onChange=${(e) => save(Number(e.target.value))} />
       <p class="sensitivity-ends"><span>Quiet</span><span>Speaks from score ${threshold}</span><span>Talkative</span></p>
     </div>
   `;

@@ -58,7 +58,7 @@ function StreamState() {
     away: "The line to the server is down. Connecting again…",
     gone: `This session is over: ${why}`,
   };
-  return html`<span class="stream-state ${state}" role="status">${words[state] ?? ""}</span>`;
+  return html`<span class="stream-state" data-state=${state} role="status">${words[state] ?? ""}</span>`;
 }
 
 function Missing({ why }) {

@@ -43,7 +43,7 @@ class Difference:
 
     `excess` is how far a pixel lies outside what is usual there, in units of the tolerance (above 1 is different);
     `moved` are pixels that changed since the last picture; `stable_s` for how long each has not.
-    `gained` and `lost` are edges (slope beyond tolerance) that only the newest or only the settled picture has.
+    `settled` is the settled scene itself. `gained` and `lost` are edges (slope beyond tolerance) that only the newest or only the settled picture has.
     """
 
     picture: Picture
@@ -53,7 +53,7 @@ class Difference:
     gained: Picture
     lost: Picture
     gain: float
-    settled_slope: Picture
+    settled: Picture
 
 
 class Background:
@@ -94,9 +94,9 @@ class Background:
         gained = np.maximum(here - highest(there) - limit, 0.0)
         lost = np.maximum(there - highest(here) - limit, 0.0)
         lost[~usable] = 0.0
-        self._measure_noise(even)
+        self._measure_noise(even, excess < 1)
         self._last = even
-        return Difference(even, excess, moved, t - self.changed_at, gained, lost, gain, there)
+        return Difference(even, excess, moved, t - self.changed_at, gained, lost, gain, self.settled)
 
     def learn(self, diff: Difference, t: float, things: Mask, unreal: Mask) -> None:
         """Follow slow changes everywhere but where `things` are; `unreal` regions are followed faster."""
@@ -134,8 +134,11 @@ class Background:
         weight = box_mean(fine, LIGHT_WINDOW)
         return box_mean(box_mean(residual * fine, LIGHT_WINDOW) / (weight + 0.15), LIGHT_WINDOW // 2)
 
-    def _measure_noise(self, even: Picture) -> None:
-        """Median change between two pictures, as a standard deviation of one; moving things hardly touch a median."""
-        change = np.abs(even - self._last)[::2, ::2]
-        sigma = float(np.median(change)) / 0.6745 / 1.414
-        self.noise += (min(sigma, 8.0) - self.noise) * (0.5 if self.pictures < 4 else 0.1)
+    def _measure_noise(self, even: Picture, same: Mask) -> None:
+        """Standard deviation of a pixel, from the median change between two pictures where nothing else changes."""
+        change = even - self._last
+        change -= box_mean(change, 7)  # shadows that wander are no noise
+        fine = np.abs(change[::2, ::2][same[::2, ::2]])
+        if fine.size > 200:
+            sigma = float(np.median(fine)) / 0.6745 / 1.414
+            self.noise += (min(sigma, 8.0) - self.noise) * (0.5 if self.pictures < 4 else 0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +20,10 @@ EDGED = 0.25
 """At least this part of an outline must be an edge that came or went. Shadows and light fade out softly instead."""
 NEAR = 0.08
 """Moving pieces closer than this part of `SIDE` move together."""
+NEAR_EDGE = 2
+"""A difference is that of a thing when a new or lost edge is so many pixels away …"""
+LIGHTS = 1.8
+"""… or it is brighter or darker than the scene by more than this factor, which shadows hardly are."""
 MOST = 24
 """So many regions are looked at, the largest ones first."""
 
@@ -62,8 +67,8 @@ def find(diff: Difference, stable_after_s: float) -> list[Region]:
     dense = cv2.blur(differs.astype(np.float32), (3, 3)) > 0.34  # three of nine: single pixels are noise
     differs &= np.asarray(dense)
     # A faint limb belongs to the strong one beside it.
-    faint = diff.excess > 0.4
-    differs |= faint & grow(differs, 1)
+    differs |= (diff.excess > 0.4) & grow(differs, 1)
+    differs = without_shadows(diff, differs)
     count, labels = cv2.connectedComponents(grow(differs, JOIN).astype(np.uint8), connectivity=8)
     labels = np.where(differs, labels, 0)
     areas = np.bincount(labels.ravel(), minlength=count)
@@ -83,6 +88,20 @@ def together(diff: Difference, regions: list[Region], stable_after_s: float, mov
         groups = [g for g in groups if g not in near] + [[region] + [r for g in near for r in g]]
     rest += [group[0] if len(group) == 1 else union(diff, group, stable_after_s) for group in groups]
     return sorted(rest, key=lambda r: r.area, reverse=True)
+
+
+def without_shadows(diff: Difference, differs: Mask) -> Mask:
+    """Take out what is a little darker or brighter and far from any new or lost edge: shadows, reflections, sun.
+
+    The plain inside of a thing has no edges either, but lies within its outline.
+    """
+    edges = grow((diff.gained > 0) | (diff.lost > 0), NEAR_EDGE)
+    ratio = (diff.picture + 8.0) / (diff.settled + 8.0)
+    hard = differs & (edges | (ratio < 1 / LIGHTS) | (ratio > LIGHTS))
+    outlines, _ = cv2.findContours(closed(hard).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    whole = np.zeros(hard.shape, np.uint8)
+    cv2.drawContours(whole, outlines, -1, 1, cv2.FILLED)
+    return np.asarray(differs & (whole > 0))
 
 
 def union(diff: Difference, regions: list[Region], stable_after_s: float) -> Region:
@@ -108,7 +127,10 @@ def describe(diff: Difference, mask: Mask, stable_after_s: float) -> Region:
     came = float(gained[band].sum())
     went = float(lost[band].sum())
     outline = grow(filled, 1) & ~inner
-    edged = grow((gained > 0) | (lost > 0), 1)[outline].mean() if outline.any() else 0.0
+    # A thing of this area has an outline of about this many pixels (the band is three wide, people are no circles);
+    # a region that is longer drawn out, by shadows, still counts when it has the edges of a thing.
+    compact = 16.0 * math.sqrt(area)
+    edged = grow((gained > 0) | (lost > 0), 1)[outline].sum() / max(1.0, min(compact, float(outline.sum())))
     return Region(
         mask=mask,
         area=area / (h * w),
@@ -119,7 +141,7 @@ def describe(diff: Difference, mask: Mask, stable_after_s: float) -> Region:
         at_edge=x0 <= 1 or y0 <= 1 or x1 >= w - 1 or y1 >= h - 1,
         moving=float(diff.moved[cut][part].mean()),
         stable=float((diff.stable_s[cut][part] >= stable_after_s).mean()),
-        edged=float(edged),
+        edged=min(1.0, float(edged)),
         vacated=went / (came + went) if came + went > 0 else 0.5,
         contrast=float(diff.excess[cut][part].mean()),
     )

@@ -9,7 +9,7 @@ from joyvl_server.engines.motion.background import Background, Difference
 from joyvl_server.engines.motion.camera import Camera, Freezer, View
 from joyvl_server.engines.motion.picture import Mask, Picture, grow, prepare
 from joyvl_server.engines.motion.regions import EDGED, Region, closed, find, together
-from joyvl_server.engines.motion.things import MOVES, Outcome, Sighting, Things
+from joyvl_server.engines.motion.things import MOVES, SMALL, Outcome, Sighting, Things
 
 WARM_UP = 3
 """So many pictures are looked at before anything is said about things: noise and unrest must be known first."""
@@ -82,7 +82,11 @@ class Scene:
         for mask in outcome.accept:
             background.accept(diff, grow(closed(mask), 4))
         shape = diff.picture.shape
-        background.learn(diff, t, self.things.mask(shape), _union([r.mask for r in regions if r.edged < EDGED], shape))
+        open_questions = _union([r.mask for r in regions if r.edged >= EDGED and r.area >= SMALL], shape)
+        for mask in outcome.accept + outcome.agitate:
+            open_questions &= ~mask
+        unreal = _union([r.mask for r in regions if r.edged < EDGED], shape)
+        background.learn(diff, t, self.things.mask(shape) | grow(open_questions, 2), unreal)
 
     def _warm_up(self, background: Background, diff: Difference, regions: list[Region], t: float) -> list[Sighting]:
         """The first pictures: what moves is unrest or was there before; both are taken in without a word."""

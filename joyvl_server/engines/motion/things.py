@@ -32,6 +32,8 @@ LEFT_OVER = 0.6
 """When a thing suddenly has less than this part of its size and the rest has not moved, the rest was left behind."""
 SLIVER = 0.3
 """A thing at the edge of the picture with less than this part of its size left is as good as gone."""
+HANDLING_S = 3.5
+"""A hand that let go of something is out of the picture after so many seconds."""
 STILL_S = 60.0
 """Motionless for so long is worth a word."""
 STILL_SHARE = 0.04
@@ -76,10 +78,16 @@ class Thing:
     """it came off another thing and is too young to count"""
     reached_in: bool = True
     """it has always touched the edge of the picture: a hand, not a whole person"""
+    reached_at: float = -1e9
+    """when it was last seen like that"""
     rests_since: float = 0.0
     told_still: bool = False
     going: bool = False
     """its departure has been announced, a sliver of it is left"""
+    trail: Mask = field(default_factory=lambda: np.zeros((1, 1), bool))
+    """everywhere it has been"""
+    worked: bool = False
+    """the scene changed where it has been"""
     missed: int = 0
     apart: int = 0
     """for so many pictures it has been in pieces that are far from one another"""
@@ -136,31 +144,38 @@ class Things:
     def update(self, regions: list[Region], diff: Difference, t: float, dt: float, stable_s: float) -> Outcome:
         out = Outcome()
         real = [r for r in regions if r.area >= SMALL and r.edged >= EDGED]
-        gone_places = [r for r in real if r.vacated >= (VACATED if r.stable >= RESTS else SURELY_VACATED) and not self._still_there(r)]
+        gone_places = [r for r in real if self._is_vacated(r)]
         bodies = [r for r in real if r not in gone_places]
-        links, free = self._link(bodies, diff, dt)
+        links, free = self._link(bodies, diff, t, dt)
         changed: list[Region] = []
+        lost: list[Thing] = []
         for thing in list(self.all):
             mine = links.get(thing.id, [])
             if mine:
                 self._seen(thing, mine, diff, t, dt, stable_s, out, changed, gone_places)
             else:
-                self._missed(thing, diff, t, out)
+                lost.append(thing)
         for body in free:
             self._appeared(body, t, dt, out, gone_places)
         changed += self._vacated(gone_places, t, out)
+        for thing in lost:
+            self._missed(thing, diff, t, out, changed)
         self._report_changes(changed, t, out)
         self._merge()
         del self.all[MOST:]
         return out
 
-    def _still_there(self, region: Region) -> bool:
-        """A thing that has not moved since the last picture; what it was then it is now."""
-        return region.moving < MOVES and any(
-            (region.mask & x.region.mask).sum() > 0.5 * (region.mask | x.region.mask).sum() for x in self.all
-        )
+    def _is_vacated(self, region: Region) -> bool:
+        """A place that something left, and not (or no longer) a thing."""
+        if region.vacated < (VACATED if region.stable >= RESTS else SURELY_VACATED):
+            return False
+        mine = [x for x in self.all if (region.mask & x.region.mask).any()]
+        if region.moving >= MOVES:  # it may still be the thing that leaves the place, half out of the picture
+            return not (region.at_edge and mine)
+        # What was a thing a moment ago and has not moved is one now.
+        return not any((region.mask & x.region.mask).sum() > 0.5 * (region.mask | x.region.mask).sum() for x in mine)
 
-    def _link(self, bodies: list[Region], diff: Difference, dt: float) -> tuple[dict[int, list[Region]], list[Region]]:
+    def _link(self, bodies: list[Region], diff: Difference, t: float, dt: float) -> tuple[dict[int, list[Region]], list[Region]]:
         """Which bodies are which things: by overlap, then what moved by distance. Returns the bodies left over, too."""
         links: dict[int, list[Region]] = {}
         free: list[Region] = []
@@ -175,7 +190,7 @@ class Things:
         for thing in self.all:
             # What was moving and now only rests where it was may have gone on: then the mover is the thing.
             mine = links.get(thing.id, [])
-            if mine and (not thing.known or any(self._left_behind(thing, b, diff) for b in mine)) and all(b.stable >= RESTS for b in mine):
+            if mine and (not thing.known or any(self._left_behind(thing, b, diff, t) for b in mine)) and all(b.stable >= RESTS for b in mine):
                 went_on = [b for b in free if b.moving >= MOVES and gap(b, thing.region) <= reach and alike(b, thing.region)]
                 if went_on:
                     next_body = min(went_on, key=lambda b: gap(b, thing.region))
@@ -218,14 +233,17 @@ class Things:
         thing.apart = thing.apart + 1 if any(gap(piece, body) > NEAR for piece in with_it[1:]) else 0
         if len(with_it) > 1:
             body = union(diff, with_it, stable_s)
-        if self._left_behind(thing, body, diff):
+        if self._left_behind(thing, body, diff, t):
             changed.append(body)
-            self._leaves(thing, t, out, quietly=thing.reached_in)
+            self._leaves(thing, t, out, changed)
             return
         thing.region, thing.seen, thing.missed = body, t, 0
+        thing.trail = thing.trail | body.mask
         thing.size = max(body.area, thing.size * 0.85**dt)
         thing.value = max(thing.value, sureness(body, 0.4 if t > thing.born else 0.0))
         thing.reached_in &= body.at_edge
+        if thing.reached_in:
+            thing.reached_at = t
         if thing.split and t - thing.born > 3:
             thing.split = False
         if not thing.known:
@@ -240,14 +258,18 @@ class Things:
         if thing in self.all:
             self._stillness(thing, body, t, out)
 
-    def _left_behind(self, thing: Thing, body: Region, diff: Difference) -> bool:
+    def _left_behind(self, thing: Thing, body: Region, diff: Difference, t: float) -> bool:
         """The part that moves is gone; what is left has not moved: it is not the thing, the thing left it behind."""
-        before = thing.region.mask
-        if body.stable < RESTS or body.area > LEFT_OVER * thing.region.area or body.at_edge and thing.region.at_edge:
+        before = thing.region
+        if body.at_edge and before.at_edge:
             return False
-        if (body.mask & grow(before, 2)).sum() < 0.75 * body.mask.sum():
+        if t - thing.reached_at <= HANDLING_S and not body.at_edge and body.stable >= RESTS and body.area < LEFT_OVER * thing.size:
+            return True
+        if body.stable < RESTS / 2 or body.area > LEFT_OVER * before.area:
             return False
-        went = before & ~grow(body.mask, 2)
+        if (body.mask & grow(before.mask, 2)).sum() < 0.75 * body.mask.sum():
+            return False
+        went = before.mask & ~grow(body.mask, 2)
         return bool(went.any() and diff.moved[went].mean() > 0.5)
 
     def _weigh(self, thing: Thing, body: Region, t: float, out: Outcome, changed: list[Region], gone_places: list[Region]) -> None:
@@ -302,7 +324,7 @@ class Things:
 
     # --------------------------------------------------------------------------------------------- what was not seen
 
-    def _missed(self, thing: Thing, diff: Difference, t: float, out: Outcome) -> None:
+    def _missed(self, thing: Thing, diff: Difference, t: float, out: Outcome, changed: list[Region]) -> None:
         r = thing.region
         if not thing.known and not thing.announced:
             out.agitate.append(r.mask)  # seen once, then never again: the place's own unrest
@@ -312,11 +334,13 @@ class Things:
         walked = r.moving >= MOVES or r.at_edge
         restored = float((diff.excess[r.mask] <= 1).mean()) > 0.85
         if (walked or thing.missed >= 2) and restored or thing.missed >= 4:
-            self._leaves(thing, t, out)
+            self._leaves(thing, t, out, changed)
 
-    def _leaves(self, thing: Thing, t: float, out: Outcome, quietly: bool = False) -> None:
+    def _leaves(self, thing: Thing, t: float, out: Outcome, changed: list[Region]) -> None:
         self.all.remove(thing)
-        if (thing.known or thing.announced) and not (thing.going or thing.split or quietly):
+        # A hand that changed something has said all by that.
+        busy_hand = thing.reached_in and (thing.worked or any((r.mask & thing.trail).any() for r in changed))
+        if (thing.known or thing.announced) and not (thing.going or thing.split or busy_hand):
             out.sightings.append(Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", t))
 
     def _appeared(self, body: Region, t: float, dt: float, out: Outcome, gone_places: list[Region]) -> None:
@@ -334,13 +358,18 @@ class Things:
         """Places something left. Where a young thing came from it is explained; otherwise something was taken."""
         changed = []
         for place in places:
-            source = next((x for x in self.all if t - x.born < WEIGH_S and not x.known and gap(place, x.region) < 0.3), None)
-            if source is not None and not source.region.at_edge:
+            source = next((x for x in self.all if self._came_from(x, place, t)), None)
+            if source is not None:
                 if t - source.born < 1e-6:
                     source.first = source.first | place.mask
                 continue
             changed.append(place)
         return changed
+
+    def _came_from(self, thing: Thing, place: Region, t: float) -> bool:
+        """May the young thing be what left this place? They are near and of a size."""
+        young = not thing.known and not thing.region.at_edge and t - thing.born < WEIGH_S
+        return young and gap(place, thing.region) < 0.3 and 0.3 < thing.region.area / place.area < 3
 
     def _report_changes(self, changed: list[Region], t: float, out: Outcome) -> None:
         for region in changed:
@@ -348,6 +377,8 @@ class Things:
             value = sureness(region, 0.6)
             out.sightings.append(Sighting("changed", value, region.box, f"changed-{self._count}", t))
             out.accept.append(region.mask)
+            for thing in self.all:
+                thing.worked |= bool((thing.trail & region.mask).any())
 
     def _merge(self) -> None:
         """Things that share a region for a while are one."""
@@ -370,7 +401,9 @@ class Things:
             known=known,
             split=split,
             reached_in=region.at_edge,
+            reached_at=t if region.at_edge else -1e9,
             rests_since=t,
+            trail=region.mask,
         )
         self.all.append(thing)
         return thing

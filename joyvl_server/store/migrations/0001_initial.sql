@@ -52,10 +52,11 @@ CREATE TABLE events (
   text TEXT NOT NULL,
   data TEXT NOT NULL
 );
-CREATE INDEX events_session ON events (session_id, id DESC);
-CREATE INDEX events_camera ON events (camera_id, id DESC) WHERE camera_id IS NOT NULL;
-CREATE INDEX events_type ON events (type, id DESC);
-CREATE INDEX events_wall ON events (wall);
+-- The columns after id let other filters be judged in the index, without a look at each row.
+CREATE INDEX events_session ON events (session_id, id DESC, wall, type);
+CREATE INDEX events_camera ON events (camera_id, id DESC, wall, type) WHERE camera_id IS NOT NULL;
+CREATE INDEX events_type ON events (type, id DESC, wall);
+CREATE INDEX events_wall ON events (wall, id);
 
 CREATE TABLE idempotency (
   key TEXT NOT NULL,

@@ -1,0 +1,58 @@
+"""The reference of the command line, written from the commands themselves: `python -m joyvl_server.cli.reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer.main
+
+HEAD = """# Commands
+
+Made from the commands by `python -m joyvl_server.cli.reference`; a test holds the two together. Every command has `--help`.
+A command that fails prints one sentence on stderr and ends with 1, with 2 where the settings or the call are wrong.
+"""
+
+
+def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every command below this one with its whole name, groups left out. Typer's own copy of click has no public types."""
+    if hasattr(command, "commands"):
+        for name, child in command.commands.items():
+            yield from commands(child, f"{path} {name}")
+    else:
+        yield path, command
+
+
+def markdown() -> str:
+    from joyvl_server.cli.main import app
+
+    parts = [HEAD]
+    for path, command in commands(typer.main.get_command(app), "joyvl"):
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        usage = " ".join([path, *(_argument(a) for a in arguments)])
+        parts.append(f"## `{usage}`\n\n{(command.help or '').strip()}\n")
+        rows = [_row(p) for p in command.params if p.name != "help"]
+        if rows:
+            parts.append("| option | meaning | default |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _argument(argument: Any) -> str:
+    name = (argument.metavar or argument.name or "").upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _row(parameter: Any) -> str:
+    if parameter.param_type_name == "option":
+        name = ", ".join(f"`{o}`" for o in [*parameter.opts, *parameter.secondary_opts])
+        env = f" Environment: `{parameter.envvar}`." if parameter.envvar else ""
+        default = parameter.default
+        shown = "" if default is None or default is False or callable(default) else f"`{default}`"
+    else:
+        name, env, shown = f"`{(parameter.name or '').upper()}`", "", ""
+    help_text = (getattr(parameter, "help", None) or "").replace("|", "\\|")
+    return f"| {name} | {help_text}{env} | {shown} |"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

@@ -1,0 +1,170 @@
+"""Every error of every route has one shape, and none holds a secret or a trace."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from fastapi.routing import iter_route_contexts
+from starlette.routing import Route
+
+from fakes.house import KEY, House, house
+from fakes.wire import Wire
+from joyvl_server.api.problems import STATUS_OF, status_of
+from joyvl_server.core import errors
+
+SECRET = "hunter2secret"
+MEMBERS = {"type", "title", "status", "detail", "code"}
+
+
+@pytest.fixture
+async def h(tmp_path):
+    async with house(tmp_path) as opened:
+        yield opened
+
+
+def check(status: int, content_type: str, body: bytes) -> dict:
+    """The shape of RFC 9457, ours."""
+    text = body.decode()
+    assert content_type == "application/problem+json", text
+    problem = json.loads(text)
+    assert MEMBERS <= set(problem) <= MEMBERS | {"errors", "parts", "ready"}
+    assert problem["status"] == status
+    assert problem["type"] == f"urn:joyvl:problem:{problem['code']}"
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", problem["code"])
+    assert problem["title"]
+    assert problem["detail"]
+    for error in problem.get("errors", ()):
+        assert set(error) == {"field", "message", "code"}
+        assert error["message"]
+    for leak in (SECRET, KEY, "Traceback", "site-packages", "joyvl_server/", ".py", "sqlite3", "pydantic", "s3cret"):
+        assert leak not in text, leak
+    return problem
+
+
+def routes(h: House) -> Iterator[tuple[str, str]]:
+    for route in iter_route_contexts(h.app.routes):
+        if isinstance(route.original_route, Route) and route.path:
+            for method in route.methods or ():
+                yield method, re.sub(r"\{\w+(:\w+)?\}", "no-such-thing", route.path)
+
+
+async def test_every_route_is_reached(h: House):
+    assert len(set(routes(h))) > 35
+
+
+async def test_a_body_with_a_secret_in_an_unknown_field_is_not_repeated_by_any_route(h: House):
+    body = {"passwort": SECRET, "url": 7, "name": {"x": SECRET}, "text": [SECRET], "zones": SECRET, "threshold": SECRET}
+    for method, path in routes(h):
+        if method not in ("POST", "PUT", "PATCH"):
+            continue
+        answer = await h.client.request(method, path, json=body)
+        if answer.status_code >= 400:
+            check(answer.status_code, answer.headers["content-type"], answer.content)
+        assert SECRET not in answer.text
+
+
+async def test_wrong_methods_ids_queries_and_bodies_of_every_route(h: House):
+    seen = set()
+    for method, path in routes(h):
+        for wrong in ("TRACE", "PROPFIND", "OPTIONS"):
+            answer = await h.client.request(wrong, path)
+            assert answer.status_code == 405, (wrong, path)
+            assert answer.headers["allow"]
+            seen.add(check(405, answer.headers["content-type"], answer.content)["code"])
+        if method == "HEAD":
+            continue
+        for kwargs in (
+            {"params": {"limit": SECRET, "after": "x" * 500, "password": SECRET}},
+            {"content": b"{", "headers": {"Content-Type": "application/json"}},
+            {"content": b"x", "headers": {"Content-Type": "text/plain"}},
+            {"content": b"x" * 2_000_000, "headers": {"Content-Type": "application/json"}},
+            {"headers": {"Origin": "https://evil.example"}},
+            {"headers": {"Host": "evil.example"}},
+            {"headers": {"Idempotency-Key": "x" * 300}},
+        ):
+            answer = await h.client.request(method, path, **kwargs)
+            if answer.status_code >= 400:
+                seen.add(check(answer.status_code, answer.headers["content-type"], answer.content)["code"])
+    assert seen >= {
+        "method_not_allowed",
+        "not_found",
+        "invalid",
+        "bad_json",
+        "unsupported_media_type",
+        "body_too_large",
+        "foreign_origin",
+        "unknown_host",
+        "bad_sdp",
+    }
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/v1", "/v1/", "/v1/cameras/", "//v1/cameras", "/v1/cameras/a/b/c", "/assets/", "/assets"]
+)
+async def test_addresses_that_are_none(h: House, path: str):
+    answer = await h.client.get(path)
+    assert answer.status_code == 404
+    check(404, answer.headers["content-type"], answer.content)
+
+
+async def test_what_nobody_foresaw_is_a_plain_500_and_is_logged(tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(
+        "joyvl_server.api.observe.log.exception", lambda event, **more: logged.append(more), raising=False
+    )
+    async with house(tmp_path) as h:
+
+        def broken() -> None:
+            raise RuntimeError(f"cannot open rtsp://u:{SECRET}@host/x")
+
+        monkeypatch.setattr(h.registry, "cameras", broken)
+        answer = await h.client.get("/v1/cameras")
+        assert answer.status_code == 500
+        assert check(500, answer.headers["content-type"], answer.content)["code"] == "internal"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert logged == [{"method": "GET", "route": "/v1/cameras"}]
+        assert 'status="500"' in (await h.client.get("/metrics")).text
+
+        monkeypatch.setattr(h.registry, "session", lambda _: broken())
+        wire = Wire(h.app, "/v1/sessions/x/updates", kind="websocket")
+        assert (await wire.open())["status"] == 500
+        assert (await wire.problem())["code"] == "internal"
+
+
+async def test_secrets_in_the_words_of_an_error_are_masked(h: House, monkeypatch):
+    async def broken(url: str) -> None:
+        raise errors.SourceError(f"rtsp://u:{SECRET}@host/x refused", code="refused")
+
+    monkeypatch.setattr(h.registry, "probe", broken)
+    answer = await h.client.post("/v1/cameras/probe", json={"url": "rtsp://host/x"})
+    problem = check(502, answer.headers["content-type"], answer.content)
+    assert problem["detail"] == "rtsp://u:***@host/x refused"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.NotFound(""), 404),
+        (errors.Conflict(""), 409),
+        (errors.NotAllowed(""), 403),
+        (errors.ConfigError(""), 422),
+        (errors.SourceError(""), 502),
+        (errors.SourceError("", code="bad_sdp"), 400),
+        (errors.NoFrame("", code="offline"), 503),
+        (errors.EngineError(""), 502),
+        (errors.EngineTimeout(""), 504),
+        (errors.EngineUnavailable(""), 503),
+        (errors.StoreError(""), 500),
+        (errors.JoyvlError(""), 422),
+    ],
+)
+def test_status_of_each_error(error, status):
+    assert status_of(error) == status
+
+
+def test_every_error_class_has_a_status():
+    classes = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.JoyvlError)}
+    assert classes == set(STATUS_OF)

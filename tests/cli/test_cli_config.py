@@ -1,0 +1,114 @@
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from joyvl_server.cli import config as config_module
+from joyvl_server.cli.config import app
+from joyvl_server.settings import Settings, load
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in ("JOYVL_CONFIG",):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_show_prints_what_can_be_loaded_again(tmp_path, monkeypatch):
+    file = tmp_path / "mine.yaml"
+    file.write_text("server: {port: 8111}\nnet: {deny: [10.0.0.0/8]}\n")
+    monkeypatch.setenv("JOYVL_SESSIONS__TICK_S", "0.5")
+    result = run("show", "--config", file)
+    assert result.exit_code == 0
+    again = tmp_path / "again.yaml"
+    again.write_text(result.stdout)
+    assert load(again, environ={}) == load(file)
+    assert yaml.safe_load(result.stdout)["sessions"]["tick_s"] == 0.5
+
+
+def test_show_masks_every_secret(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "server: {api_keys: [geheim, geheim2]}\n"
+        "engine: {options: {openai: {api_key: geheim, base_url: 'http://u:geheim@h/v1?token=geheim', password: 123,\n"
+        "  headers: {authorization: geheim}, list: ['rtsp://a:geheim@h'], context_tokens: 5}}}\n"
+    )
+    result = run("show", "-c", file)
+    assert result.exit_code == 0
+    assert "geheim" not in result.stdout
+    shown = yaml.safe_load(result.stdout)
+    assert shown["server"]["api_keys"] == ["***", "***"]
+    assert shown["engine"]["options"]["openai"] == {
+        "api_key": "***",
+        "base_url": "http://u:***@h/v1?token=***",
+        "password": "***",
+        "headers": {"authorization": "***"},
+        "list": ["rtsp://a:***@h"],
+        "context_tokens": 5,
+    }
+    assert shown["sessions"]["context_tokens"] == 24000
+
+
+def test_show_defaults():
+    result = run("show", "--defaults")
+    assert result.exit_code == 0
+    assert result.stdout == config_module.annotated_yaml()
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_a_wrong_file_is_a_sentence_and_exit_2(tmp_path, command):
+    file = tmp_path / "mine.yaml"
+    file.write_text("server:\n  prot: 1\n")
+    result = run(command, *(["--config"] if command == "show" else []), file)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == f"{file}, line 2: there is no setting 'server.prot'. Did you mean 'server.port'?\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("server: {host: 0.0.0.0}", "an API key is required"),
+        ("engine: {name: motoin}", "engine.name: there is no engine 'motoin'. Installed: motion, openai"),
+        ("engine: {options: {opnai: {}}}", "engine.options: there is no engine 'opnai'"),
+    ],
+)
+def test_check_refuses_what_the_server_would_refuse(tmp_path, text, said):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    result = run("check", file)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_check_of_a_right_file(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("server: {host: 0.0.0.0, api_keys: [geheim]}\nengine: {options: {openai: {base_url: 'http://h'}}}")
+    result = run("check", file)
+    assert (result.exit_code, result.stdout) == (0, f"{file} is right.\n")
+
+
+def test_schema_is_the_settings_as_json():
+    result = run("schema")
+    assert result.exit_code == 0
+    schema = json.loads(result.stdout)
+    assert set(schema["properties"]) == set(Settings.model_fields)
+    assert schema["$defs"]["ServerSettings"]["properties"]["port"]["maximum"] == 65535
+    assert schema["additionalProperties"] is False
+
+
+def test_reference_prints_the_page():
+    assert run("reference").stdout == config_module.reference_markdown()
+
+
+def test_help_names_the_commands():
+    result = run("--help")
+    assert result.exit_code == 0
+    for command in ("show", "check", "schema"):
+        assert command in result.stdout

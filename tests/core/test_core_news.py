@@ -1,0 +1,64 @@
+from joyvl_server.core.news import MAX_NOTES, News
+from joyvl_server.core.protocol import QUERY_HEADER
+from joyvl_server.core.tokens import text_tokens
+from joyvl_server.core.watches import Watch, WatchBook, book
+
+FALL, GUEST = Watch("w1", "fall", "Tell me when someone falls"), Watch("w2", "guest", "Tell me when someone comes")
+
+
+def test_changed_watches_are_news_until_they_are_told() -> None:
+    news = News()
+    assert not news.waiting(WatchBook())
+    assert news.watch_changes(WatchBook(), 500) == ()
+    now = book([FALL])
+    assert news.waiting(now)
+    assert news.watch_changes(now, 500) == (f"{QUERY_HEADER}\nTell me when someone falls",)
+    assert news.watch_changes(now, 500) == news.watch_changes(now, 500)
+    news.told(now, ())
+    assert not news.waiting(now)
+    assert news.watch_changes(book([GUEST]), 500) == (
+        "[Instruction ended] Tell me when someone falls",
+        f"{QUERY_HEADER}\nTell me when someone comes",
+    )
+
+
+def test_many_changes_share_the_room() -> None:
+    long = [Watch(f"w{number}", "w", "word " * 100) for number in range(4)]
+    lines = News().watch_changes(book(long), 200)
+    assert len(lines) == 4
+    assert all(text_tokens(line.split("\n")[1]) <= 50 for line in lines)
+
+
+def test_notes_stay_until_the_turn_that_carried_them_has_settled() -> None:
+    news = News()
+    news.add("one")
+    carried = news.notes(500)
+    news.add("two")
+    assert news.notes_waiting
+    assert [note.text for note in news.notes(500)] == ["one", "two"]
+    news.told(WatchBook(), carried)
+    assert [note.text for note in news.notes(500)] == ["two"]
+    news.told(WatchBook(), news.notes(500))
+    assert not news.notes_waiting
+    assert news.notes(500) == ()
+
+
+def test_notes_take_what_fits_and_the_first_is_shortened() -> None:
+    news = News()
+    news.add("word " * 200)
+    news.add("next")
+    (only,) = news.notes(20)
+    assert only.text.endswith("…")
+    assert text_tokens(only.text) <= 19
+    news.told(WatchBook(), (only,))
+    assert [note.text for note in news.notes(20)] == ["next"]
+
+
+def test_too_many_notes_drop_the_oldest_and_never_a_newer_one_in_its_place() -> None:
+    news = News()
+    news.add("carried")
+    carried = news.notes(500)
+    for number in range(MAX_NOTES):
+        news.add(f"note {number}")
+    news.told(WatchBook(), carried)
+    assert [note.text for note in news.notes(5000)] == [f"note {number}" for number in range(MAX_NOTES)]

@@ -1,0 +1,143 @@
+"""Whatever shells and engines do in whatever order: the machine keeps its promises."""
+
+from hypothesis import HealthCheck, given, settings
+
+from fakes.logs import Log, logs
+from joyvl_server.core.context import ANSWER_RESERVE
+from joyvl_server.core.events import (
+    Abort,
+    Append,
+    AskScore,
+    BeginChunk,
+    Decided,
+    Decision,
+    Delegate,
+    QueryAsked,
+    QueryClosed,
+    Rollback,
+    Say,
+    Settle,
+    Tick,
+    TickSkipped,
+    UtteranceDelta,
+    UtteranceDone,
+)
+from joyvl_server.core.observer import Observer
+from joyvl_server.core.protocol import AnswerParser, Verdict, user_parts
+from joyvl_server.core.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
+from joyvl_server.core.turns import SettledTurn, UserTurn
+
+many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def all_effects(log: Log) -> list[object]:
+    return [effect for _, effects in log.steps for effect in effects]
+
+
+@many
+@given(logs())
+def test_every_tick_gets_exactly_one_decision_and_never_two_steps_are_in_flight(log) -> None:
+    ticks = 0
+    flying: int | None = None
+    decided: list[int] = []
+    for input, effects in log.steps:
+        ticks += isinstance(input, Tick | TickSkipped)
+        for effect in effects:
+            if isinstance(effect, Append):
+                assert flying is None
+                flying = effect.turn.step
+            elif isinstance(effect, AskScore | Say | Abort | Settle | Rollback):
+                assert effect.step == flying
+            elif isinstance(effect, Decided):
+                decided.append(effect.step)
+                flying = None if effect.step == flying else flying
+    assert sorted(decided + ([] if flying is None else [flying])) == list(range(1, ticks + 1))
+
+
+@many
+@given(logs())
+def test_the_engine_can_follow_and_its_prompt_only_grows_under_the_budget(log) -> None:
+    """An engine that only obeys the effects always knows what to do, and never gets more than its budget."""
+    held: list[SettledTurn] | None = None
+    prefix, system, separator = "", "", log.config.separator
+    pending: UserTurn | None = None
+    for effect in all_effects(log):
+        match effect:
+            case BeginChunk(chunk):
+                assert pending is None
+                held, prefix, system = list(chunk.lead), chunk.prefix, chunk.system
+            case Append(_, turn):
+                assert held is not None
+                assert pending is None
+                pending = turn
+                turns = [settled.user for settled in held] + [turn]
+                firsts = [prefix] + [""] * len(held)
+                users = (user_turn_tokens(user_parts(u, prefix=p, separator=separator)) for u, p in zip(turns, firsts, strict=True))
+                tokens = MESSAGE + text_tokens(system) + sum(users) + sum(answer_tokens(s.answer) for s in held)
+                assert tokens <= log.config.context_tokens - ANSWER_RESERVE
+                assert all(a.t <= b.t for a, b in zip(turns, turns[1:], strict=False))
+            case Settle(_, answer):
+                held.append(SettledTurn(pending, answer))
+                pending = None
+            case Rollback():
+                pending = None
+
+
+@many
+@given(logs())
+def test_what_is_shown_is_what_is_settled_and_decided(log) -> None:
+    shown: dict[int, str] = {}
+    done: dict[int, UtteranceDone] = {}
+    settled: dict[int, str] = {}
+    for effect in all_effects(log):
+        match effect:
+            case UtteranceDelta(epoch, text):
+                assert text
+                assert epoch not in done
+                shown[epoch] = shown.get(epoch, "") + text
+            case UtteranceDone(epoch=epoch, text=text):
+                assert shown[epoch] == text
+                assert epoch not in done
+                done[epoch] = effect
+            case Settle(step, answer):
+                settled[step] = answer
+            case Decided() if effect.skipped is None:
+                parser = AnswerParser()
+                parser.feed(settled[effect.step])
+                parser.finish()
+                if effect.decision is Decision.SILENT:
+                    assert parser.verdict is Verdict.SILENT
+                    assert effect.epoch is None
+                else:
+                    assert parser.verdict is Verdict.RESPONSE
+                    assert parser.note == effect.text
+                    assert effect.question in ("", parser.question)
+                    assert effect.suppressed is None
+                    if effect.epoch is None:
+                        assert effect.text == ""
+                    else:
+                        assert done[effect.epoch].text == effect.text
+            case Decided():
+                assert (effect.decision, effect.text, effect.epoch) == (Decision.SILENT, "", None)
+            case Delegate():
+                assert effect.question
+
+
+@many
+@given(logs())
+def test_queries_close_once_and_only_what_was_asked(log) -> None:
+    open_queries: set[str] = set()
+    for input, effects in log.steps:
+        if isinstance(input, QueryAsked):
+            open_queries.add(input.id)
+        for effect in effects:
+            if isinstance(effect, QueryClosed):
+                open_queries.remove(effect.id)
+
+
+@many
+@given(logs())
+def test_the_same_inputs_give_the_same_effects(log) -> None:
+    observer = Observer(log.config)
+    for input, effects in log.steps:
+        assert repr(observer.handle(input)) == repr(effects)

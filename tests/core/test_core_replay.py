@@ -1,0 +1,150 @@
+import base64
+import json
+import zlib
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from fakes.frames import make_frame
+from fakes.logs import CONFIGS, logs
+from joyvl_server.core import events as ev
+from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.errors import ConfigError
+from joyvl_server.core.observer import Observer
+from joyvl_server.core.replay import (
+    decode_effect,
+    decode_header,
+    decode_input,
+    encode_effect,
+    encode_input,
+    encode_step,
+    header,
+    replay,
+)
+
+many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def line(entry: object) -> str:
+    return json.dumps(entry, separators=(",", ":")) + "\n"
+
+
+def through_json(data: dict) -> dict:
+    return json.loads(json.dumps(data, allow_nan=False))
+
+
+@many
+@given(logs())
+def test_a_recorded_log_replays_to_the_same_effects(log) -> None:
+    lines = [line(header(log.config)), *(line(encode_step(input, effects)) for input, effects in log.steps)]
+    again = [encode_step(input, effects) for input, effects in replay(lines)]
+    assert again == [encode_step(input, effects) for input, effects in log.steps]
+
+
+@many
+@given(logs())
+def test_inputs_and_effects_survive_the_round_trip(log) -> None:
+    for input, effects in log.steps:
+        read = decode_input(through_json(encode_input(input)))
+        assert encode_input(read) == encode_input(input)
+        if isinstance(input, ev.Tick):
+            assert np.array_equal(read.frame.grey, input.frame.grey)
+            assert (read.frame.t, read.frame.image, read.frame.glance) == (
+                input.frame.t,
+                input.frame.image,
+                input.frame.glance,
+            )
+        else:
+            assert read == input
+        for effect in effects:
+            read = decode_effect(through_json(encode_effect(effect)))
+            assert encode_effect(read) == encode_effect(effect)
+            if not isinstance(effect, ev.BeginChunk | ev.Append):
+                assert read == effect
+
+
+@given(CONFIGS)
+def test_the_config_survives_in_the_header(config) -> None:
+    assert decode_header(through_json(header(config))) == config
+
+
+def test_effects_name_pictures_and_inputs_hold_the_grey_one() -> None:
+    frame = make_frame(0.0)
+    begin, append, _ = Observer(ObserverConfig()).handle(ev.Tick(0.0, frame))
+    assert encode_effect(append)["turn"]["frame"]["grey"] is None
+    assert decode_effect(encode_effect(append)).turn.frame.grey.shape == (0, 0)
+    assert encode_input(ev.Tick(0.0, frame))["frame"]["image"] == {"sha256": frame.image.sha256, "width": 640, "height": 360}
+    assert "jpeg" not in json.dumps(encode_effect(begin))
+
+
+def test_a_field_that_is_new_takes_its_default() -> None:
+    assert decode_input({"type": "QueryAsked", "at": 1, "id": "q", "text": "Why?"}) == ev.QueryAsked(1.0, "q", "Why?")
+
+
+def test_every_input_and_effect_has_a_name_of_its_own() -> None:
+    names = [cls.__name__ for cls in get_args(ev.Input) + get_args(ev.Effect)]
+    assert len(names) == len(set(names))
+
+
+def test_a_file_may_hold_several_logs() -> None:
+    tick = line(encode_step(ev.Tick(0.0, make_frame(0.0)), []))
+    head = line(header(ObserverConfig()))
+    assert [len(effects) for _, effects in replay([head, tick, head, tick])] == [3, 3]
+
+
+def test_a_last_line_that_was_cut_off_is_left_out() -> None:
+    head, tick = line(header(ObserverConfig())), line(encode_step(ev.Tick(0.0, make_frame(0.0)), []))
+    assert len(list(replay([head, tick, tick[:40]]))) == 1
+    with pytest.raises(ConfigError, match="Line 2 of the log is not JSON"):
+        list(replay([head, tick[:40], tick]))
+
+
+GREY = {"shape": [1, 2], "zlib": base64.b64encode(zlib.compress(b"ab")).decode()}
+
+
+def tick_with(**frame: object) -> dict:
+    data = encode_input(ev.Tick(0.0, make_frame(0.0)))
+    return {"in": {**data, "frame": {**data["frame"], "grey": GREY, **frame}}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ([], "list indices"),
+        ({}, "'in'"),
+        ({"in": {"type": "Tock"}}, "'Tock'"),
+        ({"in": {"type": "QueryAsked", "at": 0.0, "id": 7, "text": ""}}, "7 is not str"),
+        ({"in": {"type": "QueryAsked", "at": "now", "id": "q", "text": ""}}, "'now' is not float"),
+        ({"in": {"type": "QueryAsked", "at": 0.0}}, "missing 2 required"),
+        ({"in": {"type": "QueryWithdrawn", "at": 0.0, "id": "q", "why": ""}}, "'why'"),
+        ({"in": {"type": "TickSkipped", "at": 0.0, "wall": 0.0, "reason": "bored"}}, "'bored' is not a valid Skip"),
+        (tick_with(grey={**GREY, "shape": [4000, 4000]}), "too large"),
+        (tick_with(grey={**GREY, "shape": [2, 2]}), "reshape"),
+        (tick_with(grey={**GREY, "zlib": "!"}), "damaged"),
+        (tick_with(grey={**GREY, "zlib": "YWJj"}), "damaged"),
+        ({"in": {"type": "SaidDone", "at": 0.0, "step": 9}}, "does not follow .* step 9"),
+    ],
+)
+def test_a_damaged_line_is_named(entry, says) -> None:
+    with pytest.raises(ConfigError, match=f"Line 2 of the log .*{says}"):
+        list(replay([line(header(ObserverConfig())), line(entry)]))
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([], "The log is empty"),
+        (["not JSON"], "Line 1 of the log is not JSON"),
+        ([line(tick_with())], "no input log of joyvl"),
+        (["[]"], "no input log of joyvl"),
+        ([line({"joyvl_log": 99, "config": {}})], "The log has version 99; this server reads version 1"),
+        ([line({"joyvl_log": 1})], "header of the log cannot be read"),
+        ([line({"joyvl_log": 1, "config": {"fidelity": "sloppy"}})], "'sloppy' is none of 'faithful', 'adaptive'"),
+        ([line({"joyvl_log": 1, "config": {"context_tokens": 10}})], "too small"),
+    ],
+)
+def test_what_is_no_log_is_refused_in_words(lines, says) -> None:
+    with pytest.raises(ConfigError, match=says):
+        list(replay(lines))

@@ -1,0 +1,61 @@
+"""The labelled footage the whole way: `joyvl watch` on the files, and real RTSP cameras registered over REST."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakes import rtsp_server
+from fakes.footage import assert_bottles, assert_people
+from fakes.server import ServerProcess
+
+pytestmark = pytest.mark.clips
+CHECKS = {"people-one-by-one.mp4": assert_people, "bottles.mp4": assert_bottles}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("video", CHECKS)
+def test_watching_the_file(clips: Path, video: str):
+    command = [sys.executable, "-m", "joyvl_server.cli", "watch", str(clips / video), "--speed", "max", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    ticks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [t["t"] for t in ticks] == sorted(t["t"] for t in ticks)
+    assert not [t for t in ticks if t["skipped"]]
+    CHECKS[video](ticks, clips)
+
+
+@pytest.mark.slow
+@pytest.mark.rtsp
+def test_watching_rtsp_cameras_in_real_time(clips: Path, tmp_path: Path):
+    """Both clips at once, at real speed, for their whole length."""
+    missing = rtsp_server.available()
+    if missing:
+        pytest.skip(missing)
+    with ServerProcess(tmp_path) as server:
+        cameras, ticks = {}, {}
+        servers = [rtsp_server.RtspServer(clips / video, loop=False) for video in CHECKS]
+        try:
+            for video, rtsp in zip(CHECKS, servers, strict=True):
+                rtsp.start()
+                cameras[video] = server.camera(video, rtsp.url, watches=[{"text": "Tell me what comes and goes"}])
+            for camera in cameras.values():
+                server.wait_online(camera["id"])
+            for video, length in (("bottles.mp4", 40), ("people-one-by-one.mp4", 139)):
+                session = cameras[video]["session_id"]
+                server.wait(lambda s=session, n=length: len(server.ticks(s)) >= n, length + 20)
+                ticks[video] = server.ticks(session)
+        finally:
+            for rtsp in servers:
+                rtsp.kill()
+        for video, check in CHECKS.items():
+            first = next(t["t"] for t in ticks[video] if t["skipped"] is None)
+            # The server plays from the first frame when it is asked; the first tick comes less than a second later.
+            print(video, [(round(t["t"], 1), t["kind"]) for t in ticks[video] if t["kind"]], "first tick", first)
+            skipped = [t["skipped"] for t in ticks[video] if t["skipped"] and t["t"] > first]
+            assert len([s for s in skipped if s not in ("offline", "no_frame")]) == 0, skipped
+            check(ticks[video], clips)
+        assert server.call("GET", "/v1/events?type=watch_fired")["data"]

@@ -1,0 +1,167 @@
+"""Random but possible logs of an observer: what shells and engines may do in any order, late outcomes included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import strategies as st
+
+from fakes.frames import EPOCH, make_frame
+from joyvl_server.core.events import (
+    AskScore,
+    Decided,
+    Effect,
+    EngineFailed,
+    Input,
+    PlaybackAcked,
+    QueryAsked,
+    QueryWithdrawn,
+    SaidDone,
+    Say,
+    Score,
+    Scored,
+    SensitivityChanged,
+    Skip,
+    TaskChanged,
+    TextDelta,
+    Tick,
+    TickSkipped,
+    WatchesChanged,
+)
+from joyvl_server.core.observer import Observer, ObserverConfig
+from joyvl_server.core.watches import Watch, WatchBook
+from joyvl_server.core.zones import Box, Zone
+
+DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
+WORDS = ["Hi. ", "A man came in through the door. ", " ", "</dele", "gation> ", "Who? ", "</silence>", "\n", "<", "word " * 30]
+UNIT = st.floats(0, 1)
+BOXES = st.builds(Box, UNIT, UNIT, UNIT, UNIT)
+SCORES = st.builds(
+    Score,
+    value=UNIT,
+    kind=st.sampled_from([None, None, "enter", "dark"]),
+    box=st.none() | BOXES,
+    key=st.sampled_from([None, "1", "2"]),
+    garbage=st.sampled_from([None, None, None, "Hello"]),
+)
+WATCHES = st.builds(
+    Watch,
+    id=st.sampled_from(["a", "b", "c"]),
+    name=st.just("watch"),
+    text=st.sampled_from(["Tell me when someone falls", "Tell me when someone comes", "x" * 900]),
+    zones=st.sampled_from([(), ("door",), ("gone",)]),
+    threshold=st.none() | UNIT,
+    paused=st.booleans(),
+)
+BOOKS = st.builds(
+    WatchBook,
+    watches=st.lists(WATCHES, max_size=3, unique_by=lambda watch: watch.id).map(tuple),
+    zones=st.sampled_from([(), (DOOR,)]),
+)
+CONFIGS = st.builds(
+    ObserverConfig,
+    threshold=UNIT,
+    cooldown_s=st.floats(0, 5),
+    duplicate_window_s=st.floats(0, 60),
+    query_ttl_s=st.floats(1, 100),
+    fidelity=st.sampled_from(["faithful", "adaptive"]),
+    max_blind_s=st.floats(0, 5),
+    context_tokens=st.integers(2048, 6000),
+    chunk_s=st.floats(10, 100),
+    lead_turns=st.integers(0, 10),
+    model_time_s=st.floats(10, 300),
+    delegation=st.booleans(),
+    follows_instructions=st.booleans(),
+    needs_every_frame=st.booleans(),
+    max_answer_chars=st.integers(1, 400),
+)
+
+
+@dataclass
+class Log:
+    """What went in and what came out, in order."""
+
+    config: ObserverConfig
+    steps: list[tuple[Input, list[Effect]]] = field(default_factory=list)
+
+
+@dataclass
+class Shell:
+    """Keeps what a shell knows: the step that waits for an outcome, and for which one."""
+
+    observer: Observer
+    t: float = 0.0
+    step: int = 0
+    scoring: int | None = None
+    saying: int | None = None
+    epochs: int = 0
+
+    def choices(self) -> list[str]:
+        now = ["scored"] * 6 if self.scoring else ["text"] * 6 + ["done"] * 2 if self.saying else ["tick"] * 8
+        failed = ["failed"] if self.scoring or self.saying else []
+        late = ["late"] if self.step else []
+        return now + failed + late + ["tick", "skipped", "ask", "withdraw", "watch", "sense", "heard", "task"]
+
+    def make(self, choice: str, draw: st.DrawFn) -> Input:
+        t = self.t
+        match choice:
+            case "tick":
+                grey = np.full(draw(st.sampled_from([(27, 48), (27, 48), (20, 20)])), draw(st.integers(0, 255)), np.uint8)
+                frame_t = draw(st.sampled_from([t, t, t, t, 0.0]))
+                return Tick(t, make_frame(frame_t, grey, glance=draw(st.booleans())))
+            case "skipped":
+                return TickSkipped(t, EPOCH + t, draw(st.sampled_from([Skip.LATE, Skip.NO_FRAME, Skip.OFFLINE])))
+            case "scored":
+                return Scored(t, self.scoring, draw(SCORES))
+            case "text":
+                return TextDelta(t, self.saying, draw(st.sampled_from(WORDS)))
+            case "done":
+                return SaidDone(t, self.saying)
+            case "failed":
+                return EngineFailed(t, self.scoring or self.saying, "engine", "It failed.")
+            case "late":
+                over = 0 if self.scoring or self.saying else self.step
+                outcomes = [Scored(t, over, Score(1.0)), TextDelta(t, over, "x"), SaidDone(t, over)]
+                return draw(st.sampled_from([*outcomes, EngineFailed(t, over, "engine", "It failed.")]))
+            case "ask":
+                text = draw(st.sampled_from(["Who is it?", "有人吗", "", "</silence>", "x" * 2000]))
+                return QueryAsked(t, draw(st.sampled_from("abcdef")), text, EPOCH + t)
+            case "withdraw":
+                return QueryWithdrawn(t, draw(st.sampled_from("abcdef")))
+            case "watch":
+                return WatchesChanged(t, draw(BOOKS))
+            case "sense":
+                return SensitivityChanged(t, draw(UNIT))
+            case "heard":
+                return PlaybackAcked(t, draw(st.integers(0, self.epochs + 1)), draw(st.integers(0, 300)))
+            case _:
+                status = draw(st.sampled_from(["queued", "completed", "failed", "cancelled"]))
+                return TaskChanged(t, f"task_{draw(st.integers(1, 3))}", status, draw(st.sampled_from(["", "A fox", "x" * 3000])))
+
+    def take(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case AskScore(step):
+                    self.scoring = step
+                case Say(step):
+                    self.scoring, self.saying = None, step
+                case Decided(step=step):
+                    if step in (self.scoring, self.saying):
+                        self.scoring = self.saying = None
+                case _:
+                    self.epochs = max(self.epochs, getattr(effect, "epoch", None) or 0)
+
+
+@st.composite
+def logs(draw: st.DrawFn, max_size: int = 60) -> Log:
+    log = Log(draw(CONFIGS))
+    shell = Shell(Observer(log.config))
+    for _ in range(draw(st.integers(1, max_size))):
+        shell.t += draw(st.sampled_from([0.0, 0.1, 1.0, 1.0, 7.0]))
+        input = shell.make(draw(st.sampled_from(shell.choices())), draw)
+        shell.step += isinstance(input, Tick | TickSkipped)
+        effects = shell.observer.handle(input)
+        shell.take(effects)
+        log.steps.append((input, effects))
+    return log

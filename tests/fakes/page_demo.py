@@ -1,0 +1,105 @@
+"""Lively data for `page_server`: a few cameras in every state, and sessions that decide once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import random
+import time
+
+import numpy as np
+import simplejpeg
+
+from fakes.page_world import World, rfc3339
+
+
+def draw_room(now: float) -> bytes:
+    """A room with a figure that walks, as a JPEG of 640x360."""
+    picture = np.full((360, 640, 3), (206, 203, 196), np.uint8)
+    picture[250:] = (150, 140, 128)
+    picture[60:180, 420:560] = (176, 205, 226)
+    picture[120:250, 60:150] = (120, 98, 82)
+    x = int(320 + 220 * math.sin(now / 6))
+    picture[150:330, x - 28 : x + 28] = (58, 72, 104)
+    picture[104:150, x - 20 : x + 20] = (214, 170, 140)
+    return simplejpeg.encode_jpeg(picture, quality=80)
+
+
+async def run_lively(world: World) -> None:
+    """Lively data: mostly silence, now and then a remark, a skip, a delegation."""
+    words = itertools.cycle(
+        [
+            ("Someone comes in from the left.", "enter", "left"),
+            ("The person by the window sat down.", "still", "window"),
+            ("Someone leaves through the door.", "leave", "door"),
+            ("Something on the table changed.", "changed", "centre"),
+        ]
+    )
+    for step in itertools.count():
+        await asyncio.sleep(1 - time.time() % 1)
+        for session in list(world.sessions.values()):
+            if session.state["status"] != "online":
+                session.tick(skipped="offline")
+            elif step % 13 == 4:
+                text, kind, zone = next(words)
+                fired = [w["id"] for w in session.watches if not w["paused"]][:1]
+                session.tick(
+                    "speak", text=text, kind=kind, zone=zone, score=0.9, box=[0.2, 0.3, 0.32, 0.9], watches=fired
+                )
+            elif step % 41 == 30:
+                session.tick("delegate", text="Let me look that up.", question="Which bus line stops here?", score=0.8)
+            elif step % 17 == 9:
+                session.tick(skipped=random.choice(["busy", "late", "no_frame", "failed"]))
+            elif step % 19 == 12:
+                session.tick(suppressed="cooldown", score=0.7, kind="move")
+            else:
+                session.tick(score=round(random.random() * 0.3, 2))
+            for query in [q for q in session.queries if q["status"] == "open"]:
+                session.tick("speak", text="One person, standing by the table.", query=query["id"], score=1.0)
+                session.close_query(query["id"], "answered", "One person, standing by the table.")
+
+
+def demo_world() -> World:
+    world = World()
+    door = world.add_camera("Front door", "rtsp://cam:***@192.168.1.20:554/stream1")
+    session = world.sessions[door.session_id]
+    session.zones = [{"name": "door", "points": [[0.6, 0.2], [0.9, 0.2], [0.9, 0.9], [0.6, 0.9]]}]
+    session.add_watch("Tell me when someone comes to the door")
+    session.add_watch("Tell me when a parcel is left", paused=True)
+    now = time.time()
+    for ago in range(118, 0, -1):
+        if 62 < ago < 75:
+            session.tick(skipped="offline", wall=now - ago) if ago > 68 else None
+        elif ago % 23 == 5:
+            text = "Someone comes up the path and stops at the door."
+            session.tick(
+                "speak",
+                text=text,
+                kind="enter",
+                zone="door",
+                score=0.93,
+                wall=now - ago,
+                watches=[session.watches[0]["id"]],
+            )
+        elif ago == 40:
+            session.tick(
+                "delegate", text="Let me look that up.", question="Whose van is it?", wall=now - ago, score=0.8
+            )
+        elif ago % 19 == 3:
+            session.tick(skipped=["busy", "late", "failed", "still"][ago % 4], wall=now - ago)
+        elif ago % 29 == 8:
+            session.tick(suppressed="cooldown", score=0.7, kind="move", wall=now - ago)
+        else:
+            session.tick(score=(ago * 7 % 30) / 100, wall=now - ago)
+    world.add_camera("Workshop", "rtsp://192.168.1.31/h264")
+    gone = world.add_camera("Garage", "rtsp://admin:***@192.168.1.44:554/live", status="offline")
+    gone.state.update(
+        error_code="unauthorized",
+        error="The camera refused the user name or the password.",
+        retry_in_s=5.0,
+        attempts=7,
+        since=rfc3339(time.time() - 1260),
+    )
+    world.add_camera("Attic", "rtsp://192.168.1.50/stream", enabled=False)
+    return world

@@ -1,0 +1,149 @@
+"""A real server and real RTSP cameras, broken one after the other: what comes back, and who notices nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from joyvl_server.ingest.demo import draw_demo
+
+from fakes import rtsp_server
+from fakes.rtsp_server import RtspServer, free_port
+from fakes.server import ServerProcess
+
+pytestmark = [pytest.mark.rtsp, pytest.mark.slow]
+
+BACK_S = 5.0
+"""A camera is back within so many seconds of its return."""
+# A loaded machine may take a moment more to say so; the promise is shown by `_back_after`, which has no such slack.
+PATIENCE_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    missing = rtsp_server.available()
+    if missing:
+        pytest.skip(missing)
+    return draw_demo(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(
+        tmp_path, env={"JOYVL_MEDIA__STALL_TIMEOUT_S": "3", "JOYVL_MEDIA__OPEN_TIMEOUT_S": "3"}
+    ) as server:
+        yield server
+
+
+@contextmanager
+def nothing_lost(server: ServerProcess, session_id: str) -> Iterator[None]:
+    """The ticks of this session go on as if nothing had happened: one a second, none skipped."""
+    before = len(server.ticks(session_id))
+    started = time.monotonic()
+    yield
+    seconds = time.monotonic() - started
+    ticks = server.ticks(session_id)[before:]
+    assert [t["skipped"] for t in ticks if t["skipped"]] == []
+    assert len(ticks) >= int(seconds) - 1, f"{len(ticks)} ticks in {seconds:.1f} s"
+
+
+def _settled(server: ServerProcess, session_id: str) -> None:
+    """Online and ticking; the first ticks after opening may have met no picture yet."""
+    server.wait(lambda: [t["skipped"] for t in server.ticks(session_id)[-2:]] == [None, None], PATIENCE_S)
+
+
+def _offline(server: ServerProcess, camera_id: str) -> str:
+    server.wait(lambda: server._status(camera_id) == "offline", PATIENCE_S)
+    return str(server.call("GET", f"/v1/cameras/{camera_id}")["state"]["error"])
+
+
+def test_a_server_killed_and_restarted(server: ServerProcess, clip: Path):
+    with RtspServer(clip) as steady, RtspServer(clip, auth=("cam", "s3cret")) as broken:
+        other = server.camera("other", steady.url)
+        camera = server.camera("broken", broken.url)
+        _settled(server, other["session_id"])
+        server.wait_online(camera["id"])
+        with nothing_lost(server, other["session_id"]):
+            broken.kill()
+            error = _offline(server, camera["id"])
+            assert "s3cret" not in error
+            time.sleep(4)
+            broken.start()
+            assert server.wait_online(camera["id"], PATIENCE_S) <= BACK_S
+        kinds = [e["type"] for e in server.call("GET", f"/v1/events?camera_id={camera['id']}")["data"]]
+        assert kinds.count("camera_offline") == 1
+        assert kinds.count("camera_online") == 2
+
+
+def test_a_server_that_freezes_and_resumes(server: ServerProcess, clip: Path):
+    with RtspServer(clip) as steady, RtspServer(clip) as broken:
+        other, camera = server.camera("other", steady.url), server.camera("broken", broken.url)
+        _settled(server, other["session_id"])
+        server.wait_online(camera["id"])
+        with nothing_lost(server, other["session_id"]):
+            broken.freeze()
+            _offline(server, camera["id"])
+            broken.resume()
+            assert server.wait_online(camera["id"], PATIENCE_S) <= BACK_S
+
+
+def test_a_first_connect_that_fails(server: ServerProcess, clip: Path):
+    port = free_port()
+    camera = server.camera("late", f"rtsp://127.0.0.1:{port}/cam")
+    assert "refused" in _offline(server, camera["id"]).lower() or "listen" in _offline(server, camera["id"]).lower()
+    time.sleep(3)
+    with RtspServer(clip, port=port):
+        assert server.wait_online(camera["id"], PATIENCE_S) <= BACK_S
+        _settled(server, camera["session_id"])
+
+
+def test_a_media_worker_killed(tmp_path: Path, clip: Path):
+    """With one camera a worker, the other camera sits in another process and loses nothing."""
+    with (
+        ServerProcess(tmp_path, env={"JOYVL_MEDIA__WORKER_CAMERAS": "1"}) as server,
+        RtspServer(clip) as first,
+        RtspServer(clip) as second,
+    ):
+        camera = server.camera("first", first.url)
+        server.wait_online(camera["id"])
+        (worker,) = server.media_workers()
+        other = server.camera("second", second.url)
+        _settled(server, other["session_id"])
+        with nothing_lost(server, other["session_id"]):
+            worker.kill()
+            server.wait(lambda: server._status(camera["id"]) != "online", PATIENCE_S)
+            assert server.wait_online(camera["id"], PATIENCE_S) <= BACK_S
+        assert worker.pid not in [w.pid for w in server.media_workers()]
+        assert len(server.media_workers()) == 2
+
+
+def test_kill_9_in_mid_stream(tmp_path: Path, clip: Path):
+    """Cameras, watches and events are there again; nothing that was told is lost."""
+    with RtspServer(clip) as rtsp:
+        with ServerProcess(tmp_path) as server:
+            zones = [{"name": "door", "points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}]
+            camera = server.camera("door", rtsp.url, watches=[{"text": "anything", "zones": []}], zones=zones)
+            added = server.call(
+                "POST", f"/v1/sessions/{camera['session_id']}/watches", {"text": "the door", "zones": ["door"]}
+            )
+            path = f"/v1/events?camera_id={camera['id']}&type=watch_fired"
+            server.wait(lambda: server.call("GET", path)["data"], 30)
+            told = server.call("GET", "/v1/events?limit=500")["data"]
+            workers = server.media_workers()
+            server.kill()
+        for worker in workers:
+            worker.wait(10)  # a killed server leaves no worker behind
+        with ServerProcess(tmp_path) as server:
+            (again,) = server.call("GET", "/v1/cameras")["data"]
+            assert {k: again[k] for k in ("id", "name", "session_id", "zones")} == {
+                k: camera[k] for k in ("id", "name", "session_id", "zones")
+            }
+            assert [w["text"] for w in again["watches"]] == ["anything", "the door"]
+            assert again["watches"][1]["id"] == added["id"]
+            kept = {e["id"] for e in server.call("GET", "/v1/events?limit=1000")["data"]}
+            assert {e["id"] for e in told} <= kept
+            server.wait_online(camera["id"])
+            _settled(server, camera["session_id"])

@@ -1,0 +1,47 @@
+"""A thread that libav holds can be told to stop. Fails when PyAV asks another clock than the one we lend it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import av
+from fakes.odd_camera import OddCamera
+from joyvl_server.ingest.deadlines import Deadline, hold
+
+
+def open_slowly(url: str, deadline: Deadline, took: list[float]) -> None:
+    began = time.monotonic()
+    with hold(deadline):
+        try:
+            av.open(url, options={"rtsp_transport": "tcp"}, timeout=(20.0, 20.0))
+        except av.FFmpegError:
+            took.append(time.monotonic() - began)
+
+
+def test_another_thread_ends_a_wait() -> None:
+    took: list[float] = []
+    deadline = Deadline()
+    with OddCamera(answer=lambda request: None) as camera:
+        thread = threading.Thread(target=open_slowly, args=(camera.url, deadline, took))
+        thread.start()
+        time.sleep(0.3)
+        assert thread.is_alive()
+        deadline.at = 0.0
+        thread.join(5)
+    assert took
+    assert took[0] < 2.0
+
+
+def test_a_deadline_set_before_ends_it_too_and_only_this_thread() -> None:
+    took: list[float] = []
+    with OddCamera(answer=lambda request: None) as camera, hold(Deadline()):
+        open_slowly_here = threading.Thread(target=open_slowly, args=(camera.url, Deadline(time.monotonic() + 0.3), took))
+        open_slowly_here.start()
+        open_slowly_here.join(5)
+    assert 0.2 < took[0] < 2.0
+
+
+def test_passed() -> None:
+    assert not Deadline().passed
+    assert Deadline(time.monotonic() - 0.1).passed

@@ -1,0 +1,223 @@
+"""The process supervisor, with real child processes and a held clock for its pauses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from fakes.clock import ManualClock
+from joyvl_server.kit.supervisor import Launch, Limits, Status, Supervisor
+from structlog.testing import capture_logs
+
+FAST = Limits(start_timeout_s=5, stop_timeout_s=0.5, check_every_s=0.05, check_timeout_s=0.3, cooldown_s=1.0)
+SLEEPS = "import time; time.sleep(60)"
+
+
+class Child:
+    """A service whose process runs a line of Python. `faults` and `sick` are set by tests."""
+
+    name = "child"
+
+    def __init__(self, code: str = SLEEPS) -> None:
+        self.code = code
+        self.launches = 0
+        self.reasons: list[str] = []
+        self.sick = False
+        self.hangs = False
+        self.fds: list[int] = []
+
+    async def launch(self) -> Launch:
+        self.launches += 1
+        return Launch((sys.executable, "-c", self.code), {"CHILD": "1"}, tuple(self.fds))
+
+    async def ready(self) -> None:
+        if self.hangs:
+            await asyncio.sleep(60)
+
+    async def check(self) -> None:
+        if self.sick:
+            raise ValueError("rtsp://cam:s3cret@x is sick")
+
+    def gone(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+async def until(condition, timeout_s: float = 10.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+async def test_starts_is_up_and_ends_with_its_children() -> None:
+    child = Child("import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).wait()")
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await supervisor.up(5)
+    process = psutil.Process(supervisor.pid)
+    await until(lambda: process.children())
+    family = [process, *process.children(recursive=True)]
+    await supervisor.aclose()
+    assert supervisor.status is Status.STOPPED
+    assert supervisor.pid is None
+    assert child.reasons == ["it was stopped"]
+    _, alive = psutil.wait_procs(family, timeout=3)
+    assert not alive
+
+
+async def test_closing_twice_or_before_the_start_is_fine() -> None:
+    supervisor = Supervisor(Child(), FAST)
+    await supervisor.aclose()
+    supervisor.start()
+    with pytest.raises(RuntimeError, match="already started"):
+        supervisor.start()
+    await supervisor.aclose()
+    await supervisor.aclose()
+
+
+async def test_killed_is_back_at_once_and_said_once_each_way() -> None:
+    child = Child("print('last words'); import time; time.sleep(60)")
+    supervisor = Supervisor(child, FAST)
+    with capture_logs() as logs:
+        supervisor.start()
+        await supervisor.up(5)
+        first = supervisor.pid
+        await until(lambda: supervisor.last_lines)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: supervisor.pid not in (None, first) and supervisor.status is Status.UP)
+    await supervisor.aclose()
+    assert supervisor.restarts == 1
+    assert child.reasons[0] == "it was killed by SIGKILL"
+    told = [entry for entry in logs if entry["event"] in ("process gone", "process back")]
+    assert [entry["event"] for entry in told] == ["process gone", "process back"]
+    assert told[0]["last_lines"] == ["last words"]
+
+
+async def test_the_pause_grows_while_it_keeps_failing_and_it_is_said_once() -> None:
+    clock = ManualClock()
+    child = Child("print('broken'); raise SystemExit(3)")
+    child.hangs = True
+    supervisor = Supervisor(child, FAST, clock)
+    with capture_logs() as logs:
+        supervisor.start()
+        for launches, pause in ((2, 0.0), (3, 1.0), (4, 2.0), (5, 4.0)):
+            if pause:
+                await until(lambda: clock.sleepers == 1)
+                await clock.advance(pause - 0.01)
+                assert child.launches == launches - 1
+                await clock.advance(0.02)
+            await until(lambda expected=launches: child.launches == expected)
+    await supervisor.aclose()
+    assert child.reasons[:4] == ["it ended with status 3"] * 4
+    assert [entry["event"] for entry in logs].count("process gone") == 1
+    assert "process back" not in [entry["event"] for entry in logs]
+
+
+async def test_the_pause_has_a_limit() -> None:
+    supervisor = Supervisor(Child(), Limits(cooldown_s=0.5, cooldown_max_s=30))
+    assert [supervisor._pause(n) for n in (0, 1, 2, 3, 50)] == [0.0, 0.5, 1.0, 2.0, 30.0]
+
+
+async def test_not_ready_in_time_is_killed() -> None:
+    child = Child()
+    child.hangs = True
+    supervisor = Supervisor(child, Limits(start_timeout_s=0.3, stop_timeout_s=0.3, cooldown_s=60))
+    supervisor.start()
+    await until(lambda: len(child.reasons) >= 1)
+    await supervisor.aclose()
+    assert child.reasons[0] == "it was not ready within 0.3 s"
+
+
+async def test_sick_is_restarted_and_no_secret_is_told() -> None:
+    child = Child()
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await supervisor.up(5)
+    child.sick = True
+    await until(lambda: child.reasons)
+    child.sick = False
+    await supervisor.aclose()
+    assert child.reasons[0] == "it did not answer: rtsp://cam:***@x is sick"
+
+
+async def test_deaf_to_sigterm_is_killed() -> None:
+    child = Child("import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)")
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await until(lambda: "deaf" in supervisor.last_lines)
+    pid = supervisor.pid
+    await supervisor.aclose()
+    assert not psutil.pid_exists(pid)
+
+
+async def test_what_cannot_be_started_is_tried_again() -> None:
+    class Missing(Child):
+        async def launch(self) -> Launch:
+            self.launches += 1
+            raise OSError("no more memory")
+
+    child = Missing()
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await until(lambda: child.launches >= 2)
+    await supervisor.aclose()
+    assert child.reasons[0] == "it cannot be started: no more memory"
+
+
+async def test_only_the_last_lines_are_kept_and_none_is_endless() -> None:
+    child = Child("print('x' * 100_000); [print(n) for n in range(100)]; print('rtsp://cam:s3cret@x'); import time; time.sleep(60)")
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await until(lambda: supervisor.last_lines and supervisor.last_lines[-1].startswith("rtsp"))
+    lines = supervisor.last_lines
+    await supervisor.aclose()
+    assert len(lines) == FAST.log_lines
+    assert lines[-2:] == ["99", "rtsp://cam:***@x"]
+
+
+async def test_descriptors_are_handed_over_and_none_stays_here() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    reading, writing = os.pipe()
+    child = Child(f"import os, time; os.write({writing}, b'hello'); time.sleep(60)")
+    child.fds = [writing]
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await supervisor.up(5)
+    assert await asyncio.to_thread(os.read, reading, 5) == b"hello"
+    child.fds = []
+    await supervisor.aclose()
+    os.close(reading)
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+def test_a_killed_parent_leaves_no_child(tmp_path: Path) -> None:
+    parent = textwrap.dedent(
+        f"""
+        import asyncio, sys
+        sys.path[:0] = {[str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]!r}
+        from test_kit_supervisor import Child, FAST
+        from joyvl_server.kit.supervisor import Supervisor
+        async def main():
+            supervisor = Supervisor(Child(), FAST)
+            supervisor.start()
+            await supervisor.up(5)
+            print(supervisor.pid, flush=True)
+            await asyncio.sleep(60)
+        asyncio.run(main())
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(process.stdout.readline()))
+    process.kill()
+    process.wait(5)
+    process.stdout.close()
+    _, alive = psutil.wait_procs([child], timeout=5)
+    assert not alive
