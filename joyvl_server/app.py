@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -30,7 +29,7 @@ from joyvl_server.api.context import Api
 from joyvl_server.api.guard import Guard
 from joyvl_server.api.observe import Faults, HttpMetrics, Observe
 from joyvl_server.api.page import Pages
-from joyvl_server.api.server import Server, bind, url_of
+from joyvl_server.api.server import Server, bind, until_signal, url_of
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit import logs
@@ -133,7 +132,7 @@ async def _serve(
     # A port that is taken must be known before anything is started.
     sockets = bind(settings.server)
     try:
-        async with _until_signal(on_stop) as stop:
+        async with until_signal(on_stop) as stop:
             registry = await open_registry(settings)
             app = create_app(settings, registry)
             server = Server(app, app.state.api, lambda: announce(url_of(sockets)))
@@ -153,44 +152,6 @@ async def _arranged(arrange: Callable[[Registry], Awaitable[None]], registry: Re
         await arrange(registry)
     except (JoyvlError, OSError) as error:
         log.warning("the demo could not be arranged", error=str(error))
-
-
-class _Stop:
-    """What a signal does: end the server; before there is one, cancel its start."""
-
-    def __init__(self, on_stop: Callable[[], None]) -> None:
-        self.server: Server | None = None
-        self.asked = False
-        self._task = asyncio.current_task()
-        self._on_stop = on_stop
-
-    def __call__(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-        self.asked = True
-        self._on_stop()
-        if self.server is not None:
-            self.server.should_exit = True
-        elif self._task is not None:
-            self._task.cancel()
-
-
-@contextlib.asynccontextmanager
-async def _until_signal(on_stop: Callable[[], None]) -> AsyncIterator[_Stop]:
-    stop = _Stop(on_stop)
-    loop = asyncio.get_running_loop()
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
-    try:
-        yield stop
-    except asyncio.CancelledError:
-        if not stop.asked:
-            raise
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 def _say(url: str) -> None:

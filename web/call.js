@@ -17,6 +17,9 @@ const REDIAL_MS = [500, 1000, 2000, 5000, 5000, 5000];
  */
 export const call = signal(null);
 
+/** The session that was just hung up: nothing more comes of it. */
+export const hungUp = signal(null);
+
 let peer = null;
 let location_ = null;
 let round = 0;
@@ -45,7 +48,8 @@ export async function startCall() {
 /** Hang up: the server frees the session, the webcam's light goes out. */
 export async function stopCall() {
   round += 1;
-  const { stream } = call.value ?? {};
+  const { stream, sessionId } = call.value ?? {};
+  hungUp.value = sessionId ?? null;
   call.value = null;
   release(stream);
   await hangUp();

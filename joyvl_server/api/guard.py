@@ -85,7 +85,7 @@ class Guard:
         if host is None:
             return problem(400, "bad_host", "The request needs exactly one well-formed Host header.")
         if not self._hosts.answers_to(host):
-            detail = "This server does not answer to that Host name. Add it to the setting server.allowed_hosts if it is yours."
+            detail = "This server does not answer to that Host name. If it is yours, add it to server.allowed_hosts."
             return problem(421, "unknown_host", detail)
         return None
 
@@ -94,7 +94,7 @@ class Guard:
         foreign = problem(
             403,
             "foreign_origin",
-            "A page of another origin may not call this server. Add its origin to the setting server.allowed_origins if it is yours.",
+            "A page of another origin may not call this server. If it is yours, add it to server.allowed_origins.",
         )
         if origin is None:
             # Embedded pictures and the like carry no Origin; browsers tell by Sec-Fetch-Site who embeds them.

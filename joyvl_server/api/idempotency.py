@@ -1,4 +1,4 @@
-"""`Idempotency-Key` on creates: the same key with the same body gives the stored answer, whatever was lost on the way."""
+"""`Idempotency-Key` on creates: the same key with the same body gives the stored answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="A word of your own choice. Repeat the request with the same word and body, and you get the first answer again.",
+        description="A word of your own. The same request with the same word gets the first answer again.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""What all bodies share: strict input, bounded words, pages, the problem. Inside the house plain dataclasses are used."""
+"""What all bodies share: strict input, bounded words, pages, the problem."""
 
 from __future__ import annotations
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
+import signal
 import socket
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,9 +19,10 @@ from joyvl_server.settings import ServerSettings
 
 BACKLOG = 128
 STUCK_MS = 30_000
-"""A client that takes nothing for so long is cut off; else a stream that nobody reads would keep its socket for ever."""
+"""A client that takes nothing for so long is cut off; else a stream nobody reads would keep its socket for ever."""
 PING_S = 15.0
 PONG_S = 30.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 MAX_MESSAGE = 65_536
 """Bytes of a WebSocket message to us; clients have nothing to say there."""
 CONNECTIONS_S = 3.0
@@ -100,6 +104,7 @@ def _socket(family: int, address: tuple[object, ...]) -> socket.socket:
             # Accepted connections inherit it from the listening socket.
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
         made.bind(address)
+        made.listen(BACKLOG)
         made.setblocking(False)
     except BaseException:
         made.close()
@@ -110,3 +115,41 @@ def _socket(family: int, address: tuple[object, ...]) -> socket.socket:
 def url_of(sockets: list[socket.socket]) -> str:
     host, port = sockets[0].getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Stop:
+    """What a signal does: end the server; before there is one, cancel its start."""
+
+    def __init__(self, on_stop: Callable[[], None]) -> None:
+        self.server: Server | None = None
+        self.asked = False
+        self._task = asyncio.current_task()
+        self._on_stop = on_stop
+
+    def __call__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+        self.asked = True
+        self._on_stop()
+        if self.server is not None:
+            self.server.should_exit = True
+        elif self._task is not None:
+            self._task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def until_signal(on_stop: Callable[[], None]) -> AsyncIterator[Stop]:
+    stop = Stop(on_stop)
+    loop = asyncio.get_running_loop()
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            loop.add_signal_handler(number, stop)
+    try:
+        yield stop
+    except asyncio.CancelledError:
+        if not stop.asked:
+            raise
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

@@ -96,7 +96,7 @@ async def socket_updates(socket: WebSocket, session_id: str, after: After = None
 
 
 class EventStream(Response):
-    """`text/event-stream`. The `event` field is left out, so that one `onmessage` gets every type; it is in the data."""
+    """`text/event-stream`. Without the `event` field, so that one `onmessage` gets every type; it is in the data."""
 
     media_type = "text/event-stream"
 

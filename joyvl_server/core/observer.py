@@ -114,7 +114,7 @@ class Observer:
                 self._threshold = threshold
             case ev.PlaybackAcked(_, epoch, heard):
                 self._utterances.hear(epoch, heard)
-            case ev.TaskChanged():
+            case _:
                 self._agenda.task_changed(input)
                 if self._agenda.urgent:
                     self._want_tick()

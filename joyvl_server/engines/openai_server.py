@@ -93,9 +93,8 @@ class ChatServer:
         model = self._options.model or await self._first_model()
         dialect = self._dialect
         while True:
-            response = await self._send(
-                "POST", "/chat/completions", request_body(dialect.fields(self._options, model), messages)
-            )
+            body = request_body(dialect.fields(self._options, model), messages)
+            response = await self._send("POST", "/chat/completions", body)
             if response.status_code == 200:
                 self._learn(dialect)
                 return await self._stream(response)
@@ -161,10 +160,12 @@ class ChatServer:
         return body[:limit]
 
     def _learn(self, dialect: Dialect) -> None:
-        if dialect.proven:
-            return
-        if dialect != self._dialect:
+        """A request in this dialect was taken."""
+        learnt = replace(dialect, proven=True)
+        if learnt != replace(self._dialect, proven=True):
             log.info(
-                "server takes fewer fields than vLLM", server=self.peer.url, special_tokens=dialect.skips_special_tokens
+                "the server does not take every field",
+                server=self.peer.url,
+                takes=sorted(learnt.fields(self._options, "")),
             )
-        self._dialect = replace(dialect, proven=True)
+        self._dialect = learnt

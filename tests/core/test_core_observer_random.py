@@ -27,7 +27,12 @@ from joyvl_server.core.protocol import AnswerParser, Verdict, user_parts
 from joyvl_server.core.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
 from joyvl_server.core.turns import SettledTurn, UserTurn
 
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def same_words(read: str, shown: str) -> bool:
+    """A "<" at the very end may be shown, but is not read again: it might have begun a marker."""
+    return shown.startswith(read) and (read == shown or shown[len(read) :].strip() in ("<", "</"))
 
 
 def all_effects(log: Log) -> list[object]:
@@ -110,7 +115,7 @@ def test_what_is_shown_is_what_is_settled_and_decided(log) -> None:
                     assert effect.epoch is None
                 else:
                     assert parser.verdict is Verdict.RESPONSE
-                    assert parser.note == effect.text
+                    assert same_words(parser.note, effect.text)
                     assert effect.question in ("", parser.question)
                     assert effect.suppressed is None
                     if effect.epoch is None:

@@ -24,7 +24,7 @@ from joyvl_server.core.replay import (
     replay,
 )
 
-many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def line(entry: object) -> str:

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -37,12 +38,23 @@ async def server() -> AsyncIterator[FakeOpenAI]:
         yield server
 
 
-async def begin(server: FakeOpenAI, **options: object) -> OpenAISession:
-    engine = OpenAIEngine({"base_url": server.base_url, "api_key": KEY, "timeout_s": 5, **options})
-    session = await engine.open(EngineSpec("s1"))
-    await session.begin(chunk())
-    await session.append(turn(0))
-    return session
+Begin = Callable[..., Awaitable[OpenAISession]]
+
+
+@pytest.fixture
+async def begin(server: FakeOpenAI) -> AsyncIterator[Begin]:
+    """Opens sessions, each of an engine of its own and with a turn appended; closes them all at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(**options: object) -> OpenAISession:
+            engine = OpenAIEngine({"base_url": server.base_url, "api_key": KEY, "timeout_s": 5, **options})
+            stack.push_async_callback(engine.aclose)
+            session = await engine.open(EngineSpec("s1"))
+            await session.begin(chunk())
+            await session.append(turn(0))
+            return session
+
+        yield begin
 
 
 async def step(session: OpenAISession) -> str:
@@ -83,10 +95,10 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "kind", "words"), FAULTS)
 async def test_a_fault_is_an_engine_error_and_the_next_tick_works(
-    server: FakeOpenAI, fault: Reply, kind: type[EngineError], words: str
+    server: FakeOpenAI, begin: Begin, fault: Reply, kind: type[EngineError], words: str
 ) -> None:
     server.script(fault, says("</response> back"))
-    session = await begin(server, model="fake")
+    session = await begin(model="fake")
     with pytest.raises(kind, match=re.escape(words)) as caught:
         await step(session)
     assert KEY not in str(caught.value)
@@ -94,28 +106,25 @@ async def test_a_fault_is_an_engine_error_and_the_next_tick_works(
     await session.rollback()
     await session.append(turn(1))
     assert await step(session) == " back"
-    await session.aclose()
 
 
-async def test_no_server(server: FakeOpenAI) -> None:
-    session = await begin(server)
+async def test_no_server(server: FakeOpenAI, begin: Begin) -> None:
+    session = await begin()
     await server.stop()
     with pytest.raises(EngineUnavailable, match=r"No server answers at http://127\.0\.0\.1:\d+/v1\. Is it running\?"):
         await session.score()
     await server.start()
     assert await session.score() == Score(0.0)
-    await session.aclose()
 
 
-async def test_a_server_that_restarts_between_ticks_costs_no_tick(server: FakeOpenAI) -> None:
-    session = await begin(server)
+async def test_a_server_that_restarts_between_ticks_costs_no_tick(server: FakeOpenAI, begin: Begin) -> None:
+    session = await begin()
     await session.score()
     await session.settle("</silence>")
     await server.stop()
     await server.start()
     await session.append(turn(1))
     assert await session.score() == Score(0.0)
-    await session.aclose()
 
 
 async def test_a_port_that_speaks_something_else() -> None:
@@ -155,19 +164,20 @@ async def test_a_name_without_an_address() -> None:
         pytest.param(dripping("</response> so slow", 0.2), "decided nothing within 0.5 s", id="slow drip"),
     ],
 )
-async def test_a_decision_that_never_comes_is_given_up(server: FakeOpenAI, fault: Reply, words: str) -> None:
+async def test_a_decision_that_never_comes_is_given_up(
+    server: FakeOpenAI, begin: Begin, fault: Reply, words: str
+) -> None:
     server.script(fault)
-    session = await begin(server, model="fake", timeout_s=0.5)
+    session = await begin(model="fake", timeout_s=0.5)
     with pytest.raises(EngineTimeout, match=words):
         await session.score()
     async with asyncio.timeout(5):
         await server.completions[0].aborted.wait()
-    await session.aclose()
 
 
-async def test_an_answer_that_stops_coming_is_given_up(server: FakeOpenAI) -> None:
+async def test_an_answer_that_stops_coming_is_given_up(server: FakeOpenAI, begin: Begin) -> None:
     server.script(mute("</response> well, ", "you see"))
-    session = await begin(server, timeout_s=1)
+    session = await begin(timeout_s=1)
     await session.score()
     deltas = session.say()
     assert [await anext(deltas), await anext(deltas)] == [" well, ", "you see"]
@@ -175,27 +185,24 @@ async def test_an_answer_that_stops_coming_is_given_up(server: FakeOpenAI) -> No
         await anext(deltas)
     async with asyncio.timeout(5):
         await server.completions[0].aborted.wait()
-    await session.aclose()
 
 
-async def test_an_answer_that_drips_for_ever_is_given_up(server: FakeOpenAI) -> None:
+async def test_an_answer_that_drips_for_ever_is_given_up(server: FakeOpenAI, begin: Begin) -> None:
     server.script(Reply(("</response> a", "b"), end="endless", gap_s=0.02))
-    session = await begin(server, answer_timeout_s=0.2)
+    session = await begin(answer_timeout_s=0.2)
     with pytest.raises(EngineTimeout, match=r"still had not ended its answer after 0\.2 s"):
         await step(session)
     async with asyncio.timeout(5):
         await server.completions[0].aborted.wait()
-    await session.aclose()
 
 
-async def test_endless_tokens_are_cut_at_the_longest_answer(server: FakeOpenAI) -> None:
+async def test_endless_tokens_are_cut_at_the_longest_answer(server: FakeOpenAI, begin: Begin) -> None:
     server.script(endless("</response>", " bla bla bla bla bla bla bla"))
-    session = await begin(server)
+    session = await begin()
     assert len(await step(session)) == MAX_ANSWER
     await session.settle("</response> bla")
     async with asyncio.timeout(5):
         await server.completions[0].aborted.wait()
-    await session.aclose()
 
 
 @pytest.mark.parametrize(
@@ -224,12 +231,11 @@ async def test_a_model_list_that_cannot_be_read(server: FakeOpenAI, reply: Reply
     await engine.aclose()
 
 
-async def test_a_model_list_that_is_none(server: FakeOpenAI) -> None:
+async def test_a_model_list_that_is_none(server: FakeOpenAI, begin: Begin) -> None:
     server.models = []
-    session = await begin(server)
+    session = await begin()
     with pytest.raises(EngineError, match="lists no model"):
         await session.score()
-    await session.aclose()
 
 
 async def test_one_bad_session_does_not_hurt_another(server: FakeOpenAI) -> None:

@@ -113,7 +113,7 @@ def comings(scene: Scene) -> tuple[list[Wanted], list[tuple[float, float, tuple[
     wanted, allowed = [], []
     for start, end in scene.spans():
         if start >= 0:
-            wanted.append(Wanted(("enter",), start - 0.3, start + 2.3))
+            wanted.append(Wanted(("enter",), start - 1.2, start + 2.3))
         if end < scene.seconds - 2.5:
             wanted.append(Wanted(("leave",) if start >= 0 else ("leave", "changed", "move"), end - 1.2, end + 2.5))
         allowed.append((start, end + 2, ("move", "still")))

@@ -10,7 +10,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Wire:
-    """`await wire.open()` starts the app; `next()` gives what it sent; `leave()` hangs up. Set `blocked` to stop reading."""
+    """`await wire.open()` starts the app; `next()` gives what it sent; `leave()` hangs up."""
 
     def __init__(
         self, app: Any, path: str, *, kind: str = "http", method: str = "GET", headers: dict[str, str] | None = None

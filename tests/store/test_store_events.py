@@ -91,15 +91,21 @@ async def test_limits_are_limits(timeline, monkeypatch):
     assert len(await events.list(limit=0)) == 1
 
 
-@pytest.mark.parametrize("column", ["session_id", "camera_id", "type", None])
-async def test_pages_come_from_an_index_without_sorting(db, column):
+@pytest.mark.parametrize(
+    ("column", "further"),
+    [
+        (None, ""),  # a range of time alone has to be sorted
+        *((column, further) for column in ("session_id", "camera_id", "type") for further in ("", "AND wall >= 1")),
+    ],
+)
+async def test_pages_come_from_an_index_alone_without_sorting(db, column, further):
     clause = f"{column} = 'x' AND" if column else ""
-    query = f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {clause} id < 'x' ORDER BY id DESC LIMIT 10"
+    query = f"EXPLAIN QUERY PLAN SELECT seq FROM events WHERE {clause} id < 'x' {further} ORDER BY id DESC LIMIT 10"
     plan = await db.read(lambda c: [row["detail"] for row in c.execute(query)])
     index = (
         f"events_{column.removesuffix('_id')} ({column}=? AND id<?)" if column else "sqlite_autoindex_events_1 (id<?)"
     )
-    assert plan == [f"SEARCH events USING INDEX {index}"]
+    assert plan == [f"SEARCH events USING COVERING INDEX {index}"]
 
 
 async def test_the_newest_are_kept_and_the_rest_goes_in_batches(db, monkeypatch):

@@ -1,6 +1,7 @@
 // The picture, with a frame around what was just spoken about.
 import { html, useEffect, useState } from "../html.js";
 import { sessionPath } from "../api.js";
+import { hungUp } from "../call.js";
 import { stream, view } from "../store.js";
 import { whyNoPicture } from "../words.js";
 import { LocalVideo, usePicture } from "./picture.js";
@@ -9,10 +10,11 @@ const POLL_MS = 333;
 const BOX_MS = 3000;
 
 export function Stage({ session, own }) {
-  const remote = !own && session && stream.value.state !== "gone";
+  const over = stream.value.state === "gone" || (session && hungUp.value === session.id);
+  const remote = !own && session && !over;
   const offline = session?.state && session.state.status !== "online";
   const { src, problem } = usePicture(remote ? sessionPath(session.id, "/snapshot.jpg") : null, POLL_MS, offline);
-  const reason = own ? null : stream.value.state === "gone" ? `The session is over: ${stream.value.why}` : (offline || problem) && whyNoPicture(session?.state, problem);
+  const reason = own ? null : over ? "The session is over." : (offline || problem) && whyNoPicture(session?.state, problem);
   const shape = session?.state?.width ? session.state.width / session.state.height : 16 / 9;
   return html`
     <section class="stage" aria-label="Picture">

@@ -1,0 +1,65 @@
+"""`python -m fakes.small_server DATA_DIR [PORT]`, from `tests/`: the real `serve` over a registry without media or engines.
+
+It prints `session SESSION_ID` once a camera is registered. With JOYVL_FAKE set to `slow_start`, `slow_stop` or `stuck` its
+registry takes its time, for tests of starting and stopping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from fakes.house import URL, OneEngine, open_house_registry
+from fakes.media import FakeMedia
+from joyvl_server.app import serve
+from joyvl_server.kit.clock import SystemClock
+from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.registry import Registry
+from joyvl_server.settings import Settings
+
+FLOOD = 50_000
+FAKE = os.environ.get("JOYVL_FAKE", "")
+
+
+async def open_registry(settings: Settings) -> Registry:
+    clock = SystemClock()
+    registry = await open_house_registry(settings, clock, FakeMedia(clock), OneEngine())
+    start, aclose = registry.start, registry.aclose
+
+    async def slow_start() -> None:
+        await start()
+        print("starting", flush=True)
+        await asyncio.sleep(60 if FAKE == "slow_start" else 0)
+
+    async def slow_stop() -> None:
+        if FAKE == "slow_stop":
+            await asyncio.sleep(60)
+        await aclose()
+        if FAKE == "stuck":
+            await asyncio.to_thread(__import__("time").sleep, 60)
+        print("closed", flush=True)
+
+    registry.start, registry.aclose = slow_start, slow_stop  # type: ignore[method-assign]
+    return registry
+
+
+async def arrange(registry: Registry) -> None:
+    view = await registry.add_camera(CameraDraft("door", URL))
+    session = registry.session(view.record.session_id)
+    print("session", session.id, flush=True)
+    while FAKE == "flood":
+        session.updates.publish("error", error={"code": "flood", "message": "x" * FLOOD})
+        await asyncio.sleep(0.005)
+
+
+if __name__ == "__main__":
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    settings = Settings(
+        data_dir=Path(sys.argv[1]),
+        demo=False,
+        engine={"name": "quiet"},
+        server={"port": port, "shutdown_timeout_s": 3.0, "updates_backlog": 64},
+    )
+    serve(settings, open_registry=open_registry, arrange=arrange)
