@@ -8,7 +8,6 @@ from pathlib import Path
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.ingest.hub import MediaHub
 from joyvl_server.kit.clock import Clock, SystemClock
-from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.registry import Registry
@@ -27,12 +26,7 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
     """Everything a server runs on, not started yet. Raises `StoreError`, `ConfigError`."""
     clock = clock or SystemClock()
     media_dir(settings).mkdir(parents=True, exist_ok=True)
-    policy = NetPolicy(
-        schemes=tuple(settings.net.schemes),
-        allow=tuple(settings.net.allow),
-        deny=tuple(settings.net.deny),
-        file_roots=(str(media_dir(settings)), *(str(root) for root in settings.media.file_roots)),
-    )
+    policy = settings.net_policy()
     db = await Database.open(settings.data_dir / "joyvl.db")
     media = MediaHub(settings.media, policy, clock)
     return Registry(settings, db, media, policy, EnginePool(settings.engine.options), clock)

@@ -7,6 +7,7 @@ import { webcamProblem } from "./words.js";
 const WANTED = { width: { min: 640, ideal: 1280 }, height: { min: 480, ideal: 720 }, frameRate: { ideal: 15, max: 30 } };
 const GATHER_MS = 2000;
 const LOST_MS = 5000;
+const HUNG_UP = "the call was hung up";
 const REDIAL_MS = [500, 1000, 2000, 5000, 5000, 5000];
 
 /**
@@ -135,9 +136,11 @@ function watchConnection(pc, mine) {
   });
 }
 
-/** Dial again with the same webcam picture; also when the server says that the session is over. */
-export function lineWentDead() {
-  if (call.value && call.value.status === "connected") redial(round, "The server ended the call.");
+/** The session is over by the server's word: hung up by somebody else is final, all else is worth another call. */
+export function sessionEnded(reason) {
+  if (!call.value || call.value.status === "failed") return;
+  if (reason === HUNG_UP) fail("The call was hung up from elsewhere.");
+  else if (call.value.status === "connected") redial(round, "The server ended the call.");
 }
 
 async function redial(mine, why, attempt = 0) {

@@ -22,12 +22,14 @@ export const toast = signal(null);
 
 export const openSession = computed(() => view.value.session);
 
+const RETURN_MS = 2000;
 let following = null;
+let returning = null;
 
 /** Show this session: its updates grow `view` until another one is opened or `closeSession`. */
 export function open(sessionId, { keepTranscript = false } = {}) {
   if (view.value.id === sessionId && following) return;
-  following?.stop();
+  stopFollowing();
   const earlier = view.value;
   const first = emptyView(sessionId);
   batch(() => {
@@ -35,19 +37,39 @@ export function open(sessionId, { keepTranscript = false } = {}) {
     stream.value = { state: "connecting", why: "" };
     clockOffset.value = -Infinity;
   });
+  listen(sessionId);
+}
+
+export function closeSession() {
+  stopFollowing();
+  view.value = emptyView("");
+}
+
+function listen(sessionId) {
   following = follow(sessionId, {
     onUpdate: (update) => take(sessionId, update),
     onState: (state, why = "") => {
-      if (view.value.id === sessionId && stream.value.state !== state) stream.value = { state, why };
+      if (view.value.id !== sessionId) return;
+      if (stream.value.state !== state) stream.value = { state, why };
+      if (state === "gone") returning = setTimeout(() => awaitReturn(sessionId), RETURN_MS);
     },
     tickSeconds: () => view.value.session?.tick_s ?? 1,
   });
 }
 
-export function closeSession() {
+/** A camera keeps its session's id: it is back after a restart of the server or a change of its settings. */
+async function awaitReturn(sessionId) {
+  if (view.value.session?.kind === "call" || view.value.id !== sessionId) return;
+  await refreshSessions();
+  if (view.value.id !== sessionId || stream.value.state !== "gone") return;
+  if (sessions.value?.some((session) => session.id === sessionId)) listen(sessionId);
+  else returning = setTimeout(() => awaitReturn(sessionId), RETURN_MS);
+}
+
+function stopFollowing() {
   following?.stop();
   following = null;
-  view.value = emptyView("");
+  clearTimeout(returning);
 }
 
 function take(sessionId, update) {

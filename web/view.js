@@ -1,5 +1,7 @@
 // What the page knows of one session, grown by its updates. Pure: a view and an update give the next view.
 
+import { sentence } from "./words.js";
+
 const TICKS_KEPT = 600;
 const LINES_KEPT = 400;
 const LATENCIES_KEPT = 300;
@@ -10,6 +12,7 @@ const LATENCIES_KEPT = 300;
  * @property {number} wall  Unix seconds
  * @property {"said"|"asked"|"notice"|"task"} type
  * @property {string} text
+ * @property {string|null} [log]  the log of updates it came in; epochs are counted within one
  * @property {number|null} [epoch]  which utterance, for what was said
  * @property {boolean} [streaming]  more text is to come
  * @property {string} [urgency]  notice: said by the server itself, not by the engine
@@ -18,22 +21,22 @@ const LATENCIES_KEPT = 300;
  */
 
 /** @param {string} id */
-export const emptyView = (id) => ({ id, session: null, ticks: [], lines: [], closed: {}, ended: null });
+export const emptyView = (id) => ({ id, session: null, ticks: [], lines: [], closed: {}, log: null, ended: null });
 
 /** The next view. Unknown updates change nothing: a newer server may send some. */
 export function grow(view, update) {
   switch (update.type) {
     case "session.created":
-      return update.session.queries.reduce(withAsked, { ...view, session: update.session, ended: null });
+      return update.session.queries.reduce(withAsked, { ...view, session: update.session, log: logOf(update), ended: null });
     case "session.updated":
       return changeSession(view, update.session);
     case "session.ended":
-      return withLine({ ...view, ended: update.reason }, notice(update, `The session ended: ${update.reason}`, "warn"));
+      return withLine({ ...view, ended: update.reason }, notice(update, sentence(`The session ended: ${update.reason}`), "warn"));
     case "response.listen":
     case "response.skip":
       return withTick(view, update.tick);
     case "response.created":
-      return withLine(view, said(update.epoch, update.wall, "", true));
+      return withLine(view, said(view, update.epoch, update.wall, true));
     case "response.output_text.delta":
       return withUtterance(view, update, (line) => ({ ...line, text: line.text + update.delta }));
     case "response.output_text.done":
@@ -52,6 +55,8 @@ export function grow(view, update) {
     case "camera.online":
       return withState(view, update, "The picture is there.", "good");
     case "camera.offline":
+      // The end of a call is told by session.ended.
+      if (view.session?.kind === "call" && update.state.status === "ended") return changeSession(view, { state: update.state });
       return withState(view, update, `No picture: ${update.state.error ?? "the source went away."}`, "warn");
     case "task.updated":
       return withTask(view, update);
@@ -99,7 +104,19 @@ export function markOf(tick) {
 
 const tickKey = (tick) => `${tick.wall}|${tick.epoch}|${tick.query}|${tick.skipped}`;
 
-const said = (epoch, wall, text, streaming) => ({ key: `said-${epoch}-${wall}`, type: "said", epoch, wall, text, streaming, tick: null });
+/** Update ids are unique over restarts: the log's name, then the number. */
+const logOf = (update) => update.id.slice(0, update.id.lastIndexOf("-"));
+
+const said = ({ log }, epoch, wall, streaming) => ({
+  key: `said-${log}-${epoch}`,
+  type: "said",
+  log,
+  epoch,
+  wall,
+  text: "",
+  streaming,
+  tick: null,
+});
 
 const notice = (update, text, tone) => ({ key: update.id, type: "notice", wall: update.wall, text, tone });
 
@@ -122,21 +139,21 @@ function withAsked(view, query) {
 }
 
 function withUtterance(view, update, change) {
-  const at = lineOf(view, update.epoch, update.wall);
-  if (at < 0) return withLine(view, change(said(update.epoch, update.wall, "", true)));
+  const at = lineOf(view, update.epoch);
+  if (at < 0) return withLine(view, change(said(view, update.epoch, update.wall, true)));
   return { ...view, lines: view.lines.with(at, change(view.lines[at])) };
 }
 
-/** Epochs begin anew when the server does, so an utterance is the same only when the time fits too. */
-function lineOf(view, epoch, wall) {
-  return view.lines.findLastIndex((l) => l.type === "said" && l.epoch === epoch && (l.streaming || Math.abs(l.wall - wall) < 60));
+/** Epochs begin anew when the session does, so an utterance is the same only within one log. */
+function lineOf(view, epoch) {
+  return view.lines.findLastIndex((line) => line.type === "said" && line.epoch === epoch && line.log === view.log);
 }
 
 function withDecision(view, tick) {
   const next = view.ticks.some((known) => tickKey(known) === tickKey(tick)) ? view : withTick(view, tick);
   if (tick.epoch === null) return next;
-  const at = lineOf(next, tick.epoch, tick.wall);
-  const line = at < 0 ? said(tick.epoch, tick.wall, "", false) : next.lines[at];
+  const at = lineOf(next, tick.epoch);
+  const line = at < 0 ? said(next, tick.epoch, tick.wall, false) : next.lines[at];
   const done = { ...line, text: tick.text || line.text, streaming: false, tick };
   return at < 0 ? withLine(next, done) : { ...next, lines: next.lines.with(at, done) };
 }

@@ -38,6 +38,9 @@ export function sourceStatus(state) {
   return { word: STATUS[state.status] ?? state.status, tone: state.status };
 }
 
+/** A reason with its full stop. */
+export const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
+
 /** Why there is no picture, as a sentence. */
 export function whyNoPicture(state, problem) {
   if (state?.error) return state.error;

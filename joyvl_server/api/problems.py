@@ -48,8 +48,12 @@ STATUS_OF: dict[type[JoyvlError], int] = {
     ConfigError: 422,
     JoyvlError: 422,
 }
-# A source error that is the caller's own doing, not the source's.
-STATUS_OF_CODE = {"bad_sdp": 400, "not_allowed": 403}
+# Codes that say more than their class: the caller's own doing, or a matter of waiting.
+STATUS_OF_CODE: dict[type[JoyvlError], dict[str, int]] = {
+    NotAllowed: {"bad_url": 422, "masked_url": 422, "too_many": 409},
+    SourceError: {"bad_sdp": 400, "not_allowed": 403, "not_found": 422},
+    StoreError: {"store_busy": 503, "store_closed": 503},
+}
 
 # What the framework itself refuses.
 CODE_OF_STATUS = {
@@ -102,9 +106,9 @@ def problem(
 def status_of(error: JoyvlError) -> int:
     if isinstance(error, Unavailable):
         return 503
-    if isinstance(error, SourceError) and error.code in STATUS_OF_CODE:
-        return STATUS_OF_CODE[error.code]
-    return next(STATUS_OF[cls] for cls in type(error).__mro__ if cls in STATUS_OF)
+    known = [cls for cls in type(error).__mro__ if cls in STATUS_OF]
+    by_code = (STATUS_OF_CODE.get(cls, {}).get(error.code) for cls in known)
+    return next((status for status in by_code if status is not None), STATUS_OF[known[0]])
 
 
 async def on_joyvl_error(connection: HTTPConnection, error: Exception) -> Response:

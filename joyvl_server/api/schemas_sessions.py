@@ -106,8 +106,10 @@ class TickOut(Output):
     question: str
     watches: list[str]
     look: str = Field(description="full, glance or skip: what the frame was allowed to cost.")
-    epoch: int | None
-    query: str | None
+    change: float | None = Field(description="How much the picture changed since the last full look, 0 to 1.")
+    epoch: int | None = Field(description="Names one remark; the updates of its text carry it too.")
+    query: str | None = Field(description="The query this answers.")
+    detail: str = Field(description="What failed, when it did.")
     timings: TimingsOut
 
 

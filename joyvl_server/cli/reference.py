@@ -9,13 +9,14 @@ import typer.main
 
 HEAD = """# Commands
 
-Made from the commands by `python -m joyvl_server.cli.reference`; a test holds the two together. Every command has `--help`.
+Made from the commands by `python -m joyvl_server.cli.reference`; a test holds the two together. Every command has
+`--help`.
 A command that fails prints one sentence on stderr and ends with 1, with 2 where the settings or the call are wrong.
 """
 
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every command below this one with its whole name, groups left out. Typer's own copy of click has no public types."""
+    """Every command below this one with its whole name. Typer's own copy of click has no public types."""
     if hasattr(command, "commands"):
         for name, child in command.commands.items():
             yield from commands(child, f"{path} {name}")

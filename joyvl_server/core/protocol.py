@@ -204,6 +204,8 @@ class AnswerParser:
         else:
             text = text[: self._room]
             self._room -= len(text)
+            if self._room == 0:
+                text = text[: _start_of_marker(text, 0)]
             self._rest += text
             self._grow(text)
             if self._room == 0:

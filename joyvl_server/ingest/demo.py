@@ -1,4 +1,4 @@
-"""Draws the demo clip: a room in which figures come, stay and go. Our own picture, so that nothing has to be shipped."""
+"""Draws the demo clip: a room in which figures come, stay and go. Drawn here, so that nothing has to be shipped."""
 
 from __future__ import annotations
 

@@ -42,17 +42,16 @@ def leaves(model: type[BaseModel], above: Names = ()) -> Iterator[tuple[Names, A
 
 def yaml_layer(path: Path, model: type[BaseModel]) -> Layer:
     """Read one YAML file. Raises `ConfigError` for a syntax error, a name used twice, an unknown name."""
-    loader = yaml.SafeLoader(read_text(path))
+    text = read_text(path)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         values = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         at = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{at}: this is not YAML: {error.problem or error.context}.") from None
     except (yaml.YAMLError, ValueError):
-        raise ConfigError(f"{path} is not YAML.") from None
-    finally:
-        loader.dispose()
+        raise ConfigError(f"{path}: this is not YAML: it holds a control character or a date that is none.") from None
     if node is None or values is None:
         return Layer()
     if not isinstance(values, dict):
@@ -169,10 +168,7 @@ def _put(values: dict[str, Any], names: Names, value: Any, variable: str) -> Non
         values = values.setdefault(name, {})
         if not isinstance(values, dict):
             raise ConfigError(f"{variable}: another variable sets {name!r} as a plain value.")
-    if isinstance(value, dict) and isinstance(values.get(names[-1]), dict):
-        values[names[-1]] = {**value, **values[names[-1]]}
-    else:
-        values[names[-1]] = value
+    values[names[-1]] = value  # variables are read in order: a whole group comes before what is in it
 
 
 def _lines(root: yaml.Node, path: Path) -> Iterator[tuple[Names, int]]:
@@ -186,11 +182,9 @@ def _lines(root: yaml.Node, path: Path) -> Iterator[tuple[Names, int]]:
         seen.add(id(node))
         here: set[str] = set()
         for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise ConfigError(f"{path}, line {line}: a name is expected here.")
-            if key.value in here:
-                raise ConfigError(f"{path}, line {line}: {'.'.join((*above, key.value))!r} is set twice.")
-            here.add(key.value)
-            yield (*above, key.value), line
-            open_nodes.append((value, (*above, key.value)))
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in here:
+                raise ConfigError(f"{path}, line {line}: {'.'.join((*above, name))!r} is set twice.")
+            here.add(name)
+            yield (*above, name), line
+            open_nodes.append((value, (*above, name)))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 from joyvl_server.core.zones import Zone
 from joyvl_server.ingest.base import PullSpec, SourceState
 from joyvl_server.sessions.standing import WatchDraft
 from joyvl_server.store.cameras import CameraRecord
-
-MASK = ":***@"
-
 
 @dataclass(frozen=True, slots=True)
 class CameraDraft:
@@ -44,17 +40,3 @@ class Call:
 
 def pull_spec(camera: CameraRecord) -> PullSpec:
     return PullSpec(camera.url, loop=camera.loop, speed=camera.speed)
-
-
-def keep_password(new_url: str, stored_url: str) -> str:
-    """A client that sends back the masked URL it was shown keeps the stored password, for the same user and host only.
-
-    Otherwise a changed host would be handed the password of another camera.
-    """
-    if MASK not in new_url:
-        return new_url
-    new, old = urlsplit(new_url), urlsplit(stored_url)
-    if (new.username, new.hostname, new.port) != (old.username, old.hostname, old.port) or old.password is None:
-        return new_url
-    netloc = new.netloc.replace(MASK, f":{old.password}@", 1)
-    return urlunsplit(new._replace(netloc=netloc))

@@ -15,8 +15,9 @@ from joyvl_server.core.zones import Zone
 from joyvl_server.ingest.base import Media, ProbeReport, PullSpec, Source, SourceState, StateListener
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
+from joyvl_server.kit.masking import restore_url
 from joyvl_server.kit.netpolicy import NetPolicy
-from joyvl_server.sessions.cameras import Call, CameraDraft, CameraView, keep_password, pull_spec
+from joyvl_server.sessions.cameras import Call, CameraDraft, CameraView, pull_spec
 from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.runner import Runner
@@ -133,7 +134,7 @@ class Registry:
         async with self._changing:
             before = self._camera(camera_id)
             if "url" in changes:
-                changes = {**changes, "url": keep_password(changes["url"], before.url)}
+                changes = {**changes, "url": restore_url(changes["url"], before.url)}
                 await self._check_url(changes["url"])
             if changes.get("engine"):
                 self.engines.get(changes["engine"])

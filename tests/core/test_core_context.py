@@ -211,7 +211,11 @@ def rendered(driver: Driver) -> list[object]:
 
 def cost(messages: list[object]) -> int:
     system, *rest = messages
-    return MESSAGE + text_tokens(system) + sum(answer_tokens(m) if isinstance(m, str) else user_turn_tokens(m) for m in rest)
+    return (
+        MESSAGE
+        + text_tokens(system)
+        + sum(answer_tokens(m) if isinstance(m, str) else user_turn_tokens(m) for m in rest)
+    )
 
 
 @settings(max_examples=150)

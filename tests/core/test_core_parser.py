@@ -20,7 +20,9 @@ def parse(text: str, *, opened: bool = False, limit: int = 2000) -> AnswerParser
     return parser
 
 
-@pytest.mark.parametrize("text", ["</silence>", "<silence>", "\n </silence> ", "</silence> but look!", "</silence></response> hi"])
+@pytest.mark.parametrize(
+    "text", ["</silence>", "<silence>", "\n </silence> ", "</silence> but look!", "</silence></response> hi"]
+)
 def test_silence_in_every_spelling_whatever_follows(text) -> None:
     parser = parse(text)
     assert (parser.verdict, parser.note, parser.garbage) == (Verdict.SILENT, "", "")
@@ -118,6 +120,9 @@ def test_an_endless_answer_is_cut_and_then_ignored() -> None:
     assert parser.ended
     assert len(parser.take_rest()) == 10
 
+    cut = AnswerParser(opened=True, limit=10)
+    assert cut.feed("eight    </delegates") == "eight"  # never "</"
+
     endless = AnswerParser()
     for _ in range(1000):
         endless.feed("blah ")
@@ -137,7 +142,8 @@ def test_the_rest_is_handed_on_once_with_the_markers_of_delegation() -> None:
 
 
 TEXTS = st.lists(
-    st.sampled_from([*MARKERS, "</", "<", ">", " ", "\n", "a", "Hi. ", "</resp", "silence>", "x" * 60]) | st.text(max_size=4)
+    st.sampled_from([*MARKERS, "</", "<", ">", " ", "\n", "a", "Hi. ", "</resp", "silence>", "x" * 60])
+    | st.text(max_size=4)
 ).map("".join)
 
 

@@ -41,7 +41,9 @@ def test_nothing_to_say_is_no_prefix() -> None:
 
 def test_what_does_not_fit_goes_video_first_then_the_oldest_answers() -> None:
     qa = [f"[Response@{number}.0 seconds] something was said" for number in range(50)]
-    prefix = build_prefix(Sections(clock="[Clock]", video_history=["a quiet hall " * 9], qa_history=qa, watches=["falls"]), 300)
+    prefix = build_prefix(
+        Sections(clock="[Clock]", video_history=["a quiet hall " * 9], qa_history=qa, watches=["falls"]), 300
+    )
     assert qa[-1] in prefix
     assert qa[0] not in prefix
     assert "[Video History]" not in prefix

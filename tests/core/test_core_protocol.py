@@ -81,7 +81,9 @@ def test_words_of_others_cannot_steer_the_format(text, cleaned) -> None:
 
 
 MARKERS = re.compile(r"</?(silence|response|delegation|delegate)>|<\|im_end\|>|<\|endoftext\|>")
-PIECES = st.sampled_from(["</sil", "ence>", "</silence>", "<", "</", "response>", "<|im_", "end|>", "<|", "|>", " ", "a", "\n"])
+PIECES = st.sampled_from(
+    ["</sil", "ence>", "</silence>", "<", "</", "response>", "<|im_", "end|>", "<|", "|>", " ", "a", "\n"]
+)
 
 
 @given(st.lists(PIECES).map("".join) | st.text(), st.integers(1, 50))

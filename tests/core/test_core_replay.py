@@ -75,7 +75,11 @@ def test_effects_name_pictures_and_inputs_hold_the_grey_one() -> None:
     begin, append, _ = Observer(ObserverConfig()).handle(ev.Tick(0.0, frame))
     assert encode_effect(append)["turn"]["frame"]["grey"] is None
     assert decode_effect(encode_effect(append)).turn.frame.grey.shape == (0, 0)
-    assert encode_input(ev.Tick(0.0, frame))["frame"]["image"] == {"sha256": frame.image.sha256, "width": 640, "height": 360}
+    assert encode_input(ev.Tick(0.0, frame))["frame"]["image"] == {
+        "sha256": frame.image.sha256,
+        "width": 640,
+        "height": 360,
+    }
     assert "jpeg" not in json.dumps(encode_effect(begin))
 
 

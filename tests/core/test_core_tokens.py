@@ -10,7 +10,15 @@ from joyvl_server.core.turns import ImagePart, Look, TextPart
 
 @pytest.mark.parametrize(
     ("width", "height", "tokens"),
-    [(256, 192, 70), (384, 216, 84), (448, 252, 112), (640, 360, 220), (672, 384, 252), (640, 480, 300), (1280, 720, 880)],
+    [
+        (256, 192, 70),
+        (384, 216, 84),
+        (448, 252, 112),
+        (640, 360, 220),
+        (672, 384, 252),
+        (640, 480, 300),
+        (1280, 720, 880),
+    ],
 )
 def test_images_cost_what_the_model_family_counts(width, height, tokens) -> None:
     assert image_tokens(width, height) == tokens + IMAGE_MARKERS

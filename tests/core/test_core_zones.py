@@ -11,7 +11,8 @@ def square(x: float, y: float, half: float = 0.05) -> Zone:
 
 
 @pytest.mark.parametrize(
-    ("point", "inside"), [((0.1, 0.1), True), ((0.9, 0.1), True), ((0.1, 0.9), True), ((0.9, 0.9), False), ((1.2, 0.1), False)]
+    ("point", "inside"),
+    [((0.1, 0.1), True), ((0.9, 0.1), True), ((0.1, 0.9), True), ((0.9, 0.9), False), ((1.2, 0.1), False)],
 )
 def test_a_zone_holds_points_by_the_even_odd_rule(point, inside) -> None:
     assert L_SHAPE.holds(point) is inside

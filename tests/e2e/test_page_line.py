@@ -69,6 +69,23 @@ def test_a_session_that_ends_says_why(site: Site, context: BrowserContext) -> No
     assert watched.complaints == []
 
 
+def test_a_camera_whose_session_begins_anew_is_followed_on(site: Site, context: BrowserContext) -> None:
+    watched = Watched(context, site.base, expected=("404",))
+    page = watched.page
+    page.goto(f"{site.base}/#/live/ses_1")
+    expect(page.locator(".live[data-stream=live]")).to_be_visible()
+    site.tick("ses_1", decision="speak", text="Before.")
+    expect(page.locator(".said-text")).to_have_text(["Before."])
+    site.steer("sessions/ses_1/end", reason="the camera was changed")
+    expect(page.locator(".live[data-stream=gone]")).to_be_visible()
+    site.world.begin_anew("cam_1")
+    expect(page.locator(".live[data-stream=live]")).to_be_visible(timeout=10_000)
+    site.tick("ses_1", decision="speak", text="After.")
+    expect(page.locator(".said-text")).to_have_text(["Before.", "After."])
+    expect(page.get_by_label("Ask about what it sees")).to_be_enabled()
+    assert watched.complaints == []
+
+
 def test_an_unknown_session_leads_back(site: Site, context: BrowserContext) -> None:
     watched = Watched(context, site.base, expected=("WebSocket connection", "404"))
     page = watched.page

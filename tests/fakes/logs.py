@@ -34,7 +34,18 @@ from joyvl_server.core.watches import Watch, WatchBook
 from joyvl_server.core.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
-WORDS = ["Hi. ", "A man came in through the door. ", " ", "</dele", "gation> ", "Who? ", "</silence>", "\n", "<", "word " * 30]
+WORDS = [
+    "Hi. ",
+    "A man came in through the door. ",
+    " ",
+    "</dele",
+    "gation> ",
+    "Who? ",
+    "</silence>",
+    "\n",
+    "<",
+    "word " * 30,
+]
 UNIT = st.floats(0, 1)
 BOXES = st.builds(Box, UNIT, UNIT, UNIT, UNIT)
 SCORES = st.builds(
@@ -107,7 +118,9 @@ class Shell:
         t = self.t
         match choice:
             case "tick":
-                grey = np.full(draw(st.sampled_from([(27, 48), (27, 48), (20, 20)])), draw(st.integers(0, 255)), np.uint8)
+                grey = np.full(
+                    draw(st.sampled_from([(27, 48), (27, 48), (20, 20)])), draw(st.integers(0, 255)), np.uint8
+                )
                 frame_t = draw(st.sampled_from([t, t, t, t, 0.0]))
                 return Tick(t, make_frame(frame_t, grey, glance=draw(st.booleans())))
             case "skipped":
@@ -137,7 +150,9 @@ class Shell:
                 return PlaybackAcked(t, draw(st.integers(0, self.epochs + 1)), draw(st.integers(0, 300)))
             case _:
                 status = draw(st.sampled_from(["queued", "completed", "failed", "cancelled"]))
-                return TaskChanged(t, f"task_{draw(st.integers(1, 3))}", status, draw(st.sampled_from(["", "A fox", "x" * 3000])))
+                return TaskChanged(
+                    t, f"task_{draw(st.integers(1, 3))}", status, draw(st.sampled_from(["", "A fox", "x" * 3000]))
+                )
 
     def take(self, effects: list[Effect]) -> None:
         for effect in effects:

@@ -47,19 +47,23 @@ class Session:
     log: list[dict[str, Any]] = field(default_factory=list)
     created: float = field(default_factory=time.time)
     closing: bool = False
+    log_id: str = ""
     _ids: Any = field(default_factory=lambda: itertools.count(1))
     _epochs: Any = field(default_factory=lambda: itertools.count(1))
 
+    def __post_init__(self) -> None:
+        self.log_id = f"log_{self.id}"
+
     def publish(self, type: str, **data: Any) -> None:
         seq = len(self.log) + 1
-        head = {"type": type, "id": f"{self.id}-{seq}", "seq": seq, "wall": time.time(), "session_id": self.id}
+        head = {"type": type, "id": f"{self.log_id}-{seq}", "seq": seq, "wall": time.time(), "session_id": self.id}
         self.log.append({**head, **data})
 
     async def since(self, after: str | None) -> AsyncIterator[dict[str, Any]]:
-        position = int(after.rpartition("-")[2]) if after and after.startswith(f"{self.id}-") else None
+        position = int(after.rpartition("-")[2]) if after and after.startswith(f"{self.log_id}-") else None
         if position is None:
             position = len(self.log)
-            head = {"type": "session.created", "id": f"{self.id}-{position}", "seq": position, "wall": time.time()}
+            head = {"type": "session.created", "id": f"{self.log_id}-{position}", "seq": position, "wall": time.time()}
             yield {**head, "session_id": self.id, "session": self.to_dict()}
         while not self.closing:
             while position < len(self.log):
@@ -235,6 +239,13 @@ class World:
         if enabled:
             self.sessions[camera.session_id] = Session(camera.session_id, name, camera.id, state)
         return camera
+
+    def begin_anew(self, camera_id: str) -> None:
+        """The camera's session ended; one with the same id starts, with a log and epochs of its own."""
+        camera = self.cameras[camera_id]
+        session = Session(camera.session_id, camera.name, camera.id, camera.state)
+        session.log_id = f"{session.id}.{next(self._ids)}"
+        self.sessions[session.id] = session
 
     def close(self) -> None:
         """End every stream of updates, so that the server can stop."""

@@ -326,3 +326,16 @@ async def test_a_path_that_cannot_be(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"cannot be opened.*data_dir"):
         await Database.open(tmp_path / "file" / "joyvl.db")
+
+
+async def test_a_file_held_in_another_mode_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "joyvl.db"
+    await (await Database.open(path)).aclose()
+    monkeypatch.setattr("joyvl_server.store.database.BUSY_S", 0.02)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError):
+        await Database.open(path)
+    other.close()
+    await (await Database.open(path)).aclose()

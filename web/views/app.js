@@ -12,12 +12,7 @@ import { SignIn } from "./sign_in.js";
 
 export function App() {
   const { page, id } = route.value;
-  const replaced = call.value?.replaced;
-  const sessionId = call.value?.sessionId;
-  useEffect(() => {
-    // A re-dialled call is a new session: whoever looked at the old one looks on at the new one.
-    if (replaced && replaced === route.value.id) go(liveHref(sessionId), { replace: true });
-  }, [replaced, sessionId]);
+  useFollowCall();
   if (needsKey.value) return html`<${SignIn} />`;
   return html`
     <a class="skip-link" href="#main" onClick=${toMain}>Skip to content</a>
@@ -28,6 +23,17 @@ export function App() {
     </main>
     <${Toast} />
   `;
+}
+
+/** A new call opens its session. A re-dialled one is a new session too: whoever looked at the old one looks on at it. */
+function useFollowCall() {
+  const sessionId = call.value?.sessionId;
+  const replaced = call.value?.replaced;
+  useEffect(() => {
+    if (!sessionId) return;
+    if (!replaced) go(liveHref(sessionId));
+    else if (replaced === route.value.id) go(liveHref(sessionId), { replace: true });
+  }, [sessionId]);
 }
 
 /** The address keeps naming the page, so the skip link moves the focus itself. */

@@ -9,10 +9,8 @@ import { whyNoPicture } from "../words.js";
 import { CameraIcon, PlusIcon } from "./icons.js";
 import { Thumbnail } from "./picture.js";
 import { CameraBadge } from "./status.js";
-import { useFollowCall } from "./webcam.js";
 
 export function Landing() {
-  useFollowCall();
   usePoll(() => Promise.all([refreshCameras(), refreshSessions()]), 2000);
   const others = (sessions.value ?? []).filter((s) => s.kind !== "camera" && s.id !== call.value?.sessionId);
   return html`

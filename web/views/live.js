@@ -1,7 +1,8 @@
 // One session: picture, strip, transcript, watches.
 import { html, useEffect } from "../html.js";
-import { call, lineWentDead, stopCall } from "../call.js";
+import { call, sessionEnded, stopCall } from "../call.js";
 import { closeSession, open, stream, view } from "../store.js";
+import { sentence } from "../words.js";
 import { BackIcon, PhoneDownIcon } from "./icons.js";
 import { Engine } from "./engine.js";
 import { Stage } from "./stage.js";
@@ -17,7 +18,11 @@ export function Live({ id }) {
   useEffect(() => open(id, { keepTranscript: call.value?.replaced === view.value.id && view.value.id !== "" }), [id]);
   useEffect(() => closeSession, []);
   useEffect(() => {
-    if (gone && mine) lineWentDead();
+    document.title = session ? `${session.name} · joyvl` : "joyvl";
+    return () => (document.title = "joyvl");
+  }, [session?.name]);
+  useEffect(() => {
+    if (gone && mine) sessionEnded(stream.value.why);
   }, [gone, mine?.status]);
 
   if (gone && !session) return html`<${Missing} why=${stream.value.why} />`;
@@ -26,9 +31,9 @@ export function Live({ id }) {
       <header class="live-head">
         <a class="icon-button" href="#/live" aria-label="Back to all cameras"><${BackIcon} /></a>
         <h1 class="clip-text">${session?.name ?? "Opening…"}</h1>
-        ${session && html`<${SourceBadge} state=${mine?.status === "connected" ? session.state : mine ? callState(mine, session) : session.state} />`}
+        ${session && html`<${SourceBadge} state=${mine ? callState(mine, session) : session.state} />`}
         <${StreamState} />
-        ${mine && html`<button type="button" class="hang-up" onClick=${stopCall}><${PhoneDownIcon} />Hang up</button>`}
+        ${mine && mine.status !== "failed" && html`<button type="button" class="hang-up" onClick=${stopCall}><${PhoneDownIcon} />Hang up</button>`}
       </header>
       <div class="live-grid">
         <div class="live-main">
@@ -56,7 +61,7 @@ function StreamState() {
   const words = {
     connecting: "Connecting to the server…",
     away: "The line to the server is down. Connecting again…",
-    gone: `This session is over: ${why}`,
+    gone: `This session is over: ${sentence(why)}`,
   };
   return html`<span class="stream-state" data-state=${state} role="status">${words[state] ?? ""}</span>`;
 }

@@ -1,9 +1,9 @@
 // The picture, with a frame around what was just spoken about.
 import { html, useEffect, useState } from "../html.js";
 import { sessionPath } from "../api.js";
-import { hungUp } from "../call.js";
+import { call, hungUp, startCall } from "../call.js";
 import { stream, view } from "../store.js";
-import { whyNoPicture } from "../words.js";
+import { sentence, whyNoPicture } from "../words.js";
 import { LocalVideo, usePicture } from "./picture.js";
 
 const POLL_MS = 333;
@@ -14,18 +14,32 @@ export function Stage({ session, own }) {
   const remote = !own && session && !over;
   const offline = session?.state && session.state.status !== "online";
   const { src, problem } = usePicture(remote ? sessionPath(session.id, "/snapshot.jpg") : null, POLL_MS, offline);
-  const reason = own ? null : over ? "The session is over." : (offline || problem) && whyNoPicture(session?.state, problem);
+  const reason = own ? null : over ? whyOver() : (offline || problem) && whyNoPicture(session?.state, problem);
   const shape = session?.state?.width ? session.state.width / session.state.height : 16 / 9;
   return html`
     <section class="stage" aria-label="Picture">
       <div class="stage-picture" style=${{ "--shape": shape }}>
         ${own ? html`<${LocalVideo} stream=${own} />` : src && html`<img class=${reason ? "stale" : ""} src=${src} alt=${`Live picture of ${session?.name ?? "the source"}`} />`}
         ${!reason && html`<${Sighting} />`}
-        ${reason && html`<p class="no-picture" role="status"><strong>No picture</strong><span>${reason}</span><${NextTry} state=${session?.state} /></p>`}
-        ${!own && !src && !reason && html`<p class="no-picture"><span>Waiting for the first picture…</span></p>`}
+        ${reason &&
+        html`<div class="no-picture" role="status">
+          <strong>${over ? "It is over" : "No picture"}</strong><span>${reason}</span>
+          ${over ? html`<${CallAgain} session=${session} />` : html`<${NextTry} state=${session?.state} />`}
+        </div>`}
+        ${!own && !src && !reason && html`<div class="no-picture"><span>Waiting for the first picture…</span></div>`}
       </div>
     </section>
   `;
+}
+
+function whyOver() {
+  if (call.value?.status === "failed") return call.value.error;
+  return stream.value.why ? sentence(`The session ended: ${stream.value.why}`) : "The call was hung up.";
+}
+
+function CallAgain({ session }) {
+  if (session?.kind !== "call" || (call.value && call.value.status !== "failed")) return null;
+  return html`<button type="button" class="primary" onClick=${startCall}>Use this webcam again</button>`;
 }
 
 function NextTry({ state }) {

@@ -85,7 +85,9 @@ class Background:
         over = even - highest(self.settled + slack)
         under = lowest(self.settled - slack) - even
         excess = np.maximum(np.maximum(over, under), 0.0) / tolerance
-        excess[~usable & (self.settled > 200)] = 0.0
+        # Where either picture is at the sensor's end the two cannot be compared.
+        unknown = (~usable & (self.settled > 200)) | ((self.settled > SATURATED - 3) & (even > 220))
+        excess[unknown] = 0.0
         slack *= 0.7
         moved = (even > highest(self._last) + tolerance + slack) | (even < lowest(self._last) - tolerance - slack)
         self.changed_at[moved] = t
@@ -93,7 +95,8 @@ class Background:
         limit = SLOPES * tolerance + 0.35 * slack
         gained = np.maximum(here - highest(there) - limit, 0.0)
         lost = np.maximum(there - highest(here) - limit, 0.0)
-        lost[~usable] = 0.0
+        blurred = grow(unknown, 2)
+        gained[blurred] = lost[blurred] = 0.0
         self._measure_noise(even, excess < 1)
         self._last = even
         return Difference(even, excess, moved, t - self.changed_at, gained, lost, gain, self.settled)

@@ -17,6 +17,8 @@ GAP_S = 30.0
 """After a longer gap the scene is learnt anew: what happened in between nobody saw."""
 FLOOD = 0.55
 """When more than this part of the picture differs although its details are the same, the light is another."""
+LIGHT_STEP = 1.12
+"""When the light changes by more than this factor from one picture to the next, the camera or a lamp did it."""
 STABLE_S = 0.7
 """Unchanged for so long counts as stable, where pictures come often enough."""
 
@@ -31,6 +33,7 @@ class Scene:
         self.background: Background | None = None
         self._t = -1.0
         self._count = 0
+        self._gain = 1.0
 
     def look(self, grey: Grey, t: float) -> list[Sighting]:
         """What happened with this picture; `t` in stream seconds. A picture not newer than the last is ignored."""
@@ -67,8 +70,13 @@ class Scene:
         diff = background.compare(self.camera.align(picture, background.settled), t)
         stable_s = min(STABLE_S, 0.7 * dt)
         regions = together(diff, find(diff, stable_s), stable_s, MOVES)
-        if self._light_changed(diff, regions):
+        if self._light_changed(diff):
             background.resettle(picture)
+            return []
+        last_gain, self._gain = self._gain, diff.gain
+        if not 1 / LIGHT_STEP < diff.gain / last_gain < LIGHT_STEP:
+            self.things.light_stepped(t)
+            background.learn(diff, t, self.things.mask(picture.shape) | grow(diff.excess > 1, 2), np.zeros(picture.shape, bool))
             return []
         if background.pictures <= WARM_UP:
             return self._warm_up(background, diff, regions, t)
@@ -102,7 +110,7 @@ class Scene:
         background.learn(diff, t, self.things.mask(shape), np.zeros(shape, bool))
         return []
 
-    def _light_changed(self, diff: Difference, regions: list[Region]) -> bool:
+    def _light_changed(self, diff: Difference) -> bool:
         """Most of the picture differs in brightness, but hardly an edge came or went."""
         differs = diff.excess > 1
         if float(differs.mean()) < FLOOD:
@@ -112,6 +120,7 @@ class Scene:
 
     def _relearn(self, picture: Picture, t: float) -> None:
         self.background = Background(picture, t)
+        self._gain = 1.0
         self.things.settle_at(t)
 
     def _whole(self, kind: str, value: float, t: float) -> Sighting:

@@ -28,6 +28,10 @@ REACH = 0.1
 """How far a thing may have got between two pictures, in picture widths: this …"""
 REACH_PER_S = 0.35
 """… and this much per second (a person who walks close to the camera)."""
+BESIDE = 0.02
+"""Closer than this part of `SIDE` to a thing, a place is not in clear view yet."""
+ECHO_S = 3.5
+"""What changes again beside a change within so many seconds is the same change, settling."""
 LEFT_OVER = 0.6
 """When a thing suddenly has less than this part of its size and the rest has not moved, the rest was left behind."""
 SLIVER = 0.3
@@ -114,11 +118,28 @@ def alike(a: Region, b: Region) -> bool:
     return (ratio > 0.15 or a.at_edge) and (ratio < 7 or b.at_edge)
 
 
+def one_upright(a: Region, b: Region) -> bool:
+    """Two pieces above one another: most likely one person whose middle matches the wall behind."""
+    across = min(a.x1, b.x1) - max(a.x0, b.x0)
+    return across > 0.5 * min(a.x1 - a.x0, b.x1 - b.x0) and gap(a, b) < 0.25
+
+
+def alike_place(a: Region, b: Region) -> float:
+    """Overlap of two regions as part of both together, 0 to 1."""
+    return float((a.mask & b.mask).sum()) / float((a.mask | b.mask).sum())
+
+
 class Things:
     def __init__(self) -> None:
         self.all: list[Thing] = []
         self._count = 0
         self._settled_since = 0.0
+        self._light_at = -1e9
+        self._changes: list[tuple[float, Region]] = []
+
+    def light_stepped(self, t: float) -> None:
+        """The light jumped: what looks changed in the next seconds is the light."""
+        self._light_at = t
 
     def settle_at(self, t: float) -> None:
         """The scene was learnt anew: nothing is followed, nothing has stood for long."""
@@ -167,13 +188,13 @@ class Things:
 
     def _is_vacated(self, region: Region) -> bool:
         """A place that something left, and not (or no longer) a thing."""
-        if region.vacated < (VACATED if region.stable >= RESTS else SURELY_VACATED):
-            return False
         mine = [x for x in self.all if (region.mask & x.region.mask).any()]
+        if region.vacated < (VACATED if region.stable >= RESTS and not mine else SURELY_VACATED):
+            return False
         if region.moving >= MOVES:  # it may still be the thing that leaves the place, half out of the picture
             return not (region.at_edge and mine)
         # What was a thing a moment ago and has not moved is one now.
-        return not any((region.mask & x.region.mask).sum() > 0.5 * (region.mask | x.region.mask).sum() for x in mine)
+        return not any(alike_place(region, x.region) > 0.5 for x in mine)
 
     def _link(self, bodies: list[Region], diff: Difference, t: float, dt: float) -> tuple[dict[int, list[Region]], list[Region]]:
         """Which bodies are which things: by overlap, then what moved by distance. Returns the bodies left over, too."""
@@ -208,7 +229,12 @@ class Things:
             if distance <= reach and i not in used and thing_id not in links:
                 links[thing_id] = [free[i]]
                 used.add(i)
-        return links, [b for i, b in enumerate(free) if i not in used]
+        free = [b for i, b in enumerate(free) if i not in used]
+        for thing_id, mine in links.items():
+            legs = [b for b in free if b.moving >= MOVES and any(o.moving >= MOVES and one_upright(o, b) for o in mine)]
+            links[thing_id] = mine + legs
+            free = [b for b in free if b not in legs]
+        return links, free
 
     # ---------------------------------------------------------------------------------------------- what was seen
 
@@ -218,13 +244,14 @@ class Things:
         before = thing.region
         body = max(mine, key=lambda r: r.area * (0.3 + r.moving))
         with_it = [body]
+        gone_on = body.moving >= MOVES and alike_place(body, before) < 0.4
         for piece in mine:
             if piece is body:
                 continue
             apart = gap(piece, body)
             if not thing.known and piece.stable >= RESTS and (piece.mask & thing.first).any():
                 gone_places.append(piece)
-            elif piece.stable >= RESTS and body.moving >= MOVES and apart > 0.02:
+            elif piece.stable >= RESTS and gone_on and apart > BESIDE:
                 changed.append(piece)
             elif apart > NEAR and thing.apart >= 2 and len(self.all) < MOST:
                 self._new(piece, t, known=True, split=True, value=thing.value)
@@ -363,6 +390,8 @@ class Things:
                 if t - source.born < 1e-6:
                     source.first = source.first | place.mask
                 continue
+            if any(x.known and gap(place, x.region) < BESIDE and x.region.area > place.area for x in self.all):
+                continue  # somebody stands right in front of it: wait for a clear view
             changed.append(place)
         return changed
 
@@ -372,13 +401,22 @@ class Things:
         return young and gap(place, thing.region) < 0.3 and 0.3 < thing.region.area / place.area < 3
 
     def _report_changes(self, changed: list[Region], t: float, out: Outcome) -> None:
-        for region in changed:
-            self._count += 1
-            value = sureness(region, 0.6)
-            out.sightings.append(Sighting("changed", value, region.box, f"changed-{self._count}", t))
-            out.accept.append(region.mask)
-            for thing in self.all:
-                thing.worked |= bool((thing.trail & region.mask).any())
+        """All changes of one moment are one sighting: where they are far apart, of the surest one's place."""
+        out.accept += [r.mask for r in changed]
+        for thing in self.all:
+            thing.worked |= any((thing.trail & r.mask).any() for r in changed)
+        self._changes = [(at, r) for at, r in self._changes if t - at <= ECHO_S]
+        fresh = [r for r in changed if not any(gap(r, e) < NEAR and r.area < e.area for _, e in self._changes)]
+        self._changes = (self._changes + [(t, r) for r in fresh])[-MOST:]
+        if not fresh or t - self._light_at < ECHO_S:
+            return
+        self._count += 1
+        first = max(fresh, key=lambda r: sureness(r))
+        near = [r for r in fresh if gap(r, first) < 2 * NEAR]
+        box = Box(
+            min(r.box.x0 for r in near), min(r.box.y0 for r in near), max(r.box.x1 for r in near), max(r.box.y1 for r in near)
+        )
+        out.sightings.append(Sighting("changed", sureness(first, 0.6), box, f"changed-{self._count}", t))
 
     def _merge(self) -> None:
         """Things that share a region for a while are one."""

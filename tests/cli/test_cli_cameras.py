@@ -1,0 +1,55 @@
+"""`joyvl cameras` against a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from fakes.server import ServerProcess
+from joyvl_server.cli.main import app
+from joyvl_server.ingest.demo import draw_demo
+
+KEY = "a-key-for-the-tests"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("data")
+    draw_demo(folder / "media" / "clip.mp4")
+    with ServerProcess(folder, env={"JOYVL_SERVER__API_KEYS": f'["{KEY}"]'}) as server:
+        yield server
+
+
+def cameras(server: ServerProcess, *args: str, key: str | None = KEY) -> Result:
+    env = {"JOYVL_URL": server.url, **({"JOYVL_KEY": key} if key else {})}
+    return CliRunner().invoke(app, ["cameras", *args], env=env)
+
+
+def test_from_adding_to_removing(server: ServerProcess):
+    clip = (server.folder / "media" / "clip.mp4").resolve().as_uri()
+    assert "No camera yet" in cameras(server, "list").stdout
+    assert "640x360" in cameras(server, "probe", clip).stdout
+    assert "registered" in cameras(server, "add", "hall", clip, "--loop", "--watch", "people").stdout
+    assert "hall" in cameras(server, "list").stdout
+    assert cameras(server, "disable", "hall").exit_code == 0
+    assert "disabled" in cameras(server, "list").stdout
+    assert cameras(server, "enable", "hall").exit_code == 0
+    twice = cameras(server, "add", "hall", clip)
+    assert twice.exit_code == 1
+    assert "hall" in twice.stderr
+    assert cameras(server, "remove", "hall").exit_code == 0
+    assert "No camera yet" in cameras(server, "list").stdout
+
+
+def test_what_is_wrong_is_one_sentence(server: ServerProcess):
+    assert "API key" in cameras(server, "list", key=None).stderr
+    assert "no camera nowhere" in cameras(server, "remove", "nowhere").stderr
+    assert cameras(server, "probe", "rtsp://127.0.0.1:1/x").exit_code == 1
+    refused = cameras(server, "probe", "rtsp://169.254.169.254/x")
+    assert refused.exit_code == 1
+    assert "169.254.169.254" in refused.stderr
+    away = CliRunner().invoke(app, ["cameras", "list", "--server", "http://127.0.0.1:1"])
+    assert (away.exit_code, "Is it running?" in away.stderr) == (1, True)
