@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
-import click
 import pytest
 import typer.main
 from fastapi import FastAPI
@@ -111,33 +111,31 @@ def test_updates():
     same(first_cells(text, r"[a-z_.]+"), set(UPDATE_TYPES), "updates.md")
 
 
-def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
-    yield name, command
-    if isinstance(command, click.Group):
-        for child_name, child in command.commands.items():
-            yield from commands(child, f"{name} {child_name}")
+def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every command and group below; typer brings a click of its own, so they are told apart by what they have."""
+    for child_name, child in getattr(command, "commands", {}).items():
+        yield f"{name} {child_name}", child
+        yield from commands(child, f"{name} {child_name}")
 
 
 def test_commands_and_options():
     text = page("cli.md")
-    found = [(name, command) for name, command in commands(typer.main.get_command(cli), "joyvl") if name != "joyvl"]
+    found = list(commands(typer.main.get_command(cli), "joyvl"))
     assert len(found) > 5
     headings = {line for line in text.splitlines() if line.startswith("#")}
     for name, command in found:
-        if isinstance(command, click.Group):
+        parameters = [p for p in command.params if p.name != "help"]
+        if hasattr(command, "commands"):
             assert f"`{name} " in text, f"the commands of {name} are not in cli.md"
-            options = [p for p in command.params if isinstance(p, click.Option) and p.name != "help"]
-            assert not options, f"options of the group {name} have no place in cli.md"
+            assert not parameters, f"options of the group {name} have no place in cli.md"
             continue
         heading = next((h for h in headings if re.fullmatch(rf"#+ `{re.escape(name)}( [^`]*)?`", h)), None)
         assert heading is not None, f"{name} is not in cli.md"
         section = re.split(r"^#+ ", text.partition(heading + "\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-        for parameter in command.params:
-            if isinstance(parameter, click.Argument):
-                shown = (parameter.metavar or parameter.name or "").upper().strip("[]")
+        for parameter in parameters:
+            if parameter.param_type_name == "argument":
+                shown = (parameter.metavar or parameter.name).upper().strip("[]")
                 assert shown in heading, f"the argument {shown} of {name} is not in cli.md"
-                continue
-            if parameter.name == "help":
                 continue
             for option in [*parameter.opts, *parameter.secondary_opts]:
                 assert f"`{option}`" in section, f"{option} of {name} is not in cli.md"

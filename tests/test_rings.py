@@ -19,13 +19,13 @@ EDGES = {"api", "cli", "compose", "app"}
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     **{ring: {"core"} for ring in TOOLS},
-    **{ring: {"core"} | TOOLS for ring in ADAPTERS},
-    "settings": {"core"},
+    "settings": {"core", "kit"},
+    **{ring: {"core", "settings"} | TOOLS for ring in ADAPTERS},
     "__init__": set(),
     "sessions": {"core", "settings"} | TOOLS | ADAPTERS,
     **{ring: {"core", "settings", "sessions"} | TOOLS | ADAPTERS | EDGES for ring in EDGES},
 }
-"""What a ring may import besides itself. The settings stand beside the tools: sessions and edges read them."""
+"""What a ring may import besides itself. The settings stand on the tools; everything further out may read them."""
 
 CORE_MAY_USE = {"numpy"}
 

@@ -138,9 +138,10 @@ function watchConnection(pc, mine) {
 
 /** The session is over by the server's word: hung up by somebody else is final, all else is worth another call. */
 export function sessionEnded(reason) {
-  if (!call.value || call.value.status === "failed") return;
+  // While one dials again, it is we who hung the old call up.
+  if (call.value?.status !== "connected") return;
   if (reason === HUNG_UP) fail("The call was hung up from elsewhere.");
-  else if (call.value.status === "connected") redial(round, "The server ended the call.");
+  else redial(round, "The server ended the call.");
 }
 
 async function redial(mine, why, attempt = 0) {

@@ -55,12 +55,13 @@ class Relay:
         self._sent_at = self.clock.monotonic()
         async with asyncio.TaskGroup() as tasks:
             ends = [
-                tasks.create_task(self._pump()),
-                tasks.create_task(self._pulse()),
                 tasks.create_task(self.gone()),
                 tasks.create_task(self._stopped()),
+                tasks.create_task(self._pump()),
+                tasks.create_task(self._pulse()),
             ]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            # Of several at once the one that says most: who has left was also too slow.
             first = next(task for task in ends if task.done())
             for task in ends:
                 task.cancel()

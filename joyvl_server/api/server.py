@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import signal
 import socket
@@ -23,10 +24,19 @@ STUCK_MS = 30_000
 PING_S = 15.0
 PONG_S = 30.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CLIENTS_DOING = (
+    "ASGI callable returned without completing handshake.",
+    "ASGI callable returned without completing response.",
+)
 MAX_MESSAGE = 65_536
 """Bytes of a WebSocket message to us; clients have nothing to say there."""
 CONNECTIONS_S = 3.0
 """Most seconds, and at most a third of the shutdown time, for requests that are being answered."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """A refused WebSocket and a stream cut off are no mistakes of the app, as uvicorn takes them; we count both."""
+    return record.getMessage() not in CLIENTS_DOING
 
 
 class Server(uvicorn.Server):
@@ -53,6 +63,7 @@ class Server(uvicorn.Server):
                 backlog=BACKLOG,
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         self._api = api
         self._announce = announce
 

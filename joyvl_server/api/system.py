@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
+from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,6 +19,8 @@ from joyvl_server.api.schemas_system import EnginesOut, HealthOut, ReadyOut, Ver
 from joyvl_server.kit.masking import mask_text
 
 router = APIRouter(tags=["server"])
+
+READY_TIMEOUT_S = 10.0
 
 
 @router.get("/v1/engines", response_model=EnginesOut)
@@ -48,14 +52,20 @@ async def read_health() -> Response:
 @router.get("/readyz", response_model=ReadyOut, responses=problems(503))
 async def read_readiness(api: ApiDep) -> Response:
     """Every part by name: ready, or what is wrong with it. 503 when one is not."""
-    found = {
-        name: None if reason is None else mask_text(reason) for name, reason in (await api.registry.ready()).items()
-    }
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            answers = await api.registry.ready()
+    except TimeoutError:
+        return _not_ready(f"The parts did not answer within {READY_TIMEOUT_S:.0f} s.", {})
+    found = {name: None if reason is None else mask_text(reason) for name, reason in answers.items()}
     parts = {name: {"ready": reason is None, "reason": reason} for name, reason in found.items()}
     missing = [name for name, reason in found.items() if reason is not None]
     if not missing:
         return JSONResponse({"ready": True, "parts": parts}, headers={"Cache-Control": "no-store"})
-    detail = f"Not ready: {', '.join(missing)}."
+    return _not_ready(f"Not ready: {', '.join(missing)}.", parts)
+
+
+def _not_ready(detail: str, parts: dict[str, dict[str, Any]]) -> Response:
     return problem(503, "not_ready", detail, headers={"Retry-After": "5"}, ready=False, parts=parts)
 
 

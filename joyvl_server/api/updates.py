@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Header, Query, WebSocket
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,6 +21,8 @@ from joyvl_server.api.problems import Unavailable
 from joyvl_server.api.relay import End, Relay
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.updates import Subscription, Update
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["sessions"])
 
@@ -163,6 +166,7 @@ def _counted(api: Api, transport: str) -> Iterator[None]:
 def _note(api: Api, end: End) -> None:
     if end is End.SLOW:
         api.metrics.slow.inc()
+        log.info("update stream closed: the client read too slowly")
 
 
 def _json(update: Update) -> str:

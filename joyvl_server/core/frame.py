@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -35,3 +35,8 @@ class Frame:
     grey: Grey
     glance: Image | None = None
     """The same picture at the model's floor of 64 tokens, where the session asked for one."""
+    trail: tuple[tuple[float, Grey], ...] = field(default=(), metadata={"logged": False})
+    """(t, grey) of the moments just before, oldest first, about five a second, where the session asked for them.
+
+    They serve engines that follow movement. The machine decides without them, so logs leave them out.
+    """

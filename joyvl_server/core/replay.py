@@ -63,7 +63,8 @@ def _encode(value: Any, *, greys: bool) -> Any:
     if isinstance(value, Image):
         return {"sha256": value.sha256, "width": value.width, "height": value.height}
     if is_dataclass(value):
-        return {field.name: _encode(getattr(value, field.name), greys=greys) for field in fields(value)}
+        kept = (field.name for field in fields(value) if field.metadata.get("logged", True))
+        return {name: _encode(getattr(value, name), greys=greys) for name in kept}
     if isinstance(value, tuple):
         return [_encode(item, greys=greys) for item in value]
     if isinstance(value, np.ndarray):

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from joyvl_server.core.frame import Frame, Image
+from joyvl_server.core.frame import Frame, Grey, Image
 from joyvl_server.ingest.pictures import GLANCE_PIXELS, Picture
+from joyvl_server.ingest.trail import KEPT, TrailOf
 
-_HEAD = struct.Struct("<QddIIIIIIII32s32s")
-"""sequence, t, wall, (bytes, width, height) of picture and glance, grey width and height, both sha256."""
+_HEAD = struct.Struct("<QddIIIIIIIII32s32s")
+"""sequence, t, wall; bytes, width, height of picture and of glance; grey width, height; trail's length; both sha256."""
+_TRAIL = struct.Struct("<dII")
+"""t, width, height of one grey picture of the trail; its pixels follow at its place."""
 _PAGE = 4096
 _BYTES_PER_PIXEL = 3
 """Pure noise at quality 100 takes two bytes a pixel."""
@@ -46,9 +49,13 @@ class Layout:
     def grey_at(self) -> int:
         return self.glance_at + _pages(GLANCE_PIXELS * _BYTES_PER_PIXEL)
 
+    def trail_at(self, index: int) -> int:
+        """Where the trail's picture with this index stands; the one after the last is the end."""
+        return self.grey_at + _pages(self.grey_side**2) + index * _pages(_TRAIL.size + self.grey_side**2)
+
     @property
     def half(self) -> int:
-        return self.grey_at + _pages(self.grey_side**2)
+        return self.trail_at(KEPT)
 
     @property
     def size(self) -> int:
@@ -80,7 +87,7 @@ class Arena:
     def close(self) -> None:
         self._memory.close()
 
-    def write(self, slot: int, sequence: int, t: float, wall: float, picture: Picture) -> None:
+    def write(self, slot: int, sequence: int, t: float, wall: float, picture: Picture, trail: TrailOf = ()) -> None:
         """Worker's side. `sequence` grows by one with each picture of a slot, from 1."""
         start, memory, layout = self._start(slot, sequence), self._memory, self._layout
         image, glance = picture.image, picture.glance
@@ -94,9 +101,13 @@ class Arena:
         _put(memory, start + _PAGE, image.jpeg)
         _put(memory, start + layout.glance_at, small)
         _put(memory, start + layout.grey_at, picture.grey.tobytes())
+        for index, (then, grey) in enumerate(trail):
+            at = start + layout.trail_at(index)
+            _TRAIL.pack_into(memory, at, then, grey.shape[1], grey.shape[0])
+            _put(memory, at + _TRAIL.size, grey.tobytes())
         _HEAD.pack_into(
             memory, start, 0, t, wall, len(image.jpeg), image.width, image.height, len(small), *small_size,
-            width, height, bytes.fromhex(image.sha256), small_sha,
+            width, height, len(trail), bytes.fromhex(image.sha256), small_sha,
         )  # fmt: skip
         struct.pack_into("<Q", memory, start, sequence)
 
@@ -104,7 +115,7 @@ class Arena:
         """Main's side: a copy of the picture with this sequence number. Raises `Torn`."""
         start, memory, layout = self._start(slot, sequence), self._memory, self._layout
         head = _HEAD.unpack_from(memory, start)
-        found, t, wall, size, w, h, small, small_w, small_h, grey_w, grey_h, sha, small_sha = head
+        found, t, wall, size, w, h, small, small_w, small_h, grey_w, grey_h, steps, sha, small_sha = head
         if found != sequence:
             raise Torn
         image = Image(_take(memory, start + _PAGE, size), sha.hex(), w, h)
@@ -112,9 +123,15 @@ class Arena:
         glance = None
         if small:
             glance = Image(_take(memory, start + layout.glance_at, small), small_sha.hex(), small_w, small_h)
+        trail = tuple(self._step(start + layout.trail_at(index)) for index in range(min(steps, KEPT)))
         if struct.unpack_from("<Q", memory, start)[0] != sequence:
             raise Torn
-        return Frame(t, wall, image, grey.reshape(grey_h, grey_w), glance)
+        return Frame(t, wall, image, grey.reshape(grey_h, grey_w), glance, trail)
+
+    def _step(self, at: int) -> tuple[float, Grey]:
+        t, width, height = _TRAIL.unpack_from(self._memory, at)
+        pixels = np.frombuffer(_take(self._memory, at + _TRAIL.size, width * height), np.uint8)
+        return t, pixels.reshape(height, width)
 
     def _start(self, slot: int, sequence: int) -> int:
         return (slot * 2 + sequence % 2) * self._layout.half

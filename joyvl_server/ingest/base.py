@@ -91,10 +91,11 @@ class Source(Protocol):
     def now(self) -> float:
         """Stream seconds right now (for a lockstep file: as far as it was asked to go)."""
 
-    async def look(self, *, at: float | None = None, glance: bool = False) -> Frame:
+    async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
         """The newest frame, encoded now, once, however many ask for it.
 
-        `at`: for lockstep files, advance to this stream time first. `glance`: also give the small JPEG.
+        `at`: for lockstep files, advance to this stream time first. `glance`: also give the small JPEG. `trail`: also
+        give the small grey pictures of the moments before, as far as they were kept since the first look that asked.
         Raises `NoFrame` (code connecting, offline, stale or ended) within `media.look_timeout_s`. The same frame may
         be returned twice; callers compare `frame.t`.
         """
@@ -111,7 +112,7 @@ class Media(Protocol):
         """Add a pull source. Returns at once; connecting goes on by itself, for ever. Raises `NotAllowed`."""
 
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[Source, str]:
-        """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (code bad_sdp), `NotAllowed`."""
+        """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (bad_sdp), `NotAllowed`."""
 
     async def probe(self, spec: PullSpec) -> ProbeReport:
         """Open it once, look, close it."""

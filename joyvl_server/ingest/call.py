@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
-from aiortc.exceptions import InvalidAccessError, InvalidStateError
+from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
 from av.video.frame import VideoFrame
 
@@ -18,6 +18,7 @@ from joyvl_server.ingest.newest import Newest, Report, Tell, online
 from joyvl_server.ingest.opening import seconds
 from joyvl_server.ingest.sdp import bad_sdp, check_offer, first_picture_format, with_bitrates
 from joyvl_server.ingest.timeline import LiveTimeline
+from joyvl_server.ingest.trail import Trail
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +29,19 @@ MAX_UNDECODED = 90
 """Encoded frames that may wait for aiortc's decoder, some three seconds; it sets no bound itself."""
 # aiortc meets odd offers with many kinds of errors, most of them out of its parser.
 ODD_OFFER = (
-    ValueError, KeyError, IndexError, AttributeError, AssertionError, TypeError, InvalidAccessError, InvalidStateError,
+    ValueError, KeyError, IndexError, AttributeError, AssertionError, TypeError,
+    InternalError, InvalidAccessError, InvalidStateError, OperationError,
 )  # fmt: skip
 
 
 class Call:
     """One peer connection, on the worker's loop. Answer it, then `run` it: that ends when the call has ended."""
 
-    def __init__(self, config: WorkerConfig, tell: Tell, *, opened_at: float) -> None:
+    def __init__(self, config: WorkerConfig, tell: Tell, trail: Trail, *, opened_at: float) -> None:
         self.newest: Newest | None = None
         self._config = config
         self._tell = tell
+        self._trail = trail
         self._timeline = LiveTimeline(opened_at)
         # No STUN server: browsers are in the same network, or reach us at an address they know.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -115,7 +118,8 @@ class Call:
         placed = self._timeline.place(seconds(frame), now)
         self._frames += 1
         self._frame_at = now
-        self.newest = Newest(frame, self._frames, placed.t, time.time() - now + placed.moment)
+        trail = self._trail.before(frame, placed.t)
+        self.newest = Newest(frame, self._frames, placed.t, time.time() - now + placed.moment, trail=trail)
         facts = (frame.width, frame.height, self._fps)
         if facts != self._told:
             if self._told is None:
@@ -168,6 +172,10 @@ class Call:
             await asyncio.wait_for(self._peer.close(), FREE_TIMEOUT_S)
         except TimeoutError:
             log.warning("a call's connection did not close in time")
+        except ODD_OFFER:  # half-made connections of odd offers cannot always be closed as a whole
+            for transceiver in self._peer.getTransceivers():
+                with suppress(*ODD_OFFER):
+                    await transceiver.receiver.transport.transport.stop()
 
 
 def _bound_decoder(receiver: RTCRtpReceiver) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
 import av.container.core
 
@@ -29,6 +30,8 @@ class Deadline:
         return time.monotonic() > self.at
 
 
+_LEAP_S = 1e6
+_leaps = count(1)
 _held: dict[int, Deadline] = {}
 
 
@@ -39,7 +42,10 @@ class _Clock:
     def monotonic() -> float:
         now = time.monotonic()
         deadline = _held.get(threading.get_ident())
-        return NEVER if deadline is not None and now > deadline.at else now
+        if deadline is None or now <= deadline.at:
+            return now
+        # A leap beyond any timeout, and beyond the leap before: a wait that starts now must end now too.
+        return now + _LEAP_S * next(_leaps)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from joyvl_server.ingest.arena import Arena
 from joyvl_server.ingest.config import WorkerConfig
 from joyvl_server.ingest.newest import Newest
 from joyvl_server.ingest.pictures import Painter
+from joyvl_server.ingest.trail import Trail
 
 
 class Showing(Protocol):
@@ -22,8 +23,9 @@ class Showing(Protocol):
 
 
 class Held:
-    def __init__(self, source: Showing, slot: int, config: WorkerConfig, arena: Arena) -> None:
+    def __init__(self, source: Showing, trail: Trail, slot: int, config: WorkerConfig, arena: Arena) -> None:
         self.source = source
+        self.trail = trail
         self._running: asyncio.Task[None] | None = None
         self._end: Callable[[], None] | None = None
         self._slot = slot
@@ -63,6 +65,6 @@ class Held:
 
     def _paint(self, newest: Newest, glance: bool) -> None:
         picture = self._painter.paint(newest.frame, glance=glance, aspect=newest.aspect)
-        self._arena.write(self._slot, self._sequence + 1, newest.t, newest.wall, picture)
+        self._arena.write(self._slot, self._sequence + 1, newest.t, newest.wall, picture, newest.trail)
         self._sequence += 1
         self._painted = (newest.number, glance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import av
 from av.video.frame import VideoFrame
@@ -17,18 +18,20 @@ from joyvl_server.ingest.newest import Newest, Report, Tell, aspect_of, online
 from joyvl_server.ingest.opening import Opened, frames, open_target, seconds
 from joyvl_server.ingest.stage import Timeouts
 from joyvl_server.ingest.timeline import STEP_S
+from joyvl_server.ingest.trail import Trail
 from joyvl_server.kit.netpolicy import NetPolicy
 
 
 class Lockstep:
     """Stream time is the position in the file, plus what earlier loops took. Any thread may call its methods."""
 
-    def __init__(self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, tell: Tell) -> None:
+    def __init__(self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, tell: Tell, trail: Trail) -> None:
         self.newest: Newest | None = None
         self._spec = spec
         self._policy = policy
         self._timeouts = timeouts
         self._tell = tell
+        self._trail = trail
         self._lock = threading.Lock()
         self._opened: Opened | None = None
         self._frames: Iterator[VideoFrame] = iter(())
@@ -95,7 +98,8 @@ class Lockstep:
     def _step(self) -> None:
         assert self._opened is not None
         assert self._next is not None
-        self.newest = self._next
+        shown = self._next
+        self.newest = replace(shown, trail=self._trail.before(shown.frame, shown.t, shown.aspect))
         size = (self.newest.frame.width, self.newest.frame.height)
         if size != self._size:
             self._size = size

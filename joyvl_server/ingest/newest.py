@@ -9,13 +9,14 @@ from typing import Any
 from av.video.frame import VideoFrame
 
 from joyvl_server.ingest.base import SourceStatus
+from joyvl_server.ingest.trail import TrailOf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Newest:
     """The frame decoded last, as the decoder gave it: nobody has looked at it yet, so nothing was converted.
 
-    `number` tells one frame from the next. `aspect`: width of a pixel to its height.
+    `number` tells one frame from the next. `aspect`: width of a pixel to its height. `trail`: the moments before.
     """
 
     frame: VideoFrame
@@ -23,6 +24,7 @@ class Newest:
     t: float
     wall: float
     aspect: float = 1.0
+    trail: TrailOf = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,9 +104,14 @@ def _fps(rate: Fraction | None) -> float | None:
     return round(float(rate), 3) if rate and 0 < rate <= 240 else None
 
 
-def frames(opened: Opened) -> Iterator[VideoFrame]:
-    """Decode until the end; packets that cannot be decoded are passed over. Raises `av.FFmpegError` at a bad read."""
+def frames(opened: Opened, deadline: Deadline | None = None) -> Iterator[VideoFrame]:
+    """Decode until the end, or until the deadline: packets that never make a picture must not hold a source up.
+
+    Packets that cannot be decoded are passed over. Raises `av.FFmpegError` at a bad read.
+    """
     for packet in opened.container.demux(opened.stream):
+        if deadline is not None and deadline.passed:
+            return
         try:
             decoded = packet.decode()
         except av.EOFError:

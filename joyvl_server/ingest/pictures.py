@@ -26,6 +26,25 @@ class Picture:
     glance: Image | None
 
 
+class Greyer:
+    """Makes small grey pictures, straight from the frame, so that all of one source are made alike.
+
+    Not to be used by two threads at once: libswscale's context is kept.
+    """
+
+    def __init__(self, side: int) -> None:
+        self._side = side
+        self._reformatter = VideoReformatter()
+
+    def grey(self, frame: VideoFrame, aspect: float = 1.0) -> Grey:
+        """Longer side at most `side` pixels, turned upright. `aspect`: width of one pixel to its height."""
+        small = self._reformatter.reformat(
+            frame, *_grey_size(frame.width * aspect, frame.height, self._side), "gray",
+            interpolation=Interpolation.AREA, threads=1, dst_color_range=FULL_RANGE,
+        )  # fmt: skip
+        return np.ascontiguousarray(np.rot90(_plane(small, 0), _quarter_turns(frame)))
+
+
 class Painter:
     """Makes pictures of one source. Not to be used by two threads at once: libswscale's contexts are kept.
 
@@ -34,11 +53,10 @@ class Painter:
 
     def __init__(self, max_pixels: int, grey_side: int, quality: int) -> None:
         self._max_pixels = max_pixels
-        self._grey_side = grey_side
         self._quality = quality
         self._full = VideoReformatter()
         self._small = VideoReformatter()
-        self._grey = VideoReformatter()
+        self._greyer = Greyer(grey_side)
 
     def paint(self, frame: VideoFrame, *, glance: bool, aspect: float = 1.0) -> Picture:
         """`aspect`: width of one pixel to its height. The frame is only read, so its decoder may go on meanwhile."""
@@ -47,16 +65,13 @@ class Painter:
             frame, width, height, "yuvj420p", interpolation=Interpolation.AREA, threads=1,
             src_colorspace=_colours(frame), dst_colorspace=Colorspace.ITU601, dst_color_range=FULL_RANGE,
         )  # fmt: skip
-        turns = round(frame.rotation / 90) % 4
+        turns = _quarter_turns(frame)
         small = None
         if glance:
             size = fit(width, height, GLANCE_PIXELS)
             shrunk = self._small.reformat(full, *size, interpolation=Interpolation.AREA, threads=1)
             small = self._encode(shrunk, turns)
-        grey = self._grey.reformat(
-            full, *_grey_size(width, height, self._grey_side), "gray", interpolation=Interpolation.AREA, threads=1
-        )
-        return Picture(self._encode(full, turns), np.ascontiguousarray(np.rot90(_plane(grey, 0), turns)), small)
+        return Picture(self._encode(full, turns), self._greyer.grey(frame, aspect), small)
 
     def _encode(self, frame: VideoFrame, turns: int) -> Image:
         luma, blue, red = (np.rot90(_plane(frame, index), turns) for index in range(3))
@@ -69,7 +84,11 @@ def fit(width: float, height: float, max_pixels: int) -> tuple[int, int]:
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
-def _grey_size(width: int, height: int, side: int) -> tuple[int, int]:
+def _quarter_turns(frame: VideoFrame) -> int:
+    return round(frame.rotation / 90) % 4
+
+
+def _grey_size(width: float, height: float, side: int) -> tuple[int, int]:
     scale = min(1.0, side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 

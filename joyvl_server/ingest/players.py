@@ -34,10 +34,8 @@ class CameraPlayer:
         try:
             self._timeline.begin()
             stage.within(stage.timeouts.stall_s)
-            for frame in frames(opened):
+            for frame in frames(opened, stage.deadline):
                 now = time.monotonic()
-                if now > stage.deadline.at:
-                    break
                 placed = self._timeline.place(seconds(frame), now)
                 stage.show(opened, frame, placed.t, time.time() - now + placed.moment)
                 stage.within(stage.timeouts.stall_s)

@@ -49,7 +49,7 @@ def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: b
     keys: list[float] = []
     failure: av.FFmpegError | None = None
     try:
-        for frame in frames(opened):
+        for frame in frames(opened, deadline):
             if size is None:
                 size = (frame.width, frame.height)
                 deadline.at = time.monotonic() + LOOK_S
@@ -58,7 +58,7 @@ def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: b
                 times.append(at)
             if frame.key_frame:
                 keys.append(at or 0.0)  # the first one may have no pts: it is the start
-            if len(keys) > 1 or deadline.passed:
+            if len(keys) > 1:
                 break
     except av.FFmpegError as error:
         failure = error
@@ -73,7 +73,7 @@ def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: b
         "codec": opened.codec,
         "has_audio": opened.has_audio,
         "keyframe_interval_s": round(keys[1] - keys[0], 3) if len(keys) > 1 else None,
-        "extra": {} if len(keys) > 1 else {"keyframes": f"none within {times[-1] - times[0]:.1f} s" if times else "none"},
+        "extra": {} if len(keys) > 1 or not times else {"keyframes": f"one in {times[-1] - times[0]:.1f} s"},
     }
 
 

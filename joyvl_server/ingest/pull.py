@@ -15,6 +15,7 @@ from joyvl_server.ingest.ladder import Ladder
 from joyvl_server.ingest.newest import Newest, Report, Tell
 from joyvl_server.ingest.players import CameraPlayer, FilePlayer, Player
 from joyvl_server.ingest.stage import Stage, Timeouts
+from joyvl_server.ingest.trail import Trail
 from joyvl_server.kit.netpolicy import NetPolicy
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,12 @@ class Pull:
     """
 
     def __init__(
-        self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, tell: Tell, *, opened_at: float, start: float = 0.0
-    ) -> None:
+        self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, tell: Tell, trail: Trail,
+        *, opened_at: float, start: float = 0.0,
+    ) -> None:  # fmt: skip
         self._spec = spec
         self._policy = policy
-        self._stage = Stage(timeouts, tell)
+        self._stage = Stage(timeouts, tell, trail)
         self._ladder = Ladder(Random())
         is_file = spec.url.lower().startswith("file:")
         self._player: Player = FilePlayer(spec.speed, spec.loop, start) if is_file else CameraPlayer(opened_at)

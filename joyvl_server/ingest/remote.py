@@ -56,7 +56,7 @@ class RemoteSource:
         self._state = SourceState(SourceStatus.CONNECTING, clock.wall())
         self._anchor: tuple[float, float] | None = None
         self._now = 0.0
-        self._asked: dict[tuple[float | None, bool], Answer] = {}
+        self._asked: dict[tuple[float | None, bool, bool], Answer] = {}
         self._last: tuple[int, Frame] | None = None
 
     @property
@@ -73,7 +73,7 @@ class RemoteSource:
             self._now = max(self._now, t + (self._clock.monotonic() - moment) * speed)
         return self._now
 
-    async def look(self, *, at: float | None = None, glance: bool = False) -> Frame:
+    async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
         self._refuse()
         if self._lockstep and at is not None:
             self._now = max(self._now, at)
@@ -82,7 +82,7 @@ class RemoteSource:
                 if self._lockstep:
                     await self._worker.up()
                 for _ in range(TRIES):
-                    sequence = (await asyncio.shield(self._ask(at, glance)))["sequence"]
+                    sequence = (await asyncio.shield(self._ask(at, glance, trail)))["sequence"]
                     try:
                         return self._read(sequence)
                     except Torn:
@@ -105,12 +105,12 @@ class RemoteSource:
         code = "ended" if status is SourceStatus.ENDED else "offline"
         raise NoFrame(self._state.error or "The source is not online.", code=code)
 
-    def _ask(self, at: float | None, glance: bool) -> Answer:
+    def _ask(self, at: float | None, glance: bool, trail: bool) -> Answer:
         """One request at a time for the same look, however many wait for it."""
-        key = (at, glance)
-        asked = self._asked.get(key) or self._asked.get((at, True))
+        key = (at, glance, trail)
+        asked = self._asked.get(key)
         if asked is None:
-            asked = self._asked[key] = self._worker.ask("look", source=self.id, at=at, glance=glance)
+            asked = self._asked[key] = self._worker.ask("look", source=self.id, at=at, glance=glance, trail=trail)
             asked.add_done_callback(lambda _: self._asked.pop(key, None))
         return asked
 

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from joyvl_server.ingest.deadlines import Deadline
 from joyvl_server.ingest.newest import Newest, Tell, aspect_of, online
 from joyvl_server.ingest.opening import Opened
+from joyvl_server.ingest.trail import Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Timeouts:
 class Stage:
     """`newest` is None while there is nothing to look at."""
 
-    def __init__(self, timeouts: Timeouts, tell: Tell) -> None:
+    def __init__(self, timeouts: Timeouts, tell: Tell, trail: Trail) -> None:
+        self.trail = trail
         self.timeouts = timeouts
         self.deadline = Deadline()
         self.newest: Newest | None = None
@@ -63,7 +65,8 @@ class Stage:
             self._told = facts
             self._aspect = aspect_of(opened.stream.codec_context.sample_aspect_ratio)
         self._number += 1
-        self.newest = Newest(frame, self._number, t, wall, self._aspect)
+        trail = self.trail.before(frame, t, self._aspect)
+        self.newest = Newest(frame, self._number, t, wall, self._aspect, trail)
         if new:
             self.tell(online(frame, opened.fps, opened.codec, clock))
 

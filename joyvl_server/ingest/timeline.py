@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-STEP_S = 0.001
+STEP_S = 1e-5
 """Two frames never have the same time: that is how callers tell them apart."""
 BACK_S = 0.5
 """A pts this much before the last one is a jump: the camera restarted its clock or its file."""

@@ -30,6 +30,7 @@ from joyvl_server.ingest.lockstep import Lockstep
 from joyvl_server.ingest.newest import Report, Tell
 from joyvl_server.ingest.probe import probe
 from joyvl_server.ingest.pull import Pull
+from joyvl_server.ingest.trail import Trail
 from joyvl_server.ingest.wire import Channel, Message
 
 log = logging.getLogger(__name__)
@@ -90,15 +91,16 @@ class Worker:
 
     async def _open(self, message: Message) -> Message:
         source_id, spec, config = message["source"], PullSpec(**message["spec"]), self._config
-        tell = self._teller(source_id)
+        tell, trail = self._teller(source_id), Trail(config.grey_side)
         source: Pull | Lockstep
         if spec.lockstep:
-            source = Lockstep(spec, config.policy, config.timeouts, tell)
+            source = Lockstep(spec, config.policy, config.timeouts, tell, trail)
         else:
             source = Pull(
-                spec, config.policy, config.timeouts, tell, opened_at=message["opened_at"], start=message["start"]
-            )
-        self._hold(source_id, message["slot"], source)
+                spec, config.policy, config.timeouts, tell, trail,
+                opened_at=message["opened_at"], start=message["start"],
+            )  # fmt: skip
+        self._hold(source_id, message["slot"], source, trail)
         if isinstance(source, Pull):
             source.start()
         return {}
@@ -106,8 +108,9 @@ class Worker:
     async def _answer(self, message: Message) -> Message:
         from joyvl_server.ingest.call import Call  # aiortc takes 40 MB: only for workers that hold calls
 
-        call = Call(self._config, self._teller(message["source"]), opened_at=message["opened_at"])
-        held = self._hold(message["source"], message["slot"], call)
+        trail = Trail(self._config.grey_side)
+        call = Call(self._config, self._teller(message["source"]), trail, opened_at=message["opened_at"])
+        held = self._hold(message["source"], message["slot"], call, trail)
         try:
             sdp = await call.answer(message["sdp"])
         except BaseException:
@@ -125,16 +128,17 @@ class Worker:
         finally:
             self._held.pop(source_id, None)
 
-    def _hold(self, source_id: str, slot: int, source: Any) -> Held:
+    def _hold(self, source_id: str, slot: int, source: Any, trail: Trail) -> Held:
         if source_id in self._held:
             raise SourceError("The source is already open.", code="internal")
-        held = self._held[source_id] = Held(source, slot, self._config, self._arena)
+        held = self._held[source_id] = Held(source, trail, slot, self._config, self._arena)
         return held
 
     async def _look(self, message: Message) -> Message:
         held = self._held.get(message["source"])
         if held is None:
             raise SourceError("The source is not open here.", code="internal")
+        held.trail.wanted = held.trail.wanted or message["trail"]
         if isinstance(held.source, Lockstep):
             await self._loop.run_in_executor(self._blocking, held.source.advance, message["at"])
         return {"sequence": await held.look(self._painters, glance=message["glance"])}

@@ -9,6 +9,7 @@ from joyvl_server.ingest.base import PullSpec, SourceState
 from joyvl_server.sessions.standing import WatchDraft
 from joyvl_server.store.cameras import CameraRecord
 
+
 @dataclass(frozen=True, slots=True)
 class CameraDraft:
     name: str

@@ -243,7 +243,7 @@ class Registry:
         ticker: Ticker
         if spec.lockstep:
             tick_s = self.settings.sessions.tick_s
-            ticker = LockstepTicker(self._clock, tick_s, speed=spec.speed or None, glance=self._glance)
+            ticker = LockstepTicker(self._clock, tick_s, speed=spec.speed or None)
             spec = replace(spec, speed=1.0)  # the ticker sets the pace
         else:
             ticker = self._live_ticker(spec.speed)
@@ -270,10 +270,6 @@ class Registry:
         return {**parts, **await self.engines.check()}
 
     # ------------------------------------------------------------------------------------------------------- helpers
-
-    @property
-    def _glance(self) -> bool:
-        return self.settings.sessions.fidelity != "faithful"
 
     def _camera(self, camera_id: str) -> CameraRecord:
         try:
@@ -334,7 +330,7 @@ class Registry:
         tick_s = self.settings.sessions.tick_s
         self._opened += 1
         offset = phase(self._opened, tick_s / speed)
-        return LiveTicker(self._clock, tick_s, speed=speed, phase_s=offset, glance=self._glance)
+        return LiveTicker(self._clock, tick_s, speed=speed, phase_s=offset)
 
     def _listener(self, session_id: str) -> StateListener:
         def on_state(state: SourceState) -> None:

@@ -107,7 +107,6 @@ class Session:
         self._inbox: deque[Input] = deque()
         self._handling = False
         self._speaking: int | None = None
-        self._said: UtteranceDone | None = None
         self.updates = UpdateLog(
             self.id, new_id("log"), around.updates_backlog, around.clock.wall, lambda: payloads.session(self)
         )
@@ -163,6 +162,12 @@ class Session:
         self._journal.note(f"camera_{kind}", state.error or "", state=shown)
 
     # --------------------------------------------------------------------------------------------- what the ticker does
+
+    async def look(self, at: float | None = None) -> Frame:
+        """The newest picture with what this session's engine and fidelity need of it. Raises `NoFrame`."""
+        every = self.capabilities.needs_every_frame
+        glance = self._around.settings.fidelity == "adaptive" and not every
+        return await self.source.look(at=at, glance=glance, trail=every)
 
     @property
     def busy(self) -> bool:
@@ -311,7 +316,7 @@ class Session:
                     self.updates.publish("response.created", epoch=epoch)
                 self.updates.publish("response.output_text.delta", epoch=epoch, delta=text)
             case UtteranceDone():
-                self._speaking, self._said = None, effect
+                self._speaking = None
                 self.updates.publish("response.output_text.done", **asdict(effect))
             case Delegate():
                 self._delegate(effect)
@@ -329,8 +334,7 @@ class Session:
         self._dispatch(TaskChanged(self.source.now, effect.task_id, "failed", reason))
 
     def _query_closed(self, closed: QueryClosed) -> None:
-        said = self._said
-        answer = said.text if said is not None and closed.epoch == said.epoch else None
+        answer = self._observer.text_of(closed.epoch)
         view = self._questions.close(closed.id, closed.reason, answer)
         if view is not None:
             self.updates.publish("query.closed", query=payloads.query(view))

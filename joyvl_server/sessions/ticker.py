@@ -23,6 +23,7 @@ class Ticking(Protocol):
 
     @property
     def source(self) -> Source: ...
+    async def look(self, at: float | None = None) -> Frame: ...
     @property
     def busy(self) -> bool: ...
     async def idle(self) -> None: ...
@@ -41,14 +42,11 @@ class Ticker(Protocol):
 class LiveTicker:
     """One tick every `interval` seconds of stream time. Late or busy seconds are skipped, told, counted."""
 
-    def __init__(
-        self, clock: Clock, interval: float, *, speed: float = 1.0, phase_s: float = 0.0, glance: bool = False
-    ) -> None:
+    def __init__(self, clock: Clock, interval: float, *, speed: float = 1.0, phase_s: float = 0.0) -> None:
         self._clock = clock
         self._interval = interval / speed
         self._speed = speed
         self._phase = phase_s
-        self._glance = glance
         self._wake = asyncio.Event()
         self._last_t: float | None = None
 
@@ -89,7 +87,7 @@ class LiveTicker:
 
     async def _look(self, session: Ticking, *, fresh_only: bool = True) -> Frame | None:
         try:
-            frame = await session.source.look(glance=self._glance)
+            frame = await session.look()
         except NoFrame as error:
             if error.code != "ended":
                 offline = session.source.state.status is not SourceStatus.ONLINE
@@ -128,11 +126,10 @@ class LiveTicker:
 class LockstepTicker:
     """Every second of a file gets its tick, however long it takes; at most `speed` times as fast as real time."""
 
-    def __init__(self, clock: Clock, interval: float, *, speed: float | None, glance: bool = False) -> None:
+    def __init__(self, clock: Clock, interval: float, *, speed: float | None) -> None:
         self._clock = clock
         self._interval = interval
         self._speed = speed
-        self._glance = glance
 
     def wake(self) -> None:
         """Nothing to do: the next tick comes as soon as this one has ended."""
@@ -145,7 +142,7 @@ class LockstepTicker:
         while True:
             at = number * self._interval
             try:
-                frame = await session.source.look(at=at, glance=self._glance)
+                frame = await session.look(at)
             except NoFrame as error:
                 if error.code == "ended":
                     return

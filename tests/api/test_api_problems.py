@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from fastapi.routing import iter_route_contexts
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.routing import Route
 
 from fakes.house import KEY, House, house
@@ -16,6 +20,21 @@ from joyvl_server.api.problems import STATUS_OF, status_of
 from joyvl_server.core import errors
 
 SECRET = "hunter2secret"
+JSON = {"Content-Type": "application/json"}
+FIELDS = [
+    "name",
+    "url",
+    "zones",
+    "points",
+    "watches",
+    "text",
+    "threshold",
+    "speed",
+    "enabled",
+    "engine",
+    "sdp",
+    "session",
+]
 MEMBERS = {"type", "title", "status", "detail", "code"}
 
 
@@ -44,11 +63,13 @@ def check(status: int, content_type: str, body: bytes) -> dict:
     return problem
 
 
-def routes(h: House) -> Iterator[tuple[str, str]]:
+def routes(h: House, fill: str = "no-such-thing") -> Iterator[tuple[str, str]]:
+    """(method, path) of every route; `fill` stands in for the parameters, `{}` keeps their names."""
     for route in iter_route_contexts(h.app.routes):
         if isinstance(route.original_route, Route) and route.path:
+            path = re.sub(r":\w+\}", "}", route.path)
             for method in route.methods or ():
-                yield method, re.sub(r"\{\w+(:\w+)?\}", "no-such-thing", route.path)
+                yield method, path if fill == "{}" else re.sub(r"\{\w+\}", fill, path)
 
 
 async def test_every_route_is_reached(h: House):
@@ -99,6 +120,45 @@ async def test_wrong_methods_ids_queries_and_bodies_of_every_route(h: House):
         "unknown_host",
         "bad_sdp",
     }
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=50)
+    | st.sampled_from([SECRET, "cam", "rtsp://127.0.0.1/x", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+bodies = st.dictionaries(st.sampled_from(FIELDS), anything, max_size=8) | anything
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(body=bodies, word=st.text(max_size=30))
+def test_no_body_and_no_word_breaks_a_route(tmp_path_factory, body, word: str):
+    content = json.dumps(body).encode("utf-8", "surrogatepass")
+
+    async def send() -> None:
+        async with house(tmp_path_factory.mktemp("h")) as h:
+            camera = await h.camera("one")
+            ids = {"camera_id": camera["id"], "session_id": camera["session_id"]}
+            for method, template in routes(h, "{}"):
+                if method == "DELETE" or template.endswith("/updates"):
+                    continue
+                path = re.sub(r"\{(\w+)\}", lambda m: ids.get(m[1], quote(word, safe="") or "x"), template)
+                if method in ("POST", "PUT", "PATCH"):
+                    answer = await h.client.request(method, path, content=content, headers=JSON)
+                else:
+                    answer = await h.client.request(method, path, params={"after": word, "type": word, "since": word})
+                assert answer.status_code < 500 or answer.status_code == 503, (method, path, answer.text)
+                if answer.status_code >= 400 and method != "HEAD":
+                    check(answer.status_code, answer.headers["content-type"], answer.content)
+
+    asyncio.run(send())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 
@@ -57,6 +58,13 @@ async def test_readiness_names_each_part(h: House, monkeypatch):
 
     monkeypatch.setattr(h.registry._db, "read", broken)
     assert (await h.client.get("/readyz")).json()["parts"]["store"]["reason"] == "The disk is full."
+
+
+async def test_readiness_does_not_wait_for_ever(h: House, monkeypatch):
+    monkeypatch.setattr("joyvl_server.api.system.READY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(h.registry, "ready", asyncio.Event().wait)
+    answer = await h.client.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (503, False)
 
 
 async def test_metrics_are_prometheus_text_with_bounded_labels(h: House):

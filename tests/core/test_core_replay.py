@@ -1,6 +1,7 @@
 import base64
 import json
 import zlib
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -152,3 +153,10 @@ def test_a_damaged_line_is_named(entry, says) -> None:
 def test_what_is_no_log_is_refused_in_words(lines, says) -> None:
     with pytest.raises(ConfigError, match=says):
         list(replay(lines))
+
+
+def test_the_trail_is_not_logged() -> None:
+    frame = replace(make_frame(3.0), trail=((2.8, np.zeros((4, 6), np.uint8)),))
+    entry = encode_input(ev.Tick(3.0, frame))
+    assert "trail" not in entry["frame"]
+    assert decode_input(through_json(entry)).frame.trail == ()

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
-from fakes.turns import chunk, turn
 from vllm_server import MODEL, VllmServer, find_python
 
+from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.core.protocol import system_prompt

@@ -72,7 +72,8 @@ def test_strip_shows_one_mark_a_decision_and_a_gap_as_a_gap(site: Site, page: Pa
 # Columns that hold ink other than the grid's, in three spans of the strip; grid lines and labels are thin and pale.
 PAINTED_COLUMNS = """() => {
   const canvas = document.querySelector('.strip canvas');
-  const paint = canvas.getContext('2d');
+  const paint = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+  paint.drawImage(canvas, 0, 0);
   const top = 40;
   const { data, width } = paint.getImageData(0, top, canvas.width, canvas.height - top);
   const grid = getComputedStyle(canvas).getPropertyValue('--mark-grid').trim();

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fakes.openai_server import FakeOpenAI, Reply, Request, says
 from fakes.turns import chunk, turn
-
 from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import av
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
@@ -37,6 +38,22 @@ def chromium(*flags: str) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def write_y4m(clip: Path, path: Path, *, seconds: float, width: int = 640, height: int = 480, fps: int = 10) -> Path:
+    """The beginning of a clip as raw video, which Chromium plays in a loop as its webcam's picture."""
+    with av.open(str(clip)) as source, path.open("wb") as out:
+        out.write(f"YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg\n".encode())
+        written = 0
+        for frame in source.decode(video=0):
+            if frame.time is None or frame.time * fps < written:
+                continue
+            if frame.time >= seconds:
+                break
+            picture = frame.reformat(width, height, "yuv420p").to_ndarray()
+            out.write(b"FRAME\n" + picture.tobytes())
+            written += 1
+    return path
 
 
 @contextmanager

@@ -129,7 +129,7 @@ class FakeSource:
         self._newest = None
         self.set_state(SourceState(SourceStatus.ENDED, self._wall(), error_code=code, error=message))
 
-    async def look(self, *, at: float | None = None, glance: bool = False) -> Frame:
+    async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
         self.looks.append((at, glance))
         if self.hold is not None:
             await self.hold.wait()

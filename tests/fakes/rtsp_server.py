@@ -1,10 +1,10 @@
 """A real RTSP camera for tests: Debian's gst-rtsp-server in a child process, without re-encoding.
 
-    with RtspServer(path) as camera:            # H.264, H.265, MPEG-4, MJPEG or VP8 file, played at real speed, for ever
+    with RtspServer(path) as camera:        # H.264, H.265, MPEG-4, MJPEG or VP8 file, played at real speed, for ever
         av.open(camera.url)
-        camera.kill()                           # SIGKILL: connections drop
-        camera.start()                          # again, on the same port
-        camera.freeze(); camera.resume()        # SIGSTOP, SIGCONT
+        camera.kill()                       # SIGKILL: connections drop
+        camera.start()                      # again, on the same port
+        camera.freeze(); camera.resume()    # SIGSTOP, SIGCONT
 
 `path` may be a list of files: they play one after another. Every client starts at the first frame; with `shared=True`
 all join one running picture. `auth=("cam", "s3cret")` asks for a password, `digest=True` by digest instead of basic.
@@ -26,9 +26,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 PYTHON = "/usr/bin/python3"
+UNITS = "stream-format=byte-stream,alignment=au"
 PAYLOADS = {
-    "video/x-h264": ("h264parse", "video/x-h264,stream-format=byte-stream,alignment=au", "rtph264pay config-interval=-1"),
-    "video/x-h265": ("h265parse", "video/x-h265,stream-format=byte-stream,alignment=au", "rtph265pay config-interval=-1"),
+    "video/x-h264": ("h264parse", f"video/x-h264,{UNITS}", "rtph264pay config-interval=-1"),
+    "video/x-h265": ("h265parse", f"video/x-h265,{UNITS}", "rtph265pay config-interval=-1"),
     "video/mpeg": ("mpeg4videoparse", "video/mpeg,mpegversion=4", "rtpmp4vpay config-interval=1"),
     "image/jpeg": ("jpegparse", "image/jpeg", "rtpjpegpay"),
     "video/x-vp8": ("identity", "video/x-vp8", "rtpvp8pay"),
@@ -41,7 +42,7 @@ def available() -> str | None:
         return f"{PYTHON} is missing."
     check = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
     if subprocess.run([PYTHON, "-c", check], capture_output=True, check=False).returncode:
-        return "gst-rtsp-server is missing (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi, gstreamer1.0-plugins-good/-bad)."
+        return "gst-rtsp-server is missing (Debian: gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-bad)."
     return None
 
 
@@ -142,16 +143,16 @@ def serve(options: dict) -> None:
 
     gi.require_version("Gst", "1.0")
     gi.require_version("GstRtspServer", "1.0")
-    from gi.repository import GLib, Gst, GstRtspServer
+    gi.require_version("GstRtsp", "1.0")
+    from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 
     Gst.init(None)
 
     def units_of(path: str) -> tuple[list[tuple[bytes, int, int]], str]:
         """All access units of a file as (bytes, pts, dts) in ns from 0, and the caps' name."""
         for name, (parser, caps, _) in PAYLOADS.items():
-            pipeline = Gst.parse_launch(
-                f"filesrc location={json.dumps(path)} ! parsebin ! {parser} ! {caps} ! appsink name=out sync=false max-buffers=0"
-            )
+            source = f"filesrc location={json.dumps(path)} ! parsebin ! {parser} ! {caps}"
+            pipeline = Gst.parse_launch(f"{source} ! appsink name=out sync=false max-buffers=0")
             pipeline.set_state(Gst.State.PLAYING)
             out = pipeline.get_by_name("out")
             units, clock = [], 0
@@ -232,7 +233,7 @@ def serve(options: dict) -> None:
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", "user")
         if options["digest"]:
-            auth.set_supported_methods(GstRtspServer.RTSPAuthMethod.DIGEST if hasattr(GstRtspServer, "RTSPAuthMethod") else 2)
+            auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
             auth.add_digest(user, password, token)
         else:
             auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)

@@ -1,7 +1,7 @@
-"""`python -m fakes.small_server DATA_DIR [PORT]`, from `tests/`: the real `serve` over a registry without media or engines.
+"""The real `serve` over a registry without media: `python -m fakes.small_server DATA_DIR [PORT]`, in `tests/`.
 
-It prints `session SESSION_ID` once a camera is registered. With JOYVL_FAKE set to `slow_start`, `slow_stop` or `stuck` its
-registry takes its time, for tests of starting and stopping.
+It prints `session SESSION_ID` once a camera is registered. JOYVL_FAKE makes it take its time or talk: `slow_start`,
+`slow_stop`, `stuck` (in a thread), `flood` (200 updates of 50 kB a second).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from joyvl_server.core.frame import Image
 from joyvl_server.ingest import arena
 from joyvl_server.ingest.arena import Arena, Layout, Torn
@@ -110,7 +111,7 @@ def test_a_reader_beside_a_writer_never_gets_a_mixed_picture(ends: tuple[Arena, 
     whole = 0
     try:
         while whole < 300:
-            sequence = latest[0]
+            sequence = latest[0] or 1
             try:
                 frame = main.read(0, sequence)
             except Torn:

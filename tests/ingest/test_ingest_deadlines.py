@@ -6,6 +6,7 @@ import threading
 import time
 
 import av
+
 from fakes.odd_camera import OddCamera
 from joyvl_server.ingest.deadlines import Deadline, hold
 
@@ -36,10 +37,22 @@ def test_another_thread_ends_a_wait() -> None:
 def test_a_deadline_set_before_ends_it_too_and_only_this_thread() -> None:
     took: list[float] = []
     with OddCamera(answer=lambda request: None) as camera, hold(Deadline()):
-        open_slowly_here = threading.Thread(target=open_slowly, args=(camera.url, Deadline(time.monotonic() + 0.3), took))
-        open_slowly_here.start()
-        open_slowly_here.join(5)
+        soon = Deadline(time.monotonic() + 0.3)
+        thread = threading.Thread(target=open_slowly, args=(camera.url, soon, took))
+        thread.start()
+        thread.join(5)
     assert 0.2 < took[0] < 2.0
+
+
+def test_a_wait_that_begins_too_late_ends_at_once() -> None:
+    took: list[float] = []
+    deadline = Deadline(time.monotonic() - 1.0)
+    with OddCamera(answer=lambda request: None) as camera:
+        thread = threading.Thread(target=open_slowly, args=(camera.url, deadline, took))
+        thread.start()
+        thread.join(5)
+    assert took
+    assert took[0] < 1.0
 
 
 def test_passed() -> None:

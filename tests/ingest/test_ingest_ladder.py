@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+
 from joyvl_server.ingest.ladder import JITTER, Ladder
 
 

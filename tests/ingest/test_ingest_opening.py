@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from fakes.odd_camera import UNKNOWN, OddCamera
 from fakes.video import draw_clip, draw_sound, join
 from joyvl_server.core.errors import SourceError

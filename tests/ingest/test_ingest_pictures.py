@@ -9,9 +9,10 @@ import av
 import numpy as np
 import pytest
 import simplejpeg
-from fakes.video import draw_clip, picture
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fakes.video import draw_clip, picture
 from joyvl_server.ingest.newest import aspect_of
 from joyvl_server.ingest.pictures import GLANCE_PIXELS, Painter, fit
 
@@ -100,6 +101,8 @@ def test_fit_is_even_small_enough_and_never_larger(width: int, height: int, limi
     assert w * h <= limit or 2 in (w, h)
 
 
-@pytest.mark.parametrize(("ratio", "aspect"), [(None, 1.0), (Fraction(0, 1), 1.0), (Fraction(16, 11), 16 / 11), (99, 1.0)])
+@pytest.mark.parametrize(
+    ("ratio", "aspect"), [(None, 1.0), (Fraction(0, 1), 1.0), (Fraction(16, 11), 16 / 11), (99, 1.0)]
+)
 def test_aspects(ratio: object, aspect: float) -> None:
     assert aspect_of(ratio) == pytest.approx(aspect)

@@ -1,8 +1,11 @@
 """Offers from anywhere, and our answer's bit rates."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.sdp import MAX_SDP, check_offer, first_picture_format, with_bitrates
 
@@ -70,10 +73,8 @@ def test_tcp_candidates_are_left_out() -> None:
 @given(st.text())
 def test_nothing_but_a_source_error_comes_out(text: str) -> None:
     for offer in (text, OFFER + text):
-        try:
-            check_offer(offer)
-        except SourceError as error:
-            assert error.code == "bad_sdp"
+        with suppress(SourceError):
+            assert check_offer(offer).startswith("v=0")
 
 
 def test_every_video_format_gets_the_bit_rates() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from joyvl_server.ingest.timeline import STEP_S, WINDOW_S, FileTimeline, LiveTimeline
 
 

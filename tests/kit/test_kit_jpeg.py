@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import simplejpeg
+
 from joyvl_server.kit import jpeg
 
 RED = (200, 40, 40)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
+
 from fakes.clock import ManualClock
 from joyvl_server.kit.supervisor import Launch, Limits, Status, Supervisor
-from structlog.testing import capture_logs
 
 FAST = Limits(start_timeout_s=5, stop_timeout_s=0.5, check_every_s=0.05, check_timeout_s=0.3, cooldown_s=1.0)
 SLEEPS = "import time; time.sleep(60)"
@@ -58,7 +59,7 @@ async def until(condition, timeout_s: float = 10.0) -> None:
 
 
 async def test_starts_is_up_and_ends_with_its_children() -> None:
-    child = Child("import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).wait()")
+    child = Child(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPS!r}]).wait()")
     supervisor = Supervisor(child, FAST)
     supervisor.start()
     await supervisor.up(5)
@@ -173,7 +174,7 @@ async def test_what_cannot_be_started_is_tried_again() -> None:
 
 
 async def test_only_the_last_lines_are_kept_and_none_is_endless() -> None:
-    child = Child("print('x' * 100_000); [print(n) for n in range(100)]; print('rtsp://cam:s3cret@x'); import time; time.sleep(60)")
+    child = Child(f"print('x' * 100_000); [print(n) for n in range(100)]; print('rtsp://cam:s3cret@x'); {SLEEPS}")
     supervisor = Supervisor(child, FAST)
     supervisor.start()
     await until(lambda: supervisor.last_lines and supervisor.last_lines[-1].startswith("rtsp"))

@@ -62,7 +62,7 @@ function CameraList() {
   return html`
     <ul class="tiles">
       ${cameras.value.map((camera) => html`<li key=${camera.id}><${CameraTile} camera=${camera} /></li>`)}
-      <li class=${none ? "whole-row" : ""}>
+      <li class=${none ? "add-row whole-row" : "add-row"}>
         <a class="tile add ${none ? "first" : ""}" href="#/cameras/new"><span><${PlusIcon} />${none ? "Add your first camera" : "Add a camera"}</span></a>
       </li>
     </ul>

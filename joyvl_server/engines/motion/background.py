@@ -33,6 +33,8 @@ SWINGS = 2.0
 """A place may differ by so many times its usual swing."""
 SLOPES = 0.35
 """An edge is new when its slope exceeds what was there by this part of the level tolerance, a pixel."""
+FADES = 0.35
+"""A shadow or lamp may weaken or strengthen an edge that stays by this part of it."""
 LIGHT_WINDOW = SIDE // 4
 """Light may differ smoothly across the picture: its local part is the mean over a window of this size, in pixels."""
 
@@ -54,6 +56,7 @@ class Difference:
     lost: Picture
     gain: float
     settled: Picture
+    tolerance: float
 
 
 class Background:
@@ -92,14 +95,14 @@ class Background:
         moved = (even > highest(self._last) + tolerance + slack) | (even < lowest(self._last) - tolerance - slack)
         self.changed_at[moved] = t
         here, there = slope(even), slope(self.settled)
-        limit = SLOPES * tolerance + 0.35 * slack
-        gained = np.maximum(here - highest(there) - limit, 0.0)
-        lost = np.maximum(there - highest(here) - limit, 0.0)
+        limit = SLOPES * tolerance
+        gained = np.maximum(here - (1 + FADES) * highest(there) - limit, 0.0)
+        lost = np.maximum((1 - FADES) * there - highest(here) - limit, 0.0)
         blurred = grow(unknown, 2)
         gained[blurred] = lost[blurred] = 0.0
         self._measure_noise(even, excess < 1)
         self._last = even
-        return Difference(even, excess, moved, t - self.changed_at, gained, lost, gain, self.settled)
+        return Difference(even, excess, moved, t - self.changed_at, gained, lost, gain, self.settled, tolerance)
 
     def learn(self, diff: Difference, t: float, things: Mask, unreal: Mask) -> None:
         """Follow slow changes everywhere but where `things` are; `unreal` regions are followed faster."""
@@ -127,9 +130,11 @@ class Background:
         size = np.abs(diff.picture - self.settled)
         self.swing = np.where(where, np.maximum(self.swing, np.minimum(0.6 * size, 60.0)), self.swing).astype(np.float32)
 
-    def resettle(self, picture: Picture) -> None:
-        """The light is another: take its brightness as the settled one, keep the swings."""
-        self.settled, self._last = picture.copy(), picture
+    def resettle(self, picture: Picture, things: Mask) -> None:
+        """The light is another: take its brightness as the settled one, but behind things; keep the swings."""
+        level = float(np.median(picture[~things] - self.settled[~things])) if not things.all() else 0.0
+        self.settled = np.where(things, np.clip(self.settled + level, 0, 255), picture).astype(np.float32)
+        self._last = picture
 
     def _local_light(self, residual: Picture, usable: Mask) -> Picture:
         """The smooth part of what is left after the global fit, from pixels that look unchanged."""

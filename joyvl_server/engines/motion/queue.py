@@ -29,7 +29,7 @@ class SightingQueue:
         self._waiting = {s.key: s for s in fresh[:MOST]}
         self._declined &= self._waiting.keys()
 
-    def best(self, t: float) -> Sighting | None:
+    def best(self) -> Sighting | None:
         """What to offer now: what was not declined yet, urgent kinds first, then the oldest, then the surest."""
         return min(
             self._waiting.values(), key=lambda s: (s.key in self._declined, s.kind in LAST, s.t, -s.value), default=None

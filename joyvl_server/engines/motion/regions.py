@@ -51,6 +51,9 @@ class Region:
     vacated: float
     contrast: float
 
+    def __deepcopy__(self, memo: object) -> Region:
+        return self  # never changed: copies of a scene share it
+
     @property
     def centre(self) -> tuple[float, float]:
         return ((self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2)

@@ -13,6 +13,8 @@ from joyvl_server.engines.motion.things import MOVES, SMALL, Outcome, Sighting, 
 
 WARM_UP = 3
 """So many pictures are looked at before anything is said about things: noise and unrest must be known first."""
+SOON_S = 0.25
+"""Pictures closer than this show no more: what moved and what rests is only seen over some time."""
 GAP_S = 30.0
 """After a longer gap the scene is learnt anew: what happened in between nobody saw."""
 FLOOD = 0.55
@@ -20,7 +22,7 @@ FLOOD = 0.55
 LIGHT_STEP = 1.12
 """When the light changes by more than this factor from one picture to the next, the camera or a lamp did it."""
 STABLE_S = 0.7
-"""Unchanged for so long counts as stable, where pictures come often enough."""
+"""Unchanged for so long counts as stable: about a second, less the jitter of the ticks."""
 
 
 class Scene:
@@ -31,15 +33,17 @@ class Scene:
         self.freezer = Freezer()
         self.things = Things()
         self.background: Background | None = None
-        self._t = -1.0
+        self._t = -1e9
         self._count = 0
         self._gain = 1.0
 
     def look(self, grey: Grey, t: float) -> list[Sighting]:
-        """What happened with this picture; `t` in stream seconds. A picture not newer than the last is ignored."""
-        if t <= self._t:
+        """What happened with this picture; `t` in stream seconds. One less than `SOON_S` after the last is passed over."""
+        if 0 <= t - self._t < SOON_S:
             return []
-        dt, self._t = t - self._t if self._t >= 0 else 1.0, t
+        if t < self._t:
+            self.background = None  # the clock began again: another stream
+        dt, self._t = t - self._t if self._t > -1e9 else 1.0, t
         sightings = []
         if self.freezer.look(grey, t):
             sightings.append(self._whole("frozen", 0.9, t))
@@ -67,18 +71,19 @@ class Scene:
                 self.things.adopt(find(diff, STABLE_S), t)
                 background.learn(diff, t, self.things.mask(picture.shape), diff.excess > 1)
             return back
-        diff = background.compare(self.camera.align(picture, background.settled), t)
-        stable_s = min(STABLE_S, 0.7 * dt)
+        diff = background.compare(picture if report.aligned is None else report.aligned, t)
+        stable_s = STABLE_S
         regions = together(diff, find(diff, stable_s), stable_s, MOVES)
         if self._light_changed(diff):
-            background.resettle(picture)
+            background.resettle(picture, self.things.mask(picture.shape))
+            self.things.light_stepped(t)
             return []
         last_gain, self._gain = self._gain, diff.gain
         if not 1 / LIGHT_STEP < diff.gain / last_gain < LIGHT_STEP:
             self.things.light_stepped(t)
             background.learn(diff, t, self.things.mask(picture.shape) | grow(diff.excess > 1, 2), np.zeros(picture.shape, bool))
             return []
-        if background.pictures <= WARM_UP:
+        if background.pictures < WARM_UP:
             return self._warm_up(background, diff, regions, t)
         outcome = self.things.update(regions, diff, t, dt, stable_s)
         self._learn(background, diff, regions, outcome, t)

@@ -38,6 +38,8 @@ SLIVER = 0.3
 """A thing at the edge of the picture with less than this part of its size left is as good as gone."""
 HANDLING_S = 3.5
 """A hand that let go of something is out of the picture after so many seconds."""
+VISIT_S = 8.0
+"""A reach into the picture is shorter than this; who stays longer is somebody, also when the edge cuts him off."""
 STILL_S = 60.0
 """Motionless for so long is worth a word."""
 STILL_SHARE = 0.04
@@ -165,6 +167,9 @@ class Things:
     def update(self, regions: list[Region], diff: Difference, t: float, dt: float, stable_s: float) -> Outcome:
         out = Outcome()
         real = [r for r in regions if r.area >= SMALL and r.edged >= EDGED]
+        echoes = [r for r in real if self._is_echo(r, t, dt)]
+        out.accept += [r.mask for r in echoes]
+        real = [r for r in real if r not in echoes]
         gone_places = [r for r in real if self._is_vacated(r)]
         bodies = [r for r in real if r not in gone_places]
         links, free = self._link(bodies, diff, t, dt)
@@ -180,11 +185,18 @@ class Things:
             self._appeared(body, t, dt, out, gone_places)
         changed += self._vacated(gone_places, t, out)
         for thing in lost:
-            self._missed(thing, diff, t, out, changed)
+            self._missed(thing, diff, t, out, changed, gone_places)
         self._report_changes(changed, t, out)
         self._merge()
         del self.all[MOST:]
         return out
+
+    def _is_echo(self, region: Region, t: float, dt: float) -> bool:
+        """What is left to see of a change that has just been taken into the scene."""
+        return not region.at_edge and any(
+            t - at < 1.5 * dt and region.area < 1.2 * e.area and (region.mask & grow(e.mask, 4)).sum() > 0.7 * region.mask.sum()
+            for at, e in self._changes
+        )
 
     def _is_vacated(self, region: Region) -> bool:
         """A place that something left, and not (or no longer) a thing."""
@@ -274,7 +286,7 @@ class Things:
         if thing.split and t - thing.born > 3:
             thing.split = False
         if not thing.known:
-            self._weigh(thing, body, t, out, changed, gone_places)
+            self._weigh(thing, body, diff, t, out, changed, gone_places)
         elif thing.going:
             if body.area > 2 * SLIVER * thing.size:
                 thing.going = False
@@ -299,23 +311,24 @@ class Things:
         went = before.mask & ~grow(body.mask, 2)
         return bool(went.any() and diff.moved[went].mean() > 0.5)
 
-    def _weigh(self, thing: Thing, body: Region, t: float, out: Outcome, changed: list[Region], gone_places: list[Region]) -> None:
+    def _weigh(self, thing: Thing, body: Region, diff: Difference, t: float, out: Outcome, changed: list[Region], gone_places: list[Region]) -> None:
         """A new thing that has not been announced: did it come in, was it there before, was it put there, or is it nothing?"""
         size = math.sqrt(thing.first.sum() / thing.first.size)
         (x, y), (x0, y0) = body.centre, _centre(thing.first)
         off = math.hypot(x - x0, y - y0) / SIDE > 0.4 * size or (body.mask & thing.first).sum() < 0.35 * min(
             body.mask.sum(), thing.first.sum()
         )
-        behind = next((g for g in gone_places if (g.mask & thing.first).sum() > 0.25 * g.mask.sum()), None)
-        if body.at_edge and t - thing.born <= WEIGH_S:
-            self._announce(thing, body, t, out)
-        elif off and behind is not None:
+        # A comer leaves the scene behind as it was; what stood in the scene leaves a gap in it.
+        origin = thing.first & ~grow(body.mask, 2)
+        differs = np.abs(diff.picture - diff.settled) > diff.tolerance
+        was_there = origin.any() and float(differs[origin].mean()) > 0.3
+        if off and was_there:
             thing.known = True
-            out.accept.append(behind.mask)
-            gone_places.remove(behind)
+            out.accept.append(origin & differs)
+            gone_places[:] = [g for g in gone_places if (g.mask & origin).sum() < 0.25 * g.mask.sum()]
             if t - self._settled_since > HABIT_S:
                 out.sightings.append(Sighting("move", thing.value, body.box, f"move-{thing.id}-{t:.1f}", t))
-        elif off:
+        elif off or (body.at_edge and t - thing.born <= WEIGH_S):
             self._announce(thing, body, t, out)
         elif body.stable >= RESTS:
             changed.append(body)
@@ -351,7 +364,7 @@ class Things:
 
     # --------------------------------------------------------------------------------------------- what was not seen
 
-    def _missed(self, thing: Thing, diff: Difference, t: float, out: Outcome, changed: list[Region]) -> None:
+    def _missed(self, thing: Thing, diff: Difference, t: float, out: Outcome, changed: list[Region], places: list[Region]) -> None:
         r = thing.region
         if not thing.known and not thing.announced:
             out.agitate.append(r.mask)  # seen once, then never again: the place's own unrest
@@ -359,14 +372,15 @@ class Things:
             return
         thing.missed += 1
         walked = r.moving >= MOVES or r.at_edge
-        restored = float((diff.excess[r.mask] <= 1).mean()) > 0.85
+        clear = r.mask & ~np.logical_or.reduce([np.zeros_like(r.mask), *(p.mask for p in places)])
+        restored = not clear.any() or float((diff.excess[clear] <= 1).mean()) > 0.85
         if (walked or thing.missed >= 2) and restored or thing.missed >= 4:
             self._leaves(thing, t, out, changed)
 
     def _leaves(self, thing: Thing, t: float, out: Outcome, changed: list[Region]) -> None:
         self.all.remove(thing)
         # A hand that changed something has said all by that.
-        busy_hand = thing.reached_in and (thing.worked or any((r.mask & thing.trail).any() for r in changed))
+        busy_hand = thing.reached_in and t - thing.born <= VISIT_S and (thing.worked or any((r.mask & thing.trail).any() for r in changed))
         if (thing.known or thing.announced) and not (thing.going or thing.split or busy_hand):
             out.sightings.append(Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", t))
 
@@ -374,10 +388,14 @@ class Things:
         if len(self.all) >= MOST:
             return
         thing = self._new(body, t)
-        # Clear of the edge at first sight: the next picture tells a comer from something put, taken or restless.
-        soon = dt < 1.5 or body.vacated > 0.25 or any(gap(g, body) < REACH + REACH_PER_S * dt for g in gone_places)
-        if body.moving >= MOVES and (body.at_edge or not soon):
+        reach = REACH + REACH_PER_S * dt
+        sources = [g for g in gone_places if g.moving >= MOVES and gap(g, body) < reach and 0.2 < body.area / g.area < 4]
+        if body.moving >= MOVES and sources and not any(x.known for x in self.all if x is not thing):
+            # It moved away from where it stood in the settled scene, or came and took that: the place tells it.
+            thing.known = thing.announced = True
+        elif body.moving >= MOVES and body.vacated < 0.35 and (body.at_edge or (dt >= 1.5 and not gone_places)):
             self._announce(thing, body, t, out)
+        # Else the next picture tells a comer from something put, taken or restless.
 
     # --------------------------------------------------------------------------------------------- the scene changed
 
@@ -390,7 +408,7 @@ class Things:
                 if t - source.born < 1e-6:
                     source.first = source.first | place.mask
                 continue
-            if any(x.known and gap(place, x.region) < BESIDE and x.region.area > place.area for x in self.all):
+            if any(x.known and x.seen == t and gap(place, x.region) < BESIDE and x.region.area > place.area for x in self.all):
                 continue  # somebody stands right in front of it: wait for a clear view
             changed.append(place)
         return changed

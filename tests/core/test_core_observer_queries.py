@@ -1,0 +1,120 @@
+"""The machine is asked something: queries from the question to the answer."""
+
+from fakes.frames import EPOCH
+from fakes.observing import AT_DOOR, CAME, GUEST, Shell, kinds, only
+from joyvl_server.core.events import (
+    Append,
+    BeginChunk,
+    Decided,
+    Decision,
+    QueryAsked,
+    QueryClosed,
+    QueryWithdrawn,
+    Skip,
+    TickNow,
+    TickSkipped,
+    Urgency,
+    UtteranceDelta,
+    UtteranceDone,
+)
+from joyvl_server.core.observer import NO_WORDS
+from joyvl_server.core.watches import Watch
+
+
+def test_a_query_ticks_at_once_and_its_answer_is_exempt_from_everything() -> None:
+    shell = Shell(cooldown_s=100.0)
+    shell.watch(0.0, Watch("picky", "picky", "picky", threshold=1.0))
+    shell.says(0.0, "It is red, I think.")
+    assert shell.ask(1.2) == [TickNow()]
+    assert only(shell.tick(1.3), Append).turn.query == "What colour is the car?"
+    shell.score(1.4, 0.5)
+    effects = shell.text(1.5, "It is red, I think. Yes") + shell.done(1.6)
+    decided = only(effects, Decided)
+    assert (decided.decision, decided.query, decided.watches) == (Decision.SPEAK, "q", ())
+    assert only(effects, UtteranceDone).urgency is Urgency.ANSWER
+    assert only(effects, QueryClosed) == QueryClosed("q", "answered", decided.epoch)
+    assert kinds(effects).index("QueryClosed") > kinds(effects).index("UtteranceDone")
+
+
+def test_a_query_in_mid_step_ticks_right_after_it() -> None:
+    shell = Shell()
+    shell.tick(1.0)
+    assert shell.ask(1.1) == []
+    assert kinds(shell.score(1.2, 0.0)) == ["Settle", "Decided", "TickNow"]
+
+
+def test_each_of_two_queries_gets_its_own_turn() -> None:
+    shell = Shell()
+    shell.ask(0.0, "a", "Who?")
+    shell.ask(0.0, "b", "Why?")
+    first = shell.silent(0.1)
+    assert only(first, Append).turn.query == "Who?"
+    assert isinstance(first[-1], TickNow)
+    second = shell.says(0.2, "Because of the rain.")
+    assert only(second, Append).turn.query == "Why?"
+    assert only(second, QueryClosed).id == "b"
+    assert only(shell.says(5.0, "It was the postman."), QueryClosed).id == "a"
+
+
+def test_a_query_stays_open_through_silences_until_it_is_answered() -> None:
+    shell = Shell(chunk_s=5.0, lead_turns=2)
+    shell.ask(0.0, text="Tell me the number on the bus.")
+    effects = [effect for t in range(8) for effect in shell.silent(t)]
+    assert "QueryClosed" not in kinds(effects)
+    chunks = [effect.chunk for effect in effects if isinstance(effect, BeginChunk)]
+    assert "Tell me the number on the bus." in chunks[1].prefix
+    assert only(shell.says(8.0, "It is bus number 12."), QueryClosed).reason == "answered"
+
+
+def test_a_query_is_sent_again_where_its_turn_failed_without_a_storm() -> None:
+    shell = Shell()
+    shell.ask(0.0)
+    shell.tick(0.1)
+    assert kinds(shell.fail(0.2)) == ["Rollback", "Decided"]
+    assert only(shell.tick(1.0), Append).turn.query == "What colour is the car?"
+    shell.ask(1.1, "other", "Why?")
+    assert kinds(shell.fail(1.2)) == ["Rollback", "Decided", "TickNow"]
+
+
+def test_queries_are_withdrawn_and_expire() -> None:
+    shell = Shell(query_ttl_s=60.0)
+    shell.ask(0.0, "a")
+    shell.ask(10.0, "b")
+    assert shell.observer.handle(QueryWithdrawn(11.0, "b")) == [QueryClosed("b", "withdrawn")]
+    assert shell.observer.handle(QueryWithdrawn(12.0, "b")) == []
+    assert kinds(shell.tick(60.0))[0] == "QueryClosed"
+    shell.score(60.0, 0.0)
+    shell.ask(61.0, "c")
+    assert kinds(shell.observer.handle(TickSkipped(200.0, 0.0, Skip.OFFLINE))) == ["QueryClosed", "Decided"]
+
+
+def test_the_answer_to_a_query_withdrawn_meanwhile_closes_nothing() -> None:
+    shell = Shell()
+    shell.ask(0.0)
+    shell.tick(0.1)
+    shell.score(0.2)
+    shell.observer.handle(QueryWithdrawn(0.3, "q"))
+    effects = shell.text(0.4, "It is red.") + shell.done(0.5)
+    assert only(effects, Decided).query is None
+    assert "QueryClosed" not in kinds(effects)
+
+
+def test_a_query_never_touches_the_watches() -> None:
+    shell = Shell()
+    shell.watch(0.0, GUEST)
+    shell.silent(0.0)
+    shell.ask(0.5)
+    assert only(shell.says(1.0, "It is red."), Append).turn.news == ()
+    assert only(shell.says(9.0, CAME, kind="enter", box=AT_DOOR), Decided).watches == ("guest",)
+
+
+def test_an_engine_that_reads_no_words_says_so_at_once() -> None:
+    shell = Shell(follows_instructions=False)
+    effects = shell.observer.handle(QueryAsked(3.0, "q", "Why?", EPOCH + 3.0))
+    assert effects == [
+        UtteranceDelta(1, NO_WORDS),
+        UtteranceDone(1, 3.0, EPOCH + 3.0, NO_WORDS, Urgency.NOTICE),
+        QueryClosed("q", "answered", 1),
+    ]
+    assert shell.observer.text_of(1) == NO_WORDS
+    assert only(shell.tick(4.0), Append).turn.query is None

@@ -1,0 +1,120 @@
+"""Real RTSP cameras over TCP: passwords, formats, sizes that change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fakes.hub import media_hub, need_rtsp
+from fakes.rtsp_server import RtspServer
+from fakes.told import Told, until
+from fakes.video import draw_clip, join
+from joyvl_server.core.errors import NoFrame
+from joyvl_server.ingest.base import PullSpec
+
+pytestmark = pytest.mark.rtsp
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need_rtsp()
+    return draw_clip(tmp_path_factory.mktemp("clips") / "a.mp4", size=(320, 240), gop=25, seconds=4.0)
+
+
+async def shows(server: RtspServer, **settings: object) -> None:
+    """It comes online, gives a picture, and its time is that of its opening."""
+    async with media_hub(**settings) as hub:
+        source = await hub.open("cam", PullSpec(server.url), Told())
+        await until(lambda: source.state.status == "online")
+        frame = await source.look()
+        assert 0 < frame.t <= source.now
+        assert frame.t == pytest.approx(source.now, abs=0.7)
+        assert source.state.error is None
+
+
+async def test_a_camera_is_online_within_seconds(clip: Path) -> None:
+    with RtspServer(clip) as server:
+        await shows(server)
+
+
+@pytest.mark.parametrize("digest", [False, True])
+async def test_a_password_with_special_characters(clip: Path, digest: bool) -> None:
+    with RtspServer(clip, auth=("cam", "p@ss/w:rd%"), digest=digest) as server:
+        assert "p%40ss%2Fw%3Ard%25" in server.url
+        await shows(server)
+
+
+async def test_a_wrong_password_is_said_so_without_it(clip: Path) -> None:
+    with RtspServer(clip, auth=("cam", "s3cret")) as server:
+        wrong = server.url.replace("s3cret", "gu3ss")
+        async with media_hub() as hub:
+            told = Told()
+            source = await hub.open("cam", PullSpec(wrong), told)
+            await until(lambda: told)
+            report = await hub.probe(PullSpec(wrong))
+            assert told.codes[0] == report.error_code == "unauthorized"
+            assert "password" in str(report.error)
+            assert "gu3ss" not in f"{told[0].error} {report.error} {report.hint}"
+            with pytest.raises(NoFrame) as caught:
+                await source.look()
+            assert caught.value.code == "offline"
+
+
+async def test_a_wrong_path(clip: Path) -> None:
+    with RtspServer(clip) as server:
+        async with media_hub() as hub:
+            report = await hub.probe(PullSpec(server.url + "/nothing/here"))
+            assert report.error_code == "not_found"
+
+
+async def test_sound_without_video(clip: Path) -> None:
+    with RtspServer(clip, kind="audio") as server:
+        async with media_hub() as hub:
+            report = await hub.probe(PullSpec(server.url))
+            assert report.error_code == "no_video"
+
+
+async def test_a_probe_tells_what_the_camera_sends(clip: Path) -> None:
+    with RtspServer(clip) as server:
+        async with media_hub() as hub:
+            report = await hub.probe(PullSpec(server.url))
+            assert (report.ok, report.width, report.height, report.codec) == (True, 320, 240, "h264")
+            assert report.fps == pytest.approx(25, abs=1)
+            assert report.keyframe_interval_s == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("mjpeg", "a.avi"), ("mpeg4", "a.mp4")])
+async def test_other_formats(tmp_path: Path, codec: str, name: str) -> None:
+    need_rtsp()
+    path = draw_clip(tmp_path / name, size=(320, 240), codec=codec, seconds=2.0)
+    with RtspServer(path) as server:
+        await shows(server)
+
+
+async def test_the_size_may_change_in_the_middle(tmp_path: Path) -> None:
+    need_rtsp()
+    parts = [draw_clip(tmp_path / f"{w}.h264", size=(w, 240), seconds=1.0) for w in (320, 640)]
+    with RtspServer(join(tmp_path / "both.h264", parts)) as server:
+        async with media_hub() as hub:
+            told = Told()
+            source = await hub.open("cam", PullSpec(server.url), told)
+            await until(lambda: {state.width for state in told} >= {320, 640})
+            assert set(told.statuses) == {"online"}
+            assert (await source.look()).image.width in (320, 640)
+
+
+async def test_a_stream_that_loops_keeps_its_time(tmp_path: Path) -> None:
+    need_rtsp()
+    path = draw_clip(tmp_path / "short.mp4", size=(160, 120), seconds=0.6)
+    with RtspServer(path) as server:
+        async with media_hub() as hub:
+            source = await hub.open("cam", PullSpec(server.url), Told())
+            await until(lambda: source.state.status == "online")
+            last = 0.0
+            for _ in range(30):
+                frame = await source.look()
+                assert frame.t >= last
+                assert source.now - frame.t < 0.6
+                last = frame.t
+                await until(lambda reached=source.now + 0.05: source.now > reached)

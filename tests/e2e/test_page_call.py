@@ -1,0 +1,139 @@
+"""The webcam in real Chromium against the real server: dial, see decisions, hang up, dial again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from fakes.browser import DESKTOP, Watched, fake_webcam, start_call, stop_call, write_y4m
+from fakes.server import ServerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.clips, pytest.mark.slow]
+
+FULL_SIZE_S = 3.0
+
+
+@pytest.fixture(scope="module")
+def browser(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    video = write_y4m(clips / "people-one-by-one.mp4", tmp_path_factory.mktemp("webcam") / "people.y4m", seconds=25)
+    with fake_webcam(video) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=DESKTOP)
+    yield context
+    context.close()
+
+
+def sessions(server: ServerProcess) -> list[str]:
+    return [session["id"] for session in server.call("GET", "/v1/sessions")["data"]]
+
+
+def size(server: ServerProcess, session_id: str) -> tuple[int, int]:
+    state = server.call("GET", f"/v1/sessions/{session_id}")["state"]
+    return state["width"] or 0, state["height"] or 0
+
+
+def webcam_is_off(page: Page) -> bool:
+    return bool(page.evaluate("import('/assets/call.js').then(({ call }) => call.value === null)"))
+
+
+def test_a_call_is_seen_in_full_size_at_once_and_hang_up_frees_it(
+    server: ServerProcess, context: BrowserContext
+) -> None:
+    watched = Watched(context, server.url)
+    page = watched.page
+    page.goto(server.url)
+    clicked = time.monotonic()
+    session_id = start_call(page, server.url)
+    server.wait(lambda: size(server, session_id) >= (640, 480), 10)
+    took = time.monotonic() - clicked
+    assert took <= FULL_SIZE_S, f"full size after {took:.1f} s"
+
+    marks = page.locator(".strip-marks")
+    expect(marks).not_to_have_attribute("data-silent", "0", timeout=15_000)
+    expect(page.locator(".said-text").first).to_be_visible(timeout=45_000)
+    expect(page.locator(".latency")).to_contain_text("ms")
+    assert page.locator("video").evaluate("v => v.videoWidth >= 640 && !v.paused")
+    page.wait_for_function("() => Number(document.querySelector('.strip-marks').dataset.marks) >= 8", timeout=20_000)
+    assert size(server, session_id) >= (640, 480), "it stays in full size"
+
+    stop_call(page)
+    server.wait(lambda: sessions(server) == [], 5)
+    assert server.call("GET", "/v1/realtime/calls")["data"] == []
+    expect(page.locator(".live-head")).to_contain_text("This session is over")
+    expect(page.get_by_role("button", name="Use this webcam again")).to_be_visible()
+    assert webcam_is_off(page)
+    assert watched.complaints == []
+
+
+def test_a_call_goes_on_beside_the_other_pages(server: ServerProcess, context: BrowserContext) -> None:
+    watched = Watched(context, server.url)
+    page = watched.page
+    session_id = start_call(page, server.url)
+    page.get_by_role("link", name="Cameras", exact=True).click()
+    expect(page.get_by_role("heading", name="Cameras", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Webcam on").click()
+    expect(page.locator(".live[data-call=connected]")).to_be_visible()
+    assert sessions(server) == [session_id]
+    page.get_by_role("link", name="Cameras", exact=True).click()
+    page.get_by_role("button", name="Hang up").click()
+    server.wait(lambda: sessions(server) == [], 5)
+    assert webcam_is_off(page)
+    assert watched.complaints == []
+
+
+def test_a_tab_that_is_left_hangs_up(server: ServerProcess, context: BrowserContext) -> None:
+    watched = Watched(context, server.url)
+    session_id = start_call(watched.page, server.url)
+    assert sessions(server) == [session_id]
+    watched.page.goto("about:blank")
+    server.wait(lambda: sessions(server) == [], 5)
+    assert watched.complaints == []
+
+
+def test_a_call_hung_up_from_elsewhere_is_not_dialled_again(server: ServerProcess, context: BrowserContext) -> None:
+    watched = Watched(context, server.url, expected=("404",))
+    page = watched.page
+    start_call(page, server.url)
+    call_id = server.call("GET", "/v1/realtime/calls")["data"][0]["id"]
+    server.call("DELETE", f"/v1/realtime/calls/{call_id}")
+    expect(page.get_by_text("The call was hung up from elsewhere.")).to_be_visible(timeout=10_000)
+    page.wait_for_timeout(1500)
+    assert sessions(server) == []
+    page.get_by_role("button", name="Use this webcam again").click()
+    expect(page.locator(".live[data-call=connected]")).to_be_visible(timeout=15_000)
+    stop_call(page)
+    server.wait(lambda: sessions(server) == [], 5)
+    assert watched.complaints == []
+
+
+def test_a_call_is_dialled_again_when_the_server_comes_back(tmp_path: Path, context: BrowserContext) -> None:
+    with ServerProcess(tmp_path) as first:
+        port = first.url.rpartition(":")[2].rstrip("/")
+        watched = Watched(context, first.url, expected=("Failed to load resource", "WebSocket connection"))
+        page = watched.page
+        before = start_call(page, first.url)
+        first.kill()
+        expect(page.get_by_text("The line to the server is down.")).to_be_visible(timeout=10_000)
+        with ServerProcess(tmp_path, "--port", port) as second:
+            second.wait(lambda: len(sessions(second)) == 1, 45)
+            expect(page.locator(".live[data-call=connected]")).to_be_visible(timeout=20_000)
+            after = page.url.rpartition("/")[2]
+            assert after != before
+            assert sessions(second) == [after]
+            stop_call(page)
+            second.wait(lambda: sessions(second) == [], 5)
+        assert watched.complaints == []
