@@ -34,8 +34,7 @@ async def read_session(api: ApiDep, session_id: str) -> Response:
 @router.patch("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
 async def change_session(api: ApiDep, session_id: str, body: SessionPatch) -> Response:
     """Make it more or less talkative."""
-    session = api.registry.session(session_id)
-    await session.set_threshold(body.threshold)
+    session = await api.registry.set_threshold(session_id, body.threshold)
     return JSONResponse(payloads.session(session))
 
 

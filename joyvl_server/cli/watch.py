@@ -108,18 +108,17 @@ async def _watch(
     try:
         await registry.start()
         session = await registry.watch_url(spec, name=name, watches=watches)
-        reason = await _print_until_end(session, printer, duration)
+        reason = await _print_until_end(session, printer, duration, is_file=spec.url.startswith("file:"))
     finally:
         await registry.aclose()
     printer.end()
-    state = session.state
-    if state.error is not None and state.error_code != "ended":
-        raise SourceError(state.error, code=state.error_code)
     if reason is not None:
         raise JoyvlError(reason)
 
 
-async def _print_until_end(session: Session, printer: JsonPrinter | TextPrinter, duration: float | None) -> str | None:
+async def _print_until_end(
+    session: Session, printer: JsonPrinter | TextPrinter, duration: float | None, *, is_file: bool
+) -> str | None:
     """Returns why it ended, where that was not the end of the source."""
     printer.note(session.note if session.watches() else None)
     async for update in session.updates.since(None):
@@ -131,7 +130,9 @@ async def _print_until_end(session: Session, printer: JsonPrinter | TextPrinter,
                 printer.tick(tick, session)
             case "camera.online" | "camera.offline":
                 printer.state(update.data["state"])
-            case "session.ended" if session.state.status is not SourceStatus.ENDED:
+                if is_file and session.state.status is SourceStatus.OFFLINE:
+                    return session.state.error  # a camera may come back, a file does not
+            case "session.ended" if session.state.error_code != "ended":
                 return str(update.data["reason"])
     return None
 

@@ -185,6 +185,15 @@ class Registry:
     def session(self, session_id: str) -> Session:
         return self._runner.get(session_id)
 
+    async def set_threshold(self, session_id: str, value: float) -> Session:
+        """How easily it speaks, from now on; a camera keeps it."""
+        session = self.session(session_id)
+        if session.record.camera_id is not None:
+            await self.change_camera(session.record.camera_id, {"threshold": value})
+        else:
+            session.set_threshold(value)
+        return session
+
     async def end_session(self, session_id: str) -> None:
         if self.session(session_id).record.kind == "camera":
             raise Conflict("This session belongs to a camera: disable or delete the camera instead.")

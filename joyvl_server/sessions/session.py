@@ -99,6 +99,7 @@ class Session:
         self._around = around
         self._ticker = ticker
         self._state = source.state
+        around.metrics.sources.labels(source.state.status.value).inc()
         self._standing = Standing(self.id, around.watches, watches, zones)
         self._questions = Questions()
         self._stopwatch = Stopwatch(around.clock, around.metrics)
@@ -143,6 +144,7 @@ class Session:
 
     def finish(self) -> None:
         """The last update and the last entry; nothing comes after them."""
+        self._around.metrics.sources.labels(self._state.status.value).dec()
         self.updates.publish("session.ended", reason=self.end_reason)
         self.updates.close()
         self._journal.note("session_ended", self.end_reason)
@@ -154,6 +156,8 @@ class Session:
     def on_source_state(self, state: SourceState) -> None:
         """The source came or went. Told once per change of status, not at every failed try."""
         before, self._state = self._state, state
+        self._around.metrics.sources.labels(before.status.value).dec()
+        self._around.metrics.sources.labels(state.status.value).inc()
         if state.status == before.status or state.status is SourceStatus.CONNECTING:
             return
         kind = "online" if state.status is SourceStatus.ONLINE else "offline"
@@ -242,7 +246,7 @@ class Session:
         self._questions.get(query_id)
         self._dispatch(QueryWithdrawn(self.source.now, query_id))
 
-    async def set_threshold(self, value: float) -> None:
+    def set_threshold(self, value: float) -> None:
         self.threshold = value
         self._dispatch(SensitivityChanged(self.source.now, value))
         self._updated()

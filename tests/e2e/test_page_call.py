@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from fakes.server import ServerProcess
 pytestmark = [pytest.mark.browser, pytest.mark.clips, pytest.mark.slow]
 
 FULL_SIZE_S = 3.0
+"""from connected; left alone, Chromium sends a quarter of the picture for most of a minute"""
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+def context(browser: Browser, server: ServerProcess) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport=DESKTOP)
     yield context
     context.close()
+    print("".join(server.log[-20:]))  # pytest shows it beside a failure
 
 
 def sessions(server: ServerProcess) -> list[str]:
@@ -55,12 +56,8 @@ def test_a_call_is_seen_in_full_size_at_once_and_hang_up_frees_it(
 ) -> None:
     watched = Watched(context, server.url)
     page = watched.page
-    page.goto(server.url)
-    clicked = time.monotonic()
     session_id = start_call(page, server.url)
-    server.wait(lambda: size(server, session_id) >= (640, 480), 10)
-    took = time.monotonic() - clicked
-    assert took <= FULL_SIZE_S, f"full size after {took:.1f} s"
+    server.wait(lambda: size(server, session_id) >= (640, 480), FULL_SIZE_S)
 
     marks = page.locator(".strip-marks")
     expect(marks).not_to_have_attribute("data-silent", "0", timeout=15_000)

@@ -156,7 +156,13 @@ def serve(options: dict) -> None:
             pipeline.set_state(Gst.State.PLAYING)
             out = pipeline.get_by_name("out")
             units, clock = [], 0
-            while (sample := out.emit("try-pull-sample", 5 * Gst.SECOND)) is not None:
+            bus = pipeline.get_bus()
+            while True:
+                sample = out.emit("try-pull-sample", Gst.SECOND // 10)
+                if sample is None:
+                    if out.get_property("eos") or bus.pop_filtered(Gst.MessageType.ERROR):
+                        break
+                    continue
                 buffer = sample.get_buffer()
                 step = buffer.duration if buffer.duration != Gst.CLOCK_TIME_NONE else Gst.SECOND // 25
                 dts = buffer.dts if buffer.dts != Gst.CLOCK_TIME_NONE else clock

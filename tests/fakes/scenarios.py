@@ -120,7 +120,7 @@ def comings(scene: Scene) -> tuple[list[Wanted], list[tuple[float, float, tuple[
     return wanted, allowed
 
 
-def walkers(rng: Rng) -> Drawn:
+def walkers(rng: Rng, tick: float) -> Drawn:
     background, t, figures = room(rng, H, W, rng.uniform(0.3, 1.3)), rng.uniform(3, 8), []
     for _ in range(int(rng.integers(1, 4))):
         fig = figure(rng, t, 0.0 if rng.random() < 0.3 else rng.uniform(3, 30))
@@ -130,11 +130,11 @@ def walkers(rng: Rng) -> Drawn:
         t = fig.path[-1][0] + rng.uniform(3, 8)
     seconds = t + 4
     scene = Scene(seconds, background, figures, **nuisances(rng, seconds))
-    pictures = scene.render(phase=rng.uniform(0, 1))
+    pictures = scene.render(tick, phase=rng.uniform(0, 1))
     return Drawn("walkers", pictures, *comings(scene))
 
 
-def far_walkers(rng: Rng) -> Drawn:
+def far_walkers(rng: Rng, tick: float) -> Drawn:
     """Small persons, 1.5 to 3 % of the picture, in little noise."""
     background, t, figures = room(rng, H, W, rng.uniform(0.3, 1.0)), rng.uniform(3, 8), []
     for _ in range(2):
@@ -145,10 +145,10 @@ def far_walkers(rng: Rng) -> Drawn:
     more = nuisances(rng, t + 4)
     more["noise"] = min(more["noise"], 3.0)
     scene = Scene(t + 4, background, figures, **more)
-    return Drawn("far", scene.render(phase=rng.uniform(0, 1)), *comings(scene))
+    return Drawn("far", scene.render(tick, phase=rng.uniform(0, 1)), *comings(scene))
 
 
-def long_stay(rng: Rng) -> Drawn:
+def long_stay(rng: Rng, tick: float) -> Drawn:
     """Somebody stands almost still for up to a minute, then goes: leave, not changed."""
     background = room(rng, H, W, rng.uniform(0.3, 1.3))
     while True:
@@ -158,10 +158,10 @@ def long_stay(rng: Rng) -> Drawn:
             break
     seconds = fig.path[-1][0] + 6
     scene = Scene(seconds, background, [fig], **nuisances(rng, seconds))
-    return Drawn("stay", scene.render(phase=rng.uniform(0, 1)), *comings(scene))
+    return Drawn("stay", scene.render(tick, phase=rng.uniform(0, 1)), *comings(scene))
 
 
-def there_at_start(rng: Rng) -> Drawn:
+def there_at_start(rng: Rng, tick: float) -> Drawn:
     background = room(rng, H, W, rng.uniform(0.3, 1.3))
     while True:
         fig = figure(rng, rng.uniform(8, 25), 0, size=rng.uniform(0.4, 0.8), there=True)
@@ -169,13 +169,13 @@ def there_at_start(rng: Rng) -> Drawn:
             break
     seconds = fig.path[-1][0] + 15
     scene = Scene(seconds, background, [fig], **nuisances(rng, seconds))
-    pictures = scene.render(phase=rng.uniform(0, 1))
+    pictures = scene.render(tick, phase=rng.uniform(0, 1))
     wanted, allowed = comings(scene)
     wanted = [Wanted(w.kinds, fig.path[1][0] - 0.5, w.t1) for w in wanted]
     return Drawn("start", pictures, wanted, [*allowed, (fig.path[1][0] - 1, fig.path[-1][0] + 3, ("move", "leave", "changed"))])
 
 
-def hands(rng: Rng) -> Drawn:
+def hands(rng: Rng, tick: float) -> Drawn:
     """Things that stand on a table are taken and put by a hand from above."""
     background, t = room(rng, H, W, rng.uniform(0.2, 1.0)), rng.uniform(3, 7)
     things, reaches, wanted, allowed = [], [], [], []
@@ -215,10 +215,10 @@ def hands(rng: Rng) -> Drawn:
     more = nuisances(rng, t + 2)
     more["shake"] = min(more.get("shake", 0), 0.5)
     scene = Scene(t + 2, background, things=drawn_things, hands=reaches, **more)
-    return Drawn("hands", scene.render(phase=rng.uniform(0, 1)), wanted, allowed)
+    return Drawn("hands", scene.render(tick, phase=rng.uniform(0, 1)), wanted, allowed)
 
 
-def dropped(rng: Rng) -> Drawn:
+def dropped(rng: Rng, tick: float) -> Drawn:
     """Somebody comes, leaves a bag (or takes one) and goes."""
     background = room(rng, H, W, rng.uniform(0.3, 1.0))
     while True:
@@ -234,12 +234,12 @@ def dropped(rng: Rng) -> Drawn:
     taken = bool(rng.random() < 0.4)
     bag.since, bag.until = (-1, swap) if taken else (swap, 1e9)
     scene = Scene(end + 7, background, [fig], [bag], **nuisances(rng, end + 7))
-    pictures = scene.render(phase=rng.uniform(0, 1))
+    pictures = scene.render(tick, phase=rng.uniform(0, 1))
     wanted, allowed = comings(scene)
     return Drawn("dropped", pictures, [*wanted, Wanted(("changed",), swap - 0.1, end + 3.2)], allowed)
 
 
-def quiet(rng: Rng) -> Drawn:
+def quiet(rng: Rng, tick: float) -> Drawn:
     """Nothing happens but what rooms and cameras do by themselves: not a word."""
     background, seconds = room(rng, H, W, rng.uniform(0.2, 1.5)), 60.0
     more = nuisances(rng, seconds, hard=True)
@@ -262,10 +262,10 @@ def quiet(rng: Rng) -> Drawn:
 
         effects.append(rain)
     scene = Scene(seconds, background, effects=effects, **more)
-    return Drawn("quiet", scene.render(phase=rng.uniform(0, 1)))
+    return Drawn("quiet", scene.render(tick, phase=rng.uniform(0, 1)))
 
 
-def lens(rng: Rng) -> Drawn:
+def lens(rng: Rng, tick: float) -> Drawn:
     """Dark, covered or frozen for a while."""
     kind = str(rng.choice(["dark", "covered", "frozen"]))
     background, a = room(rng, H, W, rng.uniform(0.4, 1.3)), rng.uniform(12, 20)
@@ -284,7 +284,7 @@ def lens(rng: Rng) -> Drawn:
         return flat + cloth(np.random.default_rng(5), H, W, 90, 10) + 0.03 * (p - p.mean())
 
     scene = Scene(seconds, background, effects=[effect] if kind != "frozen" else [], **more)
-    pictures = scene.render(phase=rng.uniform(0, 1))
+    pictures = scene.render(tick, phase=rng.uniform(0, 1))
     if kind == "frozen":
         for i, (t, p) in enumerate(pictures):
             if a <= t < b:
@@ -293,7 +293,7 @@ def lens(rng: Rng) -> Drawn:
     return Drawn(kind, pictures, [Wanted((kind,), a, a + 2.1), Wanted(("changed",), b, b + 3)])
 
 
-def moving(rng: Rng) -> Drawn:
+def moving(rng: Rng, tick: float) -> Drawn:
     """The camera pans or is carried about, then stands elsewhere; somebody comes afterwards."""
     wide = room(rng, H * 2, W * 2, rng.uniform(0.6, 1.3))
     a, length = rng.uniform(6, 12), rng.uniform(4, 12)
@@ -317,13 +317,14 @@ def moving(rng: Rng) -> Drawn:
     light = more.pop("light")
     seconds = fig.path[-1][0] + 5
     scene = Scene(seconds, np.zeros((H, W), np.float32), effects=[pan, lambda p, t: p * light(t)], **more)
-    pictures = scene.render(phase=rng.uniform(0, 1))
+    pictures = scene.render(tick, phase=rng.uniform(0, 1))
     wanted = [Wanted(("camera_moving",), a, a + 4), Wanted(("enter",), b + 9, b + 16), Wanted(("leave",), b + 13, seconds)]
     return Drawn("moving", pictures, wanted)
 
 
-FAMILIES: tuple[Callable[[Rng], Drawn], ...] = (walkers, far_walkers, long_stay, there_at_start, hands, dropped, quiet, lens, moving)
+FAMILIES: tuple[Callable[[Rng, float], Drawn], ...] = (walkers, far_walkers, long_stay, there_at_start, hands, dropped, quiet, lens, moving)
 
 
-def random_scene(seed: int) -> Drawn:
-    return FAMILIES[seed % len(FAMILIES)](np.random.default_rng(seed))
+def random_scene(seed: int, tick: float = 1.0) -> Drawn:
+    """Pictures every `tick` seconds."""
+    return FAMILIES[seed % len(FAMILIES)](np.random.default_rng(seed), tick)

@@ -103,6 +103,28 @@ async def test_zones_threshold_and_name_change_while_the_session_goes_on(house: 
     assert (session.zones, session.threshold, session.record.name) == ((LEFT,), 0.9, "gate")
 
 
+async def test_how_talkative_a_camera_is_outlives_a_restart(tmp_path: Path):
+    async with open_house(tmp_path) as house:
+        view = await house.registry.add_camera(CameraDraft("door", URL))
+        call = await house.registry.open_call(OFFER)
+        for session_id in (view.record.session_id, call.session_id):
+            assert (await house.registry.set_threshold(session_id, 0.9)).threshold == 0.9
+    async with open_house(tmp_path) as house:
+        assert house.registry.session(view.record.session_id).threshold == 0.9
+
+
+async def test_sources_are_counted_by_status(house: House):
+    def count(status: str) -> float | None:
+        return house.registry.metrics.registry.get_sample_value("joyvl_sources", {"status": status})
+
+    view = await house.registry.add_camera(CameraDraft("door", URL))
+    assert count("connecting") == 1
+    house.media.sources[view.record.id].show(picture(0.0))
+    assert (count("connecting"), count("online")) == (0, 1)
+    await house.registry.remove_camera(view.record.id)
+    assert count("online") == 0
+
+
 async def test_a_removed_camera_is_gone_with_its_watches(house: House):
     view = await house.registry.add_camera(CameraDraft("door", URL, watches=(WatchDraft("people"),)))
     await house.registry.remove_camera(view.record.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from joyvl_server.core.frame import Grey
@@ -13,8 +15,12 @@ from joyvl_server.engines.motion.things import MOVES, SMALL, Outcome, Sighting, 
 
 WARM_UP = 3
 """So many pictures are looked at before anything is said about things: noise and unrest must be known first."""
-SOON_S = 0.25
-"""Pictures closer than this show no more: what moved and what rests is only seen over some time."""
+STEP_S = 0.5
+"""Where more pictures than one a second are to be had, one is looked at about so often: a walker has moved by then."""
+SOON_S = 0.15
+"""Pictures closer than this show nothing new."""
+BACK_S = 5.0
+"""A picture older than the last one by more than this belongs to a stream that began again."""
 GAP_S = 30.0
 """After a longer gap the scene is learnt anew: what happened in between nobody saw."""
 FLOOD = 0.55
@@ -37,13 +43,25 @@ class Scene:
         self._count = 0
         self._gain = 1.0
 
+    def follow(self, pictures: Sequence[tuple[float, Grey]]) -> list[Sighting]:
+        """Look at the last of `pictures` and, evenly spread, at some of the others since the last call."""
+        now, last = pictures[-1][0], self._t
+        steps = round((now - last) / STEP_S) if last <= now < last + GAP_S else 1
+        sightings = []
+        for i in range(1, max(1, min(steps, 8))):
+            due = last + i * (now - last) / steps
+            t, grey = min(pictures, key=lambda p: abs(p[0] - due))
+            if abs(t - due) < 0.6 * STEP_S and t < now - SOON_S:
+                sightings += self.look(grey, t)
+        return sightings + self.look(pictures[-1][1], now)
+
     def look(self, grey: Grey, t: float) -> list[Sighting]:
-        """What happened with this picture; `t` in stream seconds. One less than `SOON_S` after the last is passed over."""
-        if 0 <= t - self._t < SOON_S:
+        """What happened with this picture; `t` in stream seconds. One that is not newer than the last is passed over."""
+        if self._t - BACK_S < t < self._t + SOON_S:
             return []
         if t < self._t:
             self.background = None  # the clock began again: another stream
-        dt, self._t = t - self._t if self._t > -1e9 else 1.0, t
+        dt, self._t = t - self._t if self.background is not None else 1.0, t
         sightings = []
         if self.freezer.look(grey, t):
             sightings.append(self._whole("frozen", 0.9, t))
