@@ -144,6 +144,7 @@ class SessionOut(Output):
     state: dict[str, Any] | None
     watches: list[WatchOut]
     queries: list[QueryOut] = Field(description="The open ones.")
+    last_remark: TickOut | None = Field(description="The newest second in which it spoke or delegated.")
     latency: LatencyOut = Field(description="From the capture of a frame to its decision.")
     created_at: str
 

@@ -56,8 +56,9 @@ def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: b
             at = seconds(frame)
             if at is not None:
                 times.append(at)
-            if frame.key_frame:
-                keys.append(at or 0.0)  # the first one may have no pts: it is the start
+            start = at or 0.0  # the first frame may have no pts
+            if frame.key_frame and (not keys or start > keys[-1]):
+                keys.append(start)
             if len(keys) > 1:
                 break
     except av.FFmpegError as error:

@@ -111,6 +111,7 @@ def session(of: Session) -> dict[str, Any]:
         "state": source(of.state),
         "watches": [watch(w, of.note) for w in of.watches()],
         "queries": [query(q) for q in of.queries() if q.status == "open"],
+        "last_remark": of.last_remark,
         "latency": of.latency(),
         "created_at": rfc3339(record.created_wall),
     }

@@ -104,6 +104,7 @@ class Session:
         self._questions = Questions()
         self._stopwatch = Stopwatch(around.clock, around.metrics)
         self._journal = Journal(record, around.events, around.metrics, around.clock, lambda: source.now)
+        self.last_remark: dict[str, Any] | None = None
         self._ticks: deque[dict[str, Any]] = deque(maxlen=TICKS_KEPT)
         self._inbox: deque[Input] = deque()
         self._handling = False
@@ -360,6 +361,7 @@ class Session:
         self._ticks.append(tick)
         self.updates.publish(kind, tick=tick)
         if kind == "response.done":
+            self.last_remark = tick
             self._journal.remark(decided, tick)
             for watch_id in decided.watches:
                 self.updates.publish("watch.fired", watch_id=watch_id, tick=tick)

@@ -51,6 +51,14 @@ def test_a_newcomer_sees_decisions_within_ten_seconds(server: ServerProcess, wat
     expect(watched.page.locator(".said-text").first).to_be_visible(timeout=60_000)
 
 
+def test_the_first_page_tells_what_was_said_last(server: ServerProcess, watched: Watched) -> None:
+    session = server.call("GET", "/v1/sessions")["data"][0]["id"]
+    server.wait(lambda: server.call("GET", f"/v1/sessions/{session}")["last_remark"], 60)
+    watched.page.goto(server.url)
+    said = server.call("GET", f"/v1/sessions/{session}")["last_remark"]["text"]
+    expect(watched.page.locator(".tile-said")).to_contain_text(said, timeout=10_000)
+
+
 def test_watches_reach_the_server(server: ServerProcess, watched: Watched) -> None:
     page = watched.page
     open_demo(page, server)

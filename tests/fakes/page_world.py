@@ -187,6 +187,7 @@ class Session:
             },
             "watches": [dict(w) for w in self.watches],
             "queries": [dict(q) for q in self.queries if q["status"] == "open"],
+            "last_remark": next((t for t in reversed(self.ticks) if t["decision"] != "silent"), None),
             "latency": {"p50_ms": rank(0.5), "p95_ms": rank(0.95), "count": len(totals)},
             "created_at": rfc3339(self.created),
         }

@@ -28,11 +28,11 @@ from urllib.parse import quote
 PYTHON = "/usr/bin/python3"
 UNITS = "stream-format=byte-stream,alignment=au"
 PAYLOADS = {
-    "video/x-h264": ("h264parse", f"video/x-h264,{UNITS}", "rtph264pay config-interval=-1"),
-    "video/x-h265": ("h265parse", f"video/x-h265,{UNITS}", "rtph265pay config-interval=-1"),
-    "video/mpeg": ("mpeg4videoparse", "video/mpeg,mpegversion=4", "rtpmp4vpay config-interval=1"),
-    "image/jpeg": ("jpegparse", "image/jpeg", "rtpjpegpay"),
-    "video/x-vp8": ("identity", "video/x-vp8", "rtpvp8pay"),
+    "h264": ("h264parse", f"video/x-h264,{UNITS}", "rtph264pay config-interval=-1"),
+    "hevc": ("h265parse", f"video/x-h265,{UNITS}", "rtph265pay config-interval=-1"),
+    "mpeg4": ("mpeg4videoparse", "video/mpeg,mpegversion=4", "rtpmp4vpay config-interval=1"),
+    "mjpeg": ("jpegparse", "image/jpeg", "rtpjpegpay"),
+    "vp8": ("identity", "video/x-vp8", "rtpvp8pay"),
 }
 
 
@@ -50,6 +50,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def codec_of(path: str) -> str:
+    import av  # the child process, under the system's Python, has none
+
+    with av.open(path) as container:
+        return container.streams.video[0].codec_context.name
 
 
 class RtspServer:
@@ -73,6 +80,7 @@ class RtspServer:
         self._options = {
             "paths": paths, "port": self.port, "auth": auth, "digest": digest, "loop": loop, "shared": shared,
             "speed": speed, "mount": mount, "kind": kind, "parent": os.getpid(),
+            "codec": codec_of(paths[0]) if kind == "video" else "h264",
         }  # fmt: skip
         self._process: subprocess.Popen[str] | None = None
 
@@ -148,42 +156,35 @@ def serve(options: dict) -> None:
 
     Gst.init(None)
 
-    def units_of(path: str) -> tuple[list[tuple[bytes, int, int]], str]:
-        """All access units of a file as (bytes, pts, dts) in ns from 0, and the caps' name."""
-        for name, (parser, caps, _) in PAYLOADS.items():
-            source = f"filesrc location={json.dumps(path)} ! parsebin ! {parser} ! {caps}"
-            pipeline = Gst.parse_launch(f"{source} ! appsink name=out sync=false max-buffers=0")
-            pipeline.set_state(Gst.State.PLAYING)
-            out = pipeline.get_by_name("out")
-            units, clock = [], 0
-            bus = pipeline.get_bus()
-            while True:
-                sample = out.emit("try-pull-sample", Gst.SECOND // 10)
-                if sample is None:
-                    if out.get_property("eos") or bus.pop_filtered(Gst.MessageType.ERROR):
-                        break
-                    continue
-                buffer = sample.get_buffer()
-                step = buffer.duration if buffer.duration != Gst.CLOCK_TIME_NONE else Gst.SECOND // 25
-                dts = buffer.dts if buffer.dts != Gst.CLOCK_TIME_NONE else clock
-                pts = buffer.pts if buffer.pts != Gst.CLOCK_TIME_NONE else dts
-                clock = dts + step
-                units.append((buffer.extract_dup(0, buffer.get_size()), pts, dts))
-            pipeline.set_state(Gst.State.NULL)
-            if units:
-                return units, name
-        raise SystemExit(f"no video that can be served in {path}")
+    def units_of(path: str) -> list[tuple[bytes, int, int]]:
+        """All access units of a file as (bytes, pts, dts), in ns."""
+        source = f"filesrc location={json.dumps(path)} ! parsebin ! {parser} ! {caps}"
+        pipeline = Gst.parse_launch(f"{source} ! appsink name=out sync=false max-buffers=0")
+        pipeline.set_state(Gst.State.PLAYING)
+        out = pipeline.get_by_name("out")
+        units, clock = [], 0
+        while (sample := out.emit("try-pull-sample", 5 * Gst.SECOND)) is not None:
+            buffer = sample.get_buffer()
+            step = buffer.duration if buffer.duration != Gst.CLOCK_TIME_NONE else Gst.SECOND // 25
+            dts = buffer.dts if buffer.dts != Gst.CLOCK_TIME_NONE else clock
+            pts = buffer.pts if buffer.pts != Gst.CLOCK_TIME_NONE else dts
+            clock = dts + step
+            units.append((buffer.extract_dup(0, buffer.get_size()), pts, dts))
+        pipeline.set_state(Gst.State.NULL)
+        if not units:
+            raise SystemExit(f"no video that can be served in {path}")
+        return units
 
-    def playlist() -> tuple[list[tuple[bytes, int, int]], int, str]:
+    def playlist() -> tuple[list[tuple[bytes, int, int]], int]:
         """All files one after another, and the length of it all in ns."""
-        everything, offset, name = [], 0, ""
+        everything, offset = [], 0
         for path in options["paths"]:
-            units, name = units_of(path)
+            units = units_of(path)
             first = min(unit[2] for unit in units)
             everything += [(data, pts - first + offset, dts - first + offset) for data, pts, dts in units]
             span = units[-1][2] - first
             offset += span + span // max(1, len(units) - 1)
-        return everything, offset, name
+        return everything, offset
 
     class Factory(GstRtspServer.RTSPMediaFactory):
         def do_create_element(self, url):
@@ -191,8 +192,8 @@ def serve(options: dict) -> None:
                 launch = "audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 pt=8"
             else:
                 launch = (
-                    f"appsrc name=src is-live=true format=time block=false max-bytes=0 caps={PAYLOADS[kind][1]}"
-                    f" ! {PAYLOADS[kind][0]} ! {PAYLOADS[kind][2]} name=pay0 pt=96"
+                    f"appsrc name=src is-live=true format=time block=false max-bytes=0 caps={caps}"
+                    f" ! {parser} ! {pay} name=pay0 pt=96"
                 )
             return Gst.parse_launch(f"( {launch} )")
 
@@ -227,7 +228,8 @@ def serve(options: dict) -> None:
             if source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
                 return False
 
-    units, length, kind = playlist() if options["kind"] == "video" else ([], 0, "")
+    parser, caps, pay = PAYLOADS[options["codec"]]
+    units, length = playlist() if options["kind"] == "video" else ([], 0)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(options["port"]))

@@ -4,7 +4,7 @@ import { call, startCall, stopCall } from "../call.js";
 import { usePoll } from "../poll.js";
 import { liveHref } from "../router.js";
 import { cameras, refreshCameras, refreshSessions, sessions } from "../store.js";
-import { ago } from "../format.js";
+import { ago, timeOfDay } from "../format.js";
 import { whyNoPicture } from "../words.js";
 import { CameraIcon, PlusIcon } from "./icons.js";
 import { Thumbnail } from "./picture.js";
@@ -74,9 +74,17 @@ function CameraTile({ camera }) {
     <${Thumbnail} camera=${camera} />
     <span class="tile-head"><strong class="clip-text">${camera.name}</strong><${CameraBadge} camera=${camera} /></span>
     <span class="tile-why">${tileWords(camera)}</span>
+    <${LastRemark} sessionId=${camera.session_id} />
   `;
   if (!camera.enabled) return html`<div class="tile off">${body}</div>`;
   return html`<a class="tile" href=${liveHref(camera.session_id)} aria-label=${`Open ${camera.name}`}>${body}</a>`;
+}
+
+/** What was said last here: one sees on the first page that it is awake. */
+function LastRemark({ sessionId }) {
+  const remark = sessions.value?.find((s) => s.id === sessionId)?.last_remark;
+  if (!remark) return null;
+  return html`<span class="tile-said"><time>${timeOfDay(remark.wall)}</time> <span>${remark.text || remark.question}</span></span>`;
 }
 
 function tileWords(camera) {
