@@ -298,7 +298,7 @@ class Registry:
             )
 
     async def _check_url(self, url: str) -> None:
-        """Raises `NotAllowed`. A name without an address may have one later: the policy is asked again at each connect."""
+        """Raises `NotAllowed`. A name without an address may get one: the policy is asked again at each connect."""
         try:
             await asyncio.to_thread(self._policy.check, url)
         except SourceError as error:

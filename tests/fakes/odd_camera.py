@@ -76,7 +76,8 @@ class OddCamera:
                     self._after_play(connection.sendall)
 
     def _reply(self, request: bytes) -> bytes:
-        number = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"cseq")).decode()
+        lines = request.split(b"\r\n")
+        number = next((line for line in lines if line.lower().startswith(b"cseq")), b"CSeq: 1").decode()
         head, body = f"RTSP/1.0 200 OK\r\n{number}\r\n", ""
         if request.startswith(b"DESCRIBE"):
             body = f"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=odd\r\nt=0 0\r\na=control:*\r\n{self._sdp}"

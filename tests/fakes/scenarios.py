@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+
 from fakes.scenes import Figure, Hand, Leaves, Picture, Scene, Thing, cloth, room
 
 Rng = np.random.Generator

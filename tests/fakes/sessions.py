@@ -7,7 +7,6 @@ from pathlib import Path
 from fakes.clock import ManualClock
 from fakes.engine import ScriptedEngine
 from fakes.media import FakeMedia
-
 from joyvl_server.core.events import Score
 from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.sessions.engines import EnginePool

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from joyvl_server.ingest.demo import draw_demo
 
 from fakes import rtsp_server
 from fakes.rtsp_server import RtspServer, free_port
 from fakes.server import ServerProcess
+from joyvl_server.ingest.demo import draw_demo
 
 pytestmark = [pytest.mark.rtsp, pytest.mark.slow]
 
@@ -93,7 +93,7 @@ def test_a_server_that_freezes_and_resumes(server: ServerProcess, clip: Path):
 def test_a_first_connect_that_fails(server: ServerProcess, clip: Path):
     port = free_port()
     camera = server.camera("late", f"rtsp://127.0.0.1:{port}/cam")
-    assert "refused" in _offline(server, camera["id"]).lower() or "listen" in _offline(server, camera["id"]).lower()
+    assert "refuses connections" in _offline(server, camera["id"])
     time.sleep(3)
     with RtspServer(clip, port=port):
         assert server.wait_online(camera["id"], PATIENCE_S) <= BACK_S
@@ -143,7 +143,7 @@ def test_kill_9_in_mid_stream(tmp_path: Path, clip: Path):
             }
             assert [w["text"] for w in again["watches"]] == ["anything", "the door"]
             assert again["watches"][1]["id"] == added["id"]
-            kept = {e["id"] for e in server.call("GET", "/v1/events?limit=1000")["data"]}
+            kept = {e["id"] for e in server.call("GET", "/v1/events?limit=500")["data"]}
             assert {e["id"] for e in told} <= kept
             server.wait_online(camera["id"])
             _settled(server, camera["session_id"])

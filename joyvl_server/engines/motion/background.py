@@ -45,7 +45,7 @@ class Difference:
 
     `excess` is how far a pixel lies outside what is usual there, in units of the tolerance (above 1 is different);
     `moved` are pixels that changed since the last picture; `stable_s` for how long each has not.
-    `settled` is the settled scene itself. `gained` and `lost` are edges (slope beyond tolerance) that only the newest or only the settled picture has.
+    `settled` is the settled scene itself, `light` how bright the picture is beside it. `gained` and `lost` are edges (slope beyond tolerance) that only the newest or only the settled picture has.
     """
 
     picture: Picture
@@ -54,7 +54,7 @@ class Difference:
     stable_s: Picture
     gained: Picture
     lost: Picture
-    gain: float
+    light: float
     settled: Picture
     tolerance: float
 
@@ -102,7 +102,8 @@ class Background:
         gained[blurred] = lost[blurred] = 0.0
         self._measure_noise(even, excess < 1)
         self._last = even
-        return Difference(even, excess, moved, t - self.changed_at, gained, lost, gain, self.settled, tolerance)
+        level = max(float(np.median(self.settled)), 8.0)
+        return Difference(even, excess, moved, t - self.changed_at, gained, lost, (gain * level + offset) / level, self.settled, tolerance)
 
     def learn(self, diff: Difference, t: float, things: Mask, unreal: Mask) -> None:
         """Follow slow changes everywhere but where `things` are; `unreal` regions are followed faster."""

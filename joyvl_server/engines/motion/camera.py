@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from joyvl_server.core.frame import Grey
-from joyvl_server.engines.motion.picture import Mask, Picture, detail, smooth
+from joyvl_server.engines.motion.picture import Mask, Picture, detail
 
 BLOCK = 12
 """The view is judged in square blocks of this side, in pixels."""

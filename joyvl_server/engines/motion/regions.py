@@ -24,6 +24,12 @@ NEAR_EDGE = 2
 """A difference is that of a thing when a new or lost edge is so many pixels away …"""
 LIGHTS = 1.8
 """… or it is brighter or darker than the scene by more than this factor, which shadows hardly are."""
+FAIR_SIZE = 0.02
+"""A person in the middle distance, as part of the picture."""
+AT_EDGE = 3
+"""Closer than so many pixels to the border is at the edge: smoothing eats the last ones."""
+RIM = 4
+"""A region at the border must reach further in than so many pixels."""
 MOST = 24
 """So many regions are looked at, the largest ones first."""
 
@@ -53,6 +59,11 @@ class Region:
 
     def __deepcopy__(self, memo: object) -> Region:
         return self  # never changed: copies of a scene share it
+
+    @property
+    def rim(self) -> bool:
+        """A strip along the border, where scaling and encoding flicker."""
+        return self.at_edge and min(self.x1 - self.x0, self.y1 - self.y0) <= RIM
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -130,9 +141,9 @@ def describe(diff: Difference, mask: Mask, stable_after_s: float) -> Region:
     came = float(gained[band].sum())
     went = float(lost[band].sum())
     outline = grow(filled, 1) & ~inner
-    # A thing of this area has an outline of about this many pixels (the band is three wide, people are no circles);
-    # a region that is longer drawn out, by shadows, still counts when it has the edges of a thing.
-    compact = 16.0 * math.sqrt(area)
+    # A thing of this area has an outline of about this many pixels (the band is three wide, people are no circles).
+    # A region drawn out by shadows still counts when it has as many edges as a thing of fair size.
+    compact = 16.0 * math.sqrt(min(area, FAIR_SIZE * h * w))
     edged = grow((gained > 0) | (lost > 0), 1)[outline].sum() / max(1.0, min(compact, float(outline.sum())))
     return Region(
         mask=mask,
@@ -141,7 +152,7 @@ def describe(diff: Difference, mask: Mask, stable_after_s: float) -> Region:
         y0=y0,
         x1=x1,
         y1=y1,
-        at_edge=x0 <= 1 or y0 <= 1 or x1 >= w - 1 or y1 >= h - 1,
+        at_edge=x0 < AT_EDGE or y0 < AT_EDGE or x1 > w - AT_EDGE or y1 > h - AT_EDGE,
         moving=float(diff.moved[cut][part].mean()),
         stable=float((diff.stable_s[cut][part] >= stable_after_s).mean()),
         edged=min(1.0, float(edged)),

@@ -25,7 +25,7 @@ GAP_S = 30.0
 """After a longer gap the scene is learnt anew: what happened in between nobody saw."""
 FLOOD = 0.55
 """When more than this part of the picture differs although its details are the same, the light is another."""
-LIGHT_STEP = 1.12
+LIGHT_STEP = 1.25
 """When the light changes by more than this factor from one picture to the next, the camera or a lamp did it."""
 STABLE_S = 0.7
 """Unchanged for so long counts as stable: about a second, less the jitter of the ticks."""
@@ -41,7 +41,7 @@ class Scene:
         self.background: Background | None = None
         self._t = -1e9
         self._count = 0
-        self._gain = 1.0
+        self._light = 1.0
 
     def follow(self, pictures: Sequence[tuple[float, Grey]]) -> list[Sighting]:
         """Look at the last of `pictures` and, evenly spread, at some of the others since the last call."""
@@ -96,8 +96,8 @@ class Scene:
             background.resettle(picture, self.things.mask(picture.shape))
             self.things.light_stepped(t)
             return []
-        last_gain, self._gain = self._gain, diff.gain
-        if not 1 / LIGHT_STEP < diff.gain / last_gain < LIGHT_STEP:
+        last, self._light = self._light, diff.light
+        if not 1 / LIGHT_STEP < diff.light / last < LIGHT_STEP:
             self.things.light_stepped(t)
             background.learn(diff, t, self.things.mask(picture.shape) | grow(diff.excess > 1, 2), np.zeros(picture.shape, bool))
             return []
@@ -143,7 +143,7 @@ class Scene:
 
     def _relearn(self, picture: Picture, t: float) -> None:
         self.background = Background(picture, t)
-        self._gain = 1.0
+        self._light = 1.0
         self.things.settle_at(t)
 
     def _whole(self, kind: str, value: float, t: float) -> Sighting:

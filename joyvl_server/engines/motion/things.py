@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,6 +32,8 @@ BESIDE = 0.02
 """Closer than this part of `SIDE` to a thing, a place is not in clear view yet."""
 ECHO_S = 3.5
 """What changes again beside a change within so many seconds is the same change, settling."""
+LIGHT_S = 1.6
+"""After a jump of the light what looks changed within so many seconds is the light."""
 LEFT_OVER = 0.6
 """When a thing suddenly has less than this part of its size and the rest has not moved, the rest was left behind."""
 SLIVER = 0.3
@@ -40,6 +42,8 @@ HANDLING_S = 3.5
 """A hand that let go of something is out of the picture after so many seconds."""
 VISIT_S = 8.0
 """A reach into the picture is shorter than this; who stays longer is somebody, also when the edge cuts him off."""
+AFTER_S = 0.9
+"""So long the departure of a hand waits for the change it made to show."""
 STILL_S = 60.0
 """Motionless for so long is worth a word."""
 STILL_SHARE = 0.04
@@ -114,6 +118,11 @@ def sureness(region: Region, extra: float = 0.0) -> float:
     return 1 / (1 + math.exp(-z))
 
 
+def plain(region: Region) -> bool:
+    """Plainly something in front of the scene: of a size, and without a trace of something gone."""
+    return region.vacated < 0.2 and region.area > SIZEABLE / 2
+
+
 def alike(a: Region, b: Region) -> bool:
     """May the two be one thing at two moments? Sizes agree roughly; at the edge only a part is seen."""
     ratio = a.area / b.area
@@ -137,6 +146,7 @@ class Things:
         self._count = 0
         self._settled_since = 0.0
         self._light_at = -1e9
+        self._farewells: list[tuple[Sighting, Thing]] = []
         self._changes: list[tuple[float, Region]] = []
 
     def light_stepped(self, t: float) -> None:
@@ -146,6 +156,7 @@ class Things:
     def settle_at(self, t: float) -> None:
         """The scene was learnt anew: nothing is followed, nothing has stood for long."""
         self.all.clear()
+        self._farewells.clear()
         self._settled_since = t
 
     def adopt(self, regions: list[Region], t: float) -> None:
@@ -166,7 +177,7 @@ class Things:
 
     def update(self, regions: list[Region], diff: Difference, t: float, dt: float, stable_s: float) -> Outcome:
         out = Outcome()
-        real = [r for r in regions if r.area >= SMALL and r.edged >= EDGED]
+        real = [r for r in regions if r.area >= SMALL and r.edged >= EDGED and not r.rim]
         echoes = [r for r in real if self._is_echo(r, t, dt)]
         out.accept += [r.mask for r in echoes]
         real = [r for r in real if r not in echoes]
@@ -185,8 +196,13 @@ class Things:
             self._appeared(body, t, dt, out, gone_places)
         changed += self._vacated(gone_places, t, out)
         for thing in lost:
-            self._missed(thing, diff, t, out, changed, gone_places)
+            self._missed(thing, t, out, changed)
         self._report_changes(changed, t, out)
+        for sighting, thing in list(self._farewells):
+            if thing.worked or t - sighting.t >= AFTER_S:
+                self._farewells.remove((sighting, thing))
+                if not thing.worked:
+                    out.sightings.append(replace(sighting, t=t))
         self._merge()
         del self.all[MOST:]
         return out
@@ -293,7 +309,7 @@ class Things:
                 out.sightings.append(Sighting("enter", thing.value, body.box, f"enter-{thing.id}-{t:.1f}", t))
         elif body.at_edge and body.area < SLIVER * thing.size and before.area > body.area and not thing.split:
             thing.going = True
-            out.sightings.append(Sighting("leave", thing.value, body.box, f"leave-{thing.id}", t))
+            self._farewell(thing, t, out)
         if thing in self.all:
             self._stillness(thing, body, t, out)
 
@@ -328,7 +344,7 @@ class Things:
             gone_places[:] = [g for g in gone_places if (g.mask & origin).sum() < 0.25 * g.mask.sum()]
             if t - self._settled_since > HABIT_S:
                 out.sightings.append(Sighting("move", thing.value, body.box, f"move-{thing.id}-{t:.1f}", t))
-        elif off or (body.at_edge and t - thing.born <= WEIGH_S):
+        elif off or (body.at_edge and t - thing.born <= WEIGH_S) or (body.moving >= MOVES and plain(body) and t > thing.born):
             self._announce(thing, body, t, out)
         elif body.stable >= RESTS:
             changed.append(body)
@@ -364,7 +380,7 @@ class Things:
 
     # --------------------------------------------------------------------------------------------- what was not seen
 
-    def _missed(self, thing: Thing, diff: Difference, t: float, out: Outcome, changed: list[Region], places: list[Region]) -> None:
+    def _missed(self, thing: Thing, t: float, out: Outcome, changed: list[Region]) -> None:
         r = thing.region
         if not thing.known and not thing.announced:
             out.agitate.append(r.mask)  # seen once, then never again: the place's own unrest
@@ -372,17 +388,21 @@ class Things:
             return
         thing.missed += 1
         walked = r.moving >= MOVES or r.at_edge
-        clear = r.mask & ~np.logical_or.reduce([np.zeros_like(r.mask), *(p.mask for p in places)])
-        restored = not clear.any() or float((diff.excess[clear] <= 1).mean()) > 0.85
-        if (walked or thing.missed >= 2) and restored or thing.missed >= 4:
+        if walked or thing.missed >= 2:
             self._leaves(thing, t, out, changed)
 
     def _leaves(self, thing: Thing, t: float, out: Outcome, changed: list[Region]) -> None:
         self.all.remove(thing)
-        # A hand that changed something has said all by that.
-        busy_hand = thing.reached_in and t - thing.born <= VISIT_S and (thing.worked or any((r.mask & thing.trail).any() for r in changed))
-        if (thing.known or thing.announced) and not (thing.going or thing.split or busy_hand):
-            out.sightings.append(Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", t))
+        if (thing.known or thing.announced) and not (thing.going or thing.split):
+            self._farewell(thing, t, out)
+
+    def _farewell(self, thing: Thing, t: float, out: Outcome) -> None:
+        """A hand that changed something has said all by that, so a hand's departure waits for what it leaves behind."""
+        sighting = Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", t)
+        if not thing.reached_in or t - thing.born > VISIT_S:
+            out.sightings.append(sighting)
+        elif not thing.worked:
+            self._farewells.append((sighting, thing))
 
     def _appeared(self, body: Region, t: float, dt: float, out: Outcome, gone_places: list[Region]) -> None:
         if len(self.all) >= MOST:
@@ -421,12 +441,12 @@ class Things:
     def _report_changes(self, changed: list[Region], t: float, out: Outcome) -> None:
         """All changes of one moment are one sighting: where they are far apart, of the surest one's place."""
         out.accept += [r.mask for r in changed]
-        for thing in self.all:
+        for thing in self.all + [x for _, x in self._farewells]:
             thing.worked |= any((thing.trail & r.mask).any() for r in changed)
         self._changes = [(at, r) for at, r in self._changes if t - at <= ECHO_S]
         fresh = [r for r in changed if not any(gap(r, e) < NEAR and r.area < e.area for _, e in self._changes)]
         self._changes = (self._changes + [(t, r) for r in fresh])[-MOST:]
-        if not fresh or t - self._light_at < ECHO_S:
+        if not fresh or t - self._light_at < LIGHT_S:
             return
         self._count += 1
         first = max(fresh, key=lambda r: sureness(r))
