@@ -118,9 +118,7 @@ class MediaHub:
             raise Conflict(f"The source {source_id} is already open.")
         worker = self._with_room(kind)
         look_s = self._settings.look_timeout_s
-        source = RemoteSource(
-            source_id, spec, worker.free_slot(), worker, on_state, worker.close, look_s, self._clock
-        )
+        source = RemoteSource(source_id, spec, worker.free_slot(), worker, on_state, worker.close, look_s, self._clock)
         worker.add(source, kind)
         return source, worker
 

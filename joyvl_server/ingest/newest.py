@@ -57,6 +57,4 @@ def aspect_of(ratio: object) -> float:
 
 
 def online(frame: VideoFrame, fps: float | None, codec: str, clock: tuple[float, float] | None = None) -> Report:
-    return Report(
-        SourceStatus.ONLINE, width=frame.width, height=frame.height, fps=fps, codec=codec, clock=clock
-    )
+    return Report(SourceStatus.ONLINE, width=frame.width, height=frame.height, fps=fps, codec=codec, clock=clock)

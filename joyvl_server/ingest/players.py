@@ -51,6 +51,7 @@ class FilePlayer:
 
     def __init__(self, speed: float, loop: bool, start: float) -> None:
         self._timeline = FileTimeline(speed, start)
+        self._speed = speed
         self._loop = loop
         self._start = start
 
@@ -72,7 +73,8 @@ class FilePlayer:
         """From its start to its end. Returns what ended it early. Raises `SourceError` when it showed nothing."""
         stage.within(NEVER)
         skip = self._seek(opened)
-        self._timeline.begin(1 / opened.fps if opened.fps else 0.04, skip)
+        frame_s = 1 / opened.fps if opened.fps else 0.04
+        self._timeline.begin(frame_s, skip)
         shown = skip > 0
         damage: SourceError | None = None
         try:
@@ -91,6 +93,7 @@ class FilePlayer:
             damage = faults.file_broken()
         if not shown:
             raise damage or SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
+        stage.pause(frame_s / self._speed)  # the last picture stays as long as the others
         return damage
 
     def _seek(self, opened: Opened) -> float:

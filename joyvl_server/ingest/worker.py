@@ -193,6 +193,7 @@ async def main(control_fd: int, arena_fd: int) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiortc").setLevel(logging.ERROR)  # a packet lost in the network is no news
     av.logging.set_level(None)  # libav's own words hold passwords
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # main decides when a worker ends
     asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -101,9 +101,7 @@ class FakeSource:
         if self._state.status is not SourceStatus.ONLINE:
             size = (self._newest.image.width, self._newest.image.height) if self._newest else (320, 180)
             self.set_state(
-                SourceState(
-                    SourceStatus.ONLINE, self._wall(), width=size[0], height=size[1], fps=25.0, codec="h264"
-                )
+                SourceState(SourceStatus.ONLINE, self._wall(), width=size[0], height=size[1], fps=25.0, codec="h264")
             )
 
     def show(self, frame: Frame) -> None:

@@ -1,6 +1,6 @@
 """RTSP servers that no camera maker would own up to, in a thread: what they answer and send is up to the test.
 
-    with OddCamera(after_play=lambda send: send(garbage)) as camera: open(camera.url)
+with OddCamera(after_play=lambda send: send(garbage)) as camera: open(camera.url)
 """
 
 from __future__ import annotations

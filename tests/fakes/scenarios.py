@@ -64,7 +64,9 @@ def nuisances(rng: Rng, seconds: float, hard: bool = False) -> dict:
 
     def light(t: float) -> float:
         wobble = np.random.default_rng((out["seed"], int(t * 1000))).normal(0, flicker) if flicker else 0.0
-        return float((1 + depth * np.sin(phase + 2 * np.pi * t / period)) * (1 + wobble) * (step if t >= step_at else 1.0))
+        return float(
+            (1 + depth * np.sin(phase + 2 * np.pi * t / period)) * (1 + wobble) * (step if t >= step_at else 1.0)
+        )
 
     out["light"] = light
     if rng.random() < (0.5 if hard else 0.25):
@@ -88,17 +90,30 @@ def figure(rng: Rng, at: float, stay: float, size: float | None = None, there: b
 
     def edge() -> tuple[float, float]:
         side = rng.integers(3)
-        return ((-out, floor), (1 + out, floor), (float(np.clip(x1 + rng.uniform(-0.2, 0.2), 0.1, 0.9)), 1.02 + size))[side]
+        return ((-out, floor), (1 + out, floor), (float(np.clip(x1 + rng.uniform(-0.2, 0.2), 0.1, 0.9)), 1.02 + size))[
+            side
+        ]
 
     (xa, ya), (xb, yb) = edge(), edge()
     if stay == 0:
-        (xa, ya), (xb, yb) = ((-out, floor), (1 + out, floor)) if rng.random() < 0.5 else ((1 + out, floor), (-out, floor))
+        (xa, ya), (xb, yb) = (
+            ((-out, floor), (1 + out, floor)) if rng.random() < 0.5 else ((1 + out, floor), (-out, floor))
+        )
     ta = max(abs(x1 - xa), abs(floor - ya) * 0.6) / speed
     tb = max(abs(x1 - xb), abs(floor - yb) * 0.6) / speed
     path = [(at, xa, ya), (at + ta, x1, floor), (at + ta + stay, x1, floor), (at + ta + stay + tb, xb, yb)]
     if there:
         path = [(-1.0, x1, floor), (at, x1, floor), (at + tb, xb, yb)]
-    return Figure(path, size, shades, int(rng.integers(1 << 30)), sway=rng.uniform(0.0, 0.015), shadow=rng.uniform(0, 0.4), cast=max(0.0, rng.uniform(-0.15, 0.25)), smear=rng.uniform(1, 6))
+    return Figure(
+        path,
+        size,
+        shades,
+        int(rng.integers(1 << 30)),
+        sway=rng.uniform(0.0, 0.015),
+        shadow=rng.uniform(0, 0.4),
+        cast=max(0.0, rng.uniform(-0.15, 0.25)),
+        smear=rng.uniform(1, 6),
+    )
 
 
 def hidden(rng: Rng, fig: Figure, background: Picture) -> bool:
@@ -106,7 +121,11 @@ def hidden(rng: Rng, fig: Figure, background: Picture) -> bool:
     _, x, y = fig.path[1]
     column = background[int(max(0, (y - fig.size)) * H) : int(y * H), int(np.clip(x, 0, 0.98) * W)]
     parts = np.array_split(column, 3)
-    diffs = [abs(float(p.mean()) - s) for p, s in zip(parts, (fig.shades[2], fig.shades[0], fig.shades[1]), strict=True) if len(p)]
+    diffs = [
+        abs(float(p.mean()) - s)
+        for p, s in zip(parts, (fig.shades[2], fig.shades[0], fig.shades[1]), strict=True)
+        if len(p)
+    ]
     return max(diffs, default=0) < 12 or sum(d > 12 for d in diffs) < 2
 
 
@@ -173,7 +192,9 @@ def there_at_start(rng: Rng, tick: float) -> Drawn:
     pictures = scene.render(tick, phase=rng.uniform(0, 1))
     wanted, allowed = comings(scene)
     wanted = [Wanted(w.kinds, fig.path[1][0] - 0.5, w.t1) for w in wanted]
-    return Drawn("start", pictures, wanted, [*allowed, (fig.path[1][0] - 1, fig.path[-1][0] + 3, ("move", "leave", "changed"))])
+    return Drawn(
+        "start", pictures, wanted, [*allowed, (fig.path[1][0] - 1, fig.path[-1][0] + 3, ("move", "leave", "changed"))]
+    )
 
 
 def hands(rng: Rng, tick: float) -> Drawn:
@@ -204,10 +225,24 @@ def hands(rng: Rng, tick: float) -> Drawn:
             cause.until = swap
             carried = cause
         else:
-            carried = Thing(cause.x, cause.y, cause.w, cause.h, cause.shade, since=swap, seed=cause.seed, clear=cause.clear)
+            carried = Thing(
+                cause.x, cause.y, cause.w, cause.h, cause.shade, since=swap, seed=cause.seed, clear=cause.clear
+            )
             drawn_things.append(carried)
             last[i] = carried
-        reaches.append(Hand(t, cause.x + cause.w / 2, cause.y, carried, here, rng.uniform(30, 90), rng.uniform(-0.3, 0.3), rest, rng.uniform(0.05, 0.35)))
+        reaches.append(
+            Hand(
+                t,
+                cause.x + cause.w / 2,
+                cause.y,
+                carried,
+                here,
+                rng.uniform(30, 90),
+                rng.uniform(-0.3, 0.3),
+                rest,
+                rng.uniform(0.05, 0.35),
+            )
+        )
         present[i] = not here
         end = t + 1.2 + rest
         wanted.append(Wanted(("changed",), swap, end + 2.2))
@@ -231,7 +266,9 @@ def dropped(rng: Rng, tick: float) -> Drawn:
     bx = float(np.clip(x + rng.choice([-1, 1]) * 0.12 * fig.size, 0.02, 0.98 - w))
     by = min(y - h * 0.8, 0.97 - h)
     local = float(background[int(by * H) : int((by + h) * H), int(bx * W) : int((bx + w) * W)].mean())
-    bag = Thing(bx, by, w, h, float(np.clip(local + (60 if local < 128 else -60), 10, 245)), seed=int(rng.integers(1 << 30)))
+    bag = Thing(
+        bx, by, w, h, float(np.clip(local + (60 if local < 128 else -60), 10, 245)), seed=int(rng.integers(1 << 30))
+    )
     taken = bool(rng.random() < 0.4)
     bag.since, bag.until = (-1, swap) if taken else (swap, 1e9)
     scene = Scene(end + 7, background, [fig], [bag], **nuisances(rng, end + 7))
@@ -246,7 +283,12 @@ def quiet(rng: Rng, tick: float) -> Drawn:
     more = nuisances(rng, seconds, hard=True)
     effects = []
     if rng.random() < 0.5:  # a soft shadow or a patch of sun wanders over the wall
-        x, speed, depth, wide = rng.uniform(-0.3, 1), rng.uniform(-0.03, 0.03), rng.uniform(-0.3, 0.2), rng.uniform(0.06, 0.2)
+        x, speed, depth, wide = (
+            rng.uniform(-0.3, 1),
+            rng.uniform(-0.03, 0.03),
+            rng.uniform(-0.3, 0.2),
+            rng.uniform(0.06, 0.2),
+        )
         xs = np.arange(W, dtype=np.float32) / W
 
         def cloud(p: Picture, t: float) -> Picture:
@@ -254,6 +296,7 @@ def quiet(rng: Rng, tick: float) -> Drawn:
 
         effects.append(cloud)
     if rng.random() < 0.25:  # rain
+
         def rain(p: Picture, t: float) -> Picture:
             drops = np.random.default_rng(int(t * 1000))
             for _ in range(int(more["noise"] * 12)):
@@ -319,11 +362,25 @@ def moving(rng: Rng, tick: float) -> Drawn:
     seconds = fig.path[-1][0] + 5
     scene = Scene(seconds, np.zeros((H, W), np.float32), effects=[pan, lambda p, t: p * light(t)], **more)
     pictures = scene.render(tick, phase=rng.uniform(0, 1))
-    wanted = [Wanted(("camera_moving",), a, a + 4), Wanted(("enter",), b + 9, b + 16), Wanted(("leave",), b + 13, seconds)]
+    wanted = [
+        Wanted(("camera_moving",), a, a + 4),
+        Wanted(("enter",), b + 9, b + 16),
+        Wanted(("leave",), b + 13, seconds),
+    ]
     return Drawn("moving", pictures, wanted)
 
 
-FAMILIES: tuple[Callable[[Rng, float], Drawn], ...] = (walkers, far_walkers, long_stay, there_at_start, hands, dropped, quiet, lens, moving)
+FAMILIES: tuple[Callable[[Rng, float], Drawn], ...] = (
+    walkers,
+    far_walkers,
+    long_stay,
+    there_at_start,
+    hands,
+    dropped,
+    quiet,
+    lens,
+    moving,
+)
 
 
 def random_scene(seed: int, tick: float = 1.0) -> Drawn:

@@ -44,7 +44,14 @@ def room(rng: np.random.Generator, h: int, w: int, texture: float = 1.0) -> Pict
     out[horizon:] = floor + np.linspace(0, rng.uniform(-20, 30), h - horizon, dtype=np.float32)[:, None]
     out += np.linspace(rng.uniform(-20, 20), rng.uniform(-20, 20), w, dtype=np.float32)[None, :]
     for x in np.linspace(-w, 2 * w, int(rng.uniform(8, 40))):
-        cv2.line(out, (int(w / 2 + (x - w / 2) * 0.5), horizon), (int(x), h), float(floor - rng.uniform(3, 30) * texture), 1, cv2.LINE_AA)
+        cv2.line(
+            out,
+            (int(w / 2 + (x - w / 2) * 0.5), horizon),
+            (int(x), h),
+            float(floor - rng.uniform(3, 30) * texture),
+            1,
+            cv2.LINE_AA,
+        )
     out[horizon : horizon + 2] -= rng.uniform(10, 50)
     for _ in range(int(rng.uniform(2, 9))):
         ww, hh = int(w * rng.uniform(0.04, 0.22)), int(h * rng.uniform(0.08, 0.5))
@@ -103,11 +110,19 @@ class Figure:
         reach = 0.1 * tall * (np.sin(t * 5.1) if walking else (rng.random() < 0.3) * rng.uniform(-1, 1))
         if self.shadow:
             dark = np.zeros((h, w), np.float32)
-            cv2.ellipse(dark, (int(px + 0.1 * tall), int(py)), (int(0.28 * tall), max(2, int(0.06 * tall))), 0, 0, 360, 1.0, -1)
+            cv2.ellipse(
+                dark, (int(px + 0.1 * tall), int(py)), (int(0.28 * tall), max(2, int(0.06 * tall))), 0, 0, 360, 1.0, -1
+            )
             out *= 1 - self.shadow * cv2.GaussianBlur(dark, (0, 0), max(1.0, 0.05 * tall))
         if self.cast:
             dark = np.zeros((h, w), np.float32)
-            cv2.line(dark, (int(px + 0.35 * tall), int(py)), (int(px + 0.5 * tall), int(py - 0.8 * tall)), 1.0, max(2, int(0.25 * tall)))
+            cv2.line(
+                dark,
+                (int(px + 0.35 * tall), int(py)),
+                (int(px + 0.5 * tall), int(py - 0.8 * tall)),
+                1.0,
+                max(2, int(0.25 * tall)),
+            )
             out *= 1 - self.cast * cv2.GaussianBlur(dark, (0, 0), max(2.0, 0.09 * tall))
         top, legs, head = self.shades
         value, mask = np.zeros((h, w), np.float32), np.zeros((h, w), np.uint8)
@@ -125,7 +140,17 @@ class Figure:
         limb([(-0.11, 0.8), (-0.14 - a, 0.62), (-0.13 - 1.6 * a, 0.46)], 0.06, top * 0.9)
         limb([(0.11, 0.8), (0.14 + a, 0.62), (0.13 + 1.6 * a, 0.46)], 0.06, top * 0.95)
         for canvas, v in ((value, head), (mask, 255)):
-            cv2.ellipse(canvas, (int(px), int(py - 0.92 * tall)), (max(1, int(0.06 * tall)), max(1, int(0.08 * tall))), 0, 0, 360, v, -1, cv2.LINE_AA)
+            cv2.ellipse(
+                canvas,
+                (int(px), int(py - 0.92 * tall)),
+                (max(1, int(0.06 * tall)), max(1, int(0.08 * tall))),
+                0,
+                0,
+                360,
+                v,
+                -1,
+                cv2.LINE_AA,
+            )
         folds = cloth(np.random.default_rng(self.seed), h, w, max(2.0, 0.06 * tall), 6.0)
         soft = mask.astype(np.float32) / 255
         painted = soft * np.clip(value / np.maximum(soft, 0.05) * (soft > 0.02) + folds, 2, 252)
@@ -197,7 +222,13 @@ class Hand:
         tip = (int(self.x * w), int((self.y - far) * h))
         root = (int((self.x + self.slope) * w), int((self.y - far - 0.9) * h))
         shade = np.zeros((h, w), np.float32)
-        cv2.line(shade, (tip[0] - int(0.06 * w), tip[1] + int(0.03 * h)), (root[0] - int(0.06 * w), root[1]), 1.0, int(0.09 * w))
+        cv2.line(
+            shade,
+            (tip[0] - int(0.06 * w), tip[1] + int(0.03 * h)),
+            (root[0] - int(0.06 * w), root[1]),
+            1.0,
+            int(0.09 * w),
+        )
         out *= 1 - self.shadow * cv2.GaussianBlur(shade, (0, 0), 0.035 * w)
         leaving = t > self.at + 0.6 + self.rest / 2
         if self.thing is not None and (leaving if self.takes else not leaving):
@@ -221,7 +252,13 @@ class Leaves:
         base = 90 + cloth(np.random.default_rng(self.seed), hh, ww, 6, 32)
         rng = np.random.default_rng((self.seed, int(t * 1000)))
         gx, gy = np.meshgrid(np.arange(ww, dtype=np.float32), np.arange(hh, dtype=np.float32))
-        moved = cv2.remap(base, gx + cloth(rng, hh, ww, 14, self.amount), gy + cloth(rng, hh, ww, 14, self.amount), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        moved = cv2.remap(
+            base,
+            gx + cloth(rng, hh, ww, 14, self.amount),
+            gy + cloth(rng, hh, ww, 14, self.amount),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
+        )
         out[y0:y1, x0:x1] = np.clip(moved, 3, 250)
 
 
@@ -278,7 +315,9 @@ class Scene:
         ticks = np.arange(phase, self.seconds, tick)
         if not self.bit_rate:
             return [(float(t), shrink(self.paint(float(t)))) for t in ticks]
-        pictures = through_codec((self.paint(i / self.fps) for i in range(int(self.seconds * self.fps))), self.fps, self.bit_rate)
+        pictures = through_codec(
+            (self.paint(i / self.fps) for i in range(int(self.seconds * self.fps))), self.fps, self.bit_rate
+        )
         picked = [min(int(np.ceil(t * self.fps - 1e-6)), len(pictures) - 1) for t in ticks]
         return [(i / self.fps, shrink(pictures[i])) for i in dict.fromkeys(picked)]
 

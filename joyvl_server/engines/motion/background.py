@@ -45,7 +45,9 @@ class Difference:
 
     `excess` is how far a pixel lies outside what is usual there, in units of the tolerance (above 1 is different);
     `moved` are pixels that changed since the last picture; `stable_s` for how long each has not.
-    `settled` is the settled scene itself, `light` how bright the picture is beside it. `gained` and `lost` are edges (slope beyond tolerance) that only the newest or only the settled picture has.
+    `light` is how much brighter the picture is than the settled scene, as a factor, at the scene's mean level.
+    `settled` is the settled scene itself. `gained` and `lost` are edges (slope beyond tolerance)
+    that only the newest or only the settled picture has.
     """
 
     picture: Picture
@@ -54,9 +56,9 @@ class Difference:
     stable_s: Picture
     gained: Picture
     lost: Picture
+    gain: float
     light: float
     settled: Picture
-    tolerance: float
 
 
 class Background:
@@ -80,6 +82,8 @@ class Background:
     def compare(self, picture: Picture, t: float) -> Difference:
         """Take the light out of `picture` and measure it. Changes nothing but the clock of each pixel and the noise."""
         gain, offset = fit_light(picture, self.settled, ~self._busy)
+        level = max(float(self.settled[::4, ::4].mean()), 8.0)
+        light = (gain * level + offset) / level
         usable = picture < SATURATED
         even = (picture - offset) / gain
         even -= self._local_light(even - self.settled, usable)
@@ -95,15 +99,14 @@ class Background:
         moved = (even > highest(self._last) + tolerance + slack) | (even < lowest(self._last) - tolerance - slack)
         self.changed_at[moved] = t
         here, there = slope(even), slope(self.settled)
-        limit = SLOPES * tolerance
+        limit = SLOPES * tolerance + 0.35 * slack
         gained = np.maximum(here - (1 + FADES) * highest(there) - limit, 0.0)
         lost = np.maximum((1 - FADES) * there - highest(here) - limit, 0.0)
         blurred = grow(unknown, 2)
         gained[blurred] = lost[blurred] = 0.0
         self._measure_noise(even, excess < 1)
         self._last = even
-        level = max(float(np.median(self.settled)), 8.0)
-        return Difference(even, excess, moved, t - self.changed_at, gained, lost, (gain * level + offset) / level, self.settled, tolerance)
+        return Difference(even, excess, moved, t - self.changed_at, gained, lost, gain, light, self.settled)
 
     def learn(self, diff: Difference, t: float, things: Mask, unreal: Mask) -> None:
         """Follow slow changes everywhere but where `things` are; `unreal` regions are followed faster."""
@@ -116,7 +119,9 @@ class Background:
         step = np.where(unreal, 1 - np.exp(-dt / UNREAL_S), rate).astype(np.float32)
         size = np.abs(off)
         up = 1 - np.exp(-dt / 2.0)
-        swing = self.swing + np.where(size > self.swing, up * (size - self.swing), -(1 - np.exp(-dt / SWING_S)) * self.swing)
+        swing = self.swing + np.where(
+            size > self.swing, up * (size - self.swing), -(1 - np.exp(-dt / SWING_S)) * self.swing
+        )
         free = ~things
         self.swing = np.where(free & ~unreal, np.minimum(swing, 60.0), self.swing).astype(np.float32)
         self.settled = np.where(free, self.settled + step * off, self.settled).astype(np.float32)
@@ -129,7 +134,9 @@ class Background:
     def agitate(self, diff: Difference, where: Mask) -> None:
         """What differed there was the place's own unrest: remember it as swing."""
         size = np.abs(diff.picture - self.settled)
-        self.swing = np.where(where, np.maximum(self.swing, np.minimum(0.6 * size, 60.0)), self.swing).astype(np.float32)
+        self.swing = np.where(where, np.maximum(self.swing, np.minimum(0.6 * size, 60.0)), self.swing).astype(
+            np.float32
+        )
 
     def resettle(self, picture: Picture, things: Mask) -> None:
         """The light is another: take its brightness as the settled one, but behind things; keep the swings."""

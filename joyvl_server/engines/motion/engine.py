@@ -14,7 +14,7 @@ from joyvl_server.core.turns import Chunk, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSettings, EngineSpec
 from joyvl_server.engines.motion.queue import SightingQueue
 from joyvl_server.engines.motion.scene import Scene
-from joyvl_server.engines.motion.things import Sighting
+from joyvl_server.engines.motion.sighting import Sighting
 from joyvl_server.engines.motion.words import sentence
 
 SILENT = Score(0.0)
@@ -33,7 +33,8 @@ class Memory:
         """What is known after a turn, and what may be said of it. Takes some milliseconds."""
         known = copy.deepcopy(self)
         frame = turn.frame
-        known.queue.add(known.scene.follow((*frame.trail, (frame.t, frame.grey))), frame.t)
+        for t, grey in (*frame.trail, (frame.t, frame.grey)):
+            known.queue.add(known.scene.look(grey, t), t)
         return known, known.queue.best()
 
 

@@ -30,7 +30,9 @@ def prepare(grey: Grey) -> Picture:
     scale = SIDE / max(h, w)
     if scale != 1.0:
         size = (max(8, round(w * scale)), max(8, round(h * scale)))
-        grey = _array(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
+        grey = np.asarray(
+            cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8
+        )
     return smooth(grey.astype(np.float32), 0.8)
 
 
@@ -99,6 +101,7 @@ def fit_light(picture: Picture, settled: Picture, use: Mask) -> tuple[float, flo
     return float(np.clip(best[0], 0.05, 20.0)), best[1]
 
 
-def _array(value: Any) -> Any:
+def _array(value: Any) -> Picture:
     """OpenCV's stubs promise less than it gives."""
-    return value
+    out: Picture = value
+    return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from joyvl_server.engines.motion.things import Sighting
+from joyvl_server.engines.motion.sighting import Sighting
 
 KEEP_S = 3.0
 """News that is older than this is not said any more, in seconds."""
@@ -10,8 +10,8 @@ MOST = 8
 """So many wait; of more, the least sure ones are dropped."""
 DOUBT = 0.2
 """What is less sure than this is not even offered."""
-LAST = ("leave", "still")
-"""These wait behind the others: a change of the scene or an arrival is said first."""
+RANK = {"changed": 0, "leave": 2, "still": 2}
+"""What is said first: a change of the scene, then arrivals and the rest, then these."""
 
 
 class SightingQueue:
@@ -20,10 +20,12 @@ class SightingQueue:
         self._declined: set[str] = set()
 
     def add(self, sightings: list[Sighting], t: float) -> None:
-        """A sighting with a known key replaces the older one."""
+        """A sighting with a known key replaces the older one; one that is not sure at all takes it back."""
         for sighting in sightings:
             if sighting.value >= DOUBT:
                 self._waiting[sighting.key] = sighting
+            else:
+                self._waiting.pop(sighting.key, None)
         fresh = [s for s in self._waiting.values() if t - s.t <= KEEP_S]
         fresh.sort(key=lambda s: s.value, reverse=True)
         self._waiting = {s.key: s for s in fresh[:MOST]}
@@ -32,7 +34,9 @@ class SightingQueue:
     def best(self) -> Sighting | None:
         """What to offer now: what was not declined yet, urgent kinds first, then the oldest, then the surest."""
         return min(
-            self._waiting.values(), key=lambda s: (s.key in self._declined, s.kind in LAST, s.t, -s.value), default=None
+            self._waiting.values(),
+            key=lambda s: (s.key in self._declined, RANK.get(s.kind, 1), s.t, -s.value),
+            default=None,
         )
 
     def done(self, key: str) -> None:
