@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from joyvl_server.core.zones import CENTRE, LEFT, RIGHT, Box, Zone, side, zones_at
 
-SIDES = {LEFT: "on the left", CENTRE: "in the middle", RIGHT: "on the right"}
+SIDES = {LEFT: "on the left", CENTRE: "near the middle", RIGHT: "on the right"}
 WITH_PLACE = {
     "enter": "Something came in {place}.",
     "leave": "Something went away {place}.",
