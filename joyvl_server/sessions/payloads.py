@@ -5,17 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from joyvl_server.core.events import Decided
 from joyvl_server.core.zones import Zone
+from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.sessions.latency import Timings
 from joyvl_server.sessions.questions import QueryView
+from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.watches import WatchRecord
 
-if TYPE_CHECKING:  # a session publishes its own picture
-    from joyvl_server.sessions.session import Session
+
+class Observed(Protocol):
+    """The part of a session that clients see."""
+
+    @property
+    def record(self) -> SessionRecord: ...
+    @property
+    def engine_name(self) -> str: ...
+    @property
+    def capabilities(self) -> Capabilities: ...
+    @property
+    def threshold(self) -> float: ...
+    @property
+    def tick_s(self) -> float: ...
+    @property
+    def zones(self) -> tuple[Zone, ...]: ...
+    @property
+    def state(self) -> SourceState: ...
+    @property
+    def note(self) -> str | None: ...
+    @property
+    def last_remark(self) -> dict[str, Any] | None: ...
+    def watches(self) -> list[WatchRecord]: ...
+    def queries(self) -> list[QueryView]: ...
+    def latency(self) -> dict[str, float | int | None]: ...
 
 
 def rfc3339(wall: float) -> str:
@@ -95,7 +120,7 @@ def source(state: SourceState) -> dict[str, Any]:
     }
 
 
-def session(of: Session) -> dict[str, Any]:
+def session(of: Observed) -> dict[str, Any]:
     """A session as clients see it: REST and `session.created` show the same."""
     record = of.record
     return {

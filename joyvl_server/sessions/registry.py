@@ -22,8 +22,9 @@ from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.runner import Runner
 from joyvl_server.sessions.scheduler import phase
-from joyvl_server.sessions.session import Session, Surroundings
+from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.standing import WatchDraft, check_zones, watch_record
+from joyvl_server.sessions.surroundings import Surroundings
 from joyvl_server.sessions.ticker import LiveTicker, LockstepTicker, Ticker
 from joyvl_server.settings import Settings
 from joyvl_server.store.cameras import CameraRecord, Cameras

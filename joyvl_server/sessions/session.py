@@ -5,29 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
 
-from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.events import (
     Decided,
     Decision,
     Delegate,
     Effect,
-    EngineFailed,
-    Input,
     QueryAsked,
     QueryClosed,
     QueryWithdrawn,
-    SaidDone,
-    Score,
-    Scored,
     SensitivityChanged,
     TaskChanged,
-    TextDelta,
-    Tick,
     TickNow,
     TickSkipped,
     UtteranceDelta,
@@ -35,42 +27,25 @@ from joyvl_server.core.events import (
     WatchesChanged,
 )
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.observer import Observer
 from joyvl_server.core.zones import Zone
 from joyvl_server.engines.base import Capabilities, Engine, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
-from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions import payloads
+from joyvl_server.sessions.driver import Driver
 from joyvl_server.sessions.journal import Journal
-from joyvl_server.sessions.lane import ENGINE_EFFECTS, EngineLane, Outcomes
-from joyvl_server.sessions.latency import Stopwatch, Timings
-from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.latency import Timings
 from joyvl_server.sessions.questions import QueryView, Questions
-from joyvl_server.sessions.recorder import Recorder
 from joyvl_server.sessions.standing import Standing, WatchDraft
+from joyvl_server.sessions.surroundings import Surroundings, observer_config
 from joyvl_server.sessions.ticker import Ticker
 from joyvl_server.sessions.updates import UpdateLog
-from joyvl_server.settings import SessionSettings
-from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.watches import Watches, WatchRecord
+from joyvl_server.store.watches import WatchRecord
 
 log = structlog.get_logger(__name__)
 
 TICKS_KEPT = 900
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every session of a server shares."""
-
-    clock: Clock
-    settings: SessionSettings
-    metrics: Metrics
-    watches: Watches
-    events: Events
-    updates_backlog: int = 1024
 
 
 class Session:
@@ -102,26 +77,25 @@ class Session:
         around.metrics.sources.labels(source.state.status.value).inc()
         self._standing = Standing(self.id, around.watches, watches, zones)
         self._questions = Questions()
-        self._stopwatch = Stopwatch(around.clock, around.metrics)
         self._journal = Journal(record, around.events, around.metrics, around.clock, lambda: source.now)
         self.last_remark: dict[str, Any] | None = None
         self._ticks: deque[dict[str, Any]] = deque(maxlen=TICKS_KEPT)
-        self._inbox: deque[Input] = deque()
-        self._handling = False
         self._speaking: int | None = None
         self.updates = UpdateLog(
             self.id, new_id("log"), around.updates_backlog, around.clock.wall, lambda: payloads.session(self)
         )
-        config = observer_config(around.settings, self.capabilities, self.threshold)
-        self._observer = Observer(config)
-        self._recorder = Recorder.open(around.settings.record_dir, self.id, config)
-        self._lane = EngineLane(
+        self._driver = Driver(
             engine,
             EngineSpec(session_id=self.id, tick_s=self.tick_s),
-            around.settings.engine_timeout_s,
-            Outcomes(self._on_asked, self._on_scored, self._on_text, self._on_said, self._on_failed),
+            observer_config(around.settings, self.capabilities, self.threshold),
+            engine_timeout_s=around.settings.engine_timeout_s,
+            record_dir=around.settings.record_dir,
+            clock=around.clock,
+            metrics=around.metrics,
+            now=lambda: source.now,
+            perform=self._perform,
         )
-        self._dispatch(WatchesChanged(0.0, self._standing.book()))
+        self._driver.take(WatchesChanged(0.0, self._standing.book()))
 
     # ------------------------------------------------------------------------------------------------------- running
 
@@ -130,7 +104,7 @@ class Session:
         self._journal.note("session_started", self.record.name)
         try:
             async with asyncio.TaskGroup() as tasks:
-                lane = tasks.create_task(self._lane.run())
+                lane = tasks.create_task(self._driver.run())
                 await self._ticker.run(self)
                 if self.record.kind == "camera":
                     await asyncio.Event().wait()  # a registered camera stays, and shows that its file has ended
@@ -141,7 +115,7 @@ class Session:
     async def aclose(self) -> None:
         """Give source and recorder back; `run` does it by itself."""
         await self.source.aclose()
-        await self._recorder.aclose()
+        await self._driver.aclose()
 
     def finish(self) -> None:
         """The last update and the last entry; nothing comes after them."""
@@ -176,18 +150,17 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        return self._lane.busy
+        return self._driver.busy
 
     async def idle(self) -> None:
-        await self._lane.idle()
+        await self._driver.idle()
 
     def tick(self, frame: Frame, due: float, speed: float) -> None:
         """A second has come; `due` is monotonic, `speed` stream seconds per second."""
-        self._stopwatch.due(due, max(0.0, (self.source.now - frame.t) / speed))
-        self._dispatch(Tick(self.source.now, frame))
+        self._driver.tick(frame, due, max(0.0, (self.source.now - frame.t) / speed))
 
     def skip(self, skipped: TickSkipped) -> None:
-        self._dispatch(skipped)
+        self._driver.take(skipped)
 
     # -------------------------------------------------------------------------------------------------- for clients
 
@@ -200,7 +173,7 @@ class Session:
         return list(self._ticks)[-limit:] if limit > 0 else []
 
     def latency(self) -> dict[str, float | int | None]:
-        return self._stopwatch.summary()
+        return self._driver.stopwatch.summary()
 
     async def snapshot(self) -> Frame:
         return await self.source.look()
@@ -240,16 +213,16 @@ class Session:
         view = self._questions.ask(text, wall)
         self.updates.publish("query.created", query=payloads.query(view))
         self._journal.note("query_asked", text, query_id=view.id)
-        self._dispatch(QueryAsked(self.source.now, view.id, text, wall))
+        self._driver.take(QueryAsked(self.source.now, view.id, text, wall))
         return self._questions.get(view.id)
 
     async def withdraw(self, query_id: str) -> None:
         self._questions.get(query_id)
-        self._dispatch(QueryWithdrawn(self.source.now, query_id))
+        self._driver.take(QueryWithdrawn(self.source.now, query_id))
 
     def set_threshold(self, value: float) -> None:
         self.threshold = value
-        self._dispatch(SensitivityChanged(self.source.now, value))
+        self._driver.take(SensitivityChanged(self.source.now, value))
         self._updated()
 
     def adjust(self, name: str, threshold: float | None, zones: tuple[Zone, ...]) -> None:
@@ -257,61 +230,20 @@ class Session:
         self.record = replace(self.record, name=name)
         self.threshold = self._around.settings.threshold if threshold is None else threshold
         self._standing.zones = zones
-        self._dispatch(SensitivityChanged(self.source.now, self.threshold))
-        self._dispatch(WatchesChanged(self.source.now, self._standing.book()))
+        self._driver.take(SensitivityChanged(self.source.now, self.threshold))
+        self._driver.take(WatchesChanged(self.source.now, self._standing.book()))
         self._updated()
 
     def _watches_changed(self, type: str, **data: Any) -> None:
-        self._dispatch(WatchesChanged(self.source.now, self._standing.book()))
+        self._driver.take(WatchesChanged(self.source.now, self._standing.book()))
         self.updates.publish(type, **data)
 
     def _updated(self) -> None:
         self.updates.publish("session.updated", session=payloads.session(self))
 
-    # -------------------------------------------------------------------------------------------- the engine's outcomes
-
-    def _on_asked(self, step: int) -> None:
-        self._stopwatch.asked()
-
-    def _on_scored(self, step: int, score: Score) -> None:
-        self._stopwatch.scored()
-        if score.garbage is not None:
-            self._around.metrics.garbage.inc()
-            log.warning("answer outside the protocol, taken as silence", session=self.id, answer=score.garbage)
-        self._dispatch(Scored(self.source.now, step, score))
-
-    def _on_text(self, step: int, text: str) -> None:
-        self._dispatch(TextDelta(self.source.now, step, text))
-
-    def _on_said(self, step: int) -> None:
-        self._dispatch(SaidDone(self.source.now, step))
-
-    def _on_failed(self, step: int, code: str, message: str) -> None:
-        self._around.metrics.engine_failures.labels(self.engine_name, code).inc()
-        self._dispatch(EngineFailed(self.source.now, step, code, message))
-
-    # ----------------------------------------------------------------------------------------------------- the machine
-
-    def _dispatch(self, input: Input) -> None:
-        """Hand one input to the machine and carry its effects out. What an effect brings about queues behind it."""
-        self._inbox.append(input)
-        if self._handling:
-            return
-        self._handling = True
-        try:
-            while self._inbox:
-                current = self._inbox.popleft()
-                effects = self._observer.handle(current)
-                self._recorder.write(current, effects)
-                for effect in effects:
-                    self._perform(effect)
-        finally:
-            self._handling = False
+    # ------------------------------------------------------------------------------------------- the machine's effects
 
     def _perform(self, effect: Effect) -> None:
-        if isinstance(effect, ENGINE_EFFECTS):
-            self._lane.put(effect)
-            return
         match effect:
             case TickNow():
                 self._ticker.wake()
@@ -336,10 +268,10 @@ class Session:
         task = {"id": effect.task_id, "status": "failed", "question": effect.question, "error": reason}
         self.updates.publish("task.updated", task=task)
         self._journal.note("task", effect.question, task=task)
-        self._dispatch(TaskChanged(self.source.now, effect.task_id, "failed", reason))
+        self._driver.take(TaskChanged(self.source.now, effect.task_id, "failed", reason))
 
     def _query_closed(self, closed: QueryClosed) -> None:
-        answer = self._observer.text_of(closed.epoch)
+        answer = self._driver.text_of(closed.epoch)
         view = self._questions.close(closed.id, closed.reason, answer)
         if view is not None:
             self.updates.publish("query.closed", query=payloads.query(view))
@@ -355,7 +287,7 @@ class Session:
             kind, timings = "response.skip", Timings()
         else:
             metrics.decisions.labels(decided.decision.value).inc()
-            timings = self._stopwatch.decided()
+            timings = self._driver.stopwatch.decided()
             kind = "response.listen" if decided.decision is Decision.SILENT else "response.done"
         tick = payloads.tick(decided, timings)
         self._ticks.append(tick)
@@ -365,19 +297,3 @@ class Session:
             self._journal.remark(decided, tick)
             for watch_id in decided.watches:
                 self.updates.publish("watch.fired", watch_id=watch_id, tick=tick)
-
-
-def observer_config(settings: SessionSettings, can: Capabilities, threshold: float) -> ObserverConfig:
-    """The machine's settings: the session's, and what the engine can do."""
-    return ObserverConfig(
-        threshold=threshold,
-        cooldown_s=settings.cooldown_s,
-        duplicate_window_s=settings.duplicate_window_s,
-        query_ttl_s=settings.query_ttl_s,
-        fidelity=settings.fidelity,
-        context_tokens=settings.context_tokens,
-        chunk_s=settings.chunk_s,
-        follows_instructions=can.follows_instructions,
-        reports_kinds=can.reports_kinds,
-        needs_every_frame=can.needs_every_frame,
-    )
