@@ -37,9 +37,9 @@ async def arrange_demo(registry: Registry) -> None:
     path = media_dir(registry.settings) / "demo.mp4"
     url = path.resolve().as_uri()
     if not registry.settings.demo:
-        for view in registry.cameras():
+        for view in registry.cameras.all():
             if view.record.url == url:
-                await registry.remove_camera(view.record.id)
+                await registry.cameras.remove(view.record.id)
     elif await registry.untouched():
         await asyncio.to_thread(draw_demo, path)
-        await registry.add_camera(CameraDraft(name=DEMO_NAME, url=url, loop=True))
+        await registry.cameras.add(CameraDraft(name=DEMO_NAME, url=url, loop=True))

@@ -34,7 +34,7 @@ JPEG: dict[int | str, dict[str, Any]] = {
 @router.get("/v1/cameras", response_model=CamerasOut)
 async def list_cameras(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
     """All cameras, oldest first."""
-    shown, cursor = page(api.registry.cameras(), lambda view: view.record.id, query)
+    shown, cursor = page(api.registry.cameras.all(), lambda view: view.record.id, query)
     return render.listed([await render.camera(api.registry, view) for view in shown], cursor)
 
 
@@ -45,7 +45,7 @@ async def create_camera(
     """Register a source. It connects, and keeps connecting, by itself: also when the first try fails."""
 
     async def create() -> Response:
-        view = await api.registry.add_camera(body.to_draft())
+        view = await api.registry.cameras.add(body.to_draft())
         return render.created(await render.camera(api.registry, view), f"/v1/cameras/{view.record.id}")
 
     return await once(request, idempotency_key, create)
@@ -54,47 +54,47 @@ async def create_camera(
 @router.post("/v1/cameras/probe", response_model=ProbeOut, responses=problems(403))
 async def probe_url(api: ApiDep, body: ProbeIn) -> Response:
     """Open a URL once and say what is there, or in words what is wrong. Nothing is kept."""
-    return JSONResponse(render.probe(await api.registry.probe(body.url)))
+    return JSONResponse(render.probe(await api.registry.cameras.probe(body.url)))
 
 
 @router.get("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(404))
 async def read_camera(api: ApiDep, camera_id: str) -> Response:
     """One camera with the state of its source."""
-    return JSONResponse(await render.camera(api.registry, api.registry.camera(camera_id)))
+    return JSONResponse(await render.camera(api.registry, api.registry.cameras.get(camera_id)))
 
 
 @router.patch("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(403, 404, 409))
 async def change_camera(api: ApiDep, camera_id: str, body: CameraPatch) -> Response:
     """Change some fields; the others stay. A new url, engine, loop or speed begins the session anew."""
-    view = await api.registry.change_camera(camera_id, body.changes())
+    view = await api.registry.cameras.change(camera_id, body.changes())
     return JSONResponse(await render.camera(api.registry, view))
 
 
 @router.delete("/v1/cameras/{camera_id}", status_code=204, responses=problems(404))
 async def delete_camera(api: ApiDep, camera_id: str) -> Response:
     """Forget the camera and its watches. Its events stay in the timeline."""
-    await api.registry.remove_camera(camera_id)
+    await api.registry.cameras.remove(camera_id)
     return Response(status_code=204)
 
 
 @router.post("/v1/cameras/{camera_id}/enable", response_model=CameraOut, responses=problems(403, 404))
 async def enable_camera(api: ApiDep, camera_id: str) -> Response:
     """Open the source and watch it. Has no effect on a camera that is enabled."""
-    view = await api.registry.change_camera(camera_id, {"enabled": True})
+    view = await api.registry.cameras.change(camera_id, {"enabled": True})
     return JSONResponse(await render.camera(api.registry, view))
 
 
 @router.post("/v1/cameras/{camera_id}/disable", response_model=CameraOut, responses=problems(404))
 async def disable_camera(api: ApiDep, camera_id: str) -> Response:
     """Close the source and end the session. Settings and watches are kept."""
-    view = await api.registry.change_camera(camera_id, {"enabled": False})
+    view = await api.registry.cameras.change(camera_id, {"enabled": False})
     return JSONResponse(await render.camera(api.registry, view))
 
 
 @router.post("/v1/cameras/{camera_id}/probe", response_model=ProbeOut, responses=problems(403, 404))
 async def probe_camera(api: ApiDep, camera_id: str) -> Response:
     """Open the camera's own URL once, with its stored password, and say what is there."""
-    return JSONResponse(render.probe(await api.registry.probe_camera(camera_id)))
+    return JSONResponse(render.probe(await api.registry.cameras.probe_stored(camera_id)))
 
 
 @router.get(
@@ -102,17 +102,17 @@ async def probe_camera(api: ApiDep, camera_id: str) -> Response:
 )
 async def read_camera_snapshot(api: ApiDep, request: Request, camera_id: str) -> Response:
     """The newest picture as JPEG. 503 while there is none."""
-    return render.picture(request, await api.registry.snapshot(camera_id))
+    return render.picture(request, await api.registry.cameras.snapshot(camera_id))
 
 
 @router.get("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
 async def read_zones(api: ApiDep, camera_id: str) -> Response:
     """The named parts of the camera's picture."""
-    return JSONResponse({"zones": payloads.zones(api.registry.camera(camera_id).record.zones)})
+    return JSONResponse({"zones": payloads.zones(api.registry.cameras.get(camera_id).record.zones)})
 
 
 @router.put("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
 async def replace_zones(api: ApiDep, camera_id: str, body: ZonesIn) -> Response:
     """Set all zones at once; those not in the body are gone."""
-    view = await api.registry.change_camera(camera_id, {"zones": tuple(z.to_zone() for z in body.zones)})
+    view = await api.registry.cameras.change(camera_id, {"zones": tuple(z.to_zone() for z in body.zones)})
     return JSONResponse({"zones": payloads.zones(view.record.zones)})

@@ -24,7 +24,7 @@ async def camera(registry: Registry, view: CameraView) -> dict[str, Any]:
         session = registry.session(record.session_id)
     except NotFound:
         # Disabled: its watches wait in the store.
-        watches = [payloads.watch(w, None) for w in await registry.camera_watches(record.id)]
+        watches = [payloads.watch(w, None) for w in await registry.cameras.watches(record.id)]
     else:
         watches = [payloads.watch(w, session.note) for w in session.watches()]
     return {

@@ -81,7 +81,7 @@ async def _open_cameras(registry: Registry, settings: Settings, count: int) -> N
     clip = Path(media_dir(settings)) / "demo.mp4"
     await asyncio.to_thread(draw_demo, clip)
     for number in range(count):
-        await registry.add_camera(CameraDraft(name=f"bench {number}", url=clip.resolve().as_uri(), loop=True))
+        await registry.cameras.add(CameraDraft(name=f"bench {number}", url=clip.resolve().as_uri(), loop=True))
     async with asyncio.timeout(ONLINE_TIMEOUT_S):
         for session in registry.sessions():
             updates = session.updates.since(None)

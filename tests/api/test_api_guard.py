@@ -82,7 +82,7 @@ async def test_a_foreign_origin_is_refused_on_every_method(h: House, method: str
     answer = await h.client.request(method, "/v1/cameras", json={"name": "x", "url": URL}, headers={"Origin": origin})
     assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
     assert "access-control-allow-origin" not in answer.headers
-    assert h.registry.cameras() == []
+    assert h.registry.cameras.all() == []
 
 
 async def test_our_own_page_may_call(h: House):
@@ -211,7 +211,7 @@ async def test_only_json_is_read(h: House, kind: str, method: str):
         method, "/v1/cameras", content=b'{"name":"x","url":"rtsp://127.0.0.1/x"}', headers=headers
     )
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
-    assert h.registry.cameras() == []
+    assert h.registry.cameras.all() == []
 
 
 async def test_compressed_bodies_are_not_read(h: House):
@@ -236,7 +236,7 @@ async def test_a_client_that_hangs_up_inside_its_body_leaves_nothing(h: House):
 
     wire.task = asyncio.ensure_future(h.app(wire.scope, wire._in.get, wire._send))
     await wire.done()
-    assert h.registry.cameras() == []
+    assert h.registry.cameras.all() == []
 
 
 # -------------------------------------------------------------------------------------------------------------- headers

@@ -42,7 +42,7 @@ async def test_the_same_key_and_body_give_the_same_answer(h: House):
             assert again.headers.get(name) == first.headers.get(name)
         assert again.headers["idempotency-replayed"] == "true"
         assert "idempotency-replayed" not in first.headers
-    assert len(h.registry.cameras()) == 2
+    assert len(h.registry.cameras.all()) == 2
     assert len(h.registry.calls()) == 1
 
 
@@ -79,7 +79,7 @@ async def test_a_failure_is_not_kept(h: House):
     await h.camera("door")
     body = {"json": {"name": "door", "url": URL}}
     assert (await post(h, "/v1/cameras", "k", body)).status_code == 409
-    await h.client.delete(f"/v1/cameras/{h.registry.cameras()[0].record.id}")
+    await h.client.delete(f"/v1/cameras/{h.registry.cameras.all()[0].record.id}")
     assert (await post(h, "/v1/cameras", "k", body)).status_code == 201
 
 
@@ -99,7 +99,7 @@ async def test_answers_survive_a_restart(tmp_path):
     async with house(tmp_path) as h:
         again = await post(h, "/v1/cameras", "k", body)
         assert again.content == first.content
-        assert len(h.registry.cameras()) == 1
+        assert len(h.registry.cameras.all()) == 1
 
 
 async def test_one_caller_does_not_see_anothers_answers(tmp_path):

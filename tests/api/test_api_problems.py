@@ -198,7 +198,7 @@ async def test_secrets_in_the_words_of_an_error_are_masked(h: House, monkeypatch
     async def broken(url: str) -> None:
         raise errors.SourceError(f"rtsp://u:{SECRET}@host/x refused", code="refused")
 
-    monkeypatch.setattr(h.registry, "probe", broken)
+    monkeypatch.setattr(h.registry.cameras, "probe", broken)
     answer = await h.client.post("/v1/cameras/probe", json={"url": "rtsp://host/x"})
     problem = check(502, answer.headers["content-type"], answer.content)
     assert problem["detail"] == "rtsp://u:***@host/x refused"

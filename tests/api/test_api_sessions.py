@@ -259,7 +259,7 @@ async def test_events_are_filtered_and_paged_newest_first(h: House):
     path = f"/v1/sessions/{camera['session_id']}/queries"
     for n in range(5):
         assert (await h.client.post(path, json={"text": f"question {n}"})).status_code == 201
-    everything = await settled_events(h, 6)
+    everything = await settled_events(h, 11)
     assert set(everything[0]) == set(EventOut.model_fields)
     assert [e["id"] for e in everything] == sorted((e["id"] for e in everything), reverse=True)
     asked = (await h.client.get("/v1/events", params={"type": "query_asked"})).json()["data"]

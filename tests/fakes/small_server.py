@@ -46,7 +46,7 @@ async def open_registry(settings: Settings) -> Registry:
 
 
 async def arrange(registry: Registry) -> None:
-    view = await registry.add_camera(CameraDraft("door", URL))
+    view = await registry.cameras.add(CameraDraft("door", URL))
     session = registry.session(view.record.session_id)
     print("session", session.id, flush=True)
     while FAKE == "flood":

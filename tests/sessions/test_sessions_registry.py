@@ -20,10 +20,10 @@ LEFT = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0)))
 async def test_everything_is_there_after_a_restart(tmp_path: Path):
     async with open_house(tmp_path) as house:
         draft = CameraDraft("door", URL, zones=(LEFT,), watches=(WatchDraft("people", zones=("door",)),), threshold=0.7)
-        before = await house.registry.add_camera(draft)
-        await house.registry.add_camera(CameraDraft("yard", URL, enabled=False))
+        before = await house.registry.cameras.add(draft)
+        await house.registry.cameras.add(CameraDraft("yard", URL, enabled=False))
     async with open_house(tmp_path) as house:
-        door, yard = house.registry.cameras()
+        door, yard = house.registry.cameras.all()
         assert door.record == before.record
         assert yard.state is None
         session = house.registry.session(door.record.session_id)
@@ -35,34 +35,34 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path):
 async def test_calls_of_an_earlier_run_are_over(tmp_path: Path):
     async with open_house(tmp_path) as house:
         call = await house.registry.open_call(OFFER)
-        store = house.registry._sessions_store
+        store = house.registry._records
         assert (await store.get(call.session_id)).ended_wall is None
         # as after kill -9: nothing was tidied up
         await house.registry._db.write(lambda c: c.execute("UPDATE sessions SET name = 'left over'"))
         house.registry._runner.find(call.session_id).finish = lambda: None
         house.registry._runner._store = type("Dead", (), {"post_end": staticmethod(lambda *a: None)})()
     async with open_house(tmp_path) as house:
-        record = await house.registry._sessions_store.get(call.session_id)
+        record = await house.registry._records.get(call.session_id)
         assert record.end_reason == "the server was restarted"
 
 
 async def test_one_camera_that_cannot_be_opened_does_not_keep_the_others(tmp_path: Path):
     async with open_house(tmp_path) as house:
-        await house.registry.add_camera(CameraDraft("door", URL, engine="scripted"))
-        await house.registry.add_camera(CameraDraft("yard", "rtsp://192.168.1.20/2"))
-        door = house.registry.cameras()[0].record
+        await house.registry.cameras.add(CameraDraft("door", URL, engine="scripted"))
+        await house.registry.cameras.add(CameraDraft("yard", "rtsp://192.168.1.20/2"))
+        door = house.registry.cameras.all()[0].record
         await house.registry._db.write(
             lambda c: c.execute("UPDATE cameras SET engine = 'gone' WHERE id = ?", (door.id,))
         )
     async with open_house(tmp_path) as house:
-        assert [v.state is not None for v in house.registry.cameras()] == [False, True]
+        assert [v.state is not None for v in house.registry.cameras.all()] == [False, True]
 
 
 async def test_a_name_used_twice_leaves_nothing_behind(house: House):
-    await house.registry.add_camera(CameraDraft("door", URL))
+    await house.registry.cameras.add(CameraDraft("door", URL))
     with pytest.raises(Conflict, match="door"):
-        await house.registry.add_camera(CameraDraft("door", "rtsp://192.168.1.20/2"))
-    assert len(house.registry.cameras()) == len(house.registry.sessions()) == len(house.media.sources) == 1
+        await house.registry.cameras.add(CameraDraft("door", "rtsp://192.168.1.20/2"))
+    assert len(house.registry.cameras.all()) == len(house.registry.sessions()) == len(house.media.sources) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,36 +76,36 @@ async def test_a_name_used_twice_leaves_nothing_behind(house: House):
 )
 async def test_a_refused_camera_leaves_nothing_behind(house: House, fields, error):
     with pytest.raises(error):
-        await house.registry.add_camera(CameraDraft(**{"name": "door", "url": URL, **fields}))
-    assert house.registry.cameras() == []
+        await house.registry.cameras.add(CameraDraft(**{"name": "door", "url": URL, **fields}))
+    assert house.registry.cameras.all() == []
     assert house.registry.sessions() == []
     assert house.media.sources == {}
 
 
 async def test_disabling_ends_the_session_and_enabling_begins_it_anew(house: House):
-    view = await house.registry.add_camera(CameraDraft("door", URL))
+    view = await house.registry.cameras.add(CameraDraft("door", URL))
     with pytest.raises(NoFrame):
-        await house.registry.snapshot(view.record.id)
-    await house.registry.change_camera(view.record.id, {"enabled": False})
+        await house.registry.cameras.snapshot(view.record.id)
+    await house.registry.cameras.change(view.record.id, {"enabled": False})
     assert house.registry.sessions() == []
     assert house.media.sources[view.record.id].closed
     with pytest.raises(Conflict, match="disabled"):
-        await house.registry.snapshot(view.record.id)
-    await house.registry.change_camera(view.record.id, {"enabled": True})
+        await house.registry.cameras.snapshot(view.record.id)
+    await house.registry.cameras.change(view.record.id, {"enabled": True})
     assert house.registry.session(view.record.session_id).record.camera_id == view.record.id
 
 
 async def test_zones_threshold_and_name_change_while_the_session_goes_on(house: House):
-    view = await house.registry.add_camera(CameraDraft("door", URL))
+    view = await house.registry.cameras.add(CameraDraft("door", URL))
     session = house.registry.session(view.record.session_id)
-    await house.registry.change_camera(view.record.id, {"zones": (LEFT,), "threshold": 0.9, "name": "gate"})
+    await house.registry.cameras.change(view.record.id, {"zones": (LEFT,), "threshold": 0.9, "name": "gate"})
     assert house.registry.session(view.record.session_id) is session
     assert (session.zones, session.threshold, session.record.name) == ((LEFT,), 0.9, "gate")
 
 
 async def test_how_talkative_a_camera_is_outlives_a_restart(tmp_path: Path):
     async with open_house(tmp_path) as house:
-        view = await house.registry.add_camera(CameraDraft("door", URL))
+        view = await house.registry.cameras.add(CameraDraft("door", URL))
         call = await house.registry.open_call(OFFER)
         for session_id in (view.record.session_id, call.session_id):
             assert (await house.registry.set_threshold(session_id, 0.9)).threshold == 0.9
@@ -117,21 +117,21 @@ async def test_sources_are_counted_by_status(house: House):
     def count(status: str) -> float | None:
         return house.registry.metrics.registry.get_sample_value("joyvl_sources", {"status": status})
 
-    view = await house.registry.add_camera(CameraDraft("door", URL))
+    view = await house.registry.cameras.add(CameraDraft("door", URL))
     assert count("connecting") == 1
     house.media.sources[view.record.id].show(picture(0.0))
     assert (count("connecting"), count("online")) == (0, 1)
-    await house.registry.remove_camera(view.record.id)
+    await house.registry.cameras.remove(view.record.id)
     assert count("online") == 0
 
 
 async def test_a_removed_camera_is_gone_with_its_watches(house: House):
-    view = await house.registry.add_camera(CameraDraft("door", URL, watches=(WatchDraft("people"),)))
-    await house.registry.remove_camera(view.record.id)
+    view = await house.registry.cameras.add(CameraDraft("door", URL, watches=(WatchDraft("people"),)))
+    await house.registry.cameras.remove(view.record.id)
     assert house.registry.sessions() == []
-    assert await house.registry._watches_store.list(view.record.session_id) == []
+    assert await house.registry.cameras._watches.list(view.record.session_id) == []
     with pytest.raises(NotFound):
-        house.registry.camera(view.record.id)
+        house.registry.cameras.get(view.record.id)
 
 
 async def test_a_call_is_watched_until_it_hangs_up(house: House):
@@ -159,33 +159,33 @@ async def test_a_call_that_ends_by_itself_ends_its_session(house: House):
 
 
 async def test_a_camera_whose_file_has_ended_stays_and_shows_it(house: House):
-    view = await house.registry.add_camera(CameraDraft("clip", "rtsp://192.168.1.20/1"))
+    view = await house.registry.cameras.add(CameraDraft("clip", "rtsp://192.168.1.20/1"))
     house.media.sources[view.record.id].show(picture(0.0))
     await house.clock.advance(1.0)
     house.media.sources[view.record.id].end(message="The file has ended.")
     await house.clock.advance(2.0)
-    assert house.registry.camera(view.record.id).state.status is SourceStatus.ENDED
+    assert house.registry.cameras.get(view.record.id).state.status is SourceStatus.ENDED
 
 
 async def test_sessions_are_bounded(tmp_path: Path):
     async with open_house(tmp_path, max_sessions=1) as house:
-        await house.registry.add_camera(CameraDraft("door", URL))
+        await house.registry.cameras.add(CameraDraft("door", URL))
         with pytest.raises(NotAllowed, match="in use"):
             await house.registry.open_call(OFFER)
         with pytest.raises(NotAllowed, match="in use"):
-            await house.registry.add_camera(CameraDraft("yard", URL))
+            await house.registry.cameras.add(CameraDraft("yard", URL))
 
 
 async def test_a_camera_session_cannot_be_ended_behind_its_back(house: House):
-    view = await house.registry.add_camera(CameraDraft("door", URL))
+    view = await house.registry.cameras.add(CameraDraft("door", URL))
     with pytest.raises(Conflict, match="camera"):
         await house.registry.end_session(view.record.session_id)
 
 
 async def test_a_masked_password_is_kept_for_the_same_host_only(house: House):
-    view = await house.registry.add_camera(CameraDraft("door", URL))
-    changed = await house.registry.change_camera(view.record.id, {"url": "rtsp://cam:***@192.168.1.20/other"})
+    view = await house.registry.cameras.add(CameraDraft("door", URL))
+    changed = await house.registry.cameras.change(view.record.id, {"url": "rtsp://cam:***@192.168.1.20/other"})
     assert changed.record.url == "rtsp://cam:secret@192.168.1.20/other"
     with pytest.raises(NotAllowed, match="secret"):
-        await house.registry.change_camera(view.record.id, {"url": "rtsp://cam:***@192.168.1.21/stream"})
-    assert house.registry.camera(view.record.id).record.url == "rtsp://cam:secret@192.168.1.20/other"
+        await house.registry.cameras.change(view.record.id, {"url": "rtsp://cam:***@192.168.1.21/stream"})
+    assert house.registry.cameras.get(view.record.id).record.url == "rtsp://cam:secret@192.168.1.20/other"

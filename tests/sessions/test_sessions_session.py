@@ -22,7 +22,7 @@ URL = "rtsp://192.168.1.20/1"
 
 
 async def add_camera(house: House, **fields: Any) -> tuple[Session, FakeSource]:
-    view = await house.registry.add_camera(CameraDraft(name="door", url=URL, **fields))
+    view = await house.registry.cameras.add(CameraDraft(name="door", url=URL, **fields))
     session = house.registry.session(view.record.session_id)
     return session, house.media.sources[view.record.id]
 
@@ -138,7 +138,7 @@ async def test_an_engine_that_cannot_be_opened_is_tried_again(house: House):
 
 async def test_one_slow_session_delays_no_other(house: House):
     slow, slow_source = await add_camera(house)
-    view = await house.registry.add_camera(CameraDraft(name="yard", url="rtsp://192.168.1.20/2"))
+    view = await house.registry.cameras.add(CameraDraft(name="yard", url="rtsp://192.168.1.20/2"))
     quick, quick_source = house.registry.session(view.record.session_id), house.media.sources[view.record.id]
     slow_source.hold = asyncio.Event()
     for _ in range(5):
@@ -241,7 +241,7 @@ async def test_a_delegated_task_without_an_agent_fails_and_says_why(house: House
 
 async def test_an_internal_error_ends_one_session_which_begins_anew(house: House):
     session, source = await add_camera(house)
-    other = await house.registry.add_camera(CameraDraft(name="yard", url="rtsp://192.168.1.20/2"))
+    other = await house.registry.cameras.add(CameraDraft(name="yard", url="rtsp://192.168.1.20/2"))
 
     def broken(turn):
         raise ZeroDivisionError

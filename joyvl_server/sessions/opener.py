@@ -1,0 +1,99 @@
+"""Opens sessions over sources: room, engine, ticker, and the way of a source's states to its session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from joyvl_server.core.errors import NotAllowed
+from joyvl_server.core.zones import Zone
+from joyvl_server.ingest.base import Source, SourceState, StateListener
+from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.runner import Runner
+from joyvl_server.sessions.scheduler import phase
+from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.standing import WatchDraft, watch_record
+from joyvl_server.sessions.surroundings import Surroundings
+from joyvl_server.sessions.ticker import LiveTicker, LockstepTicker, Ticker
+from joyvl_server.settings import Settings
+from joyvl_server.store.sessions import SessionRecord, Sessions
+from joyvl_server.store.watches import Watches, WatchRecord
+
+
+class Opener:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        engines: EnginePool,
+        runner: Runner,
+        around: Surroundings,
+        sessions: Sessions,
+        watches: Watches,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._engines = engines
+        self._runner = runner
+        self._around = around
+        self._sessions = sessions
+        self._watches = watches
+        self._opened = 0
+
+    def check_room(self) -> None:
+        """Raises `NotAllowed` when no further session may be opened."""
+        limit = self._settings.sessions.max_sessions
+        if len(self._runner) >= limit:
+            sentence = f"All {limit} sessions are in use (sessions.max_sessions); end one first."
+            raise NotAllowed(sentence, code="too_many")
+
+    def engine_name(self, wanted: str | None) -> str:
+        """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used."""
+        name = wanted or self._settings.engine.name
+        self._engines.get(name)
+        return name
+
+    async def store(self, record: SessionRecord, watches: Iterable[WatchDraft]) -> list[WatchRecord]:
+        """Keep a new session with its first watches."""
+        await self._sessions.add(record)
+        stored = [watch_record(record.id, draft, record.created_wall) for draft in watches]
+        for watch in stored:
+            await self._watches.add(watch)
+        return stored
+
+    def live_ticker(self, speed: float = 1.0) -> Ticker:
+        tick_s = self._settings.sessions.tick_s
+        self._opened += 1
+        return LiveTicker(self._clock, tick_s, speed=speed, phase_s=phase(self._opened, tick_s / speed))
+
+    def lockstep_ticker(self, speed: float) -> Ticker:
+        """At most `speed` times as fast as real time, at 0 as fast as it decides."""
+        return LockstepTicker(self._clock, self._settings.sessions.tick_s, speed=speed or None)
+
+    def listener(self, session_id: str) -> StateListener:
+        """Hands a source's states to the session that runs then."""
+
+        def on_state(state: SourceState) -> None:
+            session = self._runner.find(session_id)
+            if session is not None:
+                session.on_source_state(state)
+
+        return on_state
+
+    def begin(
+        self,
+        record: SessionRecord,
+        source: Source,
+        ticker: Ticker,
+        *,
+        threshold: float | None = None,
+        zones: tuple[Zone, ...] = (),
+        watches: Iterable[WatchRecord] = (),
+    ) -> Session:
+        """From now on it runs, until its source ends or the runner stops it."""
+        engine = self._engines.get(record.engine)
+        session = Session(
+            record, source, engine, ticker, self._around, threshold=threshold, zones=zones, watches=watches
+        )
+        self._runner.begin(session)
+        return session
