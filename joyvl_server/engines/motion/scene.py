@@ -9,10 +9,11 @@ import numpy as np
 from joyvl_server.core.frame import Grey
 from joyvl_server.engines.motion.background import Background, Difference
 from joyvl_server.engines.motion.camera import Camera, Freezer, Report, View
+from joyvl_server.engines.motion.linking import ALIVE
 from joyvl_server.engines.motion.picture import Mask, Picture, grow, prepare
 from joyvl_server.engines.motion.regions import EDGED, Region, closed, find, together
 from joyvl_server.engines.motion.sighting import Outcome, Sighting
-from joyvl_server.engines.motion.things import ALIVE, SMALL, Things
+from joyvl_server.engines.motion.things import SMALL, Things
 
 WARM_UP_S = 1.5
 """For so long nothing is said about things: noise and unrest must be known first."""

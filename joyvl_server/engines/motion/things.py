@@ -14,14 +14,14 @@ import numpy as np
 
 from joyvl_server.engines.motion.background import Difference
 from joyvl_server.engines.motion.changes import Changes
+from joyvl_server.engines.motion.linking import ALIVE, JOINED_S, LARGE, is_real, join_young, link
 from joyvl_server.engines.motion.picture import Mask, grow
-from joyvl_server.engines.motion.regions import EDGED, NEAR, Region, describe, gap, union
+from joyvl_server.engines.motion.regions import EDGED, NEAR, Region, gap, union
 from joyvl_server.engines.motion.sighting import Outcome, Sighting, sureness
 from joyvl_server.engines.motion.thing import (
     VACATED,
     Thing,
     clear_of,
-    divide,
     gap_remains,
     holds,
     is_origin,
@@ -33,12 +33,6 @@ SMALL = 0.0022
 """Smaller regions are nobody and nothing, as part of the picture: about 6 x 8 pixels."""
 RESTING_WEIGHT = 0.15
 """Of several pieces the one that moves most is the somebody; what rests counts by this part of its size."""
-FAINT = 0.5
-"""Somebody known, or large and moving, needs only this part of the usual outline: shadows go along and blur it."""
-LARGE = 0.02
-"""Large, as part of the picture: about 18 x 23 pixels."""
-ALIVE = 0.3
-"""A region is alive when at least this part of it moved within the last moment."""
 RESTS = 0.7
 """A region rests when at least this part of it has not."""
 SLOW_S = 0.7
@@ -53,10 +47,6 @@ GONE_S = 0.35
 """Somebody not seen for so long, whose place is the settled scene again, is gone …"""
 LOST_S = 2.0
 """… and somebody not seen for so long is gone in any case."""
-REACH = 0.03
-"""How far somebody may jump between two pictures without overlapping himself, in picture widths: this …"""
-REACH_PER_S = 0.5
-"""… and so much a second: a brisk walk close to the camera."""
 PAST_S = 1.2
 """A mover lets go of a thing and is away from it within so many seconds."""
 LEFT_OVER = 0.6
@@ -65,8 +55,6 @@ SLIVER = 0.2
 """Somebody at the edge with less than this part of his size left is as good as gone …"""
 SLIVER_S = 0.35
 """… after so many seconds: shadows and a trailing foot stay in view."""
-JOINED_S = 2.0
-"""Two movers that grow together while one is younger than this were one from the start."""
 WHOLE_S = 0.8
 """Clear of the edge for so long, somebody is in the picture as a whole."""
 VISIT_S = 8.0
@@ -119,8 +107,8 @@ class Things:
     def update(self, regions: list[Region], diff: Difference, t: float, dt: float, stable_s: float) -> Outcome:
         """What one more picture means."""
         out = Outcome()
-        real = [r for r in regions if r.area >= SMALL and (r.edged >= EDGED or self._is_real(r))]
-        links, free = self._link(real, diff, dt, stable_s)
+        real = [r for r in regions if r.area >= SMALL and (r.edged >= EDGED or is_real(r, self.all))]
+        links, free = link(self.all, real, diff, dt, stable_s)
         left: list[Region] = []
         for thing in list(self.all):
             mine = links.get(thing.id, [])
@@ -135,7 +123,7 @@ class Things:
                     self._announce(thing, region, t, out)
             else:
                 left.append(region)
-        self._join(t)
+        join_young(self.all, t)
         explained = [r for r in left if any(is_origin(x, r) and x.from_scene for x in self.all)]
         out.accept += [r.mask for r in explained]
         left = [r for r in left if r not in explained]
@@ -151,57 +139,6 @@ class Things:
         for thing in gone:
             self._say_leave(thing, t, out)
         return out
-
-    def _is_real(self, region: Region) -> bool:
-        """Less of an outline will do for what is somebody already, and for what is large and moves."""
-        if region.edged < EDGED * FAINT:
-            return False
-        if region.area >= LARGE and region.moving >= ALIVE:
-            return True
-        return any(x.known and (x.region.mask & region.mask).any() for x in self.all)
-
-    def _link(
-        self, regions: list[Region], diff: Difference, dt: float, stable_s: float
-    ) -> tuple[dict[int, list[Region]], list[Region]]:
-        """Which regions are whose: by overlap, then by nearness. A region that several share is divided among them."""
-        links: dict[int, list[Region]] = {}
-        free: list[Region] = []
-        near = {x.id: grow(x.region.mask, 2) for x in self.all}
-        for region in regions:
-            mine = []
-            for thing in self.all:
-                both = int((region.mask & near[thing.id]).sum())
-                if both > 0.1 * min(region.area, thing.region.area) * region.mask.size:
-                    mine.append(thing)
-            if not mine:
-                free.append(region)
-            elif len(mine) == 1:
-                links.setdefault(mine[0].id, []).append(region)
-            else:
-                for thing, part in zip(mine, divide(region, [x.region.mask for x in mine]), strict=True):
-                    if part.any():
-                        links.setdefault(thing.id, []).append(describe(diff, part, stable_s))
-        reach = min(0.4, REACH + REACH_PER_S * dt)
-        for thing in self.all:
-            own = links.get(thing.id, [])
-            if any(r.alive >= ALIVE for r in own) or (own and dt < 0.5):
-                continue
-            went_on = [
-                r
-                for r in free
-                if r.alive >= ALIVE and gap(r, thing.region) <= reach and 0.15 < r.area / thing.region.area < 7
-            ]
-            if went_on:
-                best = min(went_on, key=lambda r: gap(r, thing.region))
-                free.remove(best)
-                links.setdefault(thing.id, []).append(best)
-        for thing in self.all:
-            movers = [r for r in links.get(thing.id, []) if r.alive >= ALIVE]
-            limbs = [r for r in free if r.alive >= ALIVE and any(one_upright(r, m) for m in movers)]
-            if limbs:
-                links[thing.id] += limbs
-                free = [r for r in free if r not in limbs]
-        return links, free
 
     # ---------------------------------------------------------------------------------------------- what was seen
 
@@ -365,22 +302,6 @@ class Things:
             out.sightings.append(Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", t))
 
     # ---------------------------------------------------------------------------------------------------- keeping
-
-    def _join(self, t: float) -> None:
-        """Two that touch while one is young were one from the start: an arm and its body, a head and its shadow."""
-        for young in list(self.all):
-            if t - young.born > JOINED_S or young.seen != t:
-                continue
-            for old in self.all:
-                if (
-                    old is not young
-                    and old.born <= young.born
-                    and old.seen == t
-                    and gap(old.region, young.region) <= 0.015
-                ):
-                    old.origin = old.origin | young.origin
-                    self.all.remove(young)
-                    break
 
     def _new(self, region: Region, t: float) -> Thing:
         self._count += 1
