@@ -35,7 +35,7 @@ def said(pictures: Iterable[tuple[float, Grey]], first_tick: float = 0.37) -> li
 
 @pytest.mark.slow
 def test_random_scenes_of_every_family():
-    """27 scenes, three of each family: walkers, far ones, long stays, hands, drops, quiet ones, lens and camera faults."""
+    """27 scenes, three of each family: walkers, far ones, long stays, hands, drops, quiet ones, lens, camera faults."""
     marks: list[Marks] = []
     minutes = 0.0
     for seed in range(5000, 5027):
@@ -75,12 +75,8 @@ def play(seconds: float, paint, start: float = 0.0, noise: float = 2.0) -> Itera
 
 def person(picture, x: float, shade: float = 45.0):
     """Somebody 18 pixels wide and 55 high, with a head and legs, at the middle `x`; cut off at the edges."""
-    for x0, x1, y0, y1, level in (
-        (-9, 9, 45, 75, shade),
-        (-5, 5, 33, 45, shade + 60),
-        (-8, -1, 75, 98, 30),
-        (1, 8, 75, 98, 30),
-    ):
+    body, head, legs = (-9, 9, 45, 75, shade), (-5, 5, 33, 45, shade + 60), [(-8, -1, 75, 98, 30), (1, 8, 75, 98, 30)]
+    for x0, x1, y0, y1, level in (body, head, *legs):
         a, b = int(max(0, x + x0)), int(min(W, x + x1))
         if a < b:
             picture[y0:y1, a:b] = level

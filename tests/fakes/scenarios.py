@@ -215,7 +215,7 @@ def hands(rng: Rng, tick: float) -> Drawn:
             drawn_things.append(thing)
         else:
             thing.since = 1e9
-    last = {i: thing for i, thing in enumerate(things)}
+    last = dict(enumerate(things))
     for _ in range(int(rng.integers(2, 5))):
         i = int(rng.integers(len(things)))
         rest = rng.uniform(0.5, 2.0)

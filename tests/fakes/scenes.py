@@ -322,7 +322,7 @@ class Scene:
         return [(i / self.fps, shrink(pictures[i])) for i in dict.fromkeys(picked)]
 
     def spans(self) -> list[tuple[float, float]]:
-        """For each figure (arrival, departure), after `render`; -1 and inf where it is there at the start or the end."""
+        """For each figure (arrival, departure), after `render`; -1 and inf where it is there at the start or end."""
         out = []
         for i in range(len(self.figures)):
             marks = self.seen[i]
