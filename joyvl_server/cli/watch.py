@@ -53,7 +53,7 @@ def watch(
                     "engine": {"name": engine},
                     "sessions": {"threshold": threshold, "record_dir": record},
                     "media": {"file_roots": ["/"]},  # whoever runs this may read the files anyway
-                    "log": {"level": "warning"},
+                    "log": {"level": "error"},  # what a source suffers is told as a sentence
                 }
             ),
         )
