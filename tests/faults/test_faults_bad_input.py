@@ -1,4 +1,4 @@
-"""Everything wrong that a client can hand in, at a real server: clear answers, no secret in them, nothing left behind."""
+"""Everything wrong that a client can hand in, at a real server: clear answers, no secrets, nothing left behind."""
 
 from __future__ import annotations
 
