@@ -80,7 +80,7 @@ class ProbeReport:
 
 @runtime_checkable
 class Source(Protocol):
-    """One source in main. Its stream clock starts at 0 when it is opened and never runs backwards."""
+    """One source in main. Its stream clock starts at 0 with its first picture and never runs backwards."""
 
     id: str
 

@@ -37,12 +37,12 @@ ODD_OFFER = (
 class Call:
     """One peer connection, on the worker's loop. Answer it, then `run` it: that ends when the call has ended."""
 
-    def __init__(self, config: WorkerConfig, tell: Tell, trail: Trail, *, opened_at: float) -> None:
+    def __init__(self, config: WorkerConfig, tell: Tell, trail: Trail) -> None:
         self.newest: Newest | None = None
         self._config = config
         self._tell = tell
         self._trail = trail
-        self._timeline = LiveTimeline(opened_at)
+        self._timeline = LiveTimeline()
         # No STUN server: browsers are in the same network, or reach us at an address they know.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._tracks: list[MediaStreamTrack] = []
@@ -125,7 +125,7 @@ class Call:
             if self._told is None:
                 self._first_at, self._first_frame = now, self._frames
             self._told = facts
-            self._tell(online(frame, self._fps, self._codec))
+            self._tell(online(frame, self._fps, self._codec, self._timeline.clock))
 
     async def _watch(self) -> Report | None:
         """Until it is over. None: it was hung up; else what went wrong."""

@@ -82,7 +82,6 @@ class MediaHub:
         try:
             reply = await worker.request(
                 "answer", ANSWER_TIMEOUT_S, source=source_id, slot=source.slot, sdp=offer_sdp,
-                opened_at=source.opened_at,
             )  # fmt: skip
         except BaseException:
             await source.aclose()

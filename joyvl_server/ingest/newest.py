@@ -29,7 +29,7 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A state, as a worker tells main. `clock`: (monotonic moment, t) of a file's anchor."""
+    """A state, as a worker tells main. `clock`: (monotonic moment, t) of its anchor."""
 
     status: SourceStatus
     error_code: str | None = None

@@ -22,10 +22,10 @@ class Player(Protocol):
 
 
 class CameraPlayer:
-    """`opened_at`: the moment at which main opened the source; its stream time counts from there."""
+    """`zero`: the moment from which its stream time counts, where a worker before this one has shown a picture."""
 
-    def __init__(self, opened_at: float) -> None:
-        self._timeline = LiveTimeline(opened_at)
+    def __init__(self, zero: float | None) -> None:
+        self._timeline = LiveTimeline(zero)
 
     def play(self, target: Target, stage: Stage) -> None:
         """Never returns: a stream that ends is lost."""
@@ -37,7 +37,7 @@ class CameraPlayer:
             for frame in frames(opened, stage.deadline):
                 now = time.monotonic()
                 placed = self._timeline.place(seconds(frame), now)
-                stage.show(opened, frame, placed.t, time.time() - now + placed.moment)
+                stage.show(opened, frame, placed.t, time.time() - now + placed.moment, self._timeline.clock)
                 stage.within(stage.timeouts.stall_s)
         except av.FFmpegError as error:
             failure = error

@@ -27,19 +27,19 @@ KNOCK_EVERY_S = 3.0
 class Pull:
     """`tell` hears every change of state, from the source's thread.
 
-    `opened_at`: the moment at which main opened the source. `start`: the stream time a file goes on from.
+    `zero`: the moment a camera's stream time counts from. `start`: the stream time a file goes on from.
     """
 
     def __init__(
         self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, tell: Tell, trail: Trail,
-        *, opened_at: float, start: float = 0.0,
+        *, zero: float | None = None, start: float = 0.0,
     ) -> None:  # fmt: skip
         self._spec = spec
         self._policy = policy
         self._stage = Stage(timeouts, tell, trail)
         self._ladder = Ladder(Random())
         is_file = spec.url.lower().startswith("file:")
-        self._player: Player = FilePlayer(spec.speed, spec.loop, start) if is_file else CameraPlayer(opened_at)
+        self._player: Player = FilePlayer(spec.speed, spec.loop, start) if is_file else CameraPlayer(zero)
         self._knock_at: str | None = None
         self._thread = threading.Thread(target=self._run, name="pull", daemon=True)
 

@@ -44,7 +44,8 @@ class RemoteSource:
         self.id = source_id
         self.spec = spec
         self.slot = slot
-        self.opened_at = clock.monotonic()
+        self.zero: float | None = None
+        """the moment of a live source's first picture"""
         self.closed = False
         self._worker = worker
         self._on_state = on_state
@@ -66,7 +67,8 @@ class RemoteSource:
     @property
     def now(self) -> float:
         if not self._is_file:
-            self._now = max(self._now, self._clock.monotonic() - self.opened_at)
+            if self.zero is not None:
+                self._now = max(self._now, self._clock.monotonic() - self.zero)
         elif self._anchor is not None and self._state.status is not SourceStatus.ENDED:
             moment, t = self._anchor
             speed = self.spec.speed if self.spec is not None else 1.0
@@ -123,6 +125,7 @@ class RemoteSource:
         """A state that the worker tells."""
         if report["clock"] is not None:
             self._anchor = (report["clock"][0], report["clock"][1])
+            self.zero = report["clock"][0] if self.zero is None and not self._is_file else self.zero
         state = self._state
         self._set(
             SourceState(

@@ -30,17 +30,19 @@ class Timeline(Protocol):
 
 
 class LiveTimeline:
-    """Live sources: stream time is the seconds since `opened`, so that a gap shows as a gap.
+    """Live sources: stream time is the seconds since the first picture, so that a gap shows as a gap.
+
+    `zero`: the moment of that picture where another worker has shown it, else None until there is one.
 
     The pts are anchored to the arrival of the frame that came fastest: capture time is then free of the network's
     jitter. Every ten seconds the anchor follows the camera's clock, which drifts by seconds a day.
     """
 
-    def __init__(self, opened: float) -> None:
-        self._opened = opened
+    def __init__(self, zero: float | None = None) -> None:
+        self.zero = zero
         self._offset: float | None = None
         self._pts = 0.0
-        self._last = opened
+        self._last = float("-inf") if zero is None else zero
         self._window_end = 0.0
         self._window_lag = 0.0
 
@@ -50,7 +52,14 @@ class LiveTimeline:
     def place(self, pts: float | None, arrival: float) -> Placed:
         captured = arrival if pts is None else self._captured(pts, arrival)
         self._last = max(captured, self._last + STEP_S)
-        return Placed(self._last - self._opened, self._last)
+        if self.zero is None:
+            self.zero = self._last
+        return Placed(self._last - self.zero, self._last)
+
+    @property
+    def clock(self) -> tuple[float, float] | None:
+        """(moment, t) of the anchor, as main is told it."""
+        return None if self.zero is None else (self.zero, 0.0)
 
     def _captured(self, pts: float, arrival: float) -> float:
         if self._offset is None or pts < self._pts - BACK_S:

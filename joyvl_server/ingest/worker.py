@@ -98,7 +98,7 @@ class Worker:
         else:
             source = Pull(
                 spec, config.policy, config.timeouts, tell, trail,
-                opened_at=message["opened_at"], start=message["start"],
+                zero=message["zero"], start=message["start"],
             )  # fmt: skip
         self._hold(source_id, message["slot"], source, trail)
         if isinstance(source, Pull):
@@ -109,7 +109,7 @@ class Worker:
         from joyvl_server.ingest.call import Call  # aiortc takes 40 MB: only for workers that hold calls
 
         trail = Trail(self._config.grey_side)
-        call = Call(self._config, self._teller(message["source"]), trail, opened_at=message["opened_at"])
+        call = Call(self._config, self._teller(message["source"]), trail)
         held = self._hold(message["source"], message["slot"], call, trail)
         try:
             sdp = await call.answer(message["sdp"])

@@ -112,7 +112,7 @@ class MediaWorker:
         if source.spec is None or source.closed or not self._is_ready:
             return
         self._link.ask(
-            "open", source=source.id, slot=source.slot, spec=asdict(source.spec), opened_at=source.opened_at,
+            "open", source=source.id, slot=source.slot, spec=asdict(source.spec), zero=source.zero,
             start=source.now if source.spec.url.lower().startswith("file:") else 0.0,
         )  # fmt: skip
 

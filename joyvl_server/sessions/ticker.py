@@ -101,7 +101,7 @@ class LiveTicker:
 
     def _skip(self, session: Ticking, reason: Skip, due: float | None = None) -> None:
         late_s = 0.0 if due is None else self._clock.monotonic() - due
-        at = session.source.now - late_s * self._speed
+        at = max(0.0, session.source.now - late_s * self._speed)
         session.skip(TickSkipped(at, self._clock.wall() - late_s, reason))
 
     async def _woken_before(self, until: float) -> bool:

@@ -43,7 +43,7 @@ class Caller:
 
 def begin(config: WorkerConfig = CONFIG) -> tuple[Call, Told]:
     told = Told()
-    return Call(config, told, Trail(192), opened_at=asyncio.get_running_loop().time()), told
+    return Call(config, told, Trail(192)), told
 
 
 def held() -> tuple[int, int, int]:

@@ -34,7 +34,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     def begin(spec: PullSpec, policy: NetPolicy | None = None, begin_at: float = 0.0) -> tuple[Pull, Told]:
         told = Told()
         policy = policy or NetPolicy(file_roots=(str(tmp_path),))
-        source = Pull(spec, policy, SOON, told, Trail(192), opened_at=time.monotonic(), start=begin_at)
+        source = Pull(spec, policy, SOON, told, Trail(192), start=begin_at)
         pulls.append(source)
         source.start()
         return source, told

@@ -180,10 +180,18 @@ async def test_states_are_told_once_each_with_what_is_known() -> None:
     assert [entry["event"] for entry in logs] == ["source online", "source offline", "source online"]
 
 
-async def test_live_time_counts_from_the_opening() -> None:
+async def test_live_time_counts_from_the_first_picture_also_over_a_gap() -> None:
     scene = Scene()
     await scene.clock.advance(7.5)
-    assert scene.source.now == 7.5
+    assert scene.source.now == 0.0
+    first = scene.clock.monotonic()
+    scene.tells("online", clock=(first, 0.0))
+    await scene.clock.advance(2.0)
+    scene.tells("offline", error_code="lost", error="gone")
+    await scene.clock.advance(3.0)
+    scene.tells("online", clock=(first, 0.0))
+    assert scene.source.now == 5.0
+    assert scene.source.zero == first  # what the next worker counts from
 
 
 async def test_a_files_time_is_its_position_and_stops_at_its_end() -> None:

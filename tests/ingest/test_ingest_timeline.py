@@ -7,8 +7,18 @@ from hypothesis import strategies as st
 from joyvl_server.ingest.timeline import STEP_S, WINDOW_S, FileTimeline, LiveTimeline
 
 
-def test_live_time_counts_from_the_opening_and_follows_the_pts() -> None:
-    line = LiveTimeline(opened=100.0)
+def test_live_time_counts_from_the_first_picture_and_follows_the_pts() -> None:
+    line = LiveTimeline()
+    line.begin()
+    assert line.clock is None
+    assert line.place(5.0, 103.0).t == 0.0
+    assert line.clock == (103.0, 0.0)
+    late = line.place(5.04, 103.5)  # half a second in the network does not change when it was seen
+    assert (late.t, late.moment) == pytest.approx((0.04, 103.04))
+
+
+def test_live_time_goes_on_where_another_worker_stopped() -> None:
+    line = LiveTimeline(zero=100.0)
     line.begin()
     assert line.place(5.0, 103.0).t == pytest.approx(3.0)
     late = line.place(5.04, 103.5)  # half a second in the network does not change when it was seen
