@@ -44,10 +44,9 @@ class Difference:
     """The newest picture against the settled scene, in the light of the settled scene.
 
     `excess` is how far a pixel lies outside what is usual there, in units of the tolerance (above 1 is different);
-    `moved` are pixels that changed since the last picture; `stable_s` for how long each has not.
-    `light` is how much brighter the picture is than the settled scene, as a factor, at the scene's mean level.
-    `settled` is the settled scene itself. `gained` and `lost` are edges (slope beyond tolerance)
-    that only the newest or only the settled picture has.
+    `moved` are pixels that changed since the last picture; `stable_s` for how long each has not. `gained` and `lost`
+    are edges (slope beyond tolerance) that only the newest or only the settled picture has. `light` is how bright the
+    picture is beside the scene, `settled` the scene itself, `tolerance` grey levels that are no difference.
     """
 
     picture: Picture
@@ -56,9 +55,9 @@ class Difference:
     stable_s: Picture
     gained: Picture
     lost: Picture
-    gain: float
     light: float
     settled: Picture
+    tolerance: float
 
 
 class Background:
@@ -82,31 +81,31 @@ class Background:
     def compare(self, picture: Picture, t: float) -> Difference:
         """Take the light out of `picture` and measure it. Changes nothing but the clock of each pixel and the noise."""
         gain, offset = fit_light(picture, self.settled, ~self._busy)
-        level = max(float(self.settled[::4, ::4].mean()), 8.0)
-        light = (gain * level + offset) / level
-        usable = picture < SATURATED
         even = (picture - offset) / gain
-        even -= self._local_light(even - self.settled, usable)
+        # Above the level at which either picture is at the sensor's end the two cannot be compared.
+        ceiling = min(SATURATED - 3.0, (SATURATED - 3.0 - offset) / gain)
+        even -= self._local_light(even - self.settled, (picture < SATURATED) & (self.settled < SATURATED - 3.0))
+        even = np.minimum(even, ceiling)
+        settled = np.minimum(self.settled, ceiling)
         tolerance = self.tolerance * max(1.0, 0.5 + 0.5 / gain)
         slack = SWINGS * self.swing
-        over = even - highest(self.settled + slack)
-        under = lowest(self.settled - slack) - even
+        over = even - highest(settled + slack)
+        under = lowest(settled - slack) - even
         excess = np.maximum(np.maximum(over, under), 0.0) / tolerance
-        # Where either picture is at the sensor's end the two cannot be compared.
-        unknown = (~usable & (self.settled > 200)) | ((self.settled > SATURATED - 3) & (even > 220))
-        excess[unknown] = 0.0
         slack *= 0.7
-        moved = (even > highest(self._last) + tolerance + slack) | (even < lowest(self._last) - tolerance - slack)
+        last = np.minimum(self._last, ceiling)
+        moved = (even > highest(last) + tolerance + slack) | (even < lowest(last) - tolerance - slack)
         self.changed_at[moved] = t
-        here, there = slope(even), slope(self.settled)
-        limit = SLOPES * tolerance + 0.35 * slack
+        here, there = slope(even), slope(settled)
+        limit = SLOPES * tolerance
         gained = np.maximum(here - (1 + FADES) * highest(there) - limit, 0.0)
         lost = np.maximum((1 - FADES) * there - highest(here) - limit, 0.0)
-        blurred = grow(unknown, 2)
-        gained[blurred] = lost[blurred] = 0.0
         self._measure_noise(even, excess < 1)
         self._last = even
-        return Difference(even, excess, moved, t - self.changed_at, gained, lost, gain, light, self.settled)
+        level = max(float(np.median(self.settled)), 8.0)
+        return Difference(
+            even, excess, moved, t - self.changed_at, gained, lost, (gain * level + offset) / level, settled, tolerance
+        )
 
     def learn(self, diff: Difference, t: float, things: Mask, unreal: Mask) -> None:
         """Follow slow changes everywhere but where `things` are; `unreal` regions are followed faster."""

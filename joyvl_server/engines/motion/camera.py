@@ -18,8 +18,17 @@ ALIKE = 0.5
 """Two blocks show the same when their details correlate at least this much."""
 FEW = 8
 """With fewer blocks that have any texture nothing can be said about the view."""
-TREMBLE = 3.0
-"""A shift up to so many pixels is a camera that trembles (wind, a passing lorry); it is taken out of the picture."""
+TREMBLE = 4.0
+"""A shift up to so many pixels against the settled scene is a camera that trembles (wind, a passing lorry); it is
+taken out of the picture. A larger one is a camera that moves."""
+BETTER = 0.97
+"""A tremble is taken out when the differences in detail fall below this part by it."""
+REST = 1.5
+"""A camera stands when it keeps its place within so many pixels …"""
+REST_PICTURES = 3
+"""… for so many pictures."""
+AGAIN_S = 10.0
+"""A camera that stood for less than this is still on its way: its next movement is not announced."""
 REPLACED = 0.3
 """When less than this part of the blocks still shows the same, the view is another one."""
 STANDS = 0.55
@@ -48,13 +57,15 @@ class View(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`began`: a state that began with this picture. `ended`: one that ended. `relearn`: learn the scene anew."""
+    """`began`: a state that began with this picture. `ended`: one that ended. `relearn`: learn the scene anew.
+    `aligned`: the picture with the camera's tremble taken out, where there was any."""
 
     view: View
     began: View | None = None
     ended: View | None = None
     relearn: bool = False
     value: float = 0.0
+    aligned: Picture | None = None
 
 
 def shift_between(a: Picture, b: Picture, window: Picture) -> tuple[float, float]:
@@ -76,6 +87,9 @@ class Details:
     def __init__(self, picture: Picture) -> None:
         self.detail = detail(picture)
         self.energy = blocks(self.detail * self.detail)
+
+    def __deepcopy__(self, memo: object) -> Details:
+        return self  # never changed: copies of a scene share it
 
     def alike(self, other: Details) -> Picture:
         """Correlation of each block, -1 to 1."""
@@ -104,20 +118,11 @@ class Camera:
         self._last: Details | None = None
         self._odd = 0
         self._calm = 0
+        self._rest: Details | None = None
+        self._stood_at = -1e9
         self._levels: deque[tuple[float, float]] = deque(maxlen=32)
         self._before = 0.0
         self._window: Picture | None = None
-
-    def align(self, picture: Picture, settled: Picture) -> Picture:
-        """The picture with a small tremble against the settled scene taken out."""
-        now, then = detail(picture), detail(settled)
-        dx, dy = shift_between(then, now, self._hann(picture))
-        if not 0.25 < np.hypot(dx, dy) <= TREMBLE:
-            return picture
-        back = moved_by(picture, -dx, -dy)
-        if np.median(np.abs(detail(back) - then)) < 0.97 * np.median(np.abs(now - then)):
-            return back
-        return picture
 
     def look(self, picture: Picture, settled: Picture, t: float, noise: float) -> Report:
         """Judge the view. `settled` is the scene as it was when it was last steady."""
@@ -144,7 +149,7 @@ class Camera:
             return Report(self.view)
         if known and flat >= LOST_TEXTURE and self.view is View.STEADY:
             return self._enter(View.COVERED, min(0.99, flat))
-        return self._motion(picture, now, last, then, rough, same, known, textured)
+        return self._motion(picture, now, last, then, rough, same, textured, t)
 
     def _motion(
         self,
@@ -154,35 +159,48 @@ class Camera:
         then: Details,
         rough: float,
         same: float,
-        known: bool,
         textured: Mask,
+        t: float,
     ) -> Report:
-        either = (now.energy > rough) | (last.energy > rough)
-        steady = share(now.alike(last) > ALIKE, either)
-        sees = int(either.sum()) >= FEW
-        dx, dy = shift_between(last.detail, now.detail, self._hann(picture))
-        far = float(np.hypot(dx, dy))
-        panned = False
-        if sees and 1.5 < far < 0.4 * picture.shape[1]:
-            shifted = Details(moved_by(picture, -dx, -dy))
-            back = share(shifted.alike(last) > ALIKE, either)
-            panned = back > max(0.45, steady + 0.2)
+        window = self._hann(picture)
         if self.view is View.MOVING:
-            self._calm = self._calm + 1 if steady >= STANDS and not panned else 0
-            if self._calm >= 2:
-                self._calm = 0
-                return self._leave(relearn=True)
+            return self._until_it_stands(now, last, rough, t, window)
+        if int(textured.sum()) < FEW:
             return Report(self.view)
-        strayed = known and same < REPLACED
-        if panned and far > TREMBLE and same < STANDS:
-            return self._enter(View.MOVING, 0.9)
-        if known and sees and strayed:
+        dx, dy = shift_between(then.detail, now.detail, window)
+        far = float(np.hypot(dx, dy))
+        if 0.25 < far < 0.4 * picture.shape[1]:
+            back = moved_by(picture, -dx, -dy)
+            if far <= TREMBLE:
+                self._odd = 0
+                worse = np.median(np.abs(now.detail - then.detail))
+                better = np.median(np.abs(detail(back) - then.detail)) < BETTER * worse
+                return Report(self.view, aligned=back if better else None)
+            if share(Details(back).alike(then) > ALIKE, textured) > max(0.5, same + 0.15):
+                return self._sets_off(0.9, now, t)
+        if same < REPLACED:
             self._odd += 1
-            if self._odd >= 2:
-                return self._enter(View.MOVING, min(0.95, 0.5 + (REPLACED - same) + 0.2))
-            return Report(View.UNSURE)
+            return self._sets_off(min(0.95, 0.7 + REPLACED - same), now, t) if self._odd >= 2 else Report(View.UNSURE)
         self._odd = 0
         return Report(self.view)
+
+    def _sets_off(self, value: float, now: Details, t: float) -> Report:
+        report = self._enter(View.MOVING, value)
+        self._rest, self._calm = now, 0
+        return report if t - self._stood_at >= AGAIN_S else Report(View.MOVING)
+
+    def _until_it_stands(self, now: Details, last: Details, rough: float, t: float, window: Picture) -> Report:
+        rest = self._rest or last
+        either = (now.energy > rough) | (rest.energy > rough)
+        dx, dy = shift_between(rest.detail, now.detail, window)
+        if np.hypot(dx, dy) < REST and share(now.alike(rest) > ALIKE, either) >= STANDS:
+            self._calm += 1
+        else:
+            self._rest, self._calm = now, 0
+        if self._calm < REST_PICTURES:
+            return Report(self.view)
+        self._stood_at = t
+        return self._leave(relearn=True)
 
     def _while_dark(self, level: float, now: Details, then: Details, rough: float) -> Report:
         if level > max(0.5 * self._before, 1.4 * DARK_LEVEL * DARK_FALL):

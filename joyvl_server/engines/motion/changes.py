@@ -1,140 +1,100 @@
-"""Changes of the scene: something was put, taken or shifted, and rests."""
+"""Changes of the scene: something was put, taken or shifted. Each is told once, and so is the visit that made it."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 from joyvl_server.core.zones import Box
 from joyvl_server.engines.motion.picture import Mask, grow
 from joyvl_server.engines.motion.regions import NEAR, Region, gap
-from joyvl_server.engines.motion.sighting import Outcome, Sighting, sureness
+from joyvl_server.engines.motion.sighting import Moment, Sighting, sureness
+from joyvl_server.engines.motion.thing import Thing, part_inside
 
-ARM = 0.25
-"""Closer than this part of `SIDE` to a hand that reaches in, a place may be what it holds: glass is half unseen."""
-BESIDE = 0.03
-"""Closer than this part of `SIDE` to a mover, a place is not in clear view yet."""
-TWICE_S = 0.1
-"""What has rested before is taken for a change the second time it is in clear view …"""
-SLOW_S = 0.4
-"""… or at once, when pictures come slower than this: it has rested from one to the next."""
-RIPE_S = 0.35
-"""In clear view for so long a place is taken for what it looks like: two or three pictures."""
-SURE_S = 0.55
-"""… and a little longer when something stands there: it may yet go on."""
-VACATED = 0.65
-"""From this share of lost edges on, something left the place."""
-QUIET = 0.15
-"""Less than this part of a quiet place changes from picture to picture."""
-REST_S = 0.8
-"""Beside a mover it must have rested for so long."""
-PATIENCE_S = 6.0
-"""A place that never comes to rest is dropped after so many seconds: it is no change, it is unrest."""
 ECHO_S = 2.5
-"""What changes again beside a change within so many seconds is the same change, settling."""
-MOMENT_S = 1.0
-"""What changes anywhere within so many seconds is one happening: two hands, two things."""
-LIGHT_S = 3.5
-"""For so long after the light jumped what looks changed is the light."""
-RESTS = 0.7
-"""A place rests when at least this part of it has not moved for a moment."""
+"""What changes again beside a change, or where the same visitor has been, within so many seconds belongs to it."""
+MOMENT_S = 0.9
+"""What changes anywhere within so many seconds is one happening: one may be in clear view before the other."""
+SETTLES = 1.5
+"""For so many intervals between pictures the rest of a change may still be seen at its place."""
+LIGHT_S = 1.6
+"""After a jump of the light what looks changed within so many seconds is the light."""
+VISIT_S = 8.0
+"""A reach into the picture is shorter than this; who stays longer is somebody, also when the edge cuts him off."""
+LET_GO_S = 2.0
+"""What still touched the edge so many seconds ago was a hand, also when what it left does not."""
+AFTER_S = 0.9
+"""So long the departure of a hand waits for the change it made to show."""
 MOST = 16
-
-
-@dataclass(slots=True, eq=False)
-class Place:
-    """A difference without a mover on it. `clear_since`: no mover beside it since then;
-    `quiet_since`: nothing moves in it; `rests_since`: the same, and no hand is near that may still hold it."""
-
-    region: Region
-    born: float
-    seen: float
-    clear_since: float
-    quiet_since: float
-    rests_since: float
+"""So many changes and visits are remembered."""
 
 
 class Changes:
     def __init__(self) -> None:
-        self._places: list[Place] = []
-        self._said: list[tuple[float, Region]] = []
+        self._told: list[tuple[float, Region]] = []
+        self._visits: list[tuple[float, Mask]] = []
+        self._farewells: list[tuple[Sighting, Thing]] = []
         self._light_at = -1e9
         self._count = 0
 
     def light_stepped(self, t: float) -> None:
+        """The light jumped: what looks changed in the next seconds is the light."""
         self._light_at = t
 
     def forget(self) -> None:
-        self._places.clear()
-        self._said.clear()
+        self._told.clear()
+        self._visits.clear()
+        self._farewells.clear()
 
-    def pending_in(self, trail: Mask) -> bool:
-        return any((p.region.mask & trail).any() for p in self._places)
+    def is_echo(self, region: Region, t: float, dt: float) -> bool:
+        """What is left to see of a change that has just been taken into the scene."""
+        return not region.at_edge and any(
+            t - at < SETTLES * dt and region.area < 1.2 * e.area and part_inside(region.mask, grow(e.mask, 4)) > 0.7
+            for at, e in self._told
+        )
 
-    def update(
-        self, regions: list[Region], movers: list[Region], hands: list[Region], t: float, dt: float, out: Outcome
-    ) -> list[Region]:
-        """Takes the regions no mover explains; says what is ripe. Returns what is said to have changed now."""
-        self._follow(regions, movers, hands, t)
-        ripe = [p.region for p in self._places if p.seen == t and self._is_ripe(p, t, dt)]
-        self._places = [p for p in self._places if p.region not in ripe and t - p.seen < max(1.0, 1.5 * dt)]
-        for place in list(self._places):
-            if t - place.born > PATIENCE_S and t - place.clear_since > PATIENCE_S:
-                out.agitate.append(place.region.mask)
-                self._places.remove(place)
-        if ripe:
-            self._say(ripe, t, out)
-        return ripe
-
-    def _follow(self, regions: list[Region], movers: list[Region], hands: list[Region], t: float) -> None:
-        for region in regions:
-            free = all(gap(region, h) > ARM or h is region for h in hands)
-            clear = free and all(gap(region, m) > BESIDE or m is region for m in movers)
-            was = next(
-                (
-                    p
-                    for p in self._places
-                    if (p.region.mask & grow(region.mask, 2)).sum() > 0.3 * min(p.region.mask.sum(), region.mask.sum())
-                ),
-                None,
-            )
-            if was is None:
-                if len(self._places) < MOST:
-                    self._places.append(Place(region, t, t, t if clear else math.inf, t, t))
-                continue
-            was.region, was.seen = region, t
-            if region.moving >= QUIET:
-                was.quiet_since = t
-            if region.moving >= QUIET or not free:
-                was.rests_since = t
-            was.clear_since = min(was.clear_since, t) if clear else math.inf
-
-    def _is_ripe(self, place: Place, t: float, dt: float) -> bool:
-        rests = place.region.stable >= RESTS
-        clear_s, quiet_s = t - place.clear_since, t - place.quiet_since
-        if clear_s >= (TWICE_S if dt < SLOW_S else 0.0) and (
-            rests or (place.region.vacated >= VACATED and quiet_s >= RIPE_S)
-        ):
-            return True
-        if min(clear_s, quiet_s) >= SURE_S:
-            return True
-        return rests and t - place.rests_since >= REST_S
-
-    def _say(self, ripe: list[Region], t: float, out: Outcome) -> None:
+    def tell(self, things: list[Thing], now: Moment) -> None:
         """All changes of one moment are one sighting: where they are far apart, of the surest one's place."""
-        out.accept += [r.mask for r in ripe]
-        self._said = [(at, r) for at, r in self._said if t - at <= ECHO_S]
-        fresh = [r for r in ripe if not any(t - at <= MOMENT_S or _same_place(r, e) for at, e in self._said)]
-        self._said = (self._said + [(t, r) for r in fresh])[-MOST:]
-        if not fresh or t - self._light_at < LIGHT_S:
+        now.accept += [r.mask for r in now.changed]
+        self._told = [(at, r) for at, r in self._told if now.t - at <= ECHO_S]
+        self._visits = [(at, trail) for at, trail in self._visits if now.t - at <= ECHO_S][-MOST:]
+        fresh = [r for r in now.changed if not self._belongs_to_another(r, now.t)]
+        self._told = (self._told + [(now.t, r) for r in fresh])[-MOST:]
+        if not fresh or now.t - self._light_at < LIGHT_S:
             return
+        for thing in things + [x for _, x in self._farewells]:
+            if any((thing.trail & r.mask).any() for r in fresh):
+                thing.worked_at = now.t
+                self._visits.append((now.t, thing.trail))
         self._count += 1
         first = max(fresh, key=sureness)
         near = [r.box for r in fresh if gap(r, first) < 2 * NEAR]
         box = Box(min(b.x0 for b in near), min(b.y0 for b in near), max(b.x1 for b in near), max(b.y1 for b in near))
-        out.sightings.append(Sighting("changed", sureness(first, 0.6), box, f"changed-{self._count}", t))
+        now.sightings.append(Sighting("changed", sureness(first, 0.6), box, f"changed-{self._count}", now.t))
+
+    def farewell(self, thing: Thing, now: Moment) -> None:
+        """A hand that changed something has said all by that, so a hand's departure waits for what it leaves behind."""
+        sighting = Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", now.t)
+        hand = now.t - thing.reached_at <= LET_GO_S and now.t - thing.born <= VISIT_S
+        if not hand:
+            now.sightings.append(sighting)
+        elif thing.worked_at < thing.born:
+            self._farewells.append((sighting, thing))
+        else:
+            now.sightings.append(_withdrawn(thing, now.t))
+
+    def say_farewells(self, now: Moment) -> None:
+        for sighting, thing in list(self._farewells):
+            worked = thing.worked_at >= thing.born
+            if worked or now.t - sighting.t >= AFTER_S:
+                self._farewells.remove((sighting, thing))
+                now.sightings.append(_withdrawn(thing, now.t) if worked else replace(sighting, t=now.t))
+
+    def _belongs_to_another(self, region: Region, t: float) -> bool:
+        """Is it the rest of a change that has just been told, or part of the same visit's work?"""
+        beside = any(gap(region, e) < NEAR or t - at < MOMENT_S for at, e in self._told)
+        return beside or any((trail & region.mask).any() for _, trail in self._visits)
 
 
-def _same_place(now: Region, said: Region) -> bool:
-    """Overlapping, or a smaller piece beside it."""
-    return bool((now.mask & grow(said.mask, 2)).any()) or (gap(now, said) < NEAR and now.area < said.area)
+def _withdrawn(thing: Thing, t: float) -> Sighting:
+    """Its coming need not be said any more, if it still waits."""
+    return Sighting("enter", 0.0, None, f"enter-{thing.id}", t)

@@ -33,8 +33,7 @@ class Memory:
         """What is known after a turn, and what may be said of it. Takes some milliseconds."""
         known = copy.deepcopy(self)
         frame = turn.frame
-        for t, grey in (*frame.trail, (frame.t, frame.grey)):
-            known.queue.add(known.scene.look(grey, t), t)
+        known.queue.add(known.scene.follow((*frame.trail, (frame.t, frame.grey))), frame.t)
         return known, known.queue.best()
 
 

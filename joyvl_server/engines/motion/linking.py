@@ -1,86 +1,103 @@
-"""Which regions of a picture are whose: by overlap, by nearness, and who is one from the start."""
+"""Which region of the newest picture is which thing."""
 
 from __future__ import annotations
 
-from joyvl_server.engines.motion.background import Difference
 from joyvl_server.engines.motion.picture import grow
-from joyvl_server.engines.motion.regions import EDGED, Region, describe, gap
-from joyvl_server.engines.motion.thing import Thing, divide, one_upright
+from joyvl_server.engines.motion.regions import Region, gap
+from joyvl_server.engines.motion.sighting import Moment
+from joyvl_server.engines.motion.thing import MOVES, RESTS, Thing, alike, one_upright, part_inside
 
-ALIVE = 0.3
-"""A region is alive when at least this part of it moved within the last moment."""
-LARGE = 0.02
-"""Large, as part of the picture: about 18 x 23 pixels."""
-FAINT = 0.5
-"""Somebody known, or large and moving, needs only this part of the usual outline: shadows go along and blur it."""
-REACH = 0.03
-"""How far somebody may jump between two pictures without overlapping himself, in picture widths: this …"""
-REACH_PER_S = 0.5
-"""… and so much a second: a brisk walk close to the camera."""
-JOINED_S = 2.0
-"""Two movers that grow together while one is younger than this were one from the start."""
+OVERLAPS = 0.1
+"""A region is (a piece of) a thing when they share at least this part of the smaller one."""
+REACH = 0.1
+"""How far a thing may have got between two pictures, in picture widths: this …"""
+REACH_PER_S = 0.35
+"""… and this much per second (a person who walks close to the camera) …"""
+REACH_MOST = 0.6
+"""… but never more than this."""
+LEFT_OVER = 0.6
+"""When a thing suddenly has less than this part of its size and the rest has not moved, the rest was left behind."""
+HANDLING_S = 3.5
+"""A hand that let go of something is out of the picture after so many seconds."""
 
-
-def is_real(region: Region, things: list[Thing]) -> bool:
-    """Less of an outline will do for what is somebody already, and for what is large and moves."""
-    if region.edged < EDGED * FAINT:
-        return False
-    if region.area >= LARGE and region.moving >= ALIVE:
-        return True
-    return any(x.known and (x.region.mask & region.mask).any() for x in things)
+Links = dict[int, list[Region]]
 
 
-def link(
-    things: list[Thing], regions: list[Region], diff: Difference, dt: float, stable_s: float
-) -> tuple[dict[int, list[Region]], list[Region]]:
-    """Which regions are whose: by overlap, then by nearness. A region that several share is divided among them."""
-    links: dict[int, list[Region]] = {}
-    free: list[Region] = []
-    near = {x.id: grow(x.region.mask, 2) for x in things}
-    for region in regions:
-        mine = []
-        for thing in things:
-            both = int((region.mask & near[thing.id]).sum())
-            if both > 0.1 * min(region.area, thing.region.area) * region.mask.size:
-                mine.append(thing)
-        if not mine:
-            free.append(region)
-        elif len(mine) == 1:
-            links.setdefault(mine[0].id, []).append(region)
-        else:
-            for thing, part in zip(mine, divide(region, [x.region.mask for x in mine]), strict=True):
-                if part.any():
-                    links.setdefault(thing.id, []).append(describe(diff, part, stable_s))
-    reach = min(0.4, REACH + REACH_PER_S * dt)
-    for thing in things:
-        own = links.get(thing.id, [])
-        if any(r.alive >= ALIVE for r in own) or (own and dt < 0.5):
-            continue
-        went_on = [
-            r
-            for r in free
-            if r.alive >= ALIVE and gap(r, thing.region) <= reach and 0.15 < r.area / thing.region.area < 7
-        ]
-        if went_on:
-            best = min(went_on, key=lambda r: gap(r, thing.region))
-            free.remove(best)
-            links.setdefault(thing.id, []).append(best)
-    for thing in things:
-        movers = [r for r in links.get(thing.id, []) if r.alive >= ALIVE]
-        limbs = [r for r in free if r.alive >= ALIVE and any(one_upright(r, m) for m in movers)]
-        if limbs:
-            links[thing.id] += limbs
-            free = [r for r in free if r not in limbs]
+def reach(dt: float) -> float:
+    return min(REACH_MOST, REACH + REACH_PER_S * dt)
+
+
+def link(things: list[Thing], bodies: list[Region], now: Moment) -> tuple[Links, list[Region]]:
+    """Regions by thing (several are its pieces, several things may share one), and the regions that are nobody's."""
+    links, free = _by_overlap(things, bodies)
+    _gone_on(things, links, free, now)
+    _by_distance(things, links, free, reach(now.dt))
+    for thing_id, mine in links.items():
+        legs = [b for b in free if b.moving >= MOVES and any(o.moving >= MOVES and one_upright(o, b) for o in mine)]
+        links[thing_id] = mine + legs
+        free = [b for b in free if b not in legs]
     return links, free
 
 
-def join_young(things: list[Thing], t: float) -> None:
-    """Two that touch while one is young were one from the start: an arm and its body, a head and its shadow."""
-    for young in list(things):
-        if t - young.born > JOINED_S or young.seen != t:
+def _by_overlap(things: list[Thing], bodies: list[Region]) -> tuple[Links, list[Region]]:
+    links: Links = {}
+    free: list[Region] = []
+    places = [(x, grow(x.region.mask, 2)) for x in things]
+    for body in bodies:
+        mine = [
+            x
+            for x, place in places
+            if int((body.mask & place).sum()) > OVERLAPS * min(body.area, x.region.area) * body.mask.size
+        ]
+        for thing in mine:
+            links.setdefault(thing.id, []).append(body)
+        if not mine:
+            free.append(body)
+    return links, free
+
+
+def _gone_on(things: list[Thing], links: Links, free: list[Region], now: Moment) -> None:
+    """What was moving and now only rests where it was may have gone on: then the mover is the thing."""
+    for thing in things:
+        mine = links.get(thing.id, [])
+        if not mine or any(b.moving >= MOVES for b in mine):
             continue
-        for old in things:
-            if old is not young and old.born <= young.born and old.seen == t and gap(old.region, young.region) <= 0.015:
-                old.origin = old.origin | young.origin
-                things.remove(young)
-                break
+        if thing.known and not any(left_behind(thing, b, now) for b in mine):
+            continue
+        near = [(gap(b, thing.region), i) for i, b in enumerate(free) if b.moving >= MOVES and alike(b, thing.region)]
+        distance, index = min(near, default=(1.0, -1))
+        if index >= 0 and distance <= reach(now.dt):
+            links[thing.id] = [free.pop(index), *mine]
+
+
+def _by_distance(things: list[Thing], links: Links, free: list[Region], most: float) -> None:
+    """Things that nothing overlaps and movers that are nobody's, the nearest pairs first."""
+    pairs = sorted(
+        (gap(b, x.region), i, x.id)
+        for i, b in enumerate(free)
+        if b.moving >= MOVES
+        for x in things
+        if x.id not in links and alike(b, x.region)
+    )
+    used: set[int] = set()
+    for distance, i, thing_id in pairs:
+        if distance <= most and i not in used and thing_id not in links:
+            links[thing_id] = [free[i]]
+            used.add(i)
+    free[:] = [b for i, b in enumerate(free) if i not in used]
+
+
+def left_behind(thing: Thing, body: Region, now: Moment) -> bool:
+    """The part that moves is gone; what is left has not moved: it is not the thing, the thing left it behind."""
+    before = thing.region
+    if body.at_edge and before.at_edge:
+        return False
+    lately = now.t - thing.reached_at <= HANDLING_S and not body.at_edge
+    if lately and body.stable >= RESTS and body.area < LEFT_OVER * thing.size:
+        return True
+    if body.stable < RESTS / 2 or body.area > LEFT_OVER * before.area:
+        return False
+    if part_inside(body.mask, grow(before.mask, 2)) < 0.75:
+        return False
+    went = before.mask & ~grow(body.mask, 2)
+    return bool(went.any() and now.diff.moved[went].mean() > 0.5)

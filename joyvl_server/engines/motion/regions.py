@@ -24,6 +24,12 @@ NEAR_EDGE = 2
 """A difference is that of a thing when a new or lost edge is so many pixels away …"""
 LIGHTS = 1.8
 """… or it is brighter or darker than the scene by more than this factor, which shadows hardly are."""
+FAIR_SIZE = 0.02
+"""A person in the middle distance, as part of the picture."""
+AT_EDGE = 3
+"""Closer than so many pixels to the border is at the edge: smoothing eats the last ones."""
+RIM = 4
+"""A region at the border must reach further in than so many pixels."""
 MOST = 24
 """So many regions are looked at, the largest ones first."""
 
@@ -34,7 +40,7 @@ class Region:
 
     `edged`: part of the outline that is a real edge. `vacated`: of the edges on the outline, the part that the
     settled scene had and the picture has not: near 1 something of the scene is gone, near 0 something stands there.
-    `moving`: part that changed since the last picture. `stable`: part unchanged for a moment.
+    `moving`: part that changed since the last picture. `stable`: part unchanged for about a second.
     `contrast`: mean excess in units of the tolerance.
     """
 
@@ -51,14 +57,17 @@ class Region:
     vacated: float
     contrast: float
 
+    def __deepcopy__(self, memo: object) -> Region:
+        return self  # never changed: copies of a scene share it
+
+    @property
+    def rim(self) -> bool:
+        """A strip along the border, where scaling and encoding flicker."""
+        return self.at_edge and min(self.x1 - self.x0, self.y1 - self.y0) <= RIM
+
     @property
     def centre(self) -> tuple[float, float]:
         return ((self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2)
-
-    @property
-    def alive(self) -> float:
-        """Part that moved within the last moment (the other side of `stable`)."""
-        return 1.0 - self.stable
 
     @property
     def box(self) -> Box:
@@ -84,10 +93,10 @@ def find(diff: Difference, stable_after_s: float) -> list[Region]:
 
 def together(diff: Difference, regions: list[Region], stable_after_s: float, moves: float) -> list[Region]:
     """Moving pieces close to one another are one mover: clothes that match the wall cut people in two."""
-    rest = [r for r in regions if r.alive < moves]
+    rest = [r for r in regions if r.moving < moves]
     groups: list[list[Region]] = []
     for region in regions:
-        if region.alive < moves:
+        if region.moving < moves:
             continue
         near = [g for g in groups if any(gap(region, other) <= NEAR for other in g)]
         groups = [g for g in groups if g not in near] + [[region] + [r for g in near for r in g]]
@@ -132,9 +141,9 @@ def describe(diff: Difference, mask: Mask, stable_after_s: float) -> Region:
     came = float(gained[band].sum())
     went = float(lost[band].sum())
     outline = grow(filled, 1) & ~inner
-    # A thing of this area has an outline of about this many pixels (the band is three wide, people are no circles);
-    # a region that is longer drawn out, by shadows, still counts when it has the edges of a thing.
-    compact = 16.0 * math.sqrt(area)
+    # A thing of this area has an outline of about this many pixels (the band is three wide, people are no circles).
+    # A region drawn out by shadows still counts when it has as many edges as a thing of fair size.
+    compact = 16.0 * math.sqrt(min(area, FAIR_SIZE * h * w))
     edged = grow((gained > 0) | (lost > 0), 1)[outline].sum() / max(1.0, min(compact, float(outline.sum())))
     return Region(
         mask=mask,
@@ -143,7 +152,7 @@ def describe(diff: Difference, mask: Mask, stable_after_s: float) -> Region:
         y0=y0,
         x1=x1,
         y1=y1,
-        at_edge=x0 <= 1 or y0 <= 1 or x1 >= w - 1 or y1 >= h - 1,
+        at_edge=x0 < AT_EDGE or y0 < AT_EDGE or x1 > w - AT_EDGE or y1 > h - AT_EDGE,
         moving=float(diff.moved[cut][part].mean()),
         stable=float((diff.stable_s[cut][part] >= stable_after_s).mean()),
         edged=min(1.0, float(edged)),

@@ -1,87 +1,82 @@
-"""One thing that is followed, and the questions asked about its outline."""
+"""One thing that is followed, and the questions asked about regions."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
-from joyvl_server.engines.motion.background import Difference
 from joyvl_server.engines.motion.picture import Mask, grow
 from joyvl_server.engines.motion.regions import Region, gap
 
+SMALL = 0.0022
+"""Smaller regions are nobody and nothing, as part of the picture: about 6 x 8 pixels."""
+SIZEABLE = 0.01
+"""A person far off, as part of the picture: what is at least so large needs less proof."""
 VACATED = 0.65
-"""From this share of lost edges on, a resting region is a place that something left."""
-VACANT_MOVES = 0.1
-"""At a place that something left, at most this part still changes from picture to picture."""
-CLEAR_OF = 0.35
-"""Somebody has gone on from where he appeared when he overlaps it by less than this part."""
+"""From this share of lost edges on, a region may be a place that something left, not something that stands there …"""
+SURELY_VACATED = 0.85
+"""… and from this share on it is one. Between the two a second picture, in which it rests, must confirm it."""
+MIXED = 0.2
+"""From this share of lost edges on, a region may hold both: somebody and the place he left a moment ago."""
+MOVES = 0.3
+"""A region moves when at least this part of it changed since the last picture."""
+RESTS = 0.7
+"""A region rests when at least this part of it has been unchanged for about a second."""
+BESIDE = 4
+"""Closer than so many pixels to a thing, a place is not in clear view yet."""
 UPRIGHT = 0.25
 """Pieces of one person above one another are closer than this part of `SIDE`."""
+FAR = -1e9
 
 
 @dataclass(slots=True, eq=False)
 class Thing:
-    """Somebody followed. `size`: his usual area. `past`: (t, region) of the last moments.
-    `origin`: where he appeared, `trail`: everywhere he has been, `anchor`: where he rests."""
+    """Something followed. Masks are never changed in place: copies of a scene share them."""
 
     id: int
     region: Region
-    first: Region
+    first: Mask
+    """where it was when it was first seen"""
     born: float
     seen: float
     size: float
+    """its usual area, as part of the picture"""
     value: float
-    past: deque[tuple[float, Region]]
-    origin: Mask
     trail: Mask
-    anchor: Mask
+    """everywhere it has been"""
     rests_since: float
+    reached_in: bool
+    """since it was announced it has always touched the edge of the picture: a hand, not a whole person"""
+    reached_at: float
+    """when it was last seen like that"""
     known: bool = False
     """it has been announced, or needs no announcement"""
-    flickers: bool = False
-    """it was not seen in every picture while it was young"""
-    quiet: bool = False
-    """its departure needs no word: it is a piece of another, or was never announced"""
-    from_scene: bool = False
-    """it belonged to the settled scene before it moved"""
-    whole: bool = False
-    """it was once clear of the edge of the picture: not a hand that reaches in"""
-    edge_at: float = -1e9
+    announced: bool = False
+    """its coming has been offered, so its going is worth a word"""
+    split: bool = False
+    """it came off another thing and is too young to count"""
     told_still: bool = False
-    sliver_since: float = math.inf
-    gone_said: bool = False
-    apart_since: float = math.inf
-    worked_at: float = -1e9
-    """when the scene was last changed where it has been"""
+    going: bool = False
+    """its departure has been announced, a sliver of it is left"""
+    worked_at: float = FAR
+    """when the scene last changed where it has been"""
+    missed: int = 0
+    apart: int = 0
+    """for so many pictures it has been in pieces that are far from one another"""
 
 
-def is_origin(thing: Thing, place: Region) -> bool:
-    """Is the place where the thing stood before it moved?"""
-    from_inside = thing.from_scene or (not thing.known and not thing.first.at_edge)
-    return from_inside and place.moving < VACANT_MOVES and bool((place.mask & thing.origin).any())
+def touches(a: Region, b: Region) -> bool:
+    return bool((grow(a.mask, BESIDE) & b.mask).any())
 
 
-def gap_remains(first: Mask, diff: Difference) -> bool:
-    """Where it was first seen something of the settled scene is missing now."""
-    spot = grow(first, 2) & ~diff.moved
-    return bool(spot.any()) and float((diff.excess[spot] > 1).mean()) > 0.3
+def plain(region: Region) -> bool:
+    """Plainly something in front of the scene: of a size, and without a trace of something gone."""
+    return region.vacated < MIXED and region.area > SIZEABLE
 
 
-def holds(now: Region, before: Region) -> bool:
-    """The same outline as in the picture before, and nothing moves in it."""
-    both = float((now.mask & before.mask).sum())
-    return now.moving < VACANT_MOVES and both > 0.7 * float((now.mask | before.mask).sum())
-
-
-def clear_of(now: Region, first: Region) -> bool:
-    """Has it gone on from where it was first seen?"""
-    wide = max(0, min(now.x1, first.x1) - max(now.x0, first.x0))
-    high = max(0, min(now.y1, first.y1) - max(now.y0, first.y0))
-    return wide * high < CLEAR_OF * (first.x1 - first.x0) * (first.y1 - first.y0)
+def alike(a: Region, b: Region) -> bool:
+    """May the two be one thing at two moments? Sizes agree roughly; at the edge only a part is seen."""
+    ratio = a.area / b.area
+    return (ratio > 0.15 or a.at_edge) and (ratio < 7 or b.at_edge)
 
 
 def one_upright(a: Region, b: Region) -> bool:
@@ -90,13 +85,12 @@ def one_upright(a: Region, b: Region) -> bool:
     return across > 0.5 * min(a.x1 - a.x0, b.x1 - b.x0) and gap(a, b) < UPRIGHT
 
 
-def is_vacant(region: Region) -> bool:
-    """A place that something left: the edges it had are gone, and nothing moves there."""
-    return region.vacated >= VACATED and region.moving < VACANT_MOVES
+def overlap(a: Region, b: Region) -> float:
+    """What both cover as part of what either covers, 0 to 1."""
+    return float((a.mask & b.mask).sum()) / float((a.mask | b.mask).sum())
 
 
-def divide(region: Region, masks: list[Mask]) -> list[Mask]:
-    """Each pixel of `region` goes to the nearest of `masks`."""
-    far = [cv2.distanceTransform((~m).astype(np.uint8), cv2.DIST_L2, 3) for m in masks]
-    nearest = np.argmin(np.stack(far), axis=0)
-    return [region.mask & (nearest == i) for i in range(len(masks))]
+def part_inside(mask: Mask, other: Mask) -> float:
+    """The part of `mask` that lies in `other`, 0 to 1; 1 where `mask` is empty."""
+    total = int(mask.sum())
+    return int((mask & other).sum()) / total if total else 1.0
