@@ -8,19 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from joyvl_server.api.schemas import MAX_PAGE, Output, PageQuery
 from joyvl_server.api.schemas_sessions import CapabilitiesOut
-
-EventType = Literal[
-    "spoke",
-    "delegated",
-    "watch_fired",
-    "camera_online",
-    "camera_offline",
-    "query_asked",
-    "query_closed",
-    "session_started",
-    "session_ended",
-    "task",
-]
+from joyvl_server.store.events import EventType
 
 
 class EventsQuery(PageQuery):

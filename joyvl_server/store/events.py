@@ -6,11 +6,11 @@ import builtins
 import json
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from joyvl_server.store.database import Database
 
-TYPES = (
+EventType = Literal[
     "spoke",
     "delegated",
     "watch_fired",
@@ -21,7 +21,8 @@ TYPES = (
     "session_started",
     "session_ended",
     "task",
-)
+]
+TYPES: tuple[str, ...] = get_args(EventType)
 KEPT = 1_000_000
 """Events that are kept (`store.max_events`)."""
 TRIM_EVERY = 64

@@ -14,11 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fakes import rtsp_server
 from fakes.odd_camera import UNKNOWN, OddCamera, rtp
 from fakes.rtsp_server import RtspServer, free_port
 from fakes.server import ServerProcess
-from joyvl_server.ingest.demo import draw_demo
 
 pytestmark = [pytest.mark.rtsp, pytest.mark.slow]
 
@@ -26,14 +24,6 @@ SECRET = "s3cret-word"
 ROUNDS = 3
 POOLS = 8
 """Thread pools of a fixed size (requests, database readers, media worker) fill up as they are used."""
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    missing = rtsp_server.available()
-    if missing:
-        pytest.skip(missing)
-    return draw_demo(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
 @pytest.fixture
