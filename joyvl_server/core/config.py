@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Fidelity = Literal["faithful", "adaptive"]
-"""faithful: every frame in full. adaptive: a glance where the picture did not change, and nothing at all only where
-`max_blind_s` allows it."""
+Fidelity = Literal["faithful", "adaptive", "eco"]
+"""faithful: every frame in full. adaptive: a full look where the picture changed enough, a glance where it did not.
+eco: also fewer ticks while it stays still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class ObserverConfig:
 
     threshold: float = 0.5
     """speak when the score reaches this (changed live by `SensitivityChanged`)"""
+    hysteresis: float = 0.1
+    """after a remark the score must fall this much below the threshold, or rise this much above it, to speak again"""
     cooldown_s: float = 2.0
     duplicate_window_s: float = 30.0
     query_ttl_s: float = 600.0
@@ -33,6 +35,12 @@ class ObserverConfig:
 
     context_tokens: int = 24_000
     chunk_s: float = 600.0
+    memory_tokens: int = 4000
+    """room of the video history (summaries and long-term blocks) in a prefix"""
+    summary_tokens: int = 240
+    """longest summary of one chunk"""
+    language: str = "en"
+    """BCP 47 tag: summaries are written in it"""
     lead_turns: int = 8
     """turns of the old chunk that stand at the start of the next one"""
     model_time_s: float = 7200.0
@@ -48,7 +56,10 @@ class ObserverConfig:
     follows_instructions: bool = True
     reports_kinds: bool = False
     needs_every_frame: bool = False
-    """the three facts above are the engine's `Capabilities`"""
+    chooses: bool = False
+    prepares: bool = False
+    writes: bool = False
+    """the facts above are the engine's `Capabilities`"""
 
     max_answer_chars: int = 2000
     task_prefix: str = "task_"

@@ -114,10 +114,12 @@ class Observer:
                 self._threshold = threshold
             case ev.PlaybackAcked(_, epoch, heard):
                 self._utterances.hear(epoch, heard)
-            case _:
+            case ev.TaskChanged():
                 self._agenda.task_changed(input)
                 if self._agenda.urgent:
                     self._want_tick()
+            case _:
+                raise NotImplementedError(input)
         effects, self._effects = self._effects, []
         return effects
 

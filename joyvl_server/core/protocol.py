@@ -59,15 +59,23 @@ def query_block(text: str) -> str:
 
 
 def user_parts(turn: UserTurn, *, prefix: str = "", separator: str = "\n") -> tuple[Part, ...]:
-    """A user turn as parts to send: prefix (first turn of a chunk only), news, query, time tag; then the image."""
+    """A user turn as parts to send: prefix (first of a chunk only), news, query; then each second's tag and images."""
     lines = list(turn.news)
     if turn.query is not None:
         lines.append(query_block(turn.query))
-    lines.append(time_tag(turn.t))
-    text = separator.join(lines) + separator
-    if prefix:
-        text = f"{prefix}\n\n{text}"
-    return (TextPart(text), ImagePart(turn.frame, turn.look))
+    seconds = turn.seconds
+    newest = seconds[-1].frames[0].t
+    parts: list[Part] = []
+    for second in seconds:
+        lines.append(time_tag(turn.t + second.frames[0].t - newest))
+        text = separator.join(lines) + separator
+        if parts:
+            text = separator + text
+        elif prefix:
+            text = f"{prefix}\n\n{text}"
+        parts += [TextPart(text), *(ImagePart(frame, second.look) for frame in second.frames)]
+        lines = []
+    return tuple(parts)
 
 
 def answer(note: str, question: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from joyvl_server.core.frame import Frame, Image
@@ -18,10 +18,20 @@ class Look(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class UserTurn:
-    """One second as the model sees it: late news, a query asked in this second, the time tag, the frame.
+class Second:
+    """The pictures of one second under one time tag, oldest first; one, or two or four for fast scenes."""
 
-    `t` is the model's time (seconds, restarts at a chunk switch); `frame.t` is stream time.
+    frames: tuple[Frame, ...]
+    look: Look = Look.FULL
+
+
+@dataclass(frozen=True, slots=True)
+class UserTurn:
+    """What the model sees at one tick: late news, a query asked just now, then each second's time tag and pictures.
+
+    `t` is the model's time (seconds, restarts at a chunk switch) of the newest second's first picture; `frame.t` is
+    stream time. `burst` are earlier pictures of that same second, with the look of `frame`. `backlog` are seconds that
+    passed while the engine spoke, oldest first: each goes under its own time tag, before the newest.
     `news` are lines that joined at the tail (watches changed, results); `zones` serve engines that read no text.
     """
 
@@ -32,6 +42,13 @@ class UserTurn:
     query: str | None = None
     news: tuple[str, ...] = ()
     zones: tuple[Zone, ...] = ()
+    burst: tuple[Frame, ...] = ()
+    backlog: tuple[Second, ...] = ()
+
+    @property
+    def seconds(self) -> tuple[Second, ...]:
+        """Every second of the turn, oldest first, the newest last."""
+        return (*self.backlog, Second((*self.burst, self.frame), self.look))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +61,38 @@ class SettledTurn:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The frozen start of a chunk: system prompt, prefix (history, standing watches), turns carried over as lead."""
+    """The frozen start of a chunk: system prompt, prefix (history, standing watches), turns carried over as lead.
+
+    `origin` is the stream time at which the model's time of this chunk is 0. Turns that settle while the chunk is
+    prepared beside another one join its lead; `retimed` gives them this chunk's time.
+    """
 
     number: int
     system: str
     prefix: str = ""
     lead: tuple[SettledTurn, ...] = ()
+    origin: float = 0.0
+
+    def retimed(self, turn: UserTurn) -> UserTurn:
+        """The turn with the model's time of this chunk; the same object where that does not differ."""
+        t = (turn.burst[0] if turn.burst else turn.frame).t - self.origin
+        return turn if t == turn.t else replace(turn, t=t)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A text the engine is to write in the background, at the tail of turns it has seen (summaries).
+
+    The prompt is the chunk, these `turns` after its lead, then `instruction` as one more user message. Without a
+    `chunk` it is the instruction alone, under `system`.
+    """
+
+    id: str
+    instruction: str
+    max_tokens: int
+    chunk: Chunk | None = field(default=None, metadata={"logged": False})
+    turns: tuple[SettledTurn, ...] = field(default=(), metadata={"logged": False})
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)

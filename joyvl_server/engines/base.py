@@ -1,5 +1,6 @@
-"""The engine protocol: `open(spec)` → `begin(chunk)`, then every second `append(turn)`, `score()`, perhaps `say()`,
-and `settle(answer)` or `rollback()`.
+"""The engine protocol: `open(spec)` → `begin(chunk)`, then every second `append(turn)`, `score()`, perhaps `choose()`
+and `say()`, and `settle(answer)` or `rollback()`. Between ticks, in slices: `prepare(chunk)` and `warm()` for the chunk
+that comes next, `write()` for texts that nobody waits for.
 
 Engines with state (motion, transformers) keep it; message servers keep the messages they were given. Engines are
 found in the entry-point group `joyvl.engines`: the entry is a callable `(settings: Mapping[str, object]) -> Engine`.
@@ -7,12 +8,37 @@ found in the entry-point group `joyvl.engines`: the entry is a callable `(settin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
+from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Chunk, UserTurn
+from joyvl_server.core.turns import Chunk, Draft, UserTurn
+
+Mode = Literal["structure", "scored", "markers", "instruct"]
+"""How it decides. structure: it sees structure, no words. scored: the probability of the model's own markers. markers:
+the model writes its markers as text. instruct: any vision model, told in plain words, answering in JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """What a slice of warming brought: `turns` of the prepared chunk's lead are warm, all before them too.
+
+    `fresh` tokens were sent for it (estimated where the server does not tell); `done` when nothing is left to warm.
+    """
+
+    turns: int
+    fresh: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a text being written; `done` when the text is whole with it."""
+
+    text: str
+    done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +53,27 @@ class Capabilities:
     """`Score.kind` and `Score.box` are set"""
     needs_every_frame: bool = False
     """keeps a model of the scene: the gaze must not skip or shrink frames"""
+    chooses: bool = False
+    """`choose` answers questions at the tail"""
+    prepares: bool = False
+    """keeps a prefix cache that `prepare` and `warm` fill for the next chunk"""
+    writes: bool = False
+    """`write` gives free text: summaries"""
+    prefills: bool = False
+    """continues an answer that was begun for it"""
+    uuids: bool = False
+    """pictures are sent once and then named"""
+    priority: bool = False
+    """orders its waiting requests by priority"""
+    mode: Mode = "structure"
+    context_tokens: int | None = None
+    """the longest prompt with its answer; None where it is not known"""
+    cache_tokens: int | None = None
+    """tokens its cache holds over all sessions; None where it is not known"""
+    parallel: int = 64
+    """requests it takes well at once"""
+    note: str = ""
+    """what people should know about it, as a sentence; empty where all is well"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +104,24 @@ class EngineSession(Protocol):
     def say(self) -> AsyncIterator[str]:
         """Deltas of the answer after `</response>`. Closing the iterator aborts the request."""
 
+    async def choose(self, question: str, options: Sequence[str]) -> tuple[float, ...]:
+        """A question at the tail of the turn appended last; the share of each option (a letter), summing to 1.
+
+        Neither question nor answer stays in the context. Empty where no share could be found.
+        """
+
+    async def prepare(self, chunk: Chunk) -> None:
+        """The chunk that comes next, beside the present one; it replaces one prepared before. Costs no request.
+
+        Every turn settled from now on joins both; `begin` with its number goes over to it.
+        """
+
+    async def warm(self, tokens: int) -> Warmth:
+        """One slice: about `tokens` more of the prepared chunk's prompt go through the engine's cache."""
+
+    async def write(self, draft: Draft, so_far: str, tokens: int) -> Piece:
+        """One slice: at most `tokens` tokens of the draft's text that follow `so_far`."""
+
     async def settle(self, answer: str) -> None:
         """The last turn was answered with `answer` (wire format); it stays."""
 
@@ -67,6 +132,22 @@ class EngineSession(Protocol):
         """Give everything back. Idempotent."""
 
 
+class WithoutSlices:
+    """What sessions of engines that neither choose nor prepare nor write inherit: nothing is asked of them."""
+
+    async def choose(self, question: str, options: Sequence[str]) -> tuple[float, ...]:
+        return ()
+
+    async def prepare(self, chunk: Chunk) -> None:
+        pass
+
+    async def warm(self, tokens: int) -> Warmth:
+        return Warmth(turns=0, fresh=0, done=True)
+
+    async def write(self, draft: Draft, so_far: str, tokens: int) -> Piece:
+        raise EngineError("This engine writes no texts.", code="engine_cannot")
+
+
 @runtime_checkable
 class Engine(Protocol):
     """One engine, shared by its sessions."""
@@ -74,9 +155,13 @@ class Engine(Protocol):
     name: str
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What is known now; `probe` may find out more, and a server may come back as another one."""
 
     async def open(self, spec: EngineSpec) -> EngineSession: ...
+
+    async def probe(self) -> Capabilities:
+        """Find out what it can do and make it warm. May take a minute; `open` and `score` work without it too."""
 
     async def check(self) -> str:
         """Ready? Returns one line for `/readyz`; raises `EngineError` with a sentence where it is not."""

@@ -15,7 +15,7 @@ from joyvl_server.core.errors import EngineError, EngineTimeout
 from joyvl_server.core.events import Score
 from joyvl_server.core.protocol import AnswerParser, Verdict
 from joyvl_server.core.turns import Chunk, UserTurn
-from joyvl_server.engines.base import Capabilities, EngineSettings, EngineSpec
+from joyvl_server.engines.base import Capabilities, EngineSettings, EngineSpec, WithoutSlices
 from joyvl_server.engines.openai_messages import assistant_message, system_message, user_message
 from joyvl_server.engines.openai_options import OpenAIOptions, read_file, read_options
 from joyvl_server.engines.openai_server import ChatServer
@@ -46,6 +46,9 @@ class OpenAIEngine:
         self._sessions.add(session)
         return session
 
+    async def probe(self) -> Capabilities:
+        return self.capabilities
+
     async def check(self) -> str:
         try:
             async with asyncio.timeout(self._options.timeout_s):
@@ -75,7 +78,7 @@ class OpenAIEngine:
         return given
 
 
-class OpenAISession:
+class OpenAISession(WithoutSlices):
     """The conversation of one session: messages of the chunk, the turn that waits, and the answer to it on its way."""
 
     def __init__(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.core.turns import Chunk, UserTurn
-from joyvl_server.engines.base import Capabilities, EngineSpec
+from joyvl_server.engines.base import Capabilities, EngineSpec, WithoutSlices
 
 Answer = Score | Exception | tuple[Score, list[str]]
 """A score (nothing is said), a failure, or a score and the deltas of what is said then."""
@@ -39,6 +39,9 @@ class ScriptedEngine:
         self.calls.append(("open", spec.session_id))
         return ScriptedSession(self)
 
+    async def probe(self) -> Capabilities:
+        return self.capabilities
+
     async def check(self) -> str:
         if self.refuse_open is not None:
             raise self.refuse_open
@@ -51,7 +54,7 @@ class ScriptedEngine:
         return [detail for name, detail in self.calls if name == method]
 
 
-class ScriptedSession:
+class ScriptedSession(WithoutSlices):
     def __init__(self, engine: ScriptedEngine) -> None:
         self._engine = engine
         self._turn: UserTurn | None = None

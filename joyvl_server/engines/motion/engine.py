@@ -11,7 +11,7 @@ from weakref import WeakSet
 from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.core.turns import Chunk, UserTurn
-from joyvl_server.engines.base import Capabilities, EngineSettings, EngineSpec
+from joyvl_server.engines.base import Capabilities, EngineSettings, EngineSpec, WithoutSlices
 from joyvl_server.engines.motion.queue import SightingQueue
 from joyvl_server.engines.motion.scene import Scene
 from joyvl_server.engines.motion.sighting import Sighting
@@ -53,6 +53,9 @@ class MotionEngine:
         self._sessions.add(session)
         return session
 
+    async def probe(self) -> Capabilities:
+        return self.capabilities
+
     async def check(self) -> str:
         return "built in"
 
@@ -61,7 +64,7 @@ class MotionEngine:
             await session.aclose()
 
 
-class MotionSession:
+class MotionSession(WithoutSlices):
     """One camera's scene. A new chunk of context changes nothing: the scene is not text."""
 
     def __init__(self) -> None:

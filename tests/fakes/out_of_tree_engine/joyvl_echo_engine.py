@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 
 from joyvl_server.core.events import Score
 from joyvl_server.core.turns import Chunk, UserTurn
-from joyvl_server.engines.base import Capabilities, EngineSession, EngineSpec
+from joyvl_server.engines.base import Capabilities, EngineSession, EngineSpec, WithoutSlices
 
 
-class EchoSession:
+class EchoSession(WithoutSlices):
     def __init__(self, greeting: str) -> None:
         self._greeting = greeting
         self._turn: UserTurn | None = None
@@ -51,6 +51,9 @@ class EchoEngine:
 
     async def open(self, spec: EngineSpec) -> EngineSession:
         return EchoSession(self._greeting)
+
+    async def probe(self) -> Capabilities:
+        return self.capabilities
 
     async def check(self) -> str:
         return "ready"

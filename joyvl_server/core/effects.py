@@ -1,0 +1,214 @@
+"""Effects of the observer: what the shell must do.
+
+Every effect that starts work carries a `step`; the outcome comes back as an input with the same step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from joyvl_server.core.decisions import Decision, Skip, Suppressed, Urgency
+from joyvl_server.core.turns import Chunk, Draft, Look, UserTurn
+from joyvl_server.core.zones import Box
+
+
+@dataclass(frozen=True, slots=True)
+class BeginChunk:
+    """The engine starts a new chunk; everything sent before is forgotten."""
+
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareChunk:
+    """The next chunk begins to stand beside the present one, to be warmed in slices. It replaces one prepared before.
+
+    Every turn that settles from now on joins both. `BeginChunk` with its number switches to it; with another number,
+    it is forgotten. Outcome: `ChunkWarmed`, whenever more of it is warm.
+    """
+
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write a text in slices between ticks; nobody waits for it. Outcome: `Written` or `WriteFailed`."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class StopWriting:
+    """Nobody wants that text any more. No outcome is expected."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    step: int
+    turn: UserTurn
+
+
+@dataclass(frozen=True, slots=True)
+class AskScore:
+    """Ask the engine: silent or speak? The outcome is `Scored` or `EngineFailed`."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskChoice:
+    """A question at the tail of the pending turn, answered with one of `options` (single letters); never kept.
+
+    The outcome is `Chosen`, never `EngineFailed`: what cannot be found out has no shares.
+    """
+
+    step: int
+    question: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Let the engine continue after `</response>`. Outcomes: `TextDelta` …, then `SaidDone` or `EngineFailed`."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Stop saying: nobody wants the rest. No outcome is expected."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The turn is answered; `answer` is what stands in the context from now on."""
+
+    step: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The turn failed: the engine forgets it."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class TickNow:
+    """Do not wait for the next second: someone asked something."""
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceDelta:
+    """Text that may be shown and spoken; it has passed the checks."""
+
+    epoch: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceDone:
+    """One thing said, whole. `heard` grows by `PlaybackAcked`; until then nothing is known to be heard."""
+
+    epoch: int
+    t: float
+    wall: float
+    text: str
+    urgency: Urgency
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """Hand a question to an agent; the outcome comes as `TaskChanged`. `task_id` is unique in the session."""
+
+    task_id: str
+    t: float
+    note: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddWatch:
+    """What somebody said is a standing instruction: keep it as a watch that people see and can undo.
+
+    The model has read it already. The shell answers with `WatchesChanged`.
+    """
+
+    query_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndWatch:
+    """Somebody asked to stop this watch: pause it, so that it can be taken up again. Answered by `WatchesChanged`."""
+
+    query_id: str
+    watch_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryClosed:
+    """A query ended: answered (by which utterance, which came before), withdrawn, expired, or it was no question but
+    a standing instruction (`standing`) or the end of one (`cancel`)."""
+
+    id: str
+    reason: str
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The outcome of one tick; every tick has exactly one, skipped ones too.
+
+    `t` and `wall` are the frame's capture time (the due time where there is no frame). `skipped` is set where no
+    decision was taken; then `decision` is silent. `suppressed` says why a wish to speak became silence.
+    `watches` are ids of the watches the remark concerns.
+    """
+
+    step: int
+    t: float
+    wall: float
+    decision: Decision
+    look: Look
+    skipped: Skip | None = None
+    suppressed: Suppressed | None = None
+    score: float | None = None
+    kind: str | None = None
+    zone: str | None = None
+    box: Box | None = None
+    text: str = ""
+    question: str = ""
+    epoch: int | None = None
+    watches: tuple[str, ...] = ()
+    query: str | None = None
+    change: float | None = None
+    detail: str = ""
+
+
+Effect = (
+    BeginChunk
+    | PrepareChunk
+    | Write
+    | StopWriting
+    | Append
+    | AskScore
+    | AskChoice
+    | Say
+    | Abort
+    | Settle
+    | Rollback
+    | TickNow
+    | UtteranceDelta
+    | UtteranceDone
+    | Delegate
+    | AddWatch
+    | EndWatch
+    | QueryClosed
+    | Decided
+)

@@ -1,0 +1,197 @@
+"""Inputs of the observer: facts that reached the machine.
+
+Every input carries `at`: stream seconds of the session when it reached the machine. Outcomes carry the `step` of the
+effect that asked for them; outcomes of another step are ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from joyvl_server.core.decisions import Pressure, Score, Skip
+from joyvl_server.core.frame import Frame
+from joyvl_server.core.watches import WatchBook
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A second has come. `burst` are earlier pictures of the same second, oldest first."""
+
+    at: float
+    frame: Frame
+    burst: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A second passed while a reply was on its way: its pictures go into the next turn. Skipped as busy otherwise."""
+
+    at: float
+    frame: Frame
+    burst: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TickSkipped:
+    """A second without a decision, found by the shell (late, no frame, offline)."""
+
+    at: float
+    wall: float
+    reason: Skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    at: float
+    step: int
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The answer to `AskChoice`: a share for each option, in order, summing to 1; empty where the engine gave none."""
+
+    at: float
+    step: int
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Raw text of the answer after `</response>`, markers of delegation included."""
+
+    at: float
+    step: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaidDone:
+    at: float
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
+    at: float
+    step: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAsked:
+    """Someone asked something once. `wall` dates the notice where the engine cannot read words."""
+
+    at: float
+    id: str
+    text: str
+    wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryWithdrawn:
+    at: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchesChanged:
+    at: float
+    book: WatchBook
+
+
+@dataclass(frozen=True, slots=True)
+class SensitivityChanged:
+    at: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackAcked:
+    """The listener heard the first `heard` characters of the utterance with this epoch."""
+
+    at: float
+    epoch: int
+    heard: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChanged:
+    """A delegated task moved on; `status` as in design.md (queued, running, completed, failed, cancelled …)."""
+
+    at: float
+    task_id: str
+    status: str
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkWarmed:
+    """The first `turns` turns of the lead of prepared chunk `number`, and all before them, are in its cache."""
+
+    at: float
+    number: int
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The text of a draft is whole."""
+
+    at: float
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFailed:
+    at: float
+    id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PressureChanged:
+    at: float
+    pressure: Pressure
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRoomChanged:
+    """The engine has room for a context of at most `tokens` for this session; the setting still bounds it too."""
+
+    at: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRestarted:
+    """The engine has lost what it had cached: begin a short chunk instead of paying for the whole one again."""
+
+    at: float
+
+
+Input = (
+    Tick
+    | Passed
+    | TickSkipped
+    | Scored
+    | Chosen
+    | TextDelta
+    | SaidDone
+    | EngineFailed
+    | QueryAsked
+    | QueryWithdrawn
+    | WatchesChanged
+    | SensitivityChanged
+    | PlaybackAcked
+    | TaskChanged
+    | ChunkWarmed
+    | Written
+    | WriteFailed
+    | PressureChanged
+    | ContextRoomChanged
+    | EngineRestarted
+)
