@@ -1,10 +1,14 @@
-"""May the engine speak, and whom does it concern? One score serves many watches."""
+"""May the engine speak, and whom does it concern? One score serves many watches: where the engine can choose, it is
+asked which of them it means; where it cannot, all whose own threshold is reached are concerned."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from joyvl_server.core.choices import Candidate
 from joyvl_server.core.events import Score, Suppressed, Urgency
+from joyvl_server.core.prefix import watch_line
 from joyvl_server.core.queries import Query
 from joyvl_server.core.watches import WatchBook
 
@@ -18,6 +22,9 @@ class Concern:
     watches: tuple[str, ...] = ()
     query: str | None = None
     urgency: Urgency = Urgency.REMARK
+
+
+NOBODY = Concern(speak=False)
 
 
 def concern(score: Score, book: WatchBook, threshold: float, query: Query | None) -> Concern:
@@ -42,3 +49,26 @@ def concern(score: Score, book: WatchBook, threshold: float, query: Query | None
         return Concern(speak=False, suppressed=Suppressed.ZONE)
     fired = tuple(w.id for w in here if score.value >= (threshold if w.threshold is None else w.threshold))
     return Concern(speak=bool(fired), watches=fired, urgency=Urgency.ALERT)
+
+
+def candidates(book: WatchBook, threshold: float, questions: Mapping[str, str]) -> tuple[Candidate, ...]:
+    """What a remark may be about: questions first, for somebody waits; then the active watches, the eager ones first.
+
+    `questions` are texts by id. Where there are more than a choice can hold, the least likely to fire are left out.
+    """
+    asked = [Candidate(text, query=query_id) for query_id, text in questions.items()]
+    eager_first = sorted(book.active, key=lambda watch: book.threshold_of([watch.id], threshold))
+    return (*asked, *(Candidate(watch_line(watch, book.zones), watch=watch.id) for watch in eager_first))
+
+
+def attributed(score: Score, candidate: Candidate, book: WatchBook, threshold: float) -> Concern:
+    """Weigh a score that is known to be about `candidate`: its own threshold counts, the session's for all but watches.
+
+    A watch that is active no more concerns nobody.
+    """
+    watches = () if candidate.watch is None else (candidate.watch,)
+    if candidate.watch is not None and candidate.watch not in {watch.id for watch in book.active}:
+        return Concern(speak=False)
+    speak = score.value >= book.threshold_of(watches, threshold)
+    urgency = Urgency.ALERT if watches else Urgency.ANSWER if candidate.query else Urgency.REMARK
+    return Concern(speak, None if speak else Suppressed.BELOW, watches, candidate.query, urgency)

@@ -27,11 +27,17 @@ class ObserverConfig:
 
     fidelity: Fidelity = "faithful"
     full_look_change: float = 0.25
-    """adaptive: a change that deserves a full look"""
+    """adaptive, eco: a change that deserves a full look; 1 is 48 grey levels beyond noise in a 200th of the picture"""
+    motion_look_s: float = 2.0
+    """adaptive, eco: while something goes on changing, a full look this often: nothing is further than 1 s from one"""
     max_glance_s: float = 30.0
-    """adaptive: a full look at least this often"""
-    max_blind_s: float = 0.0
-    """adaptive: a frame of a still picture may be skipped until this long after the last look; 0 skips none"""
+    """adaptive, eco: a full look at least this often"""
+    still_after_s: float = 10.0
+    """adaptive, eco: a picture without a change for this long is still: some of its frames are skipped"""
+    max_blind_s: float = 2.0
+    """adaptive: a still picture is looked at this often; 0 skips nothing"""
+    eco_blind_s: float = 8.0
+    """eco: the longer it is still, the more seldom; never more seldom than this"""
 
     context_tokens: int = 24_000
     chunk_s: float = 600.0

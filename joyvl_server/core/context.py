@@ -1,160 +1,276 @@
-"""The model's context: chunks of turns. Inside a chunk it only grows; a turn that failed is rolled back.
+"""The model's context: the chunk that is sent, and the one prepared to follow it. Inside a chunk it only grows.
 
-A chunk starts with the system prompt, a frozen prefix and the last turns of the chunk before (the lead). It ends when
-the next turn would not fit the token budget, or by age. What is dropped then is everything before the lead; what the
-prefix keeps of it is `prefix.py`'s matter. Model time starts at 0 and restarts at the first switch after
-`model_time_s`, because the model knows only short clips.
+A chunk is the system prompt, a frozen prefix, the last turns of the chunk before (the lead), and the turns since. It
+ends by token budget or by age, or early, when the chunk prepared beside it is warm. Every turn that settles joins both;
+a turn that failed leaves no trace in either.
+
+The budget is the smaller of the setting and the room the engine has; prompt and answer reserve never exceed it, unless
+the engine has less room than a system prompt, 600 tokens of words and one frame need. What does not fit is dropped in
+this order:
+
+1. all turns before the lead (they become video history),
+2. turns of the lead, the oldest first,
+3. seconds of the turn's backlog, the oldest first, then earlier pictures of its own second,
+4. video history, the oldest first, then questions and answers, the oldest first, then the clock,
+5. words of the open queries and of the watches, which are shortened; a watch goes on standing there with its first
+   words as long as the prefix has about 18 tokens for each.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from enum import StrEnum
 
+from joyvl_server.core.budget import ANSWER_RESERVE, Budget
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.history import History
-from joyvl_server.core.prefix import Sections, build_prefix, clock_line
+from joyvl_server.core.growing import Growing
 from joyvl_server.core.protocol import system_prompt, user_parts
-from joyvl_server.core.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
+from joyvl_server.core.tokens import answer_tokens, user_turn_tokens
 from joyvl_server.core.turns import Chunk, SettledTurn, UserTurn
 
-ANSWER_RESERVE = 256
-"""tokens kept free for the answer to the last turn"""
-_FRAME_RESERVE = 320  # the largest frame that ingest gives, its time tag and the message around it
-_LEAST_WORDS = 600
+__all__ = ["ANSWER_RESERVE", "Context", "Move"]
+
+SHORT_LEAD = 2
+"""lead of the chunk after the engine lost its cache"""
+TURNS_TO_SUM_UP = 24
+"""turns that pass, at most, while a summary is written and the next chunk is warmed"""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What holds when a chunk starts, as lines: the active watches, the queries still open."""
+class Move(StrEnum):
+    """What a turn needs before it can be appended."""
 
-    watches: Sequence[str] = ()
-    queries: Sequence[str] = ()
+    STAY = "stay"
+    AGAIN = "again"
+    """no turn of this chunk ever settled, so the engine may never have got its start: begin it once more"""
+    SWITCH = "switch"
+    """go over to the prepared chunk"""
+    ANEW = "anew"
+    """begin a chunk that was not prepared"""
+    SHORT = "short"
+    """the same with a short lead: the engine lost its cache"""
+    BACK = "back"
+    """the same without a lead: time jumped back"""
 
 
 class Context:
-    """One session's chunks. `fits` → perhaps `begin` → `append` → `settle` or `rollback`, and again."""
+    """One session's chunks. `move` → perhaps a chunk begins → `append` → `settle` or `rollback`, and again."""
 
     def __init__(self, config: ObserverConfig) -> None:
         self._config = config
-        self._system = config.system or system_prompt(delegation=config.delegation)
-        self._system_tokens = MESSAGE + text_tokens(self._system)
-        words = config.context_tokens - self._system_tokens - ANSWER_RESERVE - _FRAME_RESERVE
-        if words < _LEAST_WORDS:
-            least = config.context_tokens + _LEAST_WORDS - words
-            raise ConfigError(
-                f"The context budget of {config.context_tokens} tokens is too small for a system prompt of about "
-                f"{self._system_tokens}: raise it to {least} or shorten the prompt."
-            )
-        self.prefix_room = words // 3
-        self.query_room = words // 6
-        self.news_room = words // 6
-        self._chunk: Chunk | None = None
-        self._turns: list[SettledTurn] = []
-        self._lead = 0
+        self.system = config.system or system_prompt(delegation=config.delegation)
+        self.budget = Budget(config, self.system)
+        self.present: Growing | None = None
+        self.prepared: Growing | None = None
+        self.cut: int | None = None
+        """turns of the present chunk before this one are summed up, those from it on lead the next chunk"""
+        self.restarted = False
+        self._warm = 0
         self._pending: UserTurn | None = None
-        self._tokens = 0
         self._number = 0
-        self._origin = 0.0
-        self._began = 0.0
-
-    @property
-    def chunk(self) -> Chunk | None:
-        return self._chunk
-
-    @property
-    def turns(self) -> tuple[SettledTurn, ...]:
-        """The settled turns of this chunk, the lead included, oldest first."""
-        return tuple(self._turns)
 
     @property
     def tokens(self) -> int:
         """Estimated tokens of the chunk as it stands, the pending turn included."""
-        pending = self._turn_tokens(self._pending, first=not self._turns) if self._pending else 0
-        return self._tokens + pending
+        if self.present is None:
+            return 0
+        return self.present.tokens + (self.present.cost(self._pending) if self._pending else 0)
+
+    def set_room(self, tokens: int) -> None:
+        """The engine has room for `tokens`."""
+        self.budget.set_room(tokens)
+        self._keep_prepared_within_budget()
+
+    def restart(self) -> None:
+        """The engine lost its cache: what was warmed is cold, and the next chunk is a short one."""
+        self.restarted, self.prepared = True, None
+
+    # ------------------------------------------------------------------------------------------------------ the chunks
+
+    @property
+    def chunk(self) -> Chunk | None:
+        return self.present.chunk if self.present else None
+
+    @property
+    def turns(self) -> tuple[SettledTurn, ...]:
+        """The settled turns of this chunk, the lead included, oldest first."""
+        return tuple(self.present.turns) if self.present else ()
+
+    @property
+    def last(self) -> float:
+        """Stream time of the last settled turn; of the chunk's beginning where there is none."""
+        assert self.present is not None, "no chunk has begun"
+        return self.present.turns[-1].user.frame.t if self.present.turns else self.present.began
+
+    @property
+    def begins(self) -> float:
+        """Stream time of the first turn of the lead; infinite where there is none."""
+        lead = self.chunk.lead if self.chunk else ()
+        return lead[0].user.frame.t if lead else math.inf
+
+    @property
+    def pending(self) -> bool:
+        return self._pending is not None
+
+    @property
+    def origin(self) -> float:
+        return self.present.chunk.origin if self.present else 0.0
 
     def model_time(self, frame: Frame) -> float:
-        return frame.t - self._origin
+        return frame.t - self.origin
 
-    def fits(self, turn: UserTurn) -> bool:
-        """May this turn join the current chunk, or must a new one begin?"""
-        if self._chunk is None or (len(self._turns) == self._lead):
-            return False  # nothing has settled since the chunk began, so the engine may never have got its start
-        t = turn.frame.t
-        if t < self._turns[-1].user.frame.t or t - self._began > self._config.chunk_s:
-            return False
-        return self._tokens + self._turn_tokens(turn, first=False) <= self._config.context_tokens - ANSWER_RESERVE
+    @property
+    def lead(self) -> Sequence[SettledTurn]:
+        """The turns that lead a chunk that was not prepared: all since the cut, at least `lead_turns`.
 
-    def begin(self, turn: UserTurn, standing: Standing, history: History) -> Chunk:
-        """Start the chunk whose first new turn looks at the frame of `turn`; everything before the lead is dropped."""
-        self._require_no_pending("begin a chunk")
-        t = turn.frame.t
-        keep = self._config.lead_turns
-        turns = self._turns[-keep:] if keep and self._turns and self._turns[-1].user.frame.t <= t else []
-        restart = not turns or t - self._origin > self._config.model_time_s
-        room = self._config.context_tokens - ANSWER_RESERVE - self._system_tokens - self.prefix_room
-        room -= self._turn_tokens(turn, first=False)
-        lead = self._newest(turns, min(room, self._config.context_tokens // 4))
-        start = lead[0].user.frame.t if lead else t
-        if restart or not lead:
-            self._origin = start
-        lead = [self._retimed(settled) for settled in lead]
-        shown = {settled.user.query for settled in lead}
-        sections = Sections(
-            clock=clock_line(0.0, turn.frame.wall - (t - self._origin), self._config.utc_offset_s),
-            qa_history=history.render(before=start, origin=self._origin),
-            watches=standing.watches,
-            queries=[query for query in standing.queries if query not in shown],
-        )
+        Where an engine keeps prefixes in a cache, that chunk is a cold one: `lead_turns` have to do.
+        """
+        turns = self.turns
+        start = max(0, len(turns) - self._config.lead_turns)
+        return turns[start if self.cut is None or self._config.prepares else min(self.cut, start) :]
+
+    @property
+    def lead_room(self) -> float:
+        """Turns to keep room for between the cut and the switch, at the size they had lately."""
+        assert self.present is not None, "no chunk has begun"
+        turns = max(self._config.lead_turns, TURNS_TO_SUM_UP)
+        return min(float(turns), self._lead_tokens(self.present.prefix_tokens) / self.present.size)
+
+    @property
+    def left(self) -> float:
+        """Turns that the present chunk can still take, by tokens and by age, as they came lately."""
+        assert self.present is not None, "no chunk has begun"
+        present = self.present
+        by_tokens = (self.budget.prompt - present.tokens) / present.size
+        age = present.turns[-1].user.frame.t - present.began
+        by_age = (self._config.chunk_s - age) / present.gap if present.gap else by_tokens
+        return min(by_tokens, by_age)
+
+    def move(self, turn: UserTurn, *, hurry: bool = True) -> Move:
+        """What has to happen before `turn` can be appended. Without `hurry` a full chunk alone is left."""
+        present, prepared, t = self.present, self.prepared, turn.frame.t
+        if present is None:
+            return Move.ANEW
+        if t < self.last:
+            return Move.BACK
+        if self.restarted:
+            return Move.SHORT
+        fits = present.tokens + present.cost(turn) <= self.budget.prompt and t - present.began <= self._config.chunk_s
+        if not present.settled_since:
+            return Move.AGAIN if fits else Move.ANEW
+        if (
+            prepared is not None
+            and prepared.tokens + prepared.cost(turn) <= self.budget.prompt
+            and (self._ready or not fits)
+        ):
+            return Move.SWITCH
+        return Move.STAY if fits else Move.ANEW
+
+    def trimmed(self, turn: UserTurn) -> UserTurn:
+        """The turn as a chunk that begins anew can take it: seconds of its backlog go first, then its burst."""
+        room = self.budget.prompt - self.budget.system - self.budget.prefix
+        while self._cost(turn) > room and (turn.backlog or turn.burst):
+            turn = replace(turn, backlog=turn.backlog[1:]) if turn.backlog else replace(turn, burst=turn.burst[1:])
+        return turn
+
+    def lead_before(self, turn: UserTurn, move: Move) -> list[SettledTurn]:
+        """The turns that lead a chunk begun anew before `turn`, oldest first."""
+        turns = self.lead[-SHORT_LEAD:] if move is Move.SHORT else self.lead
+        room = self.budget.prompt - self.budget.system - self.budget.prefix - self._cost(turn)
+        room = min(room, self._lead_tokens(self.budget.prefix))
+        kept: list[SettledTurn] = []
+        for settled in reversed(turns):
+            room -= self._cost(settled.user) + answer_tokens(settled.answer)
+            if room < 0:
+                break
+            kept.append(settled)
+        return kept[::-1]
+
+    def make(self, prefix: str, lead: Sequence[SettledTurn], origin: float) -> Chunk:
+        """A chunk with the next number, its lead in its own model time."""
         self._number += 1
-        prefix = build_prefix(sections, self.prefix_room)
-        self._chunk = Chunk(self._number, self._system, prefix, tuple(lead))
-        self._turns = lead
-        self._lead = len(lead)
-        self._began = t
-        self._tokens = self._system_tokens
-        for index, settled in enumerate(lead):
-            self._tokens += self._settled_tokens(settled, first=index == 0)
-        return self._chunk
+        chunk = Chunk(self._number, self.system, prefix, (), origin)
+        retimed = (replace(settled, user=chunk.retimed(settled.user)) for settled in lead)
+        return replace(chunk, lead=tuple(retimed))
+
+    def begin(self, chunk: Chunk, t: float) -> None:
+        """The chunk is the present one from the turn at stream time `t` on; what was prepared is forgotten."""
+        self._require_no_pending("begin a chunk")
+        self._go_over(Growing(chunk, self._config.separator, t), t)
+
+    def begin_again(self, t: float) -> Chunk:
+        """The present chunk once more, with a number of its own."""
+        assert self.present is not None, "no chunk has begun"
+        chunk = self.present.chunk
+        again = self.make(chunk.prefix, chunk.lead, chunk.origin)
+        self.begin(again, t)
+        return again
+
+    def prepare(self, chunk: Chunk) -> bool:
+        """The chunk stands beside the present one from now on; False where a turn more would not fit it."""
+        growing = Growing(chunk, self._config.separator, 0.0)
+        if growing.tokens + growing.size > self.budget.prompt:
+            return False
+        self.prepared, self._warm = growing, 0
+        return True
+
+    def warmed(self, number: int, turns: int) -> None:
+        if self.prepared is not None and self.prepared.chunk.number == number:
+            self._warm = turns
+
+    def switch(self, t: float) -> Chunk:
+        """Go over to the prepared chunk: the same prefix, and all that has settled since as its lead."""
+        assert self.prepared is not None, "no chunk is prepared"
+        prepared = self.prepared
+        prepared.chunk = replace(prepared.chunk, lead=tuple(prepared.turns))
+        self._go_over(prepared, t)
+        return prepared.chunk
+
+    # ------------------------------------------------------------------------------------------------------- the turns
 
     def append(self, turn: UserTurn) -> None:
         self._require_no_pending("append a turn")
-        if self._chunk is None:
+        if self.present is None:
             raise RuntimeError("Cannot append a turn before the first chunk has begun.")
         self._pending = turn
 
     def settle(self, answer: str) -> None:
         """The pending turn stays, answered with `answer` in the wire format."""
         settled = SettledTurn(self._take_pending("settle"), answer)
-        self._tokens += self._settled_tokens(settled, first=not self._turns)
-        self._turns.append(settled)
+        for growing in (self.present, self.prepared):
+            if growing is not None:
+                growing.add(settled)
+        self._keep_prepared_within_budget()
 
     def rollback(self) -> None:
         """The pending turn is forgotten."""
         self._take_pending("roll back")
 
-    def _newest(self, turns: Sequence[SettledTurn], room: int) -> list[SettledTurn]:
-        kept: list[SettledTurn] = []
-        for settled in reversed(turns):
-            room -= self._settled_tokens(settled, first=False)
-            if room < 0:
-                break
-            kept.append(settled)
-        return kept[::-1]
+    # --------------------------------------------------------------------------------------------------------- helpers
 
-    def _retimed(self, settled: SettledTurn) -> SettledTurn:
-        """The turn with its model time counted from the present origin; untouched where that did not move."""
-        t = self.model_time(settled.user.frame)
-        return settled if t == settled.user.t else replace(settled, user=replace(settled.user, t=t))
+    @property
+    def _ready(self) -> bool:
+        """Is the prepared chunk warm to its last turn, and its lead long enough?"""
+        assert self.prepared is not None, "no chunk is prepared"
+        lead = len(self.prepared.turns)
+        return self._warm >= lead >= min(self._config.lead_turns, int(self.lead_room))
 
-    def _settled_tokens(self, settled: SettledTurn, *, first: bool) -> int:
-        return self._turn_tokens(settled.user, first=first) + answer_tokens(settled.answer)
+    def _keep_prepared_within_budget(self) -> None:
+        if self.prepared is not None and self.prepared.tokens > self.budget.prompt:
+            self.prepared = None
 
-    def _turn_tokens(self, turn: UserTurn, *, first: bool) -> int:
-        prefix = self._chunk.prefix if first and self._chunk else ""
-        return user_turn_tokens(user_parts(turn, prefix=prefix, separator=self._config.separator))
+    def _lead_tokens(self, prefix: int) -> int:
+        """A third of what a chunk has for turns."""
+        return (self.budget.prompt - self.budget.system - prefix) // 3
+
+    def _cost(self, turn: UserTurn) -> int:
+        return user_turn_tokens(user_parts(turn, separator=self._config.separator)) + 2  # two for longer time tags
+
+    def _go_over(self, growing: Growing, t: float) -> None:
+        growing.began = t
+        self.present, self.prepared, self.cut, self.restarted, self._warm = growing, None, None, False, 0
 
     def _take_pending(self, what: str) -> UserTurn:
         if self._pending is None:

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from joyvl_server.core.agenda import Message
-from joyvl_server.core.concern import Concern
+from joyvl_server.core.choices import Candidate, Choice, Kind
+from joyvl_server.core.concern import NOBODY, Concern
 from joyvl_server.core.events import Decided, Decision, Score, Skip, Suppressed
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.gaze import Glimpse
 from joyvl_server.core.remark import Remark
 from joyvl_server.core.zones import Zone, place
 
-NOBODY = Concern(speak=False)
+
+class State(IntEnum):
+    IDLE = 0
+    CLASSIFYING = 1
+    """asked what kind of sentence somebody said"""
+    ENDING = 2
+    """asked which watch or query somebody wants to end"""
+    SCORING = 3
+    """asked for a score"""
+    ATTRIBUTING = 4
+    """asked which watch or query a remark is about"""
+    HOLDING = 5
+    """the engine speaks, nothing is shown yet"""
+    SPEAKING = 6
+    """text goes out as it comes"""
 
 
 @dataclass(slots=True)
 class Flight:
     message: Message
     glimpse: Glimpse
+    seen: bool = False
+    """the gaze was told that the model got its frame"""
+    kind: Choice[Kind] | None = None
+    """what it asked about the sentence in its turn"""
+    which: Choice[Candidate] | None = None
+    """what it asked about watches and open queries"""
     score: Score | None = None
     concern: Concern = NOBODY
+    level: float = 0.0
+    """the threshold that counts for that"""
     epoch: int | None = None
     """of its utterance, once something was shown"""
+    state: State = State.SCORING
     _remark: Remark | None = None
 
     @property
@@ -35,6 +60,12 @@ class Flight:
         return self.message.turn.frame
 
     @property
+    def scored(self) -> Score:
+        """Its score; there is one once it is weighed."""
+        assert self.score is not None, "the engine was not asked for a score"
+        return self.score
+
+    @property
     def remark(self) -> Remark:
         """What the engine says; there is one from `Say` on."""
         assert self._remark is not None, "the engine was not asked to speak"
@@ -43,6 +74,16 @@ class Flight:
     @remark.setter
     def remark(self, remark: Remark) -> None:
         self._remark = remark
+
+    def heard(self, shares: Sequence[float]) -> Kind | None:
+        """The kind of its sentence, from the answer to `kind`."""
+        assert self.kind is not None, "nobody asked what kind of sentence it is"
+        return self.kind.taken(shares)
+
+    def meant(self, shares: Sequence[float]) -> Candidate | None:
+        """The watch or query that is meant, from the answer to `which`."""
+        assert self.which is not None, "nobody asked which one is meant"
+        return self.which.taken(shares)
 
     def decided(
         self,

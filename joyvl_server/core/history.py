@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from joyvl_server.core.moments import moment
 from joyvl_server.core.protocol import clean
 
 MAX_ENTRIES = 64
@@ -51,9 +52,10 @@ class History:
             lines.append(f"{number}[{line.entry}{_when(line.t - origin)}] {line.text}")
         return lines
 
+    def shift(self, seconds: float) -> None:
+        """Stream time jumped: what was stays as long ago as it is."""
+        self._lines = deque((replace(line, t=line.t + seconds) for line in self._lines), self._lines.maxlen)
+
 
 def _when(t: float) -> str:
-    if t >= 0:
-        return f"@{t:.1f} seconds"
-    minutes = max(1, round(-t / 60))
-    return f" {minutes} minute{'' if minutes == 1 else 's'} before"
+    return f"@{moment(t)}" if t >= 0 else f" {moment(t)}"

@@ -1,52 +1,40 @@
 """The state machine of one session: facts come in as inputs, what is to be done goes out as effects.
 
 ```
-          Tick                     Scored                first sentence whole
-  IDLE ──────────────► SCORING ────────────► HOLDING ───────────────────────► SPEAKING
-   ▲  Append, AskScore    │  Say                │  UtteranceDelta …              │ SaidDone:
-   │                      │ silent, suppressed  │ repeated, empty                │ UtteranceDone
-   └──────────────────────┴─────────────────────┴──── Settle, Decided ───────────┘
+          Tick: Append, AskScore              Scored: Say            first sentence whole
+  IDLE ───────────────────────────► SCORING ───────────────► HOLDING ─────────────────────► SPEAKING
+   │ Tick: Append, AskChoice         ▲   │ Scored: AskChoice   ▲      UtteranceDelta …
+   ▼               Chosen: AskScore  │   ▼                     │
+  CLASSIFYING ───────────────────────┤  ATTRIBUTING ───────────┘
+   │ Chosen: AskChoice               │            Chosen: Say
+   ▼               Chosen: AskScore  │
+  ENDING ────────────────────────────┘
+  SCORING, ATTRIBUTING: silent, suppressed;  HOLDING: repeated, empty;  SPEAKING: SaidDone ── Settle, Decided ──► IDLE
+  every state: EngineFailed ── Rollback (Settle where something was shown), Decided ────────────────────────────► IDLE
 ```
 
-A failure leads back to IDLE from anywhere. There is no clock and no chance in here: recorded inputs give the same
-effects again.
+CLASSIFYING (what kind of sentence did somebody say?), ENDING (which of several shall stop?) and ATTRIBUTING (which one
+is the remark about?) only with engines that choose. No clock, no chance: recorded inputs give the same effects again.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Any
+from typing import Any, assert_never
 
 from joyvl_server.core import events as ev
 from joyvl_server.core.agenda import Agenda
-from joyvl_server.core.concern import concern
+from joyvl_server.core.choices import Choice
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.context import Context
-from joyvl_server.core.flight import Flight
-from joyvl_server.core.gaze import Gaze
+from joyvl_server.core.flight import Flight, State
+from joyvl_server.core.looking import Looking
 from joyvl_server.core.protocol import SILENCE, answer
-from joyvl_server.core.queries import ANSWERED
-from joyvl_server.core.remark import Remark
-from joyvl_server.core.repetition import Repetition
+from joyvl_server.core.sentences import Sentences
+from joyvl_server.core.speech import Speech
 from joyvl_server.core.turns import Look
-from joyvl_server.core.utterances import Utterances
+from joyvl_server.core.weighing import Weighing
 
 __all__ = ["Observer", "ObserverConfig", "State"]
-
-NO_WORDS = (
-    "I can't answer questions: this engine reports what moves and changes, and does not read words. "
-    "An engine that follows instructions can answer."
-)
-
-
-class State(IntEnum):
-    IDLE = 0
-    SCORING = 1
-    """asked for a score"""
-    HOLDING = 2
-    """the engine speaks, nothing is shown yet"""
-    SPEAKING = 3
-    """text goes out as it comes"""
 
 
 class Observer:
@@ -60,11 +48,10 @@ class Observer:
         self.config = config
         self.context = Context(config)
         self._agenda = Agenda(config, self.context)
-        self._gaze = Gaze(config)
-        self._repetition = Repetition(config.cooldown_s, config.duplicate_window_s)
-        self._utterances = Utterances()
-        self._threshold = config.threshold
-        self._state = State.IDLE
+        self._looking = Looking(config)
+        self._sentences = Sentences(self._agenda)
+        self._speech = Speech(config)
+        self._weighing = Weighing(config, self._agenda, self._sentences, self._speech)
         self._steps = 0
         self._flight: Flight | None = None
         self._tick_wanted = False
@@ -72,93 +59,142 @@ class Observer:
 
     @property
     def state(self) -> State:
-        return self._state
+        return State.IDLE if self._flight is None else self._flight.state
 
     def text_of(self, epoch: int | None) -> str | None:
         """The words of an utterance; None where there is none, or it is long forgotten."""
-        return None if epoch is None else self._utterances.text(epoch)
+        return None if epoch is None else self._speech.utterances.text(epoch)
 
     def heard(self, epoch: int) -> str:
         """The part of an utterance that playback acknowledged."""
-        return self._utterances.heard(epoch)
+        return self._speech.utterances.heard(epoch)
 
     def handle(self, input: ev.Input) -> list[ev.Effect]:
         """Take one input in; returns the effects it has."""
         match input:
-            case ev.Tick():
+            case ev.Tick() | ev.Passed() | ev.TickSkipped():
                 self._effects += self._agenda.expire(input.at)
-                self._tick(input)
-            case ev.TickSkipped(at, wall, reason):
-                self._effects += self._agenda.expire(at)
                 self._steps += 1
-                self._skip(at, wall, reason)
+                self._second(input)
+            case ev.Scored() | ev.Chosen() | ev.TextDelta() | ev.SaidDone() | ev.EngineFailed():
+                self._outcome(input)
+            case ev.QueryAsked():
+                self._asked(input)
+            case ev.QueryWithdrawn(_, query_id):
+                self._effects += self._agenda.withdraw(query_id)
+            case ev.WatchesChanged(_, book):
+                self._agenda.book = book
+                self._looking.watch(book)
+                self._speech.thresholds_changed()
+            case ev.SensitivityChanged(_, threshold):
+                self._weighing.change(threshold)
+            case ev.PlaybackAcked(_, epoch, heard):
+                self._speech.utterances.hear(epoch, heard)
+            case ev.TaskChanged():
+                self._agenda.task_changed(input)
+                if self._agenda.urgent:
+                    self._want_tick()
+            case ev.ChunkWarmed():
+                self._effects += self._agenda.warmed(input)
+            case ev.Written() | ev.WriteFailed():
+                self._effects += self._agenda.written(input)
+            case ev.ContextRoomChanged(_, tokens):
+                self._agenda.room_changed(tokens)
+            case ev.EngineRestarted():
+                self._agenda.engine_restarted()
+            case ev.PressureChanged(_, pressure):
+                self._looking.press(pressure)
+            case _:
+                assert_never(input)
+        effects, self._effects = self._effects, []
+        for effect in effects:
+            if isinstance(effect, ev.QueryClosed):
+                self._sentences.forget(effect.id)
+        return effects
+
+    def _outcome(self, outcome: ev.Scored | ev.Chosen | ev.TextDelta | ev.SaidDone | ev.EngineFailed) -> None:
+        """What an effect of the step in flight came to."""
+        match outcome:
             case ev.Scored(_, step, score):
                 if flight := self._in_flight(step, State.SCORING):
                     self._weigh(flight, score)
+            case ev.Chosen(_, step, shares):
+                if flight := self._in_flight(step, State.CLASSIFYING, State.ENDING, State.ATTRIBUTING):
+                    self._chosen(flight, shares)
             case ev.TextDelta(_, step, text):
                 if flight := self._in_flight(step, State.HOLDING, State.SPEAKING):
                     self._hear(flight, text)
             case ev.SaidDone(_, step):
                 if flight := self._in_flight(step, State.HOLDING, State.SPEAKING):
                     self._finish(flight)
-            case ev.EngineFailed():
-                if flight := self._in_flight(input.step, *State):
-                    self._fail(flight, input.message)
-            case ev.QueryAsked():
-                self._ask(input)
-            case ev.QueryWithdrawn(_, query_id):
-                self._effects += self._agenda.withdraw(query_id)
-            case ev.WatchesChanged(_, book):
-                self._agenda.book = book
-            case ev.SensitivityChanged(_, threshold):
-                self._threshold = threshold
-            case ev.PlaybackAcked(_, epoch, heard):
-                self._utterances.hear(epoch, heard)
-            case ev.TaskChanged():
-                self._agenda.task_changed(input)
-                if self._agenda.urgent:
-                    self._want_tick()
             case _:
-                raise NotImplementedError(input)
-        effects, self._effects = self._effects, []
-        return effects
+                if flight := self._in_flight(outcome.step, *State):
+                    self._fail(flight, outcome.message)
 
-    # ------------------------------------------------------------------------------------------------- looking, scoring
+    # ---------------------------------------------------------------------------------------------- looking, listening
 
-    def _tick(self, tick: ev.Tick) -> None:
-        self._steps += 1
-        frame = tick.frame
-        if self._flight is not None:
+    def _second(self, second: ev.Tick | ev.Passed | ev.TickSkipped) -> None:
+        if isinstance(second, ev.TickSkipped):
+            self._skip(second.at, second.wall, second.reason)
+            return
+        frame = second.frame
+        if self._flight is not None or isinstance(second, ev.Passed):
+            if self._flight is not None and self._flight.state in (State.HOLDING, State.SPEAKING):
+                self._looking.miss(second, self._flight)
             self._skip(frame.t, frame.wall, ev.Skip.BUSY)
             return
-        glimpse = self._gaze.judge(frame, wanted=self._agenda.waiting)
+        glimpse, backlog = self._looking.at(second, wanted=self._agenda.waiting)
         if glimpse.look is Look.SKIP:
             self._skip(frame.t, frame.wall, ev.Skip.STILL, change=glimpse.change)
             return
-        chunk, message = self._agenda.compose(self._steps, frame, glimpse.look)
-        if chunk is not None:
-            self._effects.append(ev.BeginChunk(chunk))
+        effects, message = self._agenda.compose(self._steps, frame, glimpse.look, burst=second.burst, backlog=backlog)
         self.context.append(message.turn)
-        self._flight = Flight(message, glimpse)
-        self._state = State.SCORING
+        flight = self._flight = Flight(message, glimpse)
         self._tick_wanted = False
-        self._effects += [ev.Append(self._steps, message.turn), ev.AskScore(self._steps)]
+        self._effects += [*effects, ev.Append(flight.step, message.turn)]
+        flight.kind = self._sentences.asks(message) if self.config.chooses else None
+        self._next(flight, flight.kind, State.CLASSIFYING)
+
+    def _chosen(self, flight: Flight, shares: tuple[float, ...]) -> None:
+        if flight.state is State.ATTRIBUTING:
+            self._weighing.attribute(flight, flight.meant(shares))
+            self._speak(flight)
+        elif flight.state is State.CLASSIFYING:
+            effects, flight.which = self._sentences.classify(flight.message, flight.heard(shares))
+            self._effects += effects
+            self._next(flight, flight.which, State.ENDING)
+        else:
+            self._effects += self._sentences.end(flight.message, flight.meant(shares))
+            self._next(flight, None, State.SCORING)
+
+    def _next(self, flight: Flight, choice: Choice[Any] | None, state: State) -> None:
+        """Ask `choice` where there is one, which leads to `state`; else ask for the score."""
+        if choice is not None:
+            flight.state = state
+            self._effects.append(ev.AskChoice(flight.step, choice.question, choice.options))
+        else:
+            flight.state = State.SCORING
+            self._effects.append(ev.AskScore(flight.step))
+
+    # ------------------------------------------------------------------------------------------------------- speaking
 
     def _weigh(self, flight: Flight, score: ev.Score) -> None:
-        flight.score = score
-        about = concern(score, self._agenda.book, self._threshold, self._agenda.concerned(flight.message))
-        flight.concern = about
-        t, asked = flight.frame.t, about.query is not None
+        flight.which = self._weighing.weigh(flight, score)
+        if flight.which is not None:
+            self._next(flight, flight.which, State.ATTRIBUTING)
+        else:
+            self._speak(flight)
+
+    def _speak(self, flight: Flight) -> None:
+        """Speak if it may be: it is known now whom it concerns."""
+        about, score = flight.concern, flight.scored
         if not about.speak:
             self._silence(flight, about.suppressed, detail=score.garbage or "")
-        elif not asked and self._repetition.cooling(score.kind, t):
-            self._silence(flight, ev.Suppressed.COOLDOWN)
-        else:
-            flight.remark = Remark(self.config, self._repetition, score, t, asked=asked)
-            self._state = State.HOLDING
-            self._effects.append(ev.Say(flight.step))
-
-    # -------------------------------------------------------------------------------------------------------- speaking
+            return
+        self._looking.seen(flight)
+        flight.remark = self._speech.begin(score, flight.frame.t, asked=about.query is not None)
+        flight.state = State.HOLDING
+        self._effects.append(ev.Say(flight.step))
 
     def _hear(self, flight: Flight, raw: str) -> None:
         remark = flight.remark
@@ -175,32 +211,21 @@ class Observer:
             self._silence(flight, remark.suppressed, detail=remark.note or remark.question)
             return
         query = flight.concern.query if self._agenda.is_open(flight.concern.query) else None
-        self._close_utterance(flight, remark.note)
-        self._settle(flight, remark.written)
         t, question = flight.frame.t, remark.question
+        self._effects += self._speech.end(flight, self._agenda)
+        answered = [] if question else self._sentences.answered(flight.message, query, flight.epoch)
+        self._settle(flight, remark.written)
+        self._effects += answered
         if question:
             self._effects.append(ev.Delegate(self._agenda.hand_over(question), t, remark.note, question))
-        else:
-            self._effects += self._agenda.answered(query, flight.epoch)
         decision = ev.Decision.DELEGATE if question else ev.Decision.SPEAK
         self._decide(flight, decision, text=remark.note, question=question, query=query)
         self._end_step()
 
     def _show(self, flight: Flight, more: str) -> None:
-        if not more:
-            return
-        if flight.epoch is None:
-            flight.epoch = self._utterances.begin()
-            self._state = State.SPEAKING
-        self._utterances.write(flight.epoch, flight.remark.note)
-        self._effects.append(ev.UtteranceDelta(flight.epoch, more))
-
-    def _close_utterance(self, flight: Flight, note: str, *, interrupted: bool = False) -> None:
-        if flight.epoch is None:
-            return  # a question was handed over without a word
-        t, wall, urgency = flight.frame.t, flight.frame.wall, flight.concern.urgency
-        self._effects.append(ev.UtteranceDone(flight.epoch, t, wall, note, urgency, interrupted))
-        self._agenda.said(t, note)
+        if more:
+            self._effects += self._speech.show(flight, more)
+            flight.state = State.SPEAKING
 
     # ----------------------------------------------------------------------------------------------- ends of a step
 
@@ -213,26 +238,27 @@ class Observer:
         """The engine failed. What was shown already stays, for people and for the model."""
         if flight.epoch is None:
             self.context.rollback()
+            self._looking.lost(flight)
             self._effects.append(ev.Rollback(flight.step))
             self._decide(flight, ev.Decision.SILENT, skipped=ev.Skip.FAILED, detail=message)
         else:
             remark = flight.remark
             remark.break_off()
-            self._close_utterance(flight, remark.note, interrupted=True)
+            self._effects += self._speech.end(flight, self._agenda, interrupted=True)
             self._settle(flight, answer(remark.note))
             self._decide(flight, ev.Decision.SPEAK, text=remark.note, detail=message)
         self._end_step()
 
     def _settle(self, flight: Flight, written: str) -> None:
         self.context.settle(written)
-        self._gaze.saw(flight.frame, flight.glimpse)
-        self._agenda.settled(flight.message)
-        self._tick_wanted = self._tick_wanted or self._agenda.urgent
+        self._looking.settled(flight)
         self._effects.append(ev.Settle(flight.step, written))
+        self._effects += self._agenda.settled(flight.message)
+        self._effects += self._sentences.settled(flight.message, flight.epoch)
+        self._tick_wanted = self._tick_wanted or self._agenda.urgent
 
     def _end_step(self) -> None:
         self._flight = None
-        self._state = State.IDLE
         if self._tick_wanted:
             self._want_tick()
 
@@ -247,18 +273,13 @@ class Observer:
 
     # --------------------------------------------------------------------------------------------------------- asking
 
-    def _ask(self, asked: ev.QueryAsked) -> None:
-        if self.config.follows_instructions:
-            self._effects += self._agenda.ask(asked.id, asked.text, asked.at)
-            self._want_tick()
+    def _asked(self, asked: ev.QueryAsked) -> None:
+        if not self.config.follows_instructions:
+            self._effects += self._speech.decline(asked)
             return
-        epoch = self._utterances.begin()
-        self._utterances.write(epoch, NO_WORDS)
-        self._effects += [
-            ev.UtteranceDelta(epoch, NO_WORDS),
-            ev.UtteranceDone(epoch, asked.at, asked.wall, NO_WORDS, ev.Urgency.NOTICE),
-            ev.QueryClosed(asked.id, ANSWERED, epoch),
-        ]
+        self._sentences.forget(asked.id)
+        self._effects += self._agenda.ask(asked.id, asked.text, asked.at)
+        self._want_tick()
 
     def _want_tick(self) -> None:
         """Now, or as soon as the step in flight has ended."""
@@ -272,7 +293,7 @@ class Observer:
             raise RuntimeError(f"There is an outcome of step {step}, but the last step was {self._steps}.")
         if self._flight is None or self._flight.step != step:
             return None
-        if self._state not in states:
+        if self._flight.state not in states:
             expected = " or ".join(state.name for state in states)
-            raise RuntimeError(f"Step {step} is {self._state.name}; this outcome belongs to {expected}.")
+            raise RuntimeError(f"Step {step} is {self._flight.state.name}; this outcome belongs to {expected}.")
         return self._flight

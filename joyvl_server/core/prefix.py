@@ -18,6 +18,8 @@ from joyvl_server.core.zones import Zone, region
 VIDEO_HISTORY = "[Video History]"
 QA_HISTORY = "[Q&A History]"
 
+LEAD_IN = "Keep watching for each of these and speak when it happens:"
+
 MAX_LINE = 600
 """characters of one watch or query, before it is shortened to its share of the room"""
 _LEAST = 12
@@ -75,6 +77,17 @@ def shorten(text: str, tokens: int) -> str:
     return text.rstrip() + "…"
 
 
+def newest(lines: Sequence[str], room: int) -> list[str]:
+    """The newest lines that fit `room` tokens, with their line ends; oldest first, as `lines`."""
+    kept: list[str] = []
+    for line in reversed(lines):
+        room -= text_tokens(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return kept[::-1]
+
+
 def share(lines: Sequence[str], room: int) -> list[str]:
     """All `lines`, each shortened to an even share of `room` tokens; only the first ones where there are too many."""
     if not lines or room < _LEAST:
@@ -85,32 +98,29 @@ def share(lines: Sequence[str], room: int) -> list[str]:
 
 
 def _standing_blocks(sections: Sections, room: int) -> list[str]:
-    """The standing watches and the open queries; each of the two may take half of what there is, or what is left."""
+    """The standing watches and the open queries; each of the two may take half of what there is, or what is left.
+
+    Queries leave every watch the room for its first words.
+    """
     head = text_tokens(query_block("")) + _LEAST  # the blank line, the lead-in's line ends and numbers
-    queries = share(sections.queries, room // 2 - head * len(sections.queries))
+    least = head + text_tokens(LEAD_IN) + (6 + _LEAST) * len(sections.watches) if sections.watches else 0
+    queries = share(sections.queries, min(room // 2, room - least) - head * len(sections.queries))
     blocks = [query_block(line) for line in queries]
     room -= sum(_block_tokens(block) for block in blocks)
     if len(sections.watches) == 1:
         return [query_block(line) for line in share(sections.watches, room - head)] + blocks
-    lead_in = "Keep watching for each of these and speak when it happens:"
-    room -= head + text_tokens(lead_in) + 6 * len(sections.watches)
+    room -= head + text_tokens(LEAD_IN) + 6 * len(sections.watches)
     watches = share(sections.watches, room)
     if watches:
         numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(watches, 1))
-        blocks.insert(0, query_block(f"{lead_in}\n{numbered}"))
+        blocks.insert(0, query_block(f"{LEAD_IN}\n{numbered}"))
     return blocks
 
 
 def _newest_block(title: str, lines: Sequence[str], room: int) -> list[str]:
     """One block with as many of the newest lines as fit."""
-    room -= _block_tokens(title)
-    kept: list[str] = []
-    for line in reversed(lines):
-        room -= text_tokens(line) + 1
-        if room < 0:
-            break
-        kept.append(line)
-    return ["\n".join([title, *reversed(kept)])] if kept else []
+    kept = newest(lines, room - _block_tokens(title))
+    return ["\n".join([title, *kept])] if kept else []
 
 
 def _block_tokens(block: str) -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 MAX_OPEN = 32
 
-ANSWERED, WITHDRAWN, EXPIRED = "answered", "withdrawn", "expired"
-"""how a query ends: `QueryClosed.reason`"""
+ANSWERED, WITHDRAWN, EXPIRED, STANDING, CANCEL = "answered", "withdrawn", "expired", "standing", "cancel"
+"""how a query ends: `QueryClosed.reason`; the last two were no questions (`choices.Kind`)"""
 
 
 @dataclass(frozen=True, slots=True)

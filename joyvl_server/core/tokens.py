@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from joyvl_server.core.turns import ImagePart, TextPart
 
@@ -13,6 +14,7 @@ MIN_PIXELS = 65_536
 IMAGE_MARKERS = 2
 MESSAGE = 6
 """tokens the chat template puts around one message"""
+_WORDS = re.compile("[A-Za-z ]+")
 
 
 def image_tokens(width: int, height: int) -> int:
@@ -30,10 +32,9 @@ def text_tokens(text: str) -> int:
     The tokenizer keeps every digit apart and most punctuation; words of Latin letters take a token per three to five
     letters, other scripts a token or two per letter.
     """
-    letters = sum(1 for char in text if char.isascii() and (char.isalpha() or char == " "))
-    ascii_rest = sum(1 for char in text if char.isascii()) - letters
-    others = len(text) - letters - ascii_rest
-    return math.ceil(letters / 3) + ascii_rest + 2 * others
+    rest = _WORDS.sub("", text)
+    letters, ascii_rest = len(text) - len(rest), len(rest.encode("ascii", "ignore"))
+    return math.ceil(letters / 3) + ascii_rest + 2 * (len(rest) - ascii_rest)
 
 
 def user_turn_tokens(parts: tuple[TextPart | ImagePart, ...]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from joyvl_server.core.zones import Box, Zone, zones_at
@@ -37,7 +37,15 @@ class WatchBook:
 
     def threshold(self, default: float) -> float:
         """The lowest threshold of the active watches: one score serves them all, so the most eager one decides."""
-        return min((default if w.threshold is None else w.threshold for w in self.active), default=default)
+        return self.threshold_of([w.id for w in self.active], default)
+
+    def threshold_of(self, ids: Collection[str], default: float) -> float:
+        """The lowest threshold of those active watches; `default` for those without their own, and where none is."""
+        own = (default if w.threshold is None else w.threshold for w in self.active if w.id in ids)
+        return min(own, default=default)
+
+    def names(self, ids: Collection[str]) -> list[str]:
+        return [w.name for w in self.watches if w.id in ids]
 
     def matching(self, box: Box | None) -> tuple[Watch, ...]:
         """Active watches a sighting at `box` concerns; without a box (the whole view) it concerns all of them."""

@@ -1,37 +1,16 @@
 from fakes.frames import make_frame
-from joyvl_server.core.agenda import MAX_TASKS, Agenda, Message
-from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.context import Context
+from fakes.sender import Sender
 from joyvl_server.core.events import QueryClosed, TaskChanged
-from joyvl_server.core.protocol import QUERY_HEADER, SILENCE
-from joyvl_server.core.queries import MAX_OPEN
-from joyvl_server.core.turns import Chunk, Look
+from joyvl_server.core.protocol import QUERY_HEADER
+from joyvl_server.core.queries import CANCEL, MAX_OPEN, STANDING
+from joyvl_server.core.tasks import MAX_TASKS
+from joyvl_server.core.tokens import text_tokens
+from joyvl_server.core.turns import Look
 from joyvl_server.core.watches import Watch, book
 from joyvl_server.core.zones import Zone
 
 FALL = Watch("w1", "fall", "Tell me when someone falls")
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
-
-
-class Sender:
-    """An agenda with its context; `second` composes a turn and settles it, unless it fails."""
-
-    def __init__(self, **config) -> None:
-        settings = ObserverConfig(**config)
-        self.context = Context(settings)
-        self.agenda = Agenda(settings, self.context)
-        self.t = -1.0
-
-    def second(self, *, fails: bool = False) -> tuple[Chunk | None, Message]:
-        self.t += 1
-        chunk, message = self.agenda.compose(int(self.t) + 1, make_frame(self.t), Look.FULL)
-        self.context.append(message.turn)
-        if fails:
-            self.context.rollback()
-        else:
-            self.context.settle(SILENCE)
-            self.agenda.settled(message)
-        return chunk, message
 
 
 def test_standing_watches_are_in_the_prefix_and_changes_are_news() -> None:
@@ -157,3 +136,93 @@ def test_tasks_are_bounded_and_an_unknown_one_is_told_without_its_question() -> 
     ids = [sender.agenda.hand_over(f"Question {number}?") for number in range(MAX_TASKS + 1)]
     sender.agenda.task_changed(TaskChanged(0.0, ids[0], "completed", "A fox."))
     assert sender.second()[1].turn.news == ("[Result of the question handed over] A fox.",)
+
+
+def test_a_sentence_that_became_a_watch_is_not_told_again() -> None:
+    sender = Sender()
+    sender.agenda.ask("s", "Tell me when someone falls", 0.0)
+    sender.second()
+    assert sender.agenda.shown()[0].id == "s"
+    assert sender.agenda.close("s", STANDING) == [QueryClosed("s", "standing")]
+    assert sender.agenda.close("s", STANDING) == []
+    assert sender.agenda.shown() == []
+    sender.agenda.book = book([FALL])
+    assert not sender.agenda.waiting
+    assert sender.second()[1].turn.news == ()
+    sender.agenda.book = book([])
+    assert sender.second()[1].turn.news == ("[Instruction ended] Tell me when someone falls",)
+
+
+def test_nor_where_the_watch_is_there_before_its_turn_has_settled() -> None:
+    sender = Sender()
+    sender.second()
+    sender.agenda.ask("s", "Tell me when someone falls", 0.0)
+    sender.second(fails=True)
+    sender.agenda.book = book([FALL])
+    assert sender.second()[1].turn.news == ()
+    sender.agenda.close("s", STANDING)
+    assert sender.second()[1].turn.news == ()
+
+    sender = Sender()
+    sender.second()
+    sender.agenda.ask("s", "Tell me when someone falls", 0.0)
+    effects, message = sender.agenda.compose(2, make_frame(1.0), Look.FULL)
+    sender.context.append(message.turn)
+    sender.agenda.book = book([FALL])
+    sender.context.settle("</silence>")
+    sender.agenda.settled(message)
+    sender.agenda.close("s", STANDING)
+    assert effects == []
+    assert not sender.agenda.waiting
+
+
+def test_nor_where_the_watch_comes_while_a_later_turn_is_on_its_way() -> None:
+    sender = Sender()
+    sender.agenda.ask("s", "Tell me when someone falls", 0.0)
+    sender.second()
+    sender.agenda.close("s", STANDING)
+    for fails in (True, False):
+        _, message = sender.agenda.compose(2, make_frame(sender.t + 0.5), Look.FULL)
+        sender.context.append(message.turn)
+        sender.agenda.book = book([FALL])
+        if fails:
+            sender.context.rollback()
+            sender.agenda.book = book([])
+            assert sender.second()[1].turn.news == ("[Instruction ended] Tell me when someone falls",)
+            assert not sender.agenda.waiting
+            sender.agenda.ask("s", "Tell me when someone falls", 0.0)
+            sender.second()
+            sender.agenda.close("s", STANDING)
+        else:
+            sender.context.settle("</silence>")
+            sender.agenda.settled(message)
+            assert not sender.agenda.waiting
+
+
+def test_a_sentence_that_the_next_chunk_does_not_show_is_told_once_it_is_a_watch() -> None:
+    sender = Sender(chunk_s=3.0, lead_turns=0)
+    sender.agenda.ask("s", "Tell me when someone falls", 0.0)
+    sender.second()
+    sender.agenda.close("s", STANDING)
+    while sender.second()[0] is None:
+        pass
+    sender.agenda.book = book([FALL])
+    assert sender.second()[1].turn.news == (f"{QUERY_HEADER}\nTell me when someone falls",)
+
+
+def test_a_sentence_that_ended_something_only_closes() -> None:
+    sender = Sender()
+    sender.agenda.ask("s", "Stop that", 0.0)
+    assert sender.agenda.close("s", STANDING) == [QueryClosed("s", "standing")]  # before any turn: nothing was read
+    sender.agenda.ask("s", "Stop that", 0.0)
+    sender.second()
+    assert sender.agenda.close("s", CANCEL) == [QueryClosed("s", "cancel")]
+    assert sender.second()[1].turn.news == ()
+
+
+def test_a_question_asked_while_there_was_room_is_shortened_to_what_there_is_now() -> None:
+    sender = Sender()
+    sender.agenda.ask("q", "有" * 600, 0.0)
+    sender.agenda.room_changed(2000)
+    _, message = sender.second()
+    assert text_tokens(message.turn.query) <= sender.context.budget.query < 1200

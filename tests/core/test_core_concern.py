@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from joyvl_server.core.concern import Concern, concern
+from joyvl_server.core.choices import NONE, Candidate
+from joyvl_server.core.concern import Concern, attributed, candidates, concern
 from joyvl_server.core.events import Score, Suppressed, Urgency
 from joyvl_server.core.queries import Query
 from joyvl_server.core.watches import Watch, WatchBook, book
@@ -56,3 +57,38 @@ def test_an_open_query_is_answered_at_the_threshold_of_the_session() -> None:
 
 def test_what_an_engine_sees_by_structure_is_never_an_answer() -> None:
     assert concern(Score(1.0, "enter"), WatchBook(), 0.5, QUERY) == Concern(speak=True)
+
+
+def test_candidates_are_questions_then_active_watches_the_eager_ones_first() -> None:
+    paused = Watch("paused", "paused", "paused", paused=True)
+    assert candidates(book([PICKY, GUEST, paused, EAGER], [DOOR]), 0.5, {"q": "Why?"}) == (
+        Candidate("Why?", query="q"),
+        Candidate("eager", watch="eager"),
+        Candidate("guest (only here: door, left)", watch="guest"),
+        Candidate("picky", watch="picky"),
+    )
+    assert candidates(book([GUEST, EAGER]), 0.1, {})[0].watch == "guest"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "at", "urgency"),
+    [
+        (Candidate("eager", watch="eager"), 0.2, Urgency.ALERT),
+        (Candidate("guest", watch="guest"), 0.5, Urgency.ALERT),
+        (Candidate("picky", watch="picky"), 0.9, Urgency.ALERT),
+        (Candidate("Why?", query="q"), 0.5, Urgency.ANSWER),
+        (NONE, 0.5, Urgency.REMARK),
+    ],
+)
+def test_what_a_remark_is_about_has_its_own_threshold(candidate, at, urgency) -> None:
+    watches = () if candidate.watch is None else (candidate.watch,)
+    for value, speak in ((at, True), (math.nextafter(at, 0.0), False)):
+        suppressed = None if speak else Suppressed.BELOW
+        assert attributed(Score(value), candidate, book([GUEST, EAGER, PICKY]), 0.5) == Concern(
+            speak, suppressed, watches, candidate.query, urgency
+        )
+
+
+def test_a_watch_that_is_paused_or_gone_concerns_nobody() -> None:
+    for watches in ((), (Watch("eager", "eager", "eager", paused=True),)):
+        assert attributed(Score(1.0), Candidate("eager", watch="eager"), book(watches), 0.0) == SILENT

@@ -41,3 +41,12 @@ def test_history_is_bounded() -> None:
     lines = history.render(before=9, origin=0)
     assert [line.split("] ")[1][0] for line in lines] == ["1", "2"]
     assert all(len(line) < MAX_TEXT + 40 for line in lines)
+
+
+def test_what_was_stays_as_long_ago_as_it_is_when_time_jumps() -> None:
+    history = History(size=2)
+    history.add(Entry.RESPONSE, 100.0, "a")
+    history.shift(-98.0)
+    history.add(Entry.RESPONSE, 3.0, "b")
+    history.add(Entry.RESPONSE, 4.0, "c")
+    assert history.render(before=9, origin=3.0) == ["[Response@0.0 seconds] b", "[Response@1.0 seconds] c"]

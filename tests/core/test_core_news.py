@@ -62,3 +62,29 @@ def test_too_many_notes_drop_the_oldest_and_never_a_newer_one_in_its_place() -> 
         news.add(f"note {number}")
     news.told(WatchBook(), carried)
     assert [note.text for note in news.notes(5000)] == [f"note {number}" for number in range(MAX_NOTES)]
+
+
+def test_a_sentence_the_model_has_read_is_no_news_as_a_watch() -> None:
+    news = News()
+    news.heard(5.0, FALL.text, WatchBook())
+    news.heard(6.0, GUEST.text, WatchBook())
+    news.forget_heard(6.0)
+    news.meet(book([FALL, GUEST]))
+    assert news.known.watches == (GUEST,)
+    assert news.watch_changes(book([FALL, GUEST]), 500) == (f"{QUERY_HEADER}\nTell me when someone falls",)
+    assert news.watch_changes(book([FALL, GUEST]), 500, FALL.text) == ()
+
+
+def test_a_sentence_is_met_once_also_where_its_watch_was_there_first() -> None:
+    news = News()
+    old = Watch("w1", "fall", "Something else")
+    news.told(book([old]))
+    news.heard(5.0, FALL.text, book([FALL]))
+    assert news.known.watches == (FALL,)
+    news.told(book([GUEST]))  # of a turn that was made before
+    assert news.known.watches == (GUEST, FALL)
+    news.composing()
+    news.told(book([]))
+    assert news.waiting(book([FALL]))
+    news.meet(book([FALL]))
+    assert news.waiting(book([FALL]))

@@ -1,10 +1,11 @@
 """The machine: ticks, watches, failures."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 
 from fakes.frames import EPOCH, make_frame
-from fakes.observing import AT_DOOR, CAME, ELSEWHERE, GUEST, Shell, kinds, only
+from fakes.observing import AT_DOOR, CAME, ELSEWHERE, GUEST, Shell, grey, kinds, only
 from joyvl_server.core.events import (
     Append,
     AskScore,
@@ -12,6 +13,8 @@ from joyvl_server.core.events import (
     Decided,
     Decision,
     EngineFailed,
+    Pressure,
+    PressureChanged,
     QueryClosed,
     Rollback,
     SaidDone,
@@ -83,32 +86,52 @@ def test_a_second_the_shell_skipped_is_told_also_in_flight() -> None:
     assert shell.observer.state is State.SCORING
 
 
-def test_a_still_picture_costs_a_glance_or_nothing() -> None:
-    shell = Shell(fidelity="adaptive", max_blind_s=2.0)
-    first = shell.tick(0.0, glance=True) + shell.score(0.0, 0.0)
-    still = only(shell.tick(1.0, glance=True), Decided)
-    assert only(first, Decided).look is Look.FULL
-    assert (still.skipped, still.change, still.look) == (Skip.STILL, 0.0, Look.SKIP)
-    glance = shell.tick(2.0, glance=True)
-    assert only(glance, Append).turn.look is Look.GLANCE
+def test_a_picture_is_looked_at_as_the_gaze_says() -> None:
+    shell = Shell()
+    gaze = shell.gaze()
+    still = only(shell.tick(0.0, grey=grey(Look.SKIP)), Decided)
+    assert (still.skipped, still.change, still.look) == (Skip.STILL, 0.25, Look.SKIP)
+    assert only(shell.tick(1.0, grey=grey(Look.GLANCE)), Append).turn.look is Look.GLANCE
+    assert only(shell.score(1.1, 0.0), Decided).look is Look.GLANCE
+    assert gaze.looked == [1.0]
 
 
 def test_a_frame_of_a_failed_turn_was_not_looked_at() -> None:
-    shell = Shell(fidelity="adaptive")
-    dark, light = np.zeros((108, 192), np.uint8), np.full((108, 192), 200, np.uint8)
-    shell.tick(0.0, grey=dark, glance=True)
-    shell.score(0.0, 0.0)
-    shell.tick(1.0, grey=light, glance=True)
-    shell.fail(1.1)
-    assert only(shell.tick(2.0, grey=light, glance=True), Append).turn.look is Look.FULL
+    shell = Shell()
+    gaze = shell.gaze()
+    shell.tick(0.0, grey=grey(Look.FULL))
+    shell.fail(0.1)
+    assert gaze.looked == []
+    shell.tick(1.0, grey=grey(Look.FULL))
+    shell.score(1.1)
+    assert gaze.looked == [1.0]
+    shell.fail(1.2)  # the model weighed it, but it is gone: it is looked at again
+    shell.tick(2.0, grey=grey(Look.FULL))
+    shell.fail(2.1)
+    shell.tick(3.0, grey=grey(Look.FULL))
+    shell.score(3.1, 0.0)
+    shell.tick(4.0, grey=grey(Look.FULL))
+    assert gaze.wanted == [False, False, True, True, False]
 
 
-def test_news_is_never_skipped_as_still() -> None:
-    shell = Shell(fidelity="adaptive", max_blind_s=100.0)
-    shell.tick(0.0, glance=True)
-    shell.score(0.0, 0.0)
+def test_what_was_not_told_yet_is_looked_at_in_full() -> None:
+    shell = Shell()
+    gaze = shell.gaze()
     shell.watch(0.5, GUEST)
-    assert only(shell.tick(1.0, glance=True), Append).turn.news != ()
+    shell.tick(1.0, grey=grey(Look.FULL))
+    assert gaze.wanted == [True]
+
+
+def test_the_gaze_knows_of_pressure_and_of_watches_that_depend_on_time() -> None:
+    shell = Shell()
+    gaze = shell.gaze()
+    assert shell.observer.handle(PressureChanged(0.0, Pressure.SLOWER)) == []
+    assert gaze.pressure is Pressure.SLOWER
+    oven = Watch("oven", "oven", "Tell me when the oven was on for 5 minutes")
+    shell.watch(0.0, GUEST, oven)
+    assert gaze.timed
+    shell.watch(1.0, GUEST, replace(oven, paused=True))
+    assert not gaze.timed
 
 
 def test_garbage_is_silence_and_is_told() -> None:
@@ -231,8 +254,20 @@ def test_mistakes_of_the_shell_are_loud() -> None:
         shell.score(0.2)
 
 
-def test_speech_needs_a_score_first() -> None:
+def test_nothing_is_taken_for_an_answer_that_was_not_asked_for() -> None:
     shell = Shell()
     shell.tick(0.0)
+    flight = shell.observer._flight
     with pytest.raises(AssertionError, match="not asked to speak"):
-        _ = shell.observer._flight.remark
+        _ = flight.remark
+    with pytest.raises(AssertionError, match="not asked for a score"):
+        _ = flight.scored
+    with pytest.raises(AssertionError, match="nobody asked what kind"):
+        flight.heard((1.0,))
+    with pytest.raises(AssertionError, match="nobody asked which one"):
+        flight.meant((1.0,))
+
+
+def test_what_is_no_input_is_refused() -> None:
+    with pytest.raises(AssertionError):
+        Shell().observer.handle("Tick")

@@ -17,7 +17,7 @@ from joyvl_server.core.events import (
     UtteranceDelta,
     UtteranceDone,
 )
-from joyvl_server.core.observer import NO_WORDS
+from joyvl_server.core.speech import NO_WORDS
 from joyvl_server.core.watches import Watch
 
 

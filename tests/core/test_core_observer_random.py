@@ -3,15 +3,20 @@
 from hypothesis import HealthCheck, given, settings
 
 from fakes.logs import Log, logs
-from joyvl_server.core.context import ANSWER_RESERVE
+from joyvl_server.core.backlog import MAX_SECONDS
+from joyvl_server.core.budget import ANSWER_RESERVE
 from joyvl_server.core.events import (
     Abort,
+    AddWatch,
     Append,
+    AskChoice,
     AskScore,
     BeginChunk,
     Decided,
     Decision,
     Delegate,
+    EndWatch,
+    Passed,
     QueryAsked,
     QueryClosed,
     Rollback,
@@ -21,6 +26,7 @@ from joyvl_server.core.events import (
     TickSkipped,
     UtteranceDelta,
     UtteranceDone,
+    WatchesChanged,
 )
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.protocol import DELEGATION, RESPONSE, SILENCE, AnswerParser, Verdict, user_parts
@@ -49,12 +55,12 @@ def test_every_tick_gets_exactly_one_decision_and_never_two_steps_are_in_flight(
     flying: int | None = None
     decided: list[int] = []
     for input, effects in log.steps:
-        ticks += isinstance(input, Tick | TickSkipped)
+        ticks += isinstance(input, Tick | Passed | TickSkipped)
         for effect in effects:
             if isinstance(effect, Append):
                 assert flying is None
                 flying = effect.turn.step
-            elif isinstance(effect, AskScore | Say | Abort | Settle | Rollback):
+            elif isinstance(effect, AskScore | AskChoice | Say | Abort | Settle | Rollback):
                 assert effect.step == flying
             elif isinstance(effect, Decided):
                 decided.append(effect.step)
@@ -132,6 +138,57 @@ def test_what_is_shown_is_what_is_settled_and_decided(log) -> None:
                 assert (effect.decision, effect.text, effect.epoch) == (Decision.SILENT, "", None)
             case Delegate():
                 assert effect.question
+
+
+@many
+@given(logs())
+def test_seconds_of_a_reply_are_told_once_and_in_order(log) -> None:
+    passed: set[float] = set()
+    last: float | None = None
+    pending: UserTurn | None = None
+    for input, effects in log.steps:
+        if isinstance(input, Tick | Passed):
+            passed.add((*input.burst, input.frame)[0].t)
+        for effect in effects:
+            if isinstance(effect, Append):
+                pending = effect.turn
+                times = [frame.t for second in pending.seconds for frame in second.frames]
+                jumped = last is not None and pending.frame.t < last
+                assert times == sorted(times)
+                assert len(pending.backlog) <= MAX_SECONDS
+                assert {second.frames[0].t for second in pending.backlog} <= passed
+                if pending.backlog:
+                    assert not log.config.needs_every_frame
+                    assert not jumped
+                    assert last is None or times[0] > last
+            elif isinstance(effect, Settle):
+                last = pending.frame.t
+
+
+@many
+@given(logs())
+def test_only_engines_that_choose_are_asked_and_a_sentence_is_obeyed_once(log) -> None:
+    obeyed: set[str] = set()
+    asked: set[str] = set()
+    active: set[str] = set()
+    for input, effects in log.steps:
+        match input:
+            case QueryAsked(id=query_id):
+                obeyed.discard(query_id)
+                asked.add(query_id)
+            case WatchesChanged(_, book):
+                active = {watch.id for watch in book.active}
+        for effect in effects:
+            match effect:
+                case AskChoice():
+                    assert log.config.chooses
+                    assert effect.options == tuple("ABCDEFGHIJKLMNOPQRST"[: len(effect.options)])
+                case AddWatch(query_id) | EndWatch(query_id):
+                    assert query_id in asked - obeyed
+                    obeyed.add(query_id)
+                    assert not isinstance(effect, EndWatch) or effect.watch_id in active
+                case QueryClosed(query_id, reason):
+                    assert reason != "standing" or query_id in obeyed
 
 
 @many

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.frames import EPOCH
-from joyvl_server.core.prefix import Sections, build_prefix, clock_line, share, shorten, watch_line
+from joyvl_server.core.prefix import Sections, build_prefix, clock_line, newest, share, shorten, watch_line
 from joyvl_server.core.protocol import QUERY_HEADER
 from joyvl_server.core.tokens import text_tokens
 from joyvl_server.core.watches import Watch
@@ -48,6 +48,18 @@ def test_what_does_not_fit_goes_video_first_then_the_oldest_answers() -> None:
     assert qa[0] not in prefix
     assert "[Video History]" not in prefix
     assert "falls" in prefix
+
+
+def test_queries_leave_every_watch_the_room_for_its_first_words() -> None:
+    watches = [f"w{number} " + "word " * 90 for number in range(20)]
+    queries = [f"q{number} " + "word " * 90 for number in range(4)]
+    prefix = build_prefix(Sections(watches=watches, queries=queries), 55 + 18 * 20)
+    assert all(f". w{number} " in prefix for number in range(20))
+
+
+def test_the_newest_lines_that_fit_in_order() -> None:
+    assert newest(["one", "two", "three"], 5) == ["two", "three"]
+    assert newest(["one"], 1) == []
 
 
 LINES = st.lists(st.text(max_size=300), max_size=70)

@@ -50,7 +50,8 @@ def test_inputs_and_effects_survive_the_round_trip(log) -> None:
     for input, effects in log.steps:
         read = decode_input(through_json(encode_input(input)))
         assert encode_input(read) == encode_input(input)
-        if isinstance(input, ev.Tick):
+        if isinstance(input, ev.Tick | ev.Passed):
+            assert len(read.burst) == len(input.burst)
             assert np.array_equal(read.frame.grey, input.frame.grey)
             assert (read.frame.t, read.frame.image, read.frame.glance) == (
                 input.frame.t,
@@ -62,7 +63,7 @@ def test_inputs_and_effects_survive_the_round_trip(log) -> None:
         for effect in effects:
             read = decode_effect(through_json(encode_effect(effect)))
             assert encode_effect(read) == encode_effect(effect)
-            if not isinstance(effect, ev.BeginChunk | ev.Append):
+            if not isinstance(effect, ev.BeginChunk | ev.PrepareChunk | ev.Append | ev.Write):
                 assert read == effect
 
 

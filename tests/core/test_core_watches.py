@@ -35,3 +35,11 @@ def test_changes_are_what_reads_or_looks_otherwise() -> None:
     assert book([FALL]).changes_since(before) == ((), (GUEST,))
     assert book([reworded, moved]).changes_since(before) == ((reworded, moved), ())
     assert before.changes_since(WatchBook()) == ((FALL, GUEST), ())
+
+
+def test_some_of_the_watches_have_a_lowest_threshold_and_names() -> None:
+    watches = book([FALL, GUEST, Watch("w3", "x", "x", threshold=0.1, paused=True)])
+    assert watches.threshold_of(["w1"], 0.5) == 0.5
+    assert watches.threshold_of(["w1", "w2", "w3"], 0.5) == 0.2
+    assert watches.threshold_of([], 0.5) == 0.5
+    assert watches.names(["w2", "w3", "w9"]) == ["guest", "x"]

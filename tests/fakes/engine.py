@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Chunk, UserTurn
-from joyvl_server.engines.base import Capabilities, EngineSpec, WithoutSlices
+from joyvl_server.core.turns import Chunk, Draft, UserTurn
+from joyvl_server.engines.base import Capabilities, EngineSpec, Piece, Warmth
 
 Answer = Score | Exception | tuple[Score, list[str]]
 """A score (nothing is said), a failure, or a score and the deltas of what is said then."""
@@ -16,6 +16,9 @@ Answer = Score | Exception | tuple[Score, list[str]]
 
 class ScriptedEngine:
     """`script(turn)` gives the answer to each turn. `hold`: while it is cleared, every score waits for it.
+
+    `choose(question, options)` gives the shares of a choice (none, unless a test says), `write(draft)` a whole text;
+    both may raise. A slice of warming warms the whole prepared chunk as it was given.
 
     `calls` lists (method, detail) over all sessions, in order; `open_sessions` counts those not closed.
     """
@@ -25,6 +28,8 @@ class ScriptedEngine:
     def __init__(self, script: Callable[[UserTurn], Answer], capabilities: Capabilities | None = None) -> None:
         self.script = script
         self.capabilities = capabilities or Capabilities()
+        self.choose: Callable[[str, Sequence[str]], tuple[float, ...]] = lambda question, options: ()
+        self.write: Callable[[Draft], str] = lambda draft: "Nothing happened in the room."
         self.calls: list[tuple[str, object]] = []
         self.open_sessions = 0
         self.hold = asyncio.Event()
@@ -54,10 +59,11 @@ class ScriptedEngine:
         return [detail for name, detail in self.calls if name == method]
 
 
-class ScriptedSession(WithoutSlices):
+class ScriptedSession:
     def __init__(self, engine: ScriptedEngine) -> None:
         self._engine = engine
         self._turn: UserTurn | None = None
+        self._prepared: Chunk | None = None
         self._says: list[str] = []
         self._closed = False
 
@@ -86,6 +92,22 @@ class ScriptedSession(WithoutSlices):
                 yield delta
         finally:
             self._engine.calls.append(("said", None))
+
+    async def choose(self, question: str, options: Sequence[str]) -> tuple[float, ...]:
+        self._engine.calls.append(("choose", question))
+        return self._engine.choose(question, options)
+
+    async def prepare(self, chunk: Chunk) -> None:
+        self._prepared = chunk
+        self._engine.calls.append(("prepare", chunk.number))
+
+    async def warm(self, tokens: int) -> Warmth:
+        self._engine.calls.append(("warm", tokens))
+        return Warmth(turns=len(self._prepared.lead) if self._prepared else 0, fresh=tokens, done=True)
+
+    async def write(self, draft: Draft, so_far: str, tokens: int) -> Piece:
+        self._engine.calls.append(("write", draft.id))
+        return Piece(self._engine.write(draft), done=True)
 
     async def settle(self, answer: str) -> None:
         self._engine.calls.append(("settle", answer))

@@ -9,12 +9,21 @@ from hypothesis import strategies as st
 
 from fakes.frames import EPOCH, make_frame
 from joyvl_server.core.events import (
+    AskChoice,
     AskScore,
+    Chosen,
+    ChunkWarmed,
+    ContextRoomChanged,
     Decided,
     Effect,
     EngineFailed,
+    EngineRestarted,
     Input,
+    Passed,
     PlaybackAcked,
+    PrepareChunk,
+    Pressure,
+    PressureChanged,
     QueryAsked,
     QueryWithdrawn,
     SaidDone,
@@ -28,6 +37,9 @@ from joyvl_server.core.events import (
     Tick,
     TickSkipped,
     WatchesChanged,
+    Write,
+    WriteFailed,
+    Written,
 )
 from joyvl_server.core.observer import Observer, ObserverConfig
 from joyvl_server.core.watches import Watch, WatchBook
@@ -47,14 +59,15 @@ WORDS = [
     "word " * 30,
 ]
 UNIT = st.floats(0, 1)
+MOSTLY = st.sampled_from([True, True, True, False])
 BOXES = st.builds(Box, UNIT, UNIT, UNIT, UNIT)
 SCORES = st.builds(
     Score,
-    value=UNIT,
-    kind=st.sampled_from([None, None, "enter", "dark"]),
+    value=UNIT | st.sampled_from([0.4, 0.5, 0.55, 0.7, 1.0]),
+    kind=st.sampled_from([None, None, None, None, "enter", "dark"]),
     box=st.none() | BOXES,
     key=st.sampled_from([None, "1", "2"]),
-    garbage=st.sampled_from([None, None, None, "Hello"]),
+    garbage=st.sampled_from([*[None] * 7, "Hello"]),
 )
 WATCHES = st.builds(
     Watch,
@@ -63,7 +76,7 @@ WATCHES = st.builds(
     text=st.sampled_from(["Tell me when someone falls", "Tell me when someone comes", "x" * 900]),
     zones=st.sampled_from([(), ("door",), ("gone",)]),
     threshold=st.none() | UNIT,
-    paused=st.booleans(),
+    paused=MOSTLY.map(lambda usual: not usual),
 )
 BOOKS = st.builds(
     WatchBook,
@@ -72,19 +85,23 @@ BOOKS = st.builds(
 )
 CONFIGS = st.builds(
     ObserverConfig,
-    threshold=UNIT,
-    cooldown_s=st.floats(0, 5),
+    threshold=UNIT | st.just(0.5),
+    cooldown_s=st.floats(0, 5) | st.just(0.0),
+    hysteresis=st.floats(0, 0.5),
     duplicate_window_s=st.floats(0, 60),
     query_ttl_s=st.floats(1, 100),
-    fidelity=st.sampled_from(["faithful", "adaptive"]),
+    fidelity=st.sampled_from(["faithful", "adaptive", "eco"]),
     max_blind_s=st.floats(0, 5),
     context_tokens=st.integers(2048, 6000),
     chunk_s=st.floats(10, 100),
     lead_turns=st.integers(0, 10),
     model_time_s=st.floats(10, 300),
     delegation=st.booleans(),
-    follows_instructions=st.booleans(),
-    needs_every_frame=st.booleans(),
+    follows_instructions=MOSTLY,
+    needs_every_frame=MOSTLY.map(lambda usual: not usual),
+    chooses=MOSTLY,
+    prepares=MOSTLY,
+    writes=MOSTLY,
     max_answer_chars=st.integers(1, 400),
 )
 
@@ -105,24 +122,63 @@ class Shell:
     t: float = 0.0
     step: int = 0
     scoring: int | None = None
+    choosing: AskChoice | None = None
     saying: int | None = None
     epochs: int = 0
+    newest: float = 0.0
+    """stream time of the frame made last"""
+    prepared: PrepareChunk | None = None
+    drafts: list[str] = field(default_factory=list)
+
+    @property
+    def flying(self) -> int | None:
+        """The step that waits for an outcome."""
+        return self.scoring or self.saying or (self.choosing.step if self.choosing else None)
 
     def choices(self) -> list[str]:
         now = ["scored"] * 6 if self.scoring else ["text"] * 6 + ["done"] * 2 if self.saying else ["tick"] * 8
-        failed = ["failed"] if self.scoring or self.saying else []
-        late = ["late"] if self.step else []
-        return now + failed + late + ["tick", "skipped", "ask", "withdraw", "watch", "sense", "heard", "task"]
+        now = ["chosen"] * 8 if self.choosing else now
+        now += ["failed"] if self.flying else []
+        now += ["late"] if self.step else []
+        now += ["passed"] * 3 if self.saying else []
+        now += ["warmed"] * 2 if self.prepared else []
+        now += ["written"] * 2 + ["unwritten"] if self.drafts else []
+        seldom = ["passed", "pressure", "room", "restarted"]
+        often = ["ask", "ask", "watch", "watch"]
+        return [*now, *often, *seldom, "tick", "skipped", "withdraw", "sense", "heard", "task"]
 
     def make(self, choice: str, draw: st.DrawFn) -> Input:
         t = self.t
         match choice:
-            case "tick":
+            case "tick" | "passed":
                 grey = np.full(
                     draw(st.sampled_from([(27, 48), (27, 48), (20, 20)])), draw(st.integers(0, 255)), np.uint8
                 )
                 frame_t = draw(st.sampled_from([t, t, t, t, 0.0]))
-                return Tick(t, make_frame(frame_t, grey, glance=draw(st.booleans())))
+                frame = make_frame(frame_t, grey, glance=draw(st.booleans()))
+                earlier = (make_frame(frame_t - 0.05, grey),) if frame_t - 0.05 > self.newest else ()
+                burst = draw(st.sampled_from([(), earlier]))
+                self.newest = frame_t
+                return Tick(t, frame, burst) if choice == "tick" else Passed(t, frame, burst)
+            case "chosen":
+                count = len(self.choosing.options)
+                taken = draw(st.integers(0, count))  # of none: the engine could not say
+                shares = tuple(float(number == taken) for number in range(count)) if taken < count else ()
+                return Chosen(t, self.choosing.step, shares)
+            case "warmed":
+                number = self.prepared.chunk.number + draw(st.sampled_from([0, 0, 0, -1]))
+                return ChunkWarmed(t, number, len(self.prepared.chunk.lead) + draw(st.integers(0, 9)))
+            case "written":
+                text = draw(st.sampled_from(["A man sat in a room. At <3.0 seconds> he left.", "", "x" * 4000]))
+                return Written(t, self.drafts.pop(0), text)
+            case "unwritten":
+                return WriteFailed(t, self.drafts.pop(0), "engine", "It failed.")
+            case "pressure":
+                return PressureChanged(t, draw(st.sampled_from(Pressure)))
+            case "room":
+                return ContextRoomChanged(t, draw(st.integers(2048, 8000)))
+            case "restarted":
+                return EngineRestarted(t)
             case "skipped":
                 return TickSkipped(t, EPOCH + t, draw(st.sampled_from([Skip.LATE, Skip.NO_FRAME, Skip.OFFLINE])))
             case "scored":
@@ -132,10 +188,15 @@ class Shell:
             case "done":
                 return SaidDone(t, self.saying)
             case "failed":
-                return EngineFailed(t, self.scoring or self.saying, "engine", "It failed.")
+                return EngineFailed(t, self.flying, "engine", "It failed.")
             case "late":
-                over = 0 if self.scoring or self.saying else self.step
-                outcomes = [Scored(t, over, Score(1.0)), TextDelta(t, over, "x"), SaidDone(t, over)]
+                over = 0 if self.flying else self.step
+                outcomes = [
+                    Scored(t, over, Score(1.0)),
+                    Chosen(t, over, ()),
+                    TextDelta(t, over, "x"),
+                    SaidDone(t, over),
+                ]
                 return draw(st.sampled_from([*outcomes, EngineFailed(t, over, "engine", "It failed.")]))
             case "ask":
                 text = draw(st.sampled_from(["Who is it?", "有人吗", "", "</silence>", "x" * 2000]))
@@ -158,12 +219,18 @@ class Shell:
         for effect in effects:
             match effect:
                 case AskScore(step):
-                    self.scoring = step
+                    self.scoring, self.choosing = step, None
+                case AskChoice():
+                    self.scoring, self.choosing = None, effect
                 case Say(step):
-                    self.scoring, self.saying = None, step
+                    self.scoring, self.choosing, self.saying = None, None, step
                 case Decided(step=step):
-                    if step in (self.scoring, self.saying):
-                        self.scoring = self.saying = None
+                    if step == self.flying:
+                        self.scoring = self.saying = self.choosing = None
+                case PrepareChunk():
+                    self.prepared = effect
+                case Write(draft):
+                    self.drafts.append(draft.id)
                 case _:
                     self.epochs = max(self.epochs, getattr(effect, "epoch", None) or 0)
 
@@ -175,7 +242,7 @@ def logs(draw: st.DrawFn, max_size: int = 60) -> Log:
     for _ in range(draw(st.integers(1, max_size))):
         shell.t += draw(st.sampled_from([0.0, 0.1, 1.0, 1.0, 7.0]))
         input = shell.make(draw(st.sampled_from(shell.choices())), draw)
-        shell.step += isinstance(input, Tick | TickSkipped)
+        shell.step += isinstance(input, Tick | Passed | TickSkipped)
         effects = shell.observer.handle(input)
         shell.take(effects)
         log.steps.append((input, effects))

@@ -3,10 +3,16 @@
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from fakes.frames import make_frame
 from joyvl_server.core.events import (
+    AskChoice,
+    Chosen,
+    Decided,
     Effect,
     EngineFailed,
+    Passed,
     QueryAsked,
     SaidDone,
     Score,
@@ -15,12 +21,17 @@ from joyvl_server.core.events import (
     Tick,
     WatchesChanged,
 )
+from joyvl_server.core.frame import Frame, Grey
+from joyvl_server.core.gaze import Glimpse
 from joyvl_server.core.observer import Observer, ObserverConfig, State
+from joyvl_server.core.turns import Look
 from joyvl_server.core.watches import Watch, book
 from joyvl_server.core.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 GUEST = Watch("guest", "guest", "Tell me when someone comes", zones=("door",))
+FALLS = Watch("falls", "falls", "Tell me when someone falls")
+POST = Watch("post", "post", "Tell me when the postman comes")
 AT_DOOR, ELSEWHERE = Box(0.1, 0.4, 0.2, 0.6), Box(0.8, 0.4, 0.9, 0.6)
 CAME = "A man came in through the door."
 
@@ -36,28 +47,76 @@ def kinds(effects: Iterable[Effect]) -> list[str]:
     return [type(effect).__name__ for effect in effects]
 
 
+def grey(look: Look) -> Grey:
+    """A picture that `ScriptedGaze` looks at so."""
+    return np.full((27, 48), list(Look).index(look), np.uint8)
+
+
+class ScriptedGaze:
+    """Looks at a picture as its grey level says, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.pressure: Any = None
+        self.timed = False
+        self.wanted: list[bool] = []
+        self.looked: list[float] = []
+
+    def judge(self, frame: Frame, *, wanted: bool) -> Glimpse:
+        self.wanted.append(wanted)
+        return Glimpse(list(Look)[int(frame.grey[0, 0])], 0.25, frame.grey.astype(np.float32))
+
+    def saw(self, frame: Frame, glimpse: Glimpse) -> None:
+        self.looked.append(frame.t)
+
+
 class Shell:
     """Plays the shell and the engine: one second at a time."""
 
     def __init__(self, **config: Any) -> None:
         self.observer = Observer(ObserverConfig(**config))
         self.step = 0
+        self._flying = 0
 
-    def tick(self, t: float, **frame: Any) -> list[Effect]:
+    def gaze(self) -> ScriptedGaze:
+        """From now on pictures are looked at as their grey level says."""
+        gaze = ScriptedGaze()
+        self.observer._looking._gaze = gaze
+        return gaze
+
+    def tick(self, t: float, burst: tuple[Frame, ...] = (), **frame: Any) -> list[Effect]:
         self.step += 1
-        return self.observer.handle(Tick(t, make_frame(t, **frame)))
+        effects = self.observer.handle(Tick(t, make_frame(t, **frame), burst))
+        self._flying = self.step
+        return effects
+
+    def passes(self, t: float, burst: tuple[Frame, ...] = (), *, frame_t: float | None = None, **frame: Any) -> Effect:
+        """A second passes during the step in flight; what was decided about it."""
+        self.step += 1
+        return only(
+            self.observer.handle(Passed(t, make_frame(t if frame_t is None else frame_t, **frame), burst)), Decided
+        )
+
+    def choose(self, t: float, *shares: float) -> list[Effect]:
+        return self.observer.handle(Chosen(t, self._flying, shares))
+
+    def choose_text(self, t: float, asked: Iterable[Effect], text: str) -> list[Effect]:
+        """The engine takes the option that has these words."""
+        choice = only(asked, AskChoice)
+        lines = [line for line in choice.question.splitlines() if line[:2] in {f"{o}:" for o in choice.options}]
+        (number,) = [number for number, line in enumerate(lines) if text in line]
+        return self.choose(t, *(0.9 if n == number else 0.01 for n in range(len(lines))))
 
     def score(self, t: float, value: float = 1.0, **about: Any) -> list[Effect]:
-        return self.observer.handle(Scored(t, self.step, Score(value, **about)))
+        return self.observer.handle(Scored(t, self._flying, Score(value, **about)))
 
     def text(self, t: float, text: str) -> list[Effect]:
-        return self.observer.handle(TextDelta(t, self.step, text))
+        return self.observer.handle(TextDelta(t, self._flying, text))
 
     def done(self, t: float) -> list[Effect]:
-        return self.observer.handle(SaidDone(t, self.step))
+        return self.observer.handle(SaidDone(t, self._flying))
 
     def fail(self, t: float) -> list[Effect]:
-        return self.observer.handle(EngineFailed(t, self.step, "engine_timeout", "It took too long."))
+        return self.observer.handle(EngineFailed(t, self._flying, "engine_timeout", "It took too long."))
 
     def silent(self, t: float) -> list[Effect]:
         return self.tick(t) + self.score(t, 0.0)

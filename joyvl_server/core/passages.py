@@ -1,0 +1,139 @@
+"""What is known of the video that is no longer in the context: passages under their times, and single events."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from joyvl_server.core.moments import moment, retagged, span_tag
+from joyvl_server.core.prefix import shorten
+from joyvl_server.core.protocol import clean
+from joyvl_server.core.tokens import text_tokens
+
+MAX_EVENTS = 256
+MAX_PASSAGES = 96
+MAX_EVENT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of video, `start` to `end` in stream seconds, and its text with times counted from `origin`.
+
+    Without a text it is told by what was said in it. A block is an account of several passages.
+    """
+
+    number: int
+    start: float
+    end: float
+    origin: float = 0.0
+    text: str | None = None
+    block: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    t: float
+    text: str
+
+
+class Passages:
+    """Oldest first. Where there are too many, the oldest that has no text is forgotten, then the oldest."""
+
+    def __init__(self) -> None:
+        self._passages: list[Passage] = []
+        self._events: deque[_Event] = deque(maxlen=MAX_EVENTS)
+        self._count = 0
+        self.changed = False
+        """something came that may call for `oldest`; whoever looked sets it back"""
+
+    def __len__(self) -> int:
+        return len(self._passages)
+
+    @property
+    def end(self) -> float | None:
+        """The stream time up to which there are passages."""
+        return self._passages[-1].end if self._passages else None
+
+    def event(self, t: float, text: str) -> None:
+        """Something was said. Where two tell the same of one moment, the longer one is kept."""
+        event = _Event(t, clean(text, MAX_EVENT))
+        last = self._events[-1] if self._events else None
+        if last is not None and last.t == t and (event.text in last.text or last.text in event.text):
+            self._events.pop()
+            event = max(last, event, key=lambda event: len(event.text))
+        self._events.append(event)
+
+    def add(self, start: float, end: float) -> int:
+        """A passage that nobody has summed up yet; returns its number."""
+        self._count += 1
+        self._passages.append(Passage(self._count, start, end))
+        if len(self._passages) > MAX_PASSAGES:
+            without_text = (passage for passage in self._passages[:-1] if passage.text is None)
+            self._passages.remove(next(without_text, self._passages[0]))
+        self.changed = True
+        return self._count
+
+    def write(self, numbers: Sequence[int], text: str, origin: float) -> None:
+        """The text of one passage that has none, or one account of several; nothing where one of them is gone."""
+        chosen = [passage for passage in self._passages if passage.number in numbers]
+        if len(chosen) < len(numbers) or (len(numbers) == 1 and chosen[0].text is not None):
+            return
+        first = chosen[0]
+        whole = replace(first, end=chosen[-1].end, origin=origin, text=text, block=len(numbers) > 1)
+        kept = [passage for passage in self._passages if passage.number not in numbers]
+        self._passages = sorted([*kept, whole], key=lambda passage: passage.number)
+        self.changed = True
+
+    def shorten(self, numbers: Sequence[int], tokens: int) -> None:
+        """One account of several without an engine: the start of each."""
+        chosen = [passage for passage in self._passages if passage.number in numbers]
+        each = tokens // max(1, len(chosen))
+        origin = chosen[0].origin if chosen else 0.0
+        texts = [shorten(self.text(passage, origin, tokens), each) for passage in chosen]
+        self.write(numbers, " ".join(text for text in texts if text), origin)
+
+    def text(self, passage: Passage, origin: float, tokens: int) -> str:
+        """What is known of it, with times of `origin`; of things said, the newest that fit `tokens`."""
+        if passage.text is not None:
+            return retagged(passage.text, passage.origin - origin)
+        kept: list[str] = []
+        for event in reversed([event for event in self._events if passage.start <= event.t <= passage.end]):
+            line = f"<{moment(event.t - origin)}> {event.text}"
+            tokens -= text_tokens(line) + 1
+            if tokens < 0:
+                break
+            kept.append(line)
+        return " ".join(reversed(kept))
+
+    def lines(self, origin: float, tokens: int, passages: Iterable[Passage] | None = None) -> list[str]:
+        """Those of which something is known, each under its times, oldest first. `tokens` bounds things said."""
+        texts = [(passage, self.text(passage, origin, tokens)) for passage in passages or self._passages]
+        return [f"{span_tag(p.start - origin, p.end - origin)} {text}" for p, text in texts if text]
+
+    def oldest(self, room: int, tokens: int) -> list[Passage]:
+        """Two or more that should become one, because all of them take more than three quarters of `room` tokens.
+
+        They are the oldest of the single ones or of the blocks, whichever take more.
+        """
+        sizes = {p.number: text_tokens(self.text(p, p.origin, tokens)) for p in self._passages}
+        if sum(sizes.values()) <= room * 3 // 4:
+            return []
+        told = [passage for passage in self._passages if sizes[passage.number]]
+        groups = [[passage for passage in told if passage.block is block] for block in (True, False)]
+        group = max(groups, key=lambda group: (len(group) > 1, sum(sizes[passage.number] for passage in group)))
+        if len(group) < 2:
+            group = told
+        chosen: list[Passage] = []
+        for passage in group:
+            if len(chosen) > 1 and sum(sizes[p.number] for p in chosen) >= room // 4:
+                break
+            chosen.append(passage)
+        return chosen if len(chosen) > 1 else []
+
+    def shift(self, seconds: float) -> None:
+        """Stream time jumped: what was stays as long ago as it is."""
+        self._events = deque((replace(event, t=event.t + seconds) for event in self._events), MAX_EVENTS)
+        self._passages = [
+            replace(p, start=p.start + seconds, end=p.end + seconds, origin=p.origin + seconds) for p in self._passages
+        ]
