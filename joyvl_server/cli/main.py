@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from joyvl_server.cli import bench, cameras, config, replay, serve, version, watch
+from joyvl_server.cli import bench, cameras, config, engine, models, replay, serve, version, watch
 
 app = typer.Typer(
     name="joyvl",
@@ -19,4 +19,6 @@ app.command("replay")(replay.replay)
 app.command("version")(version.version)
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(config.app, name="config")
+app.add_typer(engine.app, name="engine")
+app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")

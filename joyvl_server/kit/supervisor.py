@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,15 +31,21 @@ log = structlog.get_logger(__name__)
 LEASH = str(Path(__file__).with_name("leash.py"))
 LONGEST_LINE = 500
 
+_LINE_END = re.compile(r"(\r?\n|\r(?!\n|$))")
+
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start it this time. `fds` are handed to the child and closed here. `env` is added to ours."""
+    """How to start it this time. `fds` are handed to the child and closed here. `env` is added to ours.
+
+    `family`: it has children that would outlive us if we are killed; they are ended too.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] | None = None
     fds: tuple[int, ...] = ()
     cwd: Path | None = None
+    family: bool = False
 
 
 class Service(Protocol):
@@ -89,7 +96,14 @@ class Unhealthy(JoyvlError):
 class Supervisor:
     """Owns one process. `restarts` counts every start after the first; `pid` is None while there is no process."""
 
-    def __init__(self, service: Service, limits: Limits | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """`on_line` hears every line as it comes, secrets masked, also the ones a progress bar writes over."""
         self.status = Status.STOPPED
         self.restarts = 0
         self.pid: int | None = None
@@ -98,6 +112,7 @@ class Supervisor:
         self._clock: Clock = clock or SystemClock()
         self._log = log.bind(service=service.name)
         self._lines: deque[str] = deque(maxlen=self._limits.log_lines)
+        self._on_line = on_line
         self._task: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._missed = False
@@ -171,7 +186,7 @@ class Supervisor:
         launch = await self._service.launch()
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", LEASH, str(os.getpid()), *launch.argv,
+                sys.executable, "-I", "-S", LEASH, str(os.getpid()), *["--family"] * launch.family, *launch.argv,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
                 env={**os.environ, **launch.env} if launch.env else None,
                 cwd=launch.cwd, pass_fds=launch.fds, start_new_session=True,
@@ -240,17 +255,24 @@ class Supervisor:
         assert process.stdout is not None
         rest = ""
         while block := await process.stdout.read(8192):
-            *lines, rest = (rest + block.decode(errors="replace")).split("\n")
-            rest = rest[-LONGEST_LINE:]
-            for line in filter(str.strip, lines):
-                self._keep(line)
-        if rest.strip():
-            self._keep(rest)
+            # What ends with a carriage return alone is written over by the next: a progress bar.
+            pieces = _LINE_END.split(rest + block.decode(errors="replace"))
+            rest = pieces.pop()[-LONGEST_LINE:]
+            for line, end in zip(pieces[::2], pieces[1::2], strict=True):
+                self._keep(line, passing=end == "\r")
+        self._keep(rest, passing=False)
 
-    def _keep(self, line: str) -> None:
-        self._lines.append(mask_text(line.rstrip()[:LONGEST_LINE]))
+    def _keep(self, line: str, *, passing: bool) -> None:
+        if not line.strip():
+            return
+        shown = mask_text(line.strip("\r").rstrip()[:LONGEST_LINE])
+        if self._on_line is not None:
+            self._on_line(shown)
+        if passing:
+            return
+        self._lines.append(shown)
         level = "warning" if line.startswith(("ERROR", "CRITICAL")) else "debug"
-        getattr(self._log, level)("output", line=self._lines[-1])
+        getattr(self._log, level)("output", line=shown)
 
 
 def _how_ended(returncode: int) -> str:

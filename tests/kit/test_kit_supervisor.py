@@ -33,11 +33,12 @@ class Child:
         self.reasons: list[str] = []
         self.sick = False
         self.hangs = False
+        self.family = False
         self.fds: list[int] = []
 
     async def launch(self) -> Launch:
         self.launches += 1
-        return Launch((sys.executable, "-c", self.code), {"CHILD": "1"}, tuple(self.fds))
+        return Launch((sys.executable, "-c", self.code), {"CHILD": "1"}, tuple(self.fds), family=self.family)
 
     async def ready(self) -> None:
         if self.hangs:
@@ -184,6 +185,23 @@ async def test_only_the_last_lines_are_kept_and_none_is_endless() -> None:
     assert lines[-2:] == ["99", "rtsp://cam:***@x"]
 
 
+async def test_every_line_is_heard_and_a_progress_bar_fills_no_log() -> None:
+    code = f"""
+import sys, time
+print('first\\r\\nrtsp://cam:s3cret@x', flush=True)
+for share in (10, 20, 30):
+    sys.stdout.write(f'\\rloading {{share}}%'); sys.stdout.flush(); time.sleep(0.1)
+print('\\rloading 100%', flush=True); {SLEEPS}"""
+    heard: list[str] = []
+    supervisor = Supervisor(Child(code), FAST, on_line=heard.append)
+    supervisor.start()
+    await until(lambda: "loading 100%" in heard)
+    lines = supervisor.last_lines
+    await supervisor.aclose()
+    assert heard == ["first", "rtsp://cam:***@x", "loading 10%", "loading 20%", "loading 30%", "loading 100%"]
+    assert lines == ["first", "rtsp://cam:***@x", "loading 100%"]
+
+
 async def test_descriptors_are_handed_over_and_none_stays_here() -> None:
     before = len(os.listdir("/proc/self/fd"))
     reading, writing = os.pipe()
@@ -199,15 +217,61 @@ async def test_descriptors_are_handed_over_and_none_stays_here() -> None:
     await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
-def test_a_killed_parent_leaves_no_child(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("end", "reason"), [("exit(3)", "ended with status 3"), ("kill", "was killed by SIGKILL")])
+async def test_the_end_of_a_family_is_told_as_that_of_its_head(end: str, reason: str) -> None:
+    code = {"exit(3)": "raise SystemExit(3)", "kill": "import os; os.kill(os.getpid(), 9)"}[end]
+    child = Child(code)
+    child.family = child.hangs = True
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await until(lambda: child.reasons)
+    await supervisor.aclose()
+    assert child.reasons[0] == f"it {reason}"
+
+
+async def test_children_that_outlive_their_head_do_not_hide_its_end() -> None:
+    child = Child(
+        f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPS!r}]); "
+        "print('up', flush=True); import time; time.sleep(0.5); os.kill(os.getpid(), 9)"
+    )
+    child.family = True
+    heard: list[str] = []
+    supervisor = Supervisor(child, FAST, on_line=heard.append)
+    supervisor.start()
+    await until(lambda: heard)
+    group = [p for p in psutil.process_iter() if os.getpgid(p.pid) == supervisor.pid]
+    assert len(group) == 3
+    await until(lambda: child.reasons, 5)
+    await supervisor.aclose()
+    assert child.reasons[0] == "it was killed by SIGKILL"
+    assert psutil.wait_procs(group, timeout=5)[1] == []
+
+
+async def test_a_family_ends_politely_where_it_can() -> None:
+    child = Child("import signal, sys, time; signal.signal(15, lambda *_: (print('bye', flush=True), sys.exit(0)));"
+                  "print('up', flush=True); time.sleep(60)")  # fmt: skip
+    child.family = True
+    heard: list[str] = []
+    supervisor = Supervisor(child, FAST, on_line=heard.append)
+    supervisor.start()
+    await until(lambda: "up" in heard)
+    await supervisor.aclose()
+    assert heard == ["up", "bye"]
+
+
+@pytest.mark.parametrize("family", [False, True])
+def test_a_killed_parent_leaves_no_child(family: bool) -> None:
+    grandchild = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPS!r}]).wait()"
     parent = textwrap.dedent(
         f"""
         import asyncio, sys
         sys.path[:0] = {[str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]!r}
-        from test_kit_supervisor import Child, FAST
+        from test_kit_supervisor import Child, FAST, SLEEPS
         from joyvl_server.kit.supervisor import Supervisor
         async def main():
-            supervisor = Supervisor(Child(), FAST)
+            child = Child({grandchild!r} if {family} else SLEEPS)
+            child.family = {family}
+            supervisor = Supervisor(child, FAST)
             supervisor.start()
             await supervisor.up(5)
             print(supervisor.pid, flush=True)
@@ -217,8 +281,12 @@ def test_a_killed_parent_leaves_no_child(tmp_path: Path) -> None:
     )
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     child = psutil.Process(int(process.stdout.readline()))
+    wanted, end = (3 if family else 1), time.monotonic() + 10
+    while len(everybody := [child, *child.children(recursive=True)]) < wanted:
+        assert time.monotonic() < end
+        time.sleep(0.02)
     process.kill()
     process.wait(5)
     process.stdout.close()
-    _, alive = psutil.wait_procs([child], timeout=5)
+    _, alive = psutil.wait_procs(everybody, timeout=5)
     assert not alive

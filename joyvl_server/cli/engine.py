@@ -1,0 +1,161 @@
+"""`joyvl engine …`: what decides: what is installed, whether it works, and the environment of engine `vllm`."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from joyvl_server.cli.fail import sentences
+from joyvl_server.core.errors import ConfigError
+from joyvl_server.engines.base import Capabilities, Engine, EngineSettings
+from joyvl_server.engines.vllm_engine import VllmEngine
+from joyvl_server.engines.vllm_install import vllm_environment
+from joyvl_server.engines.vllm_options import with_environments
+from joyvl_server.kit import plugins
+from joyvl_server.kit.environments import Environment, State, commands, find_python, make
+from joyvl_server.settings import Settings, load
+
+app = typer.Typer(help="Engines: install, list, check.", no_args_is_help=True)
+
+GROUP = "joyvl.engines"
+INSTALLABLE = "vllm"
+
+Config = Annotated[Path | None, typer.Option(help="YAML file with settings.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder that holds the environments (data_dir).")]
+Python = Annotated[str | None, typer.Option(help="Python to make the environment with.")]
+Installer = Annotated[
+    str, typer.Option(help="pip, uv, or auto: uv where it is on the path and no PIP_… names a source.")
+]
+Requirement = Annotated[
+    list[str] | None, typer.Option(help="Install this instead of the usual; may be given several times.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+
+@app.command()
+def install(
+    name: Annotated[str, typer.Argument(help="The engine.")] = INSTALLABLE,
+    config: Config = None,
+    data_dir: DataDir = None,
+    python: Python = None,
+    installer: Installer = "auto",
+    requirement: Requirement = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Make the environment an engine needs, beside the server's own. Run again, it finishes what broke off."""
+    with sentences():
+        if name != INSTALLABLE:
+            raise ConfigError(f"Engine {name} needs no environment; only {INSTALLABLE} does.")
+        settings = load(config, {"data_dir": data_dir})
+        build(vllm_environment(settings.data_dir, tuple(requirement or ())), python, installer, dry_run=dry_run)
+
+
+@app.command("list")
+def list_engines(config: Config = None, data_dir: DataDir = None) -> None:
+    """Every installed engine, and whether it can be used."""
+    with sentences():
+        settings = load(config, {"data_dir": data_dir})
+        for name in plugins.names(GROUP):
+            chosen = "*" if name == settings.engine.name else " "
+            typer.echo(f"{chosen} {name:<14} {asyncio.run(_describe(name, settings))}")
+
+
+@app.command()
+def check(
+    name: Annotated[str | None, typer.Argument(help="The engine; that of the settings if left out.")] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+    start: Annotated[bool, typer.Option("--start", help="Start it, try what it can do, and stop it again.")] = False,
+) -> None:
+    """Can this engine be used? Ends with 1 and the reason where it cannot."""
+    with sentences():
+        settings = load(config, {"data_dir": data_dir})
+        asyncio.run(_check(name or settings.engine.name, settings, start=start))
+
+
+def build(environment: Environment, python: str | None, installer: str, *, dry_run: bool) -> None:
+    """Make an environment and say so. Raises `ConfigError`, `JoyvlError`."""
+    if installer not in ("auto", "pip", "uv"):
+        raise ConfigError(f"--installer is auto, pip or uv, not {installer}.")
+    state = environment.state()
+    if state is State.READY:
+        typer.echo(f"{environment.folder} is ready.")
+        return
+    found = find_python(environment.pythons, python)
+    if dry_run:
+        typer.echo(f"{environment.folder} is {state}. This would be run:")
+        for command in commands(environment, found, installer):
+            typer.echo(f"  {shlex.join(command)}")
+        return
+    typer.echo(f"Making {environment.folder} with {found}: {', '.join(environment.requirements)}")
+    make(environment, found, lambda line: typer.echo(f"  {line}"), installer=installer)
+    typer.echo(f"{environment.folder} is ready.")
+
+
+def _open(name: str, settings: Settings) -> Engine:
+    """The engine as the settings want it. Raises `ConfigError`."""
+    maker = cast(Callable[[EngineSettings], Engine], plugins.load(GROUP, name))
+    return maker(with_environments(settings.engine.options, settings.data_dir).get(name, {}))
+
+
+async def _describe(name: str, settings: Settings) -> str:
+    try:
+        engine = _open(name, settings)
+    except ConfigError as error:
+        return str(error)
+    try:
+        if isinstance(engine, VllmEngine):
+            return await engine.process.describe()
+        return engine.capabilities.note or "ready"
+    finally:
+        await engine.aclose()
+
+
+async def _check(name: str, settings: Settings, *, start: bool) -> None:
+    engine = _open(name, settings)
+    try:
+        if start:
+            _show(await _probe(engine))
+            typer.echo(await engine.check())
+        elif isinstance(engine, VllmEngine):
+            await engine.process.look()
+            typer.echo(await engine.process.describe())
+        else:
+            typer.echo(await engine.check())
+    finally:
+        await engine.aclose()
+
+
+async def _probe(engine: Engine) -> Capabilities:
+    """Probe it, and say every second how far it is. Raises `JoyvlError`."""
+    probing = asyncio.create_task(engine.probe(), name=f"probe of {engine.name}")
+    try:
+        told = ""
+        while not (await asyncio.wait({probing}, timeout=1.0))[0]:
+            # Without the seconds, which change every time.
+            now = engine.capabilities.note.partition(" (")[0]
+            if now != told:
+                typer.echo(now)
+            told = now
+        return probing.result()
+    finally:
+        probing.cancel()
+
+
+def _show(found: Capabilities) -> None:
+    able = [
+        word
+        for word in ("scores", "chooses", "prefills", "uuids", "priority", "prepares", "writes")
+        if getattr(found, word)
+    ]
+    typer.echo(f"mode: {found.mode}; can: {', '.join(able) or 'nothing more'}")
+    typer.echo(
+        f"context: {found.context_tokens or 'not known'} tokens; cache: {found.cache_tokens or 'not known'} tokens"
+    )
+    if found.note:
+        typer.echo(found.note)

@@ -1,0 +1,95 @@
+"""`joyvl models …`: weights made smaller, in an environment of its own."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from joyvl_server.cli.engine import Config, DataDir, DryRun, Installer, Python, Requirement, build
+from joyvl_server.cli.fail import sentences
+from joyvl_server.core.errors import ConfigError, JoyvlError
+from joyvl_server.engines import vllm_quantize
+from joyvl_server.engines.vllm_install import quantize_environment
+from joyvl_server.engines.vllm_options import MODEL
+from joyvl_server.settings import load
+
+app = typer.Typer(help="Weights of models: make them smaller.", no_args_is_help=True)
+
+SCHEMES = {"w4a16": 0.42, "fp8": 0.6}
+"""What each leaves of the size of bf16 weights of the 8B model, roughly; for the check of the disk."""
+
+
+@app.callback()
+def models() -> None:
+    """Keeps `quantize` a command of its own name while it is the only one."""
+
+
+@app.command()
+def quantize(
+    model: Annotated[str, typer.Argument(help=f"Name on the Hugging Face Hub, like {MODEL}, or a folder.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write the weights into; it must not be there yet.")],
+    scheme: Annotated[str, typer.Option(help="w4a16: 4-bit weights. fp8: 8-bit weights.")] = "w4a16",
+    group_size: Annotated[int, typer.Option(help="w4a16: weights that share a scale; fewer is finer.")] = 32,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 …")] = "auto",
+    config: Config = None,
+    data_dir: DataDir = None,
+    python: Python = None,
+    installer: Installer = "auto",
+    requirement: Requirement = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Write weights of 4 or 8 bits for engine `vllm`. Makes the environment it needs on its first run."""
+    with sentences():
+        source, target = _checked(model, out, scheme, group_size)
+        settings = load(config, {"data_dir": data_dir})
+        environment = quantize_environment(settings.data_dir, tuple(requirement or ()))
+        build(environment, python, installer, dry_run=dry_run)
+        unfinished = target.with_name(f"{target.name}.unfinished")
+        command = [str(environment.python), "-I", str(Path(vllm_quantize.__file__)), source, str(unfinished)]
+        command += [scheme, str(group_size), device]
+        if dry_run:
+            typer.echo(f"Then:\n  {shlex.join(command)}\n  and {unfinished} becomes {target}.")
+            return
+        _run(command, unfinished, target)
+        typer.echo(f"{target} is ready: set engine.options.vllm.model to it.")
+
+
+def _checked(model: str, out: Path, scheme: str, group_size: int) -> tuple[str, Path]:
+    """Model and folder as the script takes them. Raises `ConfigError`."""
+    if scheme not in SCHEMES:
+        raise ConfigError(f"--scheme is {' or '.join(SCHEMES)}, not {scheme}.")
+    if group_size not in (32, 64, 128):
+        raise ConfigError(f"--group-size is 32, 64 or 128, not {group_size}.")
+    target = out.expanduser().absolute()
+    if target.exists():
+        raise ConfigError(f"{target} is there already. Name a new folder.")
+    folder = Path(model).expanduser()
+    if not folder.exists():
+        if model.startswith((".", "/", "~")) or model.count("/") != 1:
+            raise ConfigError(f"There is no folder {folder}, and a name on the Hub is like owner/name.")
+        return model, target
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    if not weights or not (folder / "config.json").is_file():
+        raise ConfigError(f"{folder} holds no model: it needs config.json and *.safetensors.")
+    place = next(parent for parent in target.parents if parent.exists())
+    needed = int(weights * SCHEMES[scheme])
+    if (free := shutil.disk_usage(place).free) < needed:
+        raise ConfigError(f"{place} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed.")
+    return str(folder.absolute()), target
+
+
+def _run(command: list[str], unfinished: Path, target: Path) -> None:
+    """Run the script; the folder has its name only once all is in it. Raises `JoyvlError`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    status = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+    if status == -9:
+        raise JoyvlError("Out of memory, most likely: it was killed. A file of weights must fit into memory twice.")
+    if status != 0:
+        raise JoyvlError(f"The weights could not be made (status {status}); the lines above say why.")
+    unfinished.replace(target)
