@@ -29,6 +29,7 @@ _PICTURES = re.compile(
     r"at most \d+ (?:image|picture)|multimodal|(?:does|do) not support images?|image input|image_url|vision",
     re.IGNORECASE,
 )
+_FORGOTTEN = re.compile(r"cache miss for image", re.IGNORECASE)  # vLLM: a picture was named, and it does not have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = 
             f"with a longer context.{quoted}",
             code="engine_context",
         )
+    if status == 400 and _FORGOTTEN.search(detail):
+        return EngineError(f"{peer.url} no longer has a picture that it was sent.", code="engine_forgot")
     if status in (400, 422) and _PICTURES.search(detail):
         return EngineError(
             f"{peer.url} does not take these pictures ({status}). Use a model that sees, and allow as many pictures as "

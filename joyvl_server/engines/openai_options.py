@@ -32,6 +32,18 @@ class OpenAIOptions(BaseModel):
         15.0, gt=0, le=600, description="Longest wait for the decision, and for each next piece of an answer."
     )
     answer_timeout_s: float = Field(60.0, gt=0, le=3600, description="Longest time one spoken answer may take in all.")
+    protocol: Literal["auto", "markers", "instruct"] = Field(
+        "auto",
+        description="How the model answers: in the interaction protocol's markers, or told in plain words and in JSON. "
+        "auto asks it at start.",
+    )
+    parallel: int = Field(4, ge=1, le=1024, description="Requests the server takes well at once.")
+    priority: bool = Field(
+        False, description="Send `priority` with each request: for vLLM with --scheduling-policy priority."
+    )
+    probe_timeout_s: float = Field(
+        180.0, gt=0, le=3600, description="Longest wait for one answer while the server is probed and warmed up."
+    )
     max_tokens: int = Field(256, ge=1, le=8192, description="Longest answer, in tokens.")
     temperature: float | None = Field(
         0.0, ge=0, le=2, description="Sampling temperature; null leaves it to the server. 0 keeps decisions steady."

@@ -1,10 +1,12 @@
-"""The HTTP side of engine `openai`: one server, its model, and which fields it takes."""
+"""The HTTP side of engine `openai`: one server, and which fields it takes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx2
 import structlog
@@ -13,13 +15,36 @@ from joyvl_server.core.errors import EngineError
 from joyvl_server.engines.openai_failures import Peer, detail_of, from_status, from_transport, is_too_long
 from joyvl_server.engines.openai_messages import request_body
 from joyvl_server.engines.openai_options import OpenAIOptions
-from joyvl_server.engines.openai_stream import Completion
+from joyvl_server.engines.openai_stream import Completion, HttpCompletion
 from joyvl_server.kit import http
 
 MAX_ERROR_BODY = 65_536
-MAX_LIST_BODY = 1_048_576
+MAX_BODY = 4_194_304
+"""Bytes of an answer that is read whole: a list of models, a page of metrics, one completion."""
 
 log = structlog.get_logger(__name__)
+
+
+class Chat(Protocol):
+    """A server of chat completions. Messages are JSON objects, one each; `fields` are all other fields, model included.
+
+    All raise `EngineError` and its kin, and nothing else; code `engine_forgot` when a picture that was only named is
+    not there any more. Cancelling a call aborts the request.
+    """
+
+    @property
+    def peer(self) -> Peer: ...
+
+    async def ask(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """One whole chat completion: the JSON as the server sent it."""
+
+    async def stream(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> Completion:
+        """A streamed one, once its head is there. The caller closes it."""
+
+    async def models(self) -> list[str]:
+        """Names of the models it lists, in its order."""
+
+    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +58,13 @@ class Dialect:
     proven: bool = False
     """it took a request in this dialect, so a refusal means something else"""
 
-    def fields(self, options: OpenAIOptions, model: str) -> dict[str, Any]:
-        fields: dict[str, Any] = {"model": model, "stream": True}
-        fields["max_completion_tokens" if self.new_limit else "max_tokens"] = options.max_tokens
-        for name in ("temperature", "top_p"):
-            if (value := getattr(options, name)) is not None:
-                fields[name] = value
-        if self.skips_special_tokens:
-            fields["skip_special_tokens"] = False
-        return fields | options.extra_body
+    def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        spoken = dict(fields)
+        if self.new_limit and "max_tokens" in spoken:
+            spoken["max_completion_tokens"] = spoken.pop("max_tokens")
+        if not self.skips_special_tokens:
+            spoken.pop("skip_special_tokens", None)
+        return spoken
 
     def after_refusal(self, status: int, detail: str) -> Dialect | None:
         """What to try next when a request was refused; None when the fields are not to blame."""
@@ -55,13 +78,12 @@ class Dialect:
 
 
 class ChatServer:
-    """One OpenAI-compatible server. All methods raise `EngineError` and its kin, and nothing else."""
+    """One OpenAI-compatible server: a `Chat`, and what a probe looks at beside it."""
 
     def __init__(self, options: OpenAIOptions) -> None:
-        self._options = options
+        self._base = options.base_url
         self._secret = options.api_key.get_secret_value() if options.api_key else ""
         self._dialect = Dialect()
-        self._found_model = ""
         self._client = http.client(
             timeout_s=options.timeout_s,
             connect_timeout_s=options.connect_timeout_s,
@@ -72,54 +94,92 @@ class ChatServer:
 
     @property
     def peer(self) -> Peer:
-        return Peer(self._options.base_url, self._options.model or self._found_model, self._secret)
+        return Peer(self._base, "", self._secret)
 
     async def models(self) -> list[str]:
-        """Names of the models it lists, in its order."""
-        response = await self._send("GET", "/models")
-        body = await self._body(response, MAX_LIST_BODY)
+        return [str(model["id"]) for model in await self.listing()]
+
+    async def listing(self) -> list[dict[str, Any]]:
+        """The models as it lists them; each has an `id`."""
+        response = await self._send("GET", self._base + "/models")
+        body = await self._body(response, MAX_BODY)
         if response.status_code != 200:
             raise from_status(self.peer, response.status_code, detail_of(body))
         try:
-            return [str(model["id"]) for model in json.loads(body)["data"]]
+            models = json.loads(body)["data"]
+            return [{**model, "id": model["id"]} for model in models]
         except (ValueError, RecursionError, TypeError, KeyError):
             raise EngineError(
                 f"{self.peer.url}/models is no list of models. Is it an OpenAI-compatible server?",
                 code="engine_protocol",
             ) from None
 
-    async def complete(self, messages: list[bytes]) -> Completion:
-        """Start an answer to the messages. The caller closes it."""
-        model = self._options.model or await self._first_model()
-        dialect = self._dialect
-        while True:
-            body = request_body(dialect.fields(self._options, model), messages)
-            response = await self._send("POST", "/chat/completions", body)
-            if response.status_code == 200:
-                self._learn(dialect)
-                return await self._stream(response)
-            detail = detail_of(await self._body(response, MAX_ERROR_BODY))
-            other = dialect.after_refusal(response.status_code, detail)
-            if other is None:
-                error = from_status(self.peer, response.status_code, detail, response.headers.get("retry-after"))
-                if error.code == "engine_model":
-                    self._found_model = ""  # it may have been started anew with another one
-                raise error
-            dialect = other
+    async def ask(
+        self, messages: Sequence[bytes], fields: Mapping[str, Any], *, timeout_s: float | None = None
+    ) -> dict[str, Any]:
+        """`timeout_s` bounds each wait for bytes of this answer, where it may take longer than usual."""
+        response = await self._complete(messages, fields, timeout_s)
+        body = await self._body(response, MAX_BODY)
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        if isinstance(answer, dict) and isinstance(answer.get("choices"), list):
+            return answer
+        said = self.peer.quote(detail_of(body))
+        raise EngineError(
+            f"{self.peer.url} sent no answer that can be read. Is it an OpenAI-compatible server?"
+            + (f" It says: {said}" if said else ""),
+            code="engine_protocol",
+        )
+
+    async def stream(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> Completion:
+        response = await self._complete(messages, {**fields, "stream": True}, None)
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
+            return HttpCompletion(response, self.peer)
+        said = self.peer.quote(detail_of(await self._body(response, MAX_ERROR_BODY)))
+        raise EngineError(
+            f"{self.peer.url} did not stream its answer. Is it an OpenAI-compatible server?"
+            + (f" It says: {said}" if said else ""),
+            code="engine_protocol",
+        )
+
+    async def beside(self, path: str, data: Mapping[str, Any] | None = None) -> bytes:
+        """What vLLM has beside the API, at the root of the server: `/tokenize`, `/metrics`. Empty where it has not."""
+        parts = urlsplit(self._base)
+        url = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/v1')}{path}"
+        body = None if data is None else json.dumps(data).encode()
+        response = await self._send("GET" if body is None else "POST", url, body)
+        text = await self._body(response, MAX_BODY)
+        return text if response.status_code == 200 else b""
 
     async def aclose(self) -> None:
         self._closed = True
         await self._client.aclose()
 
-    async def _first_model(self) -> str:
-        if not self._found_model:
-            names = await self.models()
-            if not names:
-                raise EngineError(f"{self.peer.url} lists no model. Load one, or set `model`.", code="engine_model")
-            self._found_model = names[0]
-        return self._found_model
+    async def _complete(
+        self, messages: Sequence[bytes], fields: Mapping[str, Any], timeout_s: float | None
+    ) -> httpx2.Response:
+        """The response to a request that was taken."""
+        dialect = self._dialect
+        while True:
+            body = request_body(dialect.fields(fields), messages)
+            response = await self._send("POST", self._base + "/chat/completions", body, timeout_s)
+            if response.status_code == 200:
+                self._learn(dialect)
+                return response
+            detail = detail_of(await self._body(response, MAX_ERROR_BODY))
+            peer = replace(self.peer, model=str(fields.get("model", "")))
+            error = from_status(peer, response.status_code, detail, response.headers.get("retry-after"))
+            other = dialect.after_refusal(response.status_code, detail) if error.code == "engine_refused" else None
+            if other is None:
+                raise error
+            dialect = other
 
-    async def _send(self, method: str, path: str, body: bytes | None = None) -> httpx2.Response:
+    async def _send(
+        self, method: str, url: str, body: bytes | None = None, timeout_s: float | None = None
+    ) -> httpx2.Response:
         """The response with its body unread."""
         if self._closed:
             raise EngineError("The engine is closed.", code="engine_closed")
@@ -129,25 +189,16 @@ class ChatServer:
         if self._secret:
             headers["authorization"] = f"Bearer {self._secret}"
         try:
-            request = self._client.build_request(method, self._options.base_url + path, content=body, headers=headers)
+            request = self._client.build_request(method, url, content=body, headers=headers)
+            if timeout_s is not None:
+                request.extensions["timeout"] = {**request.extensions["timeout"], "read": timeout_s}
             return await self._client.send(request, stream=True)
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
             raise from_transport(self.peer, error) from error
 
-    async def _stream(self, response: httpx2.Response) -> Completion:
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "text/event-stream":
-            return Completion(response, self.peer)
-        said = self.peer.quote(detail_of(await self._body(response, MAX_ERROR_BODY)))
-        raise EngineError(
-            f"{self.peer.url} did not stream its answer. Is it an OpenAI-compatible server?"
-            + (f" It says: {said}" if said else ""),
-            code="engine_protocol",
-        )
-
     async def _body(self, response: httpx2.Response, limit: int) -> bytes:
-        """The start of a body, at most `limit` bytes and a chunk; the response is closed."""
-        body = b""
+        """The start of a body, at most `limit` bytes; the response is closed."""
+        body = bytearray()
         try:
             async for chunk in response.aiter_bytes():
                 body += chunk
@@ -157,7 +208,7 @@ class ChatServer:
             raise from_transport(self.peer, error) from error
         finally:
             await response.aclose()
-        return body[:limit]
+        return bytes(body[:limit])
 
     def _learn(self, dialect: Dialect) -> None:
         """A request in this dialect was taken."""
@@ -166,6 +217,7 @@ class ChatServer:
             log.info(
                 "the server does not take every field",
                 server=self.peer.url,
-                takes=sorted(learnt.fields(self._options, "")),
+                skip_special_tokens=learnt.skips_special_tokens,
+                limit="max_completion_tokens" if learnt.new_limit else "max_tokens",
             )
         self._dialect = learnt

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import httpx2
 
@@ -15,20 +16,38 @@ MAX_EVENT = 262_144
 """Bytes of one server-sent event; ours hold a token or a few."""
 
 
-class Completion:
-    """An answer on its way. Closing it before its end aborts the request: servers notice the lost connection.
+class Completion(Protocol):
+    """An answer on its way. One reader at a time. `read` raises `EngineError` and its kin."""
 
-    One reader at a time. `read` raises `EngineError` and its kin.
-    """
+    @property
+    def usage(self) -> Mapping[str, Any]:
+        """The newest `usage` the server has told; empty before that, or where it tells none."""
+
+    async def read(self) -> str | None:
+        """The next piece of text, never empty; None when the server has ended the answer."""
+
+    async def drain(self, seconds: float) -> None:
+        """Take what still comes after the last text, for at most `seconds`; then close."""
+
+    async def aclose(self) -> None:
+        """Closing it before its end aborts the request. Idempotent; raises nothing."""
+
+
+class HttpCompletion:
+    """A `Completion` over HTTP: servers notice the lost connection when it is closed early."""
 
     def __init__(self, response: httpx2.Response, peer: Peer) -> None:
         self._response = response
         self._peer = peer
         self._events = aiter(httpx2.EventSource(response, max_event_size=MAX_EVENT))
         self._ended = False
+        self._usage: Mapping[str, Any] = {}
+
+    @property
+    def usage(self) -> Mapping[str, Any]:
+        return self._usage
 
     async def read(self) -> str | None:
-        """The next piece of text, never empty; None when the server has ended the answer."""
         while not self._ended:
             try:
                 event = await anext(self._events, None)
@@ -46,15 +65,13 @@ class Completion:
         return None
 
     async def drain(self, seconds: float) -> None:
-        """Read what the server still sends after the last text, so that its connection can be used again; then close.
-
-        Gives up after `seconds`, which aborts the request.
-        """
+        """What is read here is the end mark and the usage: with it, the connection can be used again."""
         try:
             async with asyncio.timeout(seconds):
-                async for _ in self._events:
-                    pass
-        except (TimeoutError, httpx2.HTTPError, httpx2.StreamError):
+                async for event in self._events:
+                    if event.data.startswith("{"):
+                        self._text(event.data)
+        except (TimeoutError, EngineError, httpx2.HTTPError, httpx2.StreamError):
             pass  # nobody wants the rest: a lost connection costs a new one, no more
         await self.aclose()
 
@@ -75,6 +92,8 @@ class Completion:
         if chunk.get("error"):
             said = self._peer.quote(words_of(chunk))
             raise EngineError(f"{self._peer.url} gave up in mid-answer. It says: {said}", code="engine_cut")
+        if isinstance(usage := chunk.get("usage"), dict):
+            self._usage = usage
         choice = _first(chunk.get("choices"))
         if choice.get("finish_reason"):
             self._ended = True

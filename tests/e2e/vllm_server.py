@@ -17,6 +17,12 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 MODEL = "tiny"
+BLOCK = 32
+"""tokens of one block of the prefix cache: the least there is on a CPU"""
+PICTURES = 64
+"""pictures a prompt may hold"""
+CACHE_GB = 0.05
+"""of prepared pictures: a hundred and more small ones, so that a test can push them out"""
 START_S = 180.0
 TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
 
@@ -45,15 +51,20 @@ class VllmServer:
         return f"http://127.0.0.1:{self._port}/v1"
 
     def start(self) -> None:
-        """Build the model, start, wait until it is healthy. Raises `RuntimeError` with the end of the log."""
+        """Build the model in `folder`/model, start, wait for health. Raises `RuntimeError` with the last of the log."""
         model = self.folder / "model"
         subprocess.run(
             [self._python, Path(__file__).with_name("tiny_model.py"), model], check=True, env=self._env(), timeout=120
         )
         command = [self._python.with_name("vllm"), "serve", model, "--served-model-name", MODEL]
         command += ["--host", "127.0.0.1", "--port", str(self._port), "--dtype", "float32", "--max-model-len", "8192"]
-        command += ["--enforce-eager", "--block-size", "32", "--max-num-seqs", "4", "--enable-prompt-tokens-details"]
-        command += ["--limit-mm-per-prompt", '{"image": 20, "video": 0}']
+        command += ["--enforce-eager", "--block-size", str(BLOCK), "--max-num-seqs", "4"]
+        command += ["--enable-prompt-tokens-details", "--scheduling-policy", "priority"]
+        command += ["--limit-mm-per-prompt", json.dumps({"image": PICTURES, "video": 0})]
+        command += ["--mm-processor-cache-gb", str(CACHE_GB)]
+        # A schema lets white space pass anywhere, and a random model would write nothing else.
+        structured = {"backend": "xgrammar", "disable_any_whitespace": True}
+        command += ["--structured-outputs-config", json.dumps(structured)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -81,6 +92,13 @@ class VllmServer:
         """Its tokenizer's ids of a text."""
         body = json.dumps({"model": MODEL, "prompt": text, "add_special_tokens": False}).encode()
         return json.loads(self._get("/tokenize", body))["tokens"]
+
+    def run(self, script: str, *arguments: object) -> str:
+        """What a script of this folder prints, run with vLLM's Python."""
+        command = [self._python, Path(__file__).with_name(script), *map(str, arguments)]
+        return subprocess.run(
+            command, check=True, env=self._env(), timeout=120, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ).stdout.decode()
 
     def stop(self) -> list[psutil.Process]:
         """End it. Returns what was still alive after that; empty when all is well."""

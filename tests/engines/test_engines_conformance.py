@@ -6,15 +6,18 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes.openai_server import FakeOpenAI, Reply, Request, says
+from fakes.openai_vllm import FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
+from joyvl_server.core.turns import Draft, SettledTurn
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.kit import plugins
 
@@ -38,7 +41,33 @@ async def make_openai(stack: AsyncExitStack) -> Engine:
     return plugins.load("joyvl.engines", "openai")({"base_url": server.base_url, "timeout_s": 5})  # type: ignore[operator]
 
 
-MAKERS = {"motion": make_motion, "openai": make_openai}
+async def make_scored(stack: AsyncExitStack) -> Engine:
+    return await make_probed(stack, FakeVllm())
+
+
+async def make_instructed(stack: AsyncExitStack) -> Engine:
+    return await make_probed(stack, FakeVllm(lacks={"markers"}))
+
+
+async def make_probed(stack: AsyncExitStack, server: FakeVllm) -> Engine:
+    """Speaks at every third turn; what it says depends on its whole prompt."""
+
+    def speaks(request: Request) -> float:
+        return 0.9 if sum(message["role"] == "user" for message in request.messages) % 3 == 0 else 0.1
+
+    def words(request: Request) -> tuple[str, ...]:
+        seen = hashlib.sha256(repr(server.prompt(request)).encode()).hexdigest()[:12]
+        return (" saw", f" {seen}")
+
+    server.wish, server.says = speaks, words
+    await stack.enter_async_context(server)
+    engine: Engine = plugins.load("joyvl.engines", "openai")({"base_url": server.base_url, "timeout_s": 5})  # type: ignore[operator]
+    await engine.probe()
+    return engine
+
+
+PLUGINS = ("motion", "openai")
+MAKERS = {"motion": make_motion, "openai": make_openai, "scored": make_scored, "instruct": make_instructed}
 
 
 @pytest.fixture(params=MAKERS)
@@ -76,13 +105,13 @@ async def live(session: EngineSession, steps: range) -> list[tuple[float, str | 
 
 async def test_it_is_an_engine_and_ready(engine: Engine) -> None:
     assert isinstance(engine, Engine)
-    assert engine.name in MAKERS
+    assert engine.name in PLUGINS
     assert engine.capabilities == engine.capabilities
     assert await engine.check()
     assert isinstance(await begun(engine), EngineSession)
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", PLUGINS)
 def test_an_unknown_option_is_refused_by_name(name: str) -> None:
     with pytest.raises(ConfigError, match="wings"):
         plugins.load("joyvl.engines", name)({"wings": 2})  # type: ignore[operator]
@@ -188,6 +217,7 @@ async def test_a_cancelled_score_can_be_rolled_back(engine: Engine, passes: int)
     assert len(await live(session, range(4, 8))) == 4
 
 
+DRAFT = Draft("d1", "Sum it up.", 16, chunk(), (SettledTurn(turn(0), "</silence>"),))
 CALLS: dict[str, Callable[[EngineSession], Awaitable[object]]] = {
     "begin": lambda session: session.begin(chunk()),
     "append": lambda session: session.append(turn(0)),
@@ -195,6 +225,10 @@ CALLS: dict[str, Callable[[EngineSession], Awaitable[object]]] = {
     "say": lambda session: anext(session.say(), None),  # type: ignore[call-overload, no-any-return]
     "settle": lambda session: session.settle("</silence>"),
     "rollback": lambda session: session.rollback(),
+    "choose": lambda session: session.choose("Which?", ("A", "B")),
+    "prepare": lambda session: session.prepare(chunk(1)),
+    "warm": lambda session: session.warm(100),
+    "write": lambda session: session.write(DRAFT, "", 16),
 }
 
 
@@ -223,6 +257,8 @@ async def test_a_closed_session_raises_engine_errors(engine: Engine, call: str) 
     await session.append(turn(0))
     await session.score()
     await session.aclose()
+    if call in ("choose", "prepare", "warm") and not engine.capabilities.chooses:
+        return  # nothing is asked of it
     with pytest.raises(EngineError):
         await CALLS[call](session)
 
@@ -260,6 +296,66 @@ async def test_closing_the_engine_closes_its_sessions(engine: Engine) -> None:
     with pytest.raises(EngineError):
         await decide(session, 3)
     await session.aclose()
+
+
+async def test_a_choice_has_a_share_for_each_option_or_none(engine: Engine) -> None:
+    plain, asked = await begun(engine, "plain"), await begun(engine, "asked")
+    for step in range(6):
+        await asked.append(turn(step))
+        await asked.score()
+        shares = await asked.choose("Which letter?", ("A", "B"))
+        assert shares == () or (len(shares) == 2 and sum(shares) == pytest.approx(1.0))
+        assert bool(shares) == engine.capabilities.chooses
+        await asked.settle("</silence>")
+        await live_silently(plain, step)
+    assert await live(asked, range(6, TURNS)) == await live(plain, range(6, TURNS))
+
+
+async def live_silently(session: EngineSession, step: int) -> None:
+    await session.append(turn(step))
+    await session.score()
+    await session.settle("</silence>")
+
+
+async def test_slices_come_to_an_end_and_leave_no_trace(engine: Engine) -> None:
+    plain, sliced = await begun(engine, "plain"), await begun(engine, "sliced")
+    await live_silently(plain, 0)
+    await live_silently(sliced, 0)
+    await sliced.prepare(chunk(1, prefix="[Video History]\n" + "much happened\n" * 50))
+    for _ in range(40):
+        if (warmth := await sliced.warm(100)).done:
+            break
+    assert warmth.done
+    if engine.capabilities.writes:
+        text = ""
+        for _ in range(10):
+            piece = await sliced.write(DRAFT, text, 8)
+            text += piece.text
+            if piece.done:
+                break
+        assert piece.done
+        assert "</" not in text
+    else:
+        with pytest.raises(EngineError):
+            await sliced.write(DRAFT, "", 8)
+    assert await live(sliced, range(1, TURNS)) == await live(plain, range(1, TURNS))
+
+
+async def test_a_prepared_chunk_is_gone_over_to(engine: Engine) -> None:
+    """As if it had begun cold, with the turns that settled meanwhile as its lead."""
+    cold, warm = await begun(engine, "cold"), await begun(engine, "warm")
+    coming = chunk(1, prefix="what was")
+    await warm.prepare(coming)
+    lead = []
+    for step in range(3):
+        await live_silently(cold, step)
+        await live_silently(warm, step)
+        lead.append(SettledTurn(coming.retimed(turn(step)), "</silence>"))
+    while not (await warm.warm(200)).done:
+        pass
+    for session in (cold, warm):
+        await session.begin(replace(coming, lead=tuple(lead)))
+    assert await live(warm, range(3, TURNS)) == await live(cold, range(3, TURNS))
 
 
 async def test_the_engine_in_the_docs_works() -> None:

@@ -119,7 +119,7 @@ class FakeOpenAI:
         self.fields = None if fields is None else {"model", "messages", "stream", *fields}
         """fields it takes; others are refused with 400. None takes all, as vLLM does"""
         self.otherwise: Reply | Callable[[Request], Reply] = silence()
-        """the reply when the script is empty, or what makes it from the request"""
+        """the reply when the script is empty, or what makes it"""
         self.requests: list[Request] = []
         self.asked = asyncio.Event()
         """a completion was asked for"""
@@ -219,9 +219,18 @@ class FakeOpenAI:
             return refuses(400, f"Unknown field in request: {', '.join(sorted(unknown))}")
         if request.body["model"] not in self.models:
             return refuses(404, f"The model `{request.body['model']}` does not exist.")
-        if self._script:
-            return self._script.popleft()
-        return self.otherwise if isinstance(self.otherwise, Reply) else self.otherwise(request)
+        reply = self._script.popleft() if self._script else self.otherwise
+        reply = reply if isinstance(reply, Reply) else reply(request)
+        return reply if request.body.get("stream") else _unstreamed(reply)
+
+
+def _unstreamed(reply: Reply) -> Reply:
+    """A good answer to a request that asked for no stream."""
+    if reply.body is not None or reply.events or reply.end != "done":
+        return reply
+    choice = {"message": {"role": "assistant", "content": "".join(reply.deltas)}, "finish_reason": "stop"}
+    body = json.dumps({"object": "chat.completion", "choices": [choice]}).encode()
+    return replace(reply, body=body, content_type="application/json")
 
 
 async def _read_request(reader: asyncio.StreamReader, connection: int) -> Request | None:

@@ -1,0 +1,294 @@
+"""Engine `openai`: what it finds out about a server, and that each thing missing has its fallback and its sentence."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fakes.openai_server import FakeOpenAI, cut, mute, refuses, says, whole
+from fakes.openai_session import said
+from fakes.openai_vllm import RESPONSE_ID, SILENCE_ID, FakeVllm
+from fakes.turns import chunk, turn
+from joyvl_server.core.errors import EngineError, EngineUnavailable
+from joyvl_server.core.events import Score
+from joyvl_server.engines import openai_http
+from joyvl_server.engines.base import Capabilities, EngineSession, EngineSpec
+from joyvl_server.engines.openai_http import OpenAIEngine
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeVllm]:
+    async with FakeVllm() as server:
+        yield server
+
+
+async def begun(engine: OpenAIEngine) -> EngineSession:
+    session = await engine.open(EngineSpec("s1"))
+    await session.begin(chunk())
+    await session.append(turn(0))
+    return session
+
+
+async def score(engine: OpenAIEngine) -> Score:
+    session = await begun(engine)
+    try:
+        return await session.score()
+    finally:
+        await session.aclose()
+
+
+async def test_vllm_with_the_markers_has_it_all(server: FakeVllm) -> None:
+    engine = OpenAIEngine({"base_url": server.base_url, "priority": True, "parallel": 7})
+    assert await engine.probe() == Capabilities(
+        follows_instructions=True,
+        scores=True,
+        chooses=True,
+        prepares=True,
+        writes=True,
+        prefills=True,
+        uuids=True,
+        priority=True,
+        mode="scored",
+        context_tokens=32_768,
+        cache_tokens=65_536,
+        parallel=7,
+    )
+    assert (await score(engine)).value == pytest.approx(0.25)
+    assert server.requests[-1].body["logprob_token_ids"] == [SILENCE_ID, RESPONSE_ID]
+    assert server.requests[-1].body["priority"] == 0
+    await engine.aclose()
+
+
+async def test_before_it_is_probed_the_text_protocol_is_used(server: FakeVllm) -> None:
+    engine = OpenAIEngine({"base_url": server.base_url})
+    assert engine.capabilities.mode == "markers"
+    assert not engine.capabilities.scores
+    session = await begun(engine)
+    assert await session.score() == Score(0.0)
+    await session.settle("</silence>")
+    await engine.probe()
+    await session.append(turn(1))
+    assert (await session.score()).value == pytest.approx(0.25)
+    await engine.aclose()
+
+
+@pytest.mark.parametrize(("lacks", "field"), [({"ids"}, "allowed_token_ids"), ({"ids", "allowed"}, "top_logprobs")])
+async def test_scores_come_by_the_next_way(server: FakeVllm, lacks: set[str], field: str) -> None:
+    server.has -= lacks
+    engine = OpenAIEngine({"base_url": server.base_url})
+    assert (await engine.probe()).scores
+    assert (await score(engine)).value == pytest.approx(0.25)
+    assert field in server.requests[-1].body
+    assert "logprob_token_ids" not in server.requests[-1].body
+    await engine.aclose()
+
+
+async def test_a_marker_outside_the_list_counts_as_the_least_in_it(server: FakeVllm) -> None:
+    server.has -= {"ids"}
+    engine = OpenAIEngine({"base_url": server.base_url})
+    await engine.probe()
+    listed = [{"token": f"token_id:{SILENCE_ID}", "logprob": -0.1}, {"token": "token_id:5", "logprob": -4.1}]
+    content = {**listed[0], "top_logprobs": listed}
+    answer = {"choices": [{"message": {"content": "</silence>"}, "logprobs": {"content": [content]}}]}
+    server.script(whole(__import__("json").dumps(answer).encode(), "application/json"))
+    assert (await score(engine)).value == pytest.approx(1 / (1 + math.exp(4.0)))
+    await engine.aclose()
+
+
+@pytest.mark.parametrize(
+    ("lacks", "words", "changed"),
+    [
+        ("prefill", "does not go on with an answer", {"prefills": False}),
+        ("uuids", "takes no names for pictures", {"uuids": False, "prepares": False}),
+        ("priority", "does not order by priority", {"priority": False}),
+        ("grows", "chat template changes earlier turns", {}),
+    ],
+)
+async def test_what_vllm_lacks_is_told(server: FakeVllm, lacks: str, words: str, changed: dict[str, bool]) -> None:
+    server.has.remove(lacks)
+    engine = OpenAIEngine({"base_url": server.base_url, "priority": True})
+    found = await engine.probe()
+    assert found.scores
+    assert words in found.note
+    assert {name: getattr(found, name) for name in changed} == changed
+    session = await begun(engine)
+    server.wish = 0.9
+    assert (await session.score()).value == pytest.approx(0.9)
+    assert "".join(await said(session)) == " a man comes in"
+    await engine.aclose()
+
+
+async def test_without_prefill_an_answer_that_turns_out_silent_says_nothing(server: FakeVllm) -> None:
+    server.has.remove("prefill")
+    engine = OpenAIEngine({"base_url": server.base_url})
+    await engine.probe()
+    session = await begun(engine)
+    await session.score()
+    assert await said(session) == []
+    await engine.aclose()
+
+
+async def test_without_any_scores_the_markers_are_read_as_text(server: FakeVllm) -> None:
+    server.has -= {"ids", "allowed", "top"}
+    engine = OpenAIEngine({"base_url": server.base_url})
+    found = await engine.probe()
+    assert (found.mode, found.scores) == ("markers", False)
+    assert "yes or no, not scores" in found.note
+    assert await score(engine) == Score(0.0)
+    await engine.aclose()
+
+
+async def test_without_a_tokenizer_a_model_that_answers_in_markers_is_known_by_it(server: FakeVllm) -> None:
+    server.has.remove("tokenize")
+    engine = OpenAIEngine({"base_url": server.base_url})
+    assert (await engine.probe()).mode == "markers"
+    await engine.aclose()
+
+
+@pytest.mark.parametrize("lacks", [{"markers"}, {"markers", "tokenize"}, {"markers", "tokenize", "metrics", "details"}])
+async def test_a_model_without_the_markers_is_told_in_plain_words(server: FakeVllm, lacks: set[str]) -> None:
+    server.has -= lacks
+    engine = OpenAIEngine({"base_url": server.base_url})
+    found = await engine.probe()
+    assert (found.mode, found.scores, found.chooses, found.writes) == ("instruct", False, True, True)
+    assert found.prepares == ("details" in server.has)
+    assert "told in plain words" in found.note
+    await engine.aclose()
+
+
+@pytest.mark.parametrize(("protocol", "mode"), [("markers", "markers"), ("instruct", "instruct")])
+async def test_the_option_decides_over_the_probe(server: FakeVllm, protocol: str, mode: str) -> None:
+    server.has -= {"markers"}
+    engine = OpenAIEngine({"base_url": server.base_url, "protocol": protocol})
+    assert engine.capabilities.mode == mode
+    assert (await engine.probe()).mode == mode
+    await engine.aclose()
+
+
+@pytest.mark.parametrize(("says_so", "mode"), [("</silence>", "markers"), ("A grey ramp.", "instruct")])
+async def test_a_plain_server_that_knows_nothing_of_this_is_no_fault(says_so: str, mode: str) -> None:
+    fields = ["max_tokens", "temperature", "response_format", "skip_special_tokens"]
+    async with FakeOpenAI(fields=fields) as server:
+        server.otherwise = says(says_so)
+        engine = OpenAIEngine({"base_url": server.base_url})
+        found = await engine.probe()
+        assert (found.mode, found.uuids, found.context_tokens) == (mode, False, None)
+        await engine.aclose()
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (refuses(401, "no"), EngineError),
+        (refuses(429, "slow down"), EngineUnavailable),
+        (cut(), EngineUnavailable),
+        (refuses(400, "This model does not support images"), EngineError),
+        (mute(), EngineError),
+    ],
+)
+async def test_a_probe_that_finds_nothing_out_says_why_and_is_made_good_later(
+    server: FakeVllm, monkeypatch: pytest.MonkeyPatch, fault, kind: type[EngineError]
+) -> None:
+    monkeypatch.setattr(openai_http, "PROBE_PAUSE_S", 0.0)
+    server.script(fault)
+    engine = OpenAIEngine({"base_url": server.base_url, "timeout_s": 0.5, "probe_timeout_s": 0.5})
+    with pytest.raises(kind):
+        await engine.probe()
+    assert engine.capabilities.mode == "markers"
+    session = await begun(engine)
+    assert await session.score() == Score(0.0)
+    await session.settle("</silence>")
+    async with asyncio.timeout(5):
+        while engine.capabilities.mode != "scored":
+            await asyncio.sleep(0.01)
+    await session.append(turn(1))
+    assert (await session.score()).value == pytest.approx(0.25)
+    await engine.aclose()
+
+
+async def test_no_server_is_said_and_a_server_that_comes_back_is_probed(
+    server: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_http, "PROBE_PAUSE_S", 0.0)
+    engine = OpenAIEngine({"base_url": server.base_url})
+    await engine.probe()
+    await server.stop()
+    with pytest.raises(EngineUnavailable, match="Is it running"):
+        await score(engine)
+    server.has -= {"markers"}
+    server.pictures.clear()
+    await server.start()
+    await engine.check()
+    async with asyncio.timeout(5):
+        while engine.capabilities.mode != "instruct":
+            await asyncio.sleep(0.01)
+    assert await score(engine) == Score(0.0)
+    await engine.aclose()
+
+
+async def test_two_who_ask_at_once_share_a_probe_and_closing_ends_it(server: FakeVllm) -> None:
+    server.script(mute())
+    engine = OpenAIEngine({"base_url": server.base_url})
+    probes = [asyncio.ensure_future(engine.probe()) for _ in range(2)]
+    await server.asked.wait()
+    assert len(server.completions) == 1
+    await engine.aclose()
+    results = await asyncio.gather(*probes, return_exceptions=True)
+    assert all(isinstance(result, EngineError | asyncio.CancelledError) for result in results)
+    async with asyncio.timeout(5):
+        await server.completions[0].aborted.wait()
+
+
+async def test_scores_that_stop_coming_are_a_text_tick_and_a_new_probe(
+    server: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_http, "PROBE_PAUSE_S", 0.0)
+    engine = OpenAIEngine({"base_url": server.base_url})
+    await engine.probe()
+    server.has -= {"ids", "allowed", "top"}
+    assert await score(engine) == Score(0.0)
+    assert engine.capabilities.mode == "markers"
+    server.has |= {"ids"}
+    assert await score(engine) == Score(0.0)
+    async with asyncio.timeout(5):
+        while engine.capabilities.mode != "scored":
+            await asyncio.sleep(0.01)
+    await engine.aclose()
+
+
+async def test_a_refused_score_is_one_failed_tick(server: FakeVllm) -> None:
+    engine = OpenAIEngine({"base_url": server.base_url})
+    await engine.probe()
+    server.script(refuses(400, "Unknown field: logprob_token_ids"))
+    session = await begun(engine)
+    with pytest.raises(EngineError, match="logprob_token_ids"):
+        await session.score()
+    assert await session.score() == Score(0.0)
+    await engine.aclose()
+
+
+async def test_a_server_that_fails_over_a_field_and_is_well_does_without_it(server: FakeVllm) -> None:
+    server.script(refuses(500, "KeyError: logprob_token_ids"))
+    engine = OpenAIEngine({"base_url": server.base_url})
+    assert (await engine.probe()).scores
+    await score(engine)
+    assert "allowed_token_ids" in server.requests[-1].body
+    await engine.aclose()
+
+
+async def test_given_abilities_are_not_probed_and_stay(server: FakeVllm) -> None:
+    first = OpenAIEngine({"base_url": server.base_url})
+    await first.probe()
+    given = first._link.abilities
+    await first.aclose()
+    server.requests.clear()
+    engine = OpenAIEngine({"base_url": server.base_url}, abilities=given)
+    assert (await engine.probe()).scores
+    assert server.requests == []
+    assert (await score(engine)).value == pytest.approx(0.25)
+    server.script(refuses(400, "not today"))
+    with pytest.raises(EngineError, match="not today"):
+        await score(engine)
+    assert (await score(engine)).value == pytest.approx(0.25)
+    await engine.aclose()
