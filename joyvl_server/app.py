@@ -22,6 +22,7 @@ from joyvl_server.api import (
     queries,
     sessions,
     system,
+    ticks,
     updates,
     watches,
 )
@@ -30,6 +31,7 @@ from joyvl_server.api.guard import Guard
 from joyvl_server.api.observe import Faults, HttpMetrics, Observe
 from joyvl_server.api.page import Pages
 from joyvl_server.api.server import Server, bind, until_signal, url_of
+from joyvl_server.api.usage import UsageMetrics
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit import logs
@@ -42,6 +44,7 @@ log = structlog.get_logger(__name__)
 ROUTERS = (
     cameras.router,
     sessions.router,
+    ticks.router,
     updates.router,
     watches.router,
     queries.router,
@@ -59,7 +62,8 @@ def create_app(
 ) -> FastAPI:
     """The API and the page over a registry, which the app's lifespan starts and closes."""
     clock = clock or SystemClock()
-    api = Api(settings, registry, clock, HttpMetrics(registry.metrics.registry), pages or Pages.find())
+    counted = registry.metrics.registry
+    api = Api(settings, registry, clock, HttpMetrics(counted), UsageMetrics(counted), pages or Pages.find())
     app = FastAPI(
         title="joyvl-server",
         version=__version__,

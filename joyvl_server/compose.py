@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from joyvl_server.engines.vllm_options import with_environments
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.ingest.hub import MediaHub
 from joyvl_server.kit.clock import Clock, SystemClock
@@ -29,7 +30,9 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
     policy = settings.net_policy()
     db = await Database.open(settings.data_dir / "joyvl.db")
     media = MediaHub(settings.media, policy, clock)
-    return Registry(settings, db, media, policy, EnginePool(settings.engine.options), clock)
+    # What `joyvl engine install` made lies in the data folder.
+    engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
+    return Registry(settings, db, media, policy, engines, clock)
 
 
 async def arrange_demo(registry: Registry) -> None:

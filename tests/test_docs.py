@@ -23,6 +23,8 @@ from joyvl_server.api import problems
 from joyvl_server.app import create_app
 from joyvl_server.cli.main import app as cli
 from joyvl_server.core import errors
+from joyvl_server.core.decisions import Pressure, Skip, Suppressed
+from joyvl_server.sessions import endings
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.updates import UPDATE_TYPES
 from joyvl_server.settings import Settings
@@ -109,6 +111,20 @@ def test_metrics(app: FastAPI):
 def test_updates():
     text = page("updates.md").partition("## Types")[2]
     same(first_cells(text, r"[a-z_.]+"), set(UPDATE_TYPES), "updates.md")
+
+
+def test_codes_of_ends():
+    text = page("updates.md").partition("Codes of `session.ended`:")[2].partition("\n\n")[0]
+    same(re.findall(r"`(\w+)`", text.replace("`reason`", "")), {*endings.CODES.values(), "failed"}, "updates.md, ends")
+
+
+def test_words_of_a_tick():
+    """Why a tick took no decision, why a remark was not made, how short of time an engine may be."""
+    text = page("updates.md").partition("## Tick")[2]
+    for words in (Skip, Suppressed):
+        assert not (missing := [w.value for w in words if w.value not in text]), missing
+    steps = page("api.md").partition("`pressure` is how short")[2]
+    assert re.findall(r"^\| (\d) \| (\w+) ", steps, re.MULTILINE) == [(str(p.value), p.name.lower()) for p in Pressure]
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:

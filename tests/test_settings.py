@@ -62,6 +62,13 @@ def test_options_of_engines_join_from_all_layers(write):
     }
 
 
+@pytest.mark.parametrize("written", ["2", " 4 "])
+def test_a_choice_among_numbers_is_read_from_the_environment(written):
+    assert load(environ={"JOYVL_SESSIONS__FRAMES_PER_TICK": written}).sessions.frames_per_tick == int(written)
+    assert "should be 1, 2 or 4" in refusal(JOYVL_SESSIONS__FRAMES_PER_TICK=f"{written}x")
+    assert load(environ={"JOYVL_SESSIONS__LANGUAGE": "de-CH"}).sessions.language == "de-CH"
+
+
 def test_lists_are_replaced_not_joined(write):
     config = write("net: {deny: [10.0.0.0/8]}")
     assert load(config, environ={"JOYVL_NET__DENY": "8.8.8.8"}).net.deny == ["8.8.8.8"]
@@ -199,7 +206,15 @@ def test_variables_of_other_programs_are_left_alone():
         ("1: x\n", "there is no setting '1'"),
         ("a: !!python/object/apply:os.system ['true']\n", "this is not YAML: could not determine a constructor"),
         ("server: {port: 70000}\n", "server.port: should be less than or equal to 65535 ("),
-        ("sessions:\n  fidelity: best\n", "sessions.fidelity: should be 'faithful' or 'adaptive' ("),
+        ("sessions:\n  fidelity: best\n", "sessions.fidelity: should be 'faithful', 'adaptive' or 'eco' ("),
+        ("sessions:\n  frames_per_tick: 3\n", "sessions.frames_per_tick: should be 1, 2 or 4 ("),
+        ("sessions: {language: 'German'}\n", "sessions.language: a language is a BCP 47 tag like en or de-CH ("),
+        ("sessions: {hysteresis: 0.6}\n", "sessions.hysteresis: should be less than or equal to 0.5 ("),
+        ("sessions: {lead_turns: 0}\n", "sessions.lead_turns: should be greater than or equal to 1 ("),
+        (
+            "sessions: {memory_tokens: 300, summary_tokens: 301}\n",
+            "sessions: summary_tokens may be at most memory_tokens (",
+        ),
         ("server: 1\n", "server: should be a valid dictionary or instance of ServerSettings ("),
         ("net: {schemes: [gopher]}\n", "net.schemes.0: should be 'rtsp' or 'file' ("),
         ("net: {deny: [10.0.0.0/99]}\n", "net.deny.0: '10.0.0.0/99' is neither a network"),

@@ -4,10 +4,12 @@ import { signal } from "./html.js";
 import { request } from "./api.js";
 import { webcamProblem } from "./words.js";
 
+/** What the pictures of the next call may cost; empty: as the server is set. */
+export const callFidelity = signal("");
+
 const WANTED = { width: { min: 640, ideal: 1280 }, height: { min: 480, ideal: 720 }, frameRate: { ideal: 15, max: 30 } };
 const GATHER_MS = 2000;
 const LOST_MS = 5000;
-const HUNG_UP = "the call was hung up";
 const REDIAL_MS = [500, 1000, 2000, 5000, 5000, 5000];
 
 /**
@@ -71,7 +73,7 @@ async function dial(mine, attempt = 0) {
   } catch (error) {
     if (mine !== round) return;
     // The server's refusal is final; silence on the line is not.
-    if (error.status >= 400 && error.status < 500) fail(error.message);
+    if ((error.status >= 400 && error.status < 500) || error.code === "engine_full") fail(error.message);
     else redial(mine, error.message, attempt);
   }
 }
@@ -85,10 +87,8 @@ async function place(mine) {
   watchConnection(pc, mine);
   await pc.setLocalDescription(await pc.createOffer());
   await gathered(pc);
-  const response = await request("POST", "/v1/realtime/calls", {
-    body: pc.localDescription.sdp,
-    headers: { "Content-Type": "application/sdp" },
-  });
+  const session = callFidelity.value ? { fidelity: callFidelity.value } : {};
+  const response = await request("POST", "/v1/realtime/calls", { json: { sdp: pc.localDescription.sdp, session } });
   const where = response.headers.get("Location");
   if (mine !== round || pc !== peer) {
     pc.close();
@@ -137,10 +137,10 @@ function watchConnection(pc, mine) {
 }
 
 /** The session is over by the server's word: hung up by somebody else is final, all else is worth another call. */
-export function sessionEnded(reason) {
+export function sessionEnded(code) {
   // While one dials again, it is we who hung the old call up.
   if (call.value?.status !== "connected") return;
-  if (reason === HUNG_UP) fail("The call was hung up from elsewhere.");
+  if (code === "hung_up") fail("The call was hung up from elsewhere.");
   else redial(round, "The server ended the call.");
 }
 

@@ -13,16 +13,21 @@ export const engines = signal([]);
 
 /** The open session, and the state of its stream: connecting, live, away or gone. */
 export const view = signal(emptyView(""));
-export const stream = signal({ state: "connecting", why: "" });
+export const stream = signal({ state: "connecting", why: "", code: "" });
 /** Server clock minus ours in seconds, so that marks stand where they belong on a machine with a wrong clock. */
 export const clockOffset = signal(0);
 
 /** A short message about something that just failed. */
 export const toast = signal(null);
 
+/** The threshold while its slider is being moved, else null: the strip shows what it would mean. */
+export const tryingThreshold = signal(null);
+
 export const openSession = computed(() => view.value.session);
 
 const RETURN_MS = 2000;
+/** A camera that was changed is there again at once. */
+const CHANGED_MS = 300;
 let following = null;
 let returning = null;
 
@@ -34,7 +39,7 @@ export function open(sessionId, { keepTranscript = false } = {}) {
   const first = emptyView(sessionId);
   batch(() => {
     view.value = keepTranscript ? inherit(first, earlier) : first;
-    stream.value = { state: "connecting", why: "" };
+    stream.value = { state: "connecting", why: "", code: "" };
     clockOffset.value = -Infinity;
   });
   listen(sessionId);
@@ -48,10 +53,12 @@ export function closeSession() {
 function listen(sessionId) {
   following = follow(sessionId, {
     onUpdate: (update) => take(sessionId, update),
-    onState: (state, why = "") => {
+    onState: (state, why = "", code = "") => {
       if (view.value.id !== sessionId) return;
-      if (stream.value.state !== state) stream.value = { state, why };
-      if (state === "gone") returning = setTimeout(() => awaitReturn(sessionId), RETURN_MS);
+      const changed = state === "gone" && code === "camera_changed";
+      const shown = changed ? "connecting" : state;
+      if (stream.value.state !== shown) stream.value = { state: shown, why, code };
+      if (state === "gone") returning = setTimeout(() => awaitReturn(sessionId), changed ? CHANGED_MS : RETURN_MS);
     },
     tickSeconds: () => view.value.session?.tick_s ?? 1,
   });
@@ -61,9 +68,10 @@ function listen(sessionId) {
 async function awaitReturn(sessionId) {
   if (view.value.session?.kind === "call" || view.value.id !== sessionId) return;
   await refreshSessions();
-  if (view.value.id !== sessionId || stream.value.state !== "gone") return;
-  if (sessions.value?.some((session) => session.id === sessionId)) listen(sessionId);
-  else returning = setTimeout(() => awaitReturn(sessionId), RETURN_MS);
+  if (view.value.id !== sessionId || !["gone", "connecting"].includes(stream.value.state)) return;
+  if (sessions.value?.some((session) => session.id === sessionId)) return listen(sessionId);
+  stream.value = { ...stream.value, state: "gone" };
+  returning = setTimeout(() => awaitReturn(sessionId), RETURN_MS);
 }
 
 function stopFollowing() {

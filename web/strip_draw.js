@@ -3,6 +3,9 @@ import { markOf } from "./view.js";
 
 export const SPAN_S = 120;
 const PADDING = 6;
+/** Heights of a mark with score 0 and with score 1. */
+const LOWEST = 4;
+const HIGHEST = 38;
 const LABEL_FONT = "10px system-ui, sans-serif";
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
@@ -23,11 +26,11 @@ export function tickAt(ticks, x, now, width) {
 /** @returns {Record<string, string>} the colours of the theme in force, from the style sheet */
 export function coloursOf(element) {
   const style = getComputedStyle(element);
-  const names = ["silent", "spoke", "delegated", "suppressed", "skipped", "failed", "grid", "label"];
+  const names = ["silent", "spoke", "delegated", "suppressed", "skipped", "failed", "grid", "label", "threshold"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--mark-${name}`).trim()]));
 }
 
-export function draw(canvas, ticks, { now, colours, selected }) {
+export function draw(canvas, ticks, { now, colours, selected, threshold }) {
   const scale = devicePixelRatio || 1;
   const { clientWidth: width, clientHeight: height } = canvas;
   if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
@@ -39,6 +42,7 @@ export function draw(canvas, ticks, { now, colours, selected }) {
   paint.clearRect(0, 0, width, height);
   const floor = height - 14;
   drawGrid(paint, { now, width, floor, colours });
+  if (threshold !== null) drawThreshold(paint, { y: floor - heightOf(threshold), width, colours });
   for (const tick of ticks) {
     const x = xOf(tick.wall, now, width);
     if (x < -4 || x > width + 4) continue;
@@ -65,6 +69,20 @@ function drawGrid(paint, { now, width, floor, colours }) {
   }
 }
 
+/** Every mark with a score is as tall as that, so that the line of the threshold tells which would have spoken. */
+const heightOf = (score) => LOWEST + (HIGHEST - LOWEST) * score;
+
+function drawThreshold(paint, { y, width, colours }) {
+  paint.strokeStyle = colours.threshold;
+  paint.lineWidth = 1;
+  paint.setLineDash([4, 4]);
+  paint.beginPath();
+  paint.moveTo(0, Math.round(y) + 0.5);
+  paint.lineTo(width, Math.round(y) + 0.5);
+  paint.stroke();
+  paint.setLineDash([]);
+}
+
 function drawSelection(paint, x, height, colours) {
   paint.fillStyle = colours.grid;
   paint.fillRect(x - 5, 0, 10, height);
@@ -80,41 +98,45 @@ function drawMark(paint, tick, x, floor, colours) {
   shapes[mark](paint, x, floor, tick);
 }
 
-/** Silent: a low bar, taller the nearer it was to speaking. */
+/** Silent: a bar, taller the nearer it was to speaking. */
 function bar(paint, x, floor, tick) {
-  const height = 5 + 16 * (tick.score ?? 0);
+  const height = heightOf(tick.score ?? 0);
   paint.beginPath();
   paint.roundRect(x - 1.5, floor - height, 3, height, 1.5);
   paint.fill();
 }
 
-/** Spoke: a tall bar with a round head. */
-function pin(paint, x, floor) {
+/** Spoke: a bar with a round head. */
+function pin(paint, x, floor, tick) {
+  const height = heightOf(tick.score ?? 1);
   paint.beginPath();
-  paint.roundRect(x - 1.5, floor - 34, 3, 34, 1.5);
+  paint.roundRect(x - 1.5, floor - height, 3, height, 1.5);
   paint.fill();
   paint.beginPath();
-  paint.arc(x, floor - 38, 4, 0, 7);
+  paint.arc(x, floor - height - 2, 4, 0, 7);
   paint.fill();
 }
 
-/** Delegated: a tall bar with a diamond. */
-function diamond(paint, x, floor) {
+/** Delegated: a bar with a diamond. */
+function diamond(paint, x, floor, tick) {
+  const height = heightOf(tick.score ?? 1);
+  const y = floor - height - 2;
   paint.beginPath();
-  paint.roundRect(x - 1.5, floor - 34, 3, 34, 1.5);
+  paint.roundRect(x - 1.5, floor - height, 3, height, 1.5);
   paint.fill();
   paint.beginPath();
-  paint.moveTo(x, floor - 45);
-  paint.lineTo(x + 5.5, floor - 39);
-  paint.lineTo(x, floor - 33);
-  paint.lineTo(x - 5.5, floor - 39);
+  paint.moveTo(x, y - 5.5);
+  paint.lineTo(x + 5.5, y);
+  paint.lineTo(x, y + 5.5);
+  paint.lineTo(x - 5.5, y);
   paint.fill();
 }
 
 /** Wanted to speak and was kept silent: a hollow bar. */
-function outline(paint, x, floor) {
+function outline(paint, x, floor, tick) {
+  const height = heightOf(tick.score ?? 0.5);
   paint.beginPath();
-  paint.roundRect(x - 2, floor - 24, 4, 24, 2);
+  paint.roundRect(x - 2, floor - height, 4, height, 2);
   paint.stroke();
 }
 

@@ -8,7 +8,7 @@ const SILENT_S = 15;
 /**
  * Follow a session until `stop()`.
  * @param {string} sessionId
- * @param {{onUpdate: (update: object) => void, onState: (state: "connecting"|"live"|"away"|"gone", why?: string) => void,
+ * @param {{onUpdate: (update: object) => void, onState: (state: "connecting"|"live"|"away"|"gone", why?: string, code?: string) => void,
  *   tickSeconds?: () => number}} handlers
  * @returns {{stop: () => void}}
  */
@@ -43,7 +43,7 @@ export function follow(sessionId, { onUpdate, onState, tickSeconds = () => 1 }) 
     if (update.type === "session.ended") {
       ended = true;
       stop();
-      onState("gone", update.reason);
+      onState("gone", update.reason, update.code);
     } else {
       listening();
     }

@@ -20,8 +20,11 @@ const LATENCIES_KEPT = 300;
  * @property {"plain"|"warn"|"bad"|"good"} [tone]
  */
 
-/** @param {string} id */
-export const emptyView = (id) => ({ id, session: null, ticks: [], lines: [], closed: {}, log: null, ended: null });
+/**
+ * `closed`: queries by id, once they are closed. `concerns`: by the id of a query, the watch it made or ended.
+ * @param {string} id
+ */
+export const emptyView = (id) => ({ id, session: null, ticks: [], lines: [], closed: {}, concerns: {}, log: null, ended: null });
 
 /** The next view. Unknown updates change nothing: a newer server may send some. */
 export function grow(view, update) {
@@ -49,7 +52,7 @@ export function grow(view, update) {
       return { ...withoutQuery(view, update.query.id), closed: { ...view.closed, [update.query.id]: update.query } };
     case "watch.created":
     case "watch.updated":
-      return withWatch(view, update.watch);
+      return withWatch(withConcern(view, update), update.watch);
     case "watch.deleted":
       return changeSession(view, { watches: (view.session?.watches ?? []).filter((w) => w.id !== update.watch_id) });
     case "camera.online":
@@ -67,12 +70,12 @@ export function grow(view, update) {
   }
 }
 
-/** Ticks fetched from the server: what happened before the page was opened. */
+/** Ticks fetched from the server, in any order: what happened before the page was opened. */
 export function withHistory(view, ticks) {
   const known = new Set(view.ticks.map(tickKey));
   const missing = ticks.filter((tick) => !known.has(tickKey(tick)));
   const merged = [...view.ticks, ...missing].sort((a, b) => a.wall - b.wall).slice(-TICKS_KEPT);
-  const spoken = missing.filter((tick) => tick.epoch !== null && tick.text);
+  const spoken = missing.filter((tick) => tick.epoch !== null && tick.text).sort((a, b) => a.wall - b.wall);
   return spoken.reduce(withDecision, { ...view, ticks: merged });
 }
 
@@ -102,7 +105,7 @@ export function markOf(tick) {
   return tick.suppressed ? "suppressed" : "silent";
 }
 
-const tickKey = (tick) => `${tick.wall}|${tick.epoch}|${tick.query}|${tick.skipped}`;
+const tickKey = (tick) => tick.id;
 
 /** Update ids are unique over restarts: the log's name, then the number. */
 const logOf = (update) => update.id.slice(0, update.id.lastIndexOf("-"));
@@ -176,6 +179,11 @@ function withQuery(view, query) {
 }
 
 const withoutQuery = (view, id) => changeSession(view, { queries: (view.session?.queries ?? []).filter((q) => q.id !== id) });
+
+/** The watch may be kept a moment after the query that asked for it was closed, so it names the query itself. */
+function withConcern(view, { query_id, watch }) {
+  return query_id ? { ...view, concerns: { ...view.concerns, [query_id]: watch.id } } : view;
+}
 
 function withWatch(view, watch) {
   const watches = view.session?.watches ?? [];

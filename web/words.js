@@ -7,6 +7,7 @@ const SKIPPED = {
   offline: "Skipped: the source was not connected.",
   still: "Skipped: nothing had changed in the picture.",
   failed: "Skipped: the engine failed.",
+  away: "Skipped: the engine is away, so it was not asked.",
 };
 
 const SUPPRESSED = {
@@ -14,9 +15,25 @@ const SUPPRESSED = {
   duplicate: "it had just said the same",
   zone: "no watch covers that part of the picture",
   empty: "there were no words",
+  hovering: "the score has not fallen since its last remark",
+  below: "the watch it is about asks for a higher score",
 };
 
 const STATUS = { connecting: "Connecting", online: "Online", offline: "Offline", ended: "Ended" };
+
+const MODES = {
+  structure: "sees movement, reads no words",
+  scored: "scores the model's own markers",
+  markers: "writes its markers as text, without scores",
+  instruct: "general model, told in words",
+};
+
+/** What pictures may cost: [value, name, what it means]. */
+export const FIDELITIES = [
+  ["faithful", "Faithful", "Every picture in full, once a second."],
+  ["adaptive", "Adaptive", "In full where much changed, small where little did."],
+  ["eco", "Eco", "Like adaptive, and fewer looks while nothing moves."],
+];
 
 const WEBCAM = {
   NotAllowedError: "The browser may not use the webcam. Allow it in the address bar, then try again.",
@@ -37,6 +54,9 @@ export function sourceStatus(state) {
   if (!state) return { word: "Waiting", tone: "connecting" };
   return { word: STATUS[state.status] ?? state.status, tone: state.status };
 }
+
+/** How an engine decides, in a few words. */
+export const modeWords = (capabilities) => MODES[capabilities.mode] ?? capabilities.mode ?? "";
 
 /** A reason with its full stop. */
 export const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);

@@ -53,7 +53,7 @@ ANSWER: dict[int | str, dict[str, Any]] = {
     CALLS_PATH,
     status_code=201,
     response_class=Response,
-    responses={**ANSWER, **problems(400, 403, 415, 422)},
+    responses={**ANSWER, **problems(400, 403, 415, 422, 503)},
     openapi_extra={"requestBody": REQUEST_BODY},
 )
 async def create_call(api: ApiDep, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
@@ -67,6 +67,8 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
             name=session.name,
             engine=session.engine,
             threshold=session.threshold,
+            fidelity=session.fidelity,
+            frames_per_tick=session.frames_per_tick,
             watches=tuple(w.to_draft() for w in session.watches),
         )
         headers = {"Location": f"{CALLS_PATH}/{call.id}", "X-Session-Id": call.session_id}

@@ -38,7 +38,7 @@ async def list_cameras(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Res
     return render.listed([await render.camera(api.registry, view) for view in shown], cursor)
 
 
-@router.post("/v1/cameras", status_code=201, response_model=CameraOut, responses=problems(403, 409))
+@router.post("/v1/cameras", status_code=201, response_model=CameraOut, responses=problems(403, 409, 503))
 async def create_camera(
     api: ApiDep, request: Request, body: CameraIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -63,9 +63,9 @@ async def read_camera(api: ApiDep, camera_id: str) -> Response:
     return JSONResponse(await render.camera(api.registry, api.registry.cameras.get(camera_id)))
 
 
-@router.patch("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(403, 404, 409))
+@router.patch("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(403, 404, 409, 503))
 async def change_camera(api: ApiDep, camera_id: str, body: CameraPatch) -> Response:
-    """Change some fields; the others stay. A new url, engine, loop or speed begins the session anew."""
+    """Change some fields; the others stay. A change of the source, or of what looks at it, begins the session anew."""
     view = await api.registry.cameras.change(camera_id, body.changes())
     return JSONResponse(await render.camera(api.registry, view))
 
@@ -77,7 +77,7 @@ async def delete_camera(api: ApiDep, camera_id: str) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/v1/cameras/{camera_id}/enable", response_model=CameraOut, responses=problems(403, 404))
+@router.post("/v1/cameras/{camera_id}/enable", response_model=CameraOut, responses=problems(403, 404, 503))
 async def enable_camera(api: ApiDep, camera_id: str) -> Response:
     """Open the source and watch it. Has no effect on a camera that is enabled."""
     view = await api.registry.cameras.change(camera_id, {"enabled": True})

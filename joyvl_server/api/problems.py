@@ -50,7 +50,7 @@ STATUS_OF: dict[type[JoyvlError], int] = {
 }
 # Codes that say more than their class: the caller's own doing, or a matter of waiting.
 STATUS_OF_CODE: dict[type[JoyvlError], dict[str, int]] = {
-    NotAllowed: {"bad_url": 422, "masked_url": 422, "too_many": 409},
+    NotAllowed: {"bad_url": 422, "masked_url": 422, "too_many": 409, "engine_full": 503},
     SourceError: {"bad_sdp": 400, "not_allowed": 403, "not_found": 422},
     StoreError: {"store_busy": 503, "store_closed": 503},
 }
@@ -116,7 +116,8 @@ async def on_joyvl_error(connection: HTTPConnection, error: Exception) -> Respon
     status = status_of(error)
     if status == 500:
         log.error("request failed", path=connection.url.path, code=error.code, error=str(error))
-    headers = {"Retry-After": "1"} if status == 503 else None
+    # An engine that is full stays so for a while.
+    headers = {"Retry-After": "30" if error.code == "engine_full" else "1"} if status == 503 else None
     return problem(status, error.code, str(error), headers=headers)
 
 

@@ -36,6 +36,8 @@ async def camera(registry: Registry, view: CameraView) -> dict[str, Any]:
         "speed": record.speed,
         "engine": record.engine,
         "threshold": record.threshold,
+        "fidelity": record.fidelity,
+        "frames_per_tick": record.frames_per_tick,
         "zones": payloads.zones(record.zones),
         "session_id": record.session_id,
         "created_at": payloads.rfc3339(record.created_wall),

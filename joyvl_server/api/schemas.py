@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,8 @@ from pydantic import (
     StringConstraints,
 )
 from pydantic_core import PydanticCustomError
+
+from joyvl_server.core.config import Fidelity
 
 T = TypeVar("T")
 
@@ -50,6 +52,18 @@ Text = Annotated[
 Share = Annotated[float, Field(ge=0, le=1)]
 """0 to 1: a probability, or a part of the picture's width or height."""
 Threshold = Annotated[float, Field(ge=0, le=1, description="Speak when the score reaches this, 0 to 1.")]
+FidelityIn = Annotated[
+    Fidelity,
+    Field(
+        description=(
+            "What pictures may cost. faithful: each in full. adaptive: a small one where little changed. eco: also "
+            "fewer decisions while nothing moves. Null: the server's."
+        )
+    ),
+]
+FramesPerTick = Annotated[
+    Literal[1, 2, 4], Field(description="Pictures of one second that a decision sees, for fast scenes.")
+]
 EngineName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.\-]+$")]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from joyvl_server.api.schemas import EngineName, Input, Name, Output, Threshold
+from joyvl_server.api.schemas import EngineName, FidelityIn, FramesPerTick, Input, Name, Output, Threshold
 from joyvl_server.api.schemas_sessions import WatchIn
 
 MAX_SDP = 200_000
@@ -20,6 +20,8 @@ class CallSession(Input):
     name: Name | None = None
     engine: EngineName | None = None
     threshold: Threshold | None = None
+    fidelity: FidelityIn | None = None
+    frames_per_tick: FramesPerTick | None = None
     watches: list[WatchIn] = Field(default_factory=list, max_length=64)
 
 

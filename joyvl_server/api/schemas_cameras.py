@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from joyvl_server.api.schemas import EngineName, Input, Name, Output, Share, Threshold, kept
+from joyvl_server.api.schemas import EngineName, FidelityIn, FramesPerTick, Input, Name, Output, Share, Threshold, kept
 from joyvl_server.api.schemas_sessions import WatchIn, WatchOut
+from joyvl_server.core.config import Fidelity
 from joyvl_server.core.zones import Zone
 from joyvl_server.sessions.cameras import CameraDraft
 
@@ -53,6 +54,8 @@ class CameraIn(Input):
     speed: Speed = 1.0
     engine: EngineName | None = Field(None, description="The engine that decides; null: the server's default.")
     threshold: Threshold | None = None
+    fidelity: FidelityIn | None = None
+    frames_per_tick: FramesPerTick | None = None
     zones: Zones = Field(default_factory=list)
     watches: list[WatchIn] = Field(default_factory=list, max_length=64)
 
@@ -70,6 +73,8 @@ class CameraIn(Input):
             speed=self.speed,
             engine=self.engine,
             threshold=self.threshold,
+            fidelity=self.fidelity,
+            frames_per_tick=self.frames_per_tick,
             zones=tuple(z.to_zone() for z in self.zones),
             watches=tuple(w.to_draft() for w in self.watches),
         )
@@ -85,6 +90,8 @@ class CameraPatch(Input):
     speed: Speed = kept()
     engine: EngineName | None = None
     threshold: Threshold | None = None
+    fidelity: FidelityIn | None = None
+    frames_per_tick: FramesPerTick | None = None
     zones: Zones = kept()
 
     @model_validator(mode="after")
@@ -144,6 +151,8 @@ class CameraOut(Output):
     speed: float
     engine: str | None
     threshold: float | None
+    fidelity: Fidelity | None = Field(description="null: the server's default.")
+    frames_per_tick: int | None = Field(description="null: the server's default.")
     zones: list[ZoneOut]
     session_id: str
     created_at: str

@@ -1,12 +1,15 @@
-"""Sessions, ticks, watches and queries as clients see them."""
+"""Sessions, watches and queries as clients see them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from joyvl_server.api.schemas import Input, Name, Output, Text, Threshold, kept
+from joyvl_server.api.schemas_ticks import TickOut
+from joyvl_server.core.config import Fidelity
+from joyvl_server.engines.base import Mode
 from joyvl_server.sessions.standing import WatchDraft
 
 
@@ -47,12 +50,6 @@ class SessionPatch(Input):
     threshold: Threshold
 
 
-class TicksQuery(Input):
-    model_config = ConfigDict(extra="forbid", strict=False)
-
-    limit: int = Field(600, ge=1, le=900, description="The newest ones, at most this many.")
-
-
 class WatchOut(Output):
     id: str
     session_id: str
@@ -61,6 +58,7 @@ class WatchOut(Output):
     zones: list[str]
     threshold: float | None
     paused: bool
+    query_id: str | None = Field(description="The sentence it was made from. Deleting the watch undoes that.")
     created_at: str
     note: str | None = Field(description="What the engine makes of it, where that is not what one expects.")
 
@@ -73,9 +71,15 @@ class WatchesOut(Output):
 class QueryOut(Output):
     id: str
     text: str
-    status: str = Field(description="open, answered, withdrawn or expired", examples=["open"])
+    status: str = Field(
+        description=(
+            "open, answered, withdrawn, expired; standing: it became a watch; cancel: it ended a watch or a question"
+        ),
+        examples=["open"],
+    )
     asked_at: str
     answer: str | None
+    watch_id: str | None = Field(description="The watch that was made of it, or that it paused.")
 
 
 class QueriesOut(Output):
@@ -83,46 +87,42 @@ class QueriesOut(Output):
     next: str | None
 
 
-class TimingsOut(Output):
-    frame_age_ms: float | None
-    request_ms: float | None
-    score_ms: float | None
-    total_ms: float | None
-
-
-class TickOut(Output):
-    """One second: what was decided, why, and how long it took."""
-
-    t: float = Field(description="Stream seconds of the session.")
-    wall: float = Field(description="Unix seconds.")
-    decision: str = Field(description="silent, speak or delegate")
-    skipped: str | None = Field(description="busy, late, no_frame, offline, still or failed: no decision was taken.")
-    suppressed: str | None = Field(description="cooldown, duplicate, zone or empty: it wanted to speak and did not.")
-    score: float | None
-    kind: str | None
-    zone: str | None
-    box: list[float] | None = Field(description="[x0, y0, x1, y1], parts of the picture.")
-    text: str
-    question: str
-    watches: list[str]
-    look: str = Field(description="full, glance or skip: what the frame was allowed to cost.")
-    change: float | None = Field(description="How much the picture changed since the last full look, 0 to 1.")
-    epoch: int | None = Field(description="Names one remark; the updates of its text carry it too.")
-    query: str | None = Field(description="The query this answers.")
-    detail: str = Field(description="What failed, when it did.")
-    timings: TimingsOut
-
-
-class TicksOut(Output):
-    data: list[TickOut] = Field(description="Oldest first.")
-    next: None
-
-
 class CapabilitiesOut(Output):
+    """What an engine can do; probed where it can be."""
+
+    mode: Mode = Field(
+        description=(
+            "structure: it sees structure, no words. scored: the probability of the model's own markers. markers: the "
+            "model writes its markers. instruct: any vision model, told in words."
+        )
+    )
+    note: str = Field(description="What people should know about it; empty where all is well.")
     follows_instructions: bool = Field(description="Reads watches and queries as words.")
     scores: bool = Field(description="The score is a probability, not only 0 or 1.")
     reports_kinds: bool = Field(description="Says what kind of thing happened, and where.")
     needs_every_frame: bool = Field(description="No frame may be skipped or shrunk.")
+    chooses: bool = Field(description="Says which watch a remark is about, and what a sentence is.")
+    prepares: bool = Field(description="The next chunk of context is made ready beside the present one.")
+    writes: bool = Field(description="Writes summaries.")
+    prefills: bool = Field(description="Goes on with an answer that was begun for it.")
+    uuids: bool = Field(description="Pictures are sent once and then named.")
+    priority: bool = Field(description="Orders its waiting requests by priority.")
+    context_tokens: int | None = Field(description="The longest prompt with its answer.")
+    cache_tokens: int | None = Field(description="Tokens its cache holds over all sessions.")
+    parallel: int = Field(description="Requests it takes well at once.")
+
+
+class PressureOut(Output):
+    """How short of time the engine is."""
+
+    step: int = Field(description="0 to 3, one of the names.")
+    name: Literal["none", "glances", "slower", "full"] = Field(
+        description=(
+            "none: it keeps up. glances: small pictures where little changed. slower: still cameras are looked at less "
+            "often, too. full: and no further session is taken."
+        )
+    )
+    sentence: str = Field(examples=["Short of engine time: still cameras are looked at less often."])
 
 
 class LatencyOut(Output):
@@ -140,6 +140,9 @@ class SessionOut(Output):
     capabilities: CapabilitiesOut
     threshold: float
     tick_s: float
+    fidelity: Fidelity
+    frames_per_tick: int = Field(description="Pictures of one second that a decision sees.")
+    pressure: PressureOut
     zones: list[dict[str, Any]]
     state: dict[str, Any] | None
     watches: list[WatchOut]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from joyvl_server.api.schemas import MAX_PAGE, Output, PageQuery
-from joyvl_server.api.schemas_sessions import CapabilitiesOut
+from joyvl_server.api.schemas_sessions import CapabilitiesOut, PressureOut
 from joyvl_server.store.events import EventType
 
 
@@ -39,10 +39,21 @@ class EventsOut(Output):
     next: str | None
 
 
+class SchedulerOut(Output):
+    """How busy an engine is that runs sessions now."""
+
+    pressure: PressureOut
+    sessions: int
+    load: float = Field(description="Work asked of it in its time; above 1 it cannot keep up.")
+    waiting: int = Field(description="Ticks that wait for their turn.")
+    breaker: str = Field(description="closed; open: it is away and is not asked; half_open: it is tried again.")
+
+
 class EngineOut(Output):
     name: str
     default: bool
     capabilities: CapabilitiesOut | None
+    scheduler: SchedulerOut | None = Field(description="null while no session uses it.")
     error: str | None = Field(description="Why it cannot be used as it is configured.")
 
 

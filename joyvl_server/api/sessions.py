@@ -12,7 +12,7 @@ from joyvl_server.api.cameras import JPEG
 from joyvl_server.api.context import ApiDep
 from joyvl_server.api.openapi import problems
 from joyvl_server.api.schemas import PageQuery, page
-from joyvl_server.api.schemas_sessions import SessionOut, SessionPatch, SessionsOut, TicksOut, TicksQuery
+from joyvl_server.api.schemas_sessions import SessionOut, SessionPatch, SessionsOut
 from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["sessions"])
@@ -43,12 +43,6 @@ async def end_session(api: ApiDep, session_id: str) -> Response:
     """End it: a call is hung up. A camera's session ends when the camera is disabled or deleted (409 here)."""
     await api.registry.end_session(session_id)
     return Response(status_code=204)
-
-
-@router.get("/v1/sessions/{session_id}/ticks", response_model=TicksOut, responses=problems(404))
-async def list_ticks(api: ApiDep, session_id: str, query: Annotated[TicksQuery, Query()]) -> Response:
-    """The last ticks, oldest first. The server keeps the last 15 minutes in memory."""
-    return render.listed(api.registry.session(session_id).ticks(query.limit))
 
 
 @router.get("/v1/sessions/{session_id}/snapshot.jpg", response_class=Response, responses={**JPEG, **problems(404, 503)})

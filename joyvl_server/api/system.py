@@ -16,7 +16,9 @@ from joyvl_server.api.context import ApiDep
 from joyvl_server.api.openapi import problems
 from joyvl_server.api.problems import problem
 from joyvl_server.api.schemas_system import EnginesOut, HealthOut, ReadyOut, VersionOut
+from joyvl_server.core.decisions import Pressure
 from joyvl_server.kit.masking import mask_text
+from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["server"])
 
@@ -25,8 +27,9 @@ READY_TIMEOUT_S = 10.0
 
 @router.get("/v1/engines", response_model=EnginesOut)
 async def list_engines(api: ApiDep) -> Response:
-    """The installed engines and what each can do."""
+    """The installed engines, what each can do, and how busy those are that run sessions."""
     default = api.settings.engine.name
+    busy = {snapshot["engine"]: snapshot for snapshot in api.registry.schedulers()}
     shown = []
     for engine in api.registry.engines.describe():
         can = engine["capabilities"]
@@ -36,10 +39,20 @@ async def list_engines(api: ApiDep) -> Response:
                 "name": engine["name"],
                 "default": engine["name"] == default,
                 "capabilities": None if can is None else asdict(can),
+                "scheduler": _scheduler(busy.get(engine["name"])),
                 "error": None if error is None else mask_text(error),
             }
         )
     return render.listed(shown)
+
+
+def _scheduler(snapshot: dict[str, Any] | None) -> dict[str, Any] | None:
+    if snapshot is None:
+        return None
+    return {
+        "pressure": payloads.pressure(Pressure(snapshot["pressure"])),
+        **{name: snapshot[name] for name in ("sessions", "load", "waiting", "breaker")},
+    }
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -74,9 +87,11 @@ def _not_ready(detail: str, parts: dict[str, dict[str, Any]]) -> Response:
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}},
 )
-def read_metrics(api: ApiDep) -> Response:
-    """Counters, gauges and histograms in Prometheus' text format. Not `async`: it is made in a thread, off the loop."""
-    return Response(generate_latest(api.registry.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+async def read_metrics(api: ApiDep) -> Response:
+    """Counters, gauges and histograms in Prometheus' text format. The text is made in a thread, off the loop."""
+    api.usage.take(api.registry)
+    text = await asyncio.to_thread(generate_latest, api.registry.metrics.registry)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/version", response_model=VersionOut)

@@ -42,6 +42,12 @@ def add(
     url: Annotated[str, typer.Argument(help="Its address, like rtsp://user:password@host/stream.")],
     watch: Annotated[list[str] | None, typer.Option(help="What to look out for; may be given several times.")] = None,
     engine: Annotated[str | None, typer.Option(help="The engine that decides.")] = None,
+    fidelity: Annotated[
+        str | None, typer.Option(help="What pictures may cost: faithful, adaptive or eco; else the server's default.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Pictures of one second that a decision sees: 1, 2 or 4 for fast scenes.")
+    ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Files: begin again at the end.")] = False,
     server: Server = DEFAULT,
     key: Key = None,
@@ -49,6 +55,7 @@ def add(
     """Register a camera."""
     watches = [{"text": text} for text in watch or ()]
     body = {"name": name, "url": url, "watches": watches, "loop": loop, "engine": engine}
+    body |= {"fidelity": fidelity, "frames_per_tick": frames}
     camera = _call(server, key, "POST", "/v1/cameras", body)
     typer.echo(f"{camera['name']} is registered as {camera['id']}; its session is {camera['session_id']}.")
 

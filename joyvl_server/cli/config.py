@@ -33,7 +33,7 @@ _YAML_HEAD = """\
 _REFERENCE_HEAD = """\
 # Settings
 
-<!-- Made by `joyvl config reference` from joyvl_server/settings.py; don't edit it by hand. -->
+<!-- Made by `joyvl config reference` from joyvl_server/settings/groups.py; don't edit it by hand. -->
 
 Flags win over environment variables, over one YAML file (`--config FILE` or `JOYVL_CONFIG`), over these defaults.
 [configs/joyvl.yaml](../../configs/joyvl.yaml) holds every setting with its default. What the REST API creates (cameras,
@@ -184,8 +184,10 @@ def _group(info: FieldInfo) -> type[BaseModel] | None:
 
 def _check_engines(settings: Settings) -> None:
     installed = plugins.names("joyvl.engines")
+    writer = settings.sessions.summary_engine
     for setting, name in [
         ("engine.name", settings.engine.name),
+        *([] if writer is None else [("sessions.summary_engine", writer)]),
         *(("engine.options", n) for n in settings.engine.options),
     ]:
         if name not in installed:

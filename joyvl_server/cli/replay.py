@@ -11,7 +11,7 @@ import typer
 
 from joyvl_server.cli.fail import FAILED, sentences
 from joyvl_server.core.errors import JoyvlError
-from joyvl_server.core.replay import encode_effect, encode_input
+from joyvl_server.core.replay import decode_effect, encode_effect, encode_input
 from joyvl_server.core.replay import replay as replay_lines
 
 
@@ -36,7 +36,7 @@ def replay(
                     now = [encode_effect(effect) for effect in effects]
                     for effect in now:
                         typer.echo(_line({"effect": effect}))
-                    differences += now != json.loads(lines.newest)["out"]
+                    differences += now != _recorded(lines.newest)
         except (OSError, UnicodeDecodeError) as error:
             raise JoyvlError(f"The log {log} cannot be read: {error}") from None
     if differences:
@@ -56,6 +56,15 @@ class Lines:
             if line.strip():
                 self.newest = line
                 yield line
+
+
+def _recorded(line: str) -> list[object]:
+    """The effects in a line of a log. What effects did not tell yet when it was made has its default."""
+    recorded = json.loads(line)["out"]
+    try:
+        return [encode_effect(decode_effect(effect)) for effect in recorded]
+    except (KeyError, TypeError, ValueError):  # there is no such effect any more
+        return list(recorded)
 
 
 def _line(value: object) -> str:

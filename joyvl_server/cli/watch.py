@@ -23,7 +23,20 @@ from joyvl_server.settings import Settings, load
 
 TICKS = ("response.listen", "response.skip", "response.done")
 # What `--json` prints of a tick, and under which name.
-FIELDS = ("t", "decision", "kind", "zone", "text", "score", "question", "skipped", "suppressed", "watches", "wall")
+FIELDS = (
+    "t",
+    "decision",
+    "kind",
+    "zone",
+    "text",
+    "score",
+    "question",
+    "skipped",
+    "suppressed",
+    "watches",
+    "look",
+    "wall",
+)
 
 
 def watch(
@@ -36,6 +49,9 @@ def watch(
     json_lines: Annotated[bool, typer.Option("--json", help="Print one JSON object a tick.")] = False,
     threshold: Annotated[
         float | None, typer.Option(help="Speak from this score on, 0 to 1 (sessions.threshold).")
+    ] = None,
+    fidelity: Annotated[
+        str | None, typer.Option(help="What pictures may cost: faithful, adaptive or eco (sessions.fidelity).")
     ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Files: begin again at the end.")] = False,
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds of the stream.")] = None,
@@ -51,7 +67,7 @@ def watch(
                     "data_dir": folder,
                     "demo": False,
                     "engine": {"name": engine},
-                    "sessions": {"threshold": threshold, "record_dir": record},
+                    "sessions": {"threshold": threshold, "fidelity": fidelity, "record_dir": record},
                     "media": {"file_roots": ["/"]},  # whoever runs this may read the files anyway
                     "log": {"level": "error"},  # what a source suffers is told as a sentence
                 }

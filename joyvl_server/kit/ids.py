@@ -29,16 +29,5 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{_encode(number)}"
 
 
-def wall_of(id_: str) -> float:
-    """Unix seconds, to the millisecond, at which an id was made. Raises `ValueError` where it is none of ours."""
-    text = id_.rpartition("_")[2]
-    if len(text) != _LENGTH:
-        raise ValueError(f"{id_!r} is not an id")
-    number = 0
-    for character in text:
-        number = number << 5 | _ALPHABET.index(character)
-    return (number >> _RANDOM_BITS) / 1000
-
-
 def _encode(number: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range((_LENGTH - 1) * 5, -1, -5))

@@ -15,6 +15,7 @@ from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.kit.masking import restore_url
 from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.sessions import endings
 from joyvl_server.sessions.cameras import CameraDraft, CameraView, pull_spec
 from joyvl_server.sessions.opener import Opener
 from joyvl_server.sessions.runner import Runner
@@ -26,7 +27,7 @@ from joyvl_server.store.watches import Watches, WatchRecord
 log = structlog.get_logger(__name__)
 
 # A change of one of these makes another source of the camera; all else is adjusted while its session goes on.
-REOPENS = ("url", "enabled", "loop", "speed", "engine")
+REOPENS = ("url", "enabled", "loop", "speed", "engine", "fidelity", "frames_per_tick")
 
 
 class CameraBook:
@@ -70,9 +71,10 @@ class CameraBook:
         return await self._watches.list(self._record(camera_id).session_id)
 
     async def add(self, draft: CameraDraft) -> CameraView:
-        """Raises `Conflict` (name in use), `NotAllowed` (a URL the net policy refuses), `ConfigError` (the engine)."""
+        """Raises `Conflict` (name in use), `ConfigError` (the engine), `NotAllowed`: the net policy refuses the URL, or
+        there is no room for one session more (too_many, engine_full)."""
         async with self._changing:
-            self._opener.check_room()
+            self._opener.check_room(draft.engine)
             engine = self._opener.engine_name(draft.engine)
             await self._check_url(draft.url)
             for watch in draft.watches:
@@ -91,6 +93,8 @@ class CameraBook:
                 session_id=new_id("ses"),
                 created_wall=now,
                 updated_wall=now,
+                fidelity=draft.fidelity,
+                frames_per_tick=draft.frames_per_tick,
             )
             session = SessionRecord(camera.session_id, "camera", draft.name, camera.id, engine, None, now)
             await self._store.add(camera, session, [watch_record(session.id, w, now) for w in draft.watches])
@@ -109,12 +113,14 @@ class CameraBook:
             if "engine" in changes:
                 self._opener.engine_name(changes["engine"])
             camera = replace(before, **changes, updated_wall=self._clock.wall())
+            live = self._runner.find(camera.session_id)
+            if camera.enabled and live is None:
+                self._opener.check_room(camera.engine)
             await self._store.update(camera)
             self._cameras[camera_id] = camera
-            live = self._runner.find(camera.session_id)
             if any(getattr(before, field) != getattr(camera, field) for field in REOPENS):
                 if live is not None:
-                    why = "the camera was changed" if camera.enabled else "the camera was disabled"
+                    why = endings.CAMERA_CHANGED if camera.enabled else endings.CAMERA_DISABLED
                     await self._runner.stop(live.id, why)
                 if camera.enabled:
                     await self._open(camera)
@@ -126,7 +132,7 @@ class CameraBook:
         async with self._changing:
             camera = self._record(camera_id)
             if self._runner.find(camera.session_id) is not None:
-                await self._runner.stop(camera.session_id, "the camera was deleted")
+                await self._runner.stop(camera.session_id, endings.CAMERA_DELETED)
             await self._store.delete(camera_id)
             del self._cameras[camera_id]
 
@@ -184,4 +190,13 @@ class CameraBook:
         watches = await self._watches.list(camera.session_id)
         source = await self._media.open(camera.id, pull_spec(camera), self._opener.listener(record.id))
         ticker = self._opener.live_ticker(camera.speed)
-        self._opener.begin(record, source, ticker, threshold=camera.threshold, zones=camera.zones, watches=watches)
+        self._opener.begin(
+            record,
+            source,
+            ticker,
+            threshold=camera.threshold,
+            zones=camera.zones,
+            watches=watches,
+            fidelity=camera.fidelity,
+            frames_per_tick=camera.frames_per_tick,
+        )

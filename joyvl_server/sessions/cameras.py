@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from joyvl_server.core.config import Fidelity
 from joyvl_server.core.zones import Zone
 from joyvl_server.ingest.base import PullSpec, SourceState
 from joyvl_server.sessions.standing import WatchDraft
@@ -21,6 +22,8 @@ class CameraDraft:
     threshold: float | None = None
     zones: tuple[Zone, ...] = ()
     watches: tuple[WatchDraft, ...] = ()
+    fidelity: Fidelity | None = None
+    frames_per_tick: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,44 @@
-"""Turns what happens in a session into entries of the timeline."""
+"""Keeps what happens in a session: entries of the timeline, and every tick with its score."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from joyvl_server.core.events import Decided, Decision
+from joyvl_server.core.decisions import Decision
+from joyvl_server.core.effects import Decided
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
+from joyvl_server.sessions import payloads
+from joyvl_server.sessions.latency import Timings
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.store.events import EventRecord, Events
 from joyvl_server.store.sessions import SessionRecord
+from joyvl_server.store.ticks import Ticks
 
 # What a remark's event keeps of its tick.
 KEPT = ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")
 
 
 class Journal:
-    """Never waits: the writer thread takes it from here."""
+    """Never waits: the writer thread takes it from here. Without `ticks` no tick is kept."""
 
     def __init__(
-        self, record: SessionRecord, events: Events, metrics: Metrics, clock: Clock, now: Callable[[], float]
+        self,
+        record: SessionRecord,
+        events: Events,
+        metrics: Metrics,
+        clock: Clock,
+        now: Callable[[], float],
+        ticks: Ticks | None = None,
     ) -> None:
         self._record = record
         self._events = events
         self._metrics = metrics
         self._clock = clock
         self._now = now
+        self._ticks = ticks
+        self._last_id = 0
 
     def note(
         self, type: str, text: str = "", *, t: float | None = None, wall: float | None = None, **data: Any
@@ -44,6 +56,15 @@ class Journal:
         )
         self._events.post(record)
         self._metrics.events.labels(type).inc()
+
+    def tick(self, decided: Decided, timings: Timings) -> dict[str, Any]:
+        """Keep one second, spoken or not, and return it in the shape of the updates, with the id it is kept under."""
+        # Two ticks may be decided in one microsecond, and a clock may be set back: ids grow all the same.
+        self._last_id = max(self._last_id + 1, round(self._clock.wall() * 1e6))
+        record = payloads.tick_record(self._record.id, self._last_id, decided, timings)
+        if self._ticks is not None:
+            self._ticks.post(record)
+        return payloads.kept_tick(record)
 
     def remark(self, decided: Decided, tick: dict[str, Any]) -> None:
         """What was said, and each watch that it fired."""

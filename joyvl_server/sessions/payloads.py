@@ -7,13 +7,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from joyvl_server.core.events import Decided
+from joyvl_server.core.decisions import Pressure
+from joyvl_server.core.effects import Decided
 from joyvl_server.core.zones import Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.sessions.latency import Timings
 from joyvl_server.sessions.questions import QueryView
 from joyvl_server.store.sessions import SessionRecord
+from joyvl_server.store.ticks import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 
@@ -30,6 +32,12 @@ class Observed(Protocol):
     def threshold(self) -> float: ...
     @property
     def tick_s(self) -> float: ...
+    @property
+    def fidelity(self) -> str: ...
+    @property
+    def frames_per_tick(self) -> int: ...
+    @property
+    def pressure(self) -> Pressure: ...
     @property
     def zones(self) -> tuple[Zone, ...]: ...
     @property
@@ -48,31 +56,61 @@ def rfc3339(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def tick(decided: Decided, timings: Timings) -> dict[str, Any]:
+def tick_record(session_id: str, id: int, decided: Decided, timings: Timings) -> TickRecord:
     box = decided.box
+    return TickRecord(
+        id=id,
+        session_id=session_id,
+        t=round(decided.t, 3),
+        wall=round(decided.wall, 3),
+        decision=decided.decision.value,
+        look=decided.look.value,
+        score=decided.score,
+        change=_rounded(decided.change, 4),
+        skipped=decided.skipped and decided.skipped.value,
+        suppressed=decided.suppressed and decided.suppressed.value,
+        kind=decided.kind,
+        query=decided.query,
+        epoch=decided.epoch,
+        watches=decided.watches,
+        frame_age_ms=_rounded(timings.frame_age_ms, 2),
+        request_ms=_rounded(timings.request_ms, 2),
+        score_ms=_rounded(timings.score_ms, 2),
+        total_ms=_rounded(timings.total_ms, 2),
+        zone=decided.zone,
+        box=None if box is None else tuple(round(v, 4) for v in (box.x0, box.y0, box.x1, box.y1)),
+        text=decided.text,
+        question=decided.question,
+        detail=decided.detail,
+    )
+
+
+def kept_tick(record: TickRecord) -> dict[str, Any]:
+    """A tick as clients see it: updates, memory and store show the same."""
     return {
-        "t": round(decided.t, 3),
-        "wall": round(decided.wall, 3),
-        "decision": decided.decision.value,
-        "skipped": decided.skipped and decided.skipped.value,
-        "suppressed": decided.suppressed and decided.suppressed.value,
-        "score": None if decided.score is None else round(decided.score, 4),
-        "kind": decided.kind,
-        "zone": decided.zone,
-        "box": None if box is None else [round(v, 4) for v in (box.x0, box.y0, box.x1, box.y1)],
-        "text": decided.text,
-        "question": decided.question,
-        "watches": list(decided.watches),
-        "look": decided.look.value,
-        "change": None if decided.change is None else round(decided.change, 4),
-        "epoch": decided.epoch,
-        "query": decided.query,
-        "detail": decided.detail,
+        "id": str(record.id),
+        "t": record.t,
+        "wall": record.wall,
+        "decision": record.decision,
+        "skipped": record.skipped,
+        "suppressed": record.suppressed,
+        "score": _rounded(record.score, 4),
+        "kind": record.kind,
+        "zone": record.zone,
+        "box": None if record.box is None else list(record.box),
+        "text": record.text,
+        "question": record.question,
+        "watches": list(record.watches),
+        "look": record.look,
+        "change": record.change,
+        "epoch": record.epoch,
+        "query": record.query,
+        "detail": record.detail,
         "timings": {
-            "frame_age_ms": _ms(timings.frame_age_ms),
-            "request_ms": _ms(timings.request_ms),
-            "score_ms": _ms(timings.score_ms),
-            "total_ms": _ms(timings.total_ms),
+            "frame_age_ms": record.frame_age_ms,
+            "request_ms": record.request_ms,
+            "score_ms": record.score_ms,
+            "total_ms": record.total_ms,
         },
     }
 
@@ -86,6 +124,7 @@ def watch(record: WatchRecord, note: str | None) -> dict[str, Any]:
         "zones": list(record.zones),
         "threshold": record.threshold,
         "paused": record.paused,
+        "query_id": record.query_id,
         "created_at": rfc3339(record.created_wall),
         "note": note,
     }
@@ -98,6 +137,7 @@ def query(view: QueryView) -> dict[str, Any]:
         "status": view.status,
         "asked_at": rfc3339(view.asked_wall),
         "answer": view.answer,
+        "watch_id": view.watch_id,
     }
 
 
@@ -120,6 +160,19 @@ def source(state: SourceState) -> dict[str, Any]:
     }
 
 
+PRESSURES = {
+    Pressure.NONE: "The engine keeps up.",
+    Pressure.GLANCES: "Short of engine time: small pictures are looked at where little changed.",
+    Pressure.SLOWER: "Short of engine time: still cameras are looked at less often.",
+    Pressure.FULL: "Short of engine time: no further session is taken.",
+}
+
+
+def pressure(step: Pressure) -> dict[str, Any]:
+    """How short of time the engine is: the ladder's step, its name for programs and a sentence for people."""
+    return {"step": int(step), "name": step.name.lower(), "sentence": PRESSURES[step]}
+
+
 def session(of: Observed) -> dict[str, Any]:
     """A session as clients see it: REST and `session.created` show the same."""
     record = of.record
@@ -132,6 +185,9 @@ def session(of: Observed) -> dict[str, Any]:
         "capabilities": asdict(of.capabilities),
         "threshold": of.threshold,
         "tick_s": of.tick_s,
+        "fidelity": of.fidelity,
+        "frames_per_tick": of.frames_per_tick,
+        "pressure": pressure(of.pressure),
         "zones": zones(of.zones),
         "state": source(of.state),
         "watches": [watch(w, of.note) for w in of.watches()],
@@ -142,5 +198,5 @@ def session(of: Observed) -> dict[str, Any]:
     }
 
 
-def _ms(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -13,13 +13,17 @@ KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class QueryView:
-    """`status`: open, answered, withdrawn or expired; `answer` is what was said to it."""
+    """A sentence of somebody. `status`: open, answered, withdrawn, expired, standing or cancel.
+
+    `answer` is what was said to it; `watch_id` the watch that was made of it, or that it ended.
+    """
 
     id: str
     text: str
     asked_wall: float
     status: str = "open"
     answer: str | None = None
+    watch_id: str | None = None
 
 
 class Questions:
@@ -43,6 +47,11 @@ class Questions:
         while len(self._all) > KEPT:
             del self._all[next(iter(self._all))]
         return view
+
+    def concerns(self, query_id: str, watch_id: str) -> None:
+        """This sentence became that watch, or ended it."""
+        if query_id in self._all:
+            self._all[query_id] = replace(self._all[query_id], watch_id=watch_id)
 
     def close(self, query_id: str, reason: str, answer: str | None) -> QueryView | None:
         view = self._all.get(query_id)

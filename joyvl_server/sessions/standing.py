@@ -25,13 +25,23 @@ class WatchDraft:
     zones: tuple[str, ...] = ()
     threshold: float | None = None
     paused: bool = False
+    query_id: str | None = None
+    """the sentence it is made from"""
 
 
 def watch_record(session_id: str, draft: WatchDraft, wall: float) -> WatchRecord:
     text = draft.text
     short = text if len(text) <= NAME_FROM_TEXT else text[: NAME_FROM_TEXT - 1].rstrip() + "…"
     return WatchRecord(
-        new_id("wch"), session_id, draft.name or short, text, draft.zones, draft.threshold, draft.paused, wall
+        new_id("wch"),
+        session_id,
+        draft.name or short,
+        text,
+        draft.zones,
+        draft.threshold,
+        draft.paused,
+        wall,
+        draft.query_id,
     )
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from joyvl_server.core.config import Fidelity
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.core.zones import Zone
 from joyvl_server.store.database import Database
@@ -17,7 +18,7 @@ from joyvl_server.store.watches import WatchRecord, insert_watch
 
 @dataclass(frozen=True, slots=True)
 class CameraRecord:
-    """`url` may hold a password: mask it for anybody. `engine` and `threshold` None: the server's default."""
+    """`url` may hold a password: mask it for anybody. What is None is the server's default."""
 
     id: str
     name: str
@@ -31,6 +32,8 @@ class CameraRecord:
     session_id: str
     created_wall: float
     updated_wall: float
+    fidelity: Fidelity | None = None
+    frames_per_tick: int | None = None
 
 
 class Cameras:
@@ -45,7 +48,7 @@ class Cameras:
 
         def work(connection: sqlite3.Connection) -> None:
             _check_name(connection, camera)
-            connection.execute("INSERT INTO cameras VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", _values(camera))
+            connection.execute("INSERT INTO cameras VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", _values(camera))
             if session is not None:
                 insert_session(connection, session)
             for watch in wanted:
@@ -72,7 +75,7 @@ class Cameras:
             _check_name(connection, camera)
             cursor = connection.execute(
                 "UPDATE cameras SET name=?, url=?, enabled=?, loop=?, speed=?, engine=?, threshold=?, zones=?, "
-                "session_id=?, created_wall=?, updated_wall=? WHERE id = ?",
+                "session_id=?, created_wall=?, updated_wall=?, fidelity=?, frames_per_tick=? WHERE id = ?",
                 (*_values(camera)[1:], camera.id),
             )
             if not cursor.rowcount:
@@ -124,6 +127,8 @@ def _values(camera: CameraRecord) -> tuple[object, ...]:
         camera.session_id,
         camera.created_wall,
         camera.updated_wall,
+        camera.fidelity,
+        camera.frames_per_tick,
     )
 
 

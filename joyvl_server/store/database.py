@@ -21,7 +21,7 @@ from joyvl_server.store.writer import Writer
 
 T = TypeVar("T")
 POSTS = 10_000
-"""Records nobody awaits that may be queued; further ones are dropped, counted and reported."""
+"""Records nobody awaits that may be queued, and as many without hurry; further ones are dropped and counted."""
 BUSY_S = 5.0
 """Seconds to wait for another process that holds the file."""
 
@@ -86,9 +86,12 @@ class Database:
         """Run `work` with a read-only connection that sees one snapshot."""
         return await self._readers.run(work)
 
-    def post(self, work: Callable[[sqlite3.Connection], object]) -> bool:
-        """A write nobody awaits. While the disk refuses it waits; False where it had to be dropped. Thread-safe."""
-        return self._writer.post(work)
+    def post(self, work: Callable[[sqlite3.Connection], object], *, hurry: bool = True) -> bool:
+        """A write nobody awaits. While the disk refuses it waits; False where it had to be dropped. Thread-safe.
+
+        Without `hurry` it is committed within about five seconds, together with others.
+        """
+        return self._writer.post(work, hurry=hurry)
 
     async def aclose(self) -> None:
         """Write all that is queued and close. Idempotent. No thread and no descriptor is left."""

@@ -12,7 +12,10 @@ from joyvl_server.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class WatchRecord:
-    """A standing instruction as stored. `zones` are names of the camera's zones; empty means the whole picture."""
+    """A standing instruction as stored. `zones` are names of the camera's zones; empty means the whole picture.
+
+    `query_id`: the sentence it was made from, where it was made from one.
+    """
 
     id: str
     session_id: str
@@ -22,6 +25,7 @@ class WatchRecord:
     threshold: float | None
     paused: bool
     created_wall: float
+    query_id: str | None = None
 
 
 class Watches:
@@ -43,8 +47,8 @@ class Watches:
 
         def work(connection: sqlite3.Connection) -> None:
             cursor = connection.execute(
-                "UPDATE watches SET session_id=?, name=?, text=?, zones=?, threshold=?, paused=?, created_wall=? "
-                "WHERE id = ?",
+                "UPDATE watches SET session_id=?, name=?, text=?, zones=?, threshold=?, paused=?, created_wall=?, "
+                "query_id=? WHERE id = ?",
                 (*_values(watch)[1:], watch.id),
             )
             if not cursor.rowcount:
@@ -64,7 +68,7 @@ class Watches:
 
 def insert_watch(connection: sqlite3.Connection, watch: WatchRecord) -> None:
     try:
-        connection.execute("INSERT INTO watches VALUES (?,?,?,?,?,?,?,?)", _values(watch))
+        connection.execute("INSERT INTO watches VALUES (?,?,?,?,?,?,?,?,?)", _values(watch))
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             raise NotFound(f"There is no session {watch.session_id}.") from None
@@ -87,6 +91,7 @@ def _values(watch: WatchRecord) -> tuple[object, ...]:
         watch.threshold,
         watch.paused,
         watch.created_wall,
+        watch.query_id,
     )
 
 

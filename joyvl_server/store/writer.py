@@ -23,6 +23,9 @@ BATCH = 256
 """Jobs in one transaction."""
 RETRY_S = 1.0
 """Seconds between two tries to write what nobody awaits, while the disk refuses."""
+PATIENCE_S = 5.0
+"""Seconds that posts without hurry wait for others, to share a transaction: what `kill -9` may lose of them. A commit
+writes whole pages, at least one for each session that has ticks in it."""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,8 @@ class Job:
     work: Work
     future: Future[Any] | None
     """None: nobody awaits it."""
+    hurry: bool = True
+    """False: it may wait for others"""
 
 
 class Writer:
@@ -57,6 +62,7 @@ class Writer:
         self._closing = False
         self._overflowed = 0
         self._awaited = 0
+        self._patient = 0
         self._opened: Future[None] = Future()
         self._closed: Future[None] = Future()
         for outcome in (self._opened, self._closed):
@@ -85,15 +91,21 @@ class Writer:
             self._changed.notify()
         return future
 
-    def post(self, work: Work) -> bool:
-        """Run it when its turn comes; nobody awaits it. False where the queue is full and it was dropped."""
+    def post(self, work: Work, *, hurry: bool = True) -> bool:
+        """Run it when its turn comes; nobody awaits it. False where the queue is full and it was dropped.
+
+        Without `hurry` it waits up to `PATIENCE_S` for others, so that a steady trickle costs few commits. Each kind
+        has the whole limit, so that many of one never push out the other.
+        """
         with self._changed:
-            if self._closing or len(self._queue) - self._awaited >= self._limit:
+            hurried = len(self._queue) - self._awaited - self._patient
+            if self._closing or (hurried if hurry else self._patient) >= self._limit:
                 self.dropped += 1
                 self._overflowed += 1
                 first = self._overflowed == 1
             else:
-                self._queue.append(Job(work, None))
+                self._queue.append(Job(work, None, hurry))
+                self._patient += not hurry
                 self._changed.notify()
                 return True
         if first:
@@ -140,13 +152,19 @@ class Writer:
             if self.fault is not None and not self._awaited:
                 self._changed.wait_for(lambda: self._closing or self._awaited > 0, RETRY_S)
             self._changed.wait_for(lambda: self._closing or len(self._queue) > 0)
+            self._changed.wait_for(self._worthwhile, PATIENCE_S)
             batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
             self._awaited -= sum(job.future is not None for job in batch)
+            self._patient -= sum(not job.hurry for job in batch)
             recovered = self._overflowed if len(self._queue) < self._limit // 2 and not self._closing else 0
             self._overflowed -= recovered
         if recovered:
             log.info("store keeps up again", dropped=recovered)
         return batch
+
+    def _worthwhile(self) -> bool:
+        """Is there a job in a hurry, or enough for a full transaction?"""
+        return self._closing or len(self._queue) > self._patient or len(self._queue) >= BATCH
 
     def _do(self, batch: list[Job]) -> None:
         batch = [job for job in batch if job.future is None or job.future.set_running_or_notify_cancel()]
@@ -201,6 +219,7 @@ class Writer:
             keep = is_storage_fault(error) and not self._closing
             if keep:
                 self._queue.extendleft(reversed(unawaited))
+                self._patient += sum(not job.hurry for job in unawaited)
             else:
                 self.dropped += len(unawaited)
         if self.fault is None:

@@ -10,7 +10,7 @@ import pytest
 from fakes.house import House, house
 from fakes.media import ANSWER_SDP, picture
 from joyvl_server.api.schemas_calls import CallOut
-from joyvl_server.api.schemas_sessions import QueryOut, SessionOut, TickOut, TimingsOut, WatchOut
+from joyvl_server.api.schemas_sessions import QueryOut, SessionOut, WatchOut
 from joyvl_server.api.schemas_system import EventOut, EventsQuery, EventType
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.store.events import TYPES
@@ -56,20 +56,6 @@ async def test_a_cameras_session_is_ended_at_the_camera(h: House):
     answer = await h.client.delete(path)
     assert answer.status_code == 409
     assert "camera" in answer.json()["detail"]
-
-
-async def test_ticks_come_oldest_first(h: House):
-    camera = await ticking(h, 5)
-    path = f"/v1/sessions/{camera['session_id']}/ticks"
-    body = (await h.client.get(path)).json()
-    assert body["next"] is None
-    assert len(body["data"]) >= 4
-    assert [t["t"] for t in body["data"]] == sorted(t["t"] for t in body["data"])
-    assert set(body["data"][0]) == set(TickOut.model_fields)
-    assert set(body["data"][0]["timings"]) == set(TimingsOut.model_fields)
-    assert (await h.client.get(path, params={"limit": 1})).json()["data"] == body["data"][-1:]
-    for wrong in ("limit=0", "limit=901", "limit=x", "lmit=3"):
-        assert (await h.client.get(f"{path}?{wrong}")).status_code == 422
 
 
 async def test_watches_are_added_changed_and_removed(h: House):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -42,6 +43,16 @@ def test_from_adding_to_removing(server: ServerProcess):
     assert "hall" in twice.stderr
     assert cameras(server, "remove", "hall").exit_code == 0
     assert "No camera yet" in cameras(server, "list").stdout
+
+
+def test_what_pictures_may_cost(server: ServerProcess):
+    clip = (server.folder / "media" / "clip.mp4").resolve().as_uri()
+    assert "registered" in cameras(server, "add", "eco", clip, "--fidelity", "eco", "--frames", "2").stdout
+    (shown,) = json.loads(cameras(server, "list", "--json").stdout)
+    assert (shown["fidelity"], shown["frames_per_tick"]) == ("eco", 2)
+    assert cameras(server, "remove", "eco").exit_code == 0
+    refused = cameras(server, "add", "best", clip, "--fidelity", "best")
+    assert (refused.exit_code, "fidelity" in refused.stderr) == (1, True)
 
 
 def test_what_is_wrong_is_one_sentence(server: ServerProcess):

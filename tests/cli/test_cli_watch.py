@@ -13,7 +13,7 @@ from joyvl_server.cli.watch import TextPrinter, clock, pull_spec
 from joyvl_server.core.errors import ConfigError, SourceError
 from joyvl_server.ingest.demo import ARRIVALS, DEPARTURES, draw_demo
 
-FIELDS = {"t", "decision", "kind", "zone", "text", "score"}
+FIELDS = {"t", "decision", "kind", "zone", "text", "score", "look"}
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,7 @@ def test_a_recorded_session_replays(clip: Path, tmp_path: Path):
         (["no-such-file.mp4"], 1, "There is no file no-such-file.mp4."),
         (["README.md", "--speed", "0"], 2, "--speed takes a number above 0"),
         (["README.md", "--engine", "nonesuch"], 2, "nonesuch"),
+        (["README.md", "--fidelity", "best"], 2, "sessions.fidelity: should be 'faithful'"),
         (["rtsp://cam:s3cret@127.0.0.1:1/x", "--speed", "2"], 2, "--speed is for files"),
     ],
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from fakes.browser import DESKTOP, Watched, fake_webcam, start_call, stop_call, write_y4m
 from fakes.server import ServerProcess
@@ -114,6 +115,41 @@ def test_a_call_hung_up_from_elsewhere_is_not_dialled_again(server: ServerProces
     expect(page.locator(".live[data-call=connected]")).to_be_visible(timeout=15_000)
     stop_call(page)
     server.wait(lambda: sessions(server) == [], 5)
+    assert watched.complaints == []
+
+
+def test_what_a_calls_pictures_cost_is_chosen_before_it(server: ServerProcess, context: BrowserContext) -> None:
+    watched = Watched(context, server.url)
+    page = watched.page
+    page.goto(f"{server.url}/#/live")
+    page.get_by_text("Pictures: the server's default").click()
+    page.get_by_label("What pictures may cost").select_option("eco")
+    expect(page.get_by_text("Pictures: Eco")).to_be_visible()
+    page.get_by_role("button", name="Use this webcam").click()
+    expect(page.locator(".live[data-call=connected]")).to_be_visible(timeout=15_000)
+    assert server.call("GET", f"/v1/sessions/{page.url.rpartition('/')[2]}")["fidelity"] == "eco"
+    stop_call(page)
+    server.wait(lambda: sessions(server) == [], 5)
+    assert watched.complaints == []
+
+
+def test_an_engine_that_is_full_is_told_and_not_called_again(server: ServerProcess, context: BrowserContext) -> None:
+    watched = Watched(context, server.url, expected=("503",))
+    page = watched.page
+    dialled = []
+    detail = "The engine motion serves 9 sessions at a load of 97% and cannot take another one."
+
+    def refuse(route: Route) -> None:
+        dialled.append(route.request.url)
+        body = {"status": 503, "code": "engine_full", "detail": detail}
+        route.fulfill(status=503, content_type="application/problem+json", body=json.dumps(body))
+
+    page.route("**/v1/realtime/calls", refuse)
+    page.goto(f"{server.url}/#/live")
+    page.get_by_role("button", name="Use this webcam").click()
+    expect(page.get_by_role("alert").filter(has_text=detail)).to_be_visible(timeout=10_000)
+    page.wait_for_timeout(1500)
+    assert len(dialled) == 1, "a refusal is final: nobody is called again and again"
     assert watched.complaints == []
 
 

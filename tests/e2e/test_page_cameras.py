@@ -7,25 +7,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from fakes.browser import DESKTOP, PHONE, Watched, chromium
+from fakes.browser import PHONE, Watched
 from fakes.page_demo import demo_world
 from fakes.page_site import Site, page_site
 from fakes.page_world import World
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport=DESKTOP)
-    yield context
-    context.close()
 
 
 @pytest.fixture
@@ -87,6 +74,28 @@ def test_a_camera_is_registered_with_its_first_watch(empty: Site, context: Brows
     expect(page.locator(".camera")).to_contain_text("1 watch: Tell me when somebody comes")
     held = next(iter(empty.world.cameras.values()))
     assert held.url == "rtsp://cam:secret@192.168.1.20/s", "masking is for the eye only"
+    assert watched.complaints == []
+
+
+def test_what_a_cameras_pictures_cost_is_set_and_changed(empty: Site, context: BrowserContext) -> None:
+    watched = Watched(context, empty.base)
+    page = watched.page
+    add_form(page, empty)
+    page.get_by_label("Name").fill("Yard")
+    page.get_by_label("URL", exact=True).fill("rtsp://192.168.1.20/s")
+    page.get_by_label("Pictures", exact=True).select_option("adaptive")
+    expect(page.get_by_text("In full where much changed, small where little did.")).to_be_visible()
+    page.get_by_label("Pictures a look").select_option("4")
+    page.get_by_role("button", name="Add camera").click()
+    expect(page.get_by_role("heading", name="Yard")).to_be_visible()
+    (held,) = empty.world.cameras.values()
+    assert (held.fidelity, held.frames_per_tick) == ("adaptive", 4)
+    page.get_by_role("button", name="Edit").click()
+    expect(page.get_by_label("Pictures", exact=True)).to_have_value("adaptive")
+    page.get_by_label("Pictures", exact=True).select_option("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    assert held.fidelity is None, "the server's default again"
     assert watched.complaints == []
 
 

@@ -9,17 +9,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fakes.browser import DESKTOP, Watched, chromium
+from fakes.browser import DESKTOP, Watched
 from fakes.page_site import Site, page_site
 from fakes.page_world import World
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ Nothing ticks until `h.clock` is advanced. `h.app` is the real ASGI app; `fakes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,9 @@ from joyvl_server.api.page import Pages
 from joyvl_server.app import create_app
 from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.engines.base import Capabilities
+from joyvl_server.engines.base import Capabilities, WithoutSlices
 from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
 from joyvl_server.store.database import Database
@@ -36,17 +37,22 @@ KEY = "a-key-of-the-house"
 
 
 class QuietEngine:
-    """Always silent, unless `value` is set."""
+    """Always silent, unless `value` is set. Chooses as it is told, where its capabilities say that it can."""
 
     capabilities = Capabilities(follows_instructions=False, scores=True, reports_kinds=True, needs_every_frame=True)
 
     def __init__(self, name: str = "quiet") -> None:
         self.name = name
         self.value = 0.0
+        self.choices: list[int] = []
+        """which option each `choose` takes, in order; without one left the first"""
         self.error: str | None = None
 
     async def open(self, spec: Any) -> QuietSession:
         return QuietSession(self)
+
+    async def probe(self) -> Capabilities:
+        return self.capabilities
 
     async def check(self) -> str:
         if self.error is not None:
@@ -57,7 +63,7 @@ class QuietEngine:
         pass
 
 
-class QuietSession:
+class QuietSession(WithoutSlices):
     def __init__(self, engine: QuietEngine) -> None:
         self._engine = engine
 
@@ -70,14 +76,19 @@ class QuietSession:
     async def score(self) -> Score:
         return Score(self._engine.value)
 
+    async def choose(self, question: str, options: Sequence[str]) -> tuple[float, ...]:
+        taken = self._engine.choices.pop(0) if self._engine.choices else 0
+        return tuple(float(n == taken) for n in range(len(options)))
+
     async def say(self) -> AsyncIterator[str]:
         yield " Someone is at the door."
 
 
-class OneEngine:
-    """Stands in for `EnginePool`: the engine `quiet` works, `broken` is installed but not usable."""
+class OneEngine(EnginePool):
+    """The engine `quiet` works, `broken` is installed but not usable. Nothing that is really installed is there."""
 
     def __init__(self) -> None:
+        super().__init__({})
         self.quiet = QuietEngine()
 
     def get(self, name: str) -> QuietEngine:
@@ -95,8 +106,6 @@ class OneEngine:
         except EngineError as error:
             return {"engine quiet": str(error)}
         return {"engine quiet": None}
-
-    async def aclose(self) -> None: ...
 
 
 @dataclass

@@ -11,7 +11,8 @@ import time
 import numpy as np
 import simplejpeg
 
-from fakes.page_world import World, rfc3339
+from fakes.page_shapes import rfc3339
+from fakes.page_world import World
 
 
 def draw_room(now: float) -> bytes:

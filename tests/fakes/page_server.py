@@ -108,6 +108,7 @@ def _cameras(app: FastAPI, world: World) -> None:
         if any(c.name == body["name"] for c in world.cameras.values()):
             raise Problem(409, "conflict", f"There is already a camera named “{body['name']}”.")
         camera = world.add_camera(body["name"], body["url"], status="connecting", enabled=body.get("enabled", True))
+        camera.fidelity, camera.frames_per_tick = body.get("fidelity"), body.get("frames_per_tick")
         for watch in body.get("watches", []):
             world.sessions[camera.session_id].add_watch(watch["text"])
         return camera.to_dict(world)
@@ -123,9 +124,12 @@ def _cameras(app: FastAPI, world: World) -> None:
     @app.patch("/v1/cameras/{camera_id}")
     async def change(camera_id: str, body: dict[str, Any]) -> dict[str, Any]:
         camera = _camera(world, camera_id)
-        for key in ("name", "url"):
+        for key in ("name", "url", "fidelity"):
             if key in body:
                 setattr(camera, key, body[key])
+        if "fidelity" in body and (session := world.sessions.get(camera.session_id)):
+            world.begin_anew(camera_id)
+            session.publish("session.ended", reason="the camera was changed", code="camera_changed")
         return camera.to_dict(world)
 
     @app.post("/v1/cameras/{camera_id}/{action}")
@@ -172,7 +176,7 @@ def _sessions(app: FastAPI, world: World) -> None:
 
     @app.get("/v1/sessions/{session_id}/ticks")
     async def ticks(session_id: str, limit: int = 600) -> dict[str, Any]:
-        return {"data": _session(world, session_id).ticks[-limit:], "next": None}
+        return {"data": _session(world, session_id).ticks[::-1][:limit], "next": None}
 
     @app.get("/v1/events")
     async def events(session_id: str | None = None) -> dict[str, Any]:
@@ -235,7 +239,7 @@ def _steering(app: FastAPI, world: World) -> None:
 
     @app.post("/fake/sessions/{session_id}/end")
     async def end(session_id: str, body: dict[str, Any]) -> None:
-        world.sessions.pop(session_id).publish("session.ended", reason=body["reason"])
+        world.sessions.pop(session_id).publish("session.ended", reason=body["reason"], code=body.get("code", "ended"))
 
     @app.post("/fake/sessions/{session_id}/state")
     async def state(session_id: str, body: dict[str, Any]) -> None:

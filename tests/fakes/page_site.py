@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ def page_site(world: World, *, api_key: str | None = None) -> Iterator[Site]:
     socket = config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, name="page-server")
     thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)  # a bound socket refuses until somebody listens
     try:
         yield Site(f"http://127.0.0.1:{socket.getsockname()[1]}", world)
     finally:

@@ -7,30 +7,9 @@ import itertools
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-NOTE = "The engine motion does not read words: this watch fires at anything it reports in its zones."
-
-
-def rfc3339(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def source_state(status: str) -> dict[str, Any]:
-    known = status == "online"
-    return {
-        "status": status,
-        "since": rfc3339(time.time()),
-        "error_code": None,
-        "error": None,
-        "retry_in_s": None,
-        "attempts": 0,
-        "width": 640 if known else None,
-        "height": 360 if known else None,
-        "fps": 25.0 if known else None,
-        "codec": "h264" if known else None,
-    }
+from fakes.page_shapes import NOTE, PRESSURES, STRUCTURE, probe_report, rfc3339, source_state
 
 
 @dataclass
@@ -40,6 +19,9 @@ class Session:
     camera_id: str | None
     state: dict[str, Any]
     threshold: float = 0.5
+    fidelity: str = "faithful"
+    pressure: int = 0
+    capabilities: dict[str, Any] = field(default_factory=lambda: dict(STRUCTURE))
     zones: list[dict[str, Any]] = field(default_factory=list)
     watches: list[dict[str, Any]] = field(default_factory=list)
     queries: list[dict[str, Any]] = field(default_factory=list)
@@ -94,6 +76,7 @@ class Session:
         speaks = decision != "silent"
         total = None if skipped else age_ms + 20 + (len(self.ticks) * 7 % 40)
         tick = {
+            "id": str(len(self.ticks) + 1),
             "t": round(wall - self.created, 3),
             "wall": wall,
             "decision": decision,
@@ -128,7 +111,7 @@ class Session:
             self.publish("response.skip" if skipped else "response.listen", tick=tick)
         return tick
 
-    def add_watch(self, text: str, *, paused: bool = False) -> dict[str, Any]:
+    def add_watch(self, text: str, *, paused: bool = False, query_id: str | None = None) -> dict[str, Any]:
         watch = {
             "id": f"wch_{self.id}_{next(self._ids)}",
             "session_id": self.id,
@@ -137,11 +120,12 @@ class Session:
             "zones": [],
             "threshold": None,
             "paused": paused,
+            "query_id": query_id,
             "created_at": rfc3339(time.time()),
-            "note": NOTE,
+            "note": None if self.capabilities["follows_instructions"] else NOTE,
         }
         self.watches.append(watch)
-        self.publish("watch.created", watch=dict(watch))
+        self.publish("watch.created", watch=dict(watch), query_id=query_id)
         return watch
 
     def ask(self, text: str) -> dict[str, Any]:
@@ -151,15 +135,23 @@ class Session:
             "status": "open",
             "asked_at": rfc3339(time.time()),
             "answer": None,
+            "watch_id": None,
         }
         self.queries.append(query)
         self.publish("query.created", query=dict(query))
         return query
 
-    def close_query(self, query_id: str, status: str, answer: str | None = None) -> None:
+    def close_query(
+        self, query_id: str, status: str, answer: str | None = None, *, watch_id: str | None = None
+    ) -> None:
         query = next(q for q in self.queries if q["id"] == query_id)
-        query.update(status=status, answer=answer)
+        query.update(status=status, answer=answer, watch_id=watch_id)
         self.publish("query.closed", query=dict(query))
+
+    def press(self, step: int) -> None:
+        """The engine is short of time, or no longer."""
+        self.pressure = step
+        self.publish("session.updated", session=self.to_dict())
 
     def change_state(self, **changes: Any) -> None:
         self.state.update(changes, since=rfc3339(time.time()))
@@ -177,14 +169,16 @@ class Session:
             "engine": "motion",
             "threshold": self.threshold,
             "tick_s": 1.0,
+            "fidelity": self.fidelity,
+            "frames_per_tick": 1,
+            "pressure": {
+                "step": self.pressure,
+                "name": PRESSURES[self.pressure][0],
+                "sentence": PRESSURES[self.pressure][1],
+            },
             "zones": self.zones,
             "state": self.state,
-            "capabilities": {
-                "follows_instructions": False,
-                "scores": True,
-                "reports_kinds": True,
-                "needs_every_frame": True,
-            },
+            "capabilities": self.capabilities,
             "watches": [dict(w) for w in self.watches],
             "queries": [dict(q) for q in self.queries if q["status"] == "open"],
             "last_remark": next((t for t in reversed(self.ticks) if t["decision"] != "silent"), None),
@@ -201,6 +195,8 @@ class Camera:
     enabled: bool
     session_id: str
     state: dict[str, Any]
+    fidelity: str | None = None
+    frames_per_tick: int | None = None
 
     def to_dict(self, world: World) -> dict[str, Any]:
         session = world.sessions.get(self.session_id)
@@ -213,6 +209,8 @@ class Camera:
             "speed": 1.0,
             "engine": None,
             "threshold": None,
+            "fidelity": self.fidelity,
+            "frames_per_tick": self.frames_per_tick,
             "zones": session.zones if session else [],
             "session_id": self.session_id,
             "created_at": rfc3339(time.time()),
@@ -244,7 +242,11 @@ class World:
     def begin_anew(self, camera_id: str) -> None:
         """The camera's session ended; one with the same id starts, with a log and epochs of its own."""
         camera = self.cameras[camera_id]
+        before = self.sessions.get(camera.session_id)
         session = Session(camera.session_id, camera.name, camera.id, camera.state)
+        if before is not None:
+            session.capabilities, session.watches = before.capabilities, before.watches
+        session.fidelity = camera.fidelity or "faithful"
         session.log_id = f"{session.id}.{next(self._ids)}"
         self.sessions[session.id] = session
 
@@ -254,35 +256,4 @@ class World:
             session.closing = True
 
     def probe(self, url: str) -> dict[str, Any]:
-        nothing = {
-            "width": None,
-            "height": None,
-            "fps": None,
-            "codec": None,
-            "has_audio": False,
-            "keyframe_interval_s": None,
-        }
-        if "wrong" in url:
-            return {
-                "ok": False,
-                "took_s": 0.21,
-                **nothing,
-                "error_code": "unauthorized",
-                "error": "The camera refused the user name or the password.",
-                "hint": "Write them into the URL: rtsp://user:password@host/path.",
-                "extra": {},
-            }
-        return {
-            "ok": True,
-            "took_s": 0.34,
-            "width": 1280,
-            "height": 720,
-            "fps": 25.0,
-            "codec": "h264",
-            "has_audio": True,
-            "keyframe_interval_s": 2.0,
-            "error_code": None,
-            "error": None,
-            "hint": None,
-            "extra": {},
-        }
+        return probe_report(url)

@@ -130,7 +130,7 @@ class ServerProcess:
     def ticks(self, session_id: str) -> list[dict[str, Any]]:
         """The newest ticks, oldest first."""
         ticks: list[dict[str, Any]] = self.call("GET", f"/v1/sessions/{session_id}/ticks?limit=900")["data"]
-        return ticks
+        return ticks[::-1]
 
     def wait_online(self, camera_id: str, timeout_s: float = 15.0) -> float:
         """Seconds until the camera is online."""

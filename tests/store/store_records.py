@@ -5,6 +5,7 @@ from joyvl_server.kit.ids import new_id
 from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.events import EventRecord
 from joyvl_server.store.sessions import SessionRecord
+from joyvl_server.store.ticks import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 DOOR = Zone("door", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0)))
@@ -67,6 +68,19 @@ def event(**changes):
         "data": {"score": 0.75, "box": [0.1, 0.2, 0.3, 0.4], "zone": None},
     }
     return EventRecord(**{**values, **changes})
+
+
+def tick(session_id="ses_1", **changes):
+    values = {
+        "id": 1_795_166_400_000_000,
+        "session_id": session_id,
+        "t": 1.5,
+        "wall": 1_795_166_400.0,
+        "decision": "silent",
+        "look": "full",
+        "score": 0.125,
+    }
+    return TickRecord(**{**values, **changes})
 
 
 async def drained(db):

@@ -15,6 +15,7 @@ from joyvl_server.store.watches import Watches
 async def test_a_camera_comes_back_as_it_was(db):
     plain = camera()
     full = camera(name="über die Straße", enabled=False, loop=True, speed=2.5, engine="openai", threshold=0.0, zones=())
+    full = replace(full, fidelity="eco", frames_per_tick=4)
     for record in (plain, full):
         await Cameras(db).add(record)
         assert await Cameras(db).get(record.id) == record
@@ -62,6 +63,8 @@ async def test_an_update_replaces_all_of_it(db):
         zones=(Zone("a", ((0.25, 0.25), (1.0, 0.0), (0.0, 1.0))), Zone("b", ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)))),
         created_wall=7.0,
         updated_wall=8.0,
+        fidelity="adaptive",
+        frames_per_tick=2,
     )
     await cameras.update(after)
     assert await cameras.get(before.id) == after

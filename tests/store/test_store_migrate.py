@@ -5,9 +5,12 @@ import pytest
 from store_records import drained, event
 
 from joyvl_server.core.errors import StoreError
+from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
 from joyvl_server.store.migrate import MIGRATIONS, migrate, numbered, statements
+from joyvl_server.store.ticks import Ticks
+from joyvl_server.store.watches import Watches
 
 
 @pytest.fixture
@@ -52,6 +55,29 @@ async def test_an_older_database_is_migrated_with_all_that_is_in_it(tmp_path, la
     await db.aclose()
     assert rows == [("old", 3), ("new", 5)]
     assert version(path) == len(numbered(later))
+
+
+async def test_cameras_and_watches_of_the_first_version_are_taken_over(tmp_path):
+    first = tmp_path / "first"
+    first.mkdir()
+    shutil.copy(MIGRATIONS / "0001_initial.sql", first)
+    path = tmp_path / "joyvl.db"
+    db = await Database.open(path, migrations=first)
+    old_camera = (
+        "INSERT INTO cameras VALUES ('cam_1','front','rtsp://h/x',1,0,1.0,NULL,0.5,'[]','ses_1',1.0,2.0)",
+        "INSERT INTO sessions VALUES ('ses_1','camera','front','cam_1','motion',NULL,1.0,NULL,NULL)",
+        "INSERT INTO watches VALUES ('wch_1','ses_1','falls','when someone falls','[]',NULL,0,1.0)",
+    )
+    await db.write(lambda c: [c.execute(statement) for statement in old_camera] and None)
+    await db.aclose()
+
+    db = await Database.open(path)
+    (camera,) = await Cameras(db).list()
+    assert (camera.name, camera.threshold, camera.fidelity, camera.frames_per_tick) == ("front", 0.5, None, None)
+    (watch,) = await Watches(db).list("ses_1")
+    assert (watch.text, watch.query_id) == ("when someone falls", None)
+    assert await Ticks(db).list("ses_1") == []
+    await db.aclose()
 
 
 async def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path, later):

@@ -16,7 +16,7 @@ async def home(db):
 
 
 async def test_watches_come_back_as_they_were_oldest_first(db, home):
-    made = [watch(home), watch(home, zones=(), threshold=None, paused=True, name="zwei", text="“”\n")]
+    made = [watch(home), watch(home, zones=(), threshold=None, paused=True, name="zwei", text="“”\n", query_id="qry_1")]
     for record in made:
         await Watches(db).add(record)
     assert await Watches(db).list(home) == made

@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState } from "../html.js";
 import { cameraPath, patch, post } from "../api.js";
 import { maskUrl } from "../format.js";
 import { engines, refreshCameras, refreshEngines } from "../store.js";
+import { FIDELITIES } from "../words.js";
 import { ProbeResult, useProbe } from "./probe.js";
 import { UrlAnatomy } from "./url_anatomy.js";
 
@@ -11,6 +12,8 @@ const draftOf = (camera) => ({
   url: camera?.url ?? "",
   watch: "",
   engine: camera?.engine ?? "",
+  fidelity: camera?.fidelity ?? "",
+  frames: String(camera?.frames_per_tick ?? ""),
   loop: camera?.loop ?? false,
   speed: String(camera?.speed ?? 1),
 });
@@ -74,6 +77,18 @@ export function CameraForm({ camera, onDone }) {
             ${engines.value.map((engine) => html`<option key=${engine.name} value=${engine.name}>${engine.name}</option>`)}
           </select>
         <//>`}
+        <${Field} id="fidelity" label="Pictures" error=${problem?.fields.fidelity} hint=${FIDELITIES.find(([value]) => value === draft.fidelity)?.[2]}>
+          <select id="fidelity" value=${draft.fidelity} onChange=${(e) => set("fidelity", e.target.value)}>
+            <option value="">The server's default</option>
+            ${FIDELITIES.map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
+          </select>
+        <//>
+        <${Field} id="frames" label="Pictures a look" error=${problem?.fields.frames_per_tick} hint=${Number(draft.frames) > 1 ? "For fast scenes: each costs as much as a look." : undefined}>
+          <select id="frames" value=${draft.frames} onChange=${(e) => set("frames", e.target.value)}>
+            <option value="">The server's default</option>
+            ${["1", "2", "4"].map((n) => html`<option key=${n} value=${n}>${n}</option>`)}
+          </select>
+        <//>
         ${isFile &&
         html`<${Field} id="speed" label="Speed" error=${problem?.fields.speed}>
             <input id="speed" type="number" min="0.1" step="0.1" value=${draft.speed} onInput=${(e) => set("speed", e.target.value)} />
@@ -90,14 +105,19 @@ export function CameraForm({ camera, onDone }) {
 }
 
 async function save(camera, draft) {
-  const body = { name: draft.name.trim(), url: draft.url.trim(), engine: draft.engine || null };
+  const body = {
+    name: draft.name.trim(),
+    url: draft.url.trim(),
+    engine: draft.engine || null,
+    fidelity: draft.fidelity || null,
+    frames_per_tick: Number(draft.frames) || null,
+  };
   if (body.url.startsWith("file:")) Object.assign(body, { loop: draft.loop, speed: Number(draft.speed) || 1 });
   if (!camera) {
     if (draft.watch.trim()) body.watches = [{ text: draft.watch.trim() }];
     return post("/v1/cameras", body);
   }
-  const before = { name: camera.name, url: camera.url, engine: camera.engine, loop: camera.loop, speed: camera.speed };
-  const changes = Object.fromEntries(Object.entries(body).filter(([name, value]) => before[name] !== value));
+  const changes = Object.fromEntries(Object.entries(body).filter(([name, value]) => camera[name] !== value));
   return Object.keys(changes).length ? patch(cameraPath(camera.id), changes) : camera;
 }
 

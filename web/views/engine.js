@@ -1,8 +1,8 @@
-// How eager it is to speak, and what decides.
+// How eager it is to speak, what pictures may cost, and what decides.
 import { html, useEffect, useState } from "../html.js";
-import { patch, sessionPath } from "../api.js";
-import { attempt, stream } from "../store.js";
-import { mediaFacts } from "../words.js";
+import { cameraPath, patch, sessionPath } from "../api.js";
+import { attempt, stream, tryingThreshold, view } from "../store.js";
+import { FIDELITIES, mediaFacts, modeWords } from "../words.js";
 
 export function Engine({ session }) {
   if (!session) return null;
@@ -11,10 +11,12 @@ export function Engine({ session }) {
     <section class="engine" aria-labelledby="engine-title">
       <h2 id="engine-title">Sensitivity</h2>
       <${Sensitivity} session=${session} />
+      <${Fidelity} session=${session} />
       <dl class="facts">
-        <div><dt>Engine</dt><dd><b>${session.engine}</b>${can.follows_instructions ? "" : ", does not read words"}</dd></div>
+        <div><dt>Engine</dt><dd><b>${session.engine}</b>, ${modeWords(can)}</dd></div>
         ${session.state?.width && html`<div><dt>Picture</dt><dd>${mediaFacts(session.state)}</dd></div>`}
       </dl>
+      ${can.note && html`<p class="hint engine-note">${can.note}</p>`}
     </section>
   `;
 }
@@ -23,18 +25,64 @@ export function Engine({ session }) {
 function Sensitivity({ session }) {
   const [value, setValue] = useState(1 - session.threshold);
   useEffect(() => setValue(1 - session.threshold), [session.threshold, session.id]);
+  useEffect(() => () => (tryingThreshold.value = null), []);
   const threshold = (1 - value).toFixed(2);
+
+  function move(chosen) {
+    setValue(chosen);
+    tryingThreshold.value = 1 - chosen;
+  }
 
   async function save(chosen) {
     const kept = await attempt(() => patch(sessionPath(session.id), { threshold: Number((1 - chosen).toFixed(2)) }));
     if (!kept) setValue(1 - session.threshold);
+    tryingThreshold.value = null;
   }
 
   return html`
     <div class="sensitivity">
       <input type="range" min="0" max="1" step="0.01" value=${value} aria-labelledby="engine-title" disabled=${stream.value.state === "gone"}
-        aria-valuetext=${`Speaks from score ${threshold}`} onInput=${(e) => setValue(Number(e.target.value))} onChange=${(e) => save(Number(e.target.value))} />
+        aria-valuetext=${`Speaks from score ${threshold}`} onInput=${(e) => move(Number(e.target.value))} onChange=${(e) => save(Number(e.target.value))} />
       <p class="sensitivity-ends"><span>Quiet</span><span>Speaks from score ${threshold}</span><span>Talkative</span></p>
+      ${session.capabilities.scores && html`<${Reached} threshold=${1 - value} />`}
     </div>
+  `;
+}
+
+/** What the slider's place would have meant lately: the line in the strip, in a number. */
+function Reached({ threshold }) {
+  const scored = view.value.ticks.slice(-120).filter((tick) => tick.score !== null);
+  if (scored.length < 10) return null;
+  const reached = scored.filter((tick) => tick.score >= threshold - 1e-9).length;
+  return html`<p class="hint">${reached} of the last ${scored.length} decisions reached it.</p>`;
+}
+
+function Fidelity({ session }) {
+  const [wanted, setWanted] = useState(null);
+  useEffect(() => setWanted(null), [session.fidelity]);
+  const chosen = wanted ?? session.fidelity;
+  if (session.capabilities.needs_every_frame) {
+    return html`<p class="hint">The engine ${session.engine} looks at every picture in full.</p>`;
+  }
+  const fixed = !session.camera_id;
+
+  async function choose(fidelity) {
+    setWanted(fidelity);
+    if (!(await attempt(() => patch(cameraPath(session.camera_id), { fidelity })))) setWanted(null);
+  }
+
+  return html`
+    <details class="fidelity">
+    <summary>Pictures: <b>${FIDELITIES.find(([value]) => value === chosen)?.[1] ?? chosen}</b></summary>
+    <fieldset disabled=${fixed || stream.value.state !== "live"}>
+      <legend class="visually-hidden">What pictures may cost</legend>
+      ${FIDELITIES.map(([value, name, meaning]) => html`
+        <label key=${value} class=${chosen === value ? "chosen" : ""}>
+          <input type="radio" name="fidelity" value=${value} checked=${chosen === value} onChange=${() => choose(value)} />
+          <span><b>${name}</b><span class="meaning">${meaning}</span></span>
+        </label>`)}
+      <p class="hint">${fixed ? "Chosen when the call begins." : "A change begins the session anew: it forgets what it saw before."}</p>
+    </fieldset>
+    </details>
   `;
 }

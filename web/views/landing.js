@@ -1,11 +1,11 @@
 // What to open: this webcam, a camera, or a call that runs already.
 import { html } from "../html.js";
-import { call, startCall, stopCall } from "../call.js";
+import { call, callFidelity, startCall, stopCall } from "../call.js";
 import { usePoll } from "../poll.js";
 import { liveHref } from "../router.js";
 import { cameras, refreshCameras, refreshSessions, sessions } from "../store.js";
 import { ago, timeOfDay } from "../format.js";
-import { whyNoPicture } from "../words.js";
+import { FIDELITIES, whyNoPicture } from "../words.js";
 import { CameraIcon, PlusIcon } from "./icons.js";
 import { Thumbnail } from "./picture.js";
 import { CameraBadge } from "./status.js";
@@ -50,9 +50,25 @@ function WebcamCard() {
         ? html`<a class="button primary big" href=${liveHref(now.sessionId)}>Back to your call</a>
             <button type="button" class="big" onClick=${stopCall}>Hang up</button>`
         : html`<button type="button" class="primary big" disabled=${busy} onClick=${startCall}>Use this webcam</button>`}
+      ${!running && html`<${CallCost} disabled=${busy} />`}
       <p class="webcam-state" role="status">${busy ? words[now.status] : ""}</p>
       ${now?.status === "failed" && html`<p class="note bad" role="alert">${now.error}</p>`}
     </section>
+  `;
+}
+
+/** How much of the engine a call may take is chosen before it begins. */
+function CallCost({ disabled }) {
+  const [, name, meaning] = FIDELITIES.find(([value]) => value === callFidelity.value) ?? ["", "the server's default", ""];
+  return html`
+    <details class="call-cost">
+      <summary>Pictures: ${name}</summary>
+      <select aria-label="What pictures may cost" disabled=${disabled} value=${callFidelity.value} onChange=${(e) => (callFidelity.value = e.target.value)}>
+        <option value="">The server's default</option>
+        ${FIDELITIES.map(([value, word]) => html`<option key=${value} value=${value}>${word}</option>`)}
+      </select>
+      ${meaning && html`<p class="hint">${meaning}</p>`}
+    </details>
   `;
 }
 

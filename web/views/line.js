@@ -1,7 +1,7 @@
 // One line of the transcript.
 import { html } from "../html.js";
-import { attempt } from "../store.js";
-import { del, sessionPath } from "../api.js";
+import { attempt, view } from "../store.js";
+import { del, patch, sessionPath } from "../api.js";
 import { dayOf, timeOfDay } from "../format.js";
 import { BellIcon } from "./icons.js";
 
@@ -52,8 +52,29 @@ function Asked({ line, session, closed }) {
       <button type="button" class="link" onClick=${() => attempt(() => del(sessionPath(session.id, `/queries/${encodeURIComponent(line.key)}`)))}>Withdraw</button>
     </p>`}
     ${!open && ended && html`<p class="waiting">${ended}</p>`}
+    <${Outcome} query=${closed[line.key]} queryId=${line.key} session=${session} />
   `;
 }
+
+/** A sentence that was no question: it became a watch, or ended one. Either can be taken back. */
+function Outcome({ query, queryId, session }) {
+  const watchId = query?.watch_id ?? view.value.concerns[queryId];
+  const watch = session?.watches.find((w) => w.id === watchId || w.query_id === queryId);
+  if (watch?.query_id === queryId) return html`<${Undoable} text="Kept as a watch" name=${watch.text} undo=${() => del(watchPath(watch))} />`;
+  if (query?.status === "standing") return html`<p class="waiting">${watchId ? "Its watch was removed" : "A watch is made of it"}</p>`;
+  if (query?.status !== "cancel") return null;
+  if (!watch) return html`<p class="waiting">${watchId ? "Its watch was removed" : "Stopped as you said"}</p>`;
+  if (!watch.paused) return html`<p class="waiting">Goes on: ${watch.name}</p>`;
+  return html`<${Undoable} text=${`Paused: ${watch.name}`} name=${watch.text} undo=${() => patch(watchPath(watch), { paused: false })} />`;
+}
+
+const watchPath = (watch) => sessionPath(watch.session_id, `/watches/${encodeURIComponent(watch.id)}`);
+
+const Undoable = ({ text, name, undo }) => html`
+  <p class="waiting outcome"><${BellIcon} /><span class="clip-text" title=${name}>${text}</span>
+    <button type="button" class="link" onClick=${() => attempt(undo)}>Undo</button>
+  </p>
+`;
 
 const Notice = ({ line }) => html`<p>${line.text}</p>`;
 

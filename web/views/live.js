@@ -22,7 +22,7 @@ export function Live({ id }) {
     return () => (document.title = "joyvl");
   }, [session?.name]);
   useEffect(() => {
-    if (gone && mine) sessionEnded(stream.value.why);
+    if (gone && mine) sessionEnded(stream.value.code);
   }, [gone, mine?.status]);
 
   if (gone && !session) return html`<${Missing} why=${stream.value.why} />`;
@@ -35,6 +35,7 @@ export function Live({ id }) {
         <${StreamState} />
         ${mine && mine.status !== "failed" && html`<button type="button" class="hang-up" onClick=${stopCall}><${PhoneDownIcon} />Hang up</button>`}
       </header>
+      <${Pressure} pressure=${session?.pressure} />
       <div class="live-grid">
         <div class="live-main">
           <${Stage} session=${session} own=${mine?.stream} />
@@ -54,6 +55,12 @@ export function Live({ id }) {
 function callState(mine, session) {
   const words = { redialling: "connecting", dialling: "connecting", failed: "offline" };
   return { ...session.state, status: words[mine.status] ?? session.state.status };
+}
+
+/** What the session gives up while its engine is short of time; nothing while it keeps up. */
+function Pressure({ pressure }) {
+  const short = pressure?.step > 0;
+  return html`<div role="status">${short && html`<p class="note warn pressure" data-step=${pressure.step}>${pressure.sentence}</p>`}</div>`;
 }
 
 function StreamState() {

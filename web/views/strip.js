@@ -1,7 +1,7 @@
 // The strip: the last two minutes, one mark a second, so that one sees it is awake.
 import { html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { duration, timeOfDay } from "../format.js";
-import { serverNow, view } from "../store.js";
+import { serverNow, tryingThreshold, view } from "../store.js";
 import { coloursOf, draw, SPAN_S, tickAt } from "../strip_draw.js";
 import { latency, markOf } from "../view.js";
 import { tickWords } from "../words.js";
@@ -14,10 +14,12 @@ export function Strip() {
   const canvas = useRef(null);
   const [chosen, setChosen] = useState(null);
   const [pinned, setPinned] = useState(false);
-  const { ticks } = view.value;
+  const { ticks, session } = view.value;
+  // Where a score is only yes or no, a line would tell nothing.
+  const threshold = session?.capabilities.scores ? (tryingThreshold.value ?? session.threshold) : null;
   const recent = ticks.filter((tick) => tick.wall > serverNow() - SPAN_S);
   const state = useRef({});
-  state.current = { ticks: recent, chosen };
+  state.current = { ticks: recent, chosen, threshold };
   useScrolling(canvas, state);
 
   const counts = useMemo(() => countMarks(recent), [recent.at(-1), recent.length]);
@@ -43,13 +45,13 @@ export function Strip() {
       </div>
       <div class="strip-marks" role="slider" tabindex="0" aria-labelledby="strip-title" aria-valuemin="0" aria-valuemax=${Math.max(0, recent.length - 1)}
         aria-valuenow=${chosen ? Math.max(0, recent.indexOf(chosen)) : Math.max(0, recent.length - 1)} aria-valuetext=${words} onKeyDown=${step}
-        data-marks=${recent.length} data-spoke=${counts.spoke} data-delegated=${counts.delegated} data-skipped=${counts.skipped} data-silent=${counts.silent}>
+        data-marks=${recent.length} data-spoke=${counts.spoke} data-delegated=${counts.delegated} data-skipped=${counts.skipped} data-silent=${counts.silent} data-threshold=${threshold}>
         <canvas ref=${canvas} aria-hidden="true"
           onPointerMove=${(e) => !pinned && setChosen(at(e))} onPointerLeave=${() => !pinned && setChosen(null)}
           onClick=${(e) => { const tick = at(e); setChosen(tick); setPinned(Boolean(tick)); }}></canvas>
       </div>
       <div class="strip-foot">
-        ${chosen ? html`<${Details} tick=${chosen} onClose=${pinned ? clear : null} />` : html`<${Legend} counts=${counts} />`}
+        ${chosen ? html`<${Details} tick=${chosen} onClose=${pinned ? clear : null} />` : html`<${Legend} counts=${counts} threshold=${threshold} />`}
       </div>
     </section>
   `;
@@ -64,8 +66,8 @@ function useScrolling(canvas, state) {
     const run = () => {
       timer = setTimeout(() => requestAnimationFrame(run), calm.matches ? 1000 : FRAME_MS);
       if (!canvas.current) return;
-      const { ticks, chosen } = state.current;
-      draw(canvas.current, ticks, { now: serverNow(), colours, selected: chosen });
+      const { ticks, chosen, threshold } = state.current;
+      draw(canvas.current, ticks, { now: serverNow(), colours, selected: chosen, threshold });
     };
     dark.addEventListener("change", themed);
     run();
@@ -86,10 +88,11 @@ function countMarks(ticks) {
 
 const summary = (n) => `${n.silent + n.suppressed} silent, ${n.spoke} spoke, ${n.delegated} delegated, ${n.skipped} skipped.`;
 
-function Legend({ counts }) {
+function Legend({ counts, threshold }) {
   const items = [["silent", "Silent"], ["spoke", "Spoke"], ["delegated", "Delegated"], ["suppressed", "Held back"], ["skipped", "Skipped"]];
   return html`<ul class="legend" aria-label="Legend">
     ${items.map(([mark, word]) => html`<li key=${mark}><span class="key ${mark}" aria-hidden="true"></span>${word} <b>${counts[mark]}</b></li>`)}
+    ${threshold !== null && html`<li><span class="key threshold" aria-hidden="true"></span>Speaks from <b>${threshold.toFixed(2)}</b></li>`}
   </ul>`;
 }
 
@@ -99,6 +102,7 @@ function Details({ tick, onClose }) {
     tick.score !== null && `score ${tick.score.toFixed(2)}`,
     tick.kind,
     tick.zone,
+    tick.look === "glance" && "looked at small",
     timings.total_ms !== null && `decided in ${duration(timings.total_ms)}`,
     timings.frame_age_ms !== null && `picture ${duration(timings.frame_age_ms)} old`,
   ].filter(Boolean);

@@ -1,0 +1,153 @@
+"""Every setting, in one place. Flags win over environment (`JOYVL_…`), over one YAML file, over these defaults.
+
+Nested names join with two underscores (`JOYVL_SERVER__PORT`); any setting may be given as a file with `_FILE` appended
+(`JOYVL_SERVER__API_KEYS_FILE=/run/secrets/keys`, one key a line). What the REST API creates never lands here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextvars import ContextVar
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from joyvl_server.core.errors import ConfigError
+from joyvl_server.kit.layers import Layer, env_layer, unknown, yaml_layer
+from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.settings.groups import (
+    EngineSettings,
+    LogSettings,
+    MediaSettings,
+    NetSettings,
+    ServerSettings,
+    SessionSettings,
+    StoreSettings,
+)
+from joyvl_server.settings.values import Folder
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "ENV_PREFIX",
+    "EngineSettings",
+    "LogSettings",
+    "MediaSettings",
+    "NetSettings",
+    "ServerSettings",
+    "SessionSettings",
+    "Settings",
+    "StoreSettings",
+    "check_listen",
+    "default_data_dir",
+    "is_loopback",
+    "load",
+]
+
+ENV_PREFIX = "JOYVL_"
+CONFIG_VARIABLE = "JOYVL_CONFIG"
+
+
+def default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "joyvl"
+
+
+_layers: ContextVar[tuple[Layer, ...]] = ContextVar("layers", default=())
+
+
+class Settings(BaseSettings):
+    """All settings of one server. `load()` builds it; called directly it is the defaults and what is given, no more."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    data_dir: Folder = Field(default_factory=default_data_dir, description="Folder for the database and files.")
+    demo: bool = Field(True, description="Register the drawn clip as camera `demo` when there is no camera yet.")
+    server: ServerSettings = Field(default_factory=ServerSettings, description="Listening, keys, limits.")
+    engine: EngineSettings = Field(default_factory=EngineSettings, description="What decides.")
+    sessions: SessionSettings = Field(default_factory=SessionSettings, description="Ticks, sensitivity, context.")
+    media: MediaSettings = Field(default_factory=MediaSettings, description="Sources, workers, pictures.")
+    net: NetSettings = Field(default_factory=NetSettings, description="What sources may reach.")
+    store: StoreSettings = Field(default_factory=StoreSettings, description="What the database keeps.")
+    log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, *(InitSettingsSource(settings_cls, layer.values) for layer in _layers.get()))
+
+    def net_policy(self) -> NetPolicy:
+        """What sources may reach, for main and for the media workers."""
+        return NetPolicy(
+            schemes=tuple(self.net.schemes),
+            allow=tuple(self.net.allow),
+            deny=tuple(self.net.deny),
+            file_roots=tuple(str(root) for root in (self.data_dir / "media", *self.media.file_roots)),
+        )
+
+
+def load(
+    config: Path | None = None, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """The effective settings. `config`: a YAML file, else the one `JOYVL_CONFIG` names, else none.
+
+    `overrides` are flags as a nested dict; None stands for a flag not given. `environ` is for tests. Raises
+    `ConfigError`, a line for each mistake, that names the setting and where it was written, never its value.
+    """
+    variables = os.environ if environ is None else environ
+    if config is None and variables.get(CONFIG_VARIABLE):
+        config = Path(variables[CONFIG_VARIABLE]).expanduser()
+    env = env_layer(variables, ENV_PREFIX, Settings, own=(CONFIG_VARIABLE,))
+    file = Layer() if config is None else yaml_layer(config, Settings)
+    token = _layers.set((env, file))
+    try:
+        return Settings(**_given(overrides or {}))
+    except ValidationError as error:
+        sentences = dict.fromkeys(_sentence(mistake, (env, file)) for mistake in error.errors(include_input=False))
+        raise ConfigError("\n".join(sentences)) from None
+    finally:
+        _layers.reset(token)
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_listen(settings: Settings) -> None:
+    """Raises `ConfigError` where anybody in the network could drive the server."""
+    server = settings.server
+    if not server.api_keys and not is_loopback(server.host):
+        raise ConfigError(
+            f"server.host is {server.host!r}: beyond loopback an API key is required. Set server.api_keys, for example "
+            "JOYVL_SERVER__API_KEYS_FILE=/path/to/keys, or listen on 127.0.0.1."
+        )
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _given(v) if isinstance(v, Mapping) else v for k, v in values.items() if v is not None}
+
+
+def _sentence(mistake: Any, layers: tuple[Layer, ...]) -> str:
+    names = tuple(str(part) for part in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
+        return unknown(names, Settings)
+    text = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    for layer in layers:
+        for length in range(len(names), 0, -1):
+            if names[:length] in layer.origins:
+                return f"{'.'.join(names)}: {text} ({layer.origins[names[:length]]})"
+    return f"{'.'.join(names)}: {text}"

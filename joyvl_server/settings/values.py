@@ -1,0 +1,64 @@
+"""Kinds of values that settings are made of, each with the sentence that says how it is written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from joyvl_server.core.errors import ConfigError
+from joyvl_server.kit.netpolicy import parse_rule
+
+
+def _expand(path: Path) -> Path:
+    return path.expanduser()
+
+
+def _check_rule(rule: str) -> str:
+    try:
+        parse_rule(rule)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return rule
+
+
+def _check_origin(origin: str) -> str:
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("an origin is written like https://my.page or http://localhost:3000, without a path")
+    return origin
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if not text or any(c.isspace() or not c.isprintable() for c in text):
+        raise ValueError("a key is one word, without spaces, and not empty")
+    return key
+
+
+def _number_to_text(value: Any) -> Any:
+    # YAML reads a key of digits as a number.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _check_language(tag: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
+        raise ValueError("a language is a BCP 47 tag like en or de-CH")
+    return tag
+
+
+def _digits_to_number(value: Any) -> Any:
+    # The environment gives text; a choice among numbers is not read from it by itself.
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+Folder = Annotated[Path, AfterValidator(_expand)]
+Key = Annotated[SecretStr, BeforeValidator(_number_to_text), AfterValidator(_check_key)]
+Rule = Annotated[str, AfterValidator(_check_rule)]
+Scheme = Literal["rtsp", "file"]
+Origin = Annotated[str, AfterValidator(_check_origin)]
+FramesPerTick = Annotated[Literal[1, 2, 4], BeforeValidator(_digits_to_number)]
+Language = Annotated[str, AfterValidator(_check_language)]

@@ -1,0 +1,90 @@
+"""Shapes and words that `page_world` serves."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+PRESSURES = [
+    ("none", "The engine keeps up."),
+    ("glances", "Short of engine time: small pictures are looked at where little changed."),
+    ("slower", "Short of engine time: still cameras are looked at less often."),
+    ("full", "Short of engine time: no further session is taken."),
+]
+NOTE = "The engine motion does not read words: this watch fires at anything it reports in its zones."
+
+
+def rfc3339(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def source_state(status: str) -> dict[str, Any]:
+    known = status == "online"
+    return {
+        "status": status,
+        "since": rfc3339(time.time()),
+        "error_code": None,
+        "error": None,
+        "retry_in_s": None,
+        "attempts": 0,
+        "width": 640 if known else None,
+        "height": 360 if known else None,
+        "fps": 25.0 if known else None,
+        "codec": "h264" if known else None,
+    }
+
+
+STRUCTURE = {
+    "mode": "structure",
+    "note": "",
+    "follows_instructions": False,
+    "scores": True,
+    "reports_kinds": True,
+    "needs_every_frame": True,
+}
+"""What the engine motion can do, as far as the page looks at it."""
+SCORED = {
+    **STRUCTURE,
+    "mode": "scored",
+    "note": "The server does not tell how full its cache is.",
+    "follows_instructions": True,
+    "reports_kinds": False,
+    "needs_every_frame": False,
+}
+"""What an engine with the interaction model can do."""
+
+
+def probe_report(url: str) -> dict[str, Any]:
+    nothing = {
+        "width": None,
+        "height": None,
+        "fps": None,
+        "codec": None,
+        "has_audio": False,
+        "keyframe_interval_s": None,
+    }
+    if "wrong" in url:
+        return {
+            "ok": False,
+            "took_s": 0.21,
+            **nothing,
+            "error_code": "unauthorized",
+            "error": "The camera refused the user name or the password.",
+            "hint": "Write them into the URL: rtsp://user:password@host/path.",
+            "extra": {},
+        }
+    return {
+        "ok": True,
+        "took_s": 0.34,
+        "width": 1280,
+        "height": 720,
+        "fps": 25.0,
+        "codec": "h264",
+        "has_audio": True,
+        "keyframe_interval_s": 2.0,
+        "error_code": None,
+        "error": None,
+        "hint": None,
+        "extra": {},
+    }
