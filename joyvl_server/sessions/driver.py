@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,26 @@ from pathlib import Path
 import structlog
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.events import Effect, EngineFailed, Input, SaidDone, Score, Scored, TextDelta, Tick
+from joyvl_server.core.decisions import Pressure
+from joyvl_server.core.effects import BeginChunk, Effect, Settle, StopWriting, Write
+from joyvl_server.core.events import Score
 from joyvl_server.core.frame import Frame
+from joyvl_server.core.inputs import (
+    Chosen,
+    ChunkWarmed,
+    ContextRoomChanged,
+    EngineFailed,
+    EngineRestarted,
+    Input,
+    Passed,
+    PressureChanged,
+    SaidDone,
+    Scored,
+    TextDelta,
+    Tick,
+    WriteFailed,
+    Written,
+)
 from joyvl_server.core.observer import Observer
 from joyvl_server.engines.base import Engine, EngineSpec
 from joyvl_server.kit.clock import Clock
@@ -18,19 +37,26 @@ from joyvl_server.sessions.lane import ENGINE_EFFECTS, EngineLane, Outcomes
 from joyvl_server.sessions.latency import Stopwatch
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.recorder import Recorder
+from joyvl_server.sessions.seats import Grant, Seat
+from joyvl_server.sessions.slices import Background, Pen, SliceOutcomes
 
 log = structlog.get_logger(__name__)
 
 
 class Driver:
-    """`now` gives stream seconds; `perform` gets every effect that is not the engine's, in order."""
+    """`now` gives stream seconds; `perform` gets every effect that is not the engine's, in order.
+
+    `pen` is the engine that writes texts, with this session's seat there; None where the own one does.
+    """
 
     def __init__(
         self,
         engine: Engine,
         spec: EngineSpec,
         config: ObserverConfig,
+        seat: Seat,
         *,
+        pen: tuple[Engine, Seat] | None,
         engine_timeout_s: float,
         record_dir: Path | None,
         clock: Clock,
@@ -44,18 +70,43 @@ class Driver:
         self._metrics = metrics
         self._now = now
         self._perform = perform
+        self._seat = seat
         self._observer = Observer(config)
         self._recorder = Recorder.open(record_dir, spec.session_id, config)
         self._inbox: deque[Input] = deque()
         self._handling = False
-        outcomes = Outcomes(self._asked, self._scored, self._heard, self._said, self._failed)
+        outcomes = Outcomes(
+            asked=self._asked,
+            scored=self._scored,
+            chosen=self._chosen,
+            text=self._heard,
+            said=self._said,
+            failed=self._failed,
+            trouble=self._trouble,
+            prepared=self._prepared,
+        )
         self._lane = EngineLane(engine, spec, engine_timeout_s, outcomes)
+        self._pen = None if pen is None else Pen(pen[0], spec, engine_timeout_s)
+        self._slices = Background(
+            clock,
+            seat,
+            self._lane,
+            seat if pen is None else pen[1],
+            self._pen or self._lane,
+            SliceOutcomes(self._warmed, self._written, self._write_failed, self._trouble),
+        )
+        self._room: tuple[Pressure, int | None] = (Pressure.NONE, None)
+        self.room(*seat.told)
 
     async def run(self) -> None:
         """Carry out what the engine is asked for, until cancelled."""
-        await self._lane.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._lane.run())
+            tasks.create_task(self._slices.run())
 
     async def aclose(self) -> None:
+        if self._pen is not None:
+            await self._pen.aclose()
         await self._recorder.aclose()
 
     @property
@@ -63,16 +114,42 @@ class Driver:
         """A step is in flight."""
         return self._lane.busy
 
+    @property
+    def replying(self) -> bool:
+        """The step in flight speaks."""
+        return self._lane.replying
+
     async def idle(self) -> None:
         await self._lane.idle()
 
     def text_of(self, epoch: int | None) -> str | None:
         return self._observer.text_of(epoch)
 
-    def tick(self, frame: Frame, due: float, age_s: float) -> None:
-        """A second has come, `due` (monotonic); its frame was `age_s` seconds old by then."""
+    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, age_s: float, grant: Grant) -> None:
+        """A second has come, `due` (monotonic); its frame was `age_s` seconds old by then. Takes the grant over."""
+        if self._lane.busy:
+            grant.release()
+            self.passed(frame, burst)
+            return
         self.stopwatch.due(due, age_s)
-        self.take(Tick(self._now(), frame))
+        self._lane.hold(grant)
+        self.take(Tick(self._now(), frame, burst))
+        self._lane.rest()
+
+    def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
+        """A second passed while a reply was on its way."""
+        self.take(Passed(self._now(), frame, burst))
+
+    def room(self, pressure: Pressure, tokens: int | None) -> None:
+        """How short of time the engine is, and how long a context may be (None: as long as the settings say)."""
+        before, self._room = self._room, (pressure, tokens)
+        if pressure is not before[0]:
+            self.take(PressureChanged(self._now(), pressure))
+        if tokens is not None and tokens != before[1]:
+            self.take(ContextRoomChanged(self._now(), tokens))
+
+    def engine_restarted(self) -> None:
+        self.take(EngineRestarted(self._now()))
 
     def take(self, input: Input) -> None:
         """Hand one input to the machine and see to its effects. What an effect brings about queues behind it."""
@@ -86,12 +163,23 @@ class Driver:
                 effects = self._observer.handle(current)
                 self._recorder.write(current, effects)
                 for effect in effects:
-                    if isinstance(effect, ENGINE_EFFECTS):
-                        self._lane.put(effect)
-                    else:
-                        self._perform(effect)
+                    self._carry_out(effect)
         finally:
             self._handling = False
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, ENGINE_EFFECTS):
+            self._lane.put(effect)
+            if isinstance(effect, BeginChunk):
+                self._slices.begun()
+            elif isinstance(effect, Settle):
+                self._slices.settled()
+        elif isinstance(effect, Write):
+            self._slices.write(effect.draft)
+        elif isinstance(effect, StopWriting):
+            self._slices.stop(effect.id)
+        else:
+            self._perform(effect)
 
     # --------------------------------------------------------------------------------------------- the lane's outcomes
 
@@ -99,11 +187,15 @@ class Driver:
         self.stopwatch.asked()
 
     def _scored(self, step: int, score: Score) -> None:
+        self._seat.worked()
         self.stopwatch.scored()
         if score.garbage is not None:
             self._metrics.garbage.inc()
             log.warning("answer outside the protocol, taken as silence", session=self._session_id, answer=score.garbage)
         self.take(Scored(self._now(), step, score))
+
+    def _chosen(self, step: int, shares: tuple[float, ...]) -> None:
+        self.take(Chosen(self._now(), step, shares))
 
     def _heard(self, step: int, text: str) -> None:
         self.take(TextDelta(self._now(), step, text))
@@ -112,5 +204,22 @@ class Driver:
         self.take(SaidDone(self._now(), step))
 
     def _failed(self, step: int, code: str, message: str) -> None:
-        self._metrics.engine_failures.labels(self._engine_name, code).inc()
         self.take(EngineFailed(self._now(), step, code, message))
+
+    def _trouble(self, code: str) -> None:
+        self._metrics.engine_failures.labels(self._engine_name, code).inc()
+        self._seat.failed(code)
+
+    def _prepared(self, number: int) -> None:
+        self._slices.prepared(number)
+
+    # -------------------------------------------------------------------------------------------- the slices' outcomes
+
+    def _warmed(self, number: int, turns: int) -> None:
+        self.take(ChunkWarmed(self._now(), number, turns))
+
+    def _written(self, id: str, text: str) -> None:
+        self.take(Written(self._now(), id, text))
+
+    def _write_failed(self, id: str, code: str, message: str) -> None:
+        self.take(WriteFailed(self._now(), id, code, message))

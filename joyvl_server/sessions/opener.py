@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from joyvl_server.core.config import Fidelity
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.core.zones import Zone
 from joyvl_server.ingest.base import Source, SourceState, StateListener
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.grid import phase
+from joyvl_server.sessions.lockstep import LockstepTicker
 from joyvl_server.sessions.runner import Runner
-from joyvl_server.sessions.scheduler import phase
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.standing import WatchDraft, watch_record
 from joyvl_server.sessions.surroundings import Surroundings
-from joyvl_server.sessions.ticker import LiveTicker, LockstepTicker, Ticker
+from joyvl_server.sessions.ticker import LiveTicker, Ticker
 from joyvl_server.settings import Settings
 from joyvl_server.store.sessions import SessionRecord, Sessions
 from joyvl_server.store.watches import Watches, WatchRecord
@@ -40,12 +42,14 @@ class Opener:
         self._watches = watches
         self._opened = 0
 
-    def check_room(self) -> None:
-        """Raises `NotAllowed` when no further session may be opened."""
+    def check_room(self, engine: str | None = None) -> None:
+        """Raises `NotAllowed` (too_many, engine_full) when no further session may be opened on that engine."""
         limit = self._settings.sessions.max_sessions
         if len(self._runner) >= limit:
             sentence = f"All {limit} sessions are in use (sessions.max_sessions); end one first."
             raise NotAllowed(sentence, code="too_many")
+        name = self.engine_name(engine)
+        self._engines.attendant(name).scheduler.check_room(self._settings.sessions.tick_s)
 
     def engine_name(self, wanted: str | None) -> str:
         """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used."""
@@ -89,11 +93,23 @@ class Opener:
         threshold: float | None = None,
         zones: tuple[Zone, ...] = (),
         watches: Iterable[WatchRecord] = (),
+        fidelity: Fidelity | None = None,
+        frames_per_tick: int | None = None,
     ) -> Session:
         """From now on it runs, until its source ends or the runner stops it."""
-        engine = self._engines.get(record.engine)
+        writer = self._settings.sessions.summary_engine
         session = Session(
-            record, source, engine, ticker, self._around, threshold=threshold, zones=zones, watches=watches
+            record,
+            source,
+            self._engines.attendant(record.engine),
+            ticker,
+            self._around,
+            pen=None if writer in (None, record.engine) else self._engines.attendant(writer),
+            threshold=threshold,
+            zones=zones,
+            watches=watches,
+            fidelity=fidelity,
+            frames_per_tick=frames_per_tick,
         )
         self._runner.begin(session)
         return session

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from joyvl_server.core.config import Fidelity
 from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
 from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.sessions import endings
 from joyvl_server.sessions.camera_book import CameraBook
 from joyvl_server.sessions.cameras import Call
 from joyvl_server.sessions.engines import EnginePool
@@ -24,6 +27,7 @@ from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
 from joyvl_server.store.idempotency import Idempotency
 from joyvl_server.store.sessions import SessionRecord, Sessions
+from joyvl_server.store.ticks import Ticks
 from joyvl_server.store.watches import Watches
 
 
@@ -37,6 +41,7 @@ class Registry:
         self.metrics = Metrics()
         self.engines = engines
         self.events = Events(db, kept=settings.store.max_events)
+        self.ticks = Ticks(db, kept=settings.store.max_ticks)
         self.idempotency = Idempotency(db)
         self._db = db
         self._media = media
@@ -45,8 +50,9 @@ class Registry:
         self._calls: dict[str, Call] = {}
         watches = Watches(db)
         around = Surroundings(
-            clock, settings.sessions, self.metrics, watches, self.events, settings.server.updates_backlog
+            clock, settings.sessions, self.metrics, watches, self.events, self.ticks, settings.server.updates_backlog
         )
+        engines.attend(clock, self.metrics, self._engine_changed)
         self._runner = Runner(clock, self.metrics, self._records, self._crashed)
         self._opener = Opener(settings, clock, engines, self._runner, around, self._records, watches)
         self.cameras = CameraBook(clock, media, policy, self._opener, self._runner, Cameras(db), self._records, watches)
@@ -58,7 +64,7 @@ class Registry:
 
     async def aclose(self) -> None:
         """End every session, then give engines, media workers and the database back."""
-        await self._runner.aclose("the server was stopped")
+        await self._runner.aclose(endings.STOPPED)
         await self._media.aclose()
         await self.engines.aclose()
         await self._db.aclose()
@@ -82,6 +88,15 @@ class Registry:
             parts["store"] = str(error)
         return {**parts, **await self.engines.check()}
 
+    def schedulers(self) -> list[dict[str, Any]]:
+        """How every engine in use is doing: see `EngineScheduler.snapshot`."""
+        return self.engines.schedulers()
+
+    def _engine_changed(self, name: str) -> None:
+        for session in self.sessions():
+            if session.engine_name == name:
+                session.engine_changed()
+
     # ------------------------------------------------------------------------------------------------------ sessions
 
     def sessions(self) -> list[Session]:
@@ -102,7 +117,7 @@ class Registry:
     async def end_session(self, session_id: str) -> None:
         if self.session(session_id).record.kind == "camera":
             raise Conflict("This session belongs to a camera: disable or delete the camera instead.")
-        await self._runner.stop(session_id, "it was ended")
+        await self._runner.stop(session_id, endings.ENDED)
 
     async def ended(self, session_id: str) -> None:
         """Wait until that session is over by itself."""
@@ -113,6 +128,7 @@ class Registry:
 
         A lockstep file goes at most `speed` times as fast as real time, and at 0 as fast as it decides.
         """
+        self._opener.check_room()
         engine = self._opener.engine_name(None)
         record = SessionRecord(new_id("ses"), "file", name, None, engine, None, self._clock.wall())
         stored = await self._opener.store(record, watches)
@@ -146,9 +162,11 @@ class Registry:
         engine: str | None = None,
         threshold: float | None = None,
         watches: tuple[WatchDraft, ...] = (),
+        fidelity: Fidelity | None = None,
+        frames_per_tick: int | None = None,
     ) -> Call:
         """Take a WebRTC call and begin to watch it. Raises `SourceError` (bad_sdp), `NotAllowed`, `ConfigError`."""
-        self._opener.check_room()
+        self._opener.check_room(engine)
         self._calls = {call.id: call for call in self.calls()}
         engine_name = self._opener.engine_name(engine)
         for watch in watches:
@@ -161,9 +179,17 @@ class Registry:
         except BaseException:
             await source.aclose()
             raise
-        self._opener.begin(record, source, self._opener.live_ticker(), threshold=threshold, watches=stored)
+        self._opener.begin(
+            record,
+            source,
+            self._opener.live_ticker(),
+            threshold=threshold,
+            watches=stored,
+            fidelity=fidelity,
+            frames_per_tick=frames_per_tick,
+        )
         self._calls[call_id] = call = Call(call_id, record.id, answer, now)
         return call
 
     async def hang_up(self, call_id: str) -> None:
-        await self._runner.stop(self.call(call_id).session_id, "the call was hung up")
+        await self._runner.stop(self.call(call_id).session_id, endings.HUNG_UP)

@@ -9,6 +9,7 @@ import structlog
 
 from joyvl_server.core.errors import JoyvlError, NotFound
 from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions import endings
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
 from joyvl_server.store.sessions import SessionRecord, Sessions
@@ -85,12 +86,12 @@ class Runner:
         try:
             await session.run()
         except* JoyvlError as group:
-            session.end_reason = str(group.exceptions[0])
+            session.end_reason = str(_first(group))
             log.error("session ended", session=session.id, error=session.end_reason)
         except* Exception as group:  # the supervisor's edge: counted, told, and nobody else is hurt
             crashed = True
             self._metrics.crashes.inc()
-            session.end_reason = "an internal error ended it"
+            session.end_reason = endings.CRASHED
             log.error("session crashed", session=session.id, exc_info=group)
         finally:
             self._forget(session)
@@ -105,3 +106,11 @@ class Runner:
         self._metrics.sessions.labels(session.record.kind).dec()
         if session.record.kind != "camera":
             self._store.post_end(session.id, session.end_reason, self._clock.wall())
+
+
+def _first(group: BaseExceptionGroup[JoyvlError]) -> BaseException:
+    """The first error in it, however deep: a session's tasks are groups of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-import structlog
-
-from joyvl_server.core.events import (
-    Decided,
-    Decision,
-    Delegate,
-    Effect,
-    QueryAsked,
-    QueryClosed,
-    QueryWithdrawn,
-    SensitivityChanged,
-    TaskChanged,
-    TickNow,
-    TickSkipped,
-    UtteranceDelta,
-    UtteranceDone,
-    WatchesChanged,
-)
+from joyvl_server.core.config import Fidelity
+from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
+from joyvl_server.core.inputs import Input, QueryAsked, QueryWithdrawn, SensitivityChanged, TickSkipped, WatchesChanged
 from joyvl_server.core.zones import Zone
-from joyvl_server.engines.base import Capabilities, Engine, EngineSpec
+from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
-from joyvl_server.sessions import payloads
+from joyvl_server.sessions import endings, payloads
+from joyvl_server.sessions.attendant import Attendant
 from joyvl_server.sessions.driver import Driver
 from joyvl_server.sessions.journal import Journal
-from joyvl_server.sessions.latency import Timings
+from joyvl_server.sessions.observation import Observation
+from joyvl_server.sessions.performer import Performer
 from joyvl_server.sessions.questions import QueryView, Questions
+from joyvl_server.sessions.seats import Grant, Priority, Seat
 from joyvl_server.sessions.standing import Standing, WatchDraft
 from joyvl_server.sessions.surroundings import Surroundings, observer_config
 from joyvl_server.sessions.ticker import Ticker
@@ -43,59 +30,73 @@ from joyvl_server.sessions.updates import UpdateLog
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.watches import WatchRecord
 
-log = structlog.get_logger(__name__)
-
-TICKS_KEPT = 900
-
 
 class Session:
-    """Build it and let a supervisor `run` it. Every public coroutine may raise `JoyvlError`."""
+    """Build it and let a supervisor `run` it, then `finish` it. Every public coroutine may raise `JoyvlError`.
+
+    `pen` looks after the engine that writes summaries, where that is another one. `fidelity` and `frames_per_tick`
+    are the settings' where they are None.
+    """
 
     def __init__(
         self,
         record: SessionRecord,
         source: Source,
-        engine: Engine,
+        attendant: Attendant,
         ticker: Ticker,
         around: Surroundings,
         *,
+        pen: Attendant | None = None,
         threshold: float | None = None,
         zones: tuple[Zone, ...] = (),
         watches: Iterable[WatchRecord] = (),
+        fidelity: Fidelity | None = None,
+        frames_per_tick: int | None = None,
     ) -> None:
+        settings = around.settings
         self.id = record.id
         self.record = record
         self.source = source
-        self.engine_name = engine.name
-        self.capabilities: Capabilities = engine.capabilities
-        self.tick_s = around.settings.tick_s
-        self.threshold = around.settings.threshold if threshold is None else threshold
-        self.end_reason = "the source has ended"
+        self.engine_name = attendant.engine.name
+        self.tick_s = settings.tick_s
+        self.threshold = settings.threshold if threshold is None else threshold
+        self.fidelity: Fidelity = fidelity or settings.fidelity
+        self.frames_per_tick: int = frames_per_tick or settings.frames_per_tick
+        self.end_reason = endings.SOURCE_ENDED
         self._around = around
         self._ticker = ticker
         self._state = source.state
         around.metrics.sources.labels(source.state.status.value).inc()
         self._standing = Standing(self.id, around.watches, watches, zones)
         self._questions = Questions()
-        self._journal = Journal(record, around.events, around.metrics, around.clock, lambda: source.now)
-        self.last_remark: dict[str, Any] | None = None
-        self._ticks: deque[dict[str, Any]] = deque(maxlen=TICKS_KEPT)
-        self._speaking: int | None = None
+        self._journal = Journal(
+            record, around.events, around.metrics, around.clock, lambda: source.now, ticks=around.ticks
+        )
         self.updates = UpdateLog(
             self.id, new_id("log"), around.updates_backlog, around.clock.wall, lambda: payloads.session(self)
         )
-        self._driver = Driver(
-            engine,
-            EngineSpec(session_id=self.id, tick_s=self.tick_s),
-            observer_config(around.settings, self.capabilities, self.threshold),
-            engine_timeout_s=around.settings.engine_timeout_s,
-            record_dir=around.settings.record_dir,
-            clock=around.clock,
-            metrics=around.metrics,
-            now=lambda: source.now,
-            perform=self._perform,
+        self._performer = Performer(
+            self, self.id, self._journal, self._questions, self.updates, around.metrics, ticker.wake
         )
-        self._driver.take(WatchesChanged(0.0, self._standing.book()))
+        self._observation = Observation(
+            EngineSpec(session_id=self.id, tick_s=self.tick_s),
+            attendant,
+            pen,
+            around,
+            now=lambda: source.now,
+            facts=lambda can: observer_config(settings, can, self.threshold, self.fidelity),
+            first=self._first_inputs,
+            perform=self._performer.perform,
+            on_pressure=self._updated,
+        )
+
+    def _first_inputs(self) -> list[Input]:
+        """What a machine has to know before its first tick: the watches, and what people asked another one before."""
+        open_queries = [view for view in self._questions.all() if view.status == "open"]
+        return [
+            WatchesChanged(self.source.now, self._standing.book()),
+            *(QueryAsked(self.source.now, view.id, view.text, view.asked_wall) for view in open_queries),
+        ]
 
     # ------------------------------------------------------------------------------------------------------- running
 
@@ -104,25 +105,42 @@ class Session:
         self._journal.note("session_started", self.record.name)
         try:
             async with asyncio.TaskGroup() as tasks:
-                lane = tasks.create_task(self._driver.run())
-                await self._ticker.run(self)
-                if self.record.kind == "camera":
-                    await asyncio.Event().wait()  # a registered camera stays, and shows that its file has ended
-                lane.cancel()
+                deeds = tasks.create_task(self._performer.run())
+                # A registered camera stays, and shows that its file has ended.
+                await self._observation.run(lambda: self._ticker.run(self), stays=self.record.kind == "camera")
+                deeds.cancel()
         finally:
             await self.aclose()
 
     async def aclose(self) -> None:
         """Give source and recorder back; `run` does it by itself."""
         await self.source.aclose()
-        await self._driver.aclose()
+        await self._observation.aclose()
 
     def finish(self) -> None:
         """The last update and the last entry; nothing comes after them."""
+        self._observation.leave()
         self._around.metrics.sources.labels(self._state.status.value).dec()
-        self.updates.publish("session.ended", reason=self.end_reason)
+        self.updates.publish("session.ended", reason=self.end_reason, code=endings.end_code(self.end_reason))
         self.updates.close()
         self._journal.note("session_ended", self.end_reason)
+
+    def engine_changed(self) -> None:
+        """The engine was probed: it may be able to do more, or be another one."""
+        self._updated()
+        self._observation.engine_changed()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._observation.capabilities
+
+    @property
+    def driver(self) -> Driver:
+        return self._observation.driver
+
+    @property
+    def seat(self) -> Seat:
+        return self._observation.seat
 
     @property
     def state(self) -> SourceState:
@@ -145,22 +163,42 @@ class Session:
     async def look(self, at: float | None = None) -> Frame:
         """The newest picture with what this session's engine and fidelity need of it. Raises `NoFrame`."""
         every = self.capabilities.needs_every_frame
-        glance = self._around.settings.fidelity == "adaptive" and not every
+        glance = not every and (self.fidelity != "faithful" or self.pressure is not Pressure.NONE)
         return await self.source.look(at=at, glance=glance, trail=every)
 
     @property
+    def priority(self) -> Priority:
+        return Priority.CALL if self.record.kind == "call" else Priority.CAMERA
+
+    @property
+    def pictures(self) -> int:
+        return 1 if self.capabilities.needs_every_frame else self.frames_per_tick
+
+    @property
+    def now(self) -> float:
+        """Stream seconds."""
+        return self.source.now
+
+    @property
     def busy(self) -> bool:
-        return self._driver.busy
+        return self.driver.busy
+
+    @property
+    def replying(self) -> bool:
+        return self.driver.replying
 
     async def idle(self) -> None:
-        await self._driver.idle()
+        await self.driver.idle()
 
-    def tick(self, frame: Frame, due: float, speed: float) -> None:
+    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Grant) -> None:
         """A second has come; `due` is monotonic, `speed` stream seconds per second."""
-        self._driver.tick(frame, due, max(0.0, (self.source.now - frame.t) / speed))
+        self.driver.tick(frame, burst, due, max(0.0, (self.source.now - frame.t) / speed), grant)
+
+    def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
+        self.driver.passed(frame, burst)
 
     def skip(self, skipped: TickSkipped) -> None:
-        self._driver.take(skipped)
+        self.driver.take(skipped)
 
     # -------------------------------------------------------------------------------------------------- for clients
 
@@ -168,12 +206,21 @@ class Session:
     def zones(self) -> tuple[Zone, ...]:
         return self._standing.zones
 
+    @property
+    def pressure(self) -> Pressure:
+        """How short of time the engine is."""
+        return self._observation.seat.pressure
+
+    @property
+    def last_remark(self) -> dict[str, Any] | None:
+        return self._performer.last_remark
+
     def ticks(self, limit: int = 600) -> list[dict[str, Any]]:
         """The newest ticks, oldest first, in the shape of the updates."""
-        return list(self._ticks)[-limit:] if limit > 0 else []
+        return list(self._performer.ticks)[-limit:] if limit > 0 else []
 
     def latency(self) -> dict[str, float | int | None]:
-        return self._driver.stopwatch.summary()
+        return self.driver.stopwatch.summary()
 
     async def snapshot(self) -> Frame:
         return await self.source.look()
@@ -183,18 +230,18 @@ class Session:
 
     async def add_watch(self, draft: WatchDraft) -> WatchRecord:
         record = await self._standing.add(draft, self._around.clock.wall())
-        self._watches_changed("watch.created", watch=payloads.watch(record, self.note))
+        self._watches_changed("watch.created", draft.query_id, watch=payloads.watch(record, self.note))
         return record
 
-    async def change_watch(self, watch_id: str, changes: dict[str, Any]) -> WatchRecord:
-        """`changes` may hold name, text, zones, threshold, paused."""
+    async def change_watch(self, watch_id: str, changes: dict[str, Any], *, query_id: str | None = None) -> WatchRecord:
+        """`changes` may hold name, text, zones, threshold, paused. `query_id`: the sentence that asked for it."""
         record = await self._standing.change(watch_id, changes)
-        self._watches_changed("watch.updated", watch=payloads.watch(record, self.note))
+        self._watches_changed("watch.updated", query_id, watch=payloads.watch(record, self.note))
         return record
 
     async def remove_watch(self, watch_id: str) -> None:
         await self._standing.remove(watch_id)
-        self._watches_changed("watch.deleted", watch_id=watch_id)
+        self._watches_changed("watch.deleted", None, watch_id=watch_id)
 
     @property
     def note(self) -> str | None:
@@ -213,16 +260,16 @@ class Session:
         view = self._questions.ask(text, wall)
         self.updates.publish("query.created", query=payloads.query(view))
         self._journal.note("query_asked", text, query_id=view.id)
-        self._driver.take(QueryAsked(self.source.now, view.id, text, wall))
+        self.driver.take(QueryAsked(self.source.now, view.id, text, wall))
         return self._questions.get(view.id)
 
     async def withdraw(self, query_id: str) -> None:
         self._questions.get(query_id)
-        self._driver.take(QueryWithdrawn(self.source.now, query_id))
+        self.driver.take(QueryWithdrawn(self.source.now, query_id))
 
     def set_threshold(self, value: float) -> None:
         self.threshold = value
-        self._driver.take(SensitivityChanged(self.source.now, value))
+        self.driver.take(SensitivityChanged(self.source.now, value))
         self._updated()
 
     def adjust(self, name: str, threshold: float | None, zones: tuple[Zone, ...]) -> None:
@@ -230,70 +277,15 @@ class Session:
         self.record = replace(self.record, name=name)
         self.threshold = self._around.settings.threshold if threshold is None else threshold
         self._standing.zones = zones
-        self._driver.take(SensitivityChanged(self.source.now, self.threshold))
-        self._driver.take(WatchesChanged(self.source.now, self._standing.book()))
+        self.driver.take(SensitivityChanged(self.source.now, self.threshold))
+        self.driver.take(WatchesChanged(self.source.now, self._standing.book()))
         self._updated()
 
-    def _watches_changed(self, type: str, **data: Any) -> None:
-        self._driver.take(WatchesChanged(self.source.now, self._standing.book()))
+    def _watches_changed(self, type: str, query_id: str | None, **data: Any) -> None:
+        self.driver.take(WatchesChanged(self.source.now, self._standing.book()))
+        if query_id is not None:
+            data["query_id"] = query_id
         self.updates.publish(type, **data)
 
     def _updated(self) -> None:
         self.updates.publish("session.updated", session=payloads.session(self))
-
-    # ------------------------------------------------------------------------------------------- the machine's effects
-
-    def _perform(self, effect: Effect) -> None:
-        match effect:
-            case TickNow():
-                self._ticker.wake()
-            case UtteranceDelta(epoch, text):
-                if self._speaking != epoch:
-                    self._speaking = epoch
-                    self.updates.publish("response.created", epoch=epoch)
-                self.updates.publish("response.output_text.delta", epoch=epoch, delta=text)
-            case UtteranceDone():
-                self._speaking = None
-                self.updates.publish("response.output_text.done", **asdict(effect))
-            case Delegate():
-                self._delegate(effect)
-            case QueryClosed():
-                self._query_closed(effect)
-            case Decided():
-                self._decided(effect)
-
-    def _delegate(self, effect: Delegate) -> None:
-        """Until an agent can be configured a delegated task fails at once, saying so."""
-        reason = "No agent is configured, so nobody can look into it."
-        task = {"id": effect.task_id, "status": "failed", "question": effect.question, "error": reason}
-        self.updates.publish("task.updated", task=task)
-        self._journal.note("task", effect.question, task=task)
-        self._driver.take(TaskChanged(self.source.now, effect.task_id, "failed", reason))
-
-    def _query_closed(self, closed: QueryClosed) -> None:
-        answer = self._driver.text_of(closed.epoch)
-        view = self._questions.close(closed.id, closed.reason, answer)
-        if view is not None:
-            self.updates.publish("query.closed", query=payloads.query(view))
-            self._journal.note("query_closed", answer or "", query_id=closed.id, reason=closed.reason)
-
-    def _decided(self, decided: Decided) -> None:
-        metrics = self._around.metrics
-        if decided.suppressed is not None:
-            metrics.suppressed.labels(decided.suppressed.value).inc()
-        if decided.skipped is not None:
-            metrics.skipped.labels(decided.skipped.value).inc()
-            # A tick that was skipped while another was in flight must not show that one's timings.
-            kind, timings = "response.skip", Timings()
-        else:
-            metrics.decisions.labels(decided.decision.value).inc()
-            timings = self._driver.stopwatch.decided()
-            kind = "response.listen" if decided.decision is Decision.SILENT else "response.done"
-        tick = payloads.tick(decided, timings)
-        self._ticks.append(tick)
-        self.updates.publish(kind, tick=tick)
-        if kind == "response.done":
-            self.last_remark = tick
-            self._journal.remark(decided, tick)
-            for watch_id in decided.watches:
-                self.updates.publish("watch.fired", watch_id=watch_id, tick=tick)

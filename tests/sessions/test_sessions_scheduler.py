@@ -1,28 +1,438 @@
+"""The scheduler alone, in time that only the test moves: seats ask, grants are held as long as an engine would."""
+
 from __future__ import annotations
 
-from joyvl_server.sessions.scheduler import Grid, phase
+import asyncio
+from collections import Counter
+
+import pytest
+
+from fakes.clock import ManualClock
+from joyvl_server.core.decisions import Pressure
+from joyvl_server.core.errors import NotAllowed
+from joyvl_server.engines.base import Capabilities
+from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.scheduler import EngineScheduler
+from joyvl_server.sessions.seats import Grant, Priority, Seat
 
 
-def test_sessions_are_spread_over_the_interval():
-    offsets = sorted(phase(n, 1.0) for n in range(32))
-    gaps = [b - a for a, b in zip(offsets, offsets[1:] + [offsets[0] + 1.0], strict=True)]
-    assert max(gaps) < 2.7 / 32  # golden-ratio steps: no gap is more than 2.62 times the even one
-    assert all(0 <= offset < 1 for offset in offsets)
+def scheduler(clock: ManualClock, *, parallel: int = 1, **can: object) -> EngineScheduler:
+    able = Capabilities(parallel=parallel, **can)
+    return EngineScheduler(clock, engine="e", parallel=parallel, metrics=Metrics(), can=able)
 
 
-def test_a_grid_goes_on_from_second_to_second():
-    grid = Grid(10.0, 1.0)
-    assert grid.advance(10.2) == []
-    assert grid.due == 11.0
+class Asker:
+    """A seat that asks every second from `start` on and holds what it gets for `holds` seconds."""
+
+    def __init__(
+        self,
+        of: EngineScheduler,
+        clock: ManualClock,
+        name: str,
+        *,
+        start: float = 0.0,
+        holds: float = 0.25,
+        priority: Priority = Priority.CAMERA,
+    ) -> None:
+        self.name, self.start, self.holds, self.priority = name, start, holds, priority
+        self.waits: list[float] = []
+        self.lost = 0
+        self.clock = clock
+        self.seat = of.join(name, 1.0, admitted=True)
+        self.task = asyncio.create_task(self.run())
+
+    async def run(self) -> None:
+        due = self.clock.monotonic() + self.start
+        while True:
+            self.seat.expect(due)
+            await self.clock.sleep(due - self.clock.monotonic())
+            grant = await self.seat.turn(self.priority, due, due + 1)
+            if grant is None:
+                self.lost += 1
+            else:
+                self.waits.append(self.clock.monotonic() - due)
+                grant.began(full=True)
+                await self.clock.sleep(self.holds)
+                grant.release()
+            due += 1
+            while due + 1 <= self.clock.monotonic():
+                due += 1
+                self.lost += 1
 
 
-def test_a_tick_within_its_second_is_late_but_not_missed():
-    grid = Grid(10.0, 1.0)
-    assert grid.advance(11.9) == []
-    assert grid.due == 11.0
+async def stop(*askers: Asker) -> None:
+    for asker in askers:
+        asker.task.cancel()
+    await asyncio.gather(*(a.task for a in askers), return_exceptions=True)
 
 
-def test_whole_seconds_that_passed_are_missed_and_named():
-    grid = Grid(10.0, 1.0)
-    assert grid.advance(14.5) == [11.0, 12.0, 13.0]
-    assert grid.due == 14.0
+async def turn(
+    seat: Seat, clock: ManualClock, priority: Priority = Priority.CAMERA, *, due: float = 0.0
+) -> asyncio.Task:
+    now = clock.monotonic()
+    task = asyncio.create_task(seat.turn(priority, now + due, now + due + 1))
+    await clock.settle()
+    return task
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+async def test_a_free_engine_grants_at_once(clock: ManualClock):
+    seat = scheduler(clock).join("a", 1.0)
+    sleepers = clock.sleepers
+    grant = await seat.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    assert isinstance(grant, Grant)
+    assert clock.sleepers == sleepers  # without a timer
+
+
+async def test_no_more_at_once_than_the_engine_takes(clock: ManualClock):
+    of = scheduler(clock, parallel=2)
+    tasks = [await turn(of.join(str(n), 1.0), clock) for n in range(3)]
+    assert [t.done() for t in tasks] == [True, True, False]
+    tasks[0].result().release()
+    await clock.settle()
+    assert tasks[2].done()
+
+
+async def test_who_waits_for_an_answer_goes_first_then_calls_then_the_earliest(clock: ManualClock):
+    of = scheduler(clock)
+    first = await of.join("first", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    asked = {
+        "late camera": await turn(of.join("a", 1.0), clock, due=-0.1),
+        "early camera": await turn(of.join("b", 1.0), clock, due=-0.2),
+        "call": await turn(of.join("c", 1.0), clock, Priority.CALL),
+        "answer": await turn(of.join("d", 1.0), clock, Priority.ANSWER),
+    }
+    order, grant = [], first
+    for _ in range(4):
+        grant.release()
+        await clock.settle()
+        (name,) = [n for n, t in asked.items() if t.done()]
+        order.append(name)
+        grant = asked.pop(name).result()
+    assert order == ["answer", "call", "early camera", "late camera"]
+
+
+async def test_a_turn_that_waits_is_urged(clock: ManualClock):
+    of = scheduler(clock)
+    first = await of.join("first", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    call = await turn(of.join("call", 1.0), clock, Priority.CALL)
+    seat = of.join("camera", 1.0)
+    camera = await turn(seat, clock)
+    seat.urge()
+    first.release()
+    await clock.settle()
+    assert camera.done()
+    assert not call.done()
+    call.cancel()
+
+
+async def test_a_second_that_is_over_gets_nothing(clock: ManualClock):
+    of = scheduler(clock)
+    held = await of.join("held", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    waiting = await turn(of.join("late", 1.0), clock)
+    await clock.advance(0.99)
+    assert not waiting.done()
+    await clock.advance(0.02)
+    assert waiting.result() is None
+    assert of.snapshot()["waiting"] == 0
+    held.release()
+
+
+async def test_a_seat_waits_for_one_turn_only(clock: ManualClock):
+    of = scheduler(clock)
+    held = await of.join("held", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    seat = of.join("a", 1.0)
+    first, second = await turn(seat, clock), await turn(seat, clock)
+    assert first.result() is None
+    assert of.snapshot()["waiting"] == 1
+    held.release()
+    assert (await second) is not None
+
+
+async def test_a_cancelled_wait_leaves_nothing(clock: ManualClock):
+    of = scheduler(clock)
+    held = await of.join("held", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    waiting = await turn(of.join("a", 1.0), clock)
+    held.release()  # the grant is on its way
+    waiting.cancel()
+    await clock.settle()
+    other = await turn(of.join("b", 1.0), clock)
+    assert other.result() is not None
+
+
+async def test_a_seat_that_leaves_gives_its_place_back(clock: ManualClock):
+    of = scheduler(clock)
+    seat = of.join("a", 1.0)
+    await seat.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    waiting = await turn(of.join("b", 1.0), clock)
+    seat.leave()
+    await clock.settle()
+    assert waiting.result() is not None
+    assert of.snapshot()["sessions"] == 1
+
+
+async def test_speaking_gives_the_place_to_the_next(clock: ManualClock):
+    of = scheduler(clock)
+    grant = await of.join("a", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    waiting = await turn(of.join("b", 1.0), clock)
+    grant.speaks()
+    await clock.settle()
+    assert waiting.result() is not None
+    grant.release()
+    waiting.result().release()
+
+
+async def test_what_fits_is_served_at_once_and_alike(clock: ManualClock):
+    of = scheduler(clock)
+    askers = [Asker(of, clock, str(n), start=n / 3) for n in range(3)]
+    await clock.advance(60)
+    await stop(*askers)
+    assert [a.lost for a in askers] == [0, 0, 0]
+    assert max(max(a.waits) for a in askers) == pytest.approx(0.0, abs=1e-6)
+
+
+async def test_too_many_share_alike_and_nobody_waits_longer_than_a_second(clock: ManualClock):
+    of = scheduler(clock)
+    askers = [Asker(of, clock, str(n), start=n / 8) for n in range(8)]
+    await clock.advance(120)
+    await stop(*askers)
+    served = [len(a.waits) for a in askers]
+    assert sum(served) > 470  # never idle
+    assert min(served) > 0.8 * max(served)
+    assert max(max(a.waits) for a in askers) < 1.0
+    assert of.snapshot()["waiting"] <= 8
+
+
+async def test_cameras_never_starve_beside_calls(clock: ManualClock):
+    of = scheduler(clock)
+    calls = [Asker(of, clock, f"call {n}", start=n / 6, priority=Priority.CALL) for n in range(6)]
+    camera = Asker(of, clock, "camera", start=0.05)
+    await clock.advance(120)
+    await stop(*calls, camera)
+    assert len(camera.waits) >= 120 / 6  # two lost seconds lift it among the calls
+    assert len(camera.waits) < min(len(a.waits) for a in calls)
+
+
+async def test_nothing_piles_up_while_the_engine_stands_still(clock: ManualClock):
+    of = scheduler(clock, parallel=2)
+    askers = [Asker(of, clock, str(n), start=n / 4, holds=0.1) for n in range(4)]
+    await clock.advance(20)
+    for asker in askers:
+        asker.holds = 30.0
+    await clock.advance(1)
+    waiting = Counter()
+    for asker in askers:
+        asker.holds = 0.1
+    for _ in range(30):
+        await clock.advance(1)
+        waiting[of.snapshot()["waiting"]] += 1
+    assert max(waiting) <= len(askers)
+    assert of.pressure is Pressure.NONE  # a stall says nothing about the load
+    before = [len(a.waits) for a in askers]
+    await clock.advance(10)
+    await stop(*askers)
+    assert all(len(a.waits) - b >= 9 for a, b in zip(askers, before, strict=True))
+    assert max(a.waits[-1] for a in askers) < 0.05
+    assert of.pressure is Pressure.NONE
+
+
+async def test_too_much_raises_the_pressure_and_tells_every_seat(clock: ManualClock):
+    of = scheduler(clock)
+    told: list[tuple[Pressure, int | None]] = []
+    of.join("watcher", None, lambda pressure, tokens: told.append((pressure, tokens)))
+    askers = [Asker(of, clock, str(n), start=n / 5) for n in range(5)]
+    await clock.advance(40)
+    assert [p for p, _ in told] == [Pressure.GLANCES, Pressure.SLOWER, Pressure.FULL]
+    assert of.snapshot()["step"] == "full"
+    assert of.snapshot()["load"] > 1
+    with pytest.raises(NotAllowed, match="End a session") as refused:
+        of.join("one more", 1.0)
+    assert refused.value.code == "engine_full"
+    await stop(*askers[1:])
+    for asker in askers[1:]:
+        asker.seat.leave()
+    await clock.advance(400)
+    assert of.pressure is Pressure.NONE
+    of.join("one more", 1.0)
+    await stop(askers[0])
+
+
+async def test_what_cannot_be_held_is_refused_before_it_hurts(clock: ManualClock):
+    of = scheduler(clock, needs_every_frame=True)
+    askers = [Asker(of, clock, str(n), start=n / 3, holds=0.25) for n in range(3)]
+    await clock.advance(10)
+    assert of.pressure < Pressure.FULL
+    with pytest.raises(NotAllowed, match="even with the smallest looks"):
+        of.check_room(1.0)
+    of.check_room(60.0)  # one that ticks once a minute still fits
+    await stop(*askers)
+
+
+async def test_the_cache_is_shared_out_and_bounds_how_many_come(clock: ManualClock):
+    of = scheduler(clock, context_tokens=16_384, cache_tokens=80_000)
+    told: list[int | None] = []
+    first = of.join("0", 1.0, lambda pressure, tokens: told.append(tokens))
+    assert first.context_tokens == 16_384 - 512
+    for n in range(1, 8):
+        of.join(str(n), 1.0)
+    assert told[-1] == int(80_000 / 1.4 / 8)
+    for n in range(8, 27):
+        of.join(str(n), 1.0)
+    with pytest.raises(NotAllowed, match="tokens of its cache"):
+        of.join("one more", 1.0)
+
+
+async def test_sessions_that_share_a_cache_do_not_fill_up_together(clock: ManualClock):
+    of = scheduler(clock, cache_tokens=80_000)
+    seats = [of.join(str(n), 1.0, most_tokens=10_000) for n in range(4)]
+    rooms = sorted(seat.context_tokens for seat in seats)
+    assert rooms[0] >= 6_500
+    assert rooms[-1] == 10_000
+    assert min(b - a for a, b in zip(rooms, rooms[1:], strict=False)) > 300
+
+
+async def test_an_engine_that_is_away_is_not_asked(clock: ManualClock):
+    of = scheduler(clock)
+    opened: list[bool] = []
+    of.on_open = lambda: opened.append(True)
+    held = await of.join("held", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    seat = of.join("a", 1.0)
+    waiting = await turn(seat, clock)
+    for _ in range(5):
+        seat.failed("engine_unavailable")
+    await clock.settle()
+    assert opened == [True]
+    assert waiting.result() is None
+    assert seat.away
+    held.release(failed=True)
+    assert await seat.turn(Priority.ANSWER, clock.monotonic(), clock.monotonic() + 1) is None
+    seat.worked()
+    assert not seat.away
+    assert await seat.turn(Priority.ANSWER, clock.monotonic(), clock.monotonic() + 1) is not None
+
+
+# --------------------------------------------------------------------------------------------------------------- slices
+
+
+async def wanted(seat: Seat, clock: ManualClock) -> asyncio.Task:
+    task = asyncio.create_task(seat.slice("warm"))
+    await clock.settle()
+    return task
+
+
+async def test_a_slice_keeps_clear_of_the_next_tick(clock: ManualClock):
+    of = scheduler(clock)
+    seat, other = of.join("a", 1.0), of.join("b", 1.0)
+    other.expect(clock.monotonic() + 0.1)
+    task = await wanted(seat, clock)
+    assert not task.done()
+    other.expect(clock.monotonic() + 0.45)
+    await clock.advance(0.25)  # it looks again, with 0.2 s to go
+    slot = task.result()
+    assert slot.seconds < 0.2
+    slot.done(100)
+    other.expect(clock.monotonic() + 5)
+    assert (await wanted(seat, clock)).result().seconds == 0.34
+
+
+async def test_no_slice_beside_a_tick_or_before_one_that_waits(clock: ManualClock):
+    of = scheduler(clock)
+    seat, other = of.join("a", 1.0), of.join("b", 1.0)
+    grant = await other.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    task = await wanted(seat, clock)
+    await clock.advance(0.5)
+    assert not task.done()
+    grant.release()
+    await clock.settle()
+    assert task.done()
+    waiting = await turn(other, clock)
+    assert not waiting.done()  # it waits for the slice
+    await clock.advance(0.3)
+    task.result().done(300)
+    await clock.settle()
+    assert waiting.result() is not None
+
+
+async def test_a_slice_that_takes_too_long_is_cut_off(clock: ManualClock):
+    of = scheduler(clock)
+    seat, other = of.join("a", 1.0), of.join("b", 1.0)
+    slot = (await wanted(seat, clock)).result()
+    cut: list[float] = []
+    slot.on_cut = lambda: cut.append(clock.monotonic())
+    before = clock.monotonic()
+    await clock.advance(0.1)
+    waiting = await turn(other, clock)
+    await clock.advance(0.5)
+    assert waiting.result() is not None
+    assert cut[0] - before == pytest.approx(0.55)
+    waiting.result().release()
+    smaller = (await wanted(seat, clock)).result()
+    assert smaller.tokens < slot.tokens
+
+
+async def test_a_busy_engine_still_owes_some_slices(clock: ManualClock):
+    of = scheduler(clock)
+    askers = [Asker(of, clock, str(n), start=n / 4, holds=0.2) for n in range(4)]
+    background = of.join("background", None)
+    ends: list[float] = []
+
+    async def work() -> None:
+        while True:
+            slot = await background.slice("warm")
+            await clock.sleep(slot.seconds)
+            slot.done(100)
+            ends.append(clock.monotonic())
+
+    working = asyncio.create_task(work())
+    await clock.advance(60)
+    gaps = [b - a for a, b in zip(ends, ends[1:], strict=False)]
+    assert max(gaps) < 5
+    assert max(max(a.waits) for a in askers) + 0.2 <= 1.0
+    assert sum(a.lost for a in askers) <= 2
+    working.cancel()
+    await stop(*askers)
+
+
+async def test_ticks_that_never_pause_give_way_now_and_then(clock: ManualClock):
+    of = scheduler(clock)
+    askers = [Asker(of, clock, str(n), start=n / 6, holds=0.3) for n in range(6)]
+    background = of.join("background", None)
+    task = asyncio.create_task(background.slice("warm"))
+    await clock.advance(6)
+    assert task.done()
+    task.result().done(10)
+    await stop(*askers)
+
+
+async def test_texts_are_written_beside_the_ticks_of_others_but_never_of_their_own(clock: ManualClock):
+    of = scheduler(clock, parallel=4)
+    mine, other = of.join("mine", 1.0), of.join("other", 1.0)
+    mine.expect(clock.monotonic() + 0.8)
+    ticking = await other.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    task = asyncio.create_task(mine.slice("write"))
+    await clock.settle()
+    slot = task.result()  # beside the other one's tick
+    assert slot.seconds <= 0.78
+    cut: list[float] = []
+    slot.on_cut = lambda: cut.append(clock.monotonic())
+    call = await turn(other, clock)
+    assert call.result() is not None  # it holds up nobody else
+    mine_asks = await turn(mine, clock, due=0.0)
+    assert not mine_asks.done()
+    await clock.advance(0.1)
+    slot.done(10)
+    await clock.settle()
+    assert mine_asks.result() is not None
+    assert cut == []
+    for grant in (ticking, call.result(), mine_asks.result()):
+        grant.release()
+    again = asyncio.create_task(mine.slice("write"))
+    await clock.settle()
+    again.result().on_cut = lambda: cut.append(clock.monotonic())
+    urgent = await turn(mine, clock, Priority.ANSWER)
+    assert urgent.result() is not None  # somebody waits: at once
+    assert len(cut) == 1

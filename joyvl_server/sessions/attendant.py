@@ -1,0 +1,133 @@
+"""Looks after one engine: finds out what it can do, asks after it while it is away, tells sessions when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from joyvl_server.core.errors import EngineError
+from joyvl_server.engines.base import Capabilities, Engine
+from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.scheduler import EngineScheduler
+from joyvl_server.sessions.waiting import before
+
+log = structlog.get_logger(__name__)
+
+CHECK_TIMEOUT_S = 10.0
+PROBE_TIMEOUT_S = 300.0
+RETRY_S, LONGEST_RETRY_S = 2.0, 30.0
+FORGOTTEN_S = 5.0
+"""away for longer than this, an engine is taken for restarted: nothing of what it had cached counts on"""
+
+
+class Attendant:
+    """One engine in use, with its scheduler. `on_change` is called when its capabilities are others than before.
+
+    `start` when it is first used; `aclose` ends what goes on in the background, not the engine.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, metrics: Metrics, on_change: Callable[[str], None]) -> None:
+        self.engine = engine
+        can = engine.capabilities
+        self.scheduler = EngineScheduler(clock, engine=engine.name, parallel=can.parallel, metrics=metrics, can=can)
+        self.scheduler.on_open = self._wake
+        self.scheduler.on_recovery = self._look_for_restart
+        self._clock = clock
+        self._on_change = on_change
+        self._known = can
+        self._tried = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._restarts = self._count_restarts()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"engine-{self.engine.name}")
+
+    async def known(self, timeout_s: float) -> Capabilities:
+        """What the engine can do: as probed, or as stated where that fails or takes longer than this.
+
+        What is found out later is told by `on_change`.
+        """
+        self.start()
+        if not self._tried.is_set():
+            await before(self._clock, self._tried.wait(), self._clock.monotonic() + timeout_s)
+        return self.engine.capabilities
+
+    async def aclose(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    def _wake(self) -> None:
+        self._opened.set()
+
+    async def _run(self) -> None:
+        """Probe; then wait until the engine goes away, until it is back, and probe again."""
+        while True:
+            try:
+                await self._probe()
+                await self._opened.wait()
+                self._opened.clear()
+                while self.scheduler.breaker.open:
+                    await self._ask_after_it()
+            except Exception as error:  # a supervisor's edge: an engine with a fault is asked again, later
+                log.error("engine cannot be looked after", engine=self.engine.name, exc_info=error)
+                self._tried.set()
+                self._opened.set()
+                await self._clock.sleep(LONGEST_RETRY_S)
+
+    async def _probe(self) -> None:
+        pause = RETRY_S
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT_S):
+                    can = await self.engine.probe()
+                break
+            except (EngineError, TimeoutError) as error:
+                log.info("engine cannot be probed yet", engine=self.engine.name, error=str(error) or "it took too long")
+                self._adapt(self.engine.capabilities)
+                self._tried.set()
+                await self._clock.sleep(pause)
+                pause = min(2 * pause, LONGEST_RETRY_S)
+                if self.scheduler.breaker.open:
+                    return  # it is asked after first
+        self._adapt(can)
+        self._tried.set()
+
+    def _adapt(self, can: Capabilities) -> None:
+        if can != self._known:
+            self._known = can
+            self.scheduler.adapt(can)
+            self._on_change(self.engine.name)
+
+    async def _ask_after_it(self) -> None:
+        """The half-open probe, when its pause is over."""
+        breaker = self.scheduler.breaker
+        await self._clock.sleep(max(0.0, breaker.probe_at - self._clock.monotonic()))
+        if not breaker.open:
+            return
+        breaker.probing()
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await self.engine.check()
+        except (EngineError, TimeoutError):
+            breaker.probe_failed(self._clock.monotonic())
+            return
+        away_s = self._clock.monotonic() - breaker.opened_at
+        if breaker.probe_worked():
+            self.scheduler.back()
+        self._look_for_restart(away_s)
+
+    def _look_for_restart(self, away_s: float = 0.0) -> None:
+        restarts, self._restarts = self._restarts, self._count_restarts()
+        if restarts != self._restarts or away_s > FORGOTTEN_S:
+            self.scheduler.restarted()
+
+    def _count_restarts(self) -> int:
+        """Engines that are processes of ours count how often they were started anew."""
+        return int(getattr(self.engine, "restarts", 0))

@@ -1,0 +1,77 @@
+"""The turns that wait for a place at one engine, and who goes next. Pure; times are given."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from joyvl_server.sessions.seats import Grant, Priority, Seat
+
+LOST_A_CLASS = 2
+"""seconds lost in a row that lift a seat by one class"""
+
+
+@dataclass(eq=False, slots=True)
+class Asked:
+    """A turn asked for. `granted` gets the grant, or None where it came to nothing."""
+
+    seat: Seat
+    priority: Priority
+    due: float
+    until: float
+    granted: asyncio.Future[Grant | None] = field(repr=False)
+
+    @property
+    def rank(self) -> tuple[int, int, float]:
+        """Smallest first: class, lifted by lost seconds; then who lost more seconds in a row; then the deadline."""
+        lost = self.seat.lost
+        return max(0, self.priority - lost // LOST_A_CLASS), -lost, self.until
+
+    def answer(self, grant: Grant | None) -> None:
+        if not self.granted.done():
+            self.granted.set_result(grant)
+
+
+class Line:
+    """At most one turn a seat."""
+
+    def __init__(self) -> None:
+        self._asked: dict[Seat, Asked] = {}
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    @property
+    def seats(self) -> set[Seat]:
+        return set(self._asked)
+
+    def add(self, asked: Asked) -> None:
+        """A turn that this seat asked for before gets None."""
+        earlier = self._asked.pop(asked.seat, None)
+        if earlier is not None:
+            earlier.answer(None)
+        self._asked[asked.seat] = asked
+
+    def remove(self, asked: Asked) -> None:
+        if self._asked.get(asked.seat) is asked:
+            del self._asked[asked.seat]
+
+    def urge(self, seat: Seat) -> None:
+        if seat in self._asked:
+            self._asked[seat].priority = Priority.ANSWER
+
+    def next(self, now: float) -> Asked | None:
+        """Take out who goes next. Those whose second is over get None."""
+        while self._asked:
+            first = min(self._asked.values(), key=lambda asked: asked.rank)
+            del self._asked[first.seat]
+            if first.until > now:
+                return first
+            first.answer(None)
+        return None
+
+    def send_away(self, seat: Seat | None = None) -> None:
+        """Everybody, or this one seat, gets None."""
+        for asked in [a for a in self._asked.values() if seat is None or a.seat is seat]:
+            self.remove(asked)
+            asked.answer(None)

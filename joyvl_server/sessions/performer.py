@@ -1,0 +1,151 @@
+"""Carries out what a session's machine asks for beside its engine: tells clients, keeps the timeline, keeps watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import structlog
+
+from joyvl_server.core.decisions import Decision
+from joyvl_server.core.effects import (
+    AddWatch,
+    Decided,
+    Delegate,
+    Effect,
+    EndWatch,
+    QueryClosed,
+    TickNow,
+    UtteranceDelta,
+    UtteranceDone,
+)
+from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.inputs import TaskChanged
+from joyvl_server.sessions import payloads
+from joyvl_server.sessions.driver import Driver
+from joyvl_server.sessions.journal import Journal
+from joyvl_server.sessions.latency import Timings
+from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.questions import Questions
+from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.sessions.updates import UpdateLog
+from joyvl_server.store.watches import WatchRecord
+
+log = structlog.get_logger(__name__)
+
+TICKS_KEPT = 900
+MOST_DEEDS = 64
+"""watches to keep or to pause that wait for the disk; a session has at most so many watches"""
+
+
+class Performs(Protocol):
+    """The session, as its performer needs it."""
+
+    @property
+    def driver(self) -> Driver: ...
+    @property
+    def now(self) -> float: ...
+    async def add_watch(self, draft: WatchDraft) -> WatchRecord: ...
+    async def change_watch(
+        self, watch_id: str, changes: dict[str, Any], *, query_id: str | None = None
+    ) -> WatchRecord: ...
+
+
+class Performer:
+    def __init__(
+        self,
+        session: Performs,
+        session_id: str,
+        journal: Journal,
+        questions: Questions,
+        updates: UpdateLog,
+        metrics: Metrics,
+        wake: Callable[[], None],
+    ) -> None:
+        self.last_remark: dict[str, Any] | None = None
+        self.ticks: deque[dict[str, Any]] = deque(maxlen=TICKS_KEPT)
+        self._session = session
+        self._session_id = session_id
+        self._journal = journal
+        self._questions = questions
+        self._updates = updates
+        self._metrics = metrics
+        self._wake = wake
+        self._speaking: int | None = None
+        self._deeds: asyncio.Queue[AddWatch | EndWatch] = asyncio.Queue(MOST_DEEDS)
+
+    async def run(self) -> None:
+        """Keep and pause watches as the machine asks, one after the other, until cancelled: that takes the disk."""
+        while True:
+            deed = await self._deeds.get()
+            try:
+                if isinstance(deed, AddWatch):
+                    record = await self._session.add_watch(WatchDraft(deed.text, query_id=deed.query_id))
+                    self._questions.concerns(deed.query_id, record.id)
+                else:
+                    await self._session.change_watch(deed.watch_id, {"paused": True}, query_id=deed.query_id)
+                    self._questions.concerns(deed.query_id, deed.watch_id)
+            except JoyvlError as error:
+                log.warning("watch of a sentence not kept", session=self._session_id, error=str(error))
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case TickNow():
+                self._wake()
+            case UtteranceDelta(epoch, text):
+                if self._speaking != epoch:
+                    self._speaking = epoch
+                    self._updates.publish("response.created", epoch=epoch)
+                self._updates.publish("response.output_text.delta", epoch=epoch, delta=text)
+            case UtteranceDone():
+                self._speaking = None
+                self._updates.publish("response.output_text.done", **asdict(effect))
+            case Delegate():
+                self._delegate(effect)
+            case QueryClosed():
+                self._query_closed(effect)
+            case AddWatch() | EndWatch():
+                try:
+                    self._deeds.put_nowait(effect)
+                except asyncio.QueueFull:
+                    log.warning("watch of a sentence not kept", session=self._session_id, error="too many at once")
+            case Decided():
+                self._decided(effect)
+
+    def _delegate(self, effect: Delegate) -> None:
+        """Until an agent can be configured a delegated task fails at once, saying so."""
+        reason = "No agent is configured, so nobody can look into it."
+        task = {"id": effect.task_id, "status": "failed", "question": effect.question, "error": reason}
+        self._updates.publish("task.updated", task=task)
+        self._journal.note("task", effect.question, task=task)
+        self._session.driver.take(TaskChanged(self._session.now, effect.task_id, "failed", reason))
+
+    def _query_closed(self, closed: QueryClosed) -> None:
+        answer = self._session.driver.text_of(closed.epoch)
+        view = self._questions.close(closed.id, closed.reason, answer)
+        if view is not None:
+            self._updates.publish("query.closed", query=payloads.query(view))
+            self._journal.note("query_closed", answer or "", query_id=closed.id, reason=closed.reason)
+
+    def _decided(self, decided: Decided) -> None:
+        if decided.suppressed is not None:
+            self._metrics.suppressed.labels(decided.suppressed.value).inc()
+        if decided.skipped is not None:
+            self._metrics.skipped.labels(decided.skipped.value).inc()
+            # A tick that was skipped while another was in flight must not show that one's timings.
+            kind, timings = "response.skip", Timings()
+        else:
+            self._metrics.decisions.labels(decided.decision.value).inc()
+            timings = self._session.driver.stopwatch.decided()
+            kind = "response.listen" if decided.decision is Decision.SILENT else "response.done"
+        tick = self._journal.tick(decided, timings)
+        self.ticks.append(tick)
+        self._updates.publish(kind, tick=tick)
+        if kind == "response.done":
+            self.last_remark = tick
+            self._journal.remark(decided, tick)
+            for watch_id in decided.watches:
+                self._updates.publish("watch.fired", watch_id=watch_id, tick=tick)

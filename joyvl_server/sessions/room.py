@@ -1,0 +1,66 @@
+"""How long a context may be, and whether an engine can take one session more. Pure."""
+
+from __future__ import annotations
+
+from joyvl_server.core.decisions import Pressure
+from joyvl_server.core.errors import NotAllowed
+from joyvl_server.engines.base import Capabilities
+from joyvl_server.sessions.grid import phase
+from joyvl_server.sessions.pace import Pace
+
+BESIDE = 1.4
+"""of its context is what a session keeps in the engine's cache: the present chunk and the lead of the next one"""
+ANSWER_TOKENS = 512
+"""kept free for what the model says"""
+SHORTEST_CONTEXT = 2048
+"""tokens under which a context is of no use"""
+MOST_LOAD = 0.85
+"""of ticks alone; the rest is for replies, and for the chunks and texts between the ticks"""
+SPREAD = 0.35
+"""of the room is what two sessions may differ by, where they share a cache"""
+
+
+def context_tokens(can: Capabilities, sessions: int, number: int = 0, most: int | None = None) -> int | None:
+    """The longest context of each of `sessions`; None where nothing is known that bounds it.
+
+    The n-th session is given a little less, by its `number`, and less than the `most` it wants: sessions that began
+    together would else all change to their next chunk together too.
+    """
+    bounds = []
+    if can.context_tokens is not None:
+        bounds.append(can.context_tokens - ANSWER_TOKENS)
+    if can.cache_tokens is not None:
+        bounds.append(int(can.cache_tokens / (BESIDE * max(1, sessions))))
+    if not bounds:
+        return None
+    if most is not None:
+        bounds.append(most)
+    return max(1, int(min(bounds) * (1 - phase(number, SPREAD))))
+
+
+def check(
+    engine: str, can: Capabilities, pace: Pace, load: float, rates: list[float], new: float, step: Pressure
+) -> None:
+    """Raises `NotAllowed` (engine_full) where one session more could not be held.
+
+    `rates`: ticks a second of each session there is; `new` of the one that wants to come.
+    """
+    after = len(rates) + 1
+    now = f"The engine {engine} serves {len(rates)} sessions at a load of {load:.0%}"
+    todo = "End a session, raise sessions.tick_s, or use another engine."
+    if step is Pressure.FULL:
+        raise NotAllowed(f"{now} and cannot take another one. {todo}", code="engine_full")
+    cheapest = pace.work(can.needs_every_frame)
+    wanted = (sum(rates) + new) * cheapest
+    if rates and wanted > MOST_LOAD:
+        raise NotAllowed(
+            f"{now}; with {after} it would need {wanted:.0%} of its time even with the smallest looks. {todo}",
+            code="engine_full",
+        )
+    room = context_tokens(can, after)
+    if rates and room is not None and room < SHORTEST_CONTEXT:
+        raise NotAllowed(
+            f"{now}; with {after} each would have {room} tokens of its cache, and {SHORTEST_CONTEXT} are the least. "
+            f"{todo}",
+            code="engine_full",
+        )

@@ -1,0 +1,173 @@
+"""Summaries that never come, fail for an hour, or come after the next chunk: no tick is late for them.
+
+The real session on a simulated engine in virtual time; what happened is read from its input log, replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from joyvl_server.cli.bench.answers import WRITE
+from joyvl_server.cli.bench.house import House, simulated_house
+from joyvl_server.cli.bench.scene import StillSource, View
+from joyvl_server.cli.bench.script import Script
+from joyvl_server.core.errors import EngineUnavailable
+from joyvl_server.core.events import BeginChunk, Decided, SaidDone, Scored, Skip, Tick, Write, WriteFailed, Written
+from joyvl_server.core.replay import replay
+from joyvl_server.kit.virtual import VirtualClock, run_virtual
+from joyvl_server.sessions import recorder
+from joyvl_server.sessions.grid import phase
+
+GREY = np.full((6, 8), 128, np.uint8)
+HOUR_S, SECONDS = 3600, 900
+PHASE = phase(1, 1.0)
+"""when in each second the first session's tick is due"""
+Before = Callable[[str], Awaitable[None]]
+Fault = Callable[[House], Before]
+
+
+@dataclass
+class Log:
+    """What a replayed log shows."""
+
+    seconds: list[tuple[int, str | None]] = field(default_factory=list)
+    """(second of the stream, why it was skipped)"""
+    waits: list[float] = field(default_factory=list)
+    """from the moment each tick was due to its score"""
+    counts: Counter[str] = field(default_factory=Counter)
+    prefixes: list[str] = field(default_factory=list)
+    written: list[float] = field(default_factory=list)
+    failed: list[float] = field(default_factory=list)
+    began: list[float] = field(default_factory=list)
+    overtaken: int = 0
+    """texts that came when the next chunk had begun already"""
+
+
+def read(path: Path) -> Log:
+    log, due, wanted, spoke = Log(), 0.0, {}, False
+    with path.open(encoding="utf-8") as lines:
+        for given, effects in replay(lines):
+            if isinstance(given, Tick):
+                # After a reply a tick may come at once; all others are due on the grid.
+                due = given.at if spoke else PHASE + (given.at - PHASE + 0.02) // 1.0
+                spoke = False
+            elif isinstance(given, SaidDone):
+                spoke = True
+            elif isinstance(given, Scored):
+                log.waits.append(given.at - due)
+            elif isinstance(given, Written):
+                log.written.append(given.at)
+                log.overtaken += wanted[given.id] < len(log.began)
+            elif isinstance(given, WriteFailed):
+                log.failed.append(given.at)
+            for effect in effects:
+                log.counts[type(effect).__name__] += 1
+                if isinstance(effect, Write):
+                    wanted[effect.draft.id] = len(log.began)
+                elif isinstance(effect, Decided):
+                    log.seconds.append((round(effect.t), effect.skipped and effect.skipped.value))
+                elif isinstance(effect, BeginChunk):
+                    log.prefixes.append(effect.chunk.prefix)
+                    log.began.append(given.at)
+    return log
+
+
+def watched(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int, fault: Callable[[House], Before] | None
+) -> Log:
+    """One session for so long; the log of what it saw and did."""
+    monkeypatch.setattr(recorder, "QUEUE_LINES", 1_000_000)  # virtual hours pass faster than a disk writes
+
+    def make(number: int, clock: VirtualClock) -> StillSource:
+        return StillSource(number, clock, View(bytes=600), (GREY,))
+
+    async def main() -> Path:
+        script = Script(every_s=60.0)
+        async with simulated_house(script, make, keeps=False, record_dir=folder, context_tokens=12_000) as house:
+            if fault is not None:
+                house.server.before = fault(house)
+            session = await house.add()
+            await house.clock.sleep(seconds)
+            return folder / f"{session.id}.jsonl"
+
+    return read(run_virtual(main()))
+
+
+def never(house: House) -> Before:
+    async def before(kind: str) -> None:
+        if kind == WRITE:
+            await asyncio.Event().wait()
+
+    return before
+
+
+def fails_for_an_hour(house: House) -> Before:
+    async def before(kind: str) -> None:
+        if kind == WRITE and house.clock.monotonic() < HOUR_S:
+            raise EngineUnavailable("The summary was refused.")
+
+    return before
+
+
+def comes_later(house: House) -> Before:
+    """Two thirds of the time nothing is written: many a summary is there when the next chunk has begun."""
+
+    async def before(kind: str) -> None:
+        if kind == WRITE and house.clock.monotonic() % 90 < 60:
+            await asyncio.Event().wait()
+
+    return before
+
+
+def in_time(log: Log) -> list[int]:
+    """The seconds that were decided."""
+    return [second for second, skipped in log.seconds if skipped is None]
+
+
+@pytest.fixture(scope="module")
+def prompt(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    with pytest.MonkeyPatch.context() as patch:
+        return watched(tmp_path_factory.mktemp("prompt"), patch, SECONDS + 5, None)
+
+
+def test_summaries_stand_in_the_next_prefix_where_they_come(prompt: Log):
+    assert len(prompt.written) >= 5
+    assert "Someone came in." in prompt.prefixes[-1]
+    assert max(prompt.waits) < 1.0
+
+
+@pytest.mark.parametrize("fault", [never, comes_later])
+def test_summaries_that_do_not_come_make_no_tick_late(fault, prompt: Log, tmp_path: Path, monkeypatch):
+    log = watched(tmp_path, monkeypatch, SECONDS + 5, fault)
+    assert log.counts["BeginChunk"] >= 5  # chunks go on to change
+    assert in_time(log)[:SECONDS] == in_time(prompt)[:SECONDS]
+    assert not {skipped for _, skipped in log.seconds} & {Skip.LATE.value, Skip.FAILED.value, Skip.AWAY.value}
+    assert max(log.waits) < 1.0
+    if fault is never:
+        assert not log.written
+        assert "Someone came in." not in log.prefixes[-1]
+    else:
+        assert log.overtaken
+        assert "Someone came in." in log.prefixes[-1]
+
+
+@pytest.mark.slow
+def test_an_hour_of_failures_costs_nothing_but_the_summaries(prompt: Log, tmp_path: Path, monkeypatch):
+    log = watched(tmp_path, monkeypatch, HOUR_S + 600, fails_for_an_hour)
+    seconds = in_time(log)
+    assert len(seconds) >= HOUR_S + 600 - 3
+    assert seconds[:SECONDS] == in_time(prompt)[:SECONDS]
+    assert max(log.waits) < 1.0
+    assert log.failed
+    assert max(log.failed) < HOUR_S + 60
+    assert all(at >= HOUR_S for at in log.written)
+    assert len(log.written) >= 3
+    assert "Someone came in." in log.prefixes[-1]  # and then memory is there again
+    assert log.counts[Write.__name__] <= 4 * log.counts["BeginChunk"]  # retried, with bounds

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from joyvl_server.sessions.pace import Pace
+
+
+def served(
+    pace: Pace, count: int, seconds: float, *, beside: float = 1.0, full: bool = True, every: float = 1.0
+) -> None:
+    for n in range(count):
+        pace.waited(n * every, late=False)
+        pace.looked(n * every, full, seconds, beside)
+
+
+def test_what_a_look_costs_is_learnt():
+    pace = Pace(1)
+    assert pace.alone(True) is None
+    served(pace, 30, 0.2)
+    served(pace, 30, 0.08, full=False)
+    assert pace.alone(True) == pytest.approx(0.2)
+    assert pace.alone(False) == pytest.approx(0.08)
+    served(pace, 60, 0.3)
+    assert pace.alone(True) == pytest.approx(0.3, rel=0.01)
+
+
+def test_a_stall_is_no_price():
+    pace = Pace(1)
+    served(pace, 20, 0.2)
+    pace.looked(100.0, True, 30.0, 1.0)
+    assert pace.alone(True) < 0.4
+
+
+def test_load_is_the_time_that_is_wanted():
+    pace = Pace(1)
+    served(pace, 40, 0.2, every=0.25)
+    assert pace.load(9.75) == pytest.approx(0.8, abs=0.05)
+    assert pace.load(100.0) == 0.0
+
+
+def test_lost_turns_count_as_load_and_as_late():
+    pace = Pace(1)
+    served(pace, 40, 0.2, every=0.25)
+    for n in range(32):
+        pace.lost(2.0 + n * 0.25)
+    assert pace.load(9.75) == pytest.approx(1.6, abs=0.1)
+    assert pace.late(9.75) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("slower", "load"), [(1.0, 0.2), (4.0, 0.8)])
+def test_side_by_side_or_one_after_the_other_makes_the_load(slower: float, load: float):
+    """Four a second of 0.2 s each: a quarter of an engine that does four at once in 0.2 s, all of one that shares."""
+    pace = Pace(4)
+    served(pace, 10, 0.2, every=1.0)
+    for n in range(200):
+        now = 10 + n * 0.25
+        pace.waited(now, late=False)
+        pace.looked(now, True, 0.2 * slower, 4.0)
+    assert pace.alone(True) == pytest.approx(0.2, rel=0.15)
+    assert pace.load(59.75) == pytest.approx(load, rel=0.15)
+
+
+def slice_of(pace: Pace, planned: float, rate: float, *, held_up: float = 0.0) -> None:
+    """One slice on an engine with this rate, as long as it was meant to be or not."""
+    tokens = pace.tokens("warm", planned)
+    pace.sliced("warm", tokens, tokens, planned, 0.05 + tokens / rate + held_up)
+
+
+@pytest.mark.parametrize("rate", [100.0, 500.0, 2000.0, 10_000.0])
+def test_slices_grow_or_shrink_to_their_length(rate: float):
+    pace = Pace(1)
+    assert pace.tokens("warm", 0.3) == 300
+    for _ in range(30):
+        slice_of(pace, 0.3, rate)
+    assert pace.tokens("warm", 0.3) == pytest.approx(0.25 * rate, rel=0.1)
+    pace.slice_too_long("warm")
+    assert pace.tokens("warm", 0.3) == pytest.approx(0.175 * rate, rel=0.1)
+    assert pace.tokens("write", 0.3) == 10  # each kind by itself
+
+
+def test_being_held_up_does_not_shrink_slices_to_nothing():
+    pace = Pace(1)
+    for n in range(200):
+        slice_of(pace, 0.6, 1000.0, held_up=0.25 if n % 3 else 0.0)
+    assert pace.tokens("warm", 0.6) > 200
+
+
+def test_a_slice_that_was_not_filled_says_nothing():
+    pace = Pace(1)
+    for _ in range(20):
+        pace.sliced("warm", 300, 10, 0.3, 0.08)
+    assert pace.tokens("warm", 0.3) == 300

@@ -1,0 +1,264 @@
+"""The ticker of live sources over a session that a test plays, in time that only the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fakes.clock import ManualClock
+from fakes.frames import make_frame
+from joyvl_server.core.decisions import Skip
+from joyvl_server.core.frame import Frame
+from joyvl_server.core.inputs import TickSkipped
+from joyvl_server.ingest.base import SourceState, SourceStatus
+from joyvl_server.sessions.lockstep import LockstepTicker
+from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.scheduler import EngineScheduler
+from joyvl_server.sessions.seats import Grant, Priority
+from joyvl_server.sessions.ticker import LiveTicker
+
+
+class Source:
+    def __init__(self) -> None:
+        self.state = SourceState(SourceStatus.ONLINE, 0.0)
+        self.now = 0.0
+
+
+class Played:
+    """Every look shows a picture of that moment; a step lasts `takes` seconds, and replies from `replies` on."""
+
+    priority = Priority.CAMERA
+
+    def __init__(self, clock: ManualClock, of: EngineScheduler, *, pictures: int = 1) -> None:
+        self.clock, self.pictures = clock, pictures
+        self.source = Source()
+        self.seat = of.join("played", 1.0)
+        self.zero = clock.monotonic()
+        self.takes, self.replies = 0.1, float("inf")
+        self.ticks: list[tuple[float, Frame, tuple[Frame, ...]]] = []
+        self.passes: list[tuple[float, Frame]] = []
+        self.skips: list[tuple[float, Skip]] = []
+        self.began = 0.0
+        self._step: asyncio.Task[None] | None = None
+
+    @property
+    def t(self) -> float:
+        return self.clock.monotonic() - self.zero
+
+    @property
+    def busy(self) -> bool:
+        return self._step is not None and not self._step.done()
+
+    @property
+    def replying(self) -> bool:
+        return self.busy and self.t - self.began >= self.replies
+
+    async def idle(self) -> None:
+        if self._step is not None:
+            await asyncio.wait({self._step})
+
+    async def look(self, at: float | None = None) -> Frame:
+        return make_frame(round(self.t if at is None else at, 3))
+
+    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Grant) -> None:
+        assert not self.busy
+        self.began = self.t
+        self.ticks.append((self.t, frame, burst))
+        self._step = asyncio.create_task(self._run(grant))
+
+    async def _run(self, grant: Grant) -> None:
+        grant.began(full=True)
+        await self.clock.sleep(min(self.takes, self.replies))
+        if self.replies < self.takes:
+            grant.speaks()
+            await self.clock.sleep(self.takes - self.replies)
+        grant.release()
+
+    def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
+        self.passes.append((self.t, frame))
+
+    def skip(self, skipped: TickSkipped) -> None:
+        self.skips.append((round(self.t, 3), skipped.reason))
+
+    @property
+    def at(self) -> list[float]:
+        return [round(t, 2) for t, _, _ in self.ticks]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def of(clock: ManualClock) -> EngineScheduler:
+    return EngineScheduler(clock, engine="e", parallel=1, metrics=Metrics())
+
+
+@pytest.fixture
+async def run(clock: ManualClock):
+    running: list[asyncio.Task[None]] = []
+
+    async def start(session: Played, *, phase_s: float = 0.5) -> LiveTicker:
+        ticker = LiveTicker(clock, 1.0, phase_s=phase_s)
+        running.append(asyncio.create_task(ticker.run(session)))
+        await clock.settle()
+        return ticker
+
+    yield start
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_a_tick_a_second_with_a_picture_of_that_moment(clock, of, run):
+    session = Played(clock, of)
+    await run(session)
+    await clock.advance(4.0)
+    assert session.at == [0.5, 1.5, 2.5, 3.5]
+    assert all(abs(t - frame.t) <= 0.041 for t, frame, _ in session.ticks)
+    assert session.skips == []
+
+
+async def test_a_turn_that_waited_gets_the_newest_picture(clock, of, run):
+    session, other = Played(clock, of), of.join("other", 1.0)
+    await run(session)
+    held = await other.turn(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
+    await clock.advance(0.9)
+    held.release()
+    await clock.advance(0.05)
+    ((at, frame, _),) = session.ticks
+    assert at == pytest.approx(0.9)
+    assert frame.t == pytest.approx(0.9)
+
+
+async def test_a_second_that_nobody_had_time_for_is_late(clock, of, run):
+    session, other = Played(clock, of), of.join("other", 1.0)
+    await run(session)
+    held = await other.turn(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
+    await clock.advance(2.0)
+    assert session.skips == [(1.5, Skip.LATE)]
+    held.release()
+    await clock.advance(0.1)
+    assert session.at == [2.0]  # the next second waits in its place
+    await clock.advance(1.0)
+    assert session.at == [2.0, 2.5]
+
+
+async def test_a_step_that_takes_long_is_waited_for_within_the_second(clock, of, run):
+    session = Played(clock, of)
+    session.takes = 1.3
+    await run(session)
+    await clock.advance(4.0)
+    assert session.at == [0.5, 1.8, 3.1]
+    assert all(abs(t - frame.t) < 0.01 for t, frame, _ in session.ticks[1:])
+    assert session.skips == []
+
+
+async def test_a_step_that_takes_longer_costs_its_seconds(clock, of, run):
+    session = Played(clock, of)
+    session.takes = 3.0
+    await run(session)
+    await clock.advance(3.6)
+    assert [reason for _, reason in session.skips] == [Skip.BUSY, Skip.BUSY]
+
+
+async def test_seconds_during_a_reply_are_handed_over_and_scored_at_its_end(clock, of, run):
+    session = Played(clock, of)
+    session.takes, session.replies = 2.3, 0.2
+    await run(session)
+    await clock.advance(2.7)
+    assert [round(frame.t, 2) for _, frame in session.passes] == [1.46, 2.46]
+    session.takes = 0.1
+    await clock.advance(1.0)
+    assert session.at == [0.5, 2.8, 3.5]
+    assert session.skips == []
+
+
+async def test_a_reply_that_ends_just_before_the_next_second_is_followed_by_that(clock, of, run):
+    session = Played(clock, of)
+    session.takes, session.replies = 1.8, 0.2
+    await run(session)
+    await clock.advance(1.9)
+    session.takes = 0.1
+    await clock.advance(1.0)
+    assert session.at == [0.5, 2.5]
+    assert len(session.passes) == 1
+
+
+async def test_someone_asks(clock, of, run):
+    session = Played(clock, of)
+    ticker = await run(session)
+    await clock.advance(0.8)
+    ticker.wake()
+    await clock.settle()
+    assert session.at == [0.5, 0.8]
+    session.takes = 0.4
+    await clock.advance(0.75)
+    ticker.wake()  # in the middle of a step
+    await clock.advance(0.6)
+    assert session.at == [0.5, 0.8, 1.5, 1.9]
+
+
+async def test_whoever_asked_goes_before_the_others(clock, of, run):
+    session, other, call = Played(clock, of), of.join("other", 1.0), of.join("call", 1.0)
+    ticker = await run(session)
+    held = await other.turn(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
+    await clock.advance(0.2)
+    waiting = asyncio.create_task(call.turn(Priority.CALL, clock.monotonic(), clock.monotonic() + 1))
+    await clock.settle()
+    ticker.wake()
+    await clock.settle()
+    held.release()
+    await clock.settle()
+    assert session.at == [0.2]
+    waiting.cancel()
+
+
+async def test_several_pictures_of_a_second(clock, of, run):
+    session = Played(clock, of, pictures=4)
+    await run(session, phase_s=1.0)
+    await clock.advance(3.1)
+    assert session.at == [1.0, 2.0, 3.0]
+    for t, _, burst in session.ticks[1:]:
+        assert [round(t - frame.t, 2) for frame in burst] == [0.75, 0.5, 0.25]
+    assert len(session.ticks[1][2]) == 3  # none of the second before
+
+
+async def test_an_engine_that_is_away_is_told(clock, of, run):
+    session = Played(clock, of)
+    await run(session)
+    await clock.advance(1.0)
+    for _ in range(5):
+        of.failed("engine_unavailable")
+    await clock.advance(2.0)
+    assert [reason for _, reason in session.skips] == [Skip.AWAY, Skip.AWAY]
+    of.worked()
+    await clock.advance(1.0)
+    assert len(session.ticks) == 2
+
+
+async def test_files_in_lockstep_bring_several_pictures_too(clock, of):
+    session = Played(clock, of, pictures=2)
+    ended = []
+
+    async def look(at: float | None = None) -> Frame:
+        if at is not None and at > 3:
+            session.source.state = SourceState(SourceStatus.ENDED, 0.0)
+            ended.append(at)
+            from joyvl_server.core.errors import NoFrame
+
+            raise NoFrame("over", code="ended")
+        return make_frame(at or 0.0)
+
+    session.look = look
+    task = asyncio.create_task(LockstepTicker(clock, 1.0, speed=None).run(session))
+    await clock.advance(2.0)
+    assert task.done()
+    assert [(frame.t, [f.t for f in burst]) for _, frame, burst in session.ticks] == [
+        (0.0, []),
+        (1.0, [0.5]),
+        (2.0, [1.5]),
+        (3.0, [2.5]),
+    ]
