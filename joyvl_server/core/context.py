@@ -35,8 +35,9 @@ __all__ = ["ANSWER_RESERVE", "Context", "Move"]
 
 SHORT_LEAD = 2
 """lead of the chunk after the engine lost its cache"""
-TURNS_TO_SUM_UP = 24
-"""turns that pass, at most, while a summary is written and the next chunk is warmed"""
+TURNS_TO_WARM, MOST_TURNS_TO_WARM = 6.0, 24.0
+"""turns that pass while the next chunk is warmed, at first and at most; learnt at each switch"""
+WARM_MARGIN = 1.5
 
 
 class Move(StrEnum):
@@ -67,7 +68,11 @@ class Context:
         self.cut: int | None = None
         """turns of the present chunk before this one are summed up, those from it on lead the next chunk"""
         self.restarted = False
+        self.writing = 0
+        """turns to keep free for a summary that the next chunk waits for"""
         self._warm = 0
+        self._prepared_lead = 0
+        self._warming = TURNS_TO_WARM
         self._pending: UserTurn | None = None
         self._number = 0
 
@@ -135,8 +140,13 @@ class Context:
     def lead_room(self) -> float:
         """Turns to keep room for between the cut and the switch, at the size they had lately."""
         assert self.present is not None, "no chunk has begun"
-        turns = max(self._config.lead_turns, TURNS_TO_SUM_UP)
+        turns = max(self._config.lead_turns, self.writing + self.warm_room)
         return min(float(turns), self._lead_tokens(self.present.prefix_tokens) / self.present.size)
+
+    @property
+    def warm_room(self) -> float:
+        """Turns to keep for warming the next chunk, by how many it took lately."""
+        return WARM_MARGIN * self._warming
 
     @property
     def left(self) -> float:
@@ -192,8 +202,7 @@ class Context:
         """A chunk with the next number, its lead in its own model time."""
         self._number += 1
         chunk = Chunk(self._number, self.system, prefix, (), origin)
-        retimed = (replace(settled, user=chunk.retimed(settled.user)) for settled in lead)
-        return replace(chunk, lead=tuple(retimed))
+        return replace(chunk, lead=tuple(chunk.leading(settled) for settled in lead))
 
     def begin(self, chunk: Chunk, t: float) -> None:
         """The chunk is the present one from the turn at stream time `t` on; what was prepared is forgotten."""
@@ -213,7 +222,7 @@ class Context:
         growing = Growing(chunk, self._config.separator, 0.0)
         if growing.tokens + growing.size > self.budget.prompt:
             return False
-        self.prepared, self._warm = growing, 0
+        self.prepared, self._warm, self._prepared_lead = growing, 0, len(chunk.lead)
         return True
 
     def warmed(self, number: int, turns: int) -> None:
@@ -224,6 +233,10 @@ class Context:
         """Go over to the prepared chunk: the same prefix, and all that has settled since as its lead."""
         assert self.prepared is not None, "no chunk is prepared"
         prepared = self.prepared
+        took = len(prepared.turns) - self._prepared_lead
+        if self._warm < len(prepared.turns):
+            took = max(took, int(2 * self._warming))  # it was not enough
+        self._warming = min(MOST_TURNS_TO_WARM, (self._warming + took) / 2)
         prepared.chunk = replace(prepared.chunk, lead=tuple(prepared.turns))
         self._go_over(prepared, t)
         return prepared.chunk
@@ -239,9 +252,10 @@ class Context:
     def settle(self, answer: str) -> None:
         """The pending turn stays, answered with `answer` in the wire format."""
         settled = SettledTurn(self._take_pending("settle"), answer)
-        for growing in (self.present, self.prepared):
-            if growing is not None:
-                growing.add(settled)
+        if self.present is not None:
+            self.present.add(settled)
+        if self.prepared is not None:
+            self.prepared.add(self.prepared.chunk.leading(settled))
         self._keep_prepared_within_budget()
 
     def rollback(self) -> None:

@@ -36,26 +36,27 @@ class Looking:
     def at(self, tick: Tick, *, wanted: bool) -> tuple[Glimpse, tuple[Second, ...]]:
         """What the newest picture may cost, and the seconds that go with it; nothing goes with a frame to skip.
 
-        A still picture is looked at all the same where something happened during the reply before.
+        A still picture is looked at all the same where seconds of the reply before wait for a turn to go with.
         """
         missed = self._backlog.offer((*tick.burst, tick.frame)[0].t)
         glimpse = self._gaze.judge(tick.frame, wanted=wanted or self._again)
         if glimpse.look is not Look.SKIP:
             return glimpse, missed
-        if any(second.look is Look.FULL for second in missed):
+        if missed:
             return replace(glimpse, look=Look.GLANCE), missed
         self._backlog.failed()
         return glimpse, ()
 
-    def miss(self, second: Tick | Passed, flight: Flight) -> None:
+    def miss(self, second: Tick | Passed, flight: Flight) -> Glimpse | None:
         """A second passes during the reply of `flight`: it is kept for the next turn, if there is anything to see."""
         frame = second.frame
         if not self._keeps or frame.t <= flight.frame.t:
-            return
+            return None
         glimpse = self._gaze.judge(frame, wanted=False)
         if glimpse.look is not Look.SKIP:
             self._gaze.saw(frame, glimpse)
             self._backlog.keep(Second((*second.burst, frame), glimpse.look))
+        return glimpse
 
     def seen(self, flight: Flight) -> None:
         """The model has weighed the turn."""

@@ -7,8 +7,8 @@
 ```
 
 The cut comes when the turns that are still to come before the switch just fit. The next chunk is prepared as soon as
-the summary is there, or has failed for good, or when less than two fifths of those turns are left; the switch comes
-as soon as it is warm, or without that when the present chunk is full.
+the summary is there, or has failed for good, or when only the turns are left that warming took lately; the switch
+comes as soon as it is warm, or without that when the present chunk is full.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from joyvl_server.core.prefix import Sections, build_prefix, clock_line, newest
 from joyvl_server.core.summaries import Summaries
 from joyvl_server.core.turns import SettledTurn, UserTurn
 
+TURNS_TO_WRITE = 8
+"""turns that pass, at most, while a summary is written and the next chunk waits for it"""
 QA_ROOM = 1000
 """tokens of questions and answers in a prefix, at most"""
-DEADLINE = 0.4
-"""share of the turns between cut and switch that is left for warming"""
 
 COLD = 4
 """a chunk that an engine with a prefix cache has to read at once gets so small a part of the histories: it must not
@@ -67,6 +67,7 @@ class Rollover:
         """A turn has settled: see to summaries, the cut, the chunk that comes next."""
         context = self._context
         effects = self.summaries.settled(standing.watches, context.budget.tokens, context.budget.memory)
+        context.writing = TURNS_TO_WRITE if self.summaries.hopeful else 0
         cuts = self._config.prepares or self.summaries.enabled
         if cuts and context.cut is None and not context.restarted and context.left <= context.lead_room:
             turns, present = context.turns, context.present
@@ -92,7 +93,7 @@ class Rollover:
             return []
         if context.restarted or context.pending or cut == len(context.turns):
             return []  # without a turn there is nothing that carries the prefix
-        if self.summaries.pending and context.left > DEADLINE * context.lead_room:
+        if self.summaries.awaited and context.left > context.warm_room:
             return []
         lead = context.turns[cut:]
         origin = self._origin(lead[0].user)

@@ -21,10 +21,14 @@ from joyvl_server.core.tokens import MESSAGE, text_tokens
 from joyvl_server.core.turns import Chunk, Draft, SettledTurn
 
 MAX_ATTEMPTS = 3
+LEAST_SUMMARY, TOKENS_A_SECOND = 48, 1.5
+"""tokens of a summary: so many for a second of what it covers. A text costs as long as all of it is written"""
 RETRY_TURNS = 4
 """turns between a failure and the next attempt"""
 MAX_TURNS = 60
 """turns after which a draft is given up"""
+GIVE_UP_AFTER, TRY_AGAIN = 2, 6
+"""chunks in a row whose summary came too late, after which the next ones are prepared without waiting for theirs"""
 MAX_LATE = 4
 """drafts given up whose text is taken all the same, should it come"""
 
@@ -54,15 +58,21 @@ class Summaries:
         self._late: dict[str, _Wanted] = {}
         self._turns = 0
         self._drafts = 0
+        self._unfinished = 0
 
     @property
     def enabled(self) -> bool:
         return self._config.writes and self._config.memory_tokens > 0
 
     @property
-    def pending(self) -> bool:
-        """May the summary of the last cut still come?"""
-        return self._summary is not None
+    def hopeful(self) -> bool:
+        """Is a summary worth waiting for? Not where the last ones came too late, but for one in `TRY_AGAIN`."""
+        return self.enabled and (self._unfinished < GIVE_UP_AFTER or self._unfinished % TRY_AGAIN == 0)
+
+    @property
+    def awaited(self) -> bool:
+        """May the summary of the last cut still come in time?"""
+        return self._summary is not None and self.hopeful
 
     def event(self, t: float, text: str) -> None:
         """Something was said at stream time `t`."""
@@ -90,10 +100,12 @@ class Summaries:
     ) -> list[Effect]:
         """The turns of the chunk so far, lead included, are to be summed up. `tokens` is what they all cost."""
         effects = self._drop_summary()
-        number = self.cover(turns[0].user.frame.t, turns[-1].user.frame.t)
+        known, end = self._passages.end, turns[-1].user.frame.t
+        number = self.cover(turns[0].user.frame.t, end)
         if number is None:
             return effects
-        longest = self._longest(memory)
+        seconds = end - (turns[0].user.frame.t if known is None else max(known, turns[0].user.frame.t))
+        longest = min(self._longest(memory), max(LEAST_SUMMARY, round(TOKENS_A_SECOND * seconds)))
         instruction = summary_instruction(self._config.language, watches, longest)
         draft = Draft(self._id(), instruction, longest, chunk, tuple(turns[len(chunk.lead) :]))
         wanted = self._want(draft, (number,), chunk.origin, tokens)
@@ -134,7 +146,9 @@ class Summaries:
         if late is not None:
             self._take(late, outcome)
         elif summary is not None and summary.draft.id == outcome.id and summary.again is None:
-            self._summary = None if self._take(summary, outcome) else self._failed(summary)
+            taken = self._take(summary, outcome)
+            self._unfinished = 0 if taken else self._unfinished
+            self._summary = None if taken else self._failed(summary)
         elif account is not None and account.draft.id == outcome.id and account.again is None:
             taken = self._take(account, outcome)
             self._account = None if taken else self._failed(account)
@@ -193,6 +207,8 @@ class Summaries:
 
     def _drop_summary(self) -> list[Effect]:
         wanted, self._summary = self._summary, None
+        if wanted is not None:
+            self._unfinished += 1
         return [] if wanted is None else self._stop(wanted)
 
     def _stop(self, wanted: _Wanted) -> list[Effect]:

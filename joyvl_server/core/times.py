@@ -32,4 +32,3 @@ LAST_LATIN = "\u024f"
 def time_conditioned(text: str) -> bool:
     """Does what `text` asks for depend on how long something lasts, or on the time?"""
     return bool(_WORDS.search(text) or _CLOCK.search(text)) or any(c.isalpha() and c > LAST_LATIN for c in text)
-

@@ -8,6 +8,9 @@ from enum import StrEnum
 from joyvl_server.core.frame import Frame, Image
 from joyvl_server.core.zones import Zone
 
+SILENCE = "</silence>"
+"""the answer of a turn in which nothing was said"""
+
 
 class Look(StrEnum):
     """What a frame may cost."""
@@ -46,6 +49,11 @@ class UserTurn:
     backlog: tuple[Second, ...] = ()
 
     @property
+    def small(self) -> bool:
+        """Are all its pictures glances?"""
+        return all(second.look is Look.GLANCE for second in self.seconds)
+
+    @property
     def seconds(self) -> tuple[Second, ...]:
         """Every second of the turn, oldest first, the newest last."""
         return (*self.backlog, Second((*self.burst, self.frame), self.look))
@@ -64,7 +72,7 @@ class Chunk:
     """The frozen start of a chunk: system prompt, prefix (history, standing watches), turns carried over as lead.
 
     `origin` is the stream time at which the model's time of this chunk is 0. Turns that settle while the chunk is
-    prepared beside another one join its lead; `retimed` gives them this chunk's time.
+    prepared beside another one join its lead as `leading` makes them.
     """
 
     number: int
@@ -77,6 +85,18 @@ class Chunk:
         """The turn with the model's time of this chunk; the same object where that does not differ."""
         t = (turn.burst[0] if turn.burst else turn.frame).t - self.origin
         return turn if t == turn.t else replace(turn, t=t)
+
+    def leading(self, settled: SettledTurn) -> SettledTurn:
+        """The turn as it stands in this chunk's lead: with its time, and as glances unless somebody spoke in it.
+
+        The lead is read a second time only to go on from it; with full looks it would cost the engine three times as
+        much as all else that a new chunk brings.
+        """
+        turn = self.retimed(settled.user)
+        if turn.query is None and settled.answer == SILENCE and not turn.small:
+            backlog = tuple(replace(second, look=Look.GLANCE) for second in turn.backlog)
+            turn = replace(turn, look=Look.GLANCE, backlog=backlog)
+        return settled if turn is settled.user else replace(settled, user=turn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class OpenAISession:
         settled = SettledTurn(self._turn, answer)
         talk.add(settled, self._message)
         if (prepared := self._slices.prepared) is not None:
-            prepared.add(SettledTurn(prepared.chunk.retimed(settled.user), answer))
+            prepared.add(prepared.chunk.leading(settled))
         heard = self._answer
         # The end of an answer that nobody cuts short is a few milliseconds away: wait for it and keep the connection.
         whole = heard is not None and (heard.verdict is Verdict.SILENT or heard.ended)

@@ -42,6 +42,8 @@ class Warming:
         """The next slice of about `tokens`; None when all is warm. At least one line or message."""
         talk = self.conversation
         whole, chars, spent = self._whole, self._chars, 0
+        if chars == 0 and talk.turns and whole >= len(talk.messages) - 1:
+            return None  # the answer to the newest turn comes with the next one, as in the present chunk
         while whole < len(talk.messages):
             message, text = talk.messages[whole], self._text(whole)
             cost = message.tokens - text_tokens(text[:chars])

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from joyvl_server.core.decisions import Pressure
 
-HIGH_LOAD = 0.92
-"""of the engine's time: above it, turns begin to wait for one another"""
-FITS_LOAD = 0.8
+HIGH_LOAD = {Pressure.NONE: 0.78, Pressure.GLANCES: 0.9, Pressure.SLOWER: 0.9, Pressure.FULL: 0.9}
+"""of the engine's time, with ticks alone: above it the step is left for the next one. Background work and replies need
+the rest; smaller pictures cost nobody a second, so they come early"""
+FITS_LOAD = 0.65
 LATE_SHARE = 0.15
 """of the turns: that many waited half their second, or lost it"""
 CALM_SHARE = 0.03
@@ -57,7 +58,7 @@ class Ladder:
         """Take a reading in (about twice a second); True when the step changed."""
         if self._moved_at is not None and now - self._moved_at < SETTLE_S:
             return False
-        high = reading.load >= HIGH_LOAD or reading.late >= LATE_SHARE
+        high = reading.load >= HIGH_LOAD[self.step] or reading.late >= LATE_SHARE
         if reading.sessions > 0:
             self._cost[self.step] = (reading.load / reading.sessions, now)
         if high:

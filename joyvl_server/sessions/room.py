@@ -8,8 +8,9 @@ from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.grid import phase
 from joyvl_server.sessions.pace import Pace
 
-BESIDE = 1.4
-"""of its context is what a session keeps in the engine's cache: the present chunk and the lead of the next one"""
+BESIDE = 1.3
+"""of its longest context is what a session keeps in the engine's cache: most chunks are half full and leave room for
+the next one's lead; sessions do not fill theirs at the same time (`SPREAD`)"""
 ANSWER_TOKENS = 512
 """kept free for what the model says"""
 SHORTEST_CONTEXT = 2048

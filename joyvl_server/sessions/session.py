@@ -163,7 +163,8 @@ class Session:
     async def look(self, at: float | None = None) -> Frame:
         """The newest picture with what this session's engine and fidelity need of it. Raises `NoFrame`."""
         every = self.capabilities.needs_every_frame
-        glance = not every and (self.fidelity != "faithful" or self.pressure is not Pressure.NONE)
+        spares = self.fidelity != "faithful" or self.pressure is not Pressure.NONE
+        glance = not every and (spares or self.capabilities.prepares)  # the lead of a chunk is made of glances
         return await self.source.look(at=at, glance=glance, trail=every)
 
     @property

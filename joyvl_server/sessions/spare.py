@@ -86,7 +86,7 @@ class Spare:
         seat, None where nobody ticks. `slack`: so long may the ticks that come be held up and are still in time.
         """
         self._count(now)
-        if quiet and not speaking:
+        if quiet:
             pause = SLICE_S if next_due is None else min(SLICE_S, next_due - now - CLEAR_S)
             owed = min(SLICE_S, slack) if self._owed >= OWED_SLICE_S else 0.0
             length = max(owed, pause)

@@ -64,7 +64,7 @@ async def live(session: OpenAISession, sniffer: Sniffer, frames: list[Frame]) ->
     await session.begin(now)
     for step, frame in enumerate(frames):
         if step and step % CHUNK == 0:
-            lead = (SettledTurn(coming.retimed(old.user), old.answer) for old in settled[-LEAD:])
+            lead = (coming.leading(old) for old in settled[-LEAD:])
             now = replace(coming, lead=tuple(lead))
             await session.begin(now)
             day.first_of_chunk.append(step)

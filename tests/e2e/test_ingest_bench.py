@@ -6,8 +6,8 @@ import av
 import pytest
 
 from fakes.told import Told, until
-from joyvl_server.cli import bench_ingest as bench
-from joyvl_server.cli.bench_rtsp import encode, packetise
+from joyvl_server.cli.bench import ingest as bench
+from joyvl_server.cli.bench.rtsp import encode, packetise
 from joyvl_server.ingest.base import PullSpec
 
 
@@ -27,7 +27,7 @@ def test_it_measures_a_camera_and_a_call(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_its_camera_is_one_that_the_hub_can_watch() -> None:
-    async with bench._process("joyvl_server.cli.bench_rtsp", "160", "120", "15") as camera, bench._hub() as hub:
+    async with bench._process("joyvl_server.cli.bench.rtsp", "160", "120", "15") as camera, bench._hub() as hub:
         url = f"rtsp://127.0.0.1:{int(await bench._line(camera))}/bench"
         source = await hub.open("cam", PullSpec(url), Told())
         await until(lambda: source.state.status == "online")

@@ -350,7 +350,7 @@ async def test_a_prepared_chunk_is_gone_over_to(engine: Engine) -> None:
     for step in range(3):
         await live_silently(cold, step)
         await live_silently(warm, step)
-        lead.append(SettledTurn(coming.retimed(turn(step)), "</silence>"))
+        lead.append(coming.leading(SettledTurn(turn(step), "</silence>")))
     while not (await warm.warm(200)).done:
         pass
     for session in (cold, warm):

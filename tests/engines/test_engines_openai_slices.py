@@ -68,7 +68,7 @@ async def test_the_first_tick_after_a_switch_pays_for_its_turn_alone(server: Fak
     new = await live(session, range(3, 5))
     assert await session.warm(10_000) == Warmth(3, server.fresh[-1], True)
     assert await session.warm(10_000) == Warmth(3, 0, True)
-    lead = coming.lead + tuple(replace(s, user=coming.retimed(s.user)) for s in new)
+    lead = coming.lead + tuple(coming.leading(s) for s in new)
     server.fresh.clear()
     server.requests.clear()
     await session.begin(replace(coming, lead=lead))

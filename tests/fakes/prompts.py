@@ -108,7 +108,7 @@ class Mirror:
         assert self.pending is not None
         self.present.add(SettledTurn(self.pending, answer))
         if self.prepared is not None:
-            self.prepared.add(SettledTurn(self.prepared.chunk.retimed(self.pending), answer))
+            self.prepared.add(self.prepared.chunk.leading(SettledTurn(self.pending, answer)))
         self.pending = None
 
     def rollback(self) -> None:

@@ -37,7 +37,7 @@ def bench_tick(levels: tuple[int, ...], seconds: float) -> dict[str, Any]:
 
 async def _bench(levels: tuple[int, ...], seconds: float) -> dict[str, Any]:
     engine = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "joyvl_server.cli.bench_engine", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "joyvl_server.cli.bench.engine", stdout=asyncio.subprocess.PIPE
     )
     try:
         assert engine.stdout is not None

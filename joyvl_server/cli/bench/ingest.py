@@ -17,7 +17,7 @@ from typing import Any
 
 import av
 
-from joyvl_server.cli.bench_rtsp import BITS_PER_PIXEL, SECONDS, pictures
+from joyvl_server.cli.bench.rtsp import BITS_PER_PIXEL, SECONDS, pictures
 from joyvl_server.core.errors import ConfigError, JoyvlError, NoFrame
 from joyvl_server.ingest.base import PullSpec, Source
 from joyvl_server.ingest.hub import MediaHub
@@ -61,7 +61,7 @@ async def _bench(seconds: float) -> dict[str, Any]:
 
 async def _cameras(name: str, width: int, height: int, fps: int, seconds: float) -> dict[str, Any]:
     size = (str(width), str(height), str(fps))
-    async with _process("joyvl_server.cli.bench_rtsp", *size) as camera:
+    async with _process("joyvl_server.cli.bench.rtsp", *size) as camera:
         url = f"rtsp://127.0.0.1:{int(await _line(camera))}/bench"
         looks = [0]
 
@@ -71,7 +71,7 @@ async def _cameras(name: str, width: int, height: int, fps: int, seconds: float)
                 return await _ours(hub, sources, seconds / ROUNDS, looks)
 
         async def bare() -> float:
-            async with _process("joyvl_server.cli.bench_bare", "decode", url, str(SOURCES)) as process:
+            async with _process("joyvl_server.cli.bench.bare", "decode", url, str(SOURCES)) as process:
                 await _until_ready(process)
                 return await _share(process.pid, seconds / ROUNDS)
 
@@ -96,7 +96,7 @@ async def _calls(seconds: float) -> dict[str, Any]:
                 return await _ours(hub, sources, seconds / ROUNDS, looks)
 
         async def bare() -> float:
-            async with _process("joyvl_server.cli.bench_bare", "receive") as receiver, _caller(path) as caller:
+            async with _process("joyvl_server.cli.bench.bare", "receive") as receiver, _caller(path) as caller:
 
                 async def answer(offer: str) -> str:
                     await _write(receiver, offer)
@@ -205,7 +205,7 @@ async def _process(module: str, *args: str) -> AsyncIterator[asyncio.subprocess.
 @asynccontextmanager
 async def _caller(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(_process("joyvl_server.cli.bench_bare", "call", str(path), str(SOURCES)))
+        yield await stack.enter_async_context(_process("joyvl_server.cli.bench.bare", "call", str(path), str(SOURCES)))
 
 
 async def _connect(caller: asyncio.subprocess.Process, answer: Callable[[str], Awaitable[str]]) -> None:

@@ -1,0 +1,58 @@
+"""The store for virtual time: as the real one, but each job is done at once, on the loop, unsynced."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from joyvl_server.store.database import Database
+from joyvl_server.store.migrate import MIGRATIONS, migrate
+
+T = TypeVar("T")
+
+
+class InlineDatabase(Database):
+    """A fresh file at `path`; its folder must be there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = connection = sqlite3.connect(path, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        for pragma in ("foreign_keys = ON", "journal_mode = MEMORY", "synchronous = OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+        migrate(connection, MIGRATIONS, path)
+
+    @property
+    def pending(self) -> int:
+        return 0
+
+    @property
+    def dropped(self) -> int:
+        return 0
+
+    @property
+    def fault(self) -> str | None:
+        return None
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._connection.execute("SAVEPOINT work")
+        try:
+            result = work(self._connection)
+        except BaseException:
+            self._connection.execute("ROLLBACK TO work")
+            raise
+        finally:
+            self._connection.execute("RELEASE work")
+        return result
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return work(self._connection)
+
+    def post(self, work: Callable[[sqlite3.Connection], object], *, hurry: bool = True) -> bool:
+        work(self._connection)
+        return True
+
+    async def aclose(self) -> None:
+        self._connection.close()

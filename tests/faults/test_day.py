@@ -1,0 +1,130 @@
+"""A day of four sessions in virtual time: memory stays where it is after the first hour, contexts and queues in bounds.
+
+The real registry, scheduler, sessions, observer, context and engine `openai`; the server behind them is simulated.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from dataclasses import dataclass, field
+
+import numpy as np
+import psutil
+import pytest
+
+from joyvl_server.cli.bench.cost import Card
+from joyvl_server.cli.bench.house import House, simulated_house
+from joyvl_server.cli.bench.scene import StillSource, View, drawn
+from joyvl_server.cli.bench.script import Script, question
+from joyvl_server.core.observer import Observer
+from joyvl_server.kit.virtual import VirtualClock, run_virtual
+from joyvl_server.sessions.standing import WatchDraft
+
+SESSIONS = 4
+HOURS = 24
+CONTEXT_TOKENS = 12_000
+SETTINGS = {"context_tokens": CONTEXT_TOKENS, "summary_tokens": 100}
+MB = 2**20
+VIEW = View(384, 216, 400, 400)
+QUICK = Card(fresh_s=1e-4, fresh_context_s=0, image_s=0)
+"""a card for which four sessions are little work, though their chunks last about a minute"""
+
+
+@dataclass
+class Day:
+    rss: list[float] = field(default_factory=list)
+    """MB at the end of each hour"""
+    ticks: list[int] = field(default_factory=list)
+    """decided in each hour, of all sessions"""
+    longest_prompt: int = 0
+    most_waiting: int = 0
+    most_pending: int = 0
+    most_open_queries: int = 0
+    replies: int = 0
+    observers: weakref.WeakSet[Observer] = field(default_factory=weakref.WeakSet)
+
+
+def make(number: int, clock: VirtualClock) -> StillSource:
+    greys = [np.ascontiguousarray(grey[::4, ::4]) for grey in drawn()[::4]]
+    return StillSource(number, clock, VIEW, greys, shift_s=11.0 * number)
+
+
+@pytest.fixture
+def day(monkeypatch: pytest.MonkeyPatch) -> Day:
+    day = Day()
+    build = Observer.__init__
+
+    def noted(observer: Observer, *args: object, **kwargs: object) -> None:
+        build(observer, *args, **kwargs)
+        day.observers.add(observer)
+
+    monkeypatch.setattr(Observer, "__init__", noted)
+    return day
+
+
+async def live(day: Day, hours: int) -> None:
+    script = Script(every_s=60.0)
+    async with simulated_house(script, make, card=QUICK, keeps=False, **SETTINGS) as house:
+        for _ in range(SESSIONS):
+            await house.add()
+        for hour in range(hours):
+            await an_hour(house, day, hour)
+            gc.collect()
+            day.rss.append(psutil.Process().memory_info().rss / MB)
+        assert len(day.observers) == SESSIONS
+        day.replies = script.replies
+
+
+async def an_hour(house: House, day: Day, hour: int) -> None:
+    """Somebody asks every ten minutes, a watch comes and goes, and once an hour the engine stands still for a while."""
+    decided = house.server.totals.kinds.get("score", 0)
+    for tenth in range(6):
+        session = house.sessions[tenth % SESSIONS]
+        await session.ask(question(6 * hour + tenth + 1))
+        watch = await session.add_watch(WatchDraft(text=f"Tell me when a parcel is brought, number {tenth}."))
+        if tenth == 3:
+            house.server.stepper.stalled_until = house.clock.monotonic() + 20.0
+        for _ in range(10):
+            await house.clock.sleep(60.0)
+            look_into(house, day)
+        await session.remove_watch(watch.id)
+    day.ticks.append(house.server.totals.kinds["score"] - decided)
+
+
+def look_into(house: House, day: Day) -> None:
+    day.longest_prompt = max(day.longest_prompt, house.server.longest)
+    day.most_waiting = max(day.most_waiting, house.registry.schedulers()[0]["waiting"])
+    day.most_pending = max(day.most_pending, len(house.server.stepper.jobs))
+    day.most_open_queries = max(
+        day.most_open_queries, max(sum(q.status == "open" for q in s.queries()) for s in house.sessions)
+    )
+    for observer in day.observers:
+        assert observer.context.tokens <= CONTEXT_TOKENS
+
+
+def slope(values: list[float]) -> float:
+    """MB an hour, by least squares."""
+    return float(np.polyfit(range(len(values)), values, 1)[0])
+
+
+@pytest.mark.slow
+def test_a_day_leaves_nothing_behind(day: Day):
+    run_virtual(live(day, HOURS))
+    assert all(count >= SESSIONS * 3600 * 0.97 for count in day.ticks), day.ticks
+    print(f"MB by the hour: {[round(rss, 1) for rss in day.rss]}, {slope(day.rss[1:]):.3f} MB an hour")
+    assert slope(day.rss[1:]) < 1.0, day.rss
+    assert day.longest_prompt <= CONTEXT_TOKENS
+    assert day.most_waiting <= SESSIONS
+    assert day.most_pending <= 2 * SESSIONS
+    assert day.most_open_queries <= 2
+    assert day.replies >= HOURS * 60 * SESSIONS * 0.9
+
+
+def test_an_hour(day: Day):
+    """The same for an hour, on every run."""
+    run_virtual(live(day, 1))
+    assert day.ticks[0] >= SESSIONS * 3600 * 0.97
+    assert 0 < day.longest_prompt <= CONTEXT_TOKENS
+    assert day.most_waiting <= SESSIONS
+    assert day.replies >= 60 * SESSIONS * 0.9
