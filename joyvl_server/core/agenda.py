@@ -126,9 +126,9 @@ class Agenda:
         """A draft is whole, or will never be."""
         return self._prepared(self._rollover.written(input, self._standing(self._news.known)))
 
-    def room_changed(self, tokens: int) -> None:
+    def room_changed(self, tokens: int, most: int | None = None) -> None:
         """The engine has room for a context of `tokens`."""
-        self._context.set_room(tokens)
+        self._context.set_room(tokens, most)
 
     def engine_restarted(self) -> None:
         """The engine lost its cache: the next turn begins a short chunk."""

@@ -10,6 +10,8 @@ ANSWER_RESERVE = 256
 """tokens kept free for the answer to the last turn"""
 _FRAME_RESERVE = 320  # the largest frame that ingest gives, its time tag and the message around it
 _LEAST_WORDS = 600
+OVERDRAFT = 1.1
+"""of its share is what a context may have while the next chunk is being warmed"""
 
 
 class Budget:
@@ -18,7 +20,7 @@ class Budget:
 
     def __init__(self, config: ObserverConfig, system: str) -> None:
         self.system = MESSAGE + text_tokens(system)
-        self.tokens = config.context_tokens
+        self.tokens = self._most = config.context_tokens
         self._config = config
         self._fixed = self.system + ANSWER_RESERVE + _FRAME_RESERVE
         if self.words < _LEAST_WORDS:
@@ -27,14 +29,20 @@ class Budget:
                 f"{self.system} tokens: raise it to {self._fixed + _LEAST_WORDS} or shorten the prompt."
             )
 
-    def set_room(self, tokens: int) -> None:
-        """The engine has room for `tokens`."""
+    def set_room(self, tokens: int, most: int | None = None) -> None:
+        """The engine has room for `tokens`; see `ContextRoomChanged`."""
         self.tokens = max(self._fixed + _LEAST_WORDS, min(self._config.context_tokens, tokens))
+        self._most = self.tokens if most is None else max(self.tokens, min(self._config.context_tokens, most))
 
     @property
     def prompt(self) -> int:
         """The longest prompt."""
         return self.tokens - ANSWER_RESERVE
+
+    @property
+    def overdrawn(self) -> int:
+        """The longest prompt while the next chunk is being warmed: a cold one would cost everybody more."""
+        return min(self._most, round(self.tokens * OVERDRAFT)) - ANSWER_RESERVE
 
     @property
     def words(self) -> int:

@@ -83,9 +83,9 @@ class Context:
             return 0
         return self.present.tokens + (self.present.cost(self._pending) if self._pending else 0)
 
-    def set_room(self, tokens: int) -> None:
+    def set_room(self, tokens: int, most: int | None = None) -> None:
         """The engine has room for `tokens`."""
-        self.budget.set_room(tokens)
+        self.budget.set_room(tokens, most)
         self._keep_prepared_within_budget()
 
     def restart(self) -> None:
@@ -168,15 +168,16 @@ class Context:
         if self.restarted:
             return Move.SHORT
         fits = present.tokens + present.cost(turn) <= self.budget.prompt and t - present.began <= self._config.chunk_s
+        warming = prepared is not None and present.tokens + present.cost(turn) <= self.budget.overdrawn
         if not present.settled_since:
             return Move.AGAIN if fits else Move.ANEW
         if (
             prepared is not None
             and prepared.tokens + prepared.cost(turn) <= self.budget.prompt
-            and (self._ready or not fits)
+            and (self._ready or (not fits and not warming))
         ):
             return Move.SWITCH
-        return Move.STAY if fits else Move.ANEW
+        return Move.STAY if fits or warming else Move.ANEW
 
     def trimmed(self, turn: UserTurn) -> UserTurn:
         """The turn as a chunk that begins anew can take it: seconds of its backlog go first, then its burst."""
@@ -252,8 +253,8 @@ class Context:
     def settle(self, answer: str) -> None:
         """The pending turn stays, answered with `answer` in the wire format."""
         settled = SettledTurn(self._take_pending("settle"), answer)
-        if self.present is not None:
-            self.present.add(settled)
+        assert self.present is not None, "no chunk has begun"
+        self.present.add(settled)
         if self.prepared is not None:
             self.prepared.add(self.prepared.chunk.leading(settled))
         self._keep_prepared_within_budget()

@@ -78,7 +78,7 @@ class Pressure(IntEnum):
 
     NONE = 0
     GLANCES = 1
-    """glances instead of full looks, but where much changed or somebody asked"""
+    """glances instead of full looks, but when somebody asked, or much changed and the last one was long ago"""
     SLOWER = 2
     """still cameras tick less often"""
     FULL = 3

@@ -30,8 +30,8 @@ LASTING = 0.5
 """share of `full_look_change` that deserves a full look once it has come to rest, and that ends a stillness"""
 SURGE, SURGE_MORE = 2.0, 0.25
 """a stir so many times the strongest of the last three, and so much more, is something new in the midst of movement"""
-RARER, PRESSED_S = 2.0, 8.0
-"""under pressure changes must be so many times as large, and full looks so many seconds apart"""
+RARER, PRESSED_S = 2.0, 12.0
+"""under pressure changes must be so many times as large, and full looks so many seconds apart; questions are free"""
 SLACK_S = 0.25
 """frames come a little early or late: a distance is kept if it is missed by no more"""
 ECO_SHARE = 0.2
@@ -112,7 +112,8 @@ class Gaze:
             first_sign = change >= SIGN and t - self._sign_t >= HUSH_S
             if first_sign or (stir < SIGN and change >= self._config.full_look_change * LASTING):
                 return True
-        if max(change, stir) < self._large or (self._rarer > 1.0 and t - self._full_t < PRESSED_S - SLACK_S):
+        pressed = self._rarer > 1.0 and t - self._full_t < PRESSED_S - SLACK_S
+        if pressed or max(change, stir) < self._large:
             return False
         begins = not self._active or stir > SURGE * max(self._stirs, default=0.0) + SURGE_MORE
         goes_on = t - self._full_t >= self._config.motion_look_s - SLACK_S

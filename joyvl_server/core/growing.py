@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from joyvl_server.core.protocol import user_parts
 from joyvl_server.core.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
 from joyvl_server.core.turns import Chunk, SettledTurn, UserTurn
@@ -49,13 +47,10 @@ class Growing:
         return self._words(turn) + (0 if self.turns else self.prefix_tokens)
 
     def add(self, settled: SettledTurn) -> None:
-        """The turn joins, with this chunk's model time."""
-        user = self.chunk.retimed(settled.user)
-        if user is not settled.user:
-            settled = replace(settled, user=user)
+        """The turn joins; its model time is this chunk's."""
         answer = answer_tokens(settled.answer)
-        self.tokens += self.cost(user) + answer
-        self._sizes.append(self._words(user) + answer)
+        self.tokens += self.cost(settled.user) + answer
+        self._sizes.append(self._words(settled.user) + answer)
         self.turns.append(settled)
 
     def _words(self, turn: UserTurn) -> int:

@@ -160,10 +160,15 @@ class PressureChanged:
 
 @dataclass(frozen=True, slots=True)
 class ContextRoomChanged:
-    """The engine has room for a context of at most `tokens` for this session; the setting still bounds it too."""
+    """The engine has room for a context of at most `tokens` for this session; the setting still bounds it too.
+
+    Where that is a share of what sessions have together, `most` is what the engine takes of one: while the next chunk
+    is being warmed, the present one may go a little beyond its share.
+    """
 
     at: float
     tokens: int
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,8 @@ class Observer:
                 self._effects += self._agenda.warmed(input)
             case ev.Written() | ev.WriteFailed():
                 self._effects += self._agenda.written(input)
-            case ev.ContextRoomChanged(_, tokens):
-                self._agenda.room_changed(tokens)
+            case ev.ContextRoomChanged(_, tokens, most):
+                self._agenda.room_changed(tokens, most)
             case ev.EngineRestarted():
                 self._agenda.engine_restarted()
             case ev.PressureChanged(_, pressure):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from enum import IntEnum, StrEnum
 
-from joyvl_server.core.turns import SILENCE, ImagePart, Part, TextPart, UserTurn
+from joyvl_server.core.turns import SILENCE as SILENCE
+from joyvl_server.core.turns import ImagePart, Part, TextPart, UserTurn
 
 RESPONSE = "</response>"
 DELEGATION = "</delegation>"

@@ -79,7 +79,7 @@ def request_body(fields: Mapping[str, Any], messages: Sequence[bytes]) -> bytes:
 
 
 def _named(image: Image) -> bytes:
-    return _encode({"type": "image_url", "image_url": None, "uuid": image.sha256})
+    return _encode({"type": "image_url", "image_url": None, "uuid": image.name})
 
 
 def _bytes(image: Image, detail: str | None, *, name: bool) -> bytes:
@@ -87,7 +87,7 @@ def _bytes(image: Image, detail: str | None, *, name: bool) -> bytes:
     if detail is not None:
         url["detail"] = detail
     part: dict[str, Any] = {"type": "image_url", "image_url": url}
-    return _encode(part | {"uuid": image.sha256} if name else part)
+    return _encode(part | {"uuid": image.name} if name else part)
 
 
 def _encode(value: Mapping[str, Any]) -> bytes:

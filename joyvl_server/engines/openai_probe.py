@@ -256,7 +256,7 @@ class Probe:
     def _turn(self, *, system: str | None = None, uuid: bool = False, named: bool = False) -> Messages:
         """A first turn with a small picture, by its bytes, its bytes and name, or its name alone."""
         url = None if named else {"url": self._data_url()}
-        image = {"type": "image_url", "image_url": url} | ({"uuid": self._image.sha256} if uuid else {})
+        image = {"type": "image_url", "image_url": url} | ({"uuid": self._image.name} if uuid else {})
         text = {"type": "text", "text": f"{protocol.time_tag(0.0)}\n"}
         system = protocol.system_prompt() if system is None else system
         return [{"role": "system", "content": system}, {"role": "user", "content": [text, image]}]

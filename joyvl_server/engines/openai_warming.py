@@ -42,8 +42,8 @@ class Warming:
         """The next slice of about `tokens`; None when all is warm. At least one line or message."""
         talk = self.conversation
         whole, chars, spent = self._whole, self._chars, 0
-        if chars == 0 and talk.turns and whole >= len(talk.messages) - 1:
-            return None  # the answer to the newest turn comes with the next one, as in the present chunk
+        if self._done(whole, chars):
+            return None
         while whole < len(talk.messages):
             message, text = talk.messages[whole], self._text(whole)
             cost = message.tokens - text_tokens(text[:chars])
@@ -85,10 +85,13 @@ class Warming:
 
     def _done(self, whole: int, chars: int) -> bool:
         talk = self.conversation
-        return whole == len(talk.messages) and (bool(talk.turns) or chars == len(talk.chunk.prefix))
+        if talk.turns:  # the answer to the newest one comes with the next turn, as in the present chunk
+            return whole >= len(talk.messages) - 1
+        return whole == len(talk.messages) and chars == len(talk.chunk.prefix)
 
     def _turns(self, whole: int) -> int:
-        return max(0, whole - (1 if self.conversation.system else 0)) // 2
+        """Those whose pictures are in; their answers are a few tokens more."""
+        return (max(0, whole - (1 if self.conversation.system else 0)) + 1) // 2
 
 
 def _border(text: str, start: int, tokens: int, *, at_least_one: bool) -> int:

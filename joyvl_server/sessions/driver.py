@@ -37,10 +37,15 @@ from joyvl_server.sessions.lane import ENGINE_EFFECTS, EngineLane, Outcomes
 from joyvl_server.sessions.latency import Stopwatch
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.recorder import Recorder
+from joyvl_server.sessions.room import ANSWER_TOKENS
 from joyvl_server.sessions.seats import Grant, Seat
 from joyvl_server.sessions.slices import Background, Pen, SliceOutcomes
 
 log = structlog.get_logger(__name__)
+
+
+NO_LIMIT = 1_000_000_000
+"""where the engine does not say: the setting is the bound"""
 
 
 class Driver:
@@ -66,7 +71,7 @@ class Driver:
     ) -> None:
         self.stopwatch = Stopwatch(clock, metrics)
         self._session_id = spec.session_id
-        self._engine_name = engine.name
+        self._engine = engine
         self._metrics = metrics
         self._now = now
         self._perform = perform
@@ -146,7 +151,9 @@ class Driver:
         if pressure is not before[0]:
             self.take(PressureChanged(self._now(), pressure))
         if tokens is not None and tokens != before[1]:
-            self.take(ContextRoomChanged(self._now(), tokens))
+            limit = self._engine.capabilities.context_tokens
+            most = NO_LIMIT if limit is None else limit - ANSWER_TOKENS
+            self.take(ContextRoomChanged(self._now(), tokens, most))
 
     def engine_restarted(self) -> None:
         self.take(EngineRestarted(self._now()))
@@ -207,7 +214,7 @@ class Driver:
         self.take(EngineFailed(self._now(), step, code, message))
 
     def _trouble(self, code: str) -> None:
-        self._metrics.engine_failures.labels(self._engine_name, code).inc()
+        self._metrics.engine_failures.labels(self._engine.name, code).inc()
         self._seat.failed(code)
 
     def _prepared(self, number: int) -> None:

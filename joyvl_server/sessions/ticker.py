@@ -57,6 +57,10 @@ class Ticker(Protocol):
         """Tick now, without waiting for the next second: somebody waits for an answer."""
 
 
+REPLY_PEEK_S = 0.1
+"""how often a second that came while a step was in flight looks whether that step has begun to reply"""
+
+
 class Wait(Enum):
     """What became of a second that came while a step was in flight."""
 
@@ -138,18 +142,20 @@ class LiveTicker:
         if frame is None:
             return Wait.VAIN
         burst = self._burst_before(frame)
-        passed = session.replying
-        if passed:
-            session.passed(frame, burst)
-        idle = await before(self._clock, session.idle(), until - self._ahead)
+        end, passed, idle = until - self._ahead, False, False
+        while not idle:
+            if session.replying and not passed:  # it may begin to reply only now
+                session.passed(frame, burst)
+                passed = True
+            now = self._clock.monotonic()
+            if now >= end:
+                break
+            idle = await before(self._clock, session.idle(), end if passed else min(end, now + REPLY_PEEK_S))
         if passed:
             return Wait.REPLIED if idle else Wait.VAIN
         if idle:
             return Wait.OVER
-        if session.replying:
-            session.passed(frame, burst)
-        else:
-            self._skip(session, Skip.BUSY)
+        self._skip(session, Skip.BUSY)
         return Wait.VAIN
 
     async def _extra(self, session: Ticking, until: float) -> None:

@@ -268,8 +268,8 @@ def test_a_full_chunk_is_left_also_where_the_next_one_is_cold() -> None:
     number = sender.until(PrepareChunk).chunk.number
     begun = sender.until(BeginChunk).chunk
     assert begun.number == number
-    assert 20 <= len(begun.lead) <= 24
-    assert sender.context.tokens > 5000
+    assert len(begun.lead) >= 6
+    assert sender.context.chunk is begun
 
 
 def test_the_lead_takes_at_most_a_third_of_the_room() -> None:
@@ -282,7 +282,7 @@ def test_the_lead_takes_at_most_a_third_of_the_room() -> None:
 def test_a_chunk_near_its_age_is_prepared_too() -> None:
     sender = Sender(prepares=True, chunk_s=100.0, lead_turns=3)
     sender.until(PrepareChunk, width=384, height=216)
-    assert 76 <= sender.t <= 79
+    assert 88 <= sender.t <= 93
     sender.warms()
     sender.second()
     sender.second()

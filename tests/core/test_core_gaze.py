@@ -202,10 +202,10 @@ def test_under_pressure_only_large_changes_and_questions_get_full_looks(fidelity
     assert look(eye, 45, wanted=True) is FULL
     faint = shot(with_figure(room(), 60, contrast=30))
     assert [look(eye, t, faint) for t in range(46, 50)] == [GLANCE] * 4
-    walk = [look(eye, 50 + n, at(20 + 15 * n)) for n in range(5)]
-    assert walk == [FULL, GLANCE, GLANCE, GLANCE, FULL]
+    walk = [look(eye, 50 + n, at(20 + 8 * n)) for n in range(14)]
+    assert walk == [GLANCE] * 7 + [FULL] + [GLANCE] * 6, walk
     eye.pressure = Pressure.NONE
-    assert look(eye, 55, at(95)) is (FULL if fidelity == "faithful" else GLANCE)
+    assert look(eye, 64, at(124)) is FULL
 
 
 def test_slower_makes_still_pictures_of_every_session_rarer() -> None:
@@ -223,7 +223,7 @@ def test_a_change_that_none_can_reach_counts_from_the_largest_on() -> None:
     eye = gaze(full_look_change=0.9)
     eye.pressure = Pressure.GLANCES
     look(eye, 0)
-    assert look(eye, 1, shot(255.0 - room())) is FULL
+    assert look(eye, 12, shot(255.0 - room())) is FULL
 
 
 def test_judging_is_quick() -> None:
@@ -242,8 +242,8 @@ def test_under_pressure_a_large_change_that_comes_to_rest_is_looked_at_too() -> 
     eye = gaze()
     eye.pressure = Pressure.GLANCES
     assert [look(eye, t) for t in range(3)] == [FULL, GLANCE, GLANCE]
-    assert [look(eye, 3, at(20)), look(eye, 4, at(60))] == [FULL, GLANCE]
-    assert [look(eye, t, at(60)) for t in range(5, 9)] == [FULL] + [GLANCE] * 3
+    assert [look(eye, 13, at(20)), look(eye, 14, at(60))] == [FULL, GLANCE]
+    assert [look(eye, t, at(60)) for t in range(24, 28)] == [GLANCE, FULL, GLANCE, GLANCE]
 
 
 def test_as_before_means_as_it_last_was_at_rest() -> None:

@@ -154,13 +154,14 @@ def test_what_happened_during_a_reply_is_looked_at_though_all_is_still_again() -
     assert [second.look for second in turn.seconds] == [Look.FULL, Look.GLANCE]
 
 
-def test_a_glance_waits_until_there_is_something_to_look_at() -> None:
+def test_a_glance_goes_at_once_also_with_a_still_picture() -> None:
     shell = speaking()
     shell.gaze()
     shell.passes(1.0, grey=GLANCE)
     shell.done(1.5)
-    assert shell.tick(2.0, grey=SKIP)[0].skipped is Skip.STILL
-    assert [second.frames[0].t for second in only(shell.tick(3.0, grey=GLANCE), Append).turn.backlog] == [1.0]
+    turn = only(shell.tick(2.0, grey=SKIP), Append).turn
+    assert turn.look is Look.GLANCE
+    assert [second.frames[0].t for second in turn.backlog] == [1.0]
 
 
 # ------------------------------------------------------------------------------------------------------------- context

@@ -4,7 +4,7 @@ import pytest
 
 from fakes.frames import make_frame
 from fakes.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
-from joyvl_server.core.summaries import MAX_ATTEMPTS, MAX_LATE, MAX_TURNS, RETRY_TURNS
+from joyvl_server.core.summaries import GIVE_UP_AFTER, MAX_ATTEMPTS, MAX_LATE, MAX_TURNS, RETRY_TURNS
 from joyvl_server.core.turns import Draft, Look
 from joyvl_server.core.watches import Watch, book
 
@@ -118,15 +118,13 @@ def test_what_is_no_summary_is_asked_for_again_and_given_up_in_the_end(text) -> 
     sender = writer(chunk_s=1e9)
     sender.until(Write)
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        assert not any(isinstance(effect, PrepareChunk) for effect in sender.seconds(1))
+        sender.second()
         effects = sender.writes(text) if attempt % 2 else sender.fails_to_write()
+        assert effects == []
         if attempt < MAX_ATTEMPTS:
-            assert effects == []
             wrote = [effect for effect in sender.seconds(RETRY_TURNS) if isinstance(effect, Write)]
             assert len(wrote) == 1
-        else:
-            (prepare,) = effects
-            assert history(prepare.chunk.prefix) == []
+    assert history(sender.until(BeginChunk).chunk.prefix) == []
     assert not any(isinstance(effect, Write) for effect in sender.seconds(8))
 
 
@@ -182,12 +180,26 @@ def test_late_texts_are_waited_for_within_bounds() -> None:
         sender.until(BeginChunk)
     for draft_id in ids:
         sender.writes(f"{HALL} It was {draft_id}.", draft_id)
+    lines = history(sender.until(PrepareChunk).chunk.prefix)
+    assert len(lines) == MAX_LATE
+    assert not any(ids[0] in line for line in lines)
+
+
+def test_summaries_that_always_come_too_late_are_not_waited_for() -> None:
+    sender = writer()
+    for _ in range(GIVE_UP_AFTER):
+        asked = sender.until(Write)
+        sender.seconds(1)
+        assert sender.context.prepared is None
+        switch(sender)
+    asked = sender.until(Write)
+    sender.seconds(1)
+    assert sender.context.prepared is not None
+    sender.writes(HALL, asked.draft.id)
+    switch(sender)
     sender.until(Write)
-    sender.second()
-    (prepare,) = sender.writes("Nothing changed.")
-    lines = history(prepare.chunk.prefix)
-    assert len(lines) == MAX_LATE + 1
-    assert ids[0] not in lines[0]
+    sender.seconds(1)
+    assert sender.context.prepared is None  # one came in time: worth waiting for again
 
 
 def test_an_engine_that_keeps_no_prefix_warm_gets_its_summaries_too() -> None:
@@ -215,7 +227,7 @@ def test_what_fits_no_draft_is_told_by_what_was_said() -> None:
     sender.agenda.said(0.0, "A man came in.")
     while sender.context.tokens < 2300:
         assert not sender.seconds(1)[1:]
-    sender.second(said=f"</response> {'word ' * 650}")
+    sender.second(said=f"</response> {'word ' * 690}")
     assert sender.context.cut is not None
     assert sender.effects == []
     assert "A man came in" in sender.until(BeginChunk, limit=2).chunk.prefix

@@ -12,6 +12,7 @@ from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.room import BESIDE
 from joyvl_server.sessions.scheduler import EngineScheduler
 from joyvl_server.sessions.seats import Grant, Priority, Seat
 
@@ -279,8 +280,8 @@ async def test_the_cache_is_shared_out_and_bounds_how_many_come(clock: ManualClo
     assert first.context_tokens == 16_384 - 512
     for n in range(1, 8):
         of.join(str(n), 1.0)
-    assert told[-1] == int(80_000 / 1.4 / 8)
-    for n in range(8, 27):
+    assert told[-1] == int(80_000 / BESIDE / 8)
+    for n in range(8, 30):
         of.join(str(n), 1.0)
     with pytest.raises(NotAllowed, match="tokens of its cache"):
         of.join("one more", 1.0)

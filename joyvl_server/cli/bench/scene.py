@@ -5,6 +5,7 @@ The grey pictures, by which a session judges what a look may cost, come from foo
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,11 +38,12 @@ def size_of(data: bytes) -> tuple[int, int]:
 
 
 def name_of(session: int, t: float, glance: bool) -> str:
-    """Names a picture as a SHA-256 would; `moment_of` reads session and stream time back."""
+    """The hash of a picture; `moment_of` reads session and stream time back from the name that follows from it."""
     return f"{session:08x}{round(t * 1000):012x}{int(glance)}".ljust(64, "0")
 
 
 def moment_of(name: str) -> tuple[int, float]:
+    name = urlsafe_b64decode(name + "==").hex()
     return int(name[:8], 16), int(name[8:20], 16) / 1000
 
 
