@@ -37,9 +37,13 @@ def size_of(data: bytes) -> tuple[int, int]:
     return int(words[0]), int(words[1])
 
 
-def name_of(session: int, t: float, glance: bool) -> str:
+def hash_of(session: int, t: float, glance: bool) -> str:
     """The hash of a picture; `moment_of` reads session and stream time back from the name that follows from it."""
     return f"{session:08x}{round(t * 1000):012x}{int(glance)}".ljust(64, "0")
+
+
+def name_of(session: int, t: float, glance: bool) -> str:
+    return Image(b"", hash_of(session, t, glance), 0, 0).name
 
 
 def moment_of(name: str) -> tuple[int, float]:
@@ -87,8 +91,8 @@ class StillSource:
             raise NoFrame("The source has ended.", code="ended")
         t = round(self.now, 3)
         grey = self._greys[int((t + self._shift_s) * GREYS_PER_S) % len(self._greys)]
-        full = Image(self._full, name_of(self.number, t, False), self._view.width, self._view.height)
-        small = Image(self._glance, name_of(self.number, t, True), *self._glance_size) if glance else None
+        full = Image(self._full, hash_of(self.number, t, False), self._view.width, self._view.height)
+        small = Image(self._glance, hash_of(self.number, t, True), *self._glance_size) if glance else None
         return Frame(t, self._clock.wall(), full, grey, small)
 
     def end(self) -> None:
