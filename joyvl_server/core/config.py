@@ -41,7 +41,7 @@ class ObserverConfig:
 
     context_tokens: int = 24_000
     chunk_s: float = 600.0
-    memory_tokens: int = 4000
+    memory_tokens: int = 2400
     """room of the video history (summaries and long-term blocks) in a prefix"""
     summary_tokens: int = 240
     """longest summary of one chunk"""

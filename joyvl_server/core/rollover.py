@@ -27,7 +27,7 @@ from joyvl_server.core.turns import SettledTurn, UserTurn
 
 TURNS_TO_WRITE = 8
 """turns that pass, at most, while a summary is written and the next chunk waits for it"""
-QA_ROOM = 1000
+QA_ROOM = 800
 """tokens of questions and answers in a prefix, at most"""
 
 COLD = 4

@@ -65,12 +65,12 @@ class EnginePool:
             return {"name": name, "capabilities": None, "error": str(error)}
         return {"name": name, "capabilities": engine.capabilities, "error": None}
 
-    async def check(self) -> dict[str, str | None]:
-        """Readiness of every engine in use: None, or a sentence."""
+    async def check(self, default: str) -> dict[str, str | None]:
+        """Readiness of the engines that sessions use, and of the `default` one: None, or a sentence."""
         parts: dict[str, str | None] = {}
-        for name, engine in self._engines.items():
+        for name in sorted({*self._attendants, default} & set(self._engines)):
             try:
-                await engine.check()
+                await self._engines[name].check()
                 parts[f"engine {name}"] = None
             except EngineError as error:
                 parts[f"engine {name}"] = str(error)

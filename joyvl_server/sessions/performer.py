@@ -86,10 +86,10 @@ class Performer:
                     record = await self._session.add_watch(WatchDraft(deed.text, query_id=deed.query_id))
                     self._questions.concerns(deed.query_id, record.id)
                 else:
-                    await self._session.change_watch(deed.watch_id, {"paused": True}, query_id=deed.query_id)
                     self._questions.concerns(deed.query_id, deed.watch_id)
+                    await self._session.change_watch(deed.watch_id, {"paused": True}, query_id=deed.query_id)
             except JoyvlError as error:
-                log.warning("watch of a sentence not kept", session=self._session_id, error=str(error))
+                self._not_kept(str(error))
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -111,9 +111,14 @@ class Performer:
                 try:
                     self._deeds.put_nowait(effect)
                 except asyncio.QueueFull:
-                    log.warning("watch of a sentence not kept", session=self._session_id, error="too many at once")
+                    self._not_kept("Too many sentences came at once.")
             case Decided():
                 self._decided(effect)
+
+    def _not_kept(self, why: str) -> None:
+        log.warning("watch of a sentence not kept", session=self._session_id, error=why)
+        message = f"What you said could not be kept as a watch. {why}"
+        self._updates.publish("error", error={"code": "watch_not_kept", "message": message})
 
     def _delegate(self, effect: Delegate) -> None:
         """Until an agent can be configured a delegated task fails at once, saying so."""

@@ -86,7 +86,7 @@ class Registry:
             parts["store"] = None
         except JoyvlError as error:
             parts["store"] = str(error)
-        return {**parts, **await self.engines.check()}
+        return {**parts, **await self.engines.check(default)}
 
     def schedulers(self) -> list[dict[str, Any]]:
         """How every engine in use is doing: see `EngineScheduler.snapshot`."""

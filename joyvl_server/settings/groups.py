@@ -83,7 +83,7 @@ class SessionSettings(Group):
         7200.0, ge=60, description="The model's time restarts at the first change of chunk after this, in seconds."
     )
     memory_tokens: int = Field(
-        4000, ge=256, description="Room for what is remembered of earlier chunks, in tokens; part of `context_tokens`."
+        2400, ge=256, description="Room for what is remembered of earlier chunks, in tokens; part of `context_tokens`."
     )
     summary_tokens: int = Field(240, ge=32, le=2000, description="Longest summary of one chunk, in tokens.")
     language: Language = Field("en", description="Language of the summaries, like `en` or `de-CH`.")

@@ -365,7 +365,7 @@ def test_a_chunk_that_would_leave_no_room_for_a_turn_is_not_prepared() -> None:
 def test_a_cold_chunk_is_small_where_the_engine_keeps_prefixes_warm() -> None:
     begun = {}
     for prepares in (True, False):
-        sender = Sender(prepares=prepares, writes=True, lead_turns=4, chunk_s=1e9)
+        sender = Sender(prepares=prepares, writes=True, lead_turns=4, chunk_s=1e9, memory_tokens=4000)
         summaries = sender.agenda._rollover.summaries
         for start in range(-600, 0, 60):
             summaries._passages.write((summaries.cover(start, start + 59.0),), "It stayed quiet. " * 40, 0.0)
