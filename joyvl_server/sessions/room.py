@@ -13,9 +13,11 @@ BESIDE = 1.3
 the next one's lead; sessions do not fill theirs at the same time (`SPREAD`)"""
 ANSWER_TOKENS = 512
 """kept free for what the model says"""
+MOST_LOAD_NOW = 0.92
+"""of ticks, with the newcomer's: above it those who are there have to step back first"""
 SHORTEST_CONTEXT = 2048
 """tokens under which a context is of no use"""
-MOST_LOAD = 0.85
+MOST_LOAD = 0.7
 """of ticks alone; the rest is for replies, and for the chunks and texts between the ticks"""
 SPREAD = 0.35
 """of the room is what two sessions may differ by, where they share a cache"""
@@ -57,6 +59,10 @@ def check(
         raise NotAllowed(
             f"{now}; with {after} it would need {wanted:.0%} of its time even with the smallest looks. {todo}",
             code="engine_full",
+        )
+    if rates and load + new * cheapest > MOST_LOAD_NOW:
+        raise NotAllowed(
+            f"{now}, which leaves no time for another one now. Try again in a moment. {todo}", code="engine_full"
         )
     room = context_tokens(can, after)
     if rates and room is not None and room < SHORTEST_CONTEXT:

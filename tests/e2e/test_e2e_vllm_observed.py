@@ -150,5 +150,6 @@ async def test_two_minutes_of_a_real_observer(vllm: VllmServer, clips: Path) -> 
         prompt, cached = (sum(sent.tokens[n] for sent in [*shell.ticks, *shell.says]) for n in (0, 1))
         assert cached >= 0.95 * prompt
         crossed = [name for sent in sniffer.sent for name in sent.images]
-        assert sorted(crossed) == sorted({frame.image.sha256 for frame in frames})
+        assert len(crossed) == len(set(crossed))
+        assert {frame.image.name for frame in frames} <= set(crossed)  # those of leads cross as glances too
         print(f"cached {cached / prompt:.4f}, switches {shell.switches}, longest prompt {max(prompts)}, {shell.seen}")

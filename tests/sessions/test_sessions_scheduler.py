@@ -264,7 +264,7 @@ async def test_too_much_raises_the_pressure_and_tells_every_seat(clock: ManualCl
 
 async def test_what_cannot_be_held_is_refused_before_it_hurts(clock: ManualClock):
     of = scheduler(clock, needs_every_frame=True)
-    askers = [Asker(of, clock, str(n), start=n / 3, holds=0.25) for n in range(3)]
+    askers = [Asker(of, clock, str(n), start=n / 3, holds=0.21) for n in range(3)]
     await clock.advance(10)
     assert of.pressure < Pressure.FULL
     with pytest.raises(NotAllowed, match="even with the smallest looks"):
