@@ -17,7 +17,7 @@ MOST_LOAD_NOW = 0.92
 """of ticks, with the newcomer's: above it those who are there have to step back first"""
 SHORTEST_CONTEXT = 2048
 """tokens under which a context is of no use"""
-MOST_LOAD = 0.7
+MOST_LOAD = 0.68
 """of ticks alone; the rest is for replies, and for the chunks and texts between the ticks"""
 SPREAD = 0.35
 """of the room is what two sessions may differ by, where they share a cache"""
