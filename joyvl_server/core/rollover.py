@@ -8,7 +8,8 @@
 
 The cut comes when the turns that are still to come before the switch just fit. The next chunk is prepared as soon as
 the summary is there, or has failed for good, or when only the turns are left that warming took lately; the switch
-comes as soon as it is warm, or without that when the present chunk is full.
+comes as soon as it is warm, or without that when the present chunk is full. Summaries that came too late for several
+chunks in a row are not waited for, until one comes in time again.
 """
 
 from __future__ import annotations

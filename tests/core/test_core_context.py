@@ -272,6 +272,19 @@ def test_a_full_chunk_is_left_also_where_the_next_one_is_cold() -> None:
     assert sender.context.chunk is begun
 
 
+@pytest.mark.parametrize(("most", "longest"), [(24_000, 6600), (6200, 6200), (None, 6000)])
+def test_a_share_is_overdrawn_a_little_while_the_next_chunk_is_warmed(most, longest) -> None:
+    sender = Sender(prepares=True, chunk_s=1e9)
+    sender.agenda.room_changed(6000, most)
+    sender.until(PrepareChunk)
+    number, seen = sender.context.chunk.number, 0
+    while sender.context.chunk.number == number:
+        seen = max(seen, sender.context.tokens)
+        sender.second()
+    turn = sender.context.present.size
+    assert longest - ANSWER_RESERVE - turn < seen <= longest - ANSWER_RESERVE
+
+
 def test_the_lead_takes_at_most_a_third_of_the_room() -> None:
     sender = Sender(prepares=True, context_tokens=4000, chunk_s=1e9)
     sender.until(PrepareChunk)
