@@ -5,9 +5,9 @@ ends by token budget or by age, or early, when the chunk prepared beside it is w
 a turn that failed leaves no trace in either.
 
 The budget is the smaller of the setting and the room the engine has; prompt and answer reserve never exceed it, unless
-the engine has less room than a system prompt, 600 tokens of words and one frame need. Where that room is a share of what
-sessions have together, a tenth more may be taken while the next chunk is being warmed, but never more than the setting
-or the engine's own limit. What does not fit is dropped in this order:
+the engine has less room than a system prompt, 600 tokens of words and one frame need. Where that room is a share of
+what sessions have together, a tenth more may be taken while the next chunk is being warmed, but never more than the
+setting or the engine's own limit. What does not fit is dropped in this order:
 
 1. all turns before the lead (they become video history),
 2. turns of the lead, the oldest first,
