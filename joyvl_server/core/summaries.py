@@ -91,8 +91,7 @@ class Summaries:
 
     def cover(self, start: float, end: float) -> int | None:
         """What lies between leaves the context (stream seconds); it is told by what was said. None: nothing is new."""
-        known = self._passages.end
-        start = start if known is None else max(start, known)
+        start = self._new_from(start)
         return self._passages.add(start, end) if self.enabled and end > start else None
 
     def cut(
@@ -100,11 +99,11 @@ class Summaries:
     ) -> list[Effect]:
         """The turns of the chunk so far, lead included, are to be summed up. `tokens` is what they all cost."""
         effects = self._drop_summary()
-        known, end = self._passages.end, turns[-1].user.frame.t
-        number = self.cover(turns[0].user.frame.t, end)
+        start, end = self._new_from(turns[0].user.frame.t), turns[-1].user.frame.t
+        number = self.cover(start, end)
         if number is None:
             return effects
-        seconds = end - (turns[0].user.frame.t if known is None else max(known, turns[0].user.frame.t))
+        seconds = end - start
         longest = min(self._longest(memory), max(LEAST_SUMMARY, round(TOKENS_A_SECOND * seconds)))
         instruction = summary_instruction(self._config.language, watches, longest)
         draft = Draft(self._id(), instruction, longest, chunk, tuple(turns[len(chunk.lead) :]))
@@ -157,6 +156,10 @@ class Summaries:
         return []
 
     # --------------------------------------------------------------------------------------------------------- helpers
+
+    def _new_from(self, start: float) -> float:
+        """From when on nothing is known yet of a stretch that begins at `start`."""
+        return start if self._passages.end is None else max(start, self._passages.end)
 
     def _condense(self, watches: Sequence[str], budget: int, memory: int) -> list[Effect]:
         self._passages.changed = False

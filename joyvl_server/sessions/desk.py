@@ -31,7 +31,6 @@ class Moment:
     """How things stand at the engine; see `Spare.length`. `away`: nothing may be asked of it."""
 
     quiet: bool
-    speaking: bool
     free: bool
     next_due: float | None
     slack: float
@@ -110,7 +109,6 @@ class SliceDesk:
         length = self._spare.length(
             now,
             quiet=moment.quiet,
-            speaking=moment.speaking,
             free=moment.free,
             next_due=moment.next_due,
             slack=moment.slack,

@@ -37,7 +37,7 @@ from joyvl_server.sessions.lane import ENGINE_EFFECTS, EngineLane, Outcomes
 from joyvl_server.sessions.latency import Stopwatch
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.recorder import Recorder
-from joyvl_server.sessions.room import ANSWER_TOKENS
+from joyvl_server.sessions.room import longest_prompt
 from joyvl_server.sessions.seats import Grant, Seat
 from joyvl_server.sessions.slices import Background, Pen, SliceOutcomes
 
@@ -151,9 +151,8 @@ class Driver:
         if pressure is not before[0]:
             self.take(PressureChanged(self._now(), pressure))
         if tokens is not None and tokens != before[1]:
-            limit = self._engine.capabilities.context_tokens
-            most = NO_LIMIT if limit is None else limit - ANSWER_TOKENS
-            self.take(ContextRoomChanged(self._now(), tokens, most))
+            limit = longest_prompt(self._engine.capabilities)
+            self.take(ContextRoomChanged(self._now(), tokens, NO_LIMIT if limit is None else limit))
 
     def engine_restarted(self) -> None:
         self.take(EngineRestarted(self._now()))

@@ -23,15 +23,19 @@ SPREAD = 0.35
 """of the room is what two sessions may differ by, where they share a cache"""
 
 
+def longest_prompt(can: Capabilities) -> int | None:
+    """What the engine takes of one session, with room for the answer; None where it is not known."""
+    return None if can.context_tokens is None else can.context_tokens - ANSWER_TOKENS
+
+
 def context_tokens(can: Capabilities, sessions: int, number: int = 0, most: int | None = None) -> int | None:
     """The longest context of each of `sessions`; None where nothing is known that bounds it.
 
     The n-th session is given a little less, by its `number`, and less than the `most` it wants: sessions that began
     together would else all change to their next chunk together too.
     """
-    bounds = []
-    if can.context_tokens is not None:
-        bounds.append(can.context_tokens - ANSWER_TOKENS)
+    limit = longest_prompt(can)
+    bounds = [] if limit is None else [limit]
     if can.cache_tokens is not None:
         bounds.append(int(can.cache_tokens / (BESIDE * max(1, sessions))))
     if not bounds:

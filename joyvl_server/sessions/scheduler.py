@@ -4,9 +4,8 @@
   second is over is dropped. A seat has at most one waiting turn, so nothing ever piles up.
 - Order (`line`): class (somebody waits for an answer, call, camera); within it, who lost more seconds in a row, then
   the earliest deadline. Every two lost seconds lift a seat by one class: after four, a camera goes before the calls.
-- Background work runs in slices (`spare`), one at a time: while no turn waits or runs, no reply is on its way and the
-  next tick of any seat is further off than the slice is long; and where that never comes, in the time it is owed.
-  Texts are written beside the ticks of others where the engine does several things at once.
+- Background work runs in slices (`spare`), one at a time: while no turn waits or runs and the next tick of any seat is
+  further off than the slice is long; and where that never comes, in the time it is owed.
 - What the engine can do is learnt (`pace`); it makes sessions step back (`ladder`) and turns new ones away (`room`).
 - An engine that is away is not asked (`breaker`).
 """
@@ -215,7 +214,6 @@ class EngineScheduler:
     def _moment(self, now: float) -> Moment:
         return Moment(
             quiet=not self._meter.running and not self._line,
-            speaking=bool(self._speaking),
             free=len(self._meter.running) < self._meter.pace.parallel,
             next_due=min((s.next_due for s in self._seats if s.next_due and s.next_due > now), default=None),
             slack=self._slack(now),

@@ -77,13 +77,11 @@ class Spare:
                     return seat, pause
         return None
 
-    def length(
-        self, now: float, *, quiet: bool, speaking: bool, free: bool, next_due: float | None, slack: float
-    ) -> float | None:
+    def length(self, now: float, *, quiet: bool, free: bool, next_due: float | None, slack: float) -> float | None:
         """Seconds a slice may take now, or None.
 
-        `quiet`: no turn waits or runs. `speaking`: a reply is on its way. `free`: there is a place. `next_due`: of any
-        seat, None where nobody ticks. `slack`: so long may the ticks that come be held up and are still in time.
+        `quiet`: no turn waits or runs. `free`: there is a place. `next_due`: of any seat, None where nobody ticks.
+        `slack`: so long may the ticks that come be held up and are still in time.
         """
         self._count(now)
         if quiet:

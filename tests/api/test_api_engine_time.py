@@ -25,12 +25,6 @@ async def h(tmp_path):
         yield opened
 
 
-async def session_of(h: House, session_id: str) -> dict:
-    answer = await h.client.get(f"/v1/sessions/{session_id}")
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 # ----------------------------------------------------------------------------------------------- what pictures may cost
 
 
@@ -38,10 +32,10 @@ async def test_a_camera_keeps_its_fidelity_and_frames(tmp_path):
     async with house(tmp_path) as h:
         camera = await h.camera(fidelity="eco", frames_per_tick=4)
         assert (camera["fidelity"], camera["frames_per_tick"]) == ("eco", 4)
-        session = await session_of(h, camera["session_id"])
+        session = await h.session_of(camera["session_id"])
         assert (session["fidelity"], session["frames_per_tick"]) == ("eco", 4)
     async with house(tmp_path) as h:
-        session = await session_of(h, camera["session_id"])
+        session = await h.session_of(camera["session_id"])
         assert (session["fidelity"], session["frames_per_tick"]) == ("eco", 4)
 
 
@@ -49,7 +43,7 @@ async def test_without_its_own_it_takes_the_servers(tmp_path):
     async with house(tmp_path, sessions={"fidelity": "adaptive", "frames_per_tick": 2}) as h:
         camera = await h.camera()
         assert (camera["fidelity"], camera["frames_per_tick"]) == (None, None)
-        session = await session_of(h, camera["session_id"])
+        session = await h.session_of(camera["session_id"])
         assert (session["fidelity"], session["frames_per_tick"]) == ("adaptive", 2)
 
 
@@ -58,7 +52,7 @@ async def test_a_change_begins_the_session_anew_under_its_id(h: House):
     before = h.session(camera)
     changed = await h.client.patch(f"/v1/cameras/{camera['id']}", json={"fidelity": "adaptive", "frames_per_tick": 2})
     assert (changed.status_code, changed.json()["fidelity"], changed.json()["frames_per_tick"]) == (200, "adaptive", 2)
-    session = await session_of(h, camera["session_id"])
+    session = await h.session_of(camera["session_id"])
     assert (session["fidelity"], session["frames_per_tick"]) == ("adaptive", 2)
     assert [w["text"] for w in session["watches"]] == ["someone comes"]
     assert h.session(camera) is not before
@@ -92,7 +86,7 @@ async def test_wrong_ones_are_named(h: House, changes: dict, field: str):
 async def test_a_call_may_say_what_its_pictures_cost(h: House):
     wanted = {"fidelity": "eco", "frames_per_tick": 2}
     answer = await h.client.post("/v1/realtime/calls", json={"sdp": SDP, "session": wanted})
-    session = await session_of(h, answer.headers["x-session-id"])
+    session = await h.session_of(answer.headers["x-session-id"])
     assert (session["fidelity"], session["frames_per_tick"]) == ("eco", 2)
 
 
@@ -101,7 +95,7 @@ async def test_a_call_may_say_what_its_pictures_cost(h: House):
 
 async def test_a_session_shows_what_its_engine_can_do_and_that_it_keeps_up(h: House):
     h.engines.quiet.capabilities = Capabilities(mode="instruct", note="It has no markers.", context_tokens=8192)
-    session = await session_of(h, (await h.camera())["session_id"])
+    session = await h.session_of((await h.camera())["session_id"])
     assert session["capabilities"] == asdict(h.engines.quiet.capabilities)
     assert set(session["capabilities"]) == set(CapabilitiesOut.model_fields)
     assert (session["capabilities"]["mode"], session["capabilities"]["note"]) == ("instruct", "It has no markers.")
@@ -173,7 +167,7 @@ async def test_a_camera_that_runs_may_be_changed_while_the_engine_is_full(h: Hou
     request.getfixturevalue("full")
     answer = await h.client.patch(f"/v1/cameras/{camera['id']}", json={"fidelity": "eco"})
     assert answer.status_code == 200
-    assert (await session_of(h, camera["session_id"]))["fidelity"] == "eco"
+    assert (await h.session_of(camera["session_id"]))["fidelity"] == "eco"
 
 
 # --------------------------------------------------------------------------------------------------------- why it ended

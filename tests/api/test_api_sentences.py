@@ -22,12 +22,6 @@ async def h(tmp_path):
         yield opened
 
 
-async def session_of(h: House, session_id: str) -> dict:
-    answer = await h.client.get(f"/v1/sessions/{session_id}")
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 async def test_a_watch_made_of_a_sentence_says_so_and_is_undone_by_deleting_it(tmp_path):
     async with house(tmp_path) as h:
         h.engines.quiet.capabilities = Capabilities(follows_instructions=True)
@@ -75,15 +69,15 @@ async def test_a_sentence_becomes_a_watch_and_another_one_ends_it(choosing: Hous
     await h.clock.advance(1.0)
     h.engines.quiet.choices = [STANDING]
     first = await say(h, camera, "Tell me when the cat comes")
-    (watch,) = (await session_of(h, camera["session_id"]))["watches"]
+    (watch,) = (await h.session_of(camera["session_id"]))["watches"]
     assert (watch["text"], watch["query_id"], watch["paused"]) == ("Tell me when the cat comes", first["id"], False)
     assert (first["status"], first["watch_id"]) == ("standing", watch["id"])
     h.engines.quiet.choices = [CANCEL]
     second = await say(h, camera, "You need not look for the cat any more")
-    (watch,) = (await session_of(h, camera["session_id"]))["watches"]
+    (watch,) = (await h.session_of(camera["session_id"]))["watches"]
     assert watch["paused"] is True
     assert (second["status"], second["watch_id"]) == ("cancel", watch["id"])
-    assert (await session_of(h, camera["session_id"]))["queries"] == []
+    assert (await h.session_of(camera["session_id"]))["queries"] == []
 
 
 async def test_a_watch_paused_by_a_sentence_is_taken_up_again(h: House):

@@ -128,6 +128,11 @@ class House:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    async def session_of(self, session_id: str) -> dict[str, Any]:
+        answer = await self.client.get(f"/v1/sessions/{session_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     async def call(self) -> tuple[str, str]:
         """(path of a new call, its session's id)."""
         headers = {"Content-Type": "application/sdp"}
