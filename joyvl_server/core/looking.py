@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from joyvl_server.core.backlog import Backlog
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.decisions import Pressure
+from joyvl_server.core.decisions import Pressure, Skip
 from joyvl_server.core.flight import Flight
 from joyvl_server.core.gaze import Gaze, Glimpse
 from joyvl_server.core.inputs import Passed, Tick
@@ -47,16 +47,20 @@ class Looking:
         self._backlog.failed()
         return glimpse, ()
 
-    def miss(self, second: Tick | Passed, flight: Flight) -> Glimpse | None:
-        """A second passes during the reply of `flight`: it is kept for the next turn, if there is anything to see."""
+    def miss(self, second: Tick | Passed, flight: Flight) -> Skip:
+        """A second passes during the reply of `flight`: it is kept for the next turn, if there is anything to see.
+
+        Returns why it has no turn of its own.
+        """
         frame = second.frame
         if not self._keeps or frame.t <= flight.frame.t:
-            return None
+            return Skip.BUSY
         glimpse = self._gaze.judge(frame, wanted=False)
-        if glimpse.look is not Look.SKIP:
-            self._gaze.saw(frame, glimpse)
-            self._backlog.keep(Second((*second.burst, frame), glimpse.look))
-        return glimpse
+        if glimpse.look is Look.SKIP:
+            return Skip.STILL
+        self._gaze.saw(frame, glimpse)
+        self._backlog.keep(Second((*second.burst, frame), glimpse.look))
+        return Skip.BUSY
 
     def seen(self, flight: Flight) -> None:
         """The model has weighed the turn."""

@@ -139,11 +139,10 @@ class Observer:
             return
         frame = second.frame
         if self._flight is not None or isinstance(second, ev.Passed):
-            passed = None
+            reason = ev.Skip.BUSY
             if self._flight is not None and self._flight.state in (State.HOLDING, State.SPEAKING):
-                passed = self._looking.miss(second, self._flight)
-            still = passed is not None and passed.look is Look.SKIP
-            self._skip(frame.t, frame.wall, ev.Skip.STILL if still else ev.Skip.BUSY)
+                reason = self._looking.miss(second, self._flight)
+            self._skip(frame.t, frame.wall, reason)
             return
         glimpse, backlog = self._looking.at(second, wanted=self._agenda.waiting)
         if glimpse.look is Look.SKIP:
