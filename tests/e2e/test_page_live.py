@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from fakes.browser import DESKTOP, Watched
 from fakes.page_site import Site, page_site
@@ -184,6 +184,27 @@ def test_a_question_waits_and_is_answered_or_withdrawn(site: Site, page: Page) -
     page.get_by_role("button", name="Ask").click()
     page.get_by_role("button", name="Withdraw").click()
     expect(page.locator(".line.asked").last).to_contain_text("Withdrawn")
+
+
+def test_the_next_question_is_typed_while_the_last_one_is_on_its_way(site: Site, watched: Watched) -> None:
+    page = watched.page
+    held: list[Route] = []
+    page.route("**/queries", lambda route: held.append(route))
+    field = page.get_by_label("Ask about what it sees")
+    field.fill("How many people?")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value("")
+    field.fill("And now?")
+    held[0].continue_()
+    expect(page.locator(".line.asked")).to_contain_text("How many people?")
+    expect(field).to_have_value("And now?")
+    page.get_by_role("button", name="Ask").click()
+    expect(field).to_have_value("")
+    held[1].abort()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(field).to_have_value("And now?")  # refused: nothing is lost
+    watched.complaints.remove("Failed to load resource: net::ERR_FAILED")  # Chromium's own word on the cut request
+    assert [query["text"] for query in site.world.sessions["ses_1"].queries] == ["How many people?"]
 
 
 def test_latency_is_shown_as_p50_and_p95(site: Site, page: Page) -> None:

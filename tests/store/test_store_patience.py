@@ -21,12 +21,13 @@ from joyvl_server.store.writer import Writer
 
 @pytest.fixture
 def commits(monkeypatch):
-    """The sizes of the transactions so far."""
+    """The sizes of the transactions that are on the disk."""
     sizes, real = [], Writer._transaction
 
     def counted(self, batch):
+        outcomes = real(self, batch)
         sizes.append(len(batch))
-        return real(self, batch)
+        return outcomes
 
     monkeypatch.setattr(Writer, "_transaction", counted)
     return sizes

@@ -1,6 +1,7 @@
 // Standing instructions as chips: add, pause, remove.
 import { html, useState } from "../html.js";
 import { del, patch, post, sessionPath } from "../api.js";
+import { useDraft } from "../draft.js";
 import { attempt, stream } from "../store.js";
 import { BellIcon, CrossIcon, PauseIcon, PlayIcon, PlusIcon } from "./icons.js";
 
@@ -37,17 +38,10 @@ function Watch({ watch }) {
 }
 
 function AddWatch({ session, first }) {
-  const [text, setText] = useState("");
   const [zone, setZone] = useState("");
+  const { text, setText, submit } = useDraft((text) => post(sessionPath(session.id, "/watches"), { text, ...(zone && { zones: [zone] }) }));
   const zones = session?.zones ?? [];
   const off = !session || stream.value.state === "gone";
-
-  async function submit(event) {
-    event.preventDefault();
-    if (!text.trim()) return;
-    const draft = { text: text.trim(), ...(zone && { zones: [zone] }) };
-    if (await attempt(() => post(sessionPath(session.id, "/watches"), draft))) setText("");
-  }
 
   return html`
     <form class="add-watch" onSubmit=${submit}>
