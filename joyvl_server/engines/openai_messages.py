@@ -21,11 +21,11 @@ class Message:
     `whole` holds their bytes; `named` refers to them by their SHA-256, a name that vLLM calls uuid.
     """
 
-    __slots__ = ("_detail", "_pieces", "_plain", "images", "named", "tokens")
+    __slots__ = ("_plain", "detail", "images", "named", "pieces", "tokens")
 
     def __init__(self, pieces: Sequence[bytes | Image], tokens: int, detail: str | None = None) -> None:
-        self._pieces = tuple(pieces)
-        self._detail = detail
+        self.pieces = tuple(pieces)
+        self.detail = detail
         self._plain: bytes | None = None
         self.images = tuple(piece for piece in pieces if isinstance(piece, Image))
         self.tokens = tokens
@@ -38,15 +38,15 @@ class Message:
             if not isinstance(piece, Image)
             else _named(piece)
             if piece.sha256 in known
-            else _bytes(piece, self._detail, name=True)
-            for piece in self._pieces
+            else _bytes(piece, self.detail, name=True)
+            for piece in self.pieces
         )
 
     def plain(self) -> bytes:
         """With the bytes of the pictures and no names, for servers that know none. Kept, for it is sent each time."""
         if self._plain is None:
             self._plain = b"".join(
-                _bytes(piece, self._detail, name=False) if isinstance(piece, Image) else piece for piece in self._pieces
+                _bytes(piece, self.detail, name=False) if isinstance(piece, Image) else piece for piece in self.pieces
             )
         return self._plain
 
@@ -71,6 +71,13 @@ def user_message(parts: Sequence[Part], detail: str | None = None) -> Message:
 def words_message(text: str) -> Message:
     """User text without a picture, in the shape of a turn: a server renders both alike."""
     return user_message((TextPart(text),))
+
+
+def and_words(message: Message, text: str) -> Message:
+    """A user message with one text more at its end: many chat templates refuse two user messages in a row."""
+    *pieces, end = message.pieces
+    more = _encode({"type": "text", "text": f"\n{text}"})
+    return Message([*pieces, b",", more, end], message.tokens + answer_tokens(text), message.detail)
 
 
 def request_body(fields: Mapping[str, Any], messages: Sequence[bytes]) -> bytes:

@@ -12,6 +12,7 @@ from fakes.openai_vllm import RESPONSE_ID, SILENCE_ID, FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError, EngineUnavailable
 from joyvl_server.core.events import Score
+from joyvl_server.core.turns import Draft, SettledTurn
 from joyvl_server.engines import openai_http
 from joyvl_server.engines.base import Capabilities, EngineSession, EngineSpec
 from joyvl_server.engines.openai_http import OpenAIEngine
@@ -154,6 +155,24 @@ async def test_a_model_without_the_markers_is_told_in_plain_words(server: FakeVl
     assert (found.mode, found.scores, found.chooses, found.writes) == ("instruct", False, True, True)
     assert found.prepares == ("details" in server.has)
     assert "told in plain words" in found.note
+    await engine.aclose()
+
+
+async def test_a_template_that_takes_no_two_user_messages_in_a_row(server: FakeVllm) -> None:
+    server.has -= {"markers", "lenient"}
+    engine = OpenAIEngine({"base_url": server.base_url})
+    assert (await engine.probe()).mode == "instruct"
+    session = await begun(engine)
+    server.letter, server.texts = "B", []
+    await session.score()
+    assert await session.choose("Which letter?", ("A", "B")) == (0.0, 1.0)
+    *_, asked = server.completions
+    assert [message["role"] for message in asked.messages] == ["system", "user"]
+    assert asked.messages[-1]["content"][-1] == {"type": "text", "text": "\nWhich letter?"}
+    await session.settle("</silence>")
+    server.texts = ["Nothing happened."]
+    draft = Draft("d1", "Sum up.", 20, chunk=chunk(), turns=(SettledTurn(turn(0), "</silence>"),))
+    assert (await session.write(draft, "", 20)).text == "Nothing happened."
     await engine.aclose()
 
 

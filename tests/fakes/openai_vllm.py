@@ -15,6 +15,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 from fakes.openai_server import FakeOpenAI, Reply, Request, refuses, says, whole
@@ -37,10 +38,12 @@ FEATURES = frozenset(
         "metrics",
         "grows",
         "schemas",
+        "lenient",
     }
 )
 """What it has. tokenize: `/tokenize`. markers: they are one token each, and the model answers in them. ids, allowed,
-top: ways to list the two markers' log-probabilities. grows: its template only appends. details: tells cached tokens."""
+top: ways to list the two markers' log-probabilities. grows: its template only appends. lenient: its template takes two
+messages of one role in a row. details: tells cached tokens."""
 
 _PIECES = re.compile("|".join(map(re.escape, SPECIAL)) + "|.", re.DOTALL)
 
@@ -90,6 +93,9 @@ class FakeVllm(FakeOpenAI):
         body = request.body
         if body.get("priority") and "priority" not in self.has:
             return refuses(400, "Got priority 1 but Priority scheduling is not enabled.")
+        roles = [message["role"] for message in request.messages if message["role"] != "system"]
+        if "lenient" not in self.has and any(one == other for one, other in pairwise(roles)):
+            return refuses(400, "Conversation roles must alternate user/assistant/user/assistant/...")
         if "response_format" in body and "schemas" not in self.has:
             return refuses(400, "response_format is not supported")
         for name in sorted(_names(request.messages, sent=False) - self.pictures):
