@@ -23,6 +23,7 @@ from joyvl_server.core.effects import (
 )
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
+from joyvl_server.core.tokens import image_tokens
 from joyvl_server.core.turns import Chunk, Look
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.sessions.cutting import Cut, cuttable
@@ -73,7 +74,7 @@ class EngineLane:
         self._pending = 0
         self._grant: Grant | None = None
         self._slice: asyncio.Task[object] | None = None
-        self._full = True
+        self._full, self._image_tokens = True, 0
         self._appended: int | None = None
         self._failed: int | None = None
         self._aborted: int | None = None
@@ -219,7 +220,8 @@ class EngineLane:
                     session = await self._ready()
                     await session.append(turn)
                 self._appended = step
-                self._full = turn.look is Look.FULL
+                image = turn.frame.image
+                self._full, self._image_tokens = turn.look is Look.FULL, image_tokens(image.width, image.height)
             case AskScore(step):
                 self._ask(step)
                 async with asyncio.timeout(self._timeout_s):
@@ -242,7 +244,7 @@ class EngineLane:
 
     def _ask(self, step: int) -> None:
         if self._grant is not None:
-            self._grant.began(full=self._full)
+            self._grant.began(full=self._full, image_tokens=self._image_tokens)
         self._out.asked(step)
 
     async def _ready(self) -> EngineSession:

@@ -60,15 +60,22 @@ class Line:
         if seat in self._asked:
             self._asked[seat].priority = Priority.ANSWER
 
-    def next(self, now: float) -> Asked | None:
-        """Take out who goes next. Those whose second is over get None."""
-        while self._asked:
-            first = min(self._asked.values(), key=lambda asked: asked.rank)
-            del self._asked[first.seat]
-            if first.until > now:
-                return first
-            first.answer(None)
-        return None
+    def next(self, now: float, takes: float = 0.0) -> Asked | None:
+        """Take out who goes next. Those whose second is over get None.
+
+        Who would not be through within its second, by the `takes` seconds of a turn, goes after those who would: else
+        everybody is late as soon as there are a few too many. But who waits for an answer gets it late too.
+        """
+        for over in [asked for asked in self._asked.values() if asked.until <= now]:
+            self.remove(over)
+            over.answer(None)
+        if not self._asked:
+            return None
+        waiting = self._asked.values()
+        in_time = [a for a in waiting if a.priority is Priority.ANSWER or a.until - now >= takes]
+        first = min(in_time or waiting, key=lambda asked: asked.rank)
+        self.remove(first)
+        return first
 
     def send_away(self, seat: Seat | None = None) -> None:
         """Everybody, or this one seat, gets None."""

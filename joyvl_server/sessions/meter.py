@@ -54,7 +54,7 @@ class Meter:
         self._finished_at = now
         seconds = now - grant.began_at
         beside = (self.count(now) - grant.area) / seconds if seconds > 0 else 1.0
-        self.pace.looked(now, grant.full, seconds, beside)
+        self.pace.looked(now, grant.full, seconds, beside, grant.image_tokens)
 
     def sliced(self, now: float, slot: Slot, tokens: int) -> None:
         """A slice went through, with this many tokens worked on."""

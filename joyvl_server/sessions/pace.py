@@ -13,12 +13,15 @@ WINDOW_S = 8.0
 """of the readings of load and lateness"""
 KEPT = 4096
 ALPHA = 0.15
+LASTING_S = 20.0
+"""over which the price of a look is averaged for those who want to come: they stay"""
 SLICE_OVERHEAD_S = 0.05
 """of a request, whatever is in it"""
 FIRST_WARM_RATE, FIRST_WRITE_RATE = 1200.0, 40.0
 """tokens a second taken for true before the first slice"""
-GLANCE_COST = 0.5
-"""of a full look, until one was measured"""
+REQUEST_TOKENS, GLANCE_TOKENS, FULL_TOKENS = 200, 66, 254
+"""What a look costs beside its picture; a glance's picture; a full look's, until one was seen. They say what a glance
+may cost before one was measured."""
 OUTLIER = 4.0
 """times the usual: a look that took longer says that the engine stood still, not what a look costs"""
 
@@ -30,6 +33,10 @@ class Pace:
         self.usual = 0.0
         """engine seconds of the looks of late, full or not"""
         self._sharing = 1.0
+        self._full_tokens = FULL_TOKENS
+        self._price = self._priced_at = 0.0
+        self._first_at: float | None = None
+        """when the first look was through"""
         self._measured_alone = 0
         self._done: deque[tuple[float, float]] = deque(maxlen=KEPT)
         """(time, engine seconds) of the turns in the window, the lost ones too"""
@@ -45,19 +52,44 @@ class Pace:
         if full or False in self._alone:
             return self._alone.get(full)
         whole = self._alone.get(True)
-        return None if whole is None else whole * GLANCE_COST
+        if whole is None:
+            return None
+        return whole * min(1.0, (REQUEST_TOKENS + GLANCE_TOKENS) / (REQUEST_TOKENS + self._full_tokens))
 
     def work(self, full: bool) -> float:
         """Engine seconds that a look takes from everybody; 0 while nothing is known."""
         return (self.alone(full) or self.alone(not full) or 0.0) * self._share
 
     @property
+    def price(self) -> float:
+        """Engine seconds that the smallest look takes from everybody, averaged; 0 while nothing is known."""
+        known_s = 0.0 if self._first_at is None else self._priced_at - self._first_at
+        return self._price if known_s >= LASTING_S else self.work(False)
+
+    def _average(self, now: float) -> None:
+        work = self.work(False)
+        if self._first_at is None:
+            self._first_at, self._price = now, work
+        elif now > self._first_at:
+            share = (now - self._priced_at) / min(now - self._first_at, LASTING_S)
+            self._price += min(1.0, share) * (work - self._price)
+        self._priced_at = now
+
+    def takes(self, beside: int) -> float:
+        """Seconds a look of late takes with so many others in flight; 0 while nothing is known."""
+        return self.usual / self._share * (1 + self._sharing * beside)
+
+    @property
     def _share(self) -> float:
         """Of the time a look takes alone, what is left of it for each when as many go at once as may."""
         return (1 + self._sharing * (self.parallel - 1)) / self.parallel
 
-    def looked(self, now: float, full: bool, seconds: float, beside: float) -> None:
-        """A look took `seconds`, with `beside` requests in flight on average, itself included."""
+    def looked(self, now: float, full: bool, seconds: float, beside: float, image_tokens: int = 0) -> None:
+        """A look took `seconds`, with `beside` requests in flight on average, itself included.
+
+        The full picture has so many `image_tokens`; 0 where that is not known.
+        """
+        self._full_tokens = image_tokens or self._full_tokens
         known = self._alone.get(full)
         beside = max(1.0, beside)
         if known is not None:
@@ -73,6 +105,7 @@ class Pace:
         self._alone[full] = cost if known is None else known + trust * (cost - known)
         self.usual += ALPHA * (cost * self._share - self.usual) if self.usual else cost * self._share
         self._done.append((now, cost * self._share))
+        self._average(now)
 
     def waited(self, now: float, *, late: bool) -> None:
         """A turn began, `late` when it had to wait for half its second."""

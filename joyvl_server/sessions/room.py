@@ -13,11 +13,11 @@ BESIDE = 1.3
 the next one's lead; sessions do not fill theirs at the same time (`SPREAD`)"""
 ANSWER_TOKENS = 512
 """kept free for what the model says"""
-MOST_LOAD_NOW = 0.92
+MOST_LOAD_NOW = 0.88
 """of ticks, with the newcomer's: above it those who are there have to step back first"""
 SHORTEST_CONTEXT = 2048
 """tokens under which a context is of no use"""
-MOST_LOAD = 0.68
+MOST_LOAD = 0.74
 """of ticks alone; the rest is for replies, and for the chunks and texts between the ticks"""
 SPREAD = 0.35
 """of the room is what two sessions may differ by, where they share a cache"""
@@ -57,7 +57,7 @@ def check(
     todo = "End a session, raise sessions.tick_s, or use another engine."
     if step is Pressure.FULL:
         raise NotAllowed(f"{now} and cannot take another one. {todo}", code="engine_full")
-    cheapest = pace.work(can.needs_every_frame)
+    cheapest = pace.work(True) if can.needs_every_frame else pace.price
     wanted = (sum(rates) + new) * cheapest
     if rates and wanted > MOST_LOAD:
         raise NotAllowed(

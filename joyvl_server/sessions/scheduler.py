@@ -1,7 +1,8 @@
 """Who may ask the engine now: one scheduler per engine, for all its sessions.
 
 - A session asks for its turn when its tick is due, and looks at its source when the turn is granted. A turn whose
-  second is over is dropped. A seat has at most one waiting turn, so nothing ever piles up.
+  second is over is dropped. A seat has at most one waiting turn, so nothing ever piles up. Whose second would be over
+  before it is through lets the others go first.
 - Order (`line`): class (somebody waits for an answer, call, camera); within it, who lost more seconds in a row, then
   the earliest deadline. Every two lost seconds lift a seat by one class: after four, a camera goes before the calls.
 - Background work runs in slices (`spare`), one at a time: while no turn waits or runs and the next tick of any seat is
@@ -27,6 +28,7 @@ from joyvl_server.sessions.desk import Moment, SliceDesk
 from joyvl_server.sessions.line import Asked, Line
 from joyvl_server.sessions.meter import Meter
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.pace import WINDOW_S
 from joyvl_server.sessions.seats import Grant, OnRoom, Priority, Seat
 from joyvl_server.sessions.waiting import before
 
@@ -81,7 +83,7 @@ class EngineScheduler:
             self.check_room(interval_s)
         taken = {seat.number for seat in self._seats}
         number = next(n for n in range(len(taken) + 1) if n not in taken)
-        seat = Seat(self, session_id, interval_s, on_room, on_restart, number, most_tokens)
+        seat = Seat(self, session_id, interval_s, on_room, on_restart, number, most_tokens, self._clock.monotonic())
         self._seats.append(seat)
         seat.told = self._told(seat)
         self._tell()
@@ -89,9 +91,12 @@ class EngineScheduler:
 
     def check_room(self, interval_s: float) -> None:
         """Raises `NotAllowed` (engine_full) where one session more, ticking like this, could not be held."""
-        rates = [1 / seat.interval_s for seat in self._seats if seat.interval_s]
-        load = self._meter.pace.load(self._clock.monotonic())
-        room.check(self.engine, self._can, self._meter.pace, load, rates, 1 / interval_s, self.pressure)
+        now = self._clock.monotonic()
+        seats = {seat: 1 / seat.interval_s for seat in self._seats if seat.interval_s}
+        unseen = sum(rate * max(0.0, 1 - (now - seat.since) / WINDOW_S) for seat, rate in seats.items())
+        pace, rates = self._meter.pace, list(seats.values())
+        load = pace.load(now) + unseen * pace.usual
+        room.check(self.engine, self._can, pace, load, rates, 1 / interval_s, self.pressure)
 
     def leave(self, seat: Seat) -> None:
         if seat in self._seats:
@@ -194,7 +199,7 @@ class EngineScheduler:
         now = self._clock.monotonic()
         self.desk.pump(now)  # a slice that is overdue goes before the turns that wait
         while self.desk.slot is None and len(self._meter.running) < self._meter.pace.parallel:
-            asked = self._line.next(now)
+            asked = self._line.next(now, self._meter.pace.takes(len(self._meter.running)))
             if asked is None:
                 break
             self._grant(now, asked)
@@ -212,8 +217,11 @@ class EngineScheduler:
         asked.answer(grant)
 
     def _moment(self, now: float) -> Moment:
+        # A tick that is due while its own step is in flight is asked for in a moment, and after a reply when that ends.
+        speaking = {grant.seat for grant in self._speaking}
+        overdue = any(s.next_due is not None and s.next_due <= now and s not in speaking for s in self._seats)
         return Moment(
-            quiet=not self._meter.running and not self._line,
+            quiet=not self._meter.running and not self._line and not overdue,
             free=len(self._meter.running) < self._meter.pace.parallel,
             next_due=min((s.next_due for s in self._seats if s.next_due and s.next_due > now), default=None),
             slack=self._slack(now),

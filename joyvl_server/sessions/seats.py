@@ -40,6 +40,7 @@ class Grant:
         self.due = due
         self.counted = counted
         self.full = True
+        self.image_tokens = 0
         self.began_at: float | None = None
         self.area = 0.0
         """the scheduler's count of requests × seconds when it began"""
@@ -47,10 +48,11 @@ class Grant:
         self.released = False
         self._scheduler = scheduler
 
-    def began(self, *, full: bool) -> None:
-        """The request goes out now; `full` when it brings a full look, not a glance."""
+    def began(self, *, full: bool, image_tokens: int = 0) -> None:
+        """The request goes out now; `full` when it brings a full look, not a glance. The full picture has so many
+        `image_tokens`, where that is known."""
         if self.began_at is None and not self.released:
-            self.full = full
+            self.full, self.image_tokens = full, image_tokens
             self._scheduler.began(self)
 
     def speaks(self) -> None:
@@ -105,6 +107,7 @@ class Seat:
         on_restart: Callable[[], None],
         number: int,
         most_tokens: int | None,
+        since: float,
     ) -> None:
         self.session_id = session_id
         self.interval_s = interval_s
@@ -113,6 +116,7 @@ class Seat:
         self.on_restart = on_restart
         self.number = number
         self.most_tokens = most_tokens
+        self.since = since
         self.told: tuple[Pressure, int | None] = (Pressure.NONE, None)
         self.lost = 0
         """seconds lost in a row because others went first"""

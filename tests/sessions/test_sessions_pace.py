@@ -24,6 +24,40 @@ def test_what_a_look_costs_is_learnt():
     assert pace.alone(True) == pytest.approx(0.3, rel=0.01)
 
 
+@pytest.mark.parametrize(("image_tokens", "share"), [(0, 0.59), (254, 0.59), (86, 0.93), (64, 1.0), (1026, 0.22)])
+def test_what_a_glance_costs_is_guessed_from_its_picture_until_one_was_measured(image_tokens: int, share: float):
+    pace = Pace(1)
+    assert pace.alone(False) is None
+    pace.looked(0.0, True, 0.2, 1.0, image_tokens)
+    assert pace.alone(False) == pytest.approx(0.2 * share, rel=0.02)
+    pace.looked(1.0, False, 0.15, 1.0, image_tokens)
+    assert pace.alone(False) == pytest.approx(0.15)
+
+
+def test_the_price_for_newcomers_is_no_mood_of_the_moment():
+    pace = Pace(1)
+    assert pace.price == 0.0
+    served(pace, 10, 0.1, full=False)
+    assert pace.price == pytest.approx(0.1)
+    for n in range(10, 60):
+        pace.looked(float(n), False, 0.1, 1.0)
+    for n in range(60, 63):
+        pace.looked(float(n), False, 0.04, 1.0)
+    assert pace.work(False) < 0.08
+    assert pace.price > 0.095
+    for n in range(63, 200):
+        pace.looked(float(n), False, 0.04, 1.0)
+    assert pace.price == pytest.approx(0.04, rel=0.05)
+
+
+def test_how_long_a_look_takes_beside_others():
+    pace = Pace(4)
+    assert pace.takes(3) == 0.0
+    served(pace, 60, 0.1)
+    assert pace.takes(0) == pytest.approx(0.1, rel=0.01)
+    assert pace.takes(3) == pytest.approx(0.4, rel=0.01)  # for now it believes that one waits for the other
+
+
 def test_a_stall_is_no_price():
     pace = Pace(1)
     served(pace, 20, 0.2)

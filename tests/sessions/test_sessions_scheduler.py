@@ -11,6 +11,7 @@ from fakes.clock import ManualClock
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.engines.base import Capabilities
+from joyvl_server.sessions.line import Asked, Line
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.room import BESIDE
 from joyvl_server.sessions.scheduler import EngineScheduler
@@ -129,6 +130,33 @@ async def test_a_turn_that_waits_is_urged(clock: ManualClock):
     assert camera.done()
     assert not call.done()
     call.cancel()
+
+
+def line(*asked: tuple[str, Priority, float], now: float = 0.0) -> tuple[Line, dict[str, Asked]]:
+    """Turns that wait, with the seconds that each has left."""
+    of, loop, found = Line(), asyncio.get_running_loop(), {}
+    for name, priority, left in asked:
+        seat = scheduler(ManualClock()).join(name, 1.0)
+        found[name] = Asked(seat, priority, now + left - 1, now + left, loop.create_future())
+        of.add(found[name])
+    return of, found
+
+
+async def order(of: Line, found: dict[str, Asked], takes: float) -> list[str]:
+    names = {asked: name for name, asked in found.items()}
+    return [names[asked] for asked in iter(lambda: of.next(0.0, takes), None)]
+
+
+async def test_who_would_be_late_anyway_lets_the_others_go_first():
+    waiting = (("late", Priority.CAMERA, 0.2), ("b", Priority.CAMERA, 0.6), ("a", Priority.CAMERA, 0.5))
+    assert await order(*line(*waiting), takes=0.3) == ["a", "b", "late"]
+    assert await order(*line(*waiting), takes=0.1) == ["late", "a", "b"]
+    assert await order(*line(*waiting), takes=5.0) == ["late", "a", "b"]  # an engine slower than a second
+
+
+async def test_who_waits_for_an_answer_gets_it_late_too():
+    waiting = (("a", Priority.CAMERA, 0.5), ("answer", Priority.ANSWER, 0.1))
+    assert await order(*line(*waiting), takes=0.3) == ["answer", "a"]
 
 
 async def test_a_second_that_is_over_gets_nothing(clock: ManualClock):
@@ -273,6 +301,19 @@ async def test_what_cannot_be_held_is_refused_before_it_hurts(clock: ManualClock
     await stop(*askers)
 
 
+async def test_who_has_just_come_is_counted_before_the_load_shows_it(clock: ManualClock):
+    of = scheduler(clock)
+    first = Asker(of, clock, "first", holds=0.21)
+    await clock.advance(10)
+    for name in "abc":
+        of.join(name, 1.0)
+    with pytest.raises(NotAllowed, match="Try again in a moment"):
+        of.check_room(1.0)
+    await clock.advance(10)
+    of.check_room(1.0)  # what they really want has shown: nothing
+    await stop(first)
+
+
 async def test_the_cache_is_shared_out_and_bounds_how_many_come(clock: ManualClock):
     of = scheduler(clock, context_tokens=16_384, cache_tokens=80_000)
     told: list[int | None] = []
@@ -356,6 +397,30 @@ async def test_no_slice_beside_a_tick_or_before_one_that_waits(clock: ManualCloc
     task.result().done(300)
     await clock.settle()
     assert waiting.result() is not None
+
+
+async def test_no_slice_slips_in_before_a_tick_that_is_overdue(clock: ManualClock):
+    """A tick was due while the step before it was in flight, or its reply: it is asked for when that has ended."""
+    of = scheduler(clock)
+    seat, other = of.join("a", 1.0), of.join("b", 1.0)
+    grant = await other.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    other.expect(clock.monotonic() + 0.5)
+    task = await wanted(seat, clock)
+    await clock.advance(0.6)
+    grant.release()
+    await clock.settle()
+    assert not task.done()
+    tick = await turn(other, clock)
+    speaks = tick.result()
+    speaks.speaks()
+    await clock.settle()
+    assert task.done()  # nothing of its own will be asked before the reply has ended
+    task.result().done(10)
+    task = await wanted(seat, clock)
+    speaks.release()
+    other.expect(clock.monotonic() + 1)
+    await clock.advance(0.3)
+    assert task.done()
 
 
 async def test_a_slice_that_takes_too_long_is_cut_off(clock: ManualClock):
