@@ -24,6 +24,7 @@ from joyvl_server.core.effects import (
 )
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.core.inputs import TaskChanged
+from joyvl_server.core.queries import WITHDRAWN
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.driver import Driver
 from joyvl_server.sessions.journal import Journal
@@ -52,6 +53,8 @@ class Performs(Protocol):
     async def change_watch(
         self, watch_id: str, changes: dict[str, Any], *, query_id: str | None = None
     ) -> WatchRecord: ...
+    def watches(self) -> list[WatchRecord]: ...
+    async def remove_watch(self, watch_id: str) -> None: ...
 
 
 class Performer:
@@ -75,21 +78,35 @@ class Performer:
         self._metrics = metrics
         self._wake = wake
         self._speaking: int | None = None
-        self._deeds: asyncio.Queue[AddWatch | EndWatch] = asyncio.Queue(MOST_DEEDS)
+        self._deeds: asyncio.Queue[AddWatch | EndWatch | QueryClosed] = asyncio.Queue(MOST_DEEDS)
 
     async def run(self) -> None:
         """Keep and pause watches as the machine asks, one after the other, until cancelled: that takes the disk."""
         while True:
             deed = await self._deeds.get()
             try:
-                if isinstance(deed, AddWatch):
-                    record = await self._session.add_watch(WatchDraft(deed.text, query_id=deed.query_id))
-                    self._questions.concerns(deed.query_id, record.id)
-                else:
-                    self._questions.concerns(deed.query_id, deed.watch_id)
-                    await self._session.change_watch(deed.watch_id, {"paused": True}, query_id=deed.query_id)
+                match deed:
+                    case AddWatch(query_id, text):
+                        record = await self._session.add_watch(WatchDraft(text, query_id=query_id))
+                        self._questions.concerns(query_id, record.id)
+                    case EndWatch(query_id, watch_id):
+                        await self._session.change_watch(watch_id, {"paused": True}, query_id=query_id)
+                        self._questions.concerns(query_id, watch_id)
+                    case QueryClosed(query_id):
+                        await self._undo(query_id)
             except JoyvlError as error:
                 self._not_kept(str(error))
+
+    async def _undo(self, query_id: str) -> None:
+        """The sentence was withdrawn: what it did to a watch, if anything, is undone."""
+        watch_id = self._questions.get(query_id).watch_id
+        watch = next((watch for watch in self._session.watches() if watch.id == watch_id), None)
+        if watch is None:
+            return
+        if watch.query_id == query_id:
+            await self._session.remove_watch(watch.id)
+        else:
+            await self._session.change_watch(watch.id, {"paused": False}, query_id=query_id)
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -107,13 +124,18 @@ class Performer:
                 self._delegate(effect)
             case QueryClosed():
                 self._query_closed(effect)
+                if effect.reason == WITHDRAWN:
+                    self._do(effect)
             case AddWatch() | EndWatch():
-                try:
-                    self._deeds.put_nowait(effect)
-                except asyncio.QueueFull:
-                    self._not_kept("Too many sentences came at once.")
+                self._do(effect)
             case Decided():
                 self._decided(effect)
+
+    def _do(self, deed: AddWatch | EndWatch | QueryClosed) -> None:
+        try:
+            self._deeds.put_nowait(deed)
+        except asyncio.QueueFull:
+            self._not_kept("Too many sentences came at once.")
 
     def _not_kept(self, why: str) -> None:
         log.warning("watch of a sentence not kept", session=self._session_id, error=why)

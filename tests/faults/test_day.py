@@ -108,7 +108,7 @@ def slope(values: list[float]) -> float:
     return float(np.polyfit(range(len(values)), values, 1)[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_day_leaves_nothing_behind(day: Day):
     run_virtual(live(day, HOURS))
     assert all(count >= SESSIONS * 3600 * 0.97 for count in day.ticks), day.ticks

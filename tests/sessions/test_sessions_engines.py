@@ -230,6 +230,28 @@ async def test_a_sentence_becomes_a_watch_and_ends_one(house: House):
     assert session.ticks()[-1]["skipped"] is None
 
 
+async def test_a_sentence_withdrawn_at_once_leaves_no_watch_and_ends_none(house: House):
+    """It was classified, and is withdrawn before its turn has settled."""
+    session, _ = await add(house)
+    await seconds(house, 1)
+    standing = await session.ask("From now on tell me when a dog comes in.")
+    session._performer.perform(AddWatch(standing.id, standing.text))
+    await session.withdraw(standing.id)
+    await until(lambda: "watch.deleted" in [u.type for u in session.updates._ring])
+    assert session.watches() == []
+    kept = await session.add_watch(WatchDraft("Tell me when a cat comes in."))
+    ending = await session.ask("No more about cats.")
+    session._performer.perform(EndWatch(ending.id, kept.id))
+    await until(lambda: session.watches()[0].paused)
+    await session.withdraw(ending.id)
+    await until(lambda: not session.watches()[0].paused)
+    plain = await session.ask("How many?")
+    await session.withdraw(plain.id)
+    await seconds(house, 1)
+    assert [watch.id for watch in session.watches()] == [kept.id]
+    assert not [u for u in session.updates._ring if u.type == "error"]
+
+
 async def test_every_tick_is_kept(house: House):
     session, source = await add(house)
     await seconds(house, 3)
