@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from joyvl_server.api.schemas import Input, Name, Output, Text, Threshold, kept
+from joyvl_server.api.schemas import FidelityIn, FramesPerTick, Input, Name, Output, Text, Threshold, kept
 from joyvl_server.api.schemas_ticks import TickOut
 from joyvl_server.core.config import Fidelity
 from joyvl_server.engines.base import Mode
@@ -47,7 +47,14 @@ class QueryIn(Input):
 
 
 class SessionPatch(Input):
-    threshold: Threshold
+    """Fields left out stay as they are; null is the server's default."""
+
+    threshold: Threshold | None = None
+    fidelity: FidelityIn | None = None
+    frames_per_tick: FramesPerTick | None = None
+
+    def changes(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class WatchOut(Output):

@@ -33,8 +33,8 @@ async def read_session(api: ApiDep, session_id: str) -> Response:
 
 @router.patch("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
 async def change_session(api: ApiDep, session_id: str, body: SessionPatch) -> Response:
-    """Make it more or less talkative."""
-    session = await api.registry.set_threshold(session_id, body.threshold)
+    """Make it more or less talkative, or its pictures dearer or cheaper. It goes on with what it knows."""
+    session = await api.registry.change_session(session_id, body.changes())
     return JSONResponse(payloads.session(session))
 
 

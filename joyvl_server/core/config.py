@@ -26,6 +26,7 @@ class ObserverConfig:
     query_ttl_s: float = 600.0
 
     fidelity: Fidelity = "faithful"
+    """at first (changed live by `FidelityChanged`)"""
     full_look_change: float = 0.25
     """adaptive, eco: a change that deserves a full look; 1 is 48 grey levels beyond noise in a 200th of the picture"""
     motion_look_s: float = 2.0

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from joyvl_server.core.change import NO_CELLS, Cells, Unrest, coarse, difference
-from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.config import Fidelity, ObserverConfig
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.turns import Look
@@ -50,13 +50,15 @@ class Glimpse:
 class Gaze:
     """Judges frames; the caller tells by `saw` which ones the model got, or will get with the next turn.
 
-    `pressure` is the engine's; `timed` says that an active watch depends on time (`core/times.py`): then no second is
-    skipped. Both may be set at any time. Engines that need every frame get every frame in full.
+    `pressure` is the engine's, `fidelity` the session's; `timed` says that an active watch depends on time
+    (`core/times.py`): then no second is skipped. All may be set at any time. Engines that need every frame get every
+    frame in full.
     """
 
     def __init__(self, config: ObserverConfig) -> None:
         self.pressure = Pressure.NONE
         self.timed = False
+        self.fidelity: Fidelity = config.fidelity
         self._config = config
         self._unrest = Unrest()
         self._shape: tuple[int, ...] | None = None
@@ -120,7 +122,7 @@ class Gaze:
         return begins or goes_on or stir < SIGN or as_before
 
     def _look(self, frame: Frame, *, full: bool) -> Look:
-        faithful = self._config.fidelity == "faithful" and self.pressure is Pressure.NONE
+        faithful = self.fidelity == "faithful" and self.pressure is Pressure.NONE
         if full or faithful or self._config.needs_every_frame:
             return Look.FULL
         if frame.t - self._seen_t < self._blindness(frame.t - self._stirred_t) - SLACK_S:
@@ -132,9 +134,9 @@ class Gaze:
         config = self._config
         if self.timed or still_s < config.still_after_s:
             return 0.0
-        if config.fidelity == "eco" or self.pressure >= Pressure.SLOWER:
+        if self.fidelity == "eco" or self.pressure >= Pressure.SLOWER:
             return min(max(config.max_blind_s, still_s * ECO_SHARE), config.eco_blind_s)
-        return config.max_blind_s if config.fidelity == "adaptive" else 0.0
+        return config.max_blind_s if self.fidelity == "adaptive" else 0.0
 
     def _remember(self, t: float, cells: Cells, change: float, stir: float) -> None:
         self._last = cells

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from joyvl_server.core.config import Fidelity
 from joyvl_server.core.decisions import Pressure, Score, Skip
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.watches import WatchBook
@@ -108,6 +109,14 @@ class SensitivityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class FidelityChanged:
+    """What pictures may cost from now on."""
+
+    at: float
+    fidelity: Fidelity
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackAcked:
     """The listener heard the first `heard` characters of the utterance with this epoch."""
 
@@ -197,6 +206,7 @@ Input = (
     | Written
     | WriteFailed
     | PressureChanged
+    | FidelityChanged
     | ContextRoomChanged
     | EngineRestarted
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from joyvl_server.core.backlog import Backlog
-from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.config import Fidelity, ObserverConfig
 from joyvl_server.core.decisions import Pressure, Skip
 from joyvl_server.core.flight import Flight
 from joyvl_server.core.gaze import Gaze, Glimpse
@@ -28,6 +28,10 @@ class Looking:
     def press(self, pressure: Pressure) -> None:
         """How short of time the engine is."""
         self._gaze.pressure = pressure
+
+    def change(self, fidelity: Fidelity) -> None:
+        """What pictures may cost from now on."""
+        self._gaze.fidelity = fidelity
 
     def watch(self, book: WatchBook) -> None:
         """A watch that depends on time needs every second."""

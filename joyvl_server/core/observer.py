@@ -104,6 +104,8 @@ class Observer:
                 self._agenda.engine_restarted()
             case ev.PressureChanged(_, pressure):
                 self._looking.press(pressure)
+            case ev.FidelityChanged(_, fidelity):
+                self._looking.change(fidelity)
             case _:
                 assert_never(input)
         effects, self._effects = self._effects, []

@@ -27,7 +27,7 @@ from joyvl_server.store.watches import Watches, WatchRecord
 log = structlog.get_logger(__name__)
 
 # A change of one of these makes another source of the camera; all else is adjusted while its session goes on.
-REOPENS = ("url", "enabled", "loop", "speed", "engine", "fidelity", "frames_per_tick")
+REOPENS = ("url", "enabled", "loop", "speed", "engine")
 
 
 class CameraBook:
@@ -125,7 +125,7 @@ class CameraBook:
                 if camera.enabled:
                     await self._open(camera)
             elif live is not None:
-                live.adjust(camera.name, camera.threshold, camera.zones)
+                live.adjust(camera)
             return self._view(camera)
 
     async def remove(self, camera_id: str) -> None:

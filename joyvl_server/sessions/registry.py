@@ -105,13 +105,14 @@ class Registry:
     def session(self, session_id: str) -> Session:
         return self._runner.get(session_id)
 
-    async def set_threshold(self, session_id: str, value: float) -> Session:
-        """How easily it speaks, from now on; a camera keeps it."""
+    async def change_session(self, session_id: str, changes: dict[str, Any]) -> Session:
+        """`threshold`, `fidelity` and `frames_per_tick`, from now on; a camera keeps them."""
         session = self.session(session_id)
         if session.record.camera_id is not None:
-            await self.cameras.change(session.record.camera_id, {"threshold": value})
+            await self.cameras.change(session.record.camera_id, changes)
         else:
-            session.set_threshold(value)
+            now = {name: getattr(session, name) for name in ("threshold", "fidelity", "frames_per_tick")}
+            session.change(**(now | changes))
         return session
 
     async def end_session(self, session_id: str) -> None:

@@ -123,6 +123,11 @@ class EngineScheduler:
     def pressure(self) -> Pressure:
         return self._meter.step
 
+    @property
+    def away(self) -> bool:
+        """Nothing may be asked of it: the breaker is open."""
+        return self.breaker.open
+
     def snapshot(self) -> dict[str, Any]:
         """For the API: the ladder's step as number and word, sessions, load, turns that wait, the breaker's state."""
         return {

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from joyvl_server.core.decisions import Pressure
-
-if TYPE_CHECKING:
-    from joyvl_server.sessions.desk import SliceDesk
-    from joyvl_server.sessions.scheduler import EngineScheduler
 
 OnRoom = Callable[[Pressure, int | None], None]
 """The pressure and the tokens a context may have now; None where nothing bounds them. Must not block."""
@@ -29,13 +25,38 @@ class Priority(IntEnum):
     """work that nobody waits for"""
 
 
+class GivesSlices(Protocol):
+    """The part of the scheduler that slices are asked of."""
+
+    async def slice(self, seat: Seat, kind: SliceKind) -> Slot: ...
+    def finished(self, seat: Seat, kind: SliceKind) -> None: ...
+    def sliced(self, slot: Slot, outcome: str, tokens: int) -> None: ...
+
+
+class GivesTurns(Protocol):
+    """The scheduler, as those who hold something of it need it."""
+
+    @property
+    def desk(self) -> GivesSlices: ...
+    @property
+    def away(self) -> bool: ...
+    async def turn(self, seat: Seat, priority: Priority, due: float, until: float) -> Grant | None: ...
+    def urge(self, seat: Seat) -> None: ...
+    def began(self, grant: Grant) -> None: ...
+    def speaks(self, grant: Grant) -> None: ...
+    def released(self, grant: Grant, *, failed: bool) -> None: ...
+    def worked(self) -> None: ...
+    def failed(self, code: str) -> None: ...
+    def leave(self, seat: Seat) -> None: ...
+
+
 class Grant:
     """A turn at the engine. `release` it always; `began` when its first request goes out.
 
     A step that goes on to speak calls `speaks`: its place is free then, though the engine still works for it.
     """
 
-    def __init__(self, scheduler: EngineScheduler, seat: Seat, due: float, *, counted: bool = True) -> None:
+    def __init__(self, scheduler: GivesTurns, seat: Seat, due: float, *, counted: bool = True) -> None:
         self.seat = seat
         self.due = due
         self.counted = counted
@@ -70,7 +91,7 @@ class Slot:
     """A slice that may run now: about `seconds` long, or `tokens` of its kind. End it with `done` or `give_back`."""
 
     def __init__(
-        self, desk: SliceDesk, seat: Seat, kind: SliceKind, seconds: float, tokens: int, began_at: float
+        self, desk: GivesSlices, seat: Seat, kind: SliceKind, seconds: float, tokens: int, began_at: float
     ) -> None:
         self.seat = seat
         self.kind = kind
@@ -100,7 +121,7 @@ class Seat:
 
     def __init__(
         self,
-        scheduler: EngineScheduler,
+        scheduler: GivesTurns,
         session_id: str,
         interval_s: float | None,
         on_room: OnRoom,
@@ -134,7 +155,7 @@ class Seat:
     @property
     def away(self) -> bool:
         """The engine is known to be away: nothing is asked of it."""
-        return self._scheduler.breaker.open
+        return self._scheduler.away
 
     def expect(self, due: float | None) -> None:
         """Its next tick is due then (monotonic): slices of others keep clear of it."""

@@ -10,7 +10,15 @@ from typing import Any
 from joyvl_server.core.config import Fidelity
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import Input, QueryAsked, QueryWithdrawn, SensitivityChanged, TickSkipped, WatchesChanged
+from joyvl_server.core.inputs import (
+    FidelityChanged,
+    Input,
+    QueryAsked,
+    QueryWithdrawn,
+    SensitivityChanged,
+    TickSkipped,
+    WatchesChanged,
+)
 from joyvl_server.core.zones import Zone
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
@@ -27,6 +35,7 @@ from joyvl_server.sessions.standing import Standing, WatchDraft
 from joyvl_server.sessions.surroundings import Surroundings, observer_config
 from joyvl_server.sessions.ticker import Ticker
 from joyvl_server.sessions.updates import UpdateLog
+from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.watches import WatchRecord
 
@@ -268,19 +277,28 @@ class Session:
         self._questions.get(query_id)
         self.driver.take(QueryWithdrawn(self.source.now, query_id))
 
-    def set_threshold(self, value: float) -> None:
-        self.threshold = value
-        self.driver.take(SensitivityChanged(self.source.now, value))
+    def change(
+        self,
+        *,
+        threshold: float | None = None,
+        fidelity: Fidelity | None = None,
+        frames_per_tick: int | None = None,
+    ) -> None:
+        """From now on; what is None becomes the settings' again."""
+        settings = self._around.settings
+        self.threshold = settings.threshold if threshold is None else threshold
+        self.fidelity = fidelity or settings.fidelity
+        self.frames_per_tick = frames_per_tick or settings.frames_per_tick
+        self.driver.take(SensitivityChanged(self.source.now, self.threshold))
+        self.driver.take(FidelityChanged(self.source.now, self.fidelity))
         self._updated()
 
-    def adjust(self, name: str, threshold: float | None, zones: tuple[Zone, ...]) -> None:
+    def adjust(self, camera: CameraRecord) -> None:
         """Its camera was changed in a way that needs no new session."""
-        self.record = replace(self.record, name=name)
-        self.threshold = self._around.settings.threshold if threshold is None else threshold
-        self._standing.zones = zones
-        self.driver.take(SensitivityChanged(self.source.now, self.threshold))
+        self.record = replace(self.record, name=camera.name)
+        self._standing.zones = camera.zones
         self.driver.take(WatchesChanged(self.source.now, self._standing.book()))
-        self._updated()
+        self.change(threshold=camera.threshold, fidelity=camera.fidelity, frames_per_tick=camera.frames_per_tick)
 
     def _watches_changed(self, type: str, query_id: str | None, **data: Any) -> None:
         self.driver.take(WatchesChanged(self.source.now, self._standing.book()))

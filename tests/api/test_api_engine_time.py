@@ -47,20 +47,36 @@ async def test_without_its_own_it_takes_the_servers(tmp_path):
         assert (session["fidelity"], session["frames_per_tick"]) == ("adaptive", 2)
 
 
-async def test_a_change_begins_the_session_anew_under_its_id(h: House):
+async def test_a_change_holds_at_once_and_the_session_goes_on(h: House):
     camera = await h.camera(watches=[{"text": "someone comes"}])
     before = h.session(camera)
-    changed = await h.client.patch(f"/v1/cameras/{camera['id']}", json={"fidelity": "adaptive", "frames_per_tick": 2})
+    wanted = {"fidelity": "adaptive", "frames_per_tick": 2}
+    changed = await h.client.patch(f"/v1/cameras/{camera['id']}", json=wanted)
     assert (changed.status_code, changed.json()["fidelity"], changed.json()["frames_per_tick"]) == (200, "adaptive", 2)
     session = await h.session_of(camera["session_id"])
     assert (session["fidelity"], session["frames_per_tick"]) == ("adaptive", 2)
-    assert [w["text"] for w in session["watches"]] == ["someone comes"]
-    assert h.session(camera) is not before
     again = await h.client.patch(f"/v1/cameras/{camera['id']}", json={"fidelity": None, "frames_per_tick": None})
     assert (again.json()["fidelity"], again.json()["frames_per_tick"]) == (None, None)
-    same = h.session(camera)
-    await h.client.patch(f"/v1/cameras/{camera['id']}", json={"fidelity": None, "name": "another"})
-    assert h.session(camera) is same
+    session = await h.session_of(camera["session_id"])
+    assert (session["fidelity"], session["frames_per_tick"]) == ("faithful", 1)
+    assert h.session(camera) is before
+
+
+async def test_a_session_is_changed_by_its_own_path_too(h: House):
+    camera = await h.camera(threshold=0.7)
+    path = f"/v1/sessions/{camera['session_id']}"
+    changed = (await h.client.patch(path, json={"fidelity": "eco"})).json()
+    assert (changed["threshold"], changed["fidelity"], changed["frames_per_tick"]) == (0.7, "eco", 1)
+    assert (await h.client.get(f"/v1/cameras/{camera['id']}")).json()["fidelity"] == "eco"  # it keeps it
+    await h.client.post("/v1/realtime/calls", json={"sdp": SDP})
+    (session,) = [s for s in (await h.client.get("/v1/sessions")).json()["data"] if s["kind"] == "call"]
+    path = f"/v1/sessions/{session['id']}"
+    changed = (await h.client.patch(path, json={"threshold": 0.9, "frames_per_tick": 4})).json()
+    assert (changed["threshold"], changed["fidelity"], changed["frames_per_tick"]) == (0.9, "faithful", 4)
+    changed = (await h.client.patch(path, json={"fidelity": "adaptive"})).json()
+    assert (changed["threshold"], changed["fidelity"], changed["frames_per_tick"]) == (0.9, "adaptive", 4)
+    refused = await h.client.patch(path, json={"fidelity": "best"})
+    assert refused.status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -183,7 +199,7 @@ def test_every_end_has_a_code_of_its_own_and_an_error_counts_as_failed():
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"fidelity": "eco"}, "camera_changed"),
+        ({"speed": 2.0}, "camera_changed"),
         ({"enabled": False}, "camera_disabled"),
         (None, "camera_deleted"),
     ],

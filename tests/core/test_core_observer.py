@@ -13,6 +13,7 @@ from joyvl_server.core.events import (
     Decided,
     Decision,
     EngineFailed,
+    FidelityChanged,
     Pressure,
     PressureChanged,
     QueryClosed,
@@ -154,6 +155,16 @@ def test_sensitivity_changes_at_once() -> None:
     assert only(shell.score(0.0, 0.3), Decided).decision is Decision.SILENT
     shell.observer.handle(SensitivityChanged(0.5, 0.3))
     assert only(shell.says(1.0, CAME, 0.3), Decided).decision is Decision.SPEAK
+
+
+def test_what_pictures_may_cost_changes_with_the_next_one() -> None:
+    shell = Shell()
+    looks = []
+    for t, fidelity in enumerate(["faithful", "faithful", "adaptive", "adaptive", "faithful", "eco"]):
+        assert shell.observer.handle(FidelityChanged(t, fidelity)) == []
+        looks.append(only(shell.tick(float(t), glance=True), Append).turn.look)
+        shell.score(t + 0.1, 0.0)
+    assert looks == [Look.FULL, Look.FULL, Look.GLANCE, Look.GLANCE, Look.FULL, Look.GLANCE]
 
 
 # -------------------------------------------------------------------------------------------------------------- watches

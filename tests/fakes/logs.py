@@ -18,6 +18,7 @@ from joyvl_server.core.events import (
     Effect,
     EngineFailed,
     EngineRestarted,
+    FidelityChanged,
     Input,
     Passed,
     PlaybackAcked,
@@ -174,6 +175,8 @@ class Shell:
             case "unwritten":
                 return WriteFailed(t, self.drafts.pop(0), "engine", "It failed.")
             case "pressure":
+                if draw(st.booleans()):
+                    return FidelityChanged(t, draw(st.sampled_from(["faithful", "adaptive", "eco"])))
                 return PressureChanged(t, draw(st.sampled_from(Pressure)))
             case "room":
                 return ContextRoomChanged(t, draw(st.integers(2048, 8000)))

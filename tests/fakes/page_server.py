@@ -127,9 +127,6 @@ def _cameras(app: FastAPI, world: World) -> None:
         for key in ("name", "url", "fidelity"):
             if key in body:
                 setattr(camera, key, body[key])
-        if "fidelity" in body and (session := world.sessions.get(camera.session_id)):
-            world.begin_anew(camera_id)
-            session.publish("session.ended", reason="the camera was changed", code="camera_changed")
         return camera.to_dict(world)
 
     @app.post("/v1/cameras/{camera_id}/{action}")
@@ -170,7 +167,9 @@ def _sessions(app: FastAPI, world: World) -> None:
     @app.patch("/v1/sessions/{session_id}")
     async def patch(session_id: str, body: dict[str, Any]) -> dict[str, Any]:
         session = _session(world, session_id)
-        session.threshold = body["threshold"]
+        for key in ("threshold", "fidelity"):
+            if key in body:
+                setattr(session, key, body[key])
         session.publish("session.updated", session=session.to_dict())
         return session.to_dict()
 

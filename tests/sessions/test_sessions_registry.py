@@ -108,7 +108,7 @@ async def test_how_talkative_a_camera_is_outlives_a_restart(tmp_path: Path):
         view = await house.registry.cameras.add(CameraDraft("door", URL))
         call = await house.registry.open_call(OFFER)
         for session_id in (view.record.session_id, call.session_id):
-            assert (await house.registry.set_threshold(session_id, 0.9)).threshold == 0.9
+            assert (await house.registry.change_session(session_id, {"threshold": 0.9})).threshold == 0.9
     async with open_house(tmp_path) as house:
         assert house.registry.session(view.record.session_id).threshold == 0.9
 

@@ -1,6 +1,6 @@
 // How eager it is to speak, what pictures may cost, and what decides.
 import { html, useEffect, useState } from "../html.js";
-import { cameraPath, patch, sessionPath } from "../api.js";
+import { patch, sessionPath } from "../api.js";
 import { attempt, stream, tryingThreshold, view } from "../store.js";
 import { FIDELITIES, mediaFacts, modeWords } from "../words.js";
 
@@ -64,24 +64,23 @@ function Fidelity({ session }) {
   if (session.capabilities.needs_every_frame) {
     return html`<p class="hint">The engine ${session.engine} looks at every picture in full.</p>`;
   }
-  const fixed = !session.camera_id;
 
   async function choose(fidelity) {
     setWanted(fidelity);
-    if (!(await attempt(() => patch(cameraPath(session.camera_id), { fidelity })))) setWanted(null);
+    if (!(await attempt(() => patch(sessionPath(session.id), { fidelity })))) setWanted(null);
   }
 
   return html`
     <details class="fidelity">
     <summary>Pictures: <b>${FIDELITIES.find(([value]) => value === chosen)?.[1] ?? chosen}</b></summary>
-    <fieldset disabled=${fixed || stream.value.state !== "live"}>
+    <fieldset disabled=${stream.value.state !== "live"}>
       <legend class="visually-hidden">What pictures may cost</legend>
       ${FIDELITIES.map(([value, name, meaning]) => html`
         <label key=${value} class=${chosen === value ? "chosen" : ""}>
           <input type="radio" name="fidelity" value=${value} checked=${chosen === value} onChange=${() => choose(value)} />
           <span><b>${name}</b><span class="meaning">${meaning}</span></span>
         </label>`)}
-      <p class="hint">${fixed ? "Chosen when the call begins." : "A change begins the session anew: it forgets what it saw before."}</p>
+      <p class="hint">A change holds from the next picture on.</p>
     </fieldset>
     </details>
   `;
