@@ -50,7 +50,8 @@ def check(
 ) -> None:
     """Raises `NotAllowed` (engine_full) where one session more could not be held.
 
-    `rates`: ticks a second of each session there is; `new` of the one that wants to come.
+    `load`: what those there are want of the engine's time, the youngest too, which it does not show yet. `rates`: ticks
+    a second of each of them; `new` of the one that wants to come.
     """
     after = len(rates) + 1
     now = f"The engine {engine} serves {len(rates)} sessions at a load of {load:.0%}"

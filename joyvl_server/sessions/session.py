@@ -7,18 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from joyvl_server.core import events as ev
 from joyvl_server.core.config import Fidelity
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import (
-    FidelityChanged,
-    Input,
-    QueryAsked,
-    QueryWithdrawn,
-    SensitivityChanged,
-    TickSkipped,
-    WatchesChanged,
-)
 from joyvl_server.core.zones import Zone
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
@@ -99,12 +91,12 @@ class Session:
             on_pressure=self._updated,
         )
 
-    def _first_inputs(self) -> list[Input]:
+    def _first_inputs(self) -> list[ev.Input]:
         """What a machine has to know before its first tick: the watches, and what people asked another one before."""
         open_queries = [view for view in self._questions.all() if view.status == "open"]
         return [
-            WatchesChanged(self.source.now, self._standing.book()),
-            *(QueryAsked(self.source.now, view.id, view.text, view.asked_wall) for view in open_queries),
+            ev.WatchesChanged(self.source.now, self._standing.book()),
+            *(ev.QueryAsked(self.source.now, view.id, view.text, view.asked_wall) for view in open_queries),
         ]
 
     # ------------------------------------------------------------------------------------------------------- running
@@ -207,7 +199,7 @@ class Session:
     def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
         self.driver.passed(frame, burst)
 
-    def skip(self, skipped: TickSkipped) -> None:
+    def skip(self, skipped: ev.TickSkipped) -> None:
         self.driver.take(skipped)
 
     # -------------------------------------------------------------------------------------------------- for clients
@@ -270,12 +262,12 @@ class Session:
         view = self._questions.ask(text, wall)
         self.updates.publish("query.created", query=payloads.query(view))
         self._journal.note("query_asked", text, query_id=view.id)
-        self.driver.take(QueryAsked(self.source.now, view.id, text, wall))
+        self.driver.take(ev.QueryAsked(self.source.now, view.id, text, wall))
         return self._questions.get(view.id)
 
     async def withdraw(self, query_id: str) -> None:
         self._questions.get(query_id)
-        self.driver.take(QueryWithdrawn(self.source.now, query_id))
+        self.driver.take(ev.QueryWithdrawn(self.source.now, query_id))
 
     def change(
         self,
@@ -289,19 +281,19 @@ class Session:
         self.threshold = settings.threshold if threshold is None else threshold
         self.fidelity = fidelity or settings.fidelity
         self.frames_per_tick = frames_per_tick or settings.frames_per_tick
-        self.driver.take(SensitivityChanged(self.source.now, self.threshold))
-        self.driver.take(FidelityChanged(self.source.now, self.fidelity))
+        self.driver.take(ev.SensitivityChanged(self.source.now, self.threshold))
+        self.driver.take(ev.FidelityChanged(self.source.now, self.fidelity))
         self._updated()
 
     def adjust(self, camera: CameraRecord) -> None:
         """Its camera was changed in a way that needs no new session."""
         self.record = replace(self.record, name=camera.name)
         self._standing.zones = camera.zones
-        self.driver.take(WatchesChanged(self.source.now, self._standing.book()))
+        self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))
         self.change(threshold=camera.threshold, fidelity=camera.fidelity, frames_per_tick=camera.frames_per_tick)
 
     def _watches_changed(self, type: str, query_id: str | None, **data: Any) -> None:
-        self.driver.take(WatchesChanged(self.source.now, self._standing.book()))
+        self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))
         if query_id is not None:
             data["query_id"] = query_id
         self.updates.publish(type, **data)
