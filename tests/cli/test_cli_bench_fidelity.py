@@ -33,6 +33,7 @@ def test_a_short_still_room_and_no_clips():
 
 
 @pytest.mark.slow
+@pytest.mark.aside
 def test_ten_minutes_of_a_still_room_cost_a_fifth():
     result = bench_fidelity()
     assert result["rows"][0]["ticks"] == 600
@@ -41,6 +42,7 @@ def test_ten_minutes_of_a_still_room_cost_a_fifth():
 
 
 @pytest.mark.slow
+@pytest.mark.aside
 @pytest.mark.parametrize(
     "nuisance", [Nuisance(noise=10), Nuisance(crf=38), Nuisance(drift=0.3), Nuisance(noise=1, crf=20)], ids=str
 )
@@ -52,6 +54,7 @@ def test_other_noise_light_and_compression_do_too(nuisance: Nuisance):
 
 
 @pytest.mark.slow
+@pytest.mark.aside
 @pytest.mark.clips
 @pytest.mark.parametrize("phase", [0.0, 0.25, 0.4, 0.75])
 @pytest.mark.parametrize("video", VIDEOS)

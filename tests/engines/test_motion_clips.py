@@ -20,7 +20,7 @@ from joyvl_server.core.frame import Grey
 from joyvl_server.engines.motion.queue import SightingQueue
 from joyvl_server.engines.motion.scene import Scene
 
-pytestmark = [pytest.mark.clips, pytest.mark.slow]
+pytestmark = [pytest.mark.clips, pytest.mark.slow, pytest.mark.aside]
 COOLDOWN_S = 2.0
 PHASES = [phase / 10 for phase in range(10)]
 VIEWS: dict[str, Callable[[Grey], Grey]] = {

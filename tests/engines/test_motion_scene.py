@@ -34,6 +34,7 @@ def said(pictures: Iterable[tuple[float, Grey]], first_tick: float = 0.37) -> li
 
 
 @pytest.mark.slow
+@pytest.mark.aside
 def test_random_scenes_of_every_family():
     """27 scenes, three of each family: walkers, far ones, long stays, hands, drops, quiet ones, lens, camera faults."""
     marks: list[Marks] = []

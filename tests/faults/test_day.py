@@ -108,7 +108,7 @@ def slope(values: list[float]) -> float:
     return float(np.polyfit(range(len(values)), values, 1)[0])
 
 
-@pytest.mark.long
+@pytest.mark.aside
 def test_a_day_leaves_nothing_behind(day: Day):
     run_virtual(live(day, HOURS))
     assert all(count >= SESSIONS * 3600 * 0.97 for count in day.ticks), day.ticks
@@ -121,6 +121,7 @@ def test_a_day_leaves_nothing_behind(day: Day):
     assert day.replies >= HOURS * 60 * SESSIONS * 0.9
 
 
+@pytest.mark.aside
 def test_an_hour(day: Day):
     """The same for an hour, on every run."""
     run_virtual(live(day, 1))
