@@ -269,27 +269,24 @@ class Session:
         self._questions.get(query_id)
         self.driver.take(ev.QueryWithdrawn(self.source.now, query_id))
 
-    def change(
-        self,
-        *,
-        threshold: float | None = None,
-        fidelity: Fidelity | None = None,
-        frames_per_tick: int | None = None,
-    ) -> None:
-        """From now on; what is None becomes the settings' again."""
-        settings = self._around.settings
+    def change(self, *, threshold: float | None, fidelity: Fidelity | None, frames_per_tick: int | None) -> None:
+        """From now on; what is None becomes the settings' again. The machine learns only of what is another."""
+        settings, before = self._around.settings, (self.threshold, self.fidelity)
         self.threshold = settings.threshold if threshold is None else threshold
         self.fidelity = fidelity or settings.fidelity
         self.frames_per_tick = frames_per_tick or settings.frames_per_tick
-        self.driver.take(ev.SensitivityChanged(self.source.now, self.threshold))
-        self.driver.take(ev.FidelityChanged(self.source.now, self.fidelity))
+        if self.threshold != before[0]:
+            self.driver.take(ev.SensitivityChanged(self.source.now, self.threshold))
+        if self.fidelity != before[1]:
+            self.driver.take(ev.FidelityChanged(self.source.now, self.fidelity))
         self._updated()
 
     def adjust(self, camera: CameraRecord) -> None:
         """Its camera was changed in a way that needs no new session."""
         self.record = replace(self.record, name=camera.name)
-        self._standing.zones = camera.zones
-        self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))
+        if camera.zones != self._standing.zones:
+            self._standing.zones = camera.zones
+            self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))
         self.change(threshold=camera.threshold, fidelity=camera.fidelity, frames_per_tick=camera.frames_per_tick)
 
     def _watches_changed(self, type: str, query_id: str | None, **data: Any) -> None:

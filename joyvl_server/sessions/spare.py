@@ -80,9 +80,8 @@ class Spare:
     def length(self, now: float, *, quiet: bool, free: bool, next_due: float | None, slack: float) -> float | None:
         """Seconds a slice may take now, or None.
 
-        `quiet`: no turn waits or runs, none is overdue. `free`: there is a place. `next_due`: of any seat, None
-        where nobody ticks.
-        `slack`: so long may the ticks that come be held up and are still in time.
+        `quiet`: no turn waits or runs, none is overdue. `free`: there is a place. `next_due`: of any seat, None where
+        nobody ticks. `slack`: so long may the ticks that come be held up and are still in time.
         """
         self._count(now)
         if quiet:

@@ -103,6 +103,24 @@ async def test_zones_threshold_and_name_change_while_the_session_goes_on(house: 
     assert (session.zones, session.threshold, session.record.name) == ((LEFT,), 0.9, "gate")
 
 
+async def test_the_machine_learns_only_of_what_is_another(house: House, monkeypatch: pytest.MonkeyPatch):
+    """Else what it holds back after a remark would be forgotten whenever a camera is renamed."""
+    view = await house.registry.cameras.add(CameraDraft("door", URL))
+    told: list[str] = []
+    driver = house.registry.session(view.record.session_id).driver
+    monkeypatch.setattr(driver, "take", lambda input: told.append(type(input).__name__))
+    for changes, learnt in (
+        ({"name": "gate"}, []),
+        ({"fidelity": "eco"}, ["FidelityChanged"]),
+        ({"fidelity": "eco", "threshold": 0.9}, ["SensitivityChanged"]),
+        ({"zones": (LEFT,)}, ["WatchesChanged"]),
+        ({"zones": (LEFT,), "threshold": 0.9, "frames_per_tick": 2}, []),
+    ):
+        told.clear()
+        await house.registry.cameras.change(view.record.id, changes)
+        assert told == learnt
+
+
 async def test_how_talkative_a_camera_is_outlives_a_restart(tmp_path: Path):
     async with open_house(tmp_path) as house:
         view = await house.registry.cameras.add(CameraDraft("door", URL))
