@@ -1,5 +1,5 @@
 // The page's one store. Updates and polls write it; views read its signals.
-import { batch, computed, signal } from "./html.js";
+import { batch, signal } from "./html.js";
 import { get, list, sessionPath } from "./api.js";
 import { follow } from "./updates.js";
 import { emptyView, grow, inherit, withHistory } from "./view.js";
@@ -22,8 +22,6 @@ export const toast = signal(null);
 
 /** The threshold while its slider is being moved, else null: the strip shows what it would mean. */
 export const tryingThreshold = signal(null);
-
-export const openSession = computed(() => view.value.session);
 
 const RETURN_MS = 2000;
 /** A camera that was changed is there again at once. */

@@ -99,7 +99,7 @@ class Agenda:
         looks = _Looks(step, frame, look, burst, self._unseen(frame, backlog))
         message = self._message(looks, self.book)
         self._sent = message.query
-        move = self._context.move(message.turn, hurry=not self._rollover.summaries.awaited)
+        move = self._context.move(message.turn)
         if move is Move.STAY:
             return [], message
         if move in (Move.AGAIN, Move.SWITCH):

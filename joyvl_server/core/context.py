@@ -69,10 +69,7 @@ class Context:
         self.cut: int | None = None
         """turns of the present chunk before this one are summed up, those from it on lead the next chunk"""
         self.restarted = False
-        self.writing = 0
-        """turns to keep free for a summary that the next chunk waits for"""
         self._warm = 0
-        self._prepared_lead = 0
         self._warming = TURNS_TO_WARM
         self._pending: UserTurn | None = None
         self._number = 0
@@ -137,11 +134,11 @@ class Context:
         start = max(0, len(turns) - self._config.lead_turns)
         return turns[start if self.cut is None or self._config.prepares else min(self.cut, start) :]
 
-    @property
-    def lead_room(self) -> float:
-        """Turns to keep room for between the cut and the switch, at the size they had lately."""
+    def lead_room(self, writing: int = 0) -> float:
+        """Turns to keep room for between the cut and the switch, at the size they had lately; `writing` of them for a
+        summary that the next chunk waits for."""
         assert self.present is not None, "no chunk has begun"
-        turns = max(self._config.lead_turns, self.writing + self.warm_room)
+        turns = max(self._config.lead_turns, writing + self.warm_room)
         return min(float(turns), self._lead_tokens(self.present.prefix_tokens) / self.present.size)
 
     @property
@@ -159,8 +156,8 @@ class Context:
         by_age = (self._config.chunk_s - age) / present.gap if present.gap else by_tokens
         return min(by_tokens, by_age)
 
-    def move(self, turn: UserTurn, *, hurry: bool = True) -> Move:
-        """What has to happen before `turn` can be appended. Without `hurry` a full chunk alone is left."""
+    def move(self, turn: UserTurn) -> Move:
+        """What has to happen before `turn` can be appended."""
         present, prepared, t = self.present, self.prepared, turn.frame.t
         if present is None:
             return Move.ANEW
@@ -168,17 +165,18 @@ class Context:
             return Move.BACK
         if self.restarted:
             return Move.SHORT
-        fits = present.tokens + present.cost(turn) <= self.budget.prompt and t - present.began <= self._config.chunk_s
-        warming = prepared is not None and present.tokens + present.cost(turn) <= self.budget.overdrawn
+        tokens = present.tokens + present.cost(turn)
+        fits = tokens <= self.budget.prompt and t - present.began <= self._config.chunk_s
+        stays = fits or (prepared is not None and tokens <= self.budget.overdrawn)  # while the next one is warmed
         if not present.settled_since:
             return Move.AGAIN if fits else Move.ANEW
         if (
             prepared is not None
             and prepared.tokens + prepared.cost(turn) <= self.budget.prompt
-            and (self._ready or (not fits and not warming))
+            and (self._ready or not stays)
         ):
             return Move.SWITCH
-        return Move.STAY if fits or warming else Move.ANEW
+        return Move.STAY if stays else Move.ANEW
 
     def trimmed(self, turn: UserTurn) -> UserTurn:
         """The turn as a chunk that begins anew can take it: seconds of its backlog go first, then its burst."""
@@ -224,7 +222,7 @@ class Context:
         growing = Growing(chunk, self._config.separator, 0.0)
         if growing.tokens + growing.size > self.budget.prompt:
             return False
-        self.prepared, self._warm, self._prepared_lead = growing, 0, len(chunk.lead)
+        self.prepared, self._warm = growing, 0
         return True
 
     def warmed(self, number: int, turns: int) -> None:
@@ -235,7 +233,7 @@ class Context:
         """Go over to the prepared chunk: the same prefix, and all that has settled since as its lead."""
         assert self.prepared is not None, "no chunk is prepared"
         prepared = self.prepared
-        took = len(prepared.turns) - self._prepared_lead
+        took = prepared.settled_since
         if self._warm < len(prepared.turns):
             took = max(took, int(2 * self._warming))  # it was not enough
         self._warming = min(MOST_TURNS_TO_WARM, (self._warming + took) / 2)
@@ -271,7 +269,7 @@ class Context:
         """Is the prepared chunk warm to its last turn, and its lead long enough?"""
         assert self.prepared is not None, "no chunk is prepared"
         lead = len(self.prepared.turns)
-        return self._warm >= lead >= min(self._config.lead_turns, int(self.lead_room))
+        return self._warm >= lead >= min(self._config.lead_turns, int(self.lead_room()))
 
     def _keep_prepared_within_budget(self) -> None:
         if self.prepared is not None and self.prepared.tokens > self.budget.prompt:

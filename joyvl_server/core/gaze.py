@@ -114,8 +114,9 @@ class Gaze:
             first_sign = change >= SIGN and t - self._sign_t >= HUSH_S
             if first_sign or (stir < SIGN and change >= self._config.full_look_change * LASTING):
                 return True
-        pressed = self._rarer > 1.0 and t - self._full_t < PRESSED_S - SLACK_S
-        if pressed or max(change, stir) < self._large:
+        elif t - self._full_t < PRESSED_S - SLACK_S:
+            return False
+        if max(change, stir) < self._large:
             return False
         begins = not self._active or stir > SURGE * max(self._stirs, default=0.0) + SURGE_MORE
         goes_on = t - self._full_t >= self._config.motion_look_s - SLACK_S

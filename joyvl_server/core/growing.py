@@ -44,14 +44,19 @@ class Growing:
 
     def cost(self, turn: UserTurn) -> int:
         """What the turn would cost as the next one."""
-        return self._words(turn) + (0 if self.turns else self.prefix_tokens)
+        return self._words(turn) + self._prefix_due
 
     def add(self, settled: SettledTurn) -> None:
         """The turn joins; its model time is this chunk's."""
-        answer = answer_tokens(settled.answer)
-        self.tokens += self.cost(settled.user) + answer
-        self._sizes.append(self._words(settled.user) + answer)
+        size = self._words(settled.user) + answer_tokens(settled.answer)
+        self.tokens += size + self._prefix_due
+        self._sizes.append(size)
         self.turns.append(settled)
+
+    @property
+    def _prefix_due(self) -> int:
+        """The prefix stands in the first turn."""
+        return 0 if self.turns else self.prefix_tokens
 
     def _words(self, turn: UserTurn) -> int:
         return user_turn_tokens(user_parts(self.chunk.retimed(turn), separator=self._separator))

@@ -68,9 +68,9 @@ class Rollover:
         """A turn has settled: see to summaries, the cut, the chunk that comes next."""
         context = self._context
         effects = self.summaries.settled(standing.watches, context.budget.tokens, context.budget.memory)
-        context.writing = TURNS_TO_WRITE if self.summaries.hopeful else 0
+        room = context.lead_room(TURNS_TO_WRITE if self.summaries.hopeful else 0)
         cuts = self._config.prepares or self.summaries.enabled
-        if cuts and context.cut is None and not context.restarted and context.left <= context.lead_room:
+        if cuts and context.cut is None and not context.restarted and context.left <= room:
             turns, present = context.turns, context.present
             assert present is not None, "no chunk has begun"
             context.cut = len(turns)

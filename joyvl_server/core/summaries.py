@@ -103,8 +103,7 @@ class Summaries:
         number = self.cover(start, end)
         if number is None:
             return effects
-        seconds = end - start
-        longest = min(self._longest(memory), max(LEAST_SUMMARY, round(TOKENS_A_SECOND * seconds)))
+        longest = min(self._longest(memory), max(LEAST_SUMMARY, round(TOKENS_A_SECOND * (end - start))))
         instruction = summary_instruction(self._config.language, watches, longest)
         draft = Draft(self._id(), instruction, longest, chunk, tuple(turns[len(chunk.lead) :]))
         wanted = self._want(draft, (number,), chunk.origin, tokens)
@@ -146,7 +145,8 @@ class Summaries:
             self._take(late, outcome)
         elif summary is not None and summary.draft.id == outcome.id and summary.again is None:
             taken = self._take(summary, outcome)
-            self._unfinished = 0 if taken else self._unfinished
+            if taken:
+                self._unfinished = 0
             self._summary = None if taken else self._failed(summary)
         elif account is not None and account.draft.id == outcome.id and account.again is None:
             taken = self._take(account, outcome)
@@ -210,9 +210,10 @@ class Summaries:
 
     def _drop_summary(self) -> list[Effect]:
         wanted, self._summary = self._summary, None
-        if wanted is not None:
-            self._unfinished += 1
-        return [] if wanted is None else self._stop(wanted)
+        if wanted is None:
+            return []
+        self._unfinished += 1
+        return self._stop(wanted)
 
     def _stop(self, wanted: _Wanted) -> list[Effect]:
         """Should its text come all the same, it is taken; its turns are let go."""

@@ -18,7 +18,7 @@ from joyvl_server.core.turns import ImagePart, Part, TextPart
 class Message:
     """One message. `images` are its pictures; `tokens` is what it costs, estimated.
 
-    `whole` holds their bytes; `named` refers to them by their SHA-256, a name that vLLM calls uuid.
+    `whole` holds their bytes; `named` refers to them by name (`Image.name`), which vLLM calls uuid.
     """
 
     __slots__ = ("_plain", "detail", "images", "named", "pieces", "tokens")
