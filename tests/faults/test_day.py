@@ -108,6 +108,7 @@ def slope(values: list[float]) -> float:
     return float(np.polyfit(range(len(values)), values, 1)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.aside
 def test_a_day_leaves_nothing_behind(day: Day):
     run_virtual(live(day, HOURS))
@@ -123,7 +124,7 @@ def test_a_day_leaves_nothing_behind(day: Day):
 
 @pytest.mark.aside
 def test_an_hour(day: Day):
-    """The same for an hour, on every run."""
+    """The same for an hour, for runs without the slow ones."""
     run_virtual(live(day, 1))
     assert day.ticks[0] >= SESSIONS * 3600 * 0.97
     assert 0 < day.longest_prompt <= CONTEXT_TOKENS

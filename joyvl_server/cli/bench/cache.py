@@ -32,7 +32,6 @@ class PrefixCache:
         self.room = room
         self.used = 0
         """tokens held, reserved ones included"""
-        self.evicted = 0
         self._root = Node(None, "", 0)
         self._leaves: set[Node] = set()
         self._stamp = 0
@@ -85,17 +84,10 @@ class PrefixCache:
             node = child
         return node
 
-    def clear(self) -> None:
-        """As after a restart. Nothing may be pinned."""
-        self._root.children.clear()
-        self._leaves.clear()
-        self.used = 0
-
     def _drop(self, leaf: Node) -> None:
         assert leaf.parent is not None
         self._leaves.discard(leaf)
         del leaf.parent.children[leaf.key]
         self.used -= leaf.tokens
-        self.evicted += leaf.tokens
         if not leaf.parent.children and leaf.parent is not self._root:
             self._leaves.add(leaf.parent)

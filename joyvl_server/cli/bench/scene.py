@@ -155,7 +155,3 @@ def drawn() -> tuple[Grey, ...]:
             picture[30:100, max(0, left) : left + 22] = 205 - 30 * (number // (40 * GREYS_PER_S))
         pictures.append(picture.clip(0, 255).astype(np.uint8))
     return tuple(pictures)
-
-
-def still() -> tuple[Grey, ...]:
-    return (np.full((GREY[1], GREY[0]), 128, np.uint8),)

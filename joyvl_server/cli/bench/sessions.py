@@ -19,7 +19,7 @@ from typing import Any
 from joyvl_server.cli.bench.cost import BESIDE, CARD, NOTE, Card
 from joyvl_server.cli.bench.house import House, simulated_house
 from joyvl_server.cli.bench.measure import EARLY_S, Second, jain, seconds_of, times
-from joyvl_server.cli.bench.scene import StillSource, View, drawn, footage, moment_of
+from joyvl_server.cli.bench.scene import GREYS_PER_S, StillSource, View, drawn, footage, moment_of
 from joyvl_server.cli.bench.script import Script
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.core.frame import Grey
@@ -83,10 +83,11 @@ def bench_sessions(clips: Path | None, *, quick: bool = False) -> dict[str, Any]
     """`clips`: the folder of the labelled footage; None draws a scene. `quick`: shorter, and few levels."""
     greys = drawn() if clips is None else footage(clips / CLIP)
     lengths = Lengths(15, 40) if quick else Lengths()
-    found = {variant.name: _variant(variant, greys, lengths, quick=quick) for variant in VARIANTS}
+    levels = {"most": 3} if quick else {"overloads": OVERLOADS}
+    found = {variant.name: _variant(variant, greys, lengths, **levels) for variant in VARIANTS}
     # With the other reading of the 40 ms; too many at once are the same there.
     aside = [replace(variant, name=f"{variant.name}, 40 ms aside", card=BESIDE) for variant in VARIANTS]
-    others = {} if quick else {variant.name: _variant(variant, greys, lengths, quick=True) for variant in aside}
+    others = {} if quick else {variant.name: _variant(variant, greys, lengths) for variant in aside}
     held = _most(found, "held")
     stalled = [(variant, max(1, held[variant.name])) for variant in VARIANTS[: 1 if quick else 2]]
     stalled += [] if quick else [(VARIANTS[0], TOO_MANY)]
@@ -117,18 +118,18 @@ def _most(found: dict[str, list[dict[str, Any]]], key: str) -> dict[str, int]:
     return {name: max((row["admitted"] for row in rows if row[key]), default=0) for name, rows in found.items()}
 
 
-def _variant(variant: Variant, greys: Sequence[Grey], lengths: Lengths, *, quick: bool) -> list[dict[str, Any]]:
-    """One more session a time until the card takes or holds no more; then, but for `quick`, far too many."""
+def _variant(
+    variant: Variant, greys: Sequence[Grey], lengths: Lengths, *, most: int = MOST, overloads: Sequence[int] = ()
+) -> list[dict[str, Any]]:
+    """One more session a time until the card takes or holds no more, at `most`; then far too many: `overloads`."""
     rows: list[dict[str, Any]] = []
     failures, count = 0, 1
-    most = 3 if lengths.measure < Lengths().measure else MOST
     while failures < 2 and count <= most:
         row = run_virtual(_level(variant, count, greys, lengths))
         rows.append(row)
         failures = 0 if row["in_time"] and row["admitted"] == count else failures + 1
         count += 1
-    overloads = [] if quick else [count for count in OVERLOADS if count > len(rows)]
-    return rows + [run_virtual(_level(variant, count, greys, lengths)) for count in overloads]
+    return rows + [run_virtual(_level(variant, count, greys, lengths)) for count in overloads if count > len(rows)]
 
 
 async def _level(variant: Variant, count: int, greys: Sequence[Grey], lengths: Lengths) -> dict[str, Any]:
@@ -144,7 +145,7 @@ async def _level(variant: Variant, count: int, greys: Sequence[Grey], lengths: L
 
 
 def _house(variant: Variant, greys: Sequence[Grey]) -> Any:
-    length = len(greys) / 4
+    length = len(greys) / GREYS_PER_S
 
     def make(number: int, clock: VirtualClock) -> StillSource:
         return StillSource(number, clock, variant.view, greys, shift_s=number * 0.618 * length % length)

@@ -6,6 +6,7 @@ It takes what the engine `openai` really sends, and answers by a script.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,14 +57,9 @@ class Request:
 
 @dataclass(slots=True)
 class Totals:
-    requests: int = 0
     aborted: int = 0
-    fresh: int = 0
-    cached: int = 0
-    bytes: int = 0
-    forgotten: int = 0
-    """requests refused because a picture was only named"""
-    kinds: dict[str, int] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter)
+    """requests begun"""
 
 
 class SimulatedServer:
@@ -72,7 +68,6 @@ class SimulatedServer:
     def __init__(self, script: Script, clock: Clock, card: Card = CARD, *, keeps: bool = True) -> None:
         self.script = script
         self.stepper = Stepper(card, clock)
-        self.stepper.logs = False
         self.requests: list[Request] = []
         """all of them, oldest first, where `keeps`"""
         self.totals = Totals()
@@ -97,11 +92,6 @@ class SimulatedServer:
 
     async def aclose(self) -> None:
         pass
-
-    def restart(self) -> None:
-        """All that was cached is lost."""
-        self.stepper.cache.clear()
-        self._reader.forget()
 
     async def ask(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> dict[str, Any]:
         asked = self._read(messages, fields)
@@ -166,10 +156,8 @@ class SimulatedServer:
 
     def _read(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> Asked:
         size = sum(map(len, messages)) + len(messages) + len(request_body(fields, ()))
-        self.totals.bytes += size
         read = [self._reader.read(message) for message in messages]
         if missing := sum(len(message.missing) for message in read):
-            self.totals.forgotten += 1
             raise EngineError(f"Cache miss for {missing} images.", code="engine_forgot")
         return Asked(read, size, prefilled=bool(fields.get("continue_final_message")))
 
@@ -184,8 +172,7 @@ class SimulatedServer:
     ) -> Job:
         prompt = prompt_of(asked.messages, prefilled=asked.prefilled)
         job = Job(prompt, produced, on_token, int(fields.get("priority", 0)), kind, answer)
-        self.totals.requests += 1
-        self.totals.kinds[kind] = self.totals.kinds.get(kind, 0) + 1
+        self.totals.kinds[kind] += 1
         self.stepper.add(job)
         self.most_waiting = max(self.most_waiting, len(self.stepper.jobs))
         self.longest = max(self.longest, job.total)
@@ -194,12 +181,9 @@ class SimulatedServer:
     def _abort(self, job: Job) -> None:
         if not job.finished and not job.dropped:
             self.totals.aborted += 1
-            self.totals.fresh += max(0, job.done - job.cached)
             self.stepper.drop(job)
 
     def _end(self, job: Job, asked: Asked) -> None:
-        self.totals.fresh += job.fresh
-        self.totals.cached += job.cached
         if self._keeps:
             now = self._clock.monotonic()
             turn = asked.turn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from joyvl_server.cli.bench.cache import Node, PrefixCache
 from joyvl_server.cli.bench.cost import Card
@@ -36,7 +36,7 @@ class Job:
     node: Node | None = None
     found: int = 0
     """pieces that were found in the cache"""
-    dropped: bool = field(default=False)
+    dropped: bool = False
 
     @property
     def fresh(self) -> int:
@@ -55,12 +55,8 @@ class Stepper:
         self.cache = PrefixCache(card.room)
         self.stalled_until = 0.0
         """until then no step begins (a fault that a test brings about)"""
-        self.busy_s = 0.0
         self.spent: defaultdict[str, float] = defaultdict(float)
-        """seconds of it by kind of job; a decoding step is shared by all that produce in it"""
-        self.log: list[Job] = []
-        """finished jobs, oldest first, while `logs`"""
-        self.logs = True
+        """seconds of work by kind of job; a decoding step is shared by all that produce in it"""
         self._clock = clock
         self._running: list[Job] = []
         self._waiting: list[Job] = []
@@ -96,7 +92,6 @@ class Stepper:
                 await self._clock.sleep(stall)
                 continue
             seconds, producing = self._plan()
-            self.busy_s += seconds
             await self._clock.sleep(seconds)
             for job in producing:
                 self._produced(job)
@@ -176,14 +171,12 @@ class Stepper:
             new.pop()  # nobody goes on from there: it would only take room
         needed = sum(piece.tokens for piece in new)
         if needed > job.reserved:  # an answer whose pieces count more than it produced
-            new, needed = new[: len(job.prompt) - job.found], job.total - job.cached
+            new = new[: len(job.prompt) - job.found]
             needed = sum(piece.tokens for piece in new)
         self.cache.release(job.reserved - needed)
         self.cache.insert(job.node, new)
         self.cache.unpin(job.node)
         job.finished = self._clock.monotonic()
-        if self.logs and not job.dropped:
-            self.log.append(job)
 
     def _computed(self, job: Job) -> list[Piece]:
         before = sum(piece.tokens for piece in job.prompt[: job.found])
