@@ -76,6 +76,14 @@ def kept(**more: Any) -> Any:
     return Field(default=None, json_schema_extra=_without_default, **more)
 
 
+class Patch(Input):
+    """Fields left out stay as they are."""
+
+    def changes(self) -> dict[str, Any]:
+        """What was given, by the fields' names."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
 class PageQuery(Input):
     model_config = ConfigDict(extra="forbid", strict=False)
 

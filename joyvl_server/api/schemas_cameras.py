@@ -7,7 +7,18 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from joyvl_server.api.schemas import EngineName, FidelityIn, FramesPerTick, Input, Name, Output, Share, Threshold, kept
+from joyvl_server.api.schemas import (
+    EngineName,
+    FidelityIn,
+    FramesPerTick,
+    Input,
+    Name,
+    Output,
+    Patch,
+    Share,
+    Threshold,
+    kept,
+)
 from joyvl_server.api.schemas_sessions import WatchIn, WatchOut
 from joyvl_server.core.config import Fidelity
 from joyvl_server.core.zones import Zone
@@ -80,7 +91,7 @@ class CameraIn(Input):
         )
 
 
-class CameraPatch(Input):
+class CameraPatch(Patch):
     """Fields left out stay as they are. A URL that still shows `:***@` keeps the stored password."""
 
     name: Name = kept()
@@ -101,7 +112,7 @@ class CameraPatch(Input):
         return self
 
     def changes(self) -> dict[str, Any]:
-        changes: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        changes = super().changes()
         if "zones" in changes:
             changes["zones"] = tuple(z.to_zone() for z in self.zones)
         return changes

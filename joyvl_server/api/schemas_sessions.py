@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from joyvl_server.api.schemas import FidelityIn, FramesPerTick, Input, Name, Output, Text, Threshold, kept
+from joyvl_server.api.schemas import FidelityIn, FramesPerTick, Input, Name, Output, Patch, Text, Threshold, kept
 from joyvl_server.api.schemas_ticks import TickOut
 from joyvl_server.core.config import Fidelity
 from joyvl_server.engines.base import Mode
@@ -26,7 +26,7 @@ class WatchIn(Input):
         return WatchDraft(self.text, self.name, tuple(self.zones), self.threshold, self.paused)
 
 
-class WatchPatch(Input):
+class WatchPatch(Patch):
     """Fields left out stay as they are."""
 
     name: Name = kept()
@@ -36,7 +36,7 @@ class WatchPatch(Input):
     paused: bool = kept()
 
     def changes(self) -> dict[str, Any]:
-        changes: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        changes = super().changes()
         if "zones" in changes:
             changes["zones"] = tuple(self.zones)
         return changes
@@ -46,15 +46,12 @@ class QueryIn(Input):
     text: Text = Field(examples=["How many people are in the room?"])
 
 
-class SessionPatch(Input):
+class SessionPatch(Patch):
     """Fields left out stay as they are; null is the server's default."""
 
     threshold: Threshold | None = None
     fidelity: FidelityIn | None = None
     frames_per_tick: FramesPerTick | None = None
-
-    def changes(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class WatchOut(Output):
