@@ -172,7 +172,9 @@ class Probe:
 
     async def _names_letters(self, found: Abilities) -> bool:
         question = "Which colour has the picture?\nA: grey\nB: red\nAnswer with one letter."
-        answer = await self._try([*self._turn(), _user(question)], self._fields.letter(found, None))
+        *before, turn = self._turn()
+        asked = {**turn, "content": [*turn["content"], {"type": "text", "text": f"\n{question}"}]}
+        answer = await self._try([*before, asked], self._fields.letter(found, None))
         return bool(letter_of(text_of(answer or {}), "AB"))
 
     async def _prefills(self, fields: Mapping[str, Any], before: int) -> bool:

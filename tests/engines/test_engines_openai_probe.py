@@ -158,6 +158,14 @@ async def test_a_model_without_the_markers_is_told_in_plain_words(server: FakeVl
     await engine.aclose()
 
 
+async def test_a_strict_template_is_asked_for_letters_in_the_turn_itself(server: FakeVllm) -> None:
+    server.has -= {"ids", "allowed", "top", "lenient"}
+    engine = OpenAIEngine({"base_url": server.base_url})
+    found = await engine.probe()
+    assert (found.mode, found.chooses) == ("markers", True)
+    await engine.aclose()
+
+
 async def test_a_template_that_takes_no_two_user_messages_in_a_row(server: FakeVllm) -> None:
     server.has -= {"markers", "lenient"}
     engine = OpenAIEngine({"base_url": server.base_url})
