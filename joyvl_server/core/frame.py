@@ -16,7 +16,7 @@ Grey = npt.NDArray[np.uint8]
 class Image:
     """An encoded JPEG.
 
-    `sha256` is the hex digest of the bytes and names the picture everywhere (engine uuids, logs). In a replay `jpeg`
+    `sha256` is the hex digest of the bytes; `name`, its short form, names the picture to engines. In a replay `jpeg`
     is empty: the machine never looks inside it.
     """
 

@@ -31,11 +31,6 @@ class Conversation:
         for settled in chunk.lead:
             self.add(settled)
 
-    @property
-    def tokens(self) -> int:
-        """What its messages cost, estimated."""
-        return sum(message.tokens for message in self.messages)
-
     def user(self, turn: UserTurn) -> Message:
         """The turn as it would stand next; the chunk's prefix stands in the first one only."""
         prefix = "" if self.turns else self.chunk.prefix

@@ -21,11 +21,11 @@ class Message:
     `whole` holds their bytes; `named` refers to them by name (`Image.name`), which vLLM calls uuid.
     """
 
-    __slots__ = ("_plain", "detail", "images", "named", "pieces", "tokens")
+    __slots__ = ("_detail", "_pieces", "_plain", "images", "named", "tokens")
 
     def __init__(self, pieces: Sequence[bytes | Image], tokens: int, detail: str | None = None) -> None:
-        self.pieces = tuple(pieces)
-        self.detail = detail
+        self._pieces = tuple(pieces)
+        self._detail = detail
         self._plain: bytes | None = None
         self.images = tuple(piece for piece in pieces if isinstance(piece, Image))
         self.tokens = tokens
@@ -38,17 +38,23 @@ class Message:
             if not isinstance(piece, Image)
             else _named(piece)
             if piece.sha256 in known
-            else _bytes(piece, self.detail, name=True)
-            for piece in self.pieces
+            else _bytes(piece, self._detail, name=True)
+            for piece in self._pieces
         )
 
     def plain(self) -> bytes:
         """With the bytes of the pictures and no names, for servers that know none. Kept, for it is sent each time."""
         if self._plain is None:
             self._plain = b"".join(
-                _bytes(piece, self.detail, name=False) if isinstance(piece, Image) else piece for piece in self.pieces
+                _bytes(piece, self._detail, name=False) if isinstance(piece, Image) else piece for piece in self._pieces
             )
         return self._plain
+
+    def and_words(self, text: str) -> Message:
+        """This user message with one text more at its end: many chat templates refuse two user messages in a row."""
+        *pieces, end = self._pieces
+        more = _encode({"type": "text", "text": f"\n{text}"})
+        return Message([*pieces, b",", more, end], self.tokens + answer_tokens(text), self._detail)
 
 
 def text_message(role: str, text: str) -> Message:
@@ -71,13 +77,6 @@ def user_message(parts: Sequence[Part], detail: str | None = None) -> Message:
 def words_message(text: str) -> Message:
     """User text without a picture, in the shape of a turn: a server renders both alike."""
     return user_message((TextPart(text),))
-
-
-def and_words(message: Message, text: str) -> Message:
-    """A user message with one text more at its end: many chat templates refuse two user messages in a row."""
-    *pieces, end = message.pieces
-    more = _encode({"type": "text", "text": f"\n{text}"})
-    return Message([*pieces, b",", more, end], message.tokens + answer_tokens(text), message.detail)
 
 
 def request_body(fields: Mapping[str, Any], messages: Sequence[bytes]) -> bytes:

@@ -21,7 +21,7 @@ from joyvl_server.engines.openai_conversation import Conversation, Style
 from joyvl_server.engines.openai_fields import Fields
 from joyvl_server.engines.openai_instruct import letter_format, letter_of
 from joyvl_server.engines.openai_link import Link
-from joyvl_server.engines.openai_messages import Message, and_words, text_message, words_message
+from joyvl_server.engines.openai_messages import Message, text_message, words_message
 from joyvl_server.engines.openai_options import OpenAIOptions
 from joyvl_server.engines.openai_scores import score_of_text, shares_of, text_of
 from joyvl_server.engines.openai_slices import Slices
@@ -119,12 +119,13 @@ class OpenAISession:
         if not abilities.chooses or not letters or not set(options) <= set(LETTERS):
             return ()
         scored = talk.wire.marked and abilities.mode == "scored"
-        asked = [*messages, words_message(question)] if scored else [*messages[:-1], and_words(messages[-1], question)]
         async with self._wait(self._options.timeout_s, "chose nothing within {:g} s"):
             if scored:
+                asked = [*messages, words_message(question)]
                 ids = [abilities.letters[LETTERS.index(letter)] for letter in options]
                 answer = await self._link.ask(asked, self._fields.shares(abilities, ids))
                 return shares_of(answer, ids, options, exact=abilities.scoring == "ids")
+            asked = [*messages[:-1], messages[-1].and_words(question)]
             schema = letter_format(letters) if abilities.schemas else None
             answer = await self._link.ask(asked, self._fields.letter(abilities, schema))
         chosen = letter_of(text_of(answer), letters)

@@ -47,11 +47,13 @@ class Slices:
 
     async def warm(self, tokens: int) -> Warmth:
         warming = self._warming
-        if warming is not None and not self._link.abilities.caches:
+        if warming is None:
+            return Warmth(turns=0, fresh=0, done=True)
+        if not self._link.abilities.caches:
             return Warmth(turns=len(warming.conversation.turns), fresh=0, done=True)  # it keeps nothing warm
-        cut = warming.next(tokens) if warming is not None else None
-        if warming is None or cut is None:
-            return Warmth(turns=warming.turns if warming else 0, fresh=0, done=True)
+        cut = warming.next(tokens)
+        if cut is None:
+            return Warmth(turns=warming.turns, fresh=0, done=True)
         answer = await self._link.ask(cut.messages, self._fields.warm(self._link.abilities))
         warming.did(cut)
         prompt, cached = prompt_tokens(answer.get("usage"))

@@ -25,7 +25,6 @@ BF16_FROM_GB = 40.0
 """A card of this size has room for the weights as they are and for several contexts."""
 TURN_TOKENS = 74
 """The smallest turn: 64 tokens of picture, its two marks, tag, role and the silent answer."""
-PIXELS_PER_TOKEN = 32 * 32
 BYTES_PER_IMAGE_TOKEN = 4 * 3 * 2 * 16 * 16 * 4
 """A picture as the processor's cache holds it: four patches a token of 3 x 2 x 16 x 16 floats."""
 SMALLEST_PIXELS = 65_536
