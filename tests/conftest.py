@@ -19,6 +19,17 @@ def clips() -> Path:
     return folder
 
 
+LONGER_S = {"aside": 3000, "slow": 900}
+"""Seconds a marked test may take, on a machine that is busy with other things; all others have `timeout` of pyproject."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        longest = max((seconds for mark, seconds in LONGER_S.items() if item.get_closest_marker(mark)), default=None)
+        if longest is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(longest))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """Where skips are not allowed, one is a failure that says why it would have been skipped."""

@@ -246,6 +246,60 @@ async def test_cameras_never_starve_beside_calls(clock: ManualClock):
     assert len(camera.waits) < min(len(a.waits) for a in calls)
 
 
+async def lose_seconds(of: EngineScheduler, clock: ManualClock, seat: Seat, seconds: int) -> None:
+    """The seat asks and gets nothing, so many seconds in a row: the engine's only place is taken."""
+    for _ in range(seconds):
+        waiting = await turn(seat, clock)
+        await clock.advance(1.1)
+        assert waiting.result() is None
+
+
+@pytest.mark.parametrize(
+    ("lost", "against", "first"),
+    [
+        (1, Priority.CALL, "other"),
+        (2, Priority.CALL, "camera"),
+        (3, Priority.ANSWER, "other"),
+        (4, Priority.ANSWER, "camera"),
+    ],
+)
+async def test_every_two_lost_seconds_lift_a_camera_by_one_class(
+    clock: ManualClock, lost: int, against: Priority, first: str
+):
+    of = scheduler(clock)
+    holder = of.join("holder", 1.0)
+    held = await holder.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 100)
+    camera, other = of.join("camera", 1.0), of.join("other", 1.0)
+    await lose_seconds(of, clock, camera, lost)
+    asked = {"other": await turn(other, clock, against, due=-0.1), "camera": await turn(camera, clock)}
+    held.release()
+    await clock.settle()
+    assert [name for name, task in asked.items() if task.done()] == [first]
+    asked[first].result().release()
+    await clock.settle()
+    await asyncio.gather(*asked.values())
+
+
+@pytest.mark.parametrize(("seats", "step"), [(6, Pressure.GLANCES), (8, Pressure.NONE)])
+async def test_one_late_turn_in_six_is_too_many_and_one_in_eight_is_not(
+    clock: ManualClock, seats: int, step: Pressure
+):
+    """An engine with time to spare, where one turn each second gets its place after more than half its second."""
+    of = scheduler(clock, parallel=16)
+    joined = [of.join(f"s{n}", 1.0) for n in range(seats)]
+    for _ in range(60):
+        for n, seat in enumerate(joined):
+            task = await turn(seat, clock, due=-0.6 if n == 0 else 0.0)
+            grant = task.result()
+            grant.began(full=True)
+            await clock.advance(0.01)
+            grant.release()
+        await clock.advance(0.5)
+        if of.pressure is not Pressure.NONE:
+            break
+    assert of.pressure is step
+
+
 async def test_nothing_piles_up_while_the_engine_stands_still(clock: ManualClock):
     of = scheduler(clock, parallel=2)
     askers = [Asker(of, clock, str(n), start=n / 4, holds=0.1) for n in range(4)]
