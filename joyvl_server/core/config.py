@@ -69,5 +69,7 @@ class ObserverConfig:
     """the facts above are the engine's `Capabilities`"""
 
     max_answer_chars: int = 2000
+    first_epoch: int = 1
+    """epoch of the first utterance, each further one has the next; the shell sees to it that none is used twice"""
     task_prefix: str = "task_"
     """start of the ids of delegated tasks; the shell makes it unique where ids must outlive the process"""

@@ -25,7 +25,7 @@ class Speech:
     keys of their own and are exempt from hysteresis."""
 
     def __init__(self, config: ObserverConfig) -> None:
-        self.utterances = Utterances()
+        self.utterances = Utterances(config.first_epoch)
         self._config = config
         self._repetition = Repetition(config.cooldown_s, config.duplicate_window_s)
         self._hysteresis = Hysteresis(config.hysteresis, config.duplicate_window_s)

@@ -6,12 +6,12 @@ MAX_UTTERANCES = 64
 
 
 class Utterances:
-    """Utterances by epoch. An epoch names one utterance of the session and only grows."""
+    """Utterances by epoch. An epoch names one utterance of the session and only grows, from `first` on."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
         self._texts: dict[int, str] = {}
         self._heard: dict[int, int] = {}
-        self._epoch = 0
+        self._epoch = first - 1
 
     def begin(self) -> int:
         """The epoch of a new utterance."""

@@ -188,6 +188,7 @@ class CameraBook:
         engine = self._opener.engine_name(camera.engine)
         record = replace(await self._sessions.get(camera.session_id), name=camera.name, engine=engine)
         watches = await self._watches.list(camera.session_id)
+        await self._opener.count_on(record.id)
         source = await self._media.open(camera.id, pull_spec(camera), self._opener.listener(record.id))
         ticker = self._opener.live_ticker(camera.speed)
         self._opener.begin(

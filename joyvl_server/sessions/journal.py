@@ -12,6 +12,7 @@ from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.latency import Timings
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.store.events import EventRecord, Events
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.ticks import Ticks
@@ -30,6 +31,7 @@ class Journal:
         metrics: Metrics,
         clock: Clock,
         now: Callable[[], float],
+        numbers: Numbers,
         ticks: Ticks | None = None,
     ) -> None:
         self._record = record
@@ -37,8 +39,8 @@ class Journal:
         self._metrics = metrics
         self._clock = clock
         self._now = now
+        self._numbers = numbers
         self._ticks = ticks
-        self._last_id = 0
 
     def note(
         self, type: str, text: str = "", *, t: float | None = None, wall: float | None = None, **data: Any
@@ -59,9 +61,7 @@ class Journal:
 
     def tick(self, decided: Decided, timings: Timings) -> dict[str, Any]:
         """Keep one second, spoken or not, and return it in the shape of the updates, with the id it is kept under."""
-        # Two ticks may be decided in one microsecond, and a clock may be set back: ids grow all the same.
-        self._last_id = max(self._last_id + 1, round(self._clock.wall() * 1e6))
-        record = payloads.tick_record(self._record.id, self._last_id, decided, timings)
+        record = payloads.tick_record(self._record.id, self._numbers.next(), decided, timings)
         if self._ticks is not None:
             self._ticks.post(record)
         return payloads.kept_tick(record)

@@ -11,6 +11,7 @@ from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.effects import Effect
 from joyvl_server.core.inputs import Input
 from joyvl_server.engines.base import Capabilities, EngineSpec
+from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions.attendant import Attendant
 from joyvl_server.sessions.driver import Driver
 from joyvl_server.sessions.surroundings import Surroundings
@@ -103,10 +104,12 @@ class Observation:
 
     def _new_driver(self) -> Driver:
         around = self._around
+        # No machine begins where another one began: people and clients tell remarks and tasks by these.
+        config = replace(self._config, first_epoch=around.numbers.next(), task_prefix=f"{new_id('task')}_")
         driver = Driver(
             self._attendant.engine,
             self._spec,
-            self._config,
+            config,
             self.seat,
             pen=None if self._pen is None or self._pen_seat is None else (self._pen.engine, self._pen_seat),
             engine_timeout_s=around.settings.engine_timeout_s,

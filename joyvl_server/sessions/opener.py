@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import structlog
+
 from joyvl_server.core.config import Fidelity
-from joyvl_server.core.errors import NotAllowed
+from joyvl_server.core.errors import NotAllowed, StoreError
 from joyvl_server.core.zones import Zone
 from joyvl_server.ingest.base import Source, SourceState, StateListener
 from joyvl_server.kit.clock import Clock
@@ -20,6 +22,8 @@ from joyvl_server.sessions.ticker import LiveTicker, Ticker
 from joyvl_server.settings import Settings
 from joyvl_server.store.sessions import SessionRecord, Sessions
 from joyvl_server.store.watches import Watches, WatchRecord
+
+log = structlog.get_logger(__name__)
 
 
 class Opener:
@@ -64,6 +68,18 @@ class Opener:
         for watch in stored:
             await self._watches.add(watch)
         return stored
+
+    async def count_on(self, session_id: str) -> None:
+        """An earlier process may have watched it: no tick and no remark gets a number that was used then."""
+        if self._around.ticks is None:
+            return
+        try:
+            newest = await self._around.ticks.list(session_id, limit=1)
+        except StoreError as error:
+            log.warning("ticks cannot be read, the clock numbers on", session=session_id, error=str(error))
+            return
+        if newest:
+            self._around.numbers.stored(newest[0].id)
 
     def live_ticker(self, speed: float = 1.0) -> Ticker:
         tick_s = self._settings.sessions.tick_s

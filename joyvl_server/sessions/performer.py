@@ -30,6 +30,7 @@ from joyvl_server.sessions.driver import Driver
 from joyvl_server.sessions.journal import Journal
 from joyvl_server.sessions.latency import Timings
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.sessions.questions import Questions
 from joyvl_server.sessions.standing import WatchDraft
 from joyvl_server.sessions.updates import UpdateLog
@@ -66,6 +67,7 @@ class Performer:
         questions: Questions,
         updates: UpdateLog,
         metrics: Metrics,
+        numbers: Numbers,
         wake: Callable[[], None],
     ) -> None:
         self.last_remark: dict[str, Any] | None = None
@@ -76,6 +78,7 @@ class Performer:
         self._questions = questions
         self._updates = updates
         self._metrics = metrics
+        self._numbers = numbers
         self._wake = wake
         self._speaking: int | None = None
         self._deeds: asyncio.Queue[AddWatch | EndWatch | QueryClosed] = asyncio.Queue(MOST_DEEDS)
@@ -115,6 +118,7 @@ class Performer:
             case UtteranceDelta(epoch, text):
                 if self._speaking != epoch:
                     self._speaking = epoch
+                    self._numbers.used(epoch)
                     self._updates.publish("response.created", epoch=epoch)
                 self._updates.publish("response.output_text.delta", epoch=epoch, delta=text)
             case UtteranceDone():

@@ -16,6 +16,7 @@ from joyvl_server.sessions.camera_book import CameraBook
 from joyvl_server.sessions.cameras import Call
 from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.sessions.opener import Opener
 from joyvl_server.sessions.runner import Runner
 from joyvl_server.sessions.session import Session
@@ -50,7 +51,14 @@ class Registry:
         self._calls: dict[str, Call] = {}
         watches = Watches(db)
         around = Surroundings(
-            clock, settings.sessions, self.metrics, watches, self.events, self.ticks, settings.server.updates_backlog
+            clock,
+            settings.sessions,
+            self.metrics,
+            watches,
+            self.events,
+            Numbers(clock.wall),
+            self.ticks,
+            settings.server.updates_backlog,
         )
         engines.attend(clock, self.metrics, self._engine_changed)
         self._runner = Runner(clock, self.metrics, self._records, self._crashed)

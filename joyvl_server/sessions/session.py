@@ -71,13 +71,19 @@ class Session:
         self._standing = Standing(self.id, around.watches, watches, zones)
         self._questions = Questions()
         self._journal = Journal(
-            record, around.events, around.metrics, around.clock, lambda: source.now, ticks=around.ticks
+            record,
+            around.events,
+            around.metrics,
+            around.clock,
+            lambda: source.now,
+            around.numbers,
+            ticks=around.ticks,
         )
         self.updates = UpdateLog(
             self.id, new_id("log"), around.updates_backlog, around.clock.wall, lambda: payloads.session(self)
         )
         self._performer = Performer(
-            self, self.id, self._journal, self._questions, self.updates, around.metrics, ticker.wake
+            self, self.id, self._journal, self._questions, self.updates, around.metrics, around.numbers, ticker.wake
         )
         self._observation = Observation(
             EngineSpec(session_id=self.id, tick_s=self.tick_s),

@@ -8,6 +8,7 @@ from joyvl_server.core.config import Fidelity, ObserverConfig
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.events import Events
 from joyvl_server.store.ticks import Ticks
@@ -21,6 +22,7 @@ class Surroundings:
     metrics: Metrics
     watches: Watches
     events: Events
+    numbers: Numbers
     ticks: Ticks | None = None
     updates_backlog: int = 1024
 

@@ -27,3 +27,8 @@ def test_the_oldest_utterance_is_forgotten_and_epochs_only_grow() -> None:
     assert epochs == list(range(1, MAX_UTTERANCES + 2))
     assert utterances.text(1) is None
     assert utterances.text(2) == ""
+
+
+def test_epochs_go_on_from_the_first_one_given():
+    utterances = Utterances(first=700)
+    assert [utterances.begin(), utterances.begin()] == [700, 701]

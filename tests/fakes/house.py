@@ -44,6 +44,7 @@ class QuietEngine:
     def __init__(self, name: str = "quiet") -> None:
         self.name = name
         self.value = 0.0
+        self.words = " Someone is at the door."
         self.choices: list[int] = []
         """which option each `choose` takes, in order; without one left the first"""
         self.error: str | None = None
@@ -81,7 +82,7 @@ class QuietSession(WithoutSlices):
         return tuple(float(n == taken) for n in range(len(options)))
 
     async def say(self) -> AsyncIterator[str]:
-        yield " Someone is at the door."
+        yield self._engine.words
 
 
 class OneEngine(EnginePool):
@@ -155,11 +156,19 @@ async def open_house_registry(settings: Settings, clock: Any, media: FakeMedia, 
 
 @asynccontextmanager
 async def house(
-    tmp_path: Path, *, pages: Pages | None = None, change: Callable[[Registry], None] | None = None, **groups: Any
+    tmp_path: Path,
+    *,
+    pages: Pages | None = None,
+    change: Callable[[Registry], None] | None = None,
+    wall: float = 1_800_000_000.0,
+    **groups: Any,
 ) -> AsyncIterator[House]:
-    """`groups` are settings: `server={"api_keys": [KEY]}`. `change` may touch the registry before the app is made."""
+    """`groups` are settings: `server={"api_keys": [KEY]}`. `change` may touch the registry before the app is made.
+
+    `wall`: Unix seconds when it starts.
+    """
     settings = house_settings(tmp_path, **groups)
-    clock, engines = ManualClock(), OneEngine()
+    clock, engines = ManualClock(wall=wall), OneEngine()
     media = FakeMedia(clock)
     registry = await open_house_registry(settings, clock, media, engines)
     if change is not None:
