@@ -106,7 +106,8 @@ def bind(settings: ServerSettings) -> list[socket.socket]:
 
 
 def _socket(family: int, address: tuple[object, ...]) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol by its number: asyncio sets TCP_NODELAY only on sockets that name theirs, and accepted ones inherit it.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
