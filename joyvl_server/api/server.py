@@ -106,7 +106,7 @@ def bind(settings: ServerSettings) -> list[socket.socket]:
 
 
 def _socket(family: int, address: tuple[object, ...]) -> socket.socket:
-    # The protocol by its number: asyncio sets TCP_NODELAY only on sockets that name theirs, and accepted ones inherit it.
+    # asyncio sets TCP_NODELAY only on sockets that name their protocol; accepted ones inherit it.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -48,7 +48,7 @@ class Conflict(JoyvlError):
 class SourceError(JoyvlError):
     """A source that cannot be opened or read.
 
-    Codes: unreachable, refused, timeout, unauthorized, not_found, not_a_stream, no_video, unknown_codec,
+    Codes: unreachable, refused, timeout, unauthorized, not_found, not_a_stream, redirected, no_video, unknown_codec,
     stalled, ended, lost, not_allowed, bad_sdp, worker_died, internal.
     """
 

@@ -18,6 +18,7 @@ HINTS = {
     "unauthorized": "Check user name and password. Write special characters in them with % (like %40 for @).",
     "not_found": "Check the path behind the host name, upper and lower case too. The camera's manual names it.",
     "not_a_stream": "Check that the address is the camera's RTSP address, not that of its web page.",
+    "redirected": "Register the address of the stream itself; the camera's manual or its web page names it.",
     "no_video": "Choose another stream of this camera, or a file with pictures in it.",
     "unknown_codec": "Set the camera to H.264, or convert the file.",
     "stalled": "The camera may be overloaded or hang. Restarting it often helps.",
@@ -76,17 +77,22 @@ def ask_by_hand(url: str) -> SourceError:
     """Why did a camera not open? Says RTSP's hello and looks at what comes back."""
     try:
         answer = _hello(url, 2.0)
-    except ConnectionRefusedError:
-        return _refused()
-    except TimeoutError:
-        return SourceError("The camera does not answer.", code="timeout")
     except OSError as error:
-        if error.errno in UNREACHABLE:
-            return SourceError("The camera's address cannot be reached from here.", code="unreachable")
-        return SourceError("Something is there, but it breaks off the connection.", code="not_a_stream")
+        return at_connect(error)
     if answer.startswith(b"RTSP/"):
         return SourceError("The camera speaks RTSP but its stream cannot be understood.", code="not_a_stream")
     return SourceError("Something answers there, but it is no RTSP camera.", code="not_a_stream")
+
+
+def at_connect(error: OSError) -> SourceError:
+    """Why there was no connection to a camera."""
+    if isinstance(error, ConnectionRefusedError):
+        return _refused()
+    if isinstance(error, TimeoutError):
+        return SourceError("The camera does not answer.", code="timeout")
+    if error.errno in UNREACHABLE:
+        return SourceError("The camera's address cannot be reached from here.", code="unreachable")
+    return SourceError("Something is there, but it breaks off the connection.", code="not_a_stream")
 
 
 def answers(url: str) -> bool:

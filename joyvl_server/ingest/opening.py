@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
@@ -16,10 +16,12 @@ from av.video.stream import VideoStream
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest import faults
 from joyvl_server.ingest.deadlines import Deadline
+from joyvl_server.ingest.rtsp_proxy import Redirected, RtspProxy
 from joyvl_server.kit.netpolicy import Target
 
 FILE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,ivf,h264,hevc,m4v,mjpeg"
 """Formats that hold their pictures themselves. Playlists (hls, concat, dash, sdp …) would open what they name."""
+MAX_REDIRECTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Opened:
     codec: str
     fps: float | None
     has_audio: bool
+    proxy: RtspProxy | None = None
 
     @property
     def start_s(self) -> float:
@@ -43,22 +46,60 @@ class Opened:
 
     def close(self) -> None:
         self.container.close()
+        if self.proxy is not None:
+            self.proxy.close()
 
 
 def open_target(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
-    """Blocks until the stream's facts are known. The caller's thread holds `deadline`. Raises `SourceError`."""
+    """Blocks until the stream's facts are known. The caller's thread holds `deadline`.
+
+    A camera may redirect three times, each time to an address that is checked. Raises `SourceError`.
+    """
     if target.path is not None:
-        url, options = f"file:{target.path}", {"protocol_whitelist": "file", "format_whitelist": FILE_FORMATS}
-    else:
-        url, options = target.url, _rtsp_options(max(open_timeout_s, stall_timeout_s))
+        return _open_file(target, open_timeout_s, stall_timeout_s, deadline)
+    here = target
+    for _ in range(MAX_REDIRECTS + 1):
+        try:
+            return _open_rtsp(here, open_timeout_s, stall_timeout_s, deadline)
+        except Redirected as redirect:
+            here = target.redirected(redirect.location, here)
+    raise SourceError(f"The camera redirects more than {MAX_REDIRECTS} times.", code="redirected")
+
+
+def _open_file(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+    options = {"protocol_whitelist": "file", "format_whitelist": FILE_FORMATS}
     try:
-        container = av.open(url, options=options, timeout=(open_timeout_s, stall_timeout_s))
+        container = av.open(f"file:{target.path}", options=options, timeout=(open_timeout_s, stall_timeout_s))
     except av.FFmpegError as error:
         raise faults.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
     try:
-        return _with_picture(container, live=target.path is None)
+        return _with_picture(container, live=False)
     except BaseException:
         container.close()
+        raise
+
+
+def _open_rtsp(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+    """Raises `SourceError` and `Redirected`."""
+    try:
+        proxy = RtspProxy(target.url, open_timeout_s, deadline)
+    except OSError as error:
+        raise faults.at_connect(error) from None
+    try:
+        options = _rtsp_options(max(open_timeout_s, stall_timeout_s))
+        try:
+            container = av.open(proxy.url, options=options, timeout=(open_timeout_s, stall_timeout_s))
+        except av.FFmpegError as error:
+            if isinstance(proxy.failure, Redirected):
+                raise proxy.failure from None
+            raise faults.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
+        try:
+            return replace(_with_picture(container, live=True), proxy=proxy)
+        except BaseException:
+            container.close()
+            raise
+    except BaseException:
+        proxy.close()
         raise
 
 
@@ -109,9 +150,12 @@ def frames(opened: Opened, deadline: Deadline | None = None) -> Iterator[VideoFr
 
     Packets that cannot be decoded are passed over. Raises `av.FFmpegError` at a bad read.
     """
+    proxy = opened.proxy
     for packet in opened.container.demux(opened.stream):
         if deadline is not None and deadline.passed:
             return
+        if proxy is not None and proxy.hand_over():
+            proxy = None
         try:
             decoded = packet.decode()
         except av.EOFError:

@@ -11,10 +11,10 @@ import re
 import socket
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from joyvl_server.core.errors import ConfigError, NotAllowed, SourceError
 from joyvl_server.kit.masking import mask_url
@@ -60,7 +60,16 @@ class Target:
 
     url: str = field(repr=False)
     display: str
+    policy: NetPolicy = field(repr=False)
     path: Path | None = None
+
+    def redirected(self, location: str, at: Target, *, resolve: Resolver | None = None) -> Target:
+        """Where the camera at `at` sends us, checked. This target is the registered one.
+
+        The password goes along only to the registered address and port. Blocks as `check` does. Raises `SourceError`:
+        code redirected for what is no RTSP address, not_allowed, unreachable.
+        """
+        return self.policy.follow(self, at, location, resolve or system_resolver)
 
 
 def system_resolver(host: str) -> list[str]:
@@ -117,11 +126,31 @@ class NetPolicy:
         host = _host(parts)
         addresses = self._check_host(host, parts.scheme in _PINNED, resolve)
         if parts.scheme not in _PINNED:
-            return Target(url, mask_url(url))
+            return Target(url, mask_url(url), self)
         at = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
         userinfo, at_sign, _ = parts.netloc.rpartition("@")
         port = f":{parts.port}" if parts.port is not None else ""
-        return Target(parts._replace(netloc=f"{userinfo}{at_sign}{at}{port}").geturl(), mask_url(url))
+        return Target(parts._replace(netloc=f"{userinfo}{at_sign}{at}{port}").geturl(), mask_url(url), self)
+
+    def follow(self, registered: Target, at: Target, location: str, resolve: Resolver) -> Target:
+        """See `Target.redirected`."""
+        # A camera names no credentials: who sends us on does not choose what we send there.
+        new = _without_userinfo(urljoin(_without_userinfo(at.url), location.strip()))
+        if not location.strip() or not new.lower().startswith("rtsp://"):
+            raise SourceError("The camera redirects to something that is no RTSP address.", code="redirected")
+        shown = mask_url(new)[:200]
+        try:
+            found = self.check(new, resolve=resolve)
+        except NotAllowed as error:
+            raise SourceError(f"The camera redirects to {shown}. {error}", code="not_allowed") from None
+        except SourceError as error:
+            raise SourceError(f"The camera redirects to {shown}. {error}", code=error.code) from None
+        ours = urlsplit(registered.url)
+        theirs = urlsplit(found.url)
+        if (_address(ours.hostname or ""), ours.port or 554) != (_address(theirs.hostname or ""), theirs.port or 554):
+            return found
+        userinfo, at_sign, _ = ours.netloc.rpartition("@")
+        return replace(found, url=theirs._replace(netloc=f"{userinfo}{at_sign}{theirs.netloc}").geturl())
 
     def _check_host(self, host: str, pinned: bool, resolve: Resolver) -> list[str]:
         """The allowed addresses of a host. Where the address cannot be pinned, all of them must be allowed."""
@@ -176,7 +205,7 @@ class NetPolicy:
             raise SourceError(f"The file {path} cannot be read: {error.strerror}.", code="not_found") from None
         if not regular:
             raise NotAllowed(f"{path} is not a file.")
-        return Target(f"file://{quote(str(real))}", mask_url(url), real)
+        return Target(f"file://{quote(str(real))}", mask_url(url), self, real)
 
 
 def parse_rule(rule: str) -> Network | str:
@@ -213,6 +242,12 @@ def _split(url: str) -> SplitResult:
     if not parts.scheme or "://" not in url:
         raise NotAllowed("That is no URL. Write it like rtsp://user:password@host:554/path.", code="bad_url")
     return parts
+
+
+def _without_userinfo(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _host(parts: SplitResult) -> str:

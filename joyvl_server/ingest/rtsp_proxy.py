@@ -1,0 +1,301 @@
+"""Between libav and a camera while its stream is being opened.
+
+libav follows a redirect to any address and sends the password there too, and has no option against it. So it gets a
+loopback address of ours, and only we connect to the camera, at the address that was checked. The camera's answers are
+read and written out again in one plain form: what libav might read in another way than we did does not get through,
+and an answer that redirects ends the attempt. After OPTIONS and DESCRIBE libav follows no redirect any more. So once
+the stream runs the camera's connection takes the place of the one to us, and nothing more stands between the two.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import select
+import socket
+import struct
+import termios
+import threading
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from joyvl_server.ingest.deadlines import Deadline
+
+CHUNK = 65_536
+MAX_HEAD = 65_536
+MAX_BODY = 1_048_576
+MAX_LINE = 2000
+"""libav reads at most 4095 bytes of a line."""
+SEND_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
+POLL_S = 0.1
+
+_HEAD_END = re.compile(rb"\n\r*\n")
+_STATUS = re.compile(r"RTSP/\d\.\d +(\d{3})(?: +(.*))?")
+_REQUEST = re.compile(r"([A-Z_]{1,32}) +(\S+) +RTSP/\d\.\d")
+_HEADER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*)")
+_JUNK = re.compile(rb"[^\n$]*\n?")
+
+
+class Redirected(Exception):
+    """The camera answered with another address; empty where it named none. As it came: not checked, not masked."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__("the camera redirects")
+        self.location = location
+
+
+class NotRtsp(Exception):
+    """What came is no RTSP, or more than an answer may hold."""
+
+
+class RtspAnswers:
+    """A server's side of an RTSP connection, in and out: `feed` gives what of it may be passed on.
+
+    `whole`: nothing is held back. Raises `Redirected` and `NotRtsp`; it is of no use after that.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._begun = False
+
+    @property
+    def whole(self) -> bool:
+        return not self._buffer
+
+    def feed(self, data: bytes) -> bytes:
+        self._buffer += data
+        pieces = []
+        while (piece := self._next()) is not None:
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _next(self) -> bytes | None:
+        """The next packet or message; empty for something that was dropped; None while more has to come."""
+        buffer = self._buffer
+        if not buffer:
+            return None
+        if buffer[:1] == b"$":
+            size = 4 + int.from_bytes(buffer[2:4], "big")
+            return self._take(size) if len(buffer) >= max(4, size) else None
+        line_end = buffer.find(b"\n")
+        first = _first_line(bytes(buffer[:line_end])) if line_end >= 0 else None
+        if first is None:
+            # What may still become a first line is waited for; behind a broken packet no line ending may ever come.
+            waits = line_end < 0 and buffer[:1].isalpha() and len(buffer) <= MAX_HEAD
+            return None if waits else self._drop()
+        end = _HEAD_END.search(buffer)
+        if end is None:
+            if len(buffer) > MAX_HEAD:
+                raise NotRtsp
+            return None
+        headers = _headers(bytes(buffer[line_end + 1 : end.start()]))
+        length = _content_length(headers)
+        if len(buffer) < end.end() + length:
+            return None
+        self._begun = True
+        del buffer[: end.end()]
+        return _written(first, headers, self._take(length))
+
+    def _drop(self) -> bytes:
+        """What belongs to no message: an empty line, the end of a body longer than it said, a broken packet."""
+        junk = _JUNK.match(self._buffer)
+        assert junk is not None
+        if not self._begun and junk.group().strip():
+            raise NotRtsp
+        del self._buffer[: junk.end()]
+        return b""
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+
+def _first_line(line: bytes) -> str | None:
+    """The first line of a message in plain form; None where it is none. Answers and requests of servers both exist."""
+    text = line.decode("latin-1").replace("\r", "").strip(" \t")
+    if found := _STATUS.fullmatch(text):
+        return f"RTSP/1.0 {found[1]} {_plain(found[2] or '')}"
+    if found := _REQUEST.fullmatch(text):
+        return f"{found[1]} {_plain(found[2])} RTSP/1.0"
+    return None
+
+
+def _headers(lines: bytes) -> list[tuple[str, str]]:
+    found = map(_HEADER.fullmatch, lines.decode("latin-1").replace("\r", "").split("\n"))
+    return [(header[1], _plain(header[2])) for header in found if header is not None]
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())[:MAX_LINE]
+
+
+def _content_length(headers: list[tuple[str, str]]) -> int:
+    lengths = {value for name, value in headers if name.lower() == "content-length"}
+    if not lengths:
+        return 0
+    (text,) = lengths if len(lengths) == 1 else ("",)
+    if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) > MAX_BODY:
+        raise NotRtsp
+    return int(text)
+
+
+def _written(first: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
+    if first.startswith("RTSP/1.0 3"):
+        raise Redirected(next((value for name, value in headers if name.lower() == "location"), ""))
+    kept = [f"{name}: {value}" for name, value in headers if name.lower() not in ("location", "content-length")]
+    if body:
+        kept.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([first, *kept, "", ""]).encode("latin-1", "replace") + body
+
+
+class RtspProxy:
+    """One attempt to open the camera at a checked RTSP URL: connects at once, in the caller's thread.
+
+    Blocks until it is connected; raises `OSError`, `TimeoutError` once `timeout_s` or the deadline are over. `url` is
+    what libav opens. `failure` says why the proxy ended a connection: `Redirected`, `NotRtsp`, None. `close` belongs
+    to whoever made it; it may be called twice.
+    """
+
+    def __init__(self, url: str, timeout_s: float, deadline: Deadline) -> None:
+        parts = urlsplit(url)
+        self.failure: Redirected | NotRtsp | None = None
+        self._lock = threading.Lock()
+        self._answers = RtspAnswers()
+        self._client: socket.socket | None = None
+        self._libavs = -1
+        self._handed_over = False
+        self._camera = _connect((parts.hostname or "", parts.port or 554), timeout_s, deadline)
+        try:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=4)
+        except OSError:
+            self._camera.close()
+            raise
+        self._listener.settimeout(timeout_s)
+        userinfo, at_sign, _ = parts.netloc.rpartition("@")
+        here = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = parts._replace(netloc=f"{userinfo}{at_sign}{here}").geturl()
+        self._thread = threading.Thread(target=self._run, name="rtsp proxy", daemon=True)
+        self._thread.start()
+
+    def hand_over(self) -> bool:
+        """Put the camera's connection in the place of libav's to us, if nothing is under way at this moment.
+
+        Only for the thread that uses libav's container, while libav is not reading. True: from now on the proxy does
+        nothing. False: it goes on as before; ask again after the next packet.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._handed_over or self._client is None or not self._answers.whole:
+                return self._handed_over
+            if not _is_end_of(self._client, self._libavs) or not _drained(self._client, self._libavs):
+                return False
+            os.dup2(self._camera.fileno(), self._libavs, inheritable=False)
+            self._handed_over = True
+            return True
+        except OSError:
+            return False
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Ends its thread and its connections. What libav said last (TEARDOWN) is passed on before, for a moment."""
+        self._thread.join(CLOSE_TIMEOUT_S if self._client is not None and self.failure is None else 0.0)
+        for end in (self._listener, self._client, None if self._handed_over else self._camera):
+            if end is not None:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._client = self._accept()
+            self._listener.close()
+            self._pass_on(self._client)
+        except (Redirected, NotRtsp) as failure:
+            self.failure = failure
+        except OSError:
+            pass  # one of the two is gone; libav notices it, and says so in its own words
+        finally:
+            for end in (self._listener, self._client, self._camera):
+                if end is not None:
+                    end.close()
+
+    def _accept(self) -> socket.socket:
+        """libav's connection; other programs of this machine get none."""
+        while True:
+            client, _ = self._listener.accept()
+            libavs = next((fd for fd in map(int, os.listdir("/dev/fd")) if _is_end_of(client, fd)), None)
+            if libavs is not None:
+                self._libavs = libavs
+                client.settimeout(None)
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return client
+            client.close()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        """Until one side ends, or the camera's connection was handed over."""
+        poller = select.poll()
+        for end in (client, self._camera):
+            poller.register(end, select.POLLIN)
+        while True:
+            for ready, _ in poller.poll():
+                with self._lock:
+                    if self._handed_over:
+                        return
+                    source = client if ready == client.fileno() else self._camera
+                    data = source.recv(CHUNK)
+                    if not data:
+                        return
+                    if source is client:
+                        self._camera.sendall(data)
+                    else:
+                        client.sendall(self._answers.feed(data))
+
+
+def _connect(address: tuple[str, int], timeout_s: float, deadline: Deadline) -> socket.socket:
+    """A connection to an IP address. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        made.setblocking(False)
+        failure = made.connect_ex(address)
+        end = time.monotonic() + timeout_s
+        poller = select.poll()
+        poller.register(made, select.POLLOUT)
+        while failure == errno.EINPROGRESS:
+            if poller.poll(POLL_S * 1000):
+                failure = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            elif deadline.passed or time.monotonic() > end:
+                failure = errno.ETIMEDOUT
+        if failure:
+            raise OSError(failure, os.strerror(failure))
+        made.settimeout(SEND_TIMEOUT_S)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _is_end_of(client: socket.socket, descriptor: int) -> bool:
+    """Is this descriptor of ours the other end of a loopback connection?"""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as other:
+        return (other.getsockname(), other.getpeername()) == (client.getpeername(), client.getsockname())
+    return False
+
+
+def _drained(client: socket.socket, libavs: int) -> bool:
+    """Has each side read all that the other sent? What the kernel cannot tell counts as no."""
+    unread = (_count(client.fileno(), termios.FIONREAD), _count(libavs, termios.FIONREAD))
+    unsent = (_count(client.fileno(), termios.TIOCOUTQ), _count(libavs, termios.TIOCOUTQ))
+    return not any((*unread, *unsent))
+
+
+def _count(descriptor: int, what: int) -> int:
+    return int(struct.unpack("i", fcntl.ioctl(descriptor, what, bytes(4)))[0])
