@@ -15,6 +15,7 @@ import os
 import re
 import select
 import socket
+import stat
 import struct
 import termios
 import threading
@@ -285,9 +286,13 @@ def _connect(address: tuple[str, int], timeout_s: float, deadline: Deadline) -> 
 
 def _is_end_of(client: socket.socket, descriptor: int) -> bool:
     """Is this descriptor of ours the other end of a loopback connection?"""
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as other:
-        return (other.getsockname(), other.getpeername()) == (client.getpeername(), client.getsockname())
-    return False
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return False
+        with socket.socket(fileno=os.dup(descriptor)) as other:
+            return (other.getsockname(), other.getpeername()) == (client.getpeername(), client.getsockname())
+    except OSError:
+        return False
 
 
 def _drained(client: socket.socket, libavs: int) -> bool:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from fakes.hub import media_hub, need_rtsp
+from fakes.odd_camera import OddCamera
 from fakes.rtsp_server import RtspServer
 from fakes.told import Told, until
 from fakes.video import draw_clip, join
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
+from joyvl_server.ingest.pull import Pull
+from joyvl_server.ingest.stage import Timeouts
+from joyvl_server.ingest.trail import Trail
+from joyvl_server.kit.netpolicy import NetPolicy
 
 pytestmark = pytest.mark.rtsp
 
@@ -118,3 +125,46 @@ async def test_a_stream_that_loops_keeps_its_time(tmp_path: Path) -> None:
                 assert source.now - frame.t < 0.6
                 last = frame.t
                 await until(lambda reached=source.now + 0.05: source.now > reached)
+
+
+async def test_a_camera_that_redirects_is_shown(clip: Path) -> None:
+    with RtspServer(clip) as server:
+
+        def answer(request: bytes) -> bytes:
+            number = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"cseq"))
+            return b"RTSP/1.0 302 Moved\r\n" + number + b"\r\nLocation: " + server.url.encode() + b"\r\n\r\n"
+
+        with OddCamera(answer=answer) as front:
+            async with media_hub() as hub:
+                source = await hub.open("cam", PullSpec(front.url), Told())
+                await until(lambda: source.state.status == "online")
+                assert (await source.look()).t > 0
+
+
+def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) -> None:
+    """A proxy in between would cost every packet; libav keeps the session with its password by itself."""
+
+    def proxies() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if "proxy" in thread.name]
+
+    told = Told()
+    with RtspServer(clip, auth=("cam", "s3cret"), digest=True) as server:
+        source = Pull(PullSpec(server.url), NetPolicy(), Timeouts(8.0, 2.0), told, Trail(192))
+        source.start()
+        try:
+            told.wait(lambda reports: "online" in reports.statuses)
+            end = time.monotonic() + 5
+            while proxies() and time.monotonic() < end:
+                time.sleep(0.02)
+            assert proxies() == []
+            newest = source.newest
+            assert newest is not None
+            time.sleep(3.0)  # longer than a stream that stands still may be silent
+            assert source.newest is not None
+            assert source.newest.number > newest.number + 20
+            assert told.statuses == ["online"]
+            server.kill()
+            told.wait(lambda reports: "offline" in reports.statuses)
+            assert told.codes[-1] == "lost"
+        finally:
+            assert source.close(5.0)

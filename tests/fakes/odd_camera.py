@@ -16,7 +16,7 @@ Send = Callable[[bytes], None]
 
 
 class OddCamera:
-    """`answer(request) -> bytes | None` overrides every reply (None: silence). `requests` counts what it was asked."""
+    """`answer(request) -> bytes | None` overrides every reply (None: silence). `requests` is what it was asked."""
 
     def __init__(
         self,
@@ -24,14 +24,17 @@ class OddCamera:
         after_play: Callable[[Send], None] | None = None,
         answer: Callable[[bytes], bytes | None] | None = None,
         port: int = 0,
+        host: str = "127.0.0.1",
     ) -> None:
         self.connections = 0
+        self.requests: list[bytes] = []
+        self._host = host
         self._sdp = sdp
         self._after_play = after_play
         self._answer = answer
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", port))
+        self._listener.bind((host, port))
         self._listener.listen(8)
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -39,7 +42,7 @@ class OddCamera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/odd"
+        return f"rtsp://{self._host}:{self.port}/odd"
 
     def __enter__(self) -> OddCamera:
         self._go(self._accept)
@@ -52,6 +55,11 @@ class OddCamera:
             end.close()
         for thread in self._threads:
             thread.join(3)
+
+    def send(self, data: bytes) -> None:
+        """To the newest connection, as a segment of its own."""
+        self._open[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._open[-1].sendall(data)
 
     def _go(self, what: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=what, args=args, daemon=True)
@@ -69,13 +77,15 @@ class OddCamera:
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
             while request := connection.recv(4096):
-                reply = self._answer(request) if self._answer else self._reply(request)
+                self.requests.append(request)
+                reply = self._answer(request) if self._answer else self.reply(request)
                 if reply is not None:
                     connection.sendall(reply)
                 if request.startswith(b"PLAY") and self._after_play:
                     self._after_play(connection.sendall)
 
-    def _reply(self, request: bytes) -> bytes:
+    def reply(self, request: bytes) -> bytes:
+        """What a usual camera answers."""
         lines = request.split(b"\r\n")
         number = next((line for line in lines if line.lower().startswith(b"cseq")), b"CSeq: 1").decode()
         head, body = f"RTSP/1.0 200 OK\r\n{number}\r\n", ""
