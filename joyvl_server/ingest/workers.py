@@ -19,7 +19,8 @@ from joyvl_server.ingest.link import Answer, Link, worker_died
 from joyvl_server.ingest.remote import RemoteSource
 from joyvl_server.ingest.wire import Message
 from joyvl_server.kit.clock import Clock
-from joyvl_server.kit.supervisor import Launch, Limits, Supervisor
+from joyvl_server.kit.child import Launch
+from joyvl_server.kit.supervisor import Limits, Supervisor
 
 START_TIMEOUT_S = 20.0
 CLOSE_TIMEOUT_S = 5.0
@@ -54,7 +55,7 @@ class MediaWorker:
         control = theirs.detach()
         path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
         argv = (sys.executable, "-m", "joyvl_server.ingest.worker", str(control), str(memory))
-        return Launch(argv, {"PYTHONPATH": path}, (control, memory))
+        return Launch(argv, {"PYTHONPATH": path}, (control, memory), family=False)
 
     async def ready(self) -> None:
         assert self._end is not None

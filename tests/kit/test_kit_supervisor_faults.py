@@ -1,0 +1,293 @@
+"""What a supervised service may do wrong, with real processes: nothing of it outlives the supervisor, or stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from structlog.testing import capture_logs
+
+from fakes.clock import ManualClock
+from joyvl_server.kit.child import Launch
+from joyvl_server.kit.supervisor import Limits, Status, Supervisor
+from test_kit_supervisor import FAST, SLEEPS, Child, until
+
+DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+# A daemon as they are made: a session of its own, its parent gone, deaf, and the output held open.
+DAEMON = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    signal.signal(15, signal.SIG_IGN)
+    print(f'daemon {os.getpid()}', flush=True)
+    time.sleep(60)
+os.wait()
+"""
+
+
+def heard_pid(heard: list[str]) -> int:
+    return next(int(line.split()[1]) for line in heard if line.startswith("daemon"))
+
+
+def gone(*pids: int) -> bool:
+    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids)
+
+
+@pytest.mark.parametrize("error", [KeyError("model"), AssertionError(), asyncio.CancelledError(), MemoryError()])
+async def test_whatever_a_launch_raises_is_told_once_and_tried_again_with_growing_pauses(error: BaseException) -> None:
+    clock, child = ManualClock(), Child()
+    launch, faults = child.launch, [error] * 4
+
+    async def failing() -> Launch:
+        child.launches += 1
+        if faults:
+            raise faults.pop()
+        child.launches -= 1
+        return await launch()
+
+    child.launch = failing
+    supervisor = Supervisor(child, FAST, clock)
+    with capture_logs() as logs:
+        supervisor.start()
+        for launches, pause in ((3, 1.0), (4, 2.0), (5, 4.0)):
+            await until(lambda: clock.sleepers == 1)
+            await clock.advance(pause * 0.9)
+            assert child.launches == launches - 1
+            await clock.advance(pause * 0.1 + 0.001)
+            await until(lambda expected=launches: child.launches == expected)
+        await supervisor.up(5)
+    await supervisor.aclose()
+    assert supervisor.restarts == 4
+    assert [entry["event"] for entry in logs if entry["event"].startswith("process")] == [
+        "process gone",
+        "process back",
+    ]
+    assert [entry["event"] for entry in logs].count("service fault") == (type(error) is not asyncio.CancelledError)
+    assert child.reasons[0].startswith("it cannot be started: ")
+    assert type(error) is asyncio.CancelledError or type(error).__name__ in child.reasons[0]
+
+
+async def test_faults_of_the_listeners_end_neither_the_process_nor_the_supervision() -> None:
+    def deaf(line: str) -> None:
+        raise KeyError(line)
+
+    child = Child("import time\nfor n in range(3000): print('x' * 60)\nprint('end', flush=True); time.sleep(60)")
+    child.gone = lambda reason: 1 / 0
+    supervisor = Supervisor(child, FAST, on_line=deaf)
+    with capture_logs() as logs:
+        supervisor.start()
+        await supervisor.up(5)
+        first = supervisor.pid
+        await until(lambda: supervisor.last_lines[-1:] == ["end"])
+        os.kill(first, 9)
+        await until(lambda: supervisor.pid not in (None, first) and supervisor.status is Status.UP)
+        await supervisor.aclose()
+    assert [entry.get("doing") for entry in logs if entry["event"] == "service fault"] == ["line", "gone", "gone"]
+
+
+@pytest.mark.parametrize("family", [True, False])
+async def test_a_child_deaf_to_sigterm_is_gone_within_the_bound(family: bool) -> None:
+    child = Child(DEAF)
+    child.family = family
+    heard: list[str] = []
+    supervisor = Supervisor(child, FAST, on_line=heard.append)
+    supervisor.start()
+    await until(lambda: heard)
+    everybody = [supervisor.pid, *(p.pid for p in psutil.Process(supervisor.pid).children(recursive=True))]
+    began = time.monotonic()
+    await asyncio.gather(supervisor.aclose(), supervisor.aclose())
+    assert time.monotonic() - began < FAST.stop_timeout_s + 2
+    assert gone(*everybody)
+    assert supervisor.status is Status.STOPPED
+
+
+@pytest.mark.parametrize("family", [True, False])
+async def test_a_cancelled_close_kills_at_once(family: bool) -> None:
+    child = Child(DEAF)
+    child.family = family
+    heard: list[str] = []
+    supervisor = Supervisor(child, Limits(stop_timeout_s=60), on_line=heard.append)
+    supervisor.start()
+    await until(lambda: heard)
+    everybody = [supervisor.pid, *(p.pid for p in psutil.Process(supervisor.pid).children(recursive=True))]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await supervisor.aclose()
+    await until(lambda: gone(*everybody), 3)
+    await supervisor.aclose()
+
+
+async def test_a_session_of_its_own_does_not_help_it_to_outlive_us() -> None:
+    child = Child(DAEMON + "\nimport signal; signal.signal(15, signal.SIG_IGN); time.sleep(60)")
+    child.family = True
+    heard: list[str] = []
+    supervisor = Supervisor(child, FAST, on_line=heard.append)
+    supervisor.start()
+    await until(lambda: heard)
+    await supervisor.aclose()
+    await until(lambda: gone(heard_pid(heard)), 3)
+
+
+async def test_what_a_process_left_behind_when_it_ended_is_killed_before_the_next_start() -> None:
+    child = Child(DAEMON + "\nprint('head ends', flush=True); raise SystemExit(3)")
+    child.family = child.hangs = True
+    heard: list[str] = []
+    supervisor = Supervisor(child, FAST, ManualClock(), on_line=heard.append)
+    supervisor.start()
+    await until(lambda: child.reasons)
+    assert child.reasons[0] == "it ended with status 3"
+    assert gone(heard_pid(heard))
+    await supervisor.aclose()
+
+
+async def test_an_output_that_others_hold_open_does_not_hide_the_end_of_a_child_without_a_keeper() -> None:
+    child = Child(DAEMON + "\nraise SystemExit(3)")
+    child.hangs = True
+    heard: list[str] = []
+    supervisor = Supervisor(child, FAST, ManualClock(), on_line=heard.append)
+    supervisor.start()
+    await until(lambda: child.reasons, 5)
+    await supervisor.aclose()
+    assert child.reasons[0] == "it ended with status 3"
+    os.kill(heard_pid(heard), 9)  # who starts processes of its own says so: `family`
+
+
+@pytest.mark.parametrize("method", ["launch", "ready", "check"])
+async def test_a_service_that_swallows_being_cancelled_does_not_hold_up_the_close(method: str) -> None:
+    asked = asyncio.Event()
+    ends = asyncio.Event()
+
+    async def stubborn(*_: object) -> None:
+        asked.set()
+        while not ends.is_set():
+            try:
+                await ends.wait()
+            except asyncio.CancelledError:
+                continue
+
+    child = Child()
+    setattr(child, method, stubborn)
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await asyncio.wait_for(asked.wait(), 5)
+    pid = supervisor.pid
+    await asyncio.wait_for(supervisor.aclose(), FAST.stop_timeout_s + 8)
+    assert (pid is None) == (method == "launch")
+    assert pid is None or gone(pid)
+    ends.set()
+
+
+async def test_descriptors_of_a_launch_that_comes_too_late_are_closed() -> None:
+    reading, writing = os.pipe()
+    go = asyncio.Event()
+
+    async def late() -> Launch:
+        try:
+            await go.wait()
+        except asyncio.CancelledError:
+            await go.wait()
+        return Launch((sys.executable, "-c", SLEEPS), fds=(writing,))
+
+    child = Child()
+    child.launch = late
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(supervisor.aclose())
+    await closing
+    go.set()
+    assert await asyncio.wait_for(asyncio.to_thread(os.read, reading, 1), 5) == b""
+    os.close(reading)
+
+
+async def test_waiting_for_what_is_closed_meanwhile_ends_at_once() -> None:
+    child = Child()
+    child.hangs = True
+    supervisor = Supervisor(child, FAST)
+    supervisor.start()
+    waiting = asyncio.create_task(supervisor.up(60))
+    await until(lambda: supervisor.pid is not None)
+    await supervisor.aclose()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_slow_start_that_fails_is_no_time_it_was_well() -> None:
+    clock, child = ManualClock(), Child()
+    child.hangs = True
+
+    async def slow() -> Launch:
+        child.launches += 1
+        await clock.sleep(20.0)
+        raise OSError("nothing there")
+
+    child.launch = slow
+    supervisor = Supervisor(child, Limits(stable_s=10.0, cooldown_s=1.0, start_timeout_s=60), clock)
+    supervisor.start()
+    for _ in range(2):
+        await until(lambda: clock.sleepers == 1)
+        await clock.advance(20.0)
+    await until(lambda: supervisor.status is Status.COOLDOWN and clock.sleepers == 1)
+    await clock.advance(0.9)
+    assert child.launches == 2
+    await supervisor.aclose()
+
+
+async def test_signals_are_for_a_child_as_everybody_has_them() -> None:
+    for family in (True, False):
+        child = Child()
+        child.family = family
+        heard: list[str] = []
+
+        async def launch(family: bool = family) -> Launch:
+            return Launch(("sh", "-c", "grep -E 'Sig(Ign|Blk)' /proc/self/status; sleep 60"), family=family)
+
+        child.launch = launch
+        supervisor = Supervisor(child, FAST, on_line=heard.append)
+        supervisor.start()
+        await until(lambda heard=heard: len(heard) == 2)
+        await supervisor.aclose()
+        assert {line.split(":")[0]: int(line.split()[1], 16) for line in heard} == {"SigBlk": 0, "SigIgn": 0}
+
+
+@pytest.mark.parametrize("end", ["kill", "return"])
+def test_a_server_that_ends_without_closing_leaves_nothing(end: str, tmp_path: Path) -> None:
+    """Killed, or its loop ended under a supervisor that nobody closed."""
+    parent = textwrap.dedent(
+        f"""
+        import asyncio, os, sys
+        sys.path[:0] = {[str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]!r}
+        from test_kit_supervisor import Child, Limits
+        from joyvl_server.kit.supervisor import Supervisor
+        async def main():
+            child = Child({DAEMON + DEAF!r})
+            child.family = True
+            heard = []
+            supervisor = Supervisor(child, Limits(stop_timeout_s=60), on_line=heard.append)
+            supervisor.start()
+            while len(heard) < 2:
+                await asyncio.sleep(0.01)
+            print('PIDS', supervisor.pid, *[line for line in heard if 'daemon' in line], flush=True)
+            if {end!r} == 'kill':
+                await asyncio.sleep(60)
+        asyncio.run(main())
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    keeper, daemon = next(line.split()[1::2] for line in process.stdout if line.startswith("PIDS"))
+    family = [psutil.Process(int(pid)) for pid in (keeper, daemon)]
+    family += family[0].children(recursive=True)
+    if end == "kill":
+        process.kill()
+    process.wait(20)
+    process.stdout.close()
+    assert not psutil.wait_procs(family, timeout=8)[1]
