@@ -25,7 +25,9 @@ async def camera(registry: Registry, view: CameraView) -> dict[str, Any]:
     except NotFound:
         # Disabled: its watches wait in the store.
         watches = [payloads.watch(w, None) for w in await registry.cameras.watches(record.id)]
+        engine_state = None
     else:
+        engine_state = payloads.engine_state(session.engine_state)
         watches = [payloads.watch(w, session.note) for w in session.watches()]
     return {
         "id": record.id,
@@ -43,6 +45,7 @@ async def camera(registry: Registry, view: CameraView) -> dict[str, Any]:
         "created_at": payloads.rfc3339(record.created_wall),
         "updated_at": payloads.rfc3339(record.updated_wall),
         "state": None if view.state is None else payloads.source(view.state),
+        "engine_state": engine_state,
         "watches": watches,
     }
 

@@ -19,7 +19,7 @@ from joyvl_server.api.schemas import (
     Threshold,
     kept,
 )
-from joyvl_server.api.schemas_sessions import WatchIn, WatchOut
+from joyvl_server.api.schemas_sessions import EngineStateOut, WatchIn, WatchOut
 from joyvl_server.core.config import Fidelity
 from joyvl_server.core.zones import Zone
 from joyvl_server.sessions.cameras import CameraDraft
@@ -169,6 +169,7 @@ class CameraOut(Output):
     created_at: str
     updated_at: str
     state: SourceStateOut | None = Field(description="null while the camera is disabled.")
+    engine_state: EngineStateOut | None = Field(description="null while no session runs.")
     watches: list[WatchOut]
 
 

@@ -10,6 +10,7 @@ from joyvl_server.api.schemas import FidelityIn, FramesPerTick, Input, Name, Out
 from joyvl_server.api.schemas_ticks import TickOut
 from joyvl_server.core.config import Fidelity
 from joyvl_server.engines.base import Mode
+from joyvl_server.sessions.health import EngineStatus
 from joyvl_server.sessions.standing import WatchDraft
 
 
@@ -129,6 +130,20 @@ class PressureOut(Output):
     sentence: str = Field(examples=["Short of engine time: still cameras are looked at less often."])
 
 
+class EngineStateOut(Output):
+    """Whether the engine decides for this session."""
+
+    status: EngineStatus = Field(
+        description=(
+            "ready: it decides. loading: it starts, or loads its model. away: it cannot be reached or does not answer. "
+            "cannot: it answers and cannot decide. slow: it decides, but less than once a second."
+        )
+    )
+    code: str | None = Field(description="A stable word; null where it decides as usual.")
+    reason: str | None = Field(description="A sentence for people; null where it decides as usual.")
+    since: str = Field(description="RFC 3339 time.")
+
+
 class LatencyOut(Output):
     p50_ms: float | None
     p95_ms: float | None
@@ -149,6 +164,7 @@ class SessionOut(Output):
     pressure: PressureOut
     zones: list[dict[str, Any]]
     state: dict[str, Any] | None
+    engine_state: EngineStateOut
     watches: list[WatchOut]
     queries: list[QueryOut] = Field(description="The open ones.")
     last_remark: TickOut | None = Field(description="The newest second in which it spoke or delegated.")

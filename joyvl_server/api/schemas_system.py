@@ -68,7 +68,9 @@ class HealthOut(Output):
 
 class PartOut(Output):
     ready: bool
-    reason: str | None
+    reason: str | None = Field(
+        description="What is wrong with it; for an engine that decides, but slowly, what it manages."
+    )
 
 
 class ReadyOut(Output):

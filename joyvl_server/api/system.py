@@ -72,6 +72,8 @@ async def read_readiness(api: ApiDep) -> Response:
         return _not_ready(f"The parts did not answer within {READY_TIMEOUT_S:.0f} s.", {})
     found = {name: None if reason is None else mask_text(reason) for name, reason in answers.items()}
     parts = {name: {"ready": reason is None, "reason": reason} for name, reason in found.items()}
+    for name, manages in api.registry.engines.slow().items():
+        parts[f"engine {name}"]["reason"] = mask_text(manages)
     missing = [name for name, reason in found.items() if reason is not None]
     if not missing:
         return JSONResponse({"ready": True, "parts": parts}, headers={"Cache-Control": "no-store"})

@@ -10,6 +10,7 @@ JoyvlError                     a sentence a user may read; never holds a secret
 ├── EngineError                the engine did not answer as it should
 │   ├── EngineTimeout
 │   └── EngineUnavailable      unreachable, refused, overloaded
+│       └── EngineLoading      it starts, or loads its model: it will answer
 └── StoreError                 the record on disk cannot be read or written
 
 Each class carries `code`, a stable word for programs; the message is for people.
@@ -71,6 +72,10 @@ class EngineTimeout(EngineError):
 
 class EngineUnavailable(EngineError):
     code = "engine_unavailable"
+
+
+class EngineLoading(EngineUnavailable):
+    code = "engine_loading"
 
 
 class StoreError(JoyvlError):

@@ -10,6 +10,7 @@ import structlog
 from joyvl_server.core.errors import EngineError
 from joyvl_server.engines.base import Capabilities, Engine
 from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.health import EngineHealth
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduler import EngineScheduler
 from joyvl_server.sessions.waiting import before
@@ -19,18 +20,23 @@ log = structlog.get_logger(__name__)
 CHECK_TIMEOUT_S = 10.0
 PROBE_TIMEOUT_S = 300.0
 RETRY_S, LONGEST_RETRY_S = 2.0, 30.0
+LOOK_S = 1.0
 FORGOTTEN_S = 5.0
 """away for longer than this, an engine is taken for restarted: nothing of what it had cached counts on"""
 
 
 class Attendant:
-    """One engine in use, with its scheduler. `on_change` is called when its capabilities are others than before.
+    """One engine in use, with its scheduler and its health. `on_change` is called when its capabilities are others than
+    before.
 
     `start` when it is first used; `aclose` ends what goes on in the background, not the engine.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, metrics: Metrics, on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, metrics: Metrics, on_change: Callable[[str], None], loading_s: float
+    ) -> None:
         self.engine = engine
+        self.health = EngineHealth(engine.name, clock, loading_s)
         can = engine.capabilities
         self.scheduler = EngineScheduler(clock, engine=engine.name, parallel=can.parallel, metrics=metrics, can=can)
         self.scheduler.on_open = self._wake
@@ -42,10 +48,17 @@ class Attendant:
         self._opened = asyncio.Event()
         self._restarts = self._count_restarts()
         self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def started(self) -> bool:
+        return self._task is not None
 
     def start(self) -> None:
         if self._task is None:
+            self.health.trying()
             self._task = asyncio.create_task(self._run(), name=f"engine-{self.engine.name}")
+            self._looking = asyncio.create_task(self._look(), name=f"health of engine-{self.engine.name}")
 
     async def known(self, timeout_s: float) -> Capabilities:
         """What the engine can do: as probed, or as stated where that fails or takes longer than this.
@@ -58,13 +71,19 @@ class Attendant:
         return self.engine.capabilities
 
     async def aclose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        for task in filter(None, (self._task, self._looking)):
+            task.cancel()
+            await asyncio.wait({task})
+        self._task = self._looking = None
 
     def _wake(self) -> None:
+        self.health.shut_off()
         self._opened.set()
+
+    async def _look(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_S)
+            self.health.look()
 
     async def _run(self) -> None:
         """Probe; then wait until the engine goes away, until it is back, and probe again."""
@@ -90,14 +109,22 @@ class Attendant:
                 break
             except (EngineError, TimeoutError) as error:
                 log.info("engine cannot be probed yet", engine=self.engine.name, error=str(error) or "it took too long")
+                self._failed(error)
                 self._adapt(self.engine.capabilities)
                 self._tried.set()
                 await self._clock.sleep(pause)
                 pause = min(2 * pause, LONGEST_RETRY_S)
                 if self.scheduler.breaker.open:
                     return  # it is asked after first
+        self.health.answers()
         self._adapt(can)
         self._tried.set()
+
+    def _failed(self, error: EngineError | TimeoutError) -> None:
+        if isinstance(error, EngineError):
+            self.health.failed(error.code, str(error))
+        else:
+            self.health.failed("engine_timeout", f"The engine {self.engine.name} did not answer in time.")
 
     def _adapt(self, can: Capabilities) -> None:
         if can != self._known:
@@ -115,9 +142,11 @@ class Attendant:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
                 await self.engine.check()
-        except (EngineError, TimeoutError):
+        except (EngineError, TimeoutError) as error:
+            self._failed(error)
             breaker.probe_failed(self._clock.monotonic())
             return
+        self.health.answers()
         away_s = self._clock.monotonic() - breaker.opened_at
         if breaker.probe_worked():
             self.scheduler.back()

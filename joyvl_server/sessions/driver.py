@@ -10,8 +10,8 @@ from pathlib import Path
 import structlog
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.decisions import Pressure
-from joyvl_server.core.effects import BeginChunk, Effect, Settle, StopWriting, Write
+from joyvl_server.core.decisions import Pressure, Skip
+from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, Write
 from joyvl_server.core.events import Score
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import (
@@ -33,6 +33,7 @@ from joyvl_server.core.inputs import (
 from joyvl_server.core.observer import Observer
 from joyvl_server.engines.base import Engine, EngineSpec
 from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.health import SessionHealth
 from joyvl_server.sessions.lane import ENGINE_EFFECTS, EngineLane, Outcomes
 from joyvl_server.sessions.latency import Stopwatch
 from joyvl_server.sessions.metrics import Metrics
@@ -44,6 +45,8 @@ from joyvl_server.sessions.slices import Background, Pen, SliceOutcomes
 log = structlog.get_logger(__name__)
 
 
+RESTS = (Skip.STILL, Skip.NO_FRAME, Skip.OFFLINE)
+"""seconds in which nothing was asked of the engine because there was nothing to look at"""
 NO_LIMIT = 1_000_000_000
 """where the engine does not say: the setting is the bound"""
 
@@ -68,6 +71,7 @@ class Driver:
         metrics: Metrics,
         now: Callable[[], float],
         perform: Callable[[Effect], None],
+        health: SessionHealth,
     ) -> None:
         self.stopwatch = Stopwatch(clock, metrics)
         self._session_id = spec.session_id
@@ -76,6 +80,7 @@ class Driver:
         self._now = now
         self._perform = perform
         self._seat = seat
+        self._health = health
         self._observer = Observer(config)
         self._recorder = Recorder.open(record_dir, spec.session_id, config)
         self._inbox: deque[Input] = deque()
@@ -185,6 +190,8 @@ class Driver:
         elif isinstance(effect, StopWriting):
             self._slices.stop(effect.id)
         else:
+            if isinstance(effect, Decided) and effect.skipped in RESTS:
+                self._health.rested()
             self._perform(effect)
 
     # --------------------------------------------------------------------------------------------- the lane's outcomes
@@ -197,7 +204,10 @@ class Driver:
         self.stopwatch.scored()
         if score.garbage is not None:
             self._metrics.garbage.inc()
-            log.warning("answer outside the protocol, taken as silence", session=self._session_id, answer=score.garbage)
+            log.debug("answer outside the protocol, taken as silence", session=self._session_id, answer=score.garbage)
+            self._health.garbage(score.garbage)
+        else:
+            self._health.decided()
         self.take(Scored(self._now(), step, score))
 
     def _chosen(self, step: int, shares: tuple[float, ...]) -> None:
@@ -211,6 +221,7 @@ class Driver:
 
     def _failed(self, step: int, code: str, message: str) -> None:
         self.take(EngineFailed(self._now(), step, code, message))
+        self._health.failed(code, message)
 
     def _trouble(self, code: str) -> None:
         self._metrics.engine_failures.labels(self._engine.name, code).inc()

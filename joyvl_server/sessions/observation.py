@@ -14,6 +14,7 @@ from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions.attendant import Attendant
 from joyvl_server.sessions.driver import Driver
+from joyvl_server.sessions.health import EngineState
 from joyvl_server.sessions.surroundings import Surroundings
 
 
@@ -21,7 +22,8 @@ class Observation:
     """`facts` gives the machine's settings as they are now, `first` what a new machine has to know first.
 
     `pen` looks after the engine that writes summaries, where that is another one. `now` gives stream seconds.
-    `on_pressure` is called when the engine's pressure has changed. `leave` it at the end.
+    `on_pressure` is called when the engine's pressure has changed, `on_health` when it decides no longer, or again;
+    `pictures`: does the source show any? `leave` it at the end.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class Observation:
         first: Callable[[], Iterable[Input]],
         perform: Callable[[Effect], None],
         on_pressure: Callable[[], None],
+        on_health: Callable[[EngineState], None],
+        pictures: Callable[[], bool],
     ) -> None:
         self._spec = spec
         self._attendant = attendant
@@ -58,6 +62,7 @@ class Observation:
         self._changed = asyncio.Event()
         self._config = facts(attendant.engine.capabilities)
         self._told = self.seat.pressure
+        self.health = attendant.health.join(spec.session_id, pictures, on_health)
         self.driver = self._new_driver()
 
     @property
@@ -80,6 +85,7 @@ class Observation:
     def leave(self) -> None:
         """Give the places at the engines back."""
         self.seat.leave()
+        self.health.leave()
         if self._pen_seat is not None:
             self._pen_seat.leave()
 
@@ -118,6 +124,7 @@ class Observation:
             metrics=around.metrics,
             now=self._now,
             perform=self._perform,
+            health=self.health,
         )
         for input in self._first():
             driver.take(input)

@@ -12,6 +12,8 @@ from joyvl_server.core.effects import Decided
 from joyvl_server.core.zones import Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import SourceState
+from joyvl_server.kit.masking import mask_text
+from joyvl_server.sessions.health import EngineState
 from joyvl_server.sessions.latency import Timings
 from joyvl_server.sessions.questions import QueryView
 from joyvl_server.store.sessions import SessionRecord
@@ -42,6 +44,8 @@ class Observed(Protocol):
     def zones(self) -> tuple[Zone, ...]: ...
     @property
     def state(self) -> SourceState: ...
+    @property
+    def engine_state(self) -> EngineState: ...
     @property
     def note(self) -> str | None: ...
     @property
@@ -160,6 +164,16 @@ def source(state: SourceState) -> dict[str, Any]:
     }
 
 
+def engine_state(state: EngineState) -> dict[str, Any]:
+    """Whether the engine decides for a session, and if not why. Sentences of an engine's may quote addresses."""
+    return {
+        "status": state.status.value,
+        "code": state.code,
+        "reason": None if state.reason is None else mask_text(state.reason),
+        "since": rfc3339(state.since_wall),
+    }
+
+
 PRESSURES = {
     Pressure.NONE: "The engine keeps up.",
     Pressure.GLANCES: "Short of engine time: small pictures are looked at where little changed.",
@@ -190,6 +204,7 @@ def session(of: Observed) -> dict[str, Any]:
         "pressure": pressure(of.pressure),
         "zones": zones(of.zones),
         "state": source(of.state),
+        "engine_state": engine_state(of.engine_state),
         "watches": [watch(w, of.note) for w in of.watches()],
         "queries": [query(q) for q in of.queries() if q.status == "open"],
         "last_remark": of.last_remark,

@@ -60,7 +60,7 @@ class Registry:
             self.ticks,
             settings.server.updates_backlog,
         )
-        engines.attend(clock, self.metrics, self._engine_changed)
+        engines.attend(clock, self.metrics, self._engine_changed, settings.sessions.engine_loading_s)
         self._runner = Runner(clock, self.metrics, self._records, self._crashed)
         self._opener = Opener(settings, clock, engines, self._runner, around, self._records, watches)
         self.cameras = CameraBook(clock, media, policy, self._opener, self._runner, Cameras(db), self._records, watches)
@@ -84,17 +84,12 @@ class Registry:
     async def ready(self) -> dict[str, str | None]:
         """Each part that must work, with None or a sentence that says what is wrong."""
         parts: dict[str, str | None] = {}
-        default = self.settings.engine.name
-        try:
-            self.engines.get(default)
-        except JoyvlError as error:
-            parts[f"engine {default}"] = str(error)
         try:
             await self._db.read(lambda connection: connection.execute("SELECT 1").fetchone())
             parts["store"] = None
         except JoyvlError as error:
             parts["store"] = str(error)
-        return {**parts, **await self.engines.check(default)}
+        return {**parts, **await self.engines.check(self.settings.engine.name)}
 
     def schedulers(self) -> list[dict[str, Any]]:
         """How every engine in use is doing: see `EngineScheduler.snapshot`."""

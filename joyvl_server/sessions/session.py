@@ -18,6 +18,7 @@ from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions import endings, payloads
 from joyvl_server.sessions.attendant import Attendant
 from joyvl_server.sessions.driver import Driver
+from joyvl_server.sessions.health import EngineState
 from joyvl_server.sessions.journal import Journal
 from joyvl_server.sessions.observation import Observation
 from joyvl_server.sessions.performer import Performer
@@ -95,7 +96,10 @@ class Session:
             first=self._first_inputs,
             perform=self._performer.perform,
             on_pressure=self._updated,
+            on_health=self._engine_state_changed,
+            pictures=lambda: self._state.status is SourceStatus.ONLINE,
         )
+        self._engine_missed = False
 
     def _first_inputs(self) -> list[ev.Input]:
         """What a machine has to know before its first tick: the watches, and what people asked another one before."""
@@ -110,6 +114,8 @@ class Session:
     async def run(self) -> None:
         """Tick until the source ends or the caller cancels; then engine session, recorder and source are given back."""
         self._journal.note("session_started", self.record.name)
+        if not self.engine_state.decides:
+            self._engine_state_changed(self.engine_state)
         try:
             async with asyncio.TaskGroup() as tasks:
                 deeds = tasks.create_task(self._performer.run())
@@ -142,6 +148,11 @@ class Session:
         return self._observation.capabilities
 
     @property
+    def engine_state(self) -> EngineState:
+        """Whether the engine decides for this session."""
+        return self._observation.health.state
+
+    @property
     def driver(self) -> Driver:
         return self._observation.driver
 
@@ -164,6 +175,15 @@ class Session:
         shown = payloads.source(state)
         self.updates.publish(f"camera.{kind}", state=shown)
         self._journal.note(f"camera_{kind}", state.error or "", state=shown)
+
+    def _engine_state_changed(self, state: EngineState) -> None:
+        """Told at once; in the timeline once when decisions stop and once when they come again."""
+        self._updated()
+        if state.trying or state.decides is not self._engine_missed:
+            return
+        self._engine_missed = not state.decides
+        kind = "engine_offline" if self._engine_missed else "engine_online"
+        self._journal.note(kind, state.reason or "", engine_state=payloads.engine_state(state))
 
     # --------------------------------------------------------------------------------------------- what the ticker does
 

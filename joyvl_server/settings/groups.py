@@ -91,6 +91,9 @@ class SessionSettings(Group):
         None, description="The engine that writes the summaries, by its name. Null: the one that decides."
     )
     engine_timeout_s: float = Field(20.0, gt=0, description="Longest wait for one answer of the engine, in seconds.")
+    engine_loading_s: float = Field(
+        600.0, gt=0, description="Longest time an engine may load its model before it counts as away, in seconds."
+    )
     max_sessions: int = Field(64, ge=1, description="Sessions at once; more are refused.")
     record_dir: Folder | None = Field(
         None, description="Folder for input logs of every session, for `joyvl replay`. Off by default."

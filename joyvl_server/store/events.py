@@ -16,6 +16,8 @@ EventType = Literal[
     "watch_fired",
     "camera_online",
     "camera_offline",
+    "engine_online",
+    "engine_offline",
     "query_asked",
     "query_closed",
     "session_started",

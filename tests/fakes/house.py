@@ -101,13 +101,6 @@ class OneEngine(EnginePool):
         broken = {"name": "broken", "capabilities": None, "error": "broken: base_url http://u:s3cret@host is wrong"}
         return [broken, {"name": "quiet", "capabilities": self.quiet.capabilities, "error": None}]
 
-    async def check(self, default: str) -> dict[str, str | None]:
-        try:
-            await self.quiet.check()
-        except EngineError as error:
-            return {"engine quiet": str(error)}
-        return {"engine quiet": None}
-
 
 @dataclass
 class House:

@@ -1,0 +1,337 @@
+"""Whether an engine decides, and if it does not, why: the engine as a whole, and each session that it decides for.
+
+What the engine as a whole is comes from those who ask after it (the attendant): loading, away, cannot. What it is for a
+session comes from that session's ticks: failures in a row, answers outside the protocol in a row, time without any
+decision. A session shows the engine's own state where that is bad, else what it found itself. A session's own fault
+ends with its next decision, and only with that: a server that lists its models well may still decide nothing.
+
+No I/O. Times come from the clock; `look` has to be called once a second for what only time can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import structlog
+
+from joyvl_server.kit.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+FAILURES = 3
+"""this many failures in a row are a state …"""
+LASTING_S = 3.0
+"""… and so is one that no decision has followed for this long"""
+BLIND_S = 10.0
+"""a session with pictures and without a decision for so long is blind"""
+SLOW_TIMES = 3.0
+"""an engine known to be slow may take this many times its usual time before a session counts as blind"""
+GARBAGE = "engine_garbage"
+LOADING_CODE = "engine_loading"
+MOST_QUOTED = 80
+
+
+class EngineStatus(StrEnum):
+    READY = "ready"
+    """it decides"""
+    LOADING = "loading"
+    """it starts, or loads its model"""
+    AWAY = "away"
+    """not reachable, or it does not answer"""
+    CANNOT = "cannot"
+    """it answers and cannot decide: nonsense, a context too small, a model that does not see, a wrong key"""
+    SLOW = "slow"
+    """it decides, but less than once a second"""
+
+
+_STATUS = {
+    LOADING_CODE: EngineStatus.LOADING,
+    "engine_unavailable": EngineStatus.AWAY,
+    "engine_timeout": EngineStatus.AWAY,
+    "engine_cut": EngineStatus.AWAY,
+    "engine_overloaded": EngineStatus.AWAY,
+    "engine_blind": EngineStatus.AWAY,
+}
+"""By the error's code; any other is something the engine cannot do."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """`reason` is a sentence for people, `code` a stable word; both None where it decides as usual.
+
+    `since_wall`: Unix seconds at which this status began.
+    """
+
+    status: EngineStatus
+    code: str | None
+    reason: str | None
+    since_wall: float
+
+    @property
+    def decides(self) -> bool:
+        return self.status in (EngineStatus.READY, EngineStatus.SLOW)
+
+    @property
+    def trying(self) -> bool:
+        """Nothing is known of it yet."""
+        return self.status is EngineStatus.LOADING and self.code is None
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """Failures of one session in a row."""
+
+    code: str
+    reason: str
+    count: int
+    first_at: float
+
+
+class EngineHealth:
+    """One engine's state. `loading_s` is the longest time that it may load its model before it counts as away."""
+
+    def __init__(self, engine: str, clock: Clock, loading_s: float) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._loading_s = loading_s
+        self._own = self._made(EngineStatus.READY, None, None)
+        self._trying_since: float | None = None
+        self._sessions: list[SessionHealth] = []
+        self._slow: tuple[float, str] | None = None
+        self._loading_since: float | None = None
+        self._last_failure = ("engine_unavailable", "")
+        self._decided_at = float("-inf")
+        self._told = True
+
+    @property
+    def state(self) -> EngineState:
+        """Of the engine as a whole: its own, else that of a session for which it does not decide."""
+        if not self._own.decides:
+            return self._own
+        bad = [session for session in self._sessions if not session.state.decides]
+        if not bad:
+            return self._good()
+        state = bad[0].state
+        few = len(bad) < len(self._sessions)
+        return replace(state, reason=f"Session {bad[0].session_id}: {state.reason}") if few else state
+
+    @property
+    def own(self) -> EngineState:
+        """What those who ask after it found."""
+        return self._own if not self._own.decides else self._good()
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds without a decision after which a session is blind."""
+        return BLIND_S if self._slow is None else max(BLIND_S, SLOW_TIMES * self._slow[0])
+
+    # ----------------------------------------------------------------------------------------------- found by asking
+
+    def trying(self) -> None:
+        """It is being tried for the first time. Said only where that takes long."""
+        self._trying_since = self._clock.monotonic()
+
+    def failed(self, code: str, reason: str) -> None:
+        """Somebody asked after it, and it is not as it should be: the error's code and sentence.
+
+        Ignored while it decides for sessions all the same.
+        """
+        if self._clock.monotonic() - self._decided_at < LASTING_S:
+            return
+        status = _STATUS.get(code, EngineStatus.CANNOT)
+        if status is not EngineStatus.LOADING:
+            self._loading_since = None
+        elif self._loading_since is None:
+            self._loading_since = self._clock.monotonic()
+        elif self._clock.monotonic() - self._loading_since >= self._loading_s:
+            status, reason = EngineStatus.AWAY, f"It still loads its model after {self._loading_s:g} s. {reason}"
+        self._become(status, code, reason)
+
+    def answers(self) -> None:
+        """Somebody asked after it, and it is there."""
+        self._loading_since = None
+        self._become(EngineStatus.READY, None, None)
+
+    def shut_off(self) -> None:
+        """So many requests failed that nothing is asked of it for now."""
+        if self._own.decides:
+            self.failed(*self._last_failure)
+
+    def slow(self, seconds: float | None, reason: str = "") -> None:
+        """It needs so many `seconds` for one decision, more than a tick; `reason` says what it manages. None: no more.
+
+        It still decides: sessions go on, and show this.
+        """
+        self._slow = None if seconds is None else (seconds, reason)
+        self.look()
+
+    # -------------------------------------------------------------------------------------------------- for sessions
+
+    def join(
+        self, session_id: str, pictures: Callable[[], bool], on_change: Callable[[EngineState], None]
+    ) -> SessionHealth:
+        """A session that it decides for. `pictures`: is there anything to look at now? `leave` it at the end."""
+        session = SessionHealth(self, session_id, self._clock, pictures, on_change)
+        self._sessions.append(session)
+        return session
+
+    def leave(self, session: SessionHealth) -> None:
+        if session in self._sessions:
+            self._sessions.remove(session)
+            self._log()
+
+    def look(self) -> None:
+        """Once a second: find what only time shows."""
+        if self._trying_since is not None and self._clock.monotonic() - self._trying_since >= LASTING_S:
+            self._become(EngineStatus.LOADING, None, f"The engine {self.engine} is being tried.")
+            return
+        for session in list(self._sessions):
+            session.look()
+        self._log()
+
+    def decided(self) -> None:
+        """It has decided for one of its sessions."""
+        self._decided_at = self._clock.monotonic()
+        if self._own.decides and self._trying_since is None:
+            self._log()
+        else:
+            self.answers()
+
+    def noted(self, code: str, reason: str) -> None:
+        """A session's request failed."""
+        self._last_failure = (code, reason)
+        self._log()
+
+    # ------------------------------------------------------------------------------------------------------- helpers
+
+    def _become(self, status: EngineStatus, code: str | None, reason: str | None) -> None:
+        self._trying_since = None
+        since = self._own.since_wall if status is self._own.status else self._clock.wall()
+        self._own = EngineState(status, code, reason, since)
+        self.look()
+
+    def _good(self) -> EngineState:
+        return self._own if self._slow is None else self._made(EngineStatus.SLOW, "engine_slow", self._slow[1])
+
+    def _made(self, status: EngineStatus, code: str | None, reason: str | None) -> EngineState:
+        return EngineState(status, code, reason, self._clock.wall())
+
+    def _log(self) -> None:
+        """A fault once when it starts and once when it ends."""
+        state = self.state
+        if state.trying or state.decides is self._told:
+            return
+        self._told = state.decides
+        if state.decides:
+            log.info("engine decides again", engine=self.engine)
+        else:
+            log.warning(
+                "engine does not decide",
+                engine=self.engine,
+                status=state.status.value,
+                code=state.code,
+                error=state.reason,
+                sessions=[session.session_id for session in self._sessions if not session.state.decides],
+            )
+
+
+class SessionHealth:
+    """Whether one session gets decisions. `on_change` is told each new state, once."""
+
+    def __init__(
+        self,
+        engine: EngineHealth,
+        session_id: str,
+        clock: Clock,
+        pictures: Callable[[], bool],
+        on_change: Callable[[EngineState], None],
+    ) -> None:
+        self.session_id = session_id
+        self._engine = engine
+        self._clock = clock
+        self._pictures = pictures
+        self._on_change = on_change
+        self._trouble: _Trouble | None = None
+        self._quiet_since = clock.monotonic()
+        self._state = engine.own
+
+    @property
+    def state(self) -> EngineState:
+        return self._state
+
+    @property
+    def failing(self) -> bool:
+        """The last request failed."""
+        return self._trouble is not None
+
+    def decided(self) -> None:
+        """A tick was decided."""
+        self._trouble = None
+        self._quiet_since = self._clock.monotonic()
+        self.look()
+        self._engine.decided()
+
+    def rested(self) -> None:
+        """A tick needed no decision, or had nothing to look at."""
+        self._quiet_since = self._clock.monotonic()
+
+    def failed(self, code: str, reason: str) -> None:
+        """A tick's request failed: the error's code and sentence."""
+        now, before = self._clock.monotonic(), self._trouble
+        if before is None:
+            self._trouble = _Trouble(code, reason, 1, now)
+        else:
+            before.code, before.reason, before.count = code, reason, before.count + 1
+        self.look()
+        self._engine.noted(code, reason)
+
+    def garbage(self, answer: str) -> None:
+        """A tick was answered outside the protocol."""
+        quoted = " ".join(answer.split())
+        quoted = quoted if len(quoted) <= MOST_QUOTED else quoted[: MOST_QUOTED - 1] + "…"
+        self.failed(
+            GARBAGE,
+            f"The engine {self._engine.engine} answers, but with no decision: its last answer was “{quoted}”. "
+            "Use a model that sees and follows instructions.",
+        )
+
+    def look(self) -> None:
+        """Find the present state, and tell it where it is a new one."""
+        before, found = self._state, self._found()
+        since = before.since_wall if found.status is before.status else self._clock.wall()
+        self._state = found = replace(found, since_wall=since)
+        same = (found.status, found.code) == (before.status, before.code)
+        if not same or (found.status is EngineStatus.LOADING and found.reason != before.reason):
+            self._on_change(found)
+
+    def leave(self) -> None:
+        """The session has ended."""
+        self._engine.leave(self)
+
+    def _found(self) -> EngineState:
+        now, own = self._clock.monotonic(), self._engine.own
+        if not self._pictures():
+            self._trouble = None
+        if not (self._pictures() and own.decides):
+            self._quiet_since = now
+        fault = self._fault(now)
+        return own if fault is None or not (own.decides or own.trying) else fault
+
+    def _fault(self, now: float) -> EngineState | None:
+        """What this session itself found wrong."""
+        trouble = self._trouble
+        if trouble is not None and (trouble.count >= FAILURES or self._lasts(trouble, now)):
+            status = _STATUS.get(trouble.code, EngineStatus.CANNOT)
+            return EngineState(status, trouble.code, trouble.reason, self._clock.wall())
+        quiet = now - self._quiet_since
+        if quiet < self._engine.patience_s:
+            return None
+        reason = f"The engine {self._engine.engine} has decided nothing for {self._engine.patience_s:g} s."
+        return EngineState(EngineStatus.AWAY, "engine_blind", reason, self._clock.wall())
+
+    @staticmethod
+    def _lasts(trouble: _Trouble, now: float) -> bool:
+        """One answer outside the protocol is nothing yet."""
+        return now - trouble.first_at >= LASTING_S and (trouble.count > 1 or trouble.code != GARBAGE)
