@@ -257,7 +257,7 @@ class EngineScheduler:
     def failed(self, code: str) -> None:
         """A request failed; the breaker may open on it."""
         if self.breaker.failed(code, self._clock.monotonic()):
-            log.warning("engine away", engine=self.engine, code=code)
+            log.debug("engine is asked nothing for now", engine=self.engine, code=code)
             self._line.send_away()
             self._show()
             self.on_open()
@@ -265,7 +265,7 @@ class EngineScheduler:
     def back(self) -> None:
         """The breaker has closed."""
         away = self._clock.monotonic() - self.breaker.opened_at
-        log.info("engine back", engine=self.engine, away_s=round(away, 1))
+        log.debug("engine is asked again", engine=self.engine, away_s=round(away, 1))
         self._meter.is_back(self._clock.monotonic())
         self._show()
         self._pump()
