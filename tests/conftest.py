@@ -20,7 +20,7 @@ def clips() -> Path:
 
 
 LONGER_S = {"aside": 3000, "slow": 900}
-"""Seconds a marked test may take, on a machine that is busy with other things; all others have `timeout` of pyproject."""
+"""Seconds a marked test may take on a machine that is busy with other things; others have `timeout` of pyproject."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -251,7 +251,8 @@ class Context:
 
     def settle(self, answer: str) -> None:
         """The pending turn stays, answered with `answer` in the wire format."""
-        settled = SettledTurn(self._take_pending("settle"), answer)
+        turn = self._take_pending("settle").kept(pictures=self._config.follows_instructions)
+        settled = SettledTurn(turn, answer)
         assert self.present is not None, "no chunk has begun"
         self.present.add(settled)
         if self.prepared is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ Grey = npt.NDArray[np.uint8]
 class Image:
     """An encoded JPEG.
 
-    `sha256` is the hex digest of the bytes; `name`, its short form, names the picture to engines. In a replay `jpeg`
-    is empty: the machine never looks inside it.
+    `sha256` is the hex digest of the bytes; `name`, its short form, names the picture to engines. `jpeg` is empty in a
+    replay (the machine never looks inside it) and in a context that never sends the picture again.
     """
 
     jpeg: bytes
@@ -30,19 +30,34 @@ class Image:
         """128 bits of the hash, for requests that name a picture again and again: 22 characters instead of 64."""
         return urlsafe_b64encode(bytes.fromhex(self.sha256[:32])).decode("ascii").rstrip("=")
 
+    def emptied(self) -> Image:
+        """Its name and size, without the bytes."""
+        return replace(self, jpeg=b"")
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+NO_GREY: Grey = np.zeros((0, 0), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture. `t` is its capture time in stream seconds of the session, `wall` the same moment in Unix seconds."""
+    """One picture. `t` is its capture time in stream seconds of the session, `wall` the same moment in Unix seconds.
+
+    Two frames are equal when they show the same pictures of the same moment, whatever else is kept of them.
+    """
 
     t: float
     wall: float
     image: Image
-    grey: Grey
+    grey: Grey = field(compare=False)
     glance: Image | None = None
     """The same picture at the model's floor of 64 tokens, where the session asked for one."""
-    trail: tuple[tuple[float, Grey], ...] = field(default=(), metadata={"logged": False})
+    trail: tuple[tuple[float, Grey], ...] = field(default=(), compare=False, metadata={"logged": False})
     """(t, grey) of the moments just before, oldest first, about five a second, where the session asked for them.
 
     They serve engines that follow movement. The machine decides without them, so logs leave them out.
     """
+
+    def kept(self, *, image: bool, glance: bool) -> Frame:
+        """What a context keeps of it: no grey pictures, and the bytes of those JPEGs that may be sent again."""
+        small = self.glance if glance or self.glance is None else self.glance.emptied()
+        return replace(self, image=self.image if image else self.image.emptied(), glance=small, grey=NO_GREY, trail=())

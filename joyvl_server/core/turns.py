@@ -58,6 +58,25 @@ class UserTurn:
         """Every second of the turn, oldest first, the newest last."""
         return (*self.backlog, Second((*self.burst, self.frame), self.look))
 
+    def kept(self, *, pictures: bool = True) -> UserTurn:
+        """The turn as a context keeps it once it is settled: a thousandth to a half of its memory.
+
+        The pictures that may be sent again stay: a full look may become a glance later, a glance never a full look.
+        Without `pictures` none is, as with an engine that keeps a scene and no messages.
+        """
+        newest = _kept(Second((*self.burst, self.frame), self.look), pictures)
+        backlog = tuple(_kept(second, pictures) for second in self.backlog)
+        return replace(self, frame=newest.frames[-1], burst=newest.frames[:-1], backlog=backlog)
+
+
+def _kept(second: Second, pictures: bool) -> Second:
+    glances = second.look is Look.GLANCE
+    frames = (
+        frame.kept(image=pictures and not (glances and frame.glance is not None), glance=pictures)
+        for frame in second.frames
+    )
+    return replace(second, frames=tuple(frames))
+
 
 @dataclass(frozen=True, slots=True)
 class SettledTurn:

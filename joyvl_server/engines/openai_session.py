@@ -134,7 +134,7 @@ class OpenAISession:
     async def settle(self, answer: str) -> None:
         talk, _ = self._prompt("settle()")
         assert self._turn is not None
-        settled = SettledTurn(self._turn, answer)
+        settled = SettledTurn(self._turn.kept(), answer)
         talk.add(settled, self._message)
         if (prepared := self._slices.prepared) is not None:
             prepared.add(prepared.chunk.leading(settled))

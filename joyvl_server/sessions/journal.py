@@ -15,7 +15,7 @@ from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.store.events import EventRecord, Events
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.ticks import Ticks
+from joyvl_server.store.ticks import TickRecord, Ticks
 
 # What a remark's event keeps of its tick.
 KEPT = ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")
@@ -59,16 +59,17 @@ class Journal:
         self._events.post(record)
         self._metrics.events.labels(type).inc()
 
-    def tick(self, decided: Decided, timings: Timings) -> dict[str, Any]:
-        """Keep one second, spoken or not, and return it in the shape of the updates, with the id it is kept under."""
+    def tick(self, decided: Decided, timings: Timings) -> TickRecord:
+        """Keep one second, spoken or not, and return it as it is kept."""
         record = payloads.tick_record(self._record.id, self._numbers.next(), decided, timings)
         if self._ticks is not None:
             self._ticks.post(record)
-        return payloads.kept_tick(record)
+        return record
 
-    def remark(self, decided: Decided, tick: dict[str, Any]) -> None:
+    def remark(self, decided: Decided, tick: TickRecord) -> None:
         """What was said, and each watch that it fired."""
-        about = {key: tick[key] for key in KEPT}
+        shown = payloads.kept_tick(tick)
+        about = {key: shown[key] for key in KEPT}
         type = "spoke" if decided.decision is Decision.SPEAK else "delegated"
         self.note(type, decided.text, t=decided.t, wall=decided.wall, **about)
         for watch_id in decided.watches:

@@ -34,6 +34,7 @@ from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.sessions.questions import Questions
 from joyvl_server.sessions.standing import WatchDraft
 from joyvl_server.sessions.updates import UpdateLog
+from joyvl_server.store.ticks import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 log = structlog.get_logger(__name__)
@@ -70,8 +71,8 @@ class Performer:
         numbers: Numbers,
         wake: Callable[[], None],
     ) -> None:
-        self.last_remark: dict[str, Any] | None = None
-        self.ticks: deque[dict[str, Any]] = deque(maxlen=TICKS_KEPT)
+        self.last_remark: TickRecord | None = None
+        self.ticks: deque[TickRecord] = deque(maxlen=TICKS_KEPT)
         self._session = session
         self._session_id = session_id
         self._journal = journal

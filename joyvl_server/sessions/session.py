@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from joyvl_server.core import events as ev
@@ -241,11 +242,13 @@ class Session:
 
     @property
     def last_remark(self) -> dict[str, Any] | None:
-        return self._performer.last_remark
+        last = self._performer.last_remark
+        return None if last is None else payloads.kept_tick(last)
 
     def ticks(self, limit: int = 600) -> list[dict[str, Any]]:
         """The newest ticks, oldest first, in the shape of the updates."""
-        return list(self._performer.ticks)[-limit:] if limit > 0 else []
+        kept = self._performer.ticks
+        return [payloads.kept_tick(tick) for tick in islice(kept, max(0, len(kept) - max(0, limit)), None)]
 
     def latency(self) -> dict[str, float | int | None]:
         return self.driver.stopwatch.summary()

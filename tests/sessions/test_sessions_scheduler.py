@@ -281,9 +281,7 @@ async def test_every_two_lost_seconds_lift_a_camera_by_one_class(
 
 
 @pytest.mark.parametrize(("seats", "step"), [(6, Pressure.GLANCES), (8, Pressure.NONE)])
-async def test_one_late_turn_in_six_is_too_many_and_one_in_eight_is_not(
-    clock: ManualClock, seats: int, step: Pressure
-):
+async def test_one_late_turn_in_six_is_too_many_and_one_in_eight_is_not(clock: ManualClock, seats: int, step: Pressure):
     """An engine with time to spare, where one turn each second gets its place after more than half its second."""
     of = scheduler(clock, parallel=16)
     joined = [of.join(f"s{n}", 1.0) for n in range(seats)]
