@@ -23,9 +23,9 @@ from joyvl_server.engines.vllm_flags import Plan, flags, plan
 from joyvl_server.engines.vllm_options import VllmOptions
 from joyvl_server.engines.vllm_progress import Download, Progress, Stage
 from joyvl_server.kit import http
+from joyvl_server.kit.child import Launch
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.kit.environments import STAMP
-from joyvl_server.kit.child import Launch
 from joyvl_server.kit.supervisor import Limits, Status, Supervisor
 
 log = structlog.get_logger(__name__)

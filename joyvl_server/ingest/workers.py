@@ -18,8 +18,8 @@ from joyvl_server.ingest.config import WorkerConfig
 from joyvl_server.ingest.link import Answer, Link, worker_died
 from joyvl_server.ingest.remote import RemoteSource
 from joyvl_server.ingest.wire import Message
-from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.child import Launch
+from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.supervisor import Limits, Supervisor
 
 START_TIMEOUT_S = 20.0

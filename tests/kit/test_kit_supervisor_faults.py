@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 from structlog.testing import capture_logs
+from test_kit_supervisor import FAST, SLEEPS, Child, until
 
 from fakes.clock import ManualClock
 from joyvl_server.kit.child import Launch
 from joyvl_server.kit.supervisor import Limits, Status, Supervisor
-from test_kit_supervisor import FAST, SLEEPS, Child, until
 
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 # A daemon as they are made: a session of its own, its parent gone, deaf, and the output held open.
