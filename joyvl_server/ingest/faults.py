@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from urllib.parse import urlsplit
 
 import av
@@ -25,6 +26,8 @@ HINTS = {
     "lost": "Nothing to do if it comes back by itself; else look at the camera and its network.",
     "not_allowed": "Use an address that this server allows, or change the `net` and `media` settings.",
 }
+KNOCK_S = 1.3
+"""Long enough for a second SYN where the first was lost."""
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL)
 
 
@@ -74,7 +77,7 @@ def file_broken() -> SourceError:
 
 
 def ask_by_hand(url: str) -> SourceError:
-    """Why did a camera not open? Says RTSP's hello and looks at what comes back."""
+    """Why did a camera not open? Says RTSP's hello and looks at what comes back. Blocks for two seconds at most."""
     try:
         answer = _hello(url, 2.0)
     except OSError as error:
@@ -95,18 +98,24 @@ def at_connect(error: OSError) -> SourceError:
     return SourceError("Something is there, but it breaks off the connection.", code="not_a_stream")
 
 
-def answers(url: str) -> bool:
-    """Does an RTSP server answer at this address? A cheap sign that a camera is back. Blocks for a second."""
+def knock(url: str) -> SourceError | None:
+    """Why a camera that was away cannot be back yet; None where something answers, and opening is worth a try.
+
+    Costs a connection, without a password. Blocks for `KNOCK_S` at most.
+    """
     try:
-        return _hello(url, 1.0).startswith(b"RTSP/")
-    except OSError:
-        return False
+        _hello(url, KNOCK_S)
+    except OSError as error:
+        return at_connect(error)
+    return None
 
 
 def _hello(url: str, timeout_s: float) -> bytes:
     parts = urlsplit(url)
+    end = time.monotonic() + timeout_s
     with socket.create_connection((parts.hostname, parts.port or 554), timeout_s) as connection:
         connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: joyvl\r\n\r\n")
+        connection.settimeout(max(0.05, end - time.monotonic()))
         return connection.recv(64)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from random import Random
 
 from joyvl_server.core.errors import NotAllowed, SourceError
@@ -20,8 +19,8 @@ from joyvl_server.kit.netpolicy import NetPolicy
 
 log = logging.getLogger(__name__)
 
-KNOCK_ABOVE_S = 6.0
-KNOCK_EVERY_S = 3.0
+DEAF_KNOCKS = 6
+"""Some server may not answer what a knock says: after so many in a row it is opened all the same."""
 
 
 class Pull:
@@ -40,7 +39,8 @@ class Pull:
         self._ladder = Ladder(Random())
         is_file = spec.url.lower().startswith("file:")
         self._player: Player = FilePlayer(spec.speed, spec.loop, start) if is_file else CameraPlayer(zero)
-        self._knock_at: str | None = None
+        self._knocks = 0
+        self._code: str | None = None
         self._thread = threading.Thread(target=self._run, name="pull", daemon=True)
 
     @property
@@ -74,11 +74,11 @@ class Pull:
 
     def _try(self) -> SourceError | None:
         """One connection. Returns why it was lost; None when it is over for good."""
-        self._knock_at = None
         try:
             self._stage.within(NEVER)
             target = self._policy.check(self._spec.url)  # again each time: a name may point elsewhere by now
-            self._knock_at = None if target.path else target.url
+            if self._ladder.attempts and target.path is None:
+                self._knock(target.url)
             self._player.play(target, self._stage)
             return None
         except SourceError as error:
@@ -86,18 +86,22 @@ class Pull:
         except NotAllowed as error:
             return SourceError(str(error), code="not_allowed")
         except Exception:  # this source's supervisor: one bad source must neither stop itself nor others
-            log.exception("a source failed in an unknown way")
+            if self._code != "internal":  # it is tried again every few seconds, and may fail so for days
+                log.exception("a source failed in an unknown way")
             return SourceError("The source failed inside the server. Its log says more.", code="internal")
 
+    def _knock(self, url: str) -> None:
+        """It was away: opening costs much more than finding that nobody is there yet. Raises `SourceError`."""
+        absent = faults.knock(url)
+        if absent is None or self._knocks == DEAF_KNOCKS:
+            self._knocks = 0
+            return
+        self._knocks += 1
+        raise absent
+
     def _wait(self, error: SourceError) -> None:
-        pause = self._ladder.next_s()
-        self._stage.tell(
-            Report(SourceStatus.OFFLINE, error.code, str(error), retry_in_s=pause, attempts=self._ladder.attempts)
-        )
-        end = time.monotonic() + pause
-        # Far up the ladder a camera that is back would wait half a minute. So knock, if it does not answer now.
-        if pause > KNOCK_ABOVE_S and self._knock_at is not None and not faults.answers(self._knock_at):
-            while not self._stage.pause(min(KNOCK_EVERY_S, end - time.monotonic())):
-                if time.monotonic() >= end or faults.answers(self._knock_at):
-                    return
-        self._stage.pause(end - time.monotonic())
+        self._code = error.code
+        pause = self._ladder.next_s(error.code)
+        attempts = self._ladder.attempts
+        self._stage.tell(Report(SourceStatus.OFFLINE, error.code, str(error), retry_in_s=pause, attempts=attempts))
+        self._stage.pause(pause)
