@@ -7,7 +7,7 @@ import { webcamProblem } from "./words.js";
 /** What the pictures of the next call may cost; empty: as the server is set. */
 export const callFidelity = signal("");
 
-const WANTED = { width: { min: 640, ideal: 1280 }, height: { min: 480, ideal: 720 }, frameRate: { ideal: 15, max: 30 } };
+const WANTED = { width: { min: 640, ideal: 1280 }, height: { min: 480, ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
 const GATHER_MS = 2000;
 const LOST_MS = 5000;
 const REDIAL_MS = [500, 1000, 2000, 5000, 5000, 5000];

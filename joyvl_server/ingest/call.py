@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.ingest.config import WorkerConfig
+from joyvl_server.ingest.jitterbuffer import hand_out_at_once
 from joyvl_server.ingest.newest import Newest, Report, Tell, online
 from joyvl_server.ingest.opening import seconds
 from joyvl_server.ingest.sdp import bad_sdp, check_offer, first_picture_format, with_bitrates
@@ -75,6 +76,9 @@ class Call:
         await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         if not any(track.kind == "video" for track in self._tracks):
             raise bad_sdp("it sends no video")
+        for transceiver in self._peer.getTransceivers():
+            if transceiver.kind == "video" and not hand_out_at_once(transceiver.receiver):
+                log.warning("this aiortc cannot hand out pictures at once: each is one picture's time older")
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         answer = self._peer.localDescription.sdp
         self._codec = first_picture_format(answer) or "unknown"

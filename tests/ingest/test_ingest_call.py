@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from av.frame import Frame
 
 from fakes.told import Told, until
 from joyvl_server.core.errors import SourceError
@@ -25,9 +26,9 @@ CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, 1.0, 2.0, 2500, 1250, 4000, NetPolic
 class Caller:
     """A browser as aiortc plays it: webcam, microphone, a data channel."""
 
-    def __init__(self, *, video: bool = True) -> None:
+    def __init__(self, *, video: bool = True, picture: VideoStreamTrack | None = None) -> None:
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.picture = VideoStreamTrack()
+        self.picture = picture or VideoStreamTrack()
         if video:
             self.peer.addTrack(self.picture)
         self.peer.addTrack(AudioStreamTrack())
@@ -69,6 +70,31 @@ async def test_a_call_shows_its_pictures_until_the_caller_hangs_up() -> None:
     await asyncio.wait_for(running, 5)
     assert (told[-1].status, told[-1].error_code) == ("ended", "ended")
     assert call.newest is None
+
+
+class OneFrame(VideoStreamTrack):
+    """A webcam that freezes after its first picture, for good."""
+
+    sent = False
+
+    async def recv(self) -> Frame:
+        if self.sent:
+            await asyncio.Event().wait()
+        self.sent = True
+        return await super().recv()
+
+
+async def test_a_picture_is_shown_before_the_next_one_comes() -> None:
+    caller = Caller(picture=OneFrame())
+    call, told = begin()
+    answer = await call.answer(await caller.offer())
+    running = asyncio.create_task(call.run())
+    await caller.hears(answer)
+    await until(lambda: call.newest is not None)
+    assert told.statuses == ["online"]
+    call.hang_up()
+    await asyncio.wait_for(running, 5)
+    await caller.peer.close()
 
 
 async def test_the_frame_rate_is_told_when_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,9 @@ def test_as_long_as_nobody_answers_nothing_is_opened(start: Start, monkeypatch: 
     assert set(told.codes) == {"timeout"}
     knocks = asked[2 : 2 + pull.DEAF_KNOCKS]  # before them: the first opening, and why it failed
     assert all(knock.startswith(b"OPTIONS * ") and b"Authorization" not in knock for knock in knocks)
-    assert any(not request.startswith(b"OPTIONS * ") for request in asked[2 + pull.DEAF_KNOCKS :]), "it is tried in full"
+    assert any(not request.startswith(b"OPTIONS * ") for request in asked[2 + pull.DEAF_KNOCKS :]), (
+        "it is tried in full"
+    )
 
 
 def test_a_refused_password_is_tried_again_slowly(start: Start) -> None:
