@@ -37,32 +37,32 @@ class MarkerJitterBuffer(JitterBuffer):
             self._note(packet)
         if frame is not None and not frame.data:
             frame = None  # padding between pictures; a decoder would take it for the end
-        if frame is None and self._trusted and self._may_be_whole():
+        if frame is None and self._trusted:
             frame = self._whole()
         return wants_keyframe, frame
 
     def _note(self, packet: RtpPacket) -> None:
         if packet.marker:
             self._marked = packet.sequence_number
-        if packet.timestamp == self._handed and packet._data:
+        if packet.timestamp == self._handed and _data(packet):
             self._trusted = False
-
-    def _may_be_whole(self) -> bool:
-        return self._marked is not None and (self._marked - self._origin) % 65_536 < self._capacity
 
     def _whole(self) -> JitterFrame | None:
         """The first picture, if no packet of it is missing up to its marker."""
+        origin, marked = self._origin, self._marked
+        if origin is None or marked is None or (marked - origin) % 65_536 >= self._capacity:
+            return None
         parts: list[bytes] = []
         timestamp = None
         for count in range(self._capacity):
-            packet = self._packets[(self._origin + count) % self._capacity]
+            packet = self._packets[(origin + count) % self._capacity]
             if packet is None:
                 return None
-            if packet._data:
+            if _data(packet):
                 if timestamp not in (None, packet.timestamp):
                     return None
                 timestamp = packet.timestamp
-                parts.append(packet._data)
+                parts.append(_data(packet))
             if packet.marker:
                 self.remove(count + 1)
                 if timestamp is None:
@@ -70,6 +70,11 @@ class MarkerJitterBuffer(JitterBuffer):
                 self._handed = timestamp
                 return JitterFrame(b"".join(parts), timestamp)
         return None
+
+
+def _data(packet: RtpPacket) -> bytes:
+    data: bytes = packet._data  # type: ignore[attr-defined]
+    return data
 
 
 def hand_out_at_once(receiver: RTCRtpReceiver) -> bool:

@@ -19,6 +19,11 @@ class Grid:
         self._interval = interval
         self.due = start
 
+    def keep_clear(self, until: float) -> None:
+        """Nothing is due before `until`, and nothing was missed: there was a tick out of turn."""
+        while self.due < until:
+            self.due += self._interval
+
     def advance(self, now: float) -> list[float]:
         """Move to the next due time after `now`; returns the due times that were missed, oldest first.
 

@@ -22,6 +22,9 @@ class LockstepTicker:
     def wake(self) -> None:
         """Nothing to do: the next tick comes as soon as this one has ended."""
 
+    def online(self) -> None:
+        """Nothing to do: it waits for the file anyway."""
+
     async def run(self, session: Ticking) -> None:
         """Raises `SourceError` when the file cannot be read."""
         start = self._clock.monotonic()

@@ -117,6 +117,8 @@ class Session:
         self._journal.note("session_started", self.record.name)
         if not self.engine_state.decides:
             self._engine_state_changed(self.engine_state)
+        if self._state.status is SourceStatus.ONLINE:
+            self._ticker.online()
         try:
             async with asyncio.TaskGroup() as tasks:
                 deeds = tasks.create_task(self._performer.run())
@@ -172,7 +174,10 @@ class Session:
         self._around.metrics.sources.labels(state.status.value).inc()
         if state.status == before.status or state.status is SourceStatus.CONNECTING:
             return
-        kind = "online" if state.status is SourceStatus.ONLINE else "offline"
+        kind = "offline"
+        if state.status is SourceStatus.ONLINE:
+            kind = "online"
+            self._ticker.online()
         shown = payloads.source(state)
         self.updates.publish(f"camera.{kind}", state=shown)
         self._journal.note(f"camera_{kind}", state.error or "", state=shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from enum import Enum, auto
 from typing import Protocol
 
@@ -16,9 +17,10 @@ from joyvl_server.sessions.grid import Grid
 from joyvl_server.sessions.seats import Grant, Priority, Seat
 from joyvl_server.sessions.waiting import before
 
-# Asking the media worker for the newest picture takes a few milliseconds; asking this much ahead keeps them out of the
-# tick and makes the picture at most that much older.
-LOOK_AHEAD_S = 0.04
+# Asking the media worker for the newest picture takes some milliseconds. Asking so much ahead keeps them out of the tick
+# and makes the picture that much older, so it is learnt how much is needed; at first it is the most.
+LOOK_AHEAD_S = (0.005, 0.04)
+LOOKS_KEPT = 8
 # A turn that came later than this after its look gets a newer picture.
 STALE_S = 0.08
 # After a reply that ended this long before the next second, the seconds it took are scored at once.
@@ -56,6 +58,9 @@ class Ticker(Protocol):
     def wake(self) -> None:
         """Tick now, without waiting for the next second: somebody waits for an answer."""
 
+    def online(self) -> None:
+        """The source shows pictures now: the first one is worth a tick at once."""
+
 
 REPLY_PEEK_S = 0.1
 """how often a second that came while a step was in flight looks whether that step has begun to reply"""
@@ -73,16 +78,21 @@ class Wait(Enum):
 
 
 class LiveTicker:
-    """One tick every `interval` seconds of stream time. Late or busy seconds are skipped, told, counted."""
+    """One tick every `interval` seconds of stream time. Late or busy seconds are skipped, told, counted.
+
+    A source that comes online has its first tick at once, and the next one on the grid, half an interval later at least.
+    """
 
     def __init__(self, clock: Clock, interval: float, *, speed: float = 1.0, phase_s: float = 0.0) -> None:
         self._clock = clock
         self._interval = interval / speed
         self._speed = speed
         self._phase = phase_s
-        self._ahead = min(LOOK_AHEAD_S, self._interval / 4)
+        self._took: deque[float] = deque(maxlen=LOOKS_KEPT)
         self._wake = asyncio.Event()
         self._awaited = False
+        self._arrived = False
+        self._ticked_at = float("-inf")
         self._seat: Seat | None = None
         self._last_t: float | None = None
         self._burst: list[Frame] = []
@@ -93,6 +103,10 @@ class LiveTicker:
         if self._seat is not None:
             self._seat.urge()
 
+    def online(self) -> None:
+        self._arrived = True
+        self._wake.set()
+
     async def run(self, session: Ticking) -> None:
         self._seat = session.seat
         grid = Grid(self._clock.monotonic() + self._phase, self._interval)
@@ -100,7 +114,11 @@ class LiveTicker:
             while session.source.state.status is not SourceStatus.ENDED:
                 self._seat.expect(grid.due)
                 if await self._woken(session, grid.due):
-                    await self._asked(session, grid.due - self._ahead)
+                    arrived, self._arrived = self._arrived, False
+                    if arrived:
+                        await self._first(session, grid)
+                    else:
+                        await self._asked(session, grid.due - self._ahead)
                     continue
                 await self._due(session, grid.due)
                 self._burst.clear()
@@ -172,6 +190,13 @@ class LiveTicker:
         if not session.seat.away:
             await self._turn(session, now, now + self._interval, None, extra=True)
 
+    async def _first(self, session: Ticking, grid: Grid) -> None:
+        """The source has come online. One that comes and goes all the time has no more ticks for that."""
+        now = self._clock.monotonic()
+        if now - self._ticked_at >= self._interval / 2:
+            await self._asked(session, now + self._interval)
+            grid.keep_clear(self._ticked_at + self._interval / 2)
+
     async def _turn(
         self, session: Ticking, due: float, until: float, frame: Frame | None, *, extra: bool = False
     ) -> None:
@@ -195,6 +220,7 @@ class LiveTicker:
                 return
             self._awaited = False
             self._wake.clear()
+            self._ticked_at = self._clock.monotonic()
             session.tick(frame, self._burst_before(frame), due, self._speed, grant)
             grant = None
         finally:
@@ -203,9 +229,17 @@ class LiveTicker:
 
     # ------------------------------------------------------------------------------------------------------ pictures
 
+    @property
+    def _ahead(self) -> float:
+        least, most = LOOK_AHEAD_S
+        needed = 1.5 * max(self._took, default=most)
+        return min(most, max(least, needed), self._interval / 4)
+
     async def _look(self, session: Ticking, *, extra: bool = False) -> Frame | None:
+        began = self._clock.monotonic()
         try:
             frame = await session.look()
+            self._took.append(self._clock.monotonic() - began)
         except NoFrame as error:
             if error.code != "ended" and not extra:
                 offline = session.source.state.status is not SourceStatus.ONLINE

@@ -9,6 +9,7 @@ import pytest
 from fakes.clock import ManualClock
 from fakes.frames import make_frame
 from joyvl_server.core.decisions import Skip
+from joyvl_server.core.errors import NoFrame
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import TickSkipped
 from joyvl_server.ingest.base import SourceState, SourceStatus
@@ -20,6 +21,8 @@ from joyvl_server.sessions.ticker import LiveTicker
 
 
 class Source:
+    """Online, unless a test says otherwise."""
+
     def __init__(self) -> None:
         self.state = SourceState(SourceStatus.ONLINE, 0.0)
         self.now = 0.0
@@ -40,6 +43,7 @@ class Played:
         self.passes: list[tuple[float, Frame]] = []
         self.skips: list[tuple[float, Skip]] = []
         self.began = 0.0
+        self.look_s = 0.0
         self._step: asyncio.Task[None] | None = None
 
     @property
@@ -59,7 +63,16 @@ class Played:
             await asyncio.wait({self._step})
 
     async def look(self, at: float | None = None) -> Frame:
-        return make_frame(round(self.t if at is None else at, 3))
+        if self.source.state.status is not SourceStatus.ONLINE:
+            raise NoFrame("not yet", code="connecting")
+        frame = make_frame(round(self.t if at is None else at, 3))
+        await self.clock.sleep(self.look_s)
+        return frame
+
+    def show(self, ticker: LiveTicker, status: SourceStatus) -> None:
+        self.source.state = SourceState(status, 0.0)
+        if status is SourceStatus.ONLINE:
+            ticker.online()
 
     def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Grant) -> None:
         assert not self.busy
@@ -121,6 +134,62 @@ async def test_a_tick_a_second_with_a_picture_of_that_moment(clock, of, run):
     assert session.skips == []
 
 
+@pytest.mark.parametrize(("look_s", "age"), [(0.001, 0.005), (0.01, 0.015), (0.1, 0.1)])
+async def test_it_looks_no_earlier_than_looks_take(clock, of, run, look_s, age):
+    session = Played(clock, of)
+    session.look_s = look_s
+    await run(session)
+    await clock.advance(4.9)
+    late, frame, _ = session.ticks[-1]
+    assert late - frame.t == pytest.approx(age, abs=0.002)
+
+
+async def test_a_source_that_comes_online_is_looked_at_at_once_and_then_in_its_place(clock, of, run):
+    session = Played(clock, of)
+    session.source.state = SourceState(SourceStatus.CONNECTING, 0.0)
+    ticker = await run(session)
+    await clock.advance(1.7)
+    assert session.ticks == []
+    session.show(ticker, SourceStatus.ONLINE)
+    await clock.settle()
+    assert session.at == [1.7]
+    await clock.advance(2.5)
+    assert session.at == [1.7, 2.5, 3.5]
+    assert [reason for _, reason in session.skips] == [Skip.OFFLINE, Skip.OFFLINE]
+
+
+async def test_the_next_look_is_half_a_second_later_at_least(clock, of, run):
+    session = Played(clock, of)
+    session.source.state = SourceState(SourceStatus.CONNECTING, 0.0)
+    ticker = await run(session)
+    await clock.advance(0.2)
+    session.show(ticker, SourceStatus.ONLINE)
+    await clock.advance(3.0)
+    assert session.at == [0.2, 1.5, 2.5]
+    assert session.skips == [], "what the first look stood for was not missed"
+
+
+async def test_a_source_that_comes_and_goes_has_no_more_ticks_for_that(clock, of, run):
+    session = Played(clock, of)
+    ticker = await run(session)
+    for _ in range(40):
+        session.show(ticker, SourceStatus.OFFLINE)
+        await clock.advance(0.05)
+        session.show(ticker, SourceStatus.ONLINE)
+        await clock.advance(0.05)
+    assert len(session.ticks) <= 9
+    assert min(b - a for a, b in zip(session.at, session.at[1:], strict=False)) >= 0.499
+
+
+async def test_many_that_come_online_together_have_a_turn_each(clock, of, run):
+    sessions = [Played(clock, of) for _ in range(4)]
+    for number, session in enumerate(sessions):
+        session.source.state = SourceState(SourceStatus.CONNECTING, 0.0)
+        session.show(await run(session, phase_s=number / 4), SourceStatus.ONLINE)
+    await clock.advance(0.6)
+    assert sorted(session.at[0] for session in sessions) == [0.0, 0.1, 0.2, 0.3]
+
+
 async def test_a_turn_that_waited_gets_the_newest_picture(clock, of, run):
     session, other = Played(clock, of), of.join("other", 1.0)
     await run(session)
@@ -169,7 +238,7 @@ async def test_seconds_during_a_reply_are_handed_over_and_scored_at_its_end(cloc
     session.takes, session.replies = 2.3, 0.2
     await run(session)
     await clock.advance(2.7)
-    assert [round(frame.t, 2) for _, frame in session.passes] == [1.46, 2.46]
+    assert [frame.t for _, frame in session.passes] == pytest.approx([1.5, 2.5], abs=0.041)
     session.takes = 0.1
     await clock.advance(1.0)
     assert session.at == [0.5, 2.8, 3.5]
