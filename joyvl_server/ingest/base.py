@@ -114,6 +114,9 @@ class Media(Protocol):
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[Source, str]:
         """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (bad_sdp), `NotAllowed`."""
 
+    def expect_call(self) -> None:
+        """Make ready for a call, which may come soon or not at all. Returns at once."""
+
     async def probe(self, spec: PullSpec) -> ProbeReport:
         """Open it once, look, close it."""
 

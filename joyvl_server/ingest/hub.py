@@ -19,6 +19,8 @@ from joyvl_server.settings import MediaSettings
 
 IDLE_S = 30.0
 """An empty worker is ended after so long."""
+PREPARED_IDLE_S = 600.0
+"""… one that is ready for calls: whoever has opened the page may think for a while."""
 SWEEP_EVERY_S = 5.0
 CHECK_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 15.0
@@ -88,6 +90,14 @@ class MediaHub:
             raise
         return source, reply["sdp"]
 
+    def expect_call(self) -> None:
+        """One idle worker is kept ready: to start one, and aiortc in it, takes a second."""
+        if self._closed or any(worker.kind is Kind.CALLS and not worker.sources for worker in self._workers):
+            return
+        worker = self._with_room(Kind.CALLS)
+        if not worker.sources:
+            worker.prepare_for_calls()
+
     async def probe(self, spec: PullSpec) -> ProbeReport:
         began = self._clock.monotonic()
         timeout_s = self._settings.open_timeout_s + self._settings.stall_timeout_s + LOOK_S + 2
@@ -142,7 +152,7 @@ class MediaHub:
         while True:
             await self._clock.sleep(SWEEP_EVERY_S)
             now = self._clock.monotonic()
-            for worker in [w for w in self._workers if not w.sources and now - w.empty_since > IDLE_S]:
+            for worker in [w for w in self._workers if not w.sources and now - w.empty_since > _idle_s(w)]:
                 self._workers.remove(worker)
                 await worker.supervisor.aclose()
 
@@ -156,3 +166,7 @@ class MediaHub:
             for source in worker.sources.values():
                 source.closed = True
         await asyncio.gather(*(worker.supervisor.aclose() for worker in workers))
+
+
+def _idle_s(worker: MediaWorker) -> float:
+    return PREPARED_IDLE_S if worker.kind is Kind.CALLS else IDLE_S

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from importlib import import_module
 from typing import Any
 
 import av
@@ -52,6 +53,7 @@ class Worker:
         self._held: dict[str, Held] = {}
         self._ops: dict[str, Callable[[Message], Awaitable[Message]]] = {
             "ping": self._ping,
+            "prepare": self._prepare,
             "open": self._open,
             "answer": self._answer,
             "look": self._look,
@@ -103,6 +105,10 @@ class Worker:
         self._hold(source_id, message["slot"], source, trail)
         if isinstance(source, Pull):
             source.start()
+        return {}
+
+    async def _prepare(self, _: Message) -> Message:
+        await self._loop.run_in_executor(self._blocking, import_module, "joyvl_server.ingest.call")
         return {}
 
     async def _answer(self, message: Message) -> Message:

@@ -63,6 +63,8 @@ class MediaWorker:
         await self._link.connect(end)
         await self._link.request("hello", START_TIMEOUT_S, config=self._config.to_dict())
         self._is_ready = True
+        if self.kind is Kind.CALLS:
+            self.prepare_for_calls()
         for source in self.sources.values():
             self.send_open(source)
 
@@ -100,6 +102,12 @@ class MediaWorker:
     def add(self, source: RemoteSource, kind: Kind) -> None:
         self.kind = kind
         self.sources[source.id] = source
+
+    def prepare_for_calls(self) -> None:
+        """It takes calls only from now on, and is ready for the first one before that comes."""
+        self.kind = Kind.CALLS
+        if self._is_ready:
+            self._link.ask("prepare")
 
     def drop(self, source: RemoteSource) -> None:
         if self.sources.get(source.id) is source:

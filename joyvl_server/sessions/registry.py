@@ -158,6 +158,10 @@ class Registry:
                 return call
         raise NotFound(f"There is no call {call_id}.")
 
+    def expect_call(self) -> None:
+        """Somebody may call soon: what takes time before the first picture is made ready. Returns at once."""
+        self._media.expect_call()
+
     async def open_call(
         self,
         offer_sdp: str,

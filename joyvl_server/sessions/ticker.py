@@ -17,8 +17,8 @@ from joyvl_server.sessions.grid import Grid
 from joyvl_server.sessions.seats import Grant, Priority, Seat
 from joyvl_server.sessions.waiting import before
 
-# Asking the media worker for the newest picture takes some milliseconds. Asking so much ahead keeps them out of the tick
-# and makes the picture that much older, so it is learnt how much is needed; at first it is the most.
+# Asking the media worker for the newest picture takes some milliseconds. Asking so much ahead keeps them out of the
+# tick and makes the picture that much older, so it is learnt how much is needed; at first it is the most.
 LOOK_AHEAD_S = (0.005, 0.04)
 LOOKS_KEPT = 8
 # A turn that came later than this after its look gets a newer picture.
@@ -80,7 +80,7 @@ class Wait(Enum):
 class LiveTicker:
     """One tick every `interval` seconds of stream time. Late or busy seconds are skipped, told, counted.
 
-    A source that comes online has its first tick at once, and the next one on the grid, half an interval later at least.
+    A source that comes online has its first tick at once, the next one on the grid, half an interval later at least.
     """
 
     def __init__(self, clock: Clock, interval: float, *, speed: float = 1.0, phase_s: float = 0.0) -> None:

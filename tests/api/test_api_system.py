@@ -197,6 +197,60 @@ async def test_files_of_the_page_have_their_type_and_a_tag(site: House, path: st
     assert (await site.client.head(path)).status_code == 200
 
 
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+async def test_the_page_names_its_files_so_that_browsers_keep_them_until_one_changes(site: House, web):
+    (web / "index.html").write_text(
+        '<link href="/assets/style.css"><script type="module" src="/assets/main.js"></script>'
+    )
+    (web / "main.js").write_text('import { a } from "./vendor/x.js";\nimport "./m.mjs";\n')
+    (web / "vendor" / "x.js").write_text('export * from "../inner.js"; const later = () => import("../later.js");\n')
+    for name in ("inner", "later"):
+        (web / f"{name}.js").write_text("export const a = 1;\n")
+
+    async def page() -> tuple[list[str], str]:
+        answer = await site.client.get("/")
+        assert answer.headers["cache-control"] == "no-cache"
+        return re.findall(r'href="([^"]+)"', answer.text), re.search(r'src="([^"]+)"', answer.text)[1]
+
+    hrefs, script = await page()
+    base = script.removesuffix("main.js")
+    assert re.fullmatch(r"/assets/v-[0-9a-f]{16}/", base)
+    assert [href.removeprefix(base) for href in hrefs] == ["style.css", "main.js", "vendor/x.js", "m.mjs", "inner.js"]
+    for path in (*hrefs, script):
+        answer = await site.client.get(path)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, IMMUTABLE)
+    assert (await page())[1] == script
+    (web / "inner.js").write_text("export const a = 2;\n")
+    assert (await page())[1] != script
+    old = await site.client.get(script)
+    assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache"), "an older page still works"
+    assert (await site.client.get(f"{base}../secret.js")).status_code == 404
+    assert (await site.client.get(f"{base}none.js")).status_code == 404
+
+
+async def test_files_are_sent_small_to_who_understands_it(site: House, web):
+    (web / "main.js").write_text("// words\n" * 1000)
+    plain = await site.client.get("/assets/main.js", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.headers["vary"] == "Accept-Encoding"
+    small = await site.client.get("/assets/main.js", headers={"Accept-Encoding": "br, gzip"})
+    assert (small.text, small.headers["content-encoding"]) == (plain.text, "gzip")
+    assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 10
+    assert small.headers["etag"] != plain.headers["etag"]
+    font = await site.client.get("/assets/font.woff2", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in font.headers
+
+
+async def test_a_browser_that_opens_the_page_may_call_soon(site: House):
+    await site.client.get("/")
+    await site.client.get("/assets/main.js", headers={"Sec-Fetch-Dest": "script"})
+    assert site.media.expected == 0, "a health check is no browser"
+    await site.client.get("/", headers={"Sec-Fetch-Dest": "document"})
+    assert site.media.expected == 1
+
+
 async def test_a_changed_file_has_another_tag(site: House, web):
     before = (await site.client.get("/assets/main.js")).headers["etag"]
     (web / "main.js").write_text("new content")

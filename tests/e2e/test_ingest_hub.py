@@ -140,6 +140,23 @@ async def test_an_empty_worker_is_ended_after_a_while(folder: Path, monkeypatch:
         await until(lambda: not hub.workers and not psutil.pid_exists(pid))
 
 
+async def test_where_a_call_is_expected_a_worker_waits_for_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(hub_module, "IDLE_S", 0.1)
+    async with media_hub(folder) as hub:
+        hub.expect_call()
+        hub.expect_call()
+        await until(lambda: [w.status for w in hub.workers] == ["up"])
+        pid = hub.workers[0].pid
+        assert pid is not None
+        await until(lambda: any("pylibsrtp" in m.path for m in psutil.Process(pid).memory_maps()))
+        source = await hub.open("camera", PullSpec(url(folder), loop=True), Told())
+        await until(lambda: source.state.status == "online")
+        assert [(w.kind, w.sources) for w in hub.workers] == [("calls", 0), ("cameras", 1)]
+        monkeypatch.setattr(hub_module, "PREPARED_IDLE_S", 0.1)
+        await until(lambda: [w.kind for w in hub.workers] == ["cameras"])
+
+
 async def test_probes_say_what_is_there_or_what_is_wrong(folder: Path) -> None:
     async with media_hub(folder) as hub:
         good = await hub.probe(PullSpec(url(folder, "big.mp4")))

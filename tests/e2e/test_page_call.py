@@ -49,7 +49,8 @@ def size(server: ServerProcess, session_id: str) -> tuple[int, int]:
 
 
 def webcam_is_off(page: Page) -> bool:
-    return bool(page.evaluate("import('/assets/call.js').then(({ call }) => call.value === null)"))
+    of_this_page = "new URL('call.js', document.querySelector('script[type=module]').src).href"
+    return bool(page.evaluate(f"import({of_this_page}).then(({{ call }}) => call.value === null)"))
 
 
 def test_a_call_is_seen_in_full_size_at_once_and_hang_up_frees_it(

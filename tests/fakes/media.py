@@ -169,6 +169,8 @@ class FakeMedia:
         self.sources: dict[str, FakeSource] = {}
         self.opened: list[tuple[str, PullSpec]] = []
         self.offers: list[tuple[str, str]] = []
+        self.expected = 0
+        """how often a call was expected"""
         self.closed = False
         self._clock = clock
 
@@ -190,6 +192,9 @@ class FakeMedia:
             raise Conflict(f"The source {source.id} is already open.")
         self.sources[source.id] = source
         return source
+
+    def expect_call(self) -> None:
+        self.expected += 1
 
     async def probe(self, spec: PullSpec) -> ProbeReport:
         if spec.url in self.refuse:

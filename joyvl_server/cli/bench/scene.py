@@ -114,6 +114,9 @@ class StillMedia:
         self.sources.append(source)
         return source
 
+    def expect_call(self) -> None:
+        """There are none."""
+
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[Source, str]:
         raise Conflict("Nobody can call here.")
 
