@@ -116,7 +116,7 @@ def _hello(url: str, timeout_s: float) -> bytes:
     with socket.create_connection((parts.hostname, parts.port or 554), timeout_s) as connection:
         connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: joyvl\r\n\r\n")
         connection.settimeout(max(0.05, end - time.monotonic()))
-        return connection.recv(64)
+        return connection.recv(2048)  # all of it: closing with something unread would reset the connection
 
 
 def _refused() -> SourceError:

@@ -75,7 +75,7 @@ class OddCamera:
                 self._go(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError):
+        with suppress(OSError), connection:
             while request := connection.recv(4096):
                 self.requests.append(request)
                 reply = self._answer(request) if self._answer else self.reply(request)
