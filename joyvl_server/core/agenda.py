@@ -134,6 +134,10 @@ class Agenda:
         """The engine lost its cache: the next turn begins a short chunk."""
         self._context.restart()
 
+    def too_long(self) -> None:
+        """The engine found the prompt too long: the next turn begins a shorter chunk."""
+        self._context.too_long()
+
     def said(self, t: float, text: str) -> None:
         """An utterance of the turn at stream time `t`."""
         self._rollover.history.add(Entry.RESPONSE, t, text)

@@ -35,6 +35,11 @@ class Budget:
         self._most = self.tokens if most is None else max(self.tokens, min(self._config.context_tokens, most))
 
     @property
+    def least(self) -> bool:
+        """It is as small as it gets."""
+        return self.tokens <= self._fixed + _LEAST_WORDS
+
+    @property
     def prompt(self) -> int:
         """The longest prompt."""
         return self.tokens - ANSWER_RESERVE

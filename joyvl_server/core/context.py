@@ -69,6 +69,8 @@ class Context:
         self.cut: int | None = None
         """turns of the present chunk before this one are summed up, those from it on lead the next chunk"""
         self.restarted = False
+        self._short_lead = SHORT_LEAD
+        self._single = False
         self._warm = 0
         self._warming = TURNS_TO_WARM
         self._pending: UserTurn | None = None
@@ -84,11 +86,20 @@ class Context:
     def set_room(self, tokens: int, most: int | None = None) -> None:
         """The engine has room for `tokens`."""
         self.budget.set_room(tokens, most)
+        self._single = self._single and self.budget.least
         self._keep_prepared_within_budget()
 
     def restart(self) -> None:
         """The engine lost its cache: what was warmed is cold, and the next chunk is a short one."""
-        self.restarted, self.prepared = True, None
+        self.restarted, self.prepared, self._short_lead = True, None, SHORT_LEAD
+
+    def too_long(self) -> None:
+        """The engine found the prompt too long, whatever we counted: the next turn begins a shorter chunk, without any
+        earlier turn where no turn of this one ever settled. Where the budget cannot shrink any more, so does each."""
+        settled = self.present is not None and self.present.settled_since > 0
+        self.restart()
+        self._short_lead = SHORT_LEAD if settled else 0
+        self._single = self.budget.least
 
     # ------------------------------------------------------------------------------------------------------ the chunks
 
@@ -165,6 +176,9 @@ class Context:
             return Move.BACK
         if self.restarted:
             return Move.SHORT
+        if self._single and present.turns:
+            self._short_lead = 0
+            return Move.SHORT
         tokens = present.tokens + present.cost(turn)
         fits = tokens <= self.budget.prompt and t - present.began <= self._config.chunk_s
         stays = fits or (prepared is not None and tokens <= self.budget.overdrawn)  # while the next one is warmed
@@ -187,7 +201,9 @@ class Context:
 
     def lead_before(self, turn: UserTurn, move: Move) -> list[SettledTurn]:
         """The turns that lead a chunk begun anew before `turn`, oldest first."""
-        turns = self.lead[-SHORT_LEAD:] if move is Move.SHORT else self.lead
+        turns = self.lead
+        if move is Move.SHORT:
+            turns = turns[len(turns) - min(self._short_lead, len(turns)) :]
         room = self.budget.prompt - self.budget.system - self.budget.prefix - self._cost(turn)
         room = min(room, self._lead_tokens(self.budget.prefix))
         kept: list[SettledTurn] = []

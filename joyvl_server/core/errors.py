@@ -8,6 +8,7 @@ JoyvlError                     a sentence a user may read; never holds a secret
 ├── SourceError                a source that cannot be opened or read
 │   └── NoFrame                there is no picture to look at right now
 ├── EngineError                the engine did not answer as it should
+│   ├── ContextTooLong         a prompt longer than the engine takes: a shorter one will do
 │   ├── EngineTimeout
 │   └── EngineUnavailable      unreachable, refused, overloaded
 │       └── EngineLoading      it starts, or loads its model: it will answer
@@ -64,6 +65,18 @@ class NoFrame(SourceError):
 
 class EngineError(JoyvlError):
     code = "engine"
+
+
+class ContextTooLong(EngineError):
+    """`limit` is the longest context the engine takes, `asked` what it was given, in its own tokens; None where it does
+    not say."""
+
+    code = "engine_context"
+
+    def __init__(self, message: str, *, limit: int | None = None, asked: int | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.asked = asked
 
 
 class EngineTimeout(EngineError):

@@ -26,6 +26,7 @@ from joyvl_server.core.agenda import Agenda
 from joyvl_server.core.choices import Choice
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.context import Context
+from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.flight import Flight, State
 from joyvl_server.core.looking import Looking
 from joyvl_server.core.protocol import SILENCE, answer
@@ -132,6 +133,8 @@ class Observer:
             case _:
                 if flight := self._in_flight(outcome.step, *State):
                     self._fail(flight, outcome.message)
+                    if outcome.code == ContextTooLong.code:
+                        self._agenda.too_long()
 
     # ---------------------------------------------------------------------------------------------- looking, listening
 

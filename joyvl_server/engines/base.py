@@ -8,7 +8,7 @@ found in the entry-point group `joyvl.engines`: the entry is a callable `(settin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -167,6 +167,14 @@ class Engine(Protocol):
         """Ready? Returns one line for `/readyz`; raises `EngineError` with a sentence where it is not."""
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class TellsChanges(Protocol):
+    """An engine that may find out by itself, between probes, that it can do other things."""
+
+    on_change: Callable[[], None]
+    """set by who uses it; called on the event loop when `capabilities` have changed, and must not block"""
 
 
 EngineSettings = Mapping[str, object]

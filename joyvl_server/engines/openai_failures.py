@@ -13,22 +13,45 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
+from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineTimeout, EngineUnavailable
 from joyvl_server.kit.masking import mask_text
 
 MAX_DETAIL = 200
+MAX_READ = 4000
+"""characters of a refusal in which a limit is looked for"""
 
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,?\S*")
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/=_-]{48,}")  # pieces of base64, keys
 _TOO_LONG = re.compile(
-    r"context[ _]length|context[ _]window|max(?:imum)?[ _]context|max_model_len|prompt is too long|too many tokens"
-    r"|longer than the maximum",
+    r"context[ _](?:length|window|size)|max(?:imum)?[ _]context|max_model_len|exceed_context|prompt (?:is )?too long"
+    r"|too many (?:input )?tokens|longer than the (?:maximum|model)|exceeds? the max(?:imum)?\b.{0,40}(?:tokens|length)"
+    r"|max_new_tokens. must be <=",
     re.IGNORECASE,
 )
+_LIMITS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"n_ctx\W{1,4}(\d[\d,]*)",
+        r"context[ _](?:length|window|size)(?! by\b)(?: [a-z]+){0,2}\s*[(:=]?\s*(\d[\d,]*)",
+        r"(\d[\d,]*) (?:tokens? )?(?:maximum )?context (?:length|window|size)",
+        r"(?:maximum|model) length(?: [a-z]+){0,2}\s*[(:=]?\s*(\d[\d,]*)",
+        r"(?:maximum allowed length|maximum number of tokens allowed)\s*\(?(\d[\d,]*)",
+        r"(?:<=|>) (\d[\d,]*)",
+    )
+)
+"""How servers tell the longest context that they take."""
+_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?![\w.])")
+LEAST_CONTEXT, MOST_CONTEXT = 64, 100_000_000
 _PICTURES = re.compile(
-    r"at most \d+ (?:image|picture)|multimodal|(?:does|do) not support images?|image input|image_url|vision",
+    r"at most \d+ (?:image|picture)|single image|multimodal|(?:does|do) not support images?|image input|image_url"
+    r"|vision",
     re.IGNORECASE,
 )
+_NO_PICTURES = re.compile(r"(?:does|do) not support images?|image input is not supported|mmproj", re.IGNORECASE)
+_LOADING = re.compile(
+    r"\bloading\b.{0,60}\bmodel|\bmodel\b.{0,120}\bloading|\bwarming up|\bstarting up|is still starting", re.IGNORECASE
+)
+_NOT_LOADING = re.compile(r"fail|error loading|unable|could not|cannot", re.IGNORECASE)
 _FORGOTTEN = re.compile(r"cache miss for image", re.IGNORECASE)  # vLLM: a picture was named, and it does not have it
 
 
@@ -73,8 +96,44 @@ def is_too_long(detail: str) -> bool:
     return _TOO_LONG.search(detail) is not None
 
 
-def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = None) -> EngineError:
-    """The error for an answer with this status. `detail` is the server's own words."""
+def context_limit(text: str) -> tuple[int | None, int | None]:
+    """The longest context that a refusal tells, and what it says it was given; None where it tells neither."""
+    for pattern in _LIMITS:
+        for match in pattern.finditer(text[:MAX_READ]):
+            limit = _whole(match[1])
+            if LEAST_CONTEXT <= limit <= MOST_CONTEXT:
+                others = [_whole(number) for number in _NUMBER.findall(text[:MAX_READ])]
+                return limit, max((n for n in others if limit < n <= 1000 * limit), default=None)
+    return None, None
+
+
+def from_words(peer: Peer, detail: str, body: str = "", *, status: int | None = None) -> EngineError | None:
+    """The error that the server's own words tell, whatever status they came with; None where they tell none of these.
+
+    `body` is the whole answer, where it holds more than the words.
+    """
+    number = "" if status is None else f" ({status})"
+    said = peer.quote(detail)
+    quoted = f" It says: {said}" if said else ""
+    if is_too_long(detail) or "exceed_context_size" in body:
+        limit, asked = context_limit(detail)
+        if limit is None:
+            limit, asked = context_limit(body)
+        return ContextTooLong(
+            f"The context is too long for {peer.url}{number}. Lower sessions.context_tokens, or start the server "
+            f"with a longer context.{quoted}",
+            limit=limit,
+            asked=asked,
+        )
+    if _LOADING.search(detail) and not _NOT_LOADING.search(detail):
+        return EngineLoading(f"{peer.url} is loading its model{number}.{quoted}")
+    if _NO_PICTURES.search(detail):
+        return _pictures(peer, number, quoted)
+    return None
+
+
+def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = None, *, body: str = "") -> EngineError:
+    """The error for an answer with this status. `detail` is the server's own words, `body` all that it sent."""
     said = peer.quote(detail)
     quoted = f" It says: {said}" if said else ""
     if status in (401, 403):
@@ -94,20 +153,17 @@ def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = 
             f"{peer.url} has no such address (404). Does base_url end with the right path, most often /v1?{quoted}",
             code="engine_not_found",
         )
-    if status == 413 or is_too_long(detail):
-        return EngineError(
-            f"The context is too long for {peer.url} ({status}). Lower sessions.context_tokens, or start the server "
-            f"with a longer context.{quoted}",
-            code="engine_context",
+    if (told := from_words(peer, detail, body, status=status)) is not None:
+        return told
+    if status == 413:
+        return ContextTooLong(
+            f"The request is too long for {peer.url} (413). Lower sessions.context_tokens, or let the server take "
+            f"larger ones.{quoted}"
         )
     if status == 400 and _FORGOTTEN.search(detail):
         return EngineError(f"{peer.url} no longer has a picture that it was sent.", code="engine_forgot")
     if status in (400, 422) and _PICTURES.search(detail):
-        return EngineError(
-            f"{peer.url} does not take these pictures ({status}). Use a model that sees, and allow as many pictures as "
-            f"a context holds (vLLM: --limit-mm-per-prompt).{quoted}",
-            code="engine_pictures",
-        )
+        return _pictures(peer, f" ({status})", quoted)
     if status == 429:
         wait = f" It asks to wait {retry_after} s." if retry_after and retry_after.isdigit() else ""
         return EngineUnavailable(
@@ -123,6 +179,14 @@ def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = 
             code="engine_redirect",
         )
     return EngineError(f"{peer.url} refused the request ({status}).{quoted}", code="engine_refused")
+
+
+def _pictures(peer: Peer, number: str, quoted: str) -> EngineError:
+    return EngineError(
+        f"{peer.url} does not take these pictures{number}. Use a model that sees, and allow as many pictures as "
+        f"a context holds (vLLM: --limit-mm-per-prompt).{quoted}",
+        code="engine_pictures",
+    )
 
 
 def from_transport(peer: Peer, error: httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL) -> EngineError:
@@ -144,6 +208,10 @@ def from_transport(peer: Peer, error: httpx2.HTTPError | httpx2.StreamError | ht
     return EngineUnavailable(
         f"The connection to {peer.url} broke before the answer was whole. Was the server stopped?", code="engine_cut"
     )
+
+
+def _whole(digits: str) -> int:
+    return int(digits.replace(",", "")[:12])
 
 
 def _why_no_connection(peer: Peer, error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -38,6 +39,8 @@ class OpenAIEngine:
         self._chat: Chat = chat or ChatServer(self._options)
         self._link = Link(self._chat, self._options, abilities)
         self._link.answered = self._answered
+        self._link.changed = lambda: self.on_change()
+        self.on_change: Callable[[], None] = lambda: None
         self._given = abilities is not None
         self._sessions: set[OpenAISession] = set()
         self._wanted = False
@@ -117,6 +120,7 @@ class OpenAIEngine:
             log.info("engine probed", server=self._link.url, mode=abilities.mode, scoring=abilities.scoring)
             if abilities.note:
                 log.warning("what the engine lacks", server=self._link.url, note=abilities.note)
+            self.on_change()
         return abilities
 
 

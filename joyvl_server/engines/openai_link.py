@@ -77,6 +77,8 @@ class Link:
         """it may not be as we think: not probed yet, or it was away, or it refused what it should take"""
         self.answered: Callable[[], None] = lambda: None
         """called after each request that went well"""
+        self.changed: Callable[[], None] = lambda: None
+        """called when the abilities have become others without a probe"""
         self._options = options
         self._model = options.model
         self._pictures: OrderedDict[str, None] = OrderedDict()
@@ -179,6 +181,7 @@ class Link:
             note = " ".join(filter(None, [self.abilities.note, NO_NAMES + " vLLM: raise --mm-processor-cache-gb."]))
             self.abilities = replace(self.abilities, uuids=False, note=note)
             log.warning(NO_NAMES, server=self.url)
+            self.changed()
 
     def _failed(self, error: EngineError) -> EngineError:
         if error.code == "engine_model":

@@ -12,7 +12,7 @@ import httpx2
 import structlog
 
 from joyvl_server.core.errors import EngineError
-from joyvl_server.engines.openai_failures import Peer, detail_of, from_status, from_transport, is_too_long
+from joyvl_server.engines.openai_failures import Peer, detail_of, from_status, from_transport, from_words, is_too_long
 from joyvl_server.engines.openai_messages import request_body
 from joyvl_server.engines.openai_options import OpenAIOptions
 from joyvl_server.engines.openai_stream import Completion, HttpCompletion
@@ -126,7 +126,10 @@ class ChatServer:
             answer = None
         if isinstance(answer, dict) and isinstance(answer.get("choices"), list):
             return answer
-        said = self.peer.quote(detail_of(body))
+        detail = detail_of(body)
+        if (told := from_words(self.peer, detail, body.decode("utf-8", "replace"))) is not None:
+            raise told
+        said = self.peer.quote(detail)
         raise EngineError(
             f"{self.peer.url} sent no answer that can be read. Is it an OpenAI-compatible server?"
             + (f" It says: {said}" if said else ""),
@@ -138,7 +141,11 @@ class ChatServer:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
             return HttpCompletion(response, self.peer)
-        said = self.peer.quote(detail_of(await self._body(response, MAX_ERROR_BODY)))
+        body = await self._body(response, MAX_ERROR_BODY)
+        detail = detail_of(body)
+        if (told := from_words(self.peer, detail, body.decode("utf-8", "replace"))) is not None:
+            raise told
+        said = self.peer.quote(detail)
         raise EngineError(
             f"{self.peer.url} did not stream its answer. Is it an OpenAI-compatible server?"
             + (f" It says: {said}" if said else ""),
@@ -169,9 +176,11 @@ class ChatServer:
             if response.status_code == 200:
                 self._learn(dialect)
                 return response
-            detail = detail_of(await self._body(response, MAX_ERROR_BODY))
+            refusal = await self._body(response, MAX_ERROR_BODY)
+            detail = detail_of(refusal)
             peer = replace(self.peer, model=str(fields.get("model", "")))
-            error = from_status(peer, response.status_code, detail, response.headers.get("retry-after"))
+            wait = response.headers.get("retry-after")
+            error = from_status(peer, response.status_code, detail, wait, body=refusal.decode("utf-8", "replace"))
             other = dialect.after_refusal(response.status_code, detail) if error.code == "engine_refused" else None
             if other is None:
                 raise error

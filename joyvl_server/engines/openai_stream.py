@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import httpx2
 
 from joyvl_server.core.errors import EngineError
-from joyvl_server.engines.openai_failures import Peer, from_transport, words_of
+from joyvl_server.engines.openai_failures import Peer, from_transport, from_words, words_of
 
 MAX_EVENT = 262_144
 """Bytes of one server-sent event; ours hold a token or a few."""
@@ -90,6 +90,8 @@ class HttpCompletion:
         if not isinstance(chunk, dict):
             raise self._nonsense("JSON that is no part of an answer")
         if chunk.get("error"):
+            if (told := from_words(self._peer, words_of(chunk), data)) is not None:
+                raise told
             said = self._peer.quote(words_of(chunk))
             raise EngineError(f"{self._peer.url} gave up in mid-answer. It says: {said}", code="engine_cut")
         if isinstance(usage := chunk.get("usage"), dict):

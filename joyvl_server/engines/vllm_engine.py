@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import structlog
 
-from joyvl_server.core.errors import ConfigError, EngineError, EngineUnavailable
+from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.core.turns import Chunk, Draft, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSession, EngineSettings, EngineSpec, Piece, Warmth
@@ -50,6 +50,11 @@ class VllmEngine:
         return self._process.restarts
 
     @property
+    def loading_s(self) -> float:
+        """The longest start, the download of the weights included, in seconds."""
+        return self._options.start_timeout_s
+
+    @property
     def process(self) -> VllmProcess:
         return self._process
 
@@ -57,6 +62,14 @@ class VllmEngine:
     def usage(self) -> Usage:
         """What went over the wire since the engine was made: counters that only grow."""
         return self.openai.usage
+
+    @property
+    def on_change(self) -> Callable[[], None]:
+        return self.openai.on_change
+
+    @on_change.setter
+    def on_change(self, on_change: Callable[[], None]) -> None:
+        self.openai.on_change = on_change
 
     @property
     def capabilities(self) -> Capabilities:
@@ -85,7 +98,7 @@ class VllmEngine:
         if not self._process.started:
             return self._process.state()
         if not self._process.is_ready:
-            raise EngineUnavailable(await asyncio.to_thread(self._process.state))
+            raise await asyncio.to_thread(self._process.not_ready)
         again = f", started again {self.restarts} times" if self.restarts else ""
         return f"{await self.openai.check()} (process {self._process.pid}{again})"
 

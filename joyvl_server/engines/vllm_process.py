@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import structlog
 
-from joyvl_server.core.errors import EngineUnavailable
+from joyvl_server.core.errors import EngineLoading, EngineUnavailable
 from joyvl_server.engines.vllm_card import Card, find_card
 from joyvl_server.engines.vllm_failures import Autopsy
 from joyvl_server.engines.vllm_flags import Plan, flags, plan
@@ -131,7 +131,12 @@ class VllmProcess:
     def check_ready(self) -> None:
         """Raises `EngineUnavailable` with the state, where it is not ready."""
         if not self._ready:
-            raise EngineUnavailable(self.state())
+            raise self.not_ready()
+
+    def not_ready(self) -> EngineUnavailable:
+        """The error that says how it is; `EngineLoading` while it starts. May read a folder."""
+        starting = self._started and self._supervisor.status is Status.STARTING and self._since > 0
+        return EngineLoading(self.state()) if starting else EngineUnavailable(self.state())
 
     async def aclose(self) -> None:
         """End the process and all its children. Idempotent."""

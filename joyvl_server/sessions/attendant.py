@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
-from joyvl_server.core.errors import EngineError
-from joyvl_server.engines.base import Capabilities, Engine
+from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading
+from joyvl_server.engines.base import Capabilities, Engine, TellsChanges
 from joyvl_server.kit.clock import Clock
-from joyvl_server.sessions.health import EngineHealth
+from joyvl_server.sessions.health import EngineHealth, EngineStatus
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.room import ANSWER_TOKENS
 from joyvl_server.sessions.scheduler import EngineScheduler
 from joyvl_server.sessions.waiting import before
 
@@ -21,6 +23,12 @@ CHECK_TIMEOUT_S = 10.0
 PROBE_TIMEOUT_S = 300.0
 RETRY_S, LONGEST_RETRY_S = 2.0, 30.0
 LOOK_S = 1.0
+KEPT_OF_TOLD = 0.9
+"""of the room it tells, where it tells how long the prompt was, too: no count is exact …"""
+KEPT_OF_LIMIT = 0.75
+"""… where it tells only its limit …"""
+KEPT_UNTOLD = 0.5
+"""… and of the prompt that was too long, where it tells nothing"""
 FORGOTTEN_S = 5.0
 """away for longer than this, an engine is taken for restarted: nothing of what it had cached counts on"""
 
@@ -36,7 +44,8 @@ class Attendant:
         self, engine: Engine, clock: Clock, metrics: Metrics, on_change: Callable[[str], None], loading_s: float
     ) -> None:
         self.engine = engine
-        self.health = EngineHealth(engine.name, clock, loading_s)
+        # One that starts a process of ours knows better how long that may take.
+        self.health = EngineHealth(engine.name, clock, float(getattr(engine, "loading_s", loading_s)))
         can = engine.capabilities
         self.scheduler = EngineScheduler(clock, engine=engine.name, parallel=can.parallel, metrics=metrics, can=can)
         self.scheduler.on_open = self._wake
@@ -44,11 +53,21 @@ class Attendant:
         self._clock = clock
         self._on_change = on_change
         self._known = can
+        if isinstance(engine, TellsChanges):
+            engine.on_change = lambda: self._adapt(self.engine.capabilities)
+        self._stated_context = can.context_tokens
+        self._most_context: int | None = None
+        """taught by its refusals"""
         self._tried = asyncio.Event()
         self._opened = asyncio.Event()
         self._restarts = self._count_restarts()
         self._task: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine can do, with the longest context that its refusals have taught."""
+        return self._taught(self.engine.capabilities)
 
     @property
     def started(self) -> bool:
@@ -68,7 +87,7 @@ class Attendant:
         self.start()
         if not self._tried.is_set():
             await before(self._clock, self._tried.wait(), self._clock.monotonic() + timeout_s)
-        return self.engine.capabilities
+        return self.capabilities
 
     async def aclose(self) -> None:
         for task in filter(None, (self._task, self._looking)):
@@ -76,14 +95,47 @@ class Attendant:
             await asyncio.wait({task})
         self._task = self._looking = None
 
+    def too_long(self, tokens: int, error: ContextTooLong) -> None:
+        """It found a prompt too long that had about `tokens`, as we count, with its answer.
+
+        From now on contexts are shorter, for all its sessions, until it is started anew or probed as another one.
+        """
+        if error.limit is not None and error.asked is not None:
+            room = KEPT_OF_TOLD * tokens * error.limit / error.asked
+        elif error.limit is not None:
+            room = KEPT_OF_LIMIT * min(tokens, error.limit)
+        else:
+            room = KEPT_UNTOLD * tokens
+        taught = max(1, int(room)) + ANSWER_TOKENS
+        if self._most_context is None or taught < self._most_context:
+            self._most_context, self._stated_context = taught, self.engine.capabilities.context_tokens
+            log.info("engine takes shorter contexts", engine=self.engine.name, tokens=taught, error=str(error))
+            self._adapt(self.engine.capabilities)
+
+    def _taught(self, can: Capabilities) -> Capabilities:
+        known = [n for n in (can.context_tokens, self._most_context) if n is not None]
+        return replace(can, context_tokens=min(known)) if known else can
+
     def _wake(self) -> None:
         self.health.shut_off()
         self._opened.set()
 
     async def _look(self) -> None:
+        """Once a second: what only time shows; and how far it is, while its first probe waits for it."""
         while True:
             await self._clock.sleep(LOOK_S)
+            if not self._tried.is_set():
+                await self._see_whether_it_loads()
             self.health.look()
+
+    async def _see_whether_it_loads(self) -> None:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await self.engine.check()
+        except EngineLoading as error:
+            self._failed(error)
+        except (EngineError, TimeoutError):
+            pass  # the probe finds that out
 
     async def _run(self) -> None:
         """Probe; then wait until the engine goes away, until it is back, and probe again."""
@@ -123,10 +175,13 @@ class Attendant:
     def _failed(self, error: EngineError | TimeoutError) -> None:
         if isinstance(error, EngineError):
             self.health.failed(error.code, str(error))
-        else:
+        elif self.health.own.status is not EngineStatus.LOADING:
             self.health.failed("engine_timeout", f"The engine {self.engine.name} did not answer in time.")
 
     def _adapt(self, can: Capabilities) -> None:
+        if can.context_tokens != self._stated_context:
+            self._stated_context, self._most_context = can.context_tokens, None
+        can = self._taught(can)
         if can != self._known:
             self._known = can
             self.scheduler.adapt(can)
@@ -155,6 +210,8 @@ class Attendant:
     def _look_for_restart(self, away_s: float = 0.0) -> None:
         restarts, self._restarts = self._restarts, self._count_restarts()
         if restarts != self._restarts or away_s > FORGOTTEN_S:
+            self._most_context = None  # it may have been started with another one
+            self._adapt(self.engine.capabilities)
             self.scheduler.restarted()
 
     def _count_restarts(self) -> int:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import structlog
 
+from joyvl_server.core.budget import ANSWER_RESERVE
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Pressure, Skip
 from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, Write
+from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.events import Score
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import (
@@ -31,7 +33,7 @@ from joyvl_server.core.inputs import (
     Written,
 )
 from joyvl_server.core.observer import Observer
-from joyvl_server.engines.base import Engine, EngineSpec
+from joyvl_server.engines.base import Capabilities, Engine, EngineSpec
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.health import SessionHealth
 from joyvl_server.sessions.lane import ENGINE_EFFECTS, EngineLane, Outcomes
@@ -54,7 +56,8 @@ NO_LIMIT = 1_000_000_000
 class Driver:
     """`now` gives stream seconds; `perform` gets every effect that is not the engine's, in order.
 
-    `pen` is the engine that writes texts, with this session's seat there; None where the own one does.
+    `pen` is the engine that writes texts, with this session's seat there; None where the own one does. `too_long` gets
+    the tokens of a prompt, as counted here, that the engine found too long.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class Driver:
         now: Callable[[], float],
         perform: Callable[[Effect], None],
         health: SessionHealth,
+        capabilities: Callable[[], Capabilities],
+        too_long: Callable[[int, ContextTooLong], None],
     ) -> None:
         self.stopwatch = Stopwatch(clock, metrics)
         self._session_id = spec.session_id
@@ -81,6 +86,8 @@ class Driver:
         self._perform = perform
         self._seat = seat
         self._health = health
+        self._capabilities = capabilities
+        self._too_long = too_long
         self._observer = Observer(config)
         self._recorder = Recorder.open(record_dir, spec.session_id, config)
         self._inbox: deque[Input] = deque()
@@ -92,6 +99,7 @@ class Driver:
             text=self._heard,
             said=self._said,
             failed=self._failed,
+            too_long=lambda error: self._too_long(self._observer.context.tokens + ANSWER_RESERVE, error),
             trouble=self._trouble,
             prepared=self._prepared,
         )
@@ -155,9 +163,10 @@ class Driver:
         before, self._room = self._room, (pressure, tokens)
         if pressure is not before[0]:
             self.take(PressureChanged(self._now(), pressure))
-        if tokens is not None and tokens != before[1]:
-            limit = longest_prompt(self._engine.capabilities)
-            self.take(ContextRoomChanged(self._now(), tokens, NO_LIMIT if limit is None else limit))
+        if tokens != before[1]:
+            limit = longest_prompt(self._capabilities())
+            room = NO_LIMIT if tokens is None else tokens
+            self.take(ContextRoomChanged(self._now(), room, NO_LIMIT if limit is None else limit))
 
     def engine_restarted(self) -> None:
         self.take(EngineRestarted(self._now()))

@@ -302,8 +302,7 @@ class SessionHealth:
         before, found = self._state, self._found()
         since = before.since_wall if found.status is before.status else self._clock.wall()
         self._state = found = replace(found, since_wall=since)
-        same = (found.status, found.code) == (before.status, before.code)
-        if not same or (found.status is EngineStatus.LOADING and found.reason != before.reason):
+        if (found.status, found.code, _stage(found)) != (before.status, before.code, _stage(before)):
             self._on_change(found)
 
     def leave(self) -> None:
@@ -335,3 +334,8 @@ class SessionHealth:
     def _lasts(trouble: _Trouble, now: float) -> bool:
         """One answer outside the protocol is nothing yet."""
         return now - trouble.first_at >= LASTING_S and (trouble.count > 1 or trouble.code != GARBAGE)
+
+
+def _stage(state: EngineState) -> str | None:
+    """How far one is that loads, without the seconds, which change every time. Of others only the code is news."""
+    return (state.reason or "").partition(" (")[0] if state.status is EngineStatus.LOADING else None

@@ -21,7 +21,7 @@ from joyvl_server.core.effects import (
     Say,
     Settle,
 )
-from joyvl_server.core.errors import EngineError
+from joyvl_server.core.errors import ContextTooLong, EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.core.tokens import image_tokens
 from joyvl_server.core.turns import Chunk, Look
@@ -49,6 +49,8 @@ class Outcomes:
     said: Callable[[int], None]
     failed: Callable[[int, str, str], None]
     """step, stable code, sentence"""
+    too_long: Callable[[ContextTooLong], None]
+    """the engine found the prompt too long; told before `failed`"""
     trouble: Callable[[str], None]
     """the code of any request that failed, also where the step goes on"""
     prepared: Callable[[int], None]
@@ -178,6 +180,8 @@ class EngineLane:
         try:
             await self._do(effect)
         except EngineError as error:
+            if isinstance(error, ContextTooLong):
+                self._out.too_long(error)
             self._fail(effect, error.code, str(error))
         except TimeoutError:
             self._fail(effect, "engine_timeout", self._too_slow)

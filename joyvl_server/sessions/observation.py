@@ -60,14 +60,14 @@ class Observation:
         )
         self._pen_seat = None if pen is None else pen.scheduler.join(spec.session_id, None)
         self._changed = asyncio.Event()
-        self._config = facts(attendant.engine.capabilities)
+        self._config = facts(attendant.capabilities)
         self._told = self.seat.pressure
         self.health = attendant.health.join(spec.session_id, pictures, on_health)
         self.driver = self._new_driver()
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._attendant.engine.capabilities
+        return self._attendant.capabilities
 
     async def run(self, tick: Callable[[], Awaitable[None]], *, stays: bool) -> None:
         """Drive the machine while `tick` runs; with `stays`, also after it has ended, until cancelled."""
@@ -125,6 +125,8 @@ class Observation:
             now=self._now,
             perform=self._perform,
             health=self.health,
+            capabilities=lambda: self.capabilities,
+            too_long=self._attendant.too_long,
         )
         for input in self._first():
             driver.take(input)

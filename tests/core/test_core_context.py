@@ -389,3 +389,45 @@ def test_a_cold_chunk_is_small_where_the_engine_keeps_prefixes_warm() -> None:
     assert (len(cold.lead), len(plain.lead)) == (4, 5)
     assert cold.prefix.count("before> It stayed") == 3
     assert plain.prefix.count("before> It stayed") > 6
+
+
+# -------------------------------------------------------------------------------- where the engine finds it too long
+
+
+def test_a_prompt_found_too_long_is_followed_by_a_short_chunk() -> None:
+    sender = Sender()
+    sender.seconds(10)
+    sender.second(fails=True)
+    sender.agenda.too_long()
+    chunk, _ = sender.second()
+    assert len(chunk.lead) == SHORT_LEAD
+    assert len(sender.context.turns) == SHORT_LEAD + 1
+
+
+def test_where_that_is_too_long_too_it_begins_without_any_earlier_turn() -> None:
+    sender = Sender()
+    sender.seconds(10)
+    for lead in (SHORT_LEAD, 0):
+        sender.agenda.too_long()
+        chunk, _ = sender.second(fails=True)
+        assert len(chunk.lead) == lead
+    sender.agenda.too_long()
+    chunk, _ = sender.second()
+    assert chunk.lead == ()
+    sender.seconds(3)
+    assert len(sender.context.turns) == 4
+
+
+def test_where_the_budget_is_at_its_least_every_turn_stands_alone_until_there_is_more_room() -> None:
+    sender = Sender()
+    sender.agenda.room_changed(1)
+    sender.seconds(2)
+    sender.agenda.too_long()
+    for _ in range(4):
+        chunk, _ = sender.second()
+        assert chunk is not None
+        assert chunk.lead == ()
+    sender.agenda.room_changed(20_000)
+    sender.second()
+    sender.second()
+    assert len(sender.context.turns) > 1

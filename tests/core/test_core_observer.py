@@ -282,3 +282,15 @@ def test_nothing_is_taken_for_an_answer_that_was_not_asked_for() -> None:
 def test_what_is_no_input_is_refused() -> None:
     with pytest.raises(AssertionError):
         Shell().observer.handle("Tick")
+
+
+def test_a_prompt_that_the_engine_found_too_long_is_followed_by_a_short_chunk() -> None:
+    shell = Shell()
+    for t in range(10):
+        shell.silent(float(t))
+    shell.tick(10.0)
+    effects = shell.observer.handle(EngineFailed(10.0, shell.step, "engine_context", "The context is too long."))
+    assert only(effects, Decided).skipped is Skip.FAILED
+    begun = only(shell.tick(11.0), BeginChunk)
+    assert len(begun.chunk.lead) < 5
+    assert "BeginChunk" not in kinds(shell.score(11.0, 0.0) + shell.tick(12.0))

@@ -5,8 +5,8 @@ import ssl
 import httpx2
 import pytest
 
-from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
-from joyvl_server.engines.openai_failures import Peer, detail_of, from_status, from_transport
+from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineTimeout, EngineUnavailable
+from joyvl_server.engines.openai_failures import Peer, context_limit, detail_of, from_status, from_transport, from_words
 
 KEY = "sk-hush-0123456789"
 PEER = Peer("http://host:8000/v1", "eyes-8b", KEY)
@@ -28,11 +28,11 @@ PEER = Peer("http://host:8000/v1", "eyes-8b", KEY)
         (
             400,
             "This model's maximum context length is 8192 tokens",
-            EngineError,
+            ContextTooLong,
             "engine_context",
             "Lower sessions.context_tokens",
         ),
-        (413, "", EngineError, "engine_context", "too long"),
+        (413, "", ContextTooLong, "engine_context", "too long"),
         (
             400,
             "At most 1 image(s) may be provided in one request.",
@@ -44,6 +44,15 @@ PEER = Peer("http://host:8000/v1", "eyes-8b", KEY)
         (429, "slow down", EngineUnavailable, "engine_overloaded", "It asks to wait 7 s."),
         (500, "boom", EngineUnavailable, "engine_unavailable", "failed inside (500). Look into its log. It says: boom"),
         (503, "", EngineUnavailable, "engine_unavailable", "(503)"),
+        (503, "Loading model", EngineLoading, "engine_loading", "is loading its model (503)"),
+        (500, "error loading model: no such file", EngineUnavailable, "engine_unavailable", "failed inside"),
+        (
+            500,
+            "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
+            EngineError,
+            "engine_pictures",
+            "Use a model that sees",
+        ),
         (307, "", EngineError, "engine_redirect", "Set base_url to the final address"),
     ],
 )
@@ -133,3 +142,64 @@ def test_each_broken_connection_is_a_sentence_without_the_transports_words(
     assert type(error) is kind
     assert words in str(error)
     assert "hush" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("words", "limit", "asked"),
+    [
+        (
+            "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4744 in the "
+            "messages, 256 in the completion).",
+            4096,
+            5000,
+        ),
+        (
+            "The decoder prompt (length 5064) is longer than the maximum model length of 4096. Make sure that "
+            "`max_model_len` is no smaller than the number of text tokens plus multimodal tokens.",
+            4096,
+            5064,
+        ),
+        (
+            "'max_tokens' is too large: 256. This model's maximum context length is 4096 tokens and your request has "
+            "4000 input tokens (256 > 4096 - 4000).",
+            4096,
+            None,
+        ),
+        ("the request exceeds the available context size, try increasing it", None, None),
+        ("request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it", 4096, 5000),
+        (
+            "Trying to keep the first 4500 tokens when context the overflows. However, the model is loaded with "
+            "context length of only 4096 tokens, which is not enough.",
+            4096,
+            4500,
+        ),
+        ("Your input exceeds the context window of this model. Please adjust your input and try again.", None, None),
+        ("prompt too long; exceeded max context length by 904 tokens", None, None),
+        ("The input (5000 tokens) is longer than the model's context length (4096 tokens).", 4096, 5000),
+        ("Input length (5000 tokens) exceeds the maximum allowed length (4090 tokens).", 4090, 5000),
+        ("Prompt contains 40,000 tokens, too large for model with 32,768 maximum context length", 32768, 40000),
+        ("The input token count (11000) exceeds the maximum number of tokens allowed (10485).", 10485, 11000),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422, 500, None])
+def test_a_prompt_that_is_too_long_is_told_apart_in_every_servers_words(
+    words: str, limit: int | None, asked: int | None, status: int | None
+) -> None:
+    error = from_words(PEER, words) if status is None else from_status(PEER, status, words)
+    assert isinstance(error, ContextTooLong)
+    assert (error.limit, error.asked) == (limit, asked)
+
+
+def test_llama_cpp_tells_its_limit_beside_the_words() -> None:
+    body = (
+        '{"error":{"code":400,"message":"it exceeds the available context size","n_prompt_tokens":5000,"n_ctx":4096}}'
+    )
+    error = from_status(PEER, 400, detail_of(body.encode()), body=body)
+    assert isinstance(error, ContextTooLong)
+    assert (error.limit, error.asked) == (4096, 5000)
+    assert context_limit("no numbers at all") == (None, None)
+
+
+@pytest.mark.parametrize("words", ["the colour is too long", "CUDA out of memory", "failed to load model", ""])
+def test_other_words_tell_none_of_that(words: str) -> None:
+    assert from_words(PEER, words) is None
