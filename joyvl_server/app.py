@@ -26,6 +26,7 @@ from joyvl_server.api import (
     updates,
     watches,
 )
+from joyvl_server.api.connections import raise_descriptor_limit
 from joyvl_server.api.context import Api
 from joyvl_server.api.guard import Guard
 from joyvl_server.api.observe import Faults, HttpMetrics, Observe
@@ -118,6 +119,7 @@ def serve(
     """
     check_listen(settings)
     logs.configure(settings.log.level, settings.log.format)
+    raise_descriptor_limit()  # before the media workers start, so that they have it too
     stuck = threading.Timer(settings.server.shutdown_timeout_s + STUCK_S, _give_up)
     stuck.daemon = True
     try:

@@ -52,12 +52,12 @@ class FailedKeys:
 
     def blocked_for(self, address: str) -> float:
         """Seconds until the address may try again; 0 when it may now."""
-        begun, count = self._failures.get(_group(address), (0.0, 0))
+        begun, count = self._failures.get(client_of(address), (0.0, 0))
         left = begun + WINDOW_S - self._clock.monotonic()
         return max(0.0, left) if count >= MAX_FAILURES else 0.0
 
     def add(self, address: str) -> None:
-        group = _group(address)
+        group = client_of(address)
         now = self._clock.monotonic()
         begun, count = self._failures.get(group, (now, 0))
         if now - begun >= WINDOW_S:
@@ -89,8 +89,8 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def _group(address: str) -> str:
-    """One IPv6 customer has a whole /64."""
+def client_of(address: str) -> str:
+    """Whom an address belongs to: one IPv6 customer has a whole /64."""
     try:
         ip = ip_address(address)
     except ValueError:

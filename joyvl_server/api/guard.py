@@ -43,7 +43,10 @@ OPEN_FOLDER = "/assets/"
 
 
 class Guard:
-    """Routes behind it find the caller's name (of its key) in `scope["state"]["caller"]`."""
+    """Routes behind it find the caller's name (of its key) in `scope["state"]["caller"]`.
+
+    `scope["state"]["authorised"]`: it has a key, or none is asked for.
+    """
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, clock: Clock) -> None:
         self._app = app
@@ -108,29 +111,34 @@ class Guard:
     def _key_refused(self, scope: Scope, headers: Headers) -> Response | None:
         state = scope.setdefault("state", {})
         state["caller"] = "local"
+        state["authorised"] = not self._keys
         path = scope["path"]
         if not self._keys or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
             return None
-        address = scope["client"][0] if scope.get("client") else "unknown"
-        wait = self._failed.blocked_for(address)
-        if wait > 0:
-            detail = "Too many wrong API keys from this address; wait before the next try."
-            return problem(429, "too_many_failed_keys", detail, headers={"Retry-After": str(int(wait) + 1)})
         key = bearer(headers.get("authorization"))
         if key is None and scope["type"] == "websocket":
             key = bearer_of_subprotocols(scope.get("subprotocols", ()))
         if key is None:
             detail = "This server asks for an API key: send it as `Authorization: Bearer KEY`."
             return problem(401, "unauthorized", detail, headers={"WWW-Authenticate": 'Bearer realm="joyvl"'})
+        # Before the throttle: whoever shares an address with a guesser is not shut out.
         caller = self._keys.check(key)
         if caller is None:
-            self._failed.add(address)
-            if self._failed.blocked_for(address) > 0:
-                log.warning("address is slowed down after too many wrong API keys", address=address)
-            challenge = 'Bearer realm="joyvl", error="invalid_token"'
-            return problem(401, "unauthorized", "This API key is not known.", headers={"WWW-Authenticate": challenge})
+            return self._wrong_key(scope["client"][0] if scope.get("client") else "unknown")
         state["caller"] = caller
+        state["authorised"] = True
         return None
+
+    def _wrong_key(self, address: str) -> Response:
+        wait = self._failed.blocked_for(address)
+        if wait > 0:
+            detail = "Too many wrong API keys from this address; wait before the next try."
+            return problem(429, "too_many_failed_keys", detail, headers={"Retry-After": str(int(wait) + 1)})
+        self._failed.add(address)
+        if self._failed.blocked_for(address) > 0:
+            log.warning("address is slowed down after too many wrong API keys", address=address)
+        challenge = 'Bearer realm="joyvl", error="invalid_token"'
+        return problem(401, "unauthorized", "This API key is not known.", headers={"WWW-Authenticate": challenge})
 
     def _extra_headers(self, headers: Headers) -> dict[str, str]:
         origin = headers.get("origin")

@@ -1,9 +1,12 @@
-"""Which Host names we answer to, and which pages may call us: a page elsewhere must not drive a local server."""
+"""Which Host names we answer to, which pages may call us, and which proxies we believe.
+
+A page elsewhere must not drive a local server.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from joyvl_server.settings import ServerSettings
@@ -78,6 +81,20 @@ class OriginPolicy:
 
     def is_listed(self, origin: str) -> bool:
         return origin.lower() in self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyPolicy:
+    """Whose word on the real client's address counts."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...]
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> ProxyPolicy:
+        return cls(tuple(ip_network(network) for network in settings.trusted_proxies))
+
+    def trusts(self, address: str) -> bool:
+        return is_address(address) and any(ip_address(address) in network for network in self.networks)
 
 
 def same_origin(origin: str, host: HostPort, *, secure: bool) -> bool:

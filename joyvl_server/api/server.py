@@ -14,7 +14,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 
+from joyvl_server.api.connections import (
+    TIMEOUTS_S,
+    Connections,
+    ConnectionState,
+    HttpConnection,
+    Listener,
+    Phase,
+    WebSocketConnection,
+    raise_descriptor_limit,
+)
 from joyvl_server.api.context import Api
+from joyvl_server.api.hosts import ProxyPolicy
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.settings import ServerSettings
 
@@ -25,6 +36,8 @@ PING_S = 15.0
 PONG_S = 30.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CLIENTS_DOING = (
+    "Invalid HTTP request received.",
+    "Unsupported upgrade request.",
     "ASGI callable returned without completing handshake.",
     "ASGI callable returned without completing response.",
 )
@@ -35,7 +48,7 @@ CONNECTIONS_S = 3.0
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """A refused WebSocket and a stream cut off are no mistakes of the app, as uvicorn takes them; we count both."""
+    """What clients do wrong is no mistake of the app, as uvicorn takes it, and must not fill the log."""
     return record.getMessage() not in CLIENTS_DOING
 
 
@@ -43,13 +56,14 @@ class Server(uvicorn.Server):
     """Signals are the caller's business. `announce` runs once it really listens; streams end when it shuts down."""
 
     def __init__(self, app: FastAPI, api: Api, announce: Callable[[], None]) -> None:
-        limit = api.settings.server.shutdown_timeout_s
+        settings = api.settings.server
+        limit = settings.shutdown_timeout_s
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http="h11",
-                ws="websockets-sansio",
+                http=HttpConnection,
+                ws=WebSocketConnection,
                 ws_max_size=MAX_MESSAGE,
                 ws_ping_interval=PING_S,
                 ws_ping_timeout=PONG_S,
@@ -59,11 +73,18 @@ class Server(uvicorn.Server):
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies,
+                timeout_keep_alive=int(TIMEOUTS_S[Phase.IDLE]),
                 timeout_graceful_shutdown=math.ceil(min(CONNECTIONS_S, limit / 3)),
                 backlog=BACKLOG,
             )
         )
         logging.getLogger("uvicorn.error").addFilter(_is_news)
+        self._connections = Connections(
+            settings.max_connections, raise_descriptor_limit(), ProxyPolicy.of(settings).trusts
+        )
+        self.server_state = ConnectionState(self._connections)
         self._api = api
         self._announce = announce
 
@@ -73,9 +94,12 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._announce()
+        await super().startup([])
+        self.servers = [Listener(sockets or [], self._connections, self._connect)]  # type: ignore[list-item]
+        self._announce()
+
+    def _connect(self) -> HttpConnection:
+        return HttpConnection(self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._api.stop_by = self._api.clock.monotonic() + self._api.settings.server.shutdown_timeout_s

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from joyvl_server.core.config import Fidelity
-from joyvl_server.settings.values import Folder, FramesPerTick, Key, Language, Origin, Rule, Scheme
+from joyvl_server.settings.values import Folder, FramesPerTick, Key, Language, Origin, ProxyNetwork, Rule, Scheme
 
 
 class Group(BaseModel):
@@ -28,6 +28,21 @@ class ServerSettings(Group):
     allowed_origins: list[Origin] = Field(
         default_factory=list,
         description="Origins of web pages elsewhere that may call the API, like `https://my.page`.",
+    )
+    trusted_proxies: list[ProxyNetwork] = Field(
+        default_factory=list,
+        description=(
+            "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. "
+            "Empty: nobody's."
+        ),
+    )
+    max_connections: int = Field(
+        1024,
+        ge=8,
+        description=(
+            "Connections at once, at most half of the file descriptors the system grants. When all are taken, new "
+            "clients get the place of the connection that has been idle longest."
+        ),
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     updates_backlog: int = Field(1024, ge=16, description="Updates kept per session for clients that resume.")

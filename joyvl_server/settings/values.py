@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -39,6 +40,13 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _check_network(network: str) -> str:
+    try:
+        return str(ip_network(network.strip(), strict=False))
+    except ValueError:
+        raise ValueError("a proxy is named by its address or network, like 127.0.0.1 or 10.0.0.0/8") from None
+
+
 def _number_to_text(value: Any) -> Any:
     # YAML reads a key of digits as a number.
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -58,6 +66,7 @@ def _digits_to_number(value: Any) -> Any:
 Folder = Annotated[Path, AfterValidator(_expand)]
 Key = Annotated[SecretStr, BeforeValidator(_number_to_text), AfterValidator(_check_key)]
 Rule = Annotated[str, AfterValidator(_check_rule)]
+ProxyNetwork = Annotated[str, AfterValidator(_check_network)]
 Scheme = Literal["rtsp", "file"]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 FramesPerTick = Annotated[Literal[1, 2, 4], BeforeValidator(_digits_to_number)]

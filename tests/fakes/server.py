@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -34,10 +35,19 @@ class Held:
 class ServerProcess:
     """`with ServerProcess(folder) as server:`; `folder` is its data directory: a second one is the restarted server."""
 
-    def __init__(self, folder: Path, *args: str, demo: bool = False, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *args: str,
+        demo: bool = False,
+        env: dict[str, str] | None = None,
+        descriptors: int | None = None,
+    ) -> None:
+        """`descriptors`: the hard limit of open files."""
         self.folder = folder
         self._args = args if demo else ("--no-demo", *args)
         self._env = env or {}
+        self._limit = (descriptors, descriptors) if descriptors else None
         self.url = ""
         self.log: list[str] = []
         self._process: subprocess.Popen[str] | None = None
@@ -57,6 +67,8 @@ class ServerProcess:
             text=True,
             env={**env, **self._env},
         )
+        if self._limit:
+            resource.prlimit(self.pid, resource.RLIMIT_NOFILE, self._limit)
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self._process, ready), daemon=True).start()
         if not ready.wait(START_TIMEOUT_S) or not self.url:
