@@ -51,7 +51,7 @@ async def create_camera(
     return await once(request, idempotency_key, create)
 
 
-@router.post("/v1/cameras/probe", response_model=ProbeOut, responses=problems(403))
+@router.post("/v1/cameras/probe", response_model=ProbeOut, responses=problems(403, 503))
 async def probe_url(api: ApiDep, body: ProbeIn) -> Response:
     """Open a URL once and say what is there, or in words what is wrong. Nothing is kept."""
     return JSONResponse(render.probe(await api.registry.cameras.probe(body.url)))
@@ -91,7 +91,7 @@ async def disable_camera(api: ApiDep, camera_id: str) -> Response:
     return JSONResponse(await render.camera(api.registry, view))
 
 
-@router.post("/v1/cameras/{camera_id}/probe", response_model=ProbeOut, responses=problems(403, 404))
+@router.post("/v1/cameras/{camera_id}/probe", response_model=ProbeOut, responses=problems(403, 404, 503))
 async def probe_camera(api: ApiDep, camera_id: str) -> Response:
     """Open the camera's own URL once, with its stored password, and say what is there."""
     return JSONResponse(render.probe(await api.registry.cameras.probe_stored(camera_id)))

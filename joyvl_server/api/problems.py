@@ -50,10 +50,13 @@ STATUS_OF: dict[type[JoyvlError], int] = {
 }
 # Codes that say more than their class: the caller's own doing, or a matter of waiting.
 STATUS_OF_CODE: dict[type[JoyvlError], dict[str, int]] = {
-    NotAllowed: {"bad_url": 422, "masked_url": 422, "too_many": 409, "engine_full": 503},
+    NotAllowed: {"bad_url": 422, "masked_url": 422, "too_many": 409, "engine_full": 503, "probes_busy": 503},
     SourceError: {"bad_sdp": 400, "not_allowed": 403, "not_found": 422},
     StoreError: {"store_busy": 503, "store_closed": 503},
 }
+
+# What stays so for a while; all else may be tried again after a second.
+RETRY_AFTER_S = {"engine_full": "30", "probes_busy": "10"}
 
 # What the framework itself refuses.
 CODE_OF_STATUS = {
@@ -116,8 +119,7 @@ async def on_joyvl_error(connection: HTTPConnection, error: Exception) -> Respon
     status = status_of(error)
     if status == 500:
         log.error("request failed", path=connection.url.path, code=error.code, error=str(error))
-    # An engine that is full stays so for a while.
-    headers = {"Retry-After": "30" if error.code == "engine_full" else "1"} if status == 503 else None
+    headers = {"Retry-After": RETRY_AFTER_S.get(error.code, "1")} if status == 503 else None
     return problem(status, error.code, str(error), headers=headers)
 
 

@@ -29,6 +29,7 @@ READY_TIMEOUT_S = 10.0
 async def list_engines(api: ApiDep) -> Response:
     """The installed engines, what each can do, and how busy those are that run sessions."""
     default = api.settings.engine.name
+    await api.registry.engines.load_all()
     busy = {snapshot["engine"]: snapshot for snapshot in api.registry.schedulers()}
     shown = []
     for engine in api.registry.engines.describe():

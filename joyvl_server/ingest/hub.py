@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 
@@ -15,6 +17,7 @@ from joyvl_server.ingest.remote import RemoteSource
 from joyvl_server.ingest.workers import Kind, MediaWorker
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.source_check import SourceCheck
 from joyvl_server.settings import MediaSettings
 
 IDLE_S = 30.0
@@ -22,9 +25,10 @@ IDLE_S = 30.0
 PREPARED_IDLE_S = 600.0
 """… one that is ready for calls: whoever has opened the page may think for a while."""
 SWEEP_EVERY_S = 5.0
-CHECK_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 15.0
-PROBES_AT_ONCE = 4
+PROBES_AT_ONCE = 8
+PROBE_WAIT_S = 2.0
+"""A source that says nothing takes its probe twenty seconds: whoever waits behind such ones is told to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class MediaHub:
 
     def __init__(self, settings: MediaSettings, policy: NetPolicy, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._policy = policy
+        self._reach = SourceCheck(policy)
         self._clock: Clock = clock or SystemClock()
         self._config = WorkerConfig(
             slots=max(settings.worker_cameras, settings.worker_calls),
@@ -99,10 +103,11 @@ class MediaHub:
             worker.prepare_for_calls()
 
     async def probe(self, spec: PullSpec) -> ProbeReport:
+        """Raises `NotAllowed`: the net policy, or probes_busy where too many sources are being tried already."""
         began = self._clock.monotonic()
         timeout_s = self._settings.open_timeout_s + self._settings.stall_timeout_s + LOOK_S + 2
-        async with self._probes:
-            await self._check(spec.url)
+        await self._check(spec.url)
+        async with self._probe_place():
             worker = self._with_room(Kind.CAMERAS)
             try:
                 report = ProbeReport(**await worker.request("probe", timeout_s, url=spec.url))
@@ -114,11 +119,21 @@ class MediaHub:
         return report
 
     async def _check(self, url: str) -> None:
-        """Raises `NotAllowed`. What cannot be said right now (DNS) is left to the worker, which checks at each try."""
+        """Raises `NotAllowed`. What cannot be said right now is left to the worker, which checks at each try."""
+        with suppress(SourceError):
+            await self._reach.check(url)
+
+    @asynccontextmanager
+    async def _probe_place(self) -> AsyncIterator[None]:
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._policy.check, url), CHECK_TIMEOUT_S)
-        except (SourceError, TimeoutError):
-            pass
+            await asyncio.wait_for(self._probes.acquire(), PROBE_WAIT_S)
+        except TimeoutError:
+            sentence = f"{PROBES_AT_ONCE} sources are being tried right now. Try again in some seconds."
+            raise NotAllowed(sentence, code="probes_busy") from None
+        try:
+            yield
+        finally:
+            self._probes.release()
 
     def _place(
         self, source_id: str, spec: PullSpec | None, kind: Kind, on_state: StateListener

@@ -35,7 +35,7 @@ def load(group: str, name: str) -> object:
         raise ConfigError(f"{name!r} in {group} is offered by more than one package: {where}. Uninstall all but one.")
     try:
         return offers[0].load()
-    except Exception as error:  # somebody else's module: whatever it raises on import, the reason is for the user
+    except (Exception, SystemExit) as error:  # somebody else's module: whatever it raises, the reason is for the user
         raise ConfigError(
             f"{name!r} in {group} ({offers[0].value}, from {_package(offers[0])}) cannot be loaded: "
             f"{type(error).__name__}: {error}"

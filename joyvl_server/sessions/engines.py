@@ -10,6 +10,7 @@ from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.engines.base import Engine, EngineSettings
 from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import Clock, SystemClock
+from joyvl_server.kit.threads import BoundedThreads
 from joyvl_server.sessions.attendant import Attendant
 from joyvl_server.sessions.health import EngineStatus
 from joyvl_server.sessions.metrics import Metrics
@@ -17,6 +18,8 @@ from joyvl_server.sessions.metrics import Metrics
 GROUP = "joyvl.engines"
 LOADING_S = 600.0
 ASK_S = 1.0
+IMPORT_S = 30.0
+"""How long the import of an engine may take; a big library on a slow disk needs some of it."""
 
 
 class EnginePool:
@@ -25,6 +28,10 @@ class EnginePool:
     def __init__(self, options: Mapping[str, EngineSettings]) -> None:
         self._options = options
         self._engines: dict[str, Engine] = {}
+        self._imported: dict[str, object] = {}
+        """what builds each engine, or the `ConfigError` that says why it cannot be imported"""
+        self._imports: dict[str, asyncio.Task[None]] = {}
+        self._threads = BoundedThreads("import of a plug-in", most=4, timeout_s=IMPORT_S)
         self._attendants: dict[str, Attendant] = {}
         self._asking: dict[str, asyncio.Task[str | None]] = {}
         self._clock: Clock = SystemClock()
@@ -43,12 +50,53 @@ class EnginePool:
         the longest time one may load its model."""
         self._clock, self._metrics, self._on_change, self._loading_s = clock, metrics, on_change, loading_s
 
+    async def load(self, name: str) -> None:
+        """Import what that engine needs, off the loop and once, for `get`, which says what was wrong with it.
+
+        Returns after `IMPORT_S` at the latest. Cancelled, the import goes on for whoever asks next.
+        """
+        if name in self._engines or name in self._imported:
+            return
+        if name not in self._imports:
+            self._imports[name] = asyncio.create_task(self._import(name), name=f"import of engine {name}")
+        await asyncio.wait({self._imports[name]}, timeout=IMPORT_S)
+
+    async def load_all(self) -> None:
+        """`load` every installed engine."""
+        await asyncio.gather(*(self.load(name) for name in plugins.names(GROUP)))
+
+    async def _import(self, name: str) -> None:
+        try:
+            self._imported[name] = await self._threads.run(lambda: plugins.load(GROUP, name))
+        except ConfigError as error:
+            self._imported[name] = error
+        except TimeoutError:
+            sentence = f"The engine {name} was not imported within {IMPORT_S:g} s. Start the server again to retry."
+            self._imported[name] = ConfigError(sentence)
+        finally:
+            del self._imports[name]
+
     def get(self, name: str) -> Engine:
-        """The engine of that name. Raises `ConfigError` when there is none or its options are wrong."""
+        """The engine of that name. Raises `ConfigError` when there is none or its options are wrong.
+
+        Imports it here and now where `load` has not: not for the loop of a server.
+        """
         if name not in self._engines:
-            build = cast(Callable[[EngineSettings], Engine], plugins.load(GROUP, name))
-            self._engines[name] = build(self._options.get(name, {}))
+            if name in self._imports:
+                raise ConfigError(f"The engine {name} is still being imported. Try again in a moment.")
+            found = self._imported[name] if name in self._imported else plugins.load(GROUP, name)
+            if isinstance(found, ConfigError):
+                raise found
+            self._engines[name] = self._build(name, cast(Callable[[EngineSettings], Engine], found))
         return self._engines[name]
+
+    def _build(self, name: str, build: Callable[[EngineSettings], Engine]) -> Engine:
+        try:
+            return build(self._options.get(name, {}))
+        except JoyvlError:
+            raise
+        except Exception as error:  # somebody else's code: whatever it raises, the reason is for the user
+            raise ConfigError(f"The engine {name} cannot be built: {type(error).__name__}: {error}") from error
 
     def attendant(self, name: str) -> Attendant:
         """Who looks after that engine, from its first use on. Raises `ConfigError` as `get` does."""
@@ -72,10 +120,9 @@ class EnginePool:
 
     def _describe(self, name: str) -> dict[str, Any]:
         try:
-            engine = self.get(name)
+            return {"name": name, "capabilities": self.get(name).capabilities, "error": None}
         except ConfigError as error:
             return {"name": name, "capabilities": None, "error": str(error)}
-        return {"name": name, "capabilities": engine.capabilities, "error": None}
 
     async def check(self, default: str) -> dict[str, str | None]:
         """Readiness of the engines that sessions use, and of the `default` one: None, or a sentence.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -11,6 +12,7 @@ from joyvl_server.core.errors import NotAllowed, StoreError
 from joyvl_server.core.zones import Zone
 from joyvl_server.ingest.base import Source, SourceState, StateListener
 from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions import endings
 from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.grid import phase
 from joyvl_server.sessions.lockstep import LockstepTicker
@@ -45,28 +47,47 @@ class Opener:
         self._sessions = sessions
         self._watches = watches
         self._opened = 0
+        self._coming = 0
+        self.down: Callable[[], int] = lambda: 0
+        """cameras that wait for their session; they keep their places"""
 
-    def check_room(self, engine: str | None = None) -> None:
-        """Raises `NotAllowed` (too_many, engine_full) when no further session may be opened on that engine."""
+    @contextmanager
+    def room(self, engine: str) -> Iterator[None]:
+        """Room for one session more on that engine, kept while the block opens it.
+
+        Raises `NotAllowed` (too_many, engine_full). What others are opening meanwhile counts as open.
+        """
         limit = self._settings.sessions.max_sessions
-        if len(self._runner) >= limit:
+        if len(self._runner) + self._coming + self.down() >= limit:
             sentence = f"All {limit} sessions are in use (sessions.max_sessions); end one first."
             raise NotAllowed(sentence, code="too_many")
-        name = self.engine_name(engine)
-        self._engines.attendant(name).scheduler.check_room(self._settings.sessions.tick_s)
+        scheduler = self._engines.attendant(engine).scheduler
+        scheduler.check_room(self._settings.sessions.tick_s)
+        self._coming += 1
+        scheduler.coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+            scheduler.coming -= 1
 
-    def engine_name(self, wanted: str | None) -> str:
+    async def engine_name(self, wanted: str | None) -> str:
         """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used."""
         name = wanted or self._settings.engine.name
+        await self._engines.load(name)
         self._engines.get(name)
         return name
 
     async def store(self, record: SessionRecord, watches: Iterable[WatchDraft]) -> list[WatchRecord]:
-        """Keep a new session with its first watches."""
+        """Keep a new session with its first watches. One that cannot be kept whole is ended."""
         await self._sessions.add(record)
         stored = [watch_record(record.id, draft, record.created_wall) for draft in watches]
-        for watch in stored:
-            await self._watches.add(watch)
+        try:
+            for watch in stored:
+                await self._watches.add(watch)
+        except BaseException:
+            self._sessions.post_end(record.id, endings.CRASHED, self._clock.wall())
+            raise
         return stored
 
     async def count_on(self, session_id: str) -> None:

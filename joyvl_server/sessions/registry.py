@@ -61,9 +61,11 @@ class Registry:
             settings.server.updates_backlog,
         )
         engines.attend(clock, self.metrics, self._engine_changed, settings.sessions.engine_loading_s)
-        self._runner = Runner(clock, self.metrics, self._records, self._crashed)
+        self._runner = Runner(clock, self.metrics, self._records, self._session_lost)
         self._opener = Opener(settings, clock, engines, self._runner, around, self._records, watches)
-        self.cameras = CameraBook(clock, media, policy, self._opener, self._runner, Cameras(db), self._records, watches)
+        self.cameras = CameraBook(
+            clock, media, policy, self._opener, self._runner, self.events, Cameras(db), self._records, watches
+        )
 
     async def start(self) -> None:
         """Take up what was there before: cameras with their sessions and watches. Calls of an earlier run are over."""
@@ -72,6 +74,7 @@ class Registry:
 
     async def aclose(self) -> None:
         """End every session, then give engines, media workers and the database back."""
+        await self.cameras.aclose()
         await self._runner.aclose(endings.STOPPED)
         await self._media.aclose()
         await self.engines.aclose()
@@ -132,20 +135,20 @@ class Registry:
 
         A lockstep file goes at most `speed` times as fast as real time, and at 0 as fast as it decides.
         """
-        self._opener.check_room()
-        engine = self._opener.engine_name(None)
+        engine = await self._opener.engine_name(None)
         record = SessionRecord(new_id("ses"), "file", name, None, engine, None, self._clock.wall())
-        stored = await self._opener.store(record, watches)
-        if spec.lockstep:
-            ticker = self._opener.lockstep_ticker(spec.speed)
-            spec = replace(spec, speed=1.0)  # the ticker sets the pace
-        else:
-            ticker = self._opener.live_ticker(spec.speed)
-        source = await self._media.open(record.id, spec, self._opener.listener(record.id))
-        return self._opener.begin(record, source, ticker, watches=stored)
+        with self._opener.room(engine):
+            stored = await self._opener.store(record, watches)
+            if spec.lockstep:
+                ticker = self._opener.lockstep_ticker(spec.speed)
+                spec = replace(spec, speed=1.0)  # the ticker sets the pace
+            else:
+                ticker = self._opener.live_ticker(spec.speed)
+            source = await self._media.open(record.id, spec, self._opener.listener(record.id))
+            return self._opener.begin(record, source, ticker, watches=stored)
 
-    async def _crashed(self, record: SessionRecord) -> None:
-        await self.cameras.reopen(record)
+    def _session_lost(self, record: SessionRecord, error: BaseException | None) -> None:
+        self.cameras.session_lost(record, error)
 
     # --------------------------------------------------------------------------------------------------------- calls
 
@@ -174,28 +177,28 @@ class Registry:
         frames_per_tick: int | None = None,
     ) -> Call:
         """Take a WebRTC call and begin to watch it. Raises `SourceError` (bad_sdp), `NotAllowed`, `ConfigError`."""
-        self._opener.check_room(engine)
-        self._calls = {call.id: call for call in self.calls()}
-        engine_name = self._opener.engine_name(engine)
         for watch in watches:
             check_zones(watch.zones, ())
-        call_id, now = new_id("call"), self._clock.wall()
-        record = SessionRecord(new_id("ses"), "call", name or "Browser call", None, engine_name, None, now)
-        source, answer = await self._media.answer(call_id, offer_sdp, self._opener.listener(record.id))
-        try:
-            stored = await self._opener.store(record, watches)
-        except BaseException:
-            await source.aclose()
-            raise
-        self._opener.begin(
-            record,
-            source,
-            self._opener.live_ticker(),
-            threshold=threshold,
-            watches=stored,
-            fidelity=fidelity,
-            frames_per_tick=frames_per_tick,
-        )
+        engine_name = await self._opener.engine_name(engine)
+        with self._opener.room(engine_name):
+            call_id, now = new_id("call"), self._clock.wall()
+            record = SessionRecord(new_id("ses"), "call", name or "Browser call", None, engine_name, None, now)
+            source, answer = await self._media.answer(call_id, offer_sdp, self._opener.listener(record.id))
+            try:
+                stored = await self._opener.store(record, watches)
+                self._opener.begin(
+                    record,
+                    source,
+                    self._opener.live_ticker(),
+                    threshold=threshold,
+                    watches=stored,
+                    fidelity=fidelity,
+                    frames_per_tick=frames_per_tick,
+                )
+            except BaseException:
+                await source.aclose()
+                raise
+        self._calls = {call.id: call for call in self.calls()}
         self._calls[call_id] = call = Call(call_id, record.id, answer, now)
         return call
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
@@ -16,22 +16,27 @@ from joyvl_server.store.sessions import SessionRecord, Sessions
 
 log = structlog.get_logger(__name__)
 
-CRASH_PAUSE_S = 1.0
+STOP_S = 15.0
+"""How long a session may take to give back what it holds; each part of that has a limit of its own."""
+
+OnFault = Callable[[SessionRecord, BaseException | None], None]
 
 
 class Runner:
-    """Holds the live sessions. `on_crash` is awaited a moment after a session broke on an internal error."""
+    """Holds the live sessions.
 
-    def __init__(
-        self, clock: Clock, metrics: Metrics, store: Sessions, on_crash: Callable[[SessionRecord], Awaitable[None]]
-    ) -> None:
+    `on_fault` is called when a camera's session has ended though nobody stopped it, with the error or the group of
+    errors that ended it.
+    """
+
+    def __init__(self, clock: Clock, metrics: Metrics, store: Sessions, on_fault: OnFault) -> None:
         self._clock = clock
         self._metrics = metrics
         self._store = store
-        self._on_crash = on_crash
+        self._on_fault = on_fault
         self._live: dict[str, Session] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._closing = False
+        self._stopped: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._live)
@@ -54,9 +59,11 @@ class Runner:
         self._tasks[session.id] = asyncio.create_task(self._run(session), name=f"session-{session.id}")
 
     async def stop(self, session_id: str, reason: str) -> None:
-        """End it and wait until all it held is given back."""
-        self.get(session_id).end_reason = reason
-        await self._cancelled(session_id)
+        """End it and wait until all it held is given back, `STOP_S` at most. Without such a session nothing happens."""
+        session = self._live.get(session_id)
+        if session is not None:
+            session.end_reason = reason
+            await self._cancelled(session)
 
     async def ended(self, session_id: str) -> None:
         """Wait until that session is over by itself."""
@@ -65,45 +72,53 @@ class Runner:
             await asyncio.wait({task})
 
     async def aclose(self, reason: str) -> None:
-        self._closing = True
-        for session in self.all():
-            session.end_reason = reason
-        await asyncio.gather(*(self._cancelled(session_id) for session_id in list(self._tasks)))
+        await asyncio.gather(*(self.stop(session.id, reason) for session in self.all()))
 
-    async def _cancelled(self, session_id: str) -> None:
-        task = self._tasks.get(session_id)
-        if task is None:
-            return
-        task.cancel()
-        await asyncio.wait({task})
-        session = self._live.get(session_id)
-        if session is not None:  # cancelled before its first step: nothing in `_run` was reached
-            await session.aclose()
+    async def _cancelled(self, session: Session) -> None:
+        task = self._tasks[session.id]
+        self._stopped.add(session.id)
+        try:
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_S)
+            if not task.done():
+                log.error("session does not end", session=session.id)
+            elif self._live.get(session.id) is session:  # cancelled before its first step: `_run` was not reached
+                await session.aclose()
             self._forget(session)
+        finally:
+            self._stopped.discard(session.id)
 
     async def _run(self, session: Session) -> None:
-        crashed = False
+        fault: BaseException | None = None
         try:
             await session.run()
         except* JoyvlError as group:
-            session.end_reason = str(_first(group))
-            log.error("session ended", session=session.id, error=session.end_reason)
+            fault = _first(group)
+            session.end_reason = str(fault)
         except* Exception as group:  # the supervisor's edge: counted, told, and nobody else is hurt
-            crashed = True
+            fault = group
             self._metrics.crashes.inc()
             session.end_reason = endings.CRASHED
-            log.error("session crashed", session=session.id, exc_info=group)
         finally:
+            stopped = session.id in self._stopped
             self._forget(session)
-        if crashed and not self._closing:
-            await self._clock.sleep(CRASH_PAUSE_S)
-            await self._on_crash(session.record)
+        if stopped:
+            if fault is not None:
+                log.error("session failed while it was stopped", session=session.id, exc_info=fault)
+        elif session.record.kind == "camera":
+            self._on_fault(session.record, fault)
+        elif isinstance(fault, JoyvlError):
+            log.error("session ended", session=session.id, error=session.end_reason)
+        elif fault is not None:
+            log.error("session crashed", session=session.id, exc_info=fault)
 
     def _forget(self, session: Session) -> None:
-        session.finish()
+        if self._live.get(session.id) is not session:
+            return
         del self._live[session.id]
         del self._tasks[session.id]
         self._metrics.sessions.labels(session.record.kind).dec()
+        session.finish()
         if session.record.kind != "camera":
             self._store.post_end(session.id, session.end_reason, self._clock.wall())
 

@@ -51,6 +51,8 @@ class EngineScheduler:
         """called when the breaker has opened"""
         self.on_recovery: Callable[[], None] = lambda: None
         """called when a request works again after others failed"""
+        self.coming = 0
+        """sessions that have room here, and no seat yet"""
         self._clock = clock
         self._metrics = metrics
         self._can = can or Capabilities(parallel=parallel)
@@ -94,8 +96,8 @@ class EngineScheduler:
         now = self._clock.monotonic()
         seats = {seat: 1 / seat.interval_s for seat in self._seats if seat.interval_s}
         unseen = sum(rate * max(0.0, 1 - (now - seat.since) / WINDOW_S) for seat, rate in seats.items())
-        pace, rates = self._meter.pace, list(seats.values())
-        load = pace.load(now) + unseen * pace.usual
+        pace, rates = self._meter.pace, [*seats.values(), *[1 / interval_s] * self.coming]
+        load = pace.load(now) + (unseen + self.coming / interval_s) * pace.usual
         room.check(self.engine, self._can, pace, load, rates, 1 / interval_s, self.pressure)
 
     def leave(self, seat: Seat) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -63,6 +64,8 @@ class Standing:
         self._session_id = session_id
         self._store = store
         self._watches = {w.id: w for w in watches}
+        self._changing = asyncio.Lock()
+        """one change after the other: each sees what the one before has made"""
         self.zones = zones
 
     def all(self) -> list[WatchRecord]:
@@ -73,25 +76,28 @@ class Standing:
         return WatchBook(tuple(watches), self.zones)
 
     async def add(self, draft: WatchDraft, wall: float) -> WatchRecord:
-        if len(self._watches) >= MAX_WATCHES:
-            raise Conflict(f"A session holds at most {MAX_WATCHES} watches; remove one first.", code="too_many")
-        check_zones(draft.zones, self.zones)
-        record = watch_record(self._session_id, draft, wall)
-        await self._store.add(record)
-        self._watches[record.id] = record
-        return record
+        async with self._changing:
+            if len(self._watches) >= MAX_WATCHES:
+                raise Conflict(f"A session holds at most {MAX_WATCHES} watches; remove one first.", code="too_many")
+            check_zones(draft.zones, self.zones)
+            record = watch_record(self._session_id, draft, wall)
+            await self._store.add(record)
+            self._watches[record.id] = record
+            return record
 
     async def change(self, watch_id: str, changes: dict[str, Any]) -> WatchRecord:
-        check_zones(changes.get("zones", ()), self.zones)
-        record = replace(self._get(watch_id), **changes)
-        await self._store.update(record)
-        self._watches[watch_id] = record
-        return record
+        async with self._changing:
+            check_zones(changes.get("zones", ()), self.zones)
+            record = replace(self._get(watch_id), **changes)
+            await self._store.update(record)
+            self._watches[watch_id] = record
+            return record
 
     async def remove(self, watch_id: str) -> None:
-        self._get(watch_id)
-        await self._store.delete(watch_id)
-        self._watches.pop(watch_id, None)
+        async with self._changing:
+            self._get(watch_id)
+            await self._store.delete(watch_id)
+            del self._watches[watch_id]
 
     def _get(self, watch_id: str) -> WatchRecord:
         try:

@@ -55,7 +55,10 @@ async def test_one_camera_that_cannot_be_opened_does_not_keep_the_others(tmp_pat
             lambda c: c.execute("UPDATE cameras SET engine = 'gone' WHERE id = ?", (door.id,))
         )
     async with open_house(tmp_path) as house:
-        assert [v.state is not None for v in house.registry.cameras.all()] == [False, True]
+        faulty, well = (v.state for v in house.registry.cameras.all())
+        assert (faulty.status, faulty.error_code, faulty.retry_in_s) == (SourceStatus.OFFLINE, "config", None)
+        assert "gone" in faulty.error
+        assert well.status is SourceStatus.CONNECTING
 
 
 async def test_a_name_used_twice_leaves_nothing_behind(house: House):
