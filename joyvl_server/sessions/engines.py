@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import structlog
+
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.engines.base import Engine, EngineSettings
 from joyvl_server.kit import plugins
@@ -15,9 +17,13 @@ from joyvl_server.sessions.attendant import Attendant
 from joyvl_server.sessions.health import EngineStatus
 from joyvl_server.sessions.metrics import Metrics
 
+log = structlog.get_logger(__name__)
+
 GROUP = "joyvl.engines"
 LOADING_S = 600.0
 ASK_S = 1.0
+CLOSE_S = 20.0
+"""How long an engine may take to give everything back; a process of its own has 10 s to end by itself."""
 IMPORT_S = 30.0
 """How long the import of an engine may take; a big library on a slow disk needs some of it."""
 
@@ -156,6 +162,7 @@ class EnginePool:
         return asking.result() if done else f"The engine {name} has not answered within {ASK_S:g} s."
 
     async def _check(self, name: str) -> str | None:
+        await self.load(name)
         try:
             await self.get(name).check()
         except JoyvlError as error:
@@ -163,11 +170,22 @@ class EnginePool:
         return None
 
     async def aclose(self) -> None:
-        for asking in list(self._asking.values()):
-            asking.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        """Give every engine back, `CLOSE_S` for each at most."""
+        background = [*self._asking.values(), *self._imports.values()]
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         await asyncio.gather(*(attendant.aclose() for attendant in self._attendants.values()))
         self._attendants.clear()
-        for engine in self._engines.values():
+        engines, self._engines = list(self._engines.values()), {}
+        await asyncio.gather(*(_close(engine) for engine in engines))
+
+
+async def _close(engine: Engine) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S):
             await engine.aclose()
-        self._engines.clear()
+    except TimeoutError:
+        log.error("engine does not close", engine=engine.name, waited_s=CLOSE_S)
+    except Exception as error:  # somebody else's code: the others are still given back
+        log.error("engine does not close", engine=engine.name, exc_info=error)

@@ -1,0 +1,92 @@
+"""`GET /v1/engines` with plug-ins that are slow, broken or never done: off the loop, once, and each says what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from fakes.clock import ManualClock
+from fakes.media import FakeMedia
+from joyvl_server.app import create_app
+from joyvl_server.kit import plugins
+from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.sessions import engines as engines_module
+from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.registry import Registry
+from joyvl_server.settings import Settings
+from joyvl_server.store.database import Database
+
+GOOD = "from joyvl_server.engines.motion import MotionEngine as Built"
+MODULES = {
+    "plug_slow": f"import time; time.sleep(1.0)\nopen(__file__ + '.count', 'a').write('x')\n{GOOD}",
+    "plug_exits": "raise SystemExit('go away')",
+    "plug_broken": "raise KeyError('no such thing')",
+    "plug_cannot_build": "def Built(settings): raise AttributeError('half-built')",
+}
+
+
+@pytest.fixture
+async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from importlib.metadata import EntryPoint
+
+    for name, text in MODULES.items():
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = [EntryPoint(name, f"{name}:Built", engines_module.GROUP) for name in MODULES]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+    settings = Settings(data_dir=tmp_path, engine={"name": "plug_slow"})
+    clock = ManualClock()
+    db = await Database.open(tmp_path / "joyvl.db")
+    registry = Registry(settings, db, FakeMedia(clock), NetPolicy(), EnginePool({}), clock)
+    app = create_app(settings, registry, clock=clock)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app):
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8099", timeout=30) as opened:
+            yield opened
+
+
+async def test_imports_hold_up_no_loop_and_happen_once(client, tmp_path: Path) -> None:
+    longest, last = 0.0, time.monotonic()
+
+    async def beat() -> None:
+        nonlocal longest, last
+        while True:
+            await asyncio.sleep(0.01)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+
+    beating = asyncio.create_task(beat())
+    asked = [client.get("/v1/engines") for _ in range(3)]
+    create = client.post("/v1/cameras", json={"name": "door", "url": "rtsp://127.0.0.1/1"})
+    *answers, created = await asyncio.gather(*asked, create)
+    beating.cancel()
+    assert longest < 0.8, "the import's second was spent on the loop"
+    assert created.status_code == 201
+    shown = {engine["name"]: engine for engine in answers[0].json()["data"]}
+    assert shown["plug_slow"]["capabilities"] is not None
+    assert "go away" in shown["plug_exits"]["error"]
+    assert "no such thing" in shown["plug_broken"]["error"]
+    assert "half-built" in shown["plug_cannot_build"]["error"]
+    assert [a.json() for a in answers[1:]] == [answers[0].json()] * 2
+    assert (tmp_path / "plug_slow.py.count").read_text() == "x"
+
+
+async def test_an_import_that_never_ends_is_said_and_hides_no_other(client, monkeypatch) -> None:
+    go = threading.Event()
+    real = plugins.load
+    monkeypatch.setattr(engines_module, "IMPORT_S", 0.3)
+    monkeypatch.setattr(plugins, "load", lambda group, name: go.wait(20) if name == "plug_slow" else real(group, name))
+    try:
+        shown = {e["name"]: e for e in (await client.get("/v1/engines")).json()["data"]}
+        assert "imported" in shown["plug_slow"]["error"]
+        assert "no such thing" in shown["plug_broken"]["error"]
+        answer = await client.post("/v1/cameras", json={"name": "door", "url": "rtsp://127.0.0.1/1"})
+        assert answer.status_code == 422
+    finally:
+        go.set()
