@@ -8,6 +8,7 @@ import hashlib
 import posixpath
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,10 +39,12 @@ TYPES = {
     ".md": "text/plain; charset=utf-8",
 }
 COMPRESSED = (".html", ".js", ".mjs", ".css", ".json", ".webmanifest", ".svg", ".txt", ".md")
-KEPT_FILES = 512
 VERSION = re.compile(r"v-[0-9a-f]{16}/")
 IMPORT = re.compile(r'^(?:import|export)\b[^"();]*"(\.[^"]+)"', re.MULTILINE)
 """A static import or re-export, which browsers load before they run a module."""
+STYLE = re.compile(r'[ \t]*<link rel="stylesheet" href="/assets/([^"]+)">\n')
+STYLES = "css/all.css"
+"""All style sheets of the page, one after another; only this module knows of it."""
 YEAR_S = 31_536_000
 
 router = APIRouter(include_in_schema=False)
@@ -57,18 +60,26 @@ class Asset:
     digest: str
 
 
-@dataclass(slots=True)
-class Pages:
-    """Files under `root` only. Everything here blocks.
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """All files as they were at one moment, in memory, with the page that names them.
 
-    The page names its files by a path that holds a digest of all of them, `/assets/v-…/main.js`: browsers keep those
-    for good, and after an update they fetch every file again. Relative imports stay below that path.
+    The page names them by a path that holds a digest of all of them, `/assets/v-…/main.js`: browsers keep those for
+    good, and after an update they fetch every file again. Relative imports stay below that path.
     """
 
+    signature: tuple[tuple[str, int, int], ...]
+    version: str
+    files: dict[str, Asset]
+    page: Asset
+
+
+@dataclass(slots=True)
+class Pages:
+    """Files under `root` only. `edition`: the one that was given out last; None before the first."""
+
     root: Path
-    current: str | None = None
-    """the version that the page was given out with last"""
-    _kept: dict[tuple[str, int, int], Asset] = field(default_factory=dict)
+    edition: Edition | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -79,7 +90,7 @@ class Pages:
         return next((cls(folder) for folder in folders if (folder / "index.html").is_file()), None)
 
     def read(self, name: str) -> Asset | None:
-        """None when there is no such file, or it is not ours to show."""
+        """None when there is no such file, or it is not ours to show. Blocks."""
         kind = TYPES.get(Path(name).suffix.lower())
         if kind is None or "\0" in name or any(part.startswith(".") for part in name.split("/")):
             return None
@@ -87,45 +98,57 @@ class Pages:
             path = (self.root / name).resolve(strict=True)
             if not path.is_relative_to(self.root) or not path.is_file():
                 return None
-            stat = path.stat()
-            key = (str(path), stat.st_mtime_ns, stat.st_size)
-            asset = self._kept.get(key) or _asset(path.read_bytes(), kind, path.suffix.lower())
+            return _asset(path.read_bytes(), kind, path.suffix.lower())
         except OSError:
             return None
-        with self._lock:
-            if len(self._kept) >= KEPT_FILES:
-                self._kept.clear()
-            self._kept[key] = asset
-        return asset
 
-    def index(self) -> Asset | None:
-        """The page itself. It names all modules: a browser fetches them at once instead of one after another."""
-        plain = self.read("index.html")
+    def newest(self) -> Edition | None:
+        """The edition of the files as they are now; None where the page itself is missing. Blocks."""
+        with self._lock:
+            signature = self._signature()
+            if self.edition is None or self.edition.signature != signature:
+                self.edition = self._edition(signature)
+            return self.edition
+
+    def _signature(self) -> tuple[tuple[str, int, int], ...]:
+        found = []
+        for path in self.root.rglob("*"):
+            if path.suffix.lower() in TYPES:
+                with suppress(OSError):
+                    stat = path.stat()
+                    found.append((path.relative_to(self.root).as_posix(), stat.st_mtime_ns, stat.st_size))
+        return tuple(sorted(found))
+
+    def _edition(self, signature: tuple[tuple[str, int, int], ...]) -> Edition | None:
+        files = {name: asset for name, _, _ in signature if (asset := self.read(name)) is not None}
+        plain = files.get("index.html")
         if plain is None:
             return None
-        self.current = self.version()
-        base = f"/assets/{self.current}"
-        links = "".join(f'<link rel="modulepreload" href="{base}{name}">\n  ' for name in self.modules("main.js"))
-        text = plain.content.decode().replace("/assets/", base)
-        text = text.replace('<script type="module"', links + '<script type="module"', 1)
-        return _asset(text.encode(), plain.kind, ".html")
+        text = plain.content.decode()
+        styles = [name for name in STYLE.findall(text) if name in files]
+        if styles:
+            joined = b"\n".join(files[name].content for name in styles)
+            files[STYLES] = _asset(joined, TYPES[".css"], ".css")
+            text = STYLE.sub("", text).replace(
+                "</head>", f'  <link rel="stylesheet" href="/assets/{STYLES}">\n</head>', 1
+            )
+        digests = repr([(name, files[name].digest) for name in sorted(files)])
+        version = f"v-{hashlib.sha256(digests.encode()).hexdigest()[:16]}/"
+        # Browsers find imports one module after another; named here they are all fetched at once.
+        links = "".join(f'  <link rel="modulepreload" href="/assets/{name}">\n' for name in modules(files, "main.js"))
+        text = text.replace("</head>", links + "</head>", 1).replace("/assets/", f"/assets/{version}")
+        return Edition(signature, version, files, _asset(text.encode(), plain.kind, ".html"))
 
-    def version(self) -> str:
-        """The part of the path that stands for the content of all files, as `VERSION` describes it."""
-        names = sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.suffix in TYPES)
-        found = [(name, asset.digest) for name in names if (asset := self.read(name)) is not None]
-        return f"v-{hashlib.sha256(repr(found).encode()).hexdigest()[:16]}/"
 
-    def modules(self, first: str) -> list[str]:
-        """This module and all that it imports, directly or not; the nearest first."""
-        names = [first]
-        for name in names:
-            asset = self.read(name)
-            for target in IMPORT.findall(asset.content.decode()) if asset else ():
-                imported = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-                if imported not in names:
-                    names.append(imported)
-        return names
+def modules(files: dict[str, Asset], first: str) -> list[str]:
+    """This module and all that it imports, directly or not; the nearest first."""
+    names = [first] if first in files else []
+    for name in names:
+        for target in IMPORT.findall(files[name].content.decode()):
+            imported = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+            if imported in files and imported not in names:
+                names.append(imported)
+    return names
 
 
 def _asset(content: bytes, kind: str, suffix: str) -> Asset:
@@ -143,7 +166,8 @@ async def read_index(request: Request) -> Response:
         return problem(404, "no_page", detail)
     if request.headers.get("sec-fetch-dest") == "document":  # somebody opens it in a browser
         api.registry.expect_call()
-    return _answer(request, await asyncio.to_thread(pages.index), "no-cache")
+    edition = await asyncio.to_thread(pages.newest)
+    return _answer(request, edition.page if edition else None, "no-cache")
 
 
 @router.api_route("/assets/{path:path}", methods=["GET", "HEAD"])
@@ -153,11 +177,13 @@ async def read_asset(request: Request, path: str) -> Response:
     if pages is None:
         raise HTTPException(404)
     versioned = VERSION.match(path)
-    name = path[versioned.end() :] if versioned else path
-    asset = await asyncio.to_thread(pages.read, name)
-    # A page of an older version gets what there is now, but must not keep it under the old name.
-    current = versioned is not None and versioned[0] == pages.current
-    return _answer(request, asset, f"public, max-age={YEAR_S}, immutable" if current else "no-cache")
+    if versioned is None:
+        return _answer(request, await asyncio.to_thread(pages.read, path), "no-cache")
+    edition = pages.edition or await asyncio.to_thread(pages.newest)
+    # A page of another version gets what there is now, but must not keep it under the old name.
+    current = edition is not None and edition.version == versioned[0]
+    keep = f"public, max-age={YEAR_S}, immutable" if current else "no-cache"
+    return _answer(request, edition.files.get(path[versioned.end() :]) if edition else None, keep)
 
 
 def _answer(request: Request, asset: Asset | None, keep: str) -> Response:
@@ -167,7 +193,7 @@ def _answer(request: Request, asset: Asset | None, keep: str) -> Response:
     tag = f'"{asset.digest}-gzip"' if zipped else f'"{asset.digest}"'
     headers = {"ETag": tag, "Cache-Control": keep}
     if asset.gzipped is not None:
-        headers["Vary"] = "Accept-Encoding"
+        headers["Vary"] = "Accept-Encoding, Origin"
     asked = [t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")]
     if tag in asked or "*" in asked:
         return Response(status_code=304, headers=headers)

@@ -202,8 +202,11 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 async def test_the_page_names_its_files_so_that_browsers_keep_them_until_one_changes(site: House, web):
     (web / "index.html").write_text(
-        '<link href="/assets/style.css"><script type="module" src="/assets/main.js"></script>'
+        '<head>\n<link rel="icon" href="/assets/favicon.svg">\n<link rel="stylesheet" href="/assets/style.css">\n'
+        '<link rel="stylesheet" href="/assets/more.css">\n'
+        '<script type="module" src="/assets/main.js"></script>\n</head>'
     )
+    (web / "more.css").write_text("b { color: red }")
     (web / "main.js").write_text('import { a } from "./vendor/x.js";\nimport "./m.mjs";\n')
     (web / "vendor" / "x.js").write_text('export * from "../inner.js"; const later = () => import("../later.js");\n')
     for name in ("inner", "later"):
@@ -217,7 +220,10 @@ async def test_the_page_names_its_files_so_that_browsers_keep_them_until_one_cha
     hrefs, script = await page()
     base = script.removesuffix("main.js")
     assert re.fullmatch(r"/assets/v-[0-9a-f]{16}/", base)
-    assert [href.removeprefix(base) for href in hrefs] == ["style.css", "main.js", "vendor/x.js", "m.mjs", "inner.js"]
+    assert [href.removeprefix(base) for href in hrefs] == [
+        "favicon.svg", "css/all.css", "main.js", "vendor/x.js", "m.mjs", "inner.js"
+    ]  # fmt: skip
+    assert (await site.client.get(hrefs[1])).text == "style.css\nb { color: red }"
     for path in (*hrefs, script):
         answer = await site.client.get(path)
         assert (answer.status_code, answer.headers["cache-control"]) == (200, IMMUTABLE)
@@ -234,7 +240,7 @@ async def test_files_are_sent_small_to_who_understands_it(site: House, web):
     (web / "main.js").write_text("// words\n" * 1000)
     plain = await site.client.get("/assets/main.js", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
-    assert plain.headers["vary"] == "Accept-Encoding"
+    assert plain.headers["vary"] == "Accept-Encoding, Origin"
     small = await site.client.get("/assets/main.js", headers={"Accept-Encoding": "br, gzip"})
     assert (small.text, small.headers["content-encoding"]) == (plain.text, "gzip")
     assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 10
