@@ -174,7 +174,7 @@ def measure_age(size: str, seconds: float) -> dict[str, Any]:
         state = server.call("GET", f"/v1/sessions/{session}")["state"]
         stop_call(page)
     timings = [tick["timings"] for tick in ticks if tick["skipped"] is None]
-    counted = [t["frame_age_ms"] + t["request_ms"] for t in timings]
+    counted = [t["total_ms"] - t["score_ms"] for t in timings]
     return {
         "size": f"{state['width']}x{state['height']}",
         "fps": state["fps"],

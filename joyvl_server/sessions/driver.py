@@ -144,7 +144,7 @@ class Driver:
         return self._observer.text_of(epoch)
 
     def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, age_s: float, grant: Grant) -> None:
-        """A second has come, `due` (monotonic); its frame was `age_s` seconds old by then. Takes the grant over."""
+        """A second has come, `due` (monotonic); its frame is `age_s` seconds old now. Takes the grant over."""
         if self._lane.busy:
             grant.release()
             self.passed(frame, burst)

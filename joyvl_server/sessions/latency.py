@@ -13,7 +13,8 @@ from joyvl_server.sessions.metrics import Metrics
 class Timings:
     """Milliseconds of one tick.
 
-    `frame_age`: capture to due; `request`: due to the request; `score`: request to score; `total`: capture to decision.
+    `frame_age`: capture to due, 0 where a tick that was late got a newer picture; `request`: due to the request;
+    `score`: request to score; `total`: capture to decision.
     """
 
     frame_age_ms: float | None = None
@@ -35,10 +36,11 @@ class Stopwatch:
         self._now = Timings()
 
     def due(self, due: float, age_s: float) -> None:
-        """A tick begins: it was due at `due` (monotonic), its frame was `age_s` old then."""
-        self._due, self._age_s = due, age_s
-        self._now = Timings(frame_age_ms=age_s * 1000)
-        self._metrics.frame_age.observe(age_s)
+        """A tick begins: it was due at `due` (monotonic), and its frame is `age_s` old now."""
+        self._due, self._age_s = due, age_s - (self._clock.monotonic() - due)
+        age = max(0.0, self._age_s)
+        self._now = Timings(frame_age_ms=age * 1000)
+        self._metrics.frame_age.observe(age)
 
     def asked(self) -> None:
         self._asked = self._clock.monotonic()
