@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, cast
 
+import numpy as np
 import typer
 
 from joyvl_server.cli.fail import sentences
-from joyvl_server.core.errors import ConfigError
-from joyvl_server.engines.base import Capabilities, Engine, EngineSettings
+from joyvl_server.core import protocol
+from joyvl_server.core.errors import ConfigError, EngineError, EngineTimeout
+from joyvl_server.core.frame import Frame
+from joyvl_server.core.turns import Chunk, UserTurn
+from joyvl_server.engines.base import Capabilities, Engine, EngineSettings, EngineSpec
 from joyvl_server.engines.vllm_engine import VllmEngine
 from joyvl_server.engines.vllm_install import vllm_environment
 from joyvl_server.engines.vllm_options import with_environments
 from joyvl_server.kit import plugins
 from joyvl_server.kit.environments import Environment, State, commands, find_python, make
+from joyvl_server.kit.jpeg import encode
 from joyvl_server.settings import Settings, load
 
 app = typer.Typer(help="Engines: install, list, check.", no_args_is_help=True)
@@ -70,7 +76,9 @@ def check(
     name: Annotated[str | None, typer.Argument(help="The engine; that of the settings if left out.")] = None,
     config: Config = None,
     data_dir: DataDir = None,
-    start: Annotated[bool, typer.Option("--start", help="Start it, try what it can do, and stop it again.")] = False,
+    start: Annotated[
+        bool, typer.Option("--start", help="Start it, try what it can do, let it decide once, and stop it again.")
+    ] = False,
 ) -> None:
     """Can this engine be used? Ends with 1 and the reason where it cannot."""
     with sentences():
@@ -122,6 +130,7 @@ async def _check(name: str, settings: Settings, *, start: bool) -> None:
         if start:
             _show(await _probe(engine))
             typer.echo(await engine.check())
+            await _decide(engine, settings.sessions.engine_timeout_s)
         elif isinstance(engine, VllmEngine):
             await engine.process.look()
             typer.echo(await engine.process.describe())
@@ -145,6 +154,30 @@ async def _probe(engine: Engine) -> Capabilities:
         return probing.result()
     finally:
         probing.cancel()
+
+
+async def _decide(engine: Engine, timeout_s: float) -> None:
+    """One decision about a drawn picture, as a session asks for it. Raises `JoyvlError` where none comes."""
+    ramp = np.linspace(0, 255, 448, dtype=np.uint8)
+    grey = np.repeat(ramp[None, :], 256, axis=0)
+    frame = Frame(0.0, time.time(), encode(np.repeat(grey[:, :, None], 3, axis=2)), grey[::4, ::4].copy())
+    session = await engine.open(EngineSpec(session_id="check"))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await session.begin(Chunk(1, protocol.system_prompt()))
+            await session.append(UserTurn(1, 0.0, frame))
+            score = await session.score()
+    except TimeoutError:
+        raise EngineTimeout(f"The engine {engine.name} decided nothing within {timeout_s:g} s.") from None
+    finally:
+        await session.aclose()
+    if score.garbage is not None:
+        raise EngineError(
+            f"The engine {engine.name} answers, but with no decision: “{' '.join(score.garbage.split())[:80]}”. "
+            "Use a model that sees and follows instructions.",
+            code="engine_garbage",
+        )
+    typer.echo(f"It decided about a picture: {'speak' if score.value >= 0.5 else 'silent'} ({score.value:.2f})")
 
 
 def _show(found: Capabilities) -> None:

@@ -11,6 +11,8 @@ from joyvl_server.core.errors import ConfigError, JoyvlError
 
 FAILED = 1
 USAGE = 2
+UNDECIDED = 3
+"""the engine decided nothing, or no longer at the end"""
 
 
 @contextmanager

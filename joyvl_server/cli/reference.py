@@ -12,6 +12,7 @@ HEAD = """# Commands
 Made from the commands by `python -m joyvl_server.cli.reference`; a test holds the two together. Every command has
 `--help`.
 A command that fails prints one sentence on stderr and ends with 1, with 2 where the settings or the call are wrong.
+`joyvl watch` ends with 3 where the engine decided nothing, or no longer did at the end; Ctrl-C ends it with 130.
 """
 
 

@@ -11,15 +11,17 @@ from typing import Annotated, Any
 
 import typer
 
-from joyvl_server.cli.fail import USAGE, sentences
+from joyvl_server.cli.fail import UNDECIDED, USAGE, sentences
 from joyvl_server.cli.serve import given
 from joyvl_server.compose import build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError, SourceError
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.kit import logs
+from joyvl_server.sessions.health import EngineState, EngineStatus
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.standing import WatchDraft
 from joyvl_server.settings import Settings, load
+from joyvl_server.settings.groups import SessionSettings
 
 TICKS = ("response.listen", "response.skip", "response.done")
 # What `--json` prints of a tick, and under which name.
@@ -58,7 +60,10 @@ def watch(
     record: Annotated[Path | None, typer.Option(help="Folder for the input log, for joyvl replay.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
 ) -> None:
-    """Watch one source and print what is decided."""
+    """Watch one source and print what is decided.
+
+    A file waits for an engine that still loads its model (sessions.engine_loading_s), and a while for one that is away.
+    """
     with sentences(), tempfile.TemporaryDirectory(prefix="joyvl-watch-") as folder:
         settings = load(
             config,
@@ -121,19 +126,30 @@ async def _watch(
     duration: float | None,
 ) -> None:
     registry = await build_registry(settings)
+    is_file = spec.url.startswith("file:")
+    progress = Progress(printer, settings.sessions)
     try:
         await registry.start()
+        if is_file and not progress.waited(await registry.engine_there(progress.waiting)):
+            raise typer.Exit(UNDECIDED)
         session = await registry.watch_url(spec, name=name, watches=watches)
-        reason = await _print_until_end(session, printer, duration, is_file=spec.url.startswith("file:"))
+        reason = await _print_until_end(session, printer, progress, duration, is_file=is_file)
     finally:
         await registry.aclose()
     printer.end()
     if reason is not None:
         raise JoyvlError(reason)
+    if progress.undecided():
+        raise typer.Exit(UNDECIDED)
 
 
 async def _print_until_end(
-    session: Session, printer: JsonPrinter | TextPrinter, duration: float | None, *, is_file: bool
+    session: Session,
+    printer: JsonPrinter | TextPrinter,
+    progress: Progress,
+    duration: float | None,
+    *,
+    is_file: bool,
 ) -> str | None:
     """Returns why it ended, where that was not the end of the source."""
     printer.note(session.note if session.watches() else None)
@@ -143,7 +159,10 @@ async def _print_until_end(
                 tick = update.data["tick"]
                 if duration is not None and tick["t"] >= duration:
                     return None
+                progress.tick(tick)
                 printer.tick(tick, session)
+            case "session.created" | "session.updated":
+                progress.engine(update.data["session"]["engine_state"])
             case "camera.online" | "camera.offline":
                 printer.state(update.data["state"])
                 if is_file and session.state.status is SourceStatus.OFFLINE:
@@ -151,6 +170,67 @@ async def _print_until_end(
             case "session.ended" if session.state.error_code != "ended":
                 return str(update.data["reason"])
     return None
+
+
+class Progress:
+    """Whether the engine decides: says so once when it does not, and once when it does again."""
+
+    def __init__(self, printer: JsonPrinter | TextPrinter, settings: SessionSettings) -> None:
+        self._printer = printer
+        self._settings = settings
+        self._decided = 0
+        self._missed = ""
+        self._told: str | None = None
+        self._decides = True
+
+    def waiting(self, state: EngineState) -> None:
+        """A file waits for an engine that is in this state."""
+        loads = state.status is EngineStatus.LOADING
+        longest = self._settings.engine_loading_s if loads else self._settings.engine_timeout_s
+        self._tell(state.status.value, f"{state.reason} Waiting for it, at most {longest:g} s.")
+
+    def waited(self, state: EngineState) -> bool:
+        """The wait is over: may the file begin?"""
+        if not state.decides:
+            self._tell(state.status.value, state.reason or "")
+            self._printer.note("Nothing was decided.")
+            return False
+        self._again()
+        return True
+
+    def engine(self, state: dict[str, Any]) -> None:
+        """The session's `engine_state` now."""
+        self._decides = state["status"] in ("ready", "slow")
+        if self._decides:
+            self._again()
+        else:
+            self._tell(state["status"], state["reason"])
+
+    def tick(self, tick: dict[str, Any]) -> None:
+        if tick["skipped"] is None:
+            # A silent tick has a detail only where an answer outside the protocol was taken as silence.
+            nonsense = tick["decision"] == "silent" and tick["suppressed"] is None and tick["detail"]
+            self._decided += not nonsense
+        elif tick["skipped"] in ("failed", "away"):
+            self._missed = tick["detail"] or self._missed
+
+    def undecided(self) -> bool:
+        """At the end: was nothing decided because of the engine, or did it stop deciding?"""
+        if self._decides and (self._decided or not self._missed):
+            return False
+        self._tell("failed", self._missed)
+        self._printer.note("The engine no longer decides." if self._decided else "Nothing was decided.")
+        return True
+
+    def _tell(self, status: str, sentence: str) -> None:
+        if self._told is None or (self._told == "loading" and status != "loading"):
+            self._told = status
+            self._printer.note(sentence)
+
+    def _again(self) -> None:
+        if self._told is not None:
+            self._told = None
+            self._printer.note("The engine decides now.")
 
 
 class JsonPrinter:

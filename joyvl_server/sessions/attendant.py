@@ -11,7 +11,7 @@ import structlog
 from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading
 from joyvl_server.engines.base import Capabilities, Engine, TellsChanges
 from joyvl_server.kit.clock import Clock
-from joyvl_server.sessions.health import EngineHealth, EngineStatus
+from joyvl_server.sessions.health import EngineHealth, EngineState, EngineStatus
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.room import ANSWER_TOKENS
 from joyvl_server.sessions.scheduler import EngineScheduler
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 CHECK_TIMEOUT_S = 10.0
 PROBE_TIMEOUT_S = 300.0
 RETRY_S, LONGEST_RETRY_S = 2.0, 30.0
-LOOK_S = 1.0
+LOOK_S, PEEK_S = 1.0, 0.1
 KEPT_OF_TOLD = 0.9
 """of the room it tells, where it tells how long the prompt was, too: no count is exact …"""
 KEPT_OF_LIMIT = 0.75
@@ -88,6 +88,25 @@ class Attendant:
         if not self._tried.is_set():
             await before(self._clock, self._tried.wait(), self._clock.monotonic() + timeout_s)
         return self.capabilities
+
+    async def there(self, away_s: float, tell: Callable[[EngineState], None]) -> EngineState:
+        """Wait until it can be asked: while it loads, which has a bound, and while it is away, at most `away_s` s.
+
+        Returns how it is then; `tell` gets each state that is waited in, once. May be cancelled.
+        """
+        self.start()
+        told, until = None, float("inf")
+        while True:
+            now, state = self._clock.monotonic(), self.health.own
+            away = state.status is EngineStatus.AWAY
+            until = min(until, now + away_s) if away else float("inf")
+            loaded_too_long = away and state.code == EngineLoading.code
+            if now >= until or loaded_too_long or (self._tried.is_set() and (state.decides or state.cannot)):
+                return state
+            if not state.decides and (state.status, state.code) != told:
+                told = state.status, state.code
+                tell(state)
+            await self._clock.sleep(PEEK_S)
 
     async def aclose(self) -> None:
         for task in filter(None, (self._task, self._looking)):
@@ -165,7 +184,7 @@ class Attendant:
                 self._adapt(self.engine.capabilities)
                 self._tried.set()
                 await self._clock.sleep(pause)
-                pause = min(2 * pause, LONGEST_RETRY_S)
+                pause = RETRY_S if isinstance(error, EngineLoading) else min(2 * pause, LONGEST_RETRY_S)
                 if self.scheduler.breaker.open:
                     return  # it is asked after first
         self.health.answers()

@@ -74,6 +74,10 @@ class EngineState:
         return self.status in (EngineStatus.READY, EngineStatus.SLOW)
 
     @property
+    def cannot(self) -> bool:
+        return self.status is EngineStatus.CANNOT
+
+    @property
     def trying(self) -> bool:
         """Nothing is known of it yet."""
         return self.status is EngineStatus.LOADING and self.code is None

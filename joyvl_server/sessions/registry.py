@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from joyvl_server.sessions import endings
 from joyvl_server.sessions.camera_book import CameraBook
 from joyvl_server.sessions.cameras import Call
 from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.health import EngineState
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.sessions.opener import Opener
@@ -129,6 +131,11 @@ class Registry:
     async def ended(self, session_id: str) -> None:
         """Wait until that session is over by itself."""
         await self._runner.ended(session_id)
+
+    async def engine_there(self, tell: Callable[[EngineState], None]) -> EngineState:
+        """Wait until the default engine can be asked; see `Attendant.there`. Raises `ConfigError`."""
+        attendant = self.engines.attendant(self._opener.engine_name(None))
+        return await attendant.there(self.settings.sessions.engine_timeout_s, tell)
 
     async def watch_url(self, spec: PullSpec, *, name: str, watches: tuple[WatchDraft, ...] = ()) -> Session:
         """A session on one URL that is not registered as a camera; `joyvl watch` uses it.

@@ -1,0 +1,150 @@
+"""`joyvl watch` with a model behind `openai` that is not as it should be: one sentence, an exit code, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.openai_server import FakeOpenAI, Reply, Request, refuses, says, silence, whole
+from joyvl_server.ingest.demo import draw_demo
+
+UNDECIDED = 3
+THINKS = says("<think>The user wants me to watch.</think> hm")
+TOO_LONG = "This model's maximum context length is 300 tokens. However, you requested 900 tokens."
+NO_PICTURES = whole(json.dumps({"error": "Model does not support images."}).encode(), "application/json")
+LOADING = refuses(503, "Loading model")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_demo(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@dataclass
+class Ended:
+    code: int
+    ticks: list[dict[str, Any]]
+    said: list[str]
+
+    @property
+    def decided(self) -> int:
+        return sum(tick["skipped"] is None for tick in self.ticks)
+
+
+async def watch(clip: Path, base_url: str, *args: str, **sessions: float) -> Ended:
+    settings = {f"JOYVL_SESSIONS__{name.upper()}": str(value) for name, value in sessions.items()}
+    options = json.dumps({"openai": {"base_url": base_url, "protocol": "markers"}})
+    env = {k: v for k, v in os.environ.items() if not k.startswith("JOYVL_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "joyvl_server.cli", "watch", str(clip), "--engine", "openai", "--json", *args),
+        env={**env, **settings, "JOYVL_ENGINE__OPTIONS": options},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(100):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    # Everything on stdout is JSON.
+    return Ended(process.returncode, [json.loads(line) for line in out.splitlines()], err.decode().splitlines())
+
+
+@pytest.mark.parametrize("args", [("--speed", "max"), ("--speed", "1", "--duration", "3")])
+async def test_nothing_is_listening(clip: Path, args: tuple[str, ...]):
+    async with FakeOpenAI() as server:
+        url = server.base_url
+    ended = await watch(clip, url, *args, engine_timeout_s=2)
+    assert ended.code == UNDECIDED
+    assert ended.ticks == []  # the file did not run away
+    assert ended.said == [
+        f"No server answers at {url}. Is it running? Waiting for it, at most 2 s.",
+        "Nothing was decided.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        pytest.param(NO_PICTURES, "Use a model that sees", id="200 with an error"),
+        pytest.param(whole(b"<html>hello</html>", "text/html"), "Is it an OpenAI-compatible server?", id="html"),
+        pytest.param(THINKS, "answers, but with no decision", id="nonsense"),
+        pytest.param(says(""), "(an empty answer)", id="empty"),
+        pytest.param(refuses(400, TOO_LONG), "The context is too long", id="not even one picture fits"),
+        pytest.param(refuses(401, "no"), "asks for another API key", id="key"),
+        pytest.param(refuses(500, "boom"), "failed inside (500)", id="500"),
+    ],
+)
+async def test_an_engine_that_cannot_decide_is_one_sentence_and_a_code(clip: Path, reply: Reply, sentence: str):
+    async with FakeOpenAI() as server:
+        server.otherwise = reply
+        ended = await watch(clip, server.base_url, "--speed", "max", "--duration", "8")
+    assert ended.code == UNDECIDED
+    assert sentence in ended.said[0]
+    assert ended.said[1:] == ["Nothing was decided."]
+
+
+async def test_a_model_that_is_not_there(clip: Path):
+    async with FakeOpenAI(models=()) as server:
+        ended = await watch(clip, server.base_url, "--speed", "max")
+    assert ended.code == UNDECIDED
+    assert "has no model" in ended.said[0]
+    assert len(ended.said) == 2
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_file_waits_for_an_engine_that_loads(clip: Path, listed: bool):
+    """Some servers list their models while they load one."""
+    async with FakeOpenAI() as server:
+        loaded = asyncio.Event()
+
+        def reply(request: Request) -> Reply:
+            return silence() if loaded.is_set() else LOADING
+
+        server.otherwise = reply
+        if not listed:
+            server.models_reply = LOADING
+        watching = asyncio.create_task(watch(clip, server.base_url, "--speed", "max"))
+        while len(server.requests) < 3:
+            await asyncio.sleep(0.05)
+        loaded.set()
+        server.models_reply = None
+        ended = await watching
+    assert ended.code == 0
+    assert ended.decided == len(ended.ticks) == 44  # every second of it
+    assert "is loading its model (503)." in ended.said[0]
+    assert ended.said[0].endswith("Waiting for it, at most 600 s.")
+    assert ended.said[1:] == ["The engine decides now."]
+
+
+async def test_one_that_never_has_loaded_is_not_waited_for_for_ever(clip: Path):
+    async with FakeOpenAI() as server:
+        server.models_reply = LOADING
+        ended = await watch(clip, server.base_url, "--speed", "max", engine_loading_s=3)
+    assert ended.code == UNDECIDED
+    assert ended.ticks == []
+    assert "Waiting for it, at most 3 s." in ended.said[0]
+    assert "It still loads its model after 3 s." in ended.said[1]
+    assert ended.said[2:] == ["Nothing was decided."]
+
+
+async def test_one_that_stops_deciding_half_way_is_no_success(clip: Path):
+    async with FakeOpenAI() as server:
+        server.script(*[silence()] * 12)  # of these, some are the probe's
+        server.otherwise = refuses(500, "boom")
+        ended = await watch(clip, server.base_url, "--speed", "max")
+    assert ended.code == UNDECIDED
+    assert ended.decided > 0
+    assert "failed inside (500)" in ended.said[0]
+    assert ended.said[1:] == ["The engine no longer decides."]
+
+
+async def test_a_good_engine_says_nothing(clip: Path):
+    async with FakeOpenAI() as server:
+        ended = await watch(clip, server.base_url, "--speed", "max", "--duration", "5")
+    assert (ended.code, ended.said, ended.decided) == (0, [], 5)
