@@ -12,11 +12,23 @@ _AUTHORITY_END = re.compile(r"[/?#]")
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s<>\"`]+")
 # Cameras also take passwords as parameters, some of them in the path: /user=admin&password=x&channel=1
 _SECRET_PARAMETER = re.compile(
-    r"(?i)((?:password|passwd|passphrase|secret|token|api_?key|signature|(?<![a-z])(?:pass|pwd|auth|sig|key))=)"
+    r"(?i)((?:passw(?:or)?d|passwort|passphrase|passcode|loginpas|userpwd|secret|token|jwt|api_?key|signature|credentials?"
+    r"|(?<![a-z])(?:pass|pwd|psw|pw|auth|sig|key|ticket|hash))=)"
     r"([^&;#\s\"'<>]+)"
 )
-_HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+")
-_BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{4,}")
+# Names so short that they are secrets only in a URL, and the login in a path of its own: /admin:PASSWORD/
+_IN_URL = re.compile(r"(?i)([?&;/](?:p|sid|session_?id)=)([^&;#/]+)")
+_PATH_LOGIN = re.compile(r"(?i)(/(?:admin|root|user|operator|viewer|guest|service|supervisor|cam|camera)\d*:)([^/?#]+)")
+TOKEN_LENGTH = 16
+"""A user name without password of so many characters is a token."""
+# What our own sentences say in place of a secret.
+_PLACEHOLDER = r"(?:KEY|TOKEN|PASSWORD|SECRET|…)(?![\w~+/=-]|\.\w)"
+_EXAMPLE_URL = re.compile(rf"[a-z]+://USER:{_PLACEHOLDER}")
+_HEADER = re.compile(
+    r"(?i:\b((?:proxy-)?authorization[\"']?+\s*+[:=]\s*+[\"']?+))"
+    rf"(?!(?:[A-Za-z]+\s+)?{_PLACEHOLDER})(?:(?i:digest)\b[^\r\n]*|[^\r\n\"']+)"
+)
+_BEARER = re.compile(rf"(?i:\b(bearer\s++))(?!{_PLACEHOLDER})[A-Za-z0-9._~+/=-]{{4,}}")
 _SECRET_NAME = re.compile(
     r"(?i)(?:^|[_.-])(?:password|passwd|passphrase|pwd|secrets?|token|api_?keys?|authorization|cookie)$"
 )
@@ -30,16 +42,24 @@ def mask_url(url: str) -> str:
     cut = _userinfo_end(rest)
     userinfo, tail = (rest[:cut], rest[cut:]) if cut is not None else ("", rest)
     user, colon, _ = userinfo.partition(":")
-    kept = f"{user}:{MASK}" if colon else userinfo
+    kept = f"{user}:{MASK}" if colon else (MASK if len(user) >= TOKEN_LENGTH else user)
+    tail = _IN_URL.sub(rf"\g<1>{MASK}", _PATH_LOGIN.sub(rf"\g<1>{MASK}", tail))
     return f"{scheme}://{kept}{_mask_parameters(tail)}"
 
 
 def mask_text(text: str) -> str:
-    """The text with the credentials of every URL, authorization header and bearer token in it as `***`."""
-    text = _URL_IN_TEXT.sub(lambda found: mask_url(found.group()), text)
+    """The text with the credentials of every URL, authorization header and bearer token in it as `***`.
+
+    Placeholders stay, so that our own help is readable: `Authorization: Bearer KEY`, `rtsp://USER:PASSWORD@HOST`.
+    """
+    text = _URL_IN_TEXT.sub(lambda found: _unless_example(found.group()), text)
     text = _mask_parameters(text)
     text = _HEADER.sub(rf"\g<1>{MASK}", text)
     return _BEARER.sub(rf"\g<1>{MASK}", text)
+
+
+def _unless_example(url: str) -> str:
+    return url if _EXAMPLE_URL.match(url) else mask_url(url)
 
 
 def is_secret_name(name: str) -> bool:
@@ -49,7 +69,8 @@ def is_secret_name(name: str) -> bool:
 
 def is_masked(url: str) -> bool:
     """Was this URL shown by us, with its secret left out?"""
-    return MASK in url and mask_url(url) == url
+    # Where a secret would be masked too: else a file may be called ***.mp4.
+    return MASK in url and mask_url(url) == url and MASK in mask_url(url.replace(MASK, "x" * TOKEN_LENGTH))
 
 
 def restore_url(url: str, stored: str) -> str:

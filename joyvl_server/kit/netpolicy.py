@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from joyvl_server.core.errors import ConfigError, NotAllowed, SourceError
-from joyvl_server.kit.masking import mask_url
+from joyvl_server.kit.masking import is_masked, mask_url
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -226,6 +226,8 @@ def _split(url: str) -> SplitResult:
     """The parts of a URL; refuses what two parsers could read in two ways."""
     if len(url) > MAX_URL:
         raise NotAllowed(f"The URL is longer than {MAX_URL} characters.", code="bad_url")
+    if is_masked(url):
+        raise NotAllowed("The URL says *** where its secret belongs. Write the secret itself.", code="masked_url")
     if any(c.isspace() or not c.isprintable() or c == "\\" for c in url):
         raise NotAllowed(
             "The URL holds a space, a backslash or a control character. Write those as %20, %5C and so on.",
@@ -240,7 +242,7 @@ def _split(url: str) -> SplitResult:
             code="bad_url",
         ) from None
     if not parts.scheme or "://" not in url:
-        raise NotAllowed("That is no URL. Write it like rtsp://user:password@host:554/path.", code="bad_url")
+        raise NotAllowed("That is no URL. Write it like rtsp://USER:PASSWORD@HOST:554/path.", code="bad_url")
     return parts
 
 
@@ -253,7 +255,7 @@ def _without_userinfo(url: str) -> str:
 def _host(parts: SplitResult) -> str:
     host = (parts.hostname or "").rstrip(".")
     if not host or len(host) > 253:
-        raise NotAllowed("The URL names no host. Write it like rtsp://user:password@host:554/path.", code="bad_url")
+        raise NotAllowed("The URL names no host. Write it like rtsp://USER:PASSWORD@HOST:554/path.", code="bad_url")
     return host
 
 

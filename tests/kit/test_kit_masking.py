@@ -1,7 +1,13 @@
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import joyvl_server
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.kit.masking import is_masked, is_secret_name, mask_text, mask_url, restore_url
 
@@ -21,7 +27,18 @@ from joyvl_server.kit.masking import is_masked, is_secret_name, mask_text, mask_
         ("http://h/v?access_token=geheim", "http://h/v?access_token=***"),
         ("rtsp://h/user=admin&password=geheim&channel=1", "rtsp://h/user=admin&password=***&channel=1"),
         ("rtsp://h/?pwd=geheim", "rtsp://h/?pwd=***"),
+        ("http://h/cgi?loginuse=admin&loginpas=geheim", "http://h/cgi?loginuse=admin&loginpas=***"),
+        ("rtsp://h/live?usr=admin&psw=geheim", "rtsp://h/live?usr=admin&psw=***"),
+        ("http://h/v?userpwd=geheim&x=1", "http://h/v?userpwd=***&x=1"),
+        ("rtsp://h/v?jwt=ge.he.im", "rtsp://h/v?jwt=***"),
+        ("rtsp://h/v?sid=geheim", "rtsp://h/v?sid=***"),
+        ("http://h/v?u=admin&p=geheim", "http://h/v?u=admin&p=***"),
+        ("rtsp://h:554/admin:geheim/ch1", "rtsp://h:554/admin:***/ch1"),
+        ("rtsp://h/user=admin_password=geheim_channel=1", "rtsp://h/user=admin_password=***"),
+        ("rtsp://0a1b2c3d4e5f60718293@h/x", "rtsp://***@h/x"),
         ("rtsp://cam@host/x", "rtsp://cam@host/x"),
+        ("rtsp://host/h264:main/ch1?channel=1&subtype=0", "rtsp://host/h264:main/ch1?channel=1&subtype=0"),
+        ("rtsp://host/Streaming/Channels/101", "rtsp://host/Streaming/Channels/101"),
         ("rtsp://host:554/lobby@2x", "rtsp://host:554/lobby@2x"),
         ("rtsp://[::1]:554/a@b", "rtsp://[::1]:554/a@b"),
         ("file:///srv/a@b:c.mp4", "file:///srv/a@b:c.mp4"),
@@ -50,6 +67,54 @@ def test_every_secret_in_a_text_is_masked():
     masked = mask_text(text)
     assert "geheim" not in masked
     assert masked.startswith('rtsp://a:***@h/x failed; then "http://b:***@h/?token=***" (302). ')
+
+
+def test_a_digest_is_masked_to_its_end():
+    told = 'Authorization: Digest username="cam", realm="x", nonce="1", response="geheim"'
+    assert mask_text(f"{told}\nnext") == "Authorization: ***\nnext"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This server asks for an API key: send it as `Authorization: Bearer KEY`.",
+        "Key sent as `Authorization: Bearer …`.",
+        "Write it like rtsp://USER:PASSWORD@HOST:554/path.",
+        "curl -H 'Authorization: Bearer TOKEN' http://h/",
+    ],
+)
+def test_a_placeholder_is_no_secret(text):
+    assert mask_text(text) == text
+
+
+@pytest.mark.parametrize("secret", ["KEYgeheim", "PASSWORD1", "TOKEN-geheim", "KEY.geheim", "key1", "…x"])
+def test_what_begins_like_a_placeholder_is_one(secret):
+    assert secret not in mask_text(f"Authorization: Bearer {secret}")
+    assert secret not in mask_text(f"rtsp://USER:{secret}@h/x")
+
+
+def test_a_stored_password_is_masked_whatever_it_is():
+    assert mask_url("rtsp://USER:PASSWORD@h/x") == "rtsp://USER:***@h/x"
+
+
+def spoken() -> Iterator[str]:
+    """What this package says to people: the words of every error and every problem."""
+    for path in Path(joyvl_server.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and re.search(
+                r"(?i)problem$|refused$|error$|^not|^no", ast.unparse(node.func)
+            ):
+                yield from (
+                    each.value
+                    for each in ast.walk(node)
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str) and " " in each.value
+                )
+
+
+def test_our_own_sentences_are_readable():
+    sentences = set(spoken())
+    assert len(sentences) > 100
+    assert [text for text in sentences if mask_text(text) != text and "realm=" not in text] == []
 
 
 def test_ordinary_text_stays():
@@ -96,3 +161,6 @@ def test_is_masked():
     assert is_masked("rtsp://cam:***@h/x")
     assert not is_masked("rtsp://cam:x@h/x")
     assert not is_masked("rtsp://h/x")
+    assert is_masked("rtsp://***@h/x")
+    assert is_masked("rtsp://h/x?sid=***")
+    assert not is_masked("file:///srv/***.mp4")
