@@ -134,7 +134,7 @@ class Registry:
 
     async def engine_there(self, tell: Callable[[EngineState], None]) -> EngineState:
         """Wait until the default engine can be asked; see `Attendant.there`. Raises `ConfigError`."""
-        attendant = self.engines.attendant(self._opener.engine_name(None))
+        attendant = self.engines.attendant(await self._opener.engine_name(None))
         return await attendant.there(self.settings.sessions.engine_timeout_s, tell)
 
     async def watch_url(self, spec: PullSpec, *, name: str, watches: tuple[WatchDraft, ...] = ()) -> Session:
