@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.bodies import CALLS_PATH
 from joyvl_server.api.context import ApiDep
+from joyvl_server.api.encoding import JsonResponse
 from joyvl_server.api.idempotency import IdempotencyKey, once
 from joyvl_server.api.openapi import problems
 from joyvl_server.api.schemas import PageQuery, page
@@ -87,7 +88,7 @@ async def list_calls(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Respo
 @router.get(CALLS_PATH + "/{call_id}", response_model=CallOut, responses=problems(404))
 async def read_call_of(api: ApiDep, call_id: str) -> Response:
     """One open call."""
-    return JSONResponse(render.call(api.registry.call(call_id)))
+    return JsonResponse(render.call(api.registry.call(call_id)))
 
 
 @router.delete(CALLS_PATH + "/{call_id}", status_code=204, responses=problems(404))

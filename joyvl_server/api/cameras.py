@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
+from joyvl_server.api.encoding import JsonResponse
 from joyvl_server.api.idempotency import IdempotencyKey, once
 from joyvl_server.api.openapi import problems
 from joyvl_server.api.schemas import PageQuery, page
@@ -54,20 +55,20 @@ async def create_camera(
 @router.post("/v1/cameras/probe", response_model=ProbeOut, responses=problems(403, 503))
 async def probe_url(api: ApiDep, body: ProbeIn) -> Response:
     """Open a URL once and say what is there, or in words what is wrong. Nothing is kept."""
-    return JSONResponse(render.probe(await api.registry.cameras.probe(body.url)))
+    return JsonResponse(render.probe(await api.registry.cameras.probe(body.url)))
 
 
 @router.get("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(404))
 async def read_camera(api: ApiDep, camera_id: str) -> Response:
     """One camera with the state of its source."""
-    return JSONResponse(await render.camera(api.registry, api.registry.cameras.get(camera_id)))
+    return JsonResponse(await render.camera(api.registry, api.registry.cameras.get(camera_id)))
 
 
 @router.patch("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(403, 404, 409, 503))
 async def change_camera(api: ApiDep, camera_id: str, body: CameraPatch) -> Response:
     """Change some fields; the others stay. A change of the source, or of what looks at it, begins the session anew."""
     view = await api.registry.cameras.change(camera_id, body.changes())
-    return JSONResponse(await render.camera(api.registry, view))
+    return JsonResponse(await render.camera(api.registry, view))
 
 
 @router.delete("/v1/cameras/{camera_id}", status_code=204, responses=problems(404))
@@ -81,20 +82,20 @@ async def delete_camera(api: ApiDep, camera_id: str) -> Response:
 async def enable_camera(api: ApiDep, camera_id: str) -> Response:
     """Open the source and watch it. Has no effect on a camera that is enabled."""
     view = await api.registry.cameras.change(camera_id, {"enabled": True})
-    return JSONResponse(await render.camera(api.registry, view))
+    return JsonResponse(await render.camera(api.registry, view))
 
 
 @router.post("/v1/cameras/{camera_id}/disable", response_model=CameraOut, responses=problems(404))
 async def disable_camera(api: ApiDep, camera_id: str) -> Response:
     """Close the source and end the session. Settings and watches are kept."""
     view = await api.registry.cameras.change(camera_id, {"enabled": False})
-    return JSONResponse(await render.camera(api.registry, view))
+    return JsonResponse(await render.camera(api.registry, view))
 
 
 @router.post("/v1/cameras/{camera_id}/probe", response_model=ProbeOut, responses=problems(403, 404, 503))
 async def probe_camera(api: ApiDep, camera_id: str) -> Response:
     """Open the camera's own URL once, with its stored password, and say what is there."""
-    return JSONResponse(render.probe(await api.registry.cameras.probe_stored(camera_id)))
+    return JsonResponse(render.probe(await api.registry.cameras.probe_stored(camera_id)))
 
 
 @router.get(
@@ -108,11 +109,11 @@ async def read_camera_snapshot(api: ApiDep, request: Request, camera_id: str) ->
 @router.get("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
 async def read_zones(api: ApiDep, camera_id: str) -> Response:
     """The named parts of the camera's picture."""
-    return JSONResponse({"zones": payloads.zones(api.registry.cameras.get(camera_id).record.zones)})
+    return JsonResponse({"zones": payloads.zones(api.registry.cameras.get(camera_id).record.zones)})
 
 
 @router.put("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
 async def replace_zones(api: ApiDep, camera_id: str, body: ZonesIn) -> Response:
     """Set all zones at once; those not in the body are gone."""
     view = await api.registry.cameras.change(camera_id, {"zones": tuple(z.to_zone() for z in body.zones)})
-    return JSONResponse({"zones": payloads.zones(view.record.zones)})
+    return JsonResponse({"zones": payloads.zones(view.record.zones)})

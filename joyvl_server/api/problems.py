@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from joyvl_server.api.encoding import to_json
 from joyvl_server.core.errors import (
     ConfigError,
     Conflict,
@@ -106,8 +106,7 @@ def problem(
     }
     if errors:
         content["errors"] = list(errors)
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, status, {**(headers or {}), "Cache-Control": "no-store"}, PROBLEM_JSON)
+    return Response(to_json(content).encode(), status, {**(headers or {}), "Cache-Control": "no-store"}, PROBLEM_JSON)
 
 
 def status_of(error: JoyvlError) -> int:

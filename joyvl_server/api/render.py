@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from joyvl_server.api.encoding import JsonResponse
 from joyvl_server.core.errors import NotFound
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.base import ProbeReport
@@ -76,11 +77,11 @@ def event(record: EventRecord) -> dict[str, Any]:
 
 
 def created(content: dict[str, Any], location: str) -> Response:
-    return JSONResponse(content, 201, {"Location": location})
+    return JsonResponse(content, 201, {"Location": location})
 
 
 def listed(data: list[dict[str, Any]], next: str | None = None) -> Response:
-    return JSONResponse({"data": data, "next": next})
+    return JsonResponse({"data": data, "next": next})
 
 
 def picture(request: Request, frame: Frame) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.cameras import JPEG
 from joyvl_server.api.context import ApiDep
+from joyvl_server.api.encoding import JsonResponse
 from joyvl_server.api.openapi import problems
 from joyvl_server.api.schemas import PageQuery, page
 from joyvl_server.api.schemas_sessions import SessionOut, SessionPatch, SessionsOut
@@ -28,14 +29,14 @@ async def list_sessions(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Re
 @router.get("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
 async def read_session(api: ApiDep, session_id: str) -> Response:
     """One session that runs now."""
-    return JSONResponse(payloads.session(api.registry.session(session_id)))
+    return JsonResponse(payloads.session(api.registry.session(session_id)))
 
 
 @router.patch("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
 async def change_session(api: ApiDep, session_id: str, body: SessionPatch) -> Response:
     """Make it more or less talkative, or its pictures dearer or cheaper. It goes on with what it knows."""
     session = await api.registry.change_session(session_id, body.changes())
-    return JSONResponse(payloads.session(session))
+    return JsonResponse(payloads.session(session))
 
 
 @router.delete("/v1/sessions/{session_id}", status_code=204, responses=problems(404, 409))

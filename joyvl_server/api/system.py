@@ -8,11 +8,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from joyvl_server import __version__
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
+from joyvl_server.api.encoding import JsonResponse
 from joyvl_server.api.openapi import problems
 from joyvl_server.api.problems import problem
 from joyvl_server.api.schemas_system import EnginesOut, HealthOut, ReadyOut, VersionOut
@@ -60,7 +61,7 @@ def _scheduler(snapshot: dict[str, Any] | None) -> dict[str, Any] | None:
 @router.get("/healthz", response_model=HealthOut)
 async def read_health() -> Response:
     """The process answers. Touches neither the model nor the store; needs no key."""
-    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+    return JsonResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/readyz", response_model=ReadyOut, responses=problems(503))
@@ -77,7 +78,7 @@ async def read_readiness(api: ApiDep) -> Response:
         parts[f"engine {name}"]["reason"] = mask_text(manages)
     missing = [name for name, reason in found.items() if reason is not None]
     if not missing:
-        return JSONResponse({"ready": True, "parts": parts}, headers={"Cache-Control": "no-store"})
+        return JsonResponse({"ready": True, "parts": parts}, headers={"Cache-Control": "no-store"})
     return _not_ready(f"Not ready: {', '.join(missing)}.", parts)
 
 
@@ -100,10 +101,10 @@ async def read_metrics(api: ApiDep) -> Response:
 @router.get("/version", response_model=VersionOut)
 async def read_version() -> Response:
     """Which server this is."""
-    return JSONResponse({"name": "joyvl-server", "version": __version__, "api": "v1"})
+    return JsonResponse({"name": "joyvl-server", "version": __version__, "api": "v1"})
 
 
 @router.get("/openapi.json", include_in_schema=False)
 def read_openapi(request: Request) -> Response:
     """This API's description. Made and written in a thread: it is large."""
-    return JSONResponse(request.app.openapi())
+    return JsonResponse(request.app.openapi())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -16,6 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from joyvl_server.api.auth import SUBPROTOCOL
 from joyvl_server.api.context import MAX_STREAMS, Api, ApiDep, api_of
+from joyvl_server.api.encoding import to_json
 from joyvl_server.api.openapi import problems
 from joyvl_server.api.problems import Unavailable
 from joyvl_server.api.relay import End, Relay
@@ -141,7 +141,7 @@ class EventStream(Response):
             pass
 
 
-_SLOW = json.dumps({"type": "error", "error": {"code": "slow", "message": SLOW_MESSAGE}})
+_SLOW = to_json({"type": "error", "error": {"code": "slow", "message": SLOW_MESSAGE}})
 
 
 def _session(api: Api, session_id: str) -> Session:
@@ -170,4 +170,4 @@ def _note(api: Api, end: End) -> None:
 
 
 def _json(update: Update) -> str:
-    return json.dumps(update.to_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return to_json(update.to_dict())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
+from joyvl_server.api.encoding import JsonResponse
 from joyvl_server.api.idempotency import IdempotencyKey, once
 from joyvl_server.api.openapi import problems
 from joyvl_server.api.schemas import PageQuery, page
@@ -47,7 +48,7 @@ async def change_watch(api: ApiDep, session_id: str, watch_id: str, body: WatchP
     """Change some fields; pause it or let it go on."""
     session = api.registry.session(session_id)
     watch = await session.change_watch(watch_id, body.changes())
-    return JSONResponse(payloads.watch(watch, session.note))
+    return JsonResponse(payloads.watch(watch, session.note))
 
 
 @router.delete(WATCHES + "/{watch_id}", status_code=204, responses=problems(404))

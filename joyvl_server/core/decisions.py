@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
+from joyvl_server.core.texts import well_formed
 from joyvl_server.core.zones import Box
 
 
@@ -71,6 +72,11 @@ class Score:
     box: Box | None = None
     key: str | None = None
     garbage: str | None = None
+
+    def clean(self) -> Score:
+        """The same with well-formed words: they come from outside."""
+        kind, key, garbage = (text and well_formed(text) for text in (self.kind, self.key, self.garbage))
+        return replace(self, kind=kind, key=key, garbage=garbage)
 
 
 class Pressure(IntEnum):

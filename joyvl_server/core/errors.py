@@ -19,6 +19,8 @@ Each class carries `code`, a stable word for programs; the message is for people
 
 from __future__ import annotations
 
+from joyvl_server.core.texts import well_formed
+
 
 class JoyvlError(Exception):
     """Base of all errors a user may see. `code` is stable; `str(error)` is a sentence without secrets."""
@@ -26,7 +28,7 @@ class JoyvlError(Exception):
     code = "error"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(well_formed(message))  # it may quote a server, a file name or a user
         if code is not None:
             self.code = code
 

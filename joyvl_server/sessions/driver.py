@@ -101,6 +101,7 @@ class Driver:
             failed=self._failed,
             too_long=lambda error: self._too_long(self._observer.context.tokens + ANSWER_RESERVE, error),
             trouble=self._trouble,
+            lost=self.engine_restarted,
             prepared=self._prepared,
         )
         self._lane = EngineLane(engine, spec, engine_timeout_s, outcomes)

@@ -23,10 +23,11 @@ from joyvl_server.core.effects import (
 )
 from joyvl_server.core.errors import ContextTooLong, EngineError
 from joyvl_server.core.events import Score
+from joyvl_server.core.texts import TextJoiner
 from joyvl_server.core.tokens import image_tokens
 from joyvl_server.core.turns import Chunk, Look
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
-from joyvl_server.sessions.cutting import Cut, cuttable
+from joyvl_server.sessions.cutting import CLOSE_S, Cut, close_session, cuttable
 from joyvl_server.sessions.seats import Grant, Slot
 
 log = structlog.get_logger(__name__)
@@ -49,12 +50,14 @@ class Outcomes:
     said: Callable[[int], None]
     failed: Callable[[int, str, str], None]
     """step, stable code, sentence"""
-    too_long: Callable[[ContextTooLong], None]
-    """the engine found the prompt too long; told before `failed`"""
     trouble: Callable[[str], None]
     """the code of any request that failed, also where the step goes on"""
     prepared: Callable[[int], None]
     """the chunk with this number stands beside the present one now"""
+    too_long: Callable[[ContextTooLong], None] = lambda error: None
+    """the engine found the prompt too long; told before `failed`"""
+    lost: Callable[[], None] = lambda: None
+    """the engine's session was thrown away: the present chunk is begun again"""
 
 
 class EngineLane:
@@ -185,10 +188,20 @@ class EngineLane:
             self._fail(effect, error.code, str(error))
         except TimeoutError:
             self._fail(effect, "engine_timeout", self._too_slow)
+            if not isinstance(effect, AskScore | AskChoice | Say):
+                await self._start_over()
         else:
             if self._failing and isinstance(effect, AskScore):
                 self._failing = False
                 log.info("engine answers again", engine=self._engine.name, session=self._spec.session_id)
+
+    async def _start_over(self) -> None:
+        """A call that changes the engine's session was given up half-way: nobody knows what it holds now."""
+        session, self._session = self._session, None
+        if session is not None:
+            await close_session(session, self._engine.name)
+            if self._chunk is None:
+                self._out.lost()
 
     @property
     def _too_slow(self) -> str:
@@ -218,7 +231,8 @@ class EngineLane:
             case PrepareChunk(chunk):
                 self._prepared = chunk
                 if self._session is not None and self._chunk is None:
-                    await self._prepare(self._session)
+                    async with asyncio.timeout(self._timeout_s):
+                        await self._prepare(self._session)
             case Append(step, turn):
                 async with asyncio.timeout(self._timeout_s):
                     session = await self._ready()
@@ -230,7 +244,7 @@ class EngineLane:
                 self._ask(step)
                 async with asyncio.timeout(self._timeout_s):
                     score = await self._opened().score()
-                self._out.scored(step, score)
+                self._out.scored(step, score.clean())
             case AskChoice(step, question, options):
                 self._ask(step)
                 async with asyncio.timeout(self._timeout_s):
@@ -241,10 +255,12 @@ class EngineLane:
                     self._grant.speaks()
                 await self._say(step)
             case Settle(_, answer):
-                await self._opened().settle(answer)
+                async with asyncio.timeout(self._timeout_s):
+                    await self._opened().settle(answer)
             case Rollback(step):
                 if self._session is not None and self._appended == step:
-                    await self._session.rollback()
+                    async with asyncio.timeout(self._timeout_s):
+                        await self._session.rollback()
 
     def _ask(self, step: int) -> None:
         if self._grant is not None:
@@ -274,10 +290,12 @@ class EngineLane:
         return self._session
 
     async def _say(self, step: int) -> None:
+        joiner = TextJoiner()
         try:
             async with asyncio.timeout(self._timeout_s) as self._saying, aclosing(self._opened().say()) as deltas:  # type: ignore[type-var]
                 async for delta in deltas:
-                    self._out.text(step, delta)
+                    if (text := joiner.feed(delta)) or not delta:
+                        self._out.text(step, text)
                     if self._aborted == step:
                         return
         except TimeoutError:
@@ -286,14 +304,17 @@ class EngineLane:
             return
         finally:
             self._saying = None
+        if rest := joiner.finish():
+            self._out.text(step, rest)
         self._out.said(step)
 
     async def _close(self) -> None:
-        if self._slice is not None:
-            self._slice.cancel()
-            await asyncio.wait({self._slice})
+        """Within twice `CLOSE_S`, whatever the engine does."""
         if self._grant is not None:
             self._grant.release(failed=True)
-        if self._session is not None:
-            await self._session.aclose()
-            self._session = None
+        if self._slice is not None:
+            self._slice.cancel()
+            await asyncio.wait({self._slice}, timeout=CLOSE_S)
+        session, self._session = self._session, None
+        if session is not None:
+            await close_session(session, self._engine.name)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import structlog
 
 from joyvl_server.core.errors import EngineError
+from joyvl_server.core.texts import TextJoiner
 from joyvl_server.core.turns import Draft
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.kit.clock import Clock
-from joyvl_server.sessions.cutting import Cut, cuttable
+from joyvl_server.sessions.cutting import Cut, close_session, cuttable
 from joyvl_server.sessions.seats import Seat, SliceKind, Slot
 from joyvl_server.sessions.waiting import before
 
@@ -64,6 +65,7 @@ class _Writing:
     draft: Draft
     until: float
     text: str = ""
+    joiner: TextJoiner = field(default_factory=TextJoiner)
     tokens: int = 0
     failures: int = 0
     cuts: int = 0
@@ -203,7 +205,7 @@ class Background:
             slot.failed()
             raise
         writing.cuts = 0
-        writing.text += piece.text
+        writing.text += writing.joiner.feed(piece.text) + (writing.joiner.finish() if piece.done else "")
         used = max(1, len(piece.text) // CHARACTERS_A_TOKEN) if piece.done else tokens
         slot.done(used)
         writing.tokens += used
@@ -275,6 +277,6 @@ class Pen:
             ) from None
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.aclose()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            await close_session(session, self._engine.name)

@@ -1,4 +1,4 @@
-"""`GET /v1/engines` with plug-ins that are slow, broken or never done: off the loop, once, and each says what is wrong."""
+"""`GET /v1/engines` with plug-ins that are slow, broken or never done: off the loop, once, and each says why."""
 
 from __future__ import annotations
 

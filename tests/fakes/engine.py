@@ -35,11 +35,14 @@ class ScriptedEngine:
         self.hold = asyncio.Event()
         self.hold.set()
         self.refuse_open: EngineError | None = None
+        self.hangs: set[str] = set()
+        """methods that never answer; the names are those of `calls`"""
         self.closed = False
 
     async def open(self, spec: EngineSpec) -> ScriptedSession:
         if self.refuse_open is not None:
             raise self.refuse_open
+        await self.hang("open")
         self.open_sessions += 1
         self.calls.append(("open", spec.session_id))
         return ScriptedSession(self)
@@ -55,6 +58,10 @@ class ScriptedEngine:
     async def aclose(self) -> None:
         self.closed = True
 
+    async def hang(self, method: str) -> None:
+        if method in self.hangs:
+            await asyncio.Event().wait()
+
     def called(self, method: str) -> list[object]:
         return [detail for name, detail in self.calls if name == method]
 
@@ -66,17 +73,23 @@ class ScriptedSession:
         self._prepared: Chunk | None = None
         self._says: list[str] = []
         self._closed = False
+        self._begun = False
 
     async def begin(self, chunk: Chunk) -> None:
+        await self._engine.hang("begin")
+        self._begun = True
         self._engine.calls.append(("begin", chunk.number))
 
     async def append(self, turn: UserTurn) -> None:
+        assert self._begun, "append() comes after begin()"
+        await self._engine.hang("append")
         self._turn = turn
         self._engine.calls.append(("append", turn.step))
 
     async def score(self) -> Score:
         assert self._turn is not None
         self._engine.calls.append(("score", self._turn.step))
+        await self._engine.hang("score")
         await self._engine.hold.wait()
         answer = self._engine.script(self._turn)
         if isinstance(answer, Exception):
@@ -98,6 +111,7 @@ class ScriptedSession:
         return self._engine.choose(question, options)
 
     async def prepare(self, chunk: Chunk) -> None:
+        await self._engine.hang("prepare")
         self._prepared = chunk
         self._engine.calls.append(("prepare", chunk.number))
 
@@ -110,12 +124,15 @@ class ScriptedSession:
         return Piece(self._engine.write(draft), done=True)
 
     async def settle(self, answer: str) -> None:
+        await self._engine.hang("settle")
         self._engine.calls.append(("settle", answer))
 
     async def rollback(self) -> None:
+        await self._engine.hang("rollback")
         self._engine.calls.append(("rollback", None))
 
     async def aclose(self) -> None:
+        await self._engine.hang("aclose")
         if not self._closed:
             self._closed = True
             self._engine.open_sessions -= 1
