@@ -65,18 +65,18 @@ class Registry:
         engines.attend(clock, self.metrics, self._engine_changed, settings.sessions.engine_loading_s)
         self._runner = Runner(clock, self.metrics, self._records, self._session_lost)
         self._opener = Opener(settings, clock, engines, self._runner, around, self._records, watches)
-        self.cameras = CameraBook(
+        self.cameras = self._book = CameraBook(
             clock, media, policy, self._opener, self._runner, self.events, Cameras(db), self._records, watches
         )
 
     async def start(self) -> None:
         """Take up what was there before: cameras with their sessions and watches. Calls of an earlier run are over."""
         await self._records.end_open("the server was restarted")
-        await self.cameras.take_up()
+        await self._book.take_up()
 
     async def aclose(self) -> None:
         """End every session, then give engines, media workers and the database back."""
-        await self.cameras.aclose()
+        await self._book.aclose()
         await self._runner.aclose(endings.STOPPED)
         await self._media.aclose()
         await self.engines.aclose()
