@@ -13,8 +13,9 @@ from starlette.websockets import WebSocketDisconnect
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.updates import SlowReader, Update
 
-HEARTBEAT_S = 15.0
-"""Seconds of silence after which a sign of life is sent."""
+HEARTBEAT_S = 2.0
+"""Seconds of silence after which a sign of life is sent. Clients that hear nothing for some of them know that the line
+is dead, long before the network says so."""
 SEND_TIMEOUT_S = 20.0
 """Seconds one message may wait for the client to read before the client counts as too slow."""
 LOOK_S = 1.0
@@ -91,7 +92,10 @@ class Relay:
                         return End.SLOW
                 elif now - self._sent_at >= HEARTBEAT_S:
                     self._sent_at = now
-                    await self.beat()
+                    async with asyncio.timeout(SEND_TIMEOUT_S):
+                        await self.beat()
+        except TimeoutError:
+            return End.SLOW
         except (OSError, WebSocketDisconnect):
             return End.GONE
 

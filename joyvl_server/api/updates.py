@@ -80,7 +80,8 @@ async def socket_updates(socket: WebSocket, session_id: str, after: After = None
         await socket.send_text(_json(update))
 
     async def beat() -> None:
-        """The protocol's own pings keep the line open (see `serve`)."""
+        """Scripts in a browser do not see the protocol's own pings (see `serve`)."""
+        await deliver(updates.heartbeat())
 
     async def gone() -> End:
         message = await socket.receive()
@@ -119,7 +120,7 @@ class EventStream(Response):
             await write(f"id: {update.id}\ndata: {_json(update)}\n\n")
 
         async def beat() -> None:
-            await write(": still here\n\n")
+            await write(f"data: {_json(self._updates.heartbeat())}\n\n")
 
         async def gone() -> End:
             while (await receive())["type"] != "http.disconnect":

@@ -159,6 +159,10 @@ class Subscription:
     def __aiter__(self) -> Subscription:
         return self
 
+    def heartbeat(self) -> Update:
+        """A sign of life. It has id and seq of the last update that was read, so that it changes nothing for resuming."""
+        return self._log._make(self._position, "heartbeat", {})
+
     async def __anext__(self) -> Update:
         """Raises `SlowReader` when updates were missed, StopAsyncIteration when the session is over."""
         if self._first is not None:

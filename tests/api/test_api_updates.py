@@ -85,6 +85,30 @@ async def test_a_client_that_comes_back_gets_exactly_what_it_missed(h: House, ki
     await again.done()
 
 
+async def test_silence_is_told_from_a_dead_line(tmp_path, kind: str):
+    """A session that has nothing to tell still gives a sign of life, and that changes nothing for resuming."""
+    async with house(tmp_path, sessions={"tick_s": 10.0}) as h:
+        camera = await h.camera()
+        wire = updates(h, camera["session_id"], kind)
+        await wire.open()
+        created = await wire.message()
+        for _ in range(2):
+            await h.clock.advance(2.0)
+            beat = await wire.message()
+            assert beat["type"] == "heartbeat"
+            assert (beat["id"], beat["seq"]) == (created["id"], created["seq"])
+            assert beat["wall"] == pytest.approx(h.clock.wall(), abs=3)
+        missed = h.session(camera).updates.publish("error", error={"code": "x", "message": "m"})
+        assert (await wire.message())["id"] == missed.id
+        wire.leave()
+        await wire.done()
+        again = updates(h, camera["session_id"], kind, after=beat["id"])
+        await again.open()
+        assert (await again.message())["id"] == missed.id
+        again.leave()
+        await again.done()
+
+
 async def test_last_event_id_wins_over_after(h: House):
     camera = await h.camera()
     log = h.session(camera).updates

@@ -134,10 +134,15 @@ class ServerProcess:
         """The session's updates over SSE, until the server ends the stream or nothing comes for `timeout_s`."""
         path = f"/v1/sessions/{session_id}/updates" + (f"?after={after}" if after else "")
         with urllib.request.urlopen(self.url + path, timeout=timeout_s) as response:
+            deadline = time.monotonic() + timeout_s
             for raw in response:
                 line = raw.decode().rstrip("\n")
-                if line.startswith("data:"):
-                    yield json.loads(line[5:])
+                update = json.loads(line[5:]) if line.startswith("data:") else {"type": "heartbeat"}
+                if update["type"] != "heartbeat":
+                    yield update
+                    deadline = time.monotonic() + timeout_s
+                elif time.monotonic() > deadline:
+                    raise TimeoutError(f"no update within {timeout_s} s")
 
     def ticks(self, session_id: str) -> list[dict[str, Any]]:
         """The newest ticks, oldest first."""

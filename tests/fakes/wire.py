@@ -74,6 +74,12 @@ class Wire:
 
     async def update(self) -> dict[str, Any]:
         """The next update, from either kind of stream; signs of life are passed over."""
+        while (message := await self.message())["type"] == "heartbeat":
+            pass
+        return message
+
+    async def message(self) -> dict[str, Any]:
+        """The next update or sign of life."""
         while True:
             message = await self.next()
             if message["type"] == "websocket.send":
