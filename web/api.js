@@ -1,5 +1,10 @@
 // Requests to the server, and its errors as sentences.
 import { apiKey, authHeaders, needsKey } from "./auth.js";
+import { fromProxy, heard, missed } from "./contact.js";
+
+const READ_MS = 8000;
+/** What changes something may wait for a disk or a name server. */
+const CHANGE_MS = 30_000;
 
 /** What went wrong, in the server's words. `status` is 0 when it did not answer; `fields` maps a field to its error. */
 export class ApiError extends Error {
@@ -12,31 +17,51 @@ export class ApiError extends Error {
 }
 
 /**
- * One request. Returns the Response; throws ApiError for every status of 400 and more.
+ * One request. Returns the Response; throws ApiError for every status of 400 and more, and where none comes in time.
  * @param {string} method
  * @param {string} path
  * @param {{json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal, key?: string,
- *   keepalive?: boolean}} options
+ *   keepalive?: boolean, ms?: number}} options  `ms`: how long the whole answer may take
  */
-export async function request(method, path, { json, body, headers = {}, signal, key, keepalive } = {}) {
+export async function request(method, path, { json, body, headers = {}, signal, key, keepalive, ms } = {}) {
   const sent = { ...authHeaders(key), ...headers };
   if (json !== undefined) {
     sent["Content-Type"] = "application/json";
     body = JSON.stringify(json);
   }
   const usedKey = key ?? apiKey.value;
+  const began = Date.now();
+  const limit = AbortSignal.timeout(ms ?? (method === "GET" ? READ_MS : CHANGE_MS));
+  const until = signal ? AbortSignal.any([signal, limit]) : limit;
   let response;
   try {
-    response = await fetch(path, { method, headers: sent, body, signal, keepalive, cache: "no-store" });
+    response = await fetch(path, { method, headers: sent, body, signal: until, keepalive, cache: "no-store" });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The server does not answer.");
+    throw unanswered(error, began);
   }
+  if (fromProxy(response)) throw unanswered(null, began);
+  heard();
   if (response.ok || response.status === 304) return response;
   const problem = await readProblem(response);
   // A late answer to a request sent before the key was entered must not ask for it again.
   if (problem.status === 401 && key === undefined && usedKey === apiKey.value) needsKey.value = true;
   throw problem;
+}
+
+/** The body of an answer; the line may go silent in the midst of it. `as`: json, text or blob. */
+export async function bodyOf(response, as) {
+  const began = Date.now();
+  try {
+    return await response[as]();
+  } catch (error) {
+    throw unanswered(error, began);
+  }
+}
+
+function unanswered(error, began) {
+  if (error?.name === "AbortError") return error;
+  missed(began);
+  return new ApiError(0, "unreachable", "The server does not answer.");
 }
 
 async function readProblem(response) {
@@ -61,7 +86,7 @@ function fieldErrors(errors) {
 
 const read = async (method, path, options) => {
   const response = await request(method, path, options);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : bodyOf(response, "json");
 };
 
 export const get = (path, options) => read("GET", path, options);

@@ -15,8 +15,9 @@ const REDIAL_MS = [500, 1000, 2000, 5000, 5000, 5000];
 /**
  * null, or the call.
  * status: asking (for the webcam), dialling, connected, redialling, failed.
+ * silent: it is connected, but nothing gets through any more.
  * @type {{value: null | {status: string, error: string|null, stream: MediaStream|null, sessionId: string|null,
- *   replaced: string|null}}}
+ *   replaced: string|null, silent?: boolean}}}
  */
 export const call = signal(null);
 
@@ -128,9 +129,10 @@ function watchConnection(pc, mine) {
   pc.addEventListener("connectionstatechange", () => {
     if (mine !== round || pc !== peer) return;
     clearTimeout(timer);
-    if (pc.connectionState === "connected") update({ status: "connected", error: null });
+    if (pc.connectionState === "connected") update({ status: "connected", error: null, silent: false });
     if (pc.connectionState === "failed") redial(mine, "The connection was lost.");
     if (pc.connectionState === "disconnected") {
+      update({ silent: true });
       timer = setTimeout(() => mine === round && pc === peer && redial(mine, "The connection was lost."), LOST_MS);
     }
   });
@@ -148,7 +150,7 @@ async function redial(mine, why, attempt = 0) {
   if (attempt >= REDIAL_MS.length) return fail(why);
   peer?.close();
   peer = null;
-  update({ status: "redialling", error: why });
+  update({ status: "redialling", error: why, silent: false });
   await hangUp();
   await new Promise((done) => setTimeout(done, REDIAL_MS[attempt]));
   if (mine === round) await dial(mine, attempt + 1);

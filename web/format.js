@@ -13,9 +13,9 @@ export function duration(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** "12 s", "4 min", "3 h", "2 days" since an RFC 3339 time. */
+/** "12 s", "4 min", "3 h", "2 days" since an RFC 3339 time, or one in milliseconds. */
 export function ago(time, now = Date.now()) {
-  const s = Math.max(0, (now - Date.parse(time)) / 1000);
+  const s = Math.max(0, (now - (typeof time === "number" ? time : Date.parse(time))) / 1000);
   if (s < 60) return `${Math.round(s)} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   if (s < 48 * 3600) return `${Math.floor(s / 3600)} h`;

@@ -1,19 +1,23 @@
 // The page's one store. Updates and polls write it; views read its signals.
 import { batch, signal } from "./html.js";
 import { get, list, sessionPath } from "./api.js";
+import { withEvents } from "./timeline.js";
 import { follow } from "./updates.js";
 import { emptyView, grow, inherit, withHistory } from "./view.js";
 
 /** Cameras and running sessions; null until first read. */
 export const cameras = signal(null);
 export const sessions = signal(null);
-/** A sentence while the server does not answer, else null. */
-export const serverError = signal(null);
+/** A sentence while a list cannot be had although the server answers, else null. */
+export const listError = signal(null);
 export const engines = signal([]);
 
-/** The open session, and the state of its stream: connecting, live, away or gone. */
+/**
+ * The open session, and the state of its stream: connecting, live, away or gone. `since` is when something came last, in
+ * milliseconds, while it is away: what is shown is as old as that.
+ */
 export const view = signal(emptyView(""));
-export const stream = signal({ state: "connecting", why: "", code: "" });
+export const stream = signal({ state: "connecting", why: "", code: "", since: null });
 /** Server clock minus ours in seconds, so that marks stand where they belong on a machine with a wrong clock. */
 export const clockOffset = signal(0);
 
@@ -24,10 +28,13 @@ export const toast = signal(null);
 export const tryingThreshold = signal(null);
 
 const RETURN_MS = 2000;
+const EVENTS = 300;
+const POLL_TIMEOUT_MS = 5000;
 /** A camera that was changed is there again at once. */
 const CHANGED_MS = 300;
 let following = null;
 let returning = null;
+let lastLive = 0;
 
 /** Show this session: its updates grow `view` until another one is opened or `closeSession`. */
 export function open(sessionId, { keepTranscript = false } = {}) {
@@ -37,7 +44,7 @@ export function open(sessionId, { keepTranscript = false } = {}) {
   const first = emptyView(sessionId);
   batch(() => {
     view.value = keepTranscript ? inherit(first, earlier) : first;
-    stream.value = { state: "connecting", why: "", code: "" };
+    stream.value = { state: "connecting", why: "", code: "", since: null };
     clockOffset.value = -Infinity;
   });
   listen(sessionId);
@@ -55,10 +62,14 @@ function listen(sessionId) {
       if (view.value.id !== sessionId) return;
       const changed = state === "gone" && code === "camera_changed";
       const shown = changed ? "connecting" : state;
-      if (stream.value.state !== shown) stream.value = { state: shown, why, code };
+      if (shown === "live") {
+        lastLive = Date.now();
+        listError.value = null;
+      }
+      const since = shown === "away" && view.value.session ? lastLive : null;
+      if (stream.value.state !== shown) stream.value = { state: shown, why, code, since };
       if (state === "gone") returning = setTimeout(() => awaitReturn(sessionId), changed ? CHANGED_MS : RETURN_MS);
     },
-    tickSeconds: () => view.value.session?.tick_s ?? 1,
   });
 }
 
@@ -88,12 +99,16 @@ function take(sessionId, update) {
   if (update.type === "session.created") fetchHistory(sessionId);
 }
 
+/** What happened before: the strip's ticks, and the transcript's events, which reach further back. */
 async function fetchHistory(sessionId) {
+  const { log } = view.value;
   try {
-    const page = await get(sessionPath(sessionId, "/ticks?limit=600"));
-    if (view.value.id === sessionId) view.value = withHistory(view.value, page.data);
+    const about = `session_id=${encodeURIComponent(sessionId)}&limit=${EVENTS}`;
+    const [ticks, events] = await Promise.all([get(sessionPath(sessionId, "/ticks?limit=600")), get(`/v1/events?${about}`)]);
+    if (view.value.id === sessionId) view.value = withHistory(withEvents(view.value, events.data), ticks.data);
   } catch (error) {
-    report(error);
+    if (error.status !== 0) return report(error);
+    setTimeout(() => view.value.id === sessionId && view.value.log === log && fetchHistory(sessionId), RETURN_MS);
   }
 }
 
@@ -114,13 +129,14 @@ export async function refreshEngines() {
 
 async function refresh(target, path) {
   try {
-    const data = await list(path);
+    const data = await list(path, { ms: POLL_TIMEOUT_MS });
     batch(() => {
       target.value = data;
-      serverError.value = null;
+      listError.value = null;
     });
   } catch (error) {
-    serverError.value = error.message;
+    // That nobody answers is told by `lost`.
+    listError.value = error.status === 0 ? null : error.message;
   }
 }
 

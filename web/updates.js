@@ -1,18 +1,21 @@
 // One session's updates over a WebSocket that comes back by itself and misses nothing.
 import { socketProtocols } from "./auth.js";
 import { ApiError, get, sessionPath } from "./api.js";
+import { heard, missed, onReturn } from "./contact.js";
 
-const LADDER_MS = [300, 700, 1500, 3000, 5000];
-const SILENT_S = 15;
+const LADDER_MS = [300, 700, 1500, 3000];
+/** The server gives a sign of life after two seconds of silence. */
+const SILENT_MS = 5000;
 
 /**
  * Follow a session until `stop()`.
  * @param {string} sessionId
- * @param {{onUpdate: (update: object) => void, onState: (state: "connecting"|"live"|"away"|"gone", why?: string, code?: string) => void,
- *   tickSeconds?: () => number}} handlers
+ * @param {{onUpdate: (update: object) => void,
+ *   onState: (state: "connecting"|"live"|"away"|"gone", why?: string, code?: string) => void}} handlers
+ *   "away": nothing comes any more, what is known is old
  * @returns {{stop: () => void}}
  */
-export function follow(sessionId, { onUpdate, onState, tickSeconds = () => 1 }) {
+export function follow(sessionId, { onUpdate, onState }) {
   let lastId = null;
   let ended = false;
   let failures = 0;
@@ -27,21 +30,17 @@ export function follow(sessionId, { onUpdate, onState, tickSeconds = () => 1 }) 
     url.protocol = url.protocol.replace("http", "ws");
     const mine = new WebSocket(url, socketProtocols());
     socket = mine;
-    mine.onopen = () => listening();
-    mine.onmessage = (event) => {
-      if (mine === socket) take(JSON.parse(event.data));
-    };
-    mine.onclose = () => {
-      if (mine === socket) lost();
-    };
+    mine.onopen = () => mine === socket && listening();
+    mine.onmessage = (event) => mine === socket && take(JSON.parse(event.data));
+    mine.onclose = () => mine === socket && lost();
+    expect();
   }
 
   function take(update) {
     failures = 0;
     lastId = update.id;
-    onUpdate(update);
+    if (update.type !== "heartbeat") onUpdate(update);
     if (update.type === "session.ended") {
-      ended = true;
       stop();
       onState("gone", update.reason, update.code);
     } else {
@@ -50,27 +49,43 @@ export function follow(sessionId, { onUpdate, onState, tickSeconds = () => 1 }) 
   }
 
   function listening() {
+    heard();
     onState("live");
+    expect();
+  }
+
+  /** A network that went away without a word leaves the socket open, and even its close() would wait for an answer. */
+  function expect() {
     clearTimeout(silence);
-    // A network that went away without a word leaves the socket open: silence for many ticks means lost.
-    silence = setTimeout(() => socket?.close(), Math.max(SILENT_S, 3 * tickSeconds()) * 1000);
+    const began = Date.now();
+    silence = setTimeout(() => {
+      missed(began);
+      lost();
+    }, SILENT_MS);
   }
 
   async function lost() {
-    socket = null;
-    clearTimeout(silence);
+    letGo();
     if (ended) return;
     onState("away");
     const wait = LADDER_MS[Math.min(failures, LADDER_MS.length - 1)];
     failures += 1;
     if (failures > 1 && (await gone())) return;
-    if (!ended) retry = setTimeout(connect, wait);
+    if (!ended && socket === null) retry = setTimeout(connect, wait);
+  }
+
+  function letGo() {
+    clearTimeout(retry);
+    clearTimeout(silence);
+    const open = socket;
+    socket = null;
+    open?.close();
   }
 
   /** A refused WebSocket does not tell its status, so ask for the session: is it over? (A 401 opens the sign-in.) */
   async function gone() {
     try {
-      await get(sessionPath(sessionId));
+      await get(sessionPath(sessionId), { ms: SILENT_MS });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 404 && !ended) {
@@ -89,14 +104,13 @@ export function follow(sessionId, { onUpdate, onState, tickSeconds = () => 1 }) 
     }
   }
 
+  const forget = onReturn(wake);
+
   function stop() {
     ended = true;
-    clearTimeout(retry);
-    clearTimeout(silence);
+    letGo();
+    forget();
     removeEventListener("online", wake);
-    const open = socket;
-    socket = null;
-    open?.close();
   }
 
   addEventListener("online", wake);

@@ -1,10 +1,11 @@
 // What the page knows of one session, grown by its updates. Pure: a view and an update give the next view.
 
-import { sentence } from "./words.js";
+import { engineNotice, sentence } from "./words.js";
 
 const TICKS_KEPT = 600;
 const LINES_KEPT = 400;
 const LATENCIES_KEPT = 300;
+const LONGEST_REMARK_S = 120;
 
 /**
  * @typedef {object} Line  one entry of the transcript
@@ -12,16 +13,18 @@ const LATENCIES_KEPT = 300;
  * @property {number} wall  Unix seconds
  * @property {"said"|"asked"|"notice"|"task"} type
  * @property {string} text
- * @property {string|null} [log]  the log of updates it came in; epochs are counted within one
- * @property {number|null} [epoch]  which utterance, for what was said
+ * @property {string} [session]  whose epoch it is: a call that is dialled again is another session
+ * @property {number|null} [epoch]  which utterance, for what was said; never used twice in a session
  * @property {boolean} [streaming]  more text is to come
+ * @property {boolean} [cut]  it broke off: no more text comes
  * @property {string} [urgency]  notice: said by the server itself, not by the engine
  * @property {object|null} [tick]  the decision behind it
  * @property {"plain"|"warn"|"bad"|"good"} [tone]
  */
 
 /**
- * `closed`: queries by id, once they are closed. `concerns`: by the id of a query, the watch it made or ended.
+ * `closed`: queries by id, once they are closed. `concerns`: by the id of a query, the watch it made or ended. `log`: the
+ * session's log of updates; another one after a restart of the server or a change of the camera.
  * @param {string} id
  */
 export const emptyView = (id) => ({ id, session: null, ticks: [], lines: [], closed: {}, concerns: {}, log: null, ended: null });
@@ -30,16 +33,16 @@ export const emptyView = (id) => ({ id, session: null, ticks: [], lines: [], clo
 export function grow(view, update) {
   switch (update.type) {
     case "session.created":
-      return update.session.queries.reduce(withAsked, { ...view, session: update.session, log: logOf(update), ended: null });
+      return update.session.queries.reduce(withAsked, begin(view, update));
     case "session.updated":
-      return changeSession(view, update.session);
+      return changeSession(withEngine(view, update), update.session);
     case "session.ended":
-      return withLine({ ...view, ended: update.reason }, notice(update, sentence(`The session ended: ${update.reason}`), "warn"));
+      return withEnd({ ...view, ended: update.reason }, update.wall, update.reason);
     case "response.listen":
     case "response.skip":
       return withTick(view, update.tick);
     case "response.created":
-      return withLine(view, said(view, update.epoch, update.wall, true));
+      return withUtterance(view, update, (line) => line);
     case "response.output_text.delta":
       return withUtterance(view, update, (line) => ({ ...line, text: line.text + update.delta }));
     case "response.output_text.done":
@@ -56,15 +59,16 @@ export function grow(view, update) {
     case "watch.deleted":
       return changeSession(view, { watches: (view.session?.watches ?? []).filter((w) => w.id !== update.watch_id) });
     case "camera.online":
-      return withState(view, update, "The picture is there.", "good");
-    case "camera.offline":
+    case "camera.offline": {
+      const next = changeSession(view, { state: update.state });
       // The end of a call is told by session.ended.
-      if (view.session?.kind === "call" && update.state.status === "ended") return changeSession(view, { state: update.state });
-      return withState(view, update, `No picture: ${update.state.error ?? "the source went away."}`, "warn");
+      if (view.session?.kind === "call" && update.state.status === "ended") return next;
+      return withSource(next, update.wall, update.state);
+    }
     case "task.updated":
       return withTask(view, update);
     case "error":
-      return withLine(view, notice(update, update.error.message, "bad"));
+      return withLine(view, notice(update.id, update.wall, update.error.message, "bad"));
     default:
       return view;
   }
@@ -77,6 +81,13 @@ export function withHistory(view, ticks) {
   const merged = [...view.ticks, ...missing].sort((a, b) => a.wall - b.wall).slice(-TICKS_KEPT);
   const spoken = missing.filter((tick) => tick.epoch !== null && tick.text).sort((a, b) => a.wall - b.wall);
   return spoken.reduce(withDecision, { ...view, ticks: merged });
+}
+
+/** The session as it is now. Another log: what was being said when the one before broke off is not finished any more. */
+function begin(view, update) {
+  const log = logOf(update);
+  const broken = (line) => (line.streaming && view.log !== log ? { ...line, streaming: false, cut: true } : line);
+  return { ...view, session: update.session, lines: view.lines.map(broken), log, ended: null };
 }
 
 /** A re-dialled call is a new session to the server, but one conversation to the reader. */
@@ -110,10 +121,10 @@ const tickKey = (tick) => tick.id;
 /** Update ids are unique over restarts: the log's name, then the number. */
 const logOf = (update) => update.id.slice(0, update.id.lastIndexOf("-"));
 
-const said = ({ log }, epoch, wall, streaming) => ({
-  key: `said-${log}-${epoch}`,
+const said = ({ id }, epoch, wall, streaming) => ({
+  key: `said-${id}-${epoch}-${Math.round(wall)}`,
   type: "said",
-  log,
+  session: id,
   epoch,
   wall,
   text: "",
@@ -121,54 +132,81 @@ const said = ({ log }, epoch, wall, streaming) => ({
   tick: null,
 });
 
-const notice = (update, text, tone) => ({ key: update.id, type: "notice", wall: update.wall, text, tone });
+const notice = (key, wall, text, tone) => ({ key, type: "notice", wall, text, tone });
 
-const changeSession = (view, changes) => (view.session ? { ...view, session: { ...view.session, ...changes } } : view);
+export const changeSession = (view, changes) => (view.session ? { ...view, session: { ...view.session, ...changes } } : view);
 
 function withTick(view, tick) {
   return { ...view, ticks: [...view.ticks, tick].slice(-TICKS_KEPT) };
 }
 
-function withLine(view, line) {
+export function withLine(view, line) {
+  if (view.lines.some((known) => known.key === line.key)) return view;
   const lines = [...view.lines, line];
   // Nearly always the newest comes last; history does not.
   if (view.lines.length && view.lines.at(-1).wall > line.wall) lines.sort((a, b) => a.wall - b.wall);
   return { ...view, lines: lines.slice(-LINES_KEPT) };
 }
 
-function withAsked(view, query) {
-  if (view.lines.some((line) => line.key === query.id)) return view;
-  return withLine(view, { key: query.id, type: "asked", wall: Date.parse(query.asked_at) / 1000, text: query.text });
-}
+const withAsked = (view, query) => withQuestion(view, query.id, Date.parse(query.asked_at) / 1000, query.text);
 
-function withUtterance(view, update, change) {
-  const at = lineOf(view, update.epoch);
+export const withQuestion = (view, id, wall, text) => withLine(view, { key: id, type: "asked", wall, text });
+
+export function withUtterance(view, update, change) {
+  const at = lineOf(view, update.epoch, update.wall);
   if (at < 0) return withLine(view, change(said(view, update.epoch, update.wall, true)));
   return { ...view, lines: view.lines.with(at, change(view.lines[at])) };
 }
 
-/** Epochs begin anew when the session does, so an utterance is the same only within one log. */
-function lineOf(view, epoch) {
-  return view.lines.findLastIndex((line) => line.type === "said" && line.epoch === epoch && line.log === view.log);
+/** Records of servers before this one may hold an epoch twice; those remarks are far from one another in time. */
+function lineOf(view, epoch, wall) {
+  const same = (line) => line.type === "said" && line.epoch === epoch && line.session === view.id;
+  return view.lines.findLastIndex((line) => same(line) && Math.abs(line.wall - wall) < LONGEST_REMARK_S);
 }
 
 function withDecision(view, tick) {
   const next = view.ticks.some((known) => tickKey(known) === tickKey(tick)) ? view : withTick(view, tick);
   if (tick.epoch === null) return next;
-  const at = lineOf(next, tick.epoch);
+  const at = lineOf(next, tick.epoch, tick.wall);
   const line = at < 0 ? said(next, tick.epoch, tick.wall, false) : next.lines[at];
-  const done = { ...line, text: tick.text || line.text, streaming: false, tick };
+  const done = { ...line, text: tick.text || line.text, streaming: false, cut: false, tick };
   return at < 0 ? withLine(next, done) : { ...next, lines: next.lines.with(at, done) };
 }
 
-function withState(view, update, text, tone) {
-  return withLine(changeSession(view, { state: update.state }), notice(update, text, tone));
+/** The same moment has the same key, told by an update or by the timeline. */
+export const withSource = (view, wall, state) =>
+  withLine(
+    view,
+    state.status === "online"
+      ? notice(`source-${state.status}-${state.since}`, wall, "The picture is there.", "good")
+      : notice(`source-${state.status}-${state.since}`, wall, `No picture: ${state.error ?? "the source went away."}`, "warn"),
+  );
+
+export function withEngineState(view, wall, state) {
+  const { text, tone } = engineNotice(state);
+  return withLine(view, notice(`engine-${state.status}-${state.since}`, wall, text, tone));
 }
 
-function withTask(view, update) {
-  const { task } = update;
+/** Told when the engine goes away, cannot decide or is back; that it is slow or loading is shown while it lasts. */
+function withEngine(view, { wall, session }) {
+  const before = view.session?.engine_state?.status;
+  const after = session.engine_state?.status;
+  if (!before || !after || before === after) return view;
+  const silent = (status) => status === "away" || status === "cannot";
+  return silent(after) || silent(before) ? withEngineState(view, wall, session.engine_state) : view;
+}
+
+/** An end that update and timeline tell a moment apart is one. */
+export function withEnd(view, wall, reason) {
+  if (view.lines.some((line) => line.key.startsWith("ended-") && Math.abs(line.wall - wall) < 2)) return view;
+  return withLine(view, notice(`ended-${wall}`, wall, sentence(`The session ended: ${reason}`), "warn"));
+}
+
+export const withBegin = (view, wall) => withLine(view, notice(`began-${wall}`, wall, "Watching began.", "plain"));
+
+export function withTask(view, { wall, task }) {
   const key = `task-${task.id}`;
-  const line = { key, type: "task", wall: update.wall, text: task.question, task };
+  const line = { key, type: "task", wall, text: task.question, task };
   const at = view.lines.findIndex((known) => known.key === key);
   return at < 0 ? withLine(view, line) : { ...view, lines: view.lines.with(at, { ...line, wall: view.lines[at].wall }) };
 }

@@ -55,6 +55,41 @@ export function sourceStatus(state) {
   return { word: STATUS[state.status] ?? state.status, tone: state.status };
 }
 
+/** A camera or session whose server does not answer: nobody knows. */
+export const NO_CONTACT = { word: "No contact", tone: "off" };
+
+const ENGINE = {
+  loading: ["Engine loading", "connecting", "The engine is loading.", "It decides as soon as it is ready."],
+  away: ["Engine away", "offline", "The engine is away.", "Nothing is decided until it is back. It is tried again every few seconds."],
+  cannot: ["Engine can't decide", "offline", "The engine can't decide.", "Nothing is decided until that is mended. It is tried again every few seconds."],
+  slow: ["Engine slow", "connecting", "The engine is slow.", "It is asked as often as it can answer, always about the newest picture."],
+};
+
+/** What is wrong with a session's engine: {word, tone, title, reason, next, since}; null while it decides. */
+export function engineTrouble(state) {
+  if (!state || !(state.status in ENGINE)) return null;
+  const [word, tone, title, next] = ENGINE[state.status];
+  return { word, tone, title, reason: state.reason ? sentence(state.reason) : "", next, since: state.since, status: state.status };
+}
+
+/** A change of the engine's state as a line of the transcript. */
+export function engineNotice(state) {
+  const trouble = engineTrouble(state);
+  if (!trouble) return { text: "The engine decides again.", tone: "good" };
+  return { text: [trouble.title, trouble.reason].filter(Boolean).join(" "), tone: "warn" };
+}
+
+/** Why nothing new is said, as a sentence; null while it looks and decides. */
+export function whyQuiet(session, stream) {
+  if (stream === "away") return "The server does not answer, so nothing new can be shown.";
+  if (stream === "gone") return "The session is over.";
+  if (!session) return "The session is being opened.";
+  if (session.state?.status === "ended") return "The source has ended, so there is nothing to look at.";
+  if (session.state?.status !== "online") return "There is no picture, so there is nothing to look at.";
+  const trouble = engineTrouble(session.engine_state);
+  return trouble && trouble.status !== "slow" ? `${trouble.title} Nobody looks at the picture meanwhile.` : null;
+}
+
 /** How an engine decides, in a few words. */
 export const modeWords = (capabilities) => MODES[capabilities.mode] ?? capabilities.mode ?? "";
 

@@ -160,7 +160,8 @@ class Performer:
         view = self._questions.close(closed.id, closed.reason, answer)
         if view is not None:
             self._updates.publish("query.closed", query=payloads.query(view))
-            self._journal.note("query_closed", answer or "", query_id=closed.id, reason=closed.reason)
+            about = {"query_id": closed.id, "reason": closed.reason, "epoch": closed.epoch}
+            self._journal.note("query_closed", answer or "", **about)
 
     def _decided(self, decided: Decided) -> None:
         if decided.suppressed is not None:

@@ -78,6 +78,10 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
     _updates(app, world, api_key)
     _steering(app, world)
 
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
     @app.get("/")
     async def index() -> FileResponse:
         return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-store"})
@@ -178,8 +182,8 @@ def _sessions(app: FastAPI, world: World) -> None:
         return {"data": _session(world, session_id).ticks[::-1][:limit], "next": None}
 
     @app.get("/v1/events")
-    async def events(session_id: str | None = None) -> dict[str, Any]:
-        return {"data": [e for e in world.events if e["session_id"] == session_id], "next": None}
+    async def events(session_id: str, limit: int = 100) -> dict[str, Any]:
+        return {"data": _session(world, session_id).events[::-1][:limit], "next": None}
 
     @app.get("/v1/sessions/{session_id}/snapshot.jpg")
     async def snapshot(session_id: str) -> Response:
@@ -238,7 +242,8 @@ def _steering(app: FastAPI, world: World) -> None:
 
     @app.post("/fake/sessions/{session_id}/end")
     async def end(session_id: str, body: dict[str, Any]) -> None:
-        world.sessions.pop(session_id).publish("session.ended", reason=body["reason"], code=body.get("code", "ended"))
+        session = world.past[session_id] = world.sessions.pop(session_id)
+        session.publish("session.ended", reason=body["reason"], code=body.get("code", "ended"))
 
     @app.post("/fake/sessions/{session_id}/state")
     async def state(session_id: str, body: dict[str, Any]) -> None:

@@ -35,6 +35,10 @@ def source_state(status: str) -> dict[str, Any]:
     }
 
 
+def engine_ready() -> dict[str, Any]:
+    return {"status": "ready", "code": None, "reason": None, "since": rfc3339(time.time())}
+
+
 STRUCTURE = {
     "mode": "structure",
     "note": "",

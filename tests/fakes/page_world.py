@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes.page_shapes import NOTE, PRESSURES, STRUCTURE, probe_report, rfc3339, source_state
+from fakes.page_shapes import NOTE, PRESSURES, STRUCTURE, engine_ready, probe_report, rfc3339, source_state
 
 
 @dataclass
@@ -27,6 +27,8 @@ class Session:
     queries: list[dict[str, Any]] = field(default_factory=list)
     ticks: list[dict[str, Any]] = field(default_factory=list)
     log: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    engine_state: dict[str, Any] = field(default_factory=engine_ready)
     created: float = field(default_factory=time.time)
     closing: bool = False
     log_id: str = ""
@@ -41,18 +43,31 @@ class Session:
         head = {"type": type, "id": f"{self.log_id}-{seq}", "seq": seq, "wall": time.time(), "session_id": self.id}
         self.log.append({**head, **data})
 
+    def note(self, type: str, text: str = "", *, wall: float | None = None, **data: Any) -> None:
+        """One entry of the timeline."""
+        wall = time.time() if wall is None else wall
+        about = {"session_id": self.id, "camera_id": self.camera_id, "type": type, "t": wall - self.created}
+        event = {"id": f"evt_{self.log_id}_{len(self.events)}", **about, "wall": wall, "at": rfc3339(wall)}
+        self.events.append({**event, "text": text, "data": data})
+
     async def since(self, after: str | None) -> AsyncIterator[dict[str, Any]]:
         position = int(after.rpartition("-")[2]) if after and after.startswith(f"{self.log_id}-") else None
         if position is None:
             position = len(self.log)
             head = {"type": "session.created", "id": f"{self.log_id}-{position}", "seq": position, "wall": time.time()}
             yield {**head, "session_id": self.id, "session": self.to_dict()}
+        spoken = time.monotonic()
         while not self.closing:
             while position < len(self.log):
                 position += 1
                 yield self.log[position - 1]
+                spoken = time.monotonic()
                 if self.log[position - 1]["type"] == "session.ended":
                     return
+            if time.monotonic() - spoken > 2:
+                spoken = time.monotonic()
+                beat = {"type": "heartbeat", "id": f"{self.log_id}-{position}", "seq": position, "wall": time.time()}
+                yield {**beat, "session_id": self.id}
             await asyncio.sleep(0.02)
 
     def tick(
@@ -105,6 +120,8 @@ class Session:
                 "response.output_text.done", epoch=tick["epoch"], t=tick["t"], wall=wall, text=text, urgency="remark"
             )
             self.publish("response.done", tick=tick)
+            about = {key: tick[key] for key in ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")}
+            self.note("spoke" if decision == "speak" else "delegated", text, wall=wall, **about)
             for watch_id in tick["watches"]:
                 self.publish("watch.fired", watch_id=watch_id, tick=tick)
         else:
@@ -139,6 +156,7 @@ class Session:
         }
         self.queries.append(query)
         self.publish("query.created", query=dict(query))
+        self.note("query_asked", text, query_id=query["id"])
         return query
 
     def close_query(
@@ -147,6 +165,7 @@ class Session:
         query = next(q for q in self.queries if q["id"] == query_id)
         query.update(status=status, answer=answer, watch_id=watch_id)
         self.publish("query.closed", query=dict(query))
+        self.note("query_closed", answer or "", query_id=query_id, reason=status, epoch=None)
 
     def press(self, step: int) -> None:
         """The engine is short of time, or no longer."""
@@ -157,6 +176,16 @@ class Session:
         self.state.update(changes, since=rfc3339(time.time()))
         kind = "camera.online" if self.state["status"] == "online" else "camera.offline"
         self.publish(kind, state=dict(self.state))
+        self.note(kind.replace(".", "_"), self.state["error"] or "", state=dict(self.state))
+
+    def change_engine(self, status: str, reason: str | None = None, *, ago_s: float = 0.0) -> None:
+        """The engine's state, as of `ago_s` seconds ago."""
+        since = rfc3339(time.time() - ago_s)
+        self.engine_state = {"status": status, "code": None, "reason": reason, "since": since}
+        self.publish("session.updated", session=self.to_dict())
+        if status in ("away", "cannot", "ready"):
+            kind = "engine_online" if status == "ready" else "engine_offline"
+            self.note(kind, reason or "", engine_state=dict(self.engine_state))
 
     def to_dict(self) -> dict[str, Any]:
         totals = sorted(t["timings"]["total_ms"] for t in self.ticks if not t["skipped"])
@@ -178,6 +207,7 @@ class Session:
             },
             "zones": self.zones,
             "state": self.state,
+            "engine_state": self.engine_state,
             "capabilities": self.capabilities,
             "watches": [dict(w) for w in self.watches],
             "queries": [dict(q) for q in self.queries if q["status"] == "open"],
@@ -216,6 +246,7 @@ class Camera:
             "created_at": rfc3339(time.time()),
             "updated_at": rfc3339(time.time()),
             "state": self.state if self.enabled else None,
+            "engine_state": session.engine_state if session and self.enabled else None,
             "watches": session.watches if session else [],
         }
 
@@ -224,7 +255,7 @@ class Camera:
 class World:
     cameras: dict[str, Camera] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    past: dict[str, Session] = field(default_factory=dict)
     sockets: set[Any] = field(default_factory=set)
     resumed_from: list[str | None] = field(default_factory=list)
     refuse_until: float = 0.0
@@ -240,12 +271,13 @@ class World:
         return camera
 
     def begin_anew(self, camera_id: str) -> None:
-        """The camera's session ended; one with the same id starts, with a log and epochs of its own."""
+        """The camera's session ended; one with the same id starts, with a log of its own. The record goes on."""
         camera = self.cameras[camera_id]
-        before = self.sessions.get(camera.session_id)
+        before = self.sessions.get(camera.session_id) or self.past.get(camera.session_id)
         session = Session(camera.session_id, camera.name, camera.id, camera.state)
         if before is not None:
             session.capabilities, session.watches = before.capabilities, before.watches
+            session.ticks, session.events, session._epochs = before.ticks, before.events, before._epochs
         session.fidelity = camera.fidelity or "faithful"
         session.log_id = f"{session.id}.{next(self._ids)}"
         self.sessions[session.id] = session

@@ -2,8 +2,10 @@
 import { html, useEffect } from "../html.js";
 import { needsKey } from "../auth.js";
 import { call, stopCall } from "../call.js";
+import { lost, useSeconds } from "../contact.js";
+import { ago } from "../format.js";
 import { go, liveHref, route } from "../router.js";
-import { serverError, toast } from "../store.js";
+import { listError, stream, toast } from "../store.js";
 import { Cameras } from "./cameras.js";
 import { CrossIcon, Logo, PhoneDownIcon } from "./icons.js";
 import { Landing } from "./landing.js";
@@ -17,12 +19,22 @@ export function App() {
   return html`
     <a class="skip-link" href="#main" onClick=${toMain}>Skip to content</a>
     <${Header} page=${page} id=${id} />
-    ${serverError.value && html`<p class="banner" role="status">${serverError.value} Trying again.</p>`}
-    <main id="main" tabindex="-1">
+    <${Banner} live=${page === "live" && id} />
+    <main id="main" tabindex="-1" data-contact=${lost.value === null ? "held" : "lost"}>
       ${page === "cameras" ? html`<${Cameras} />` : id ? html`<${Live} key="live" id=${id} />` : html`<${Landing} />`}
     </main>
     <${Toast} />
   `;
+}
+
+/** What keeps the page from telling the truth. A session's own page tells of its line itself. */
+function Banner({ live }) {
+  useEffect(() => () => (listError.value = null), [route.value]);
+  const told = live && stream.value.state === "away";
+  const since = told ? null : lost.value;
+  const now = useSeconds(since !== null);
+  const words = since !== null ? `The server does not answer. What you see is ${ago(since, now)} old.` : listError.value;
+  return html`<div role="status">${words && html`<p class="banner">${words} Trying again.</p>`}</div>`;
 }
 
 /** A new call opens its session. A re-dialled one is a new session too: whoever looked at the old one looks on at it. */

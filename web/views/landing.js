@@ -8,7 +8,7 @@ import { ago, timeOfDay } from "../format.js";
 import { FIDELITIES, whyNoPicture } from "../words.js";
 import { CameraIcon, PlusIcon } from "./icons.js";
 import { Thumbnail } from "./picture.js";
-import { CameraBadge } from "./status.js";
+import { CameraBadge, engineLine } from "./status.js";
 
 export function Landing() {
   usePoll(() => Promise.all([refreshCameras(), refreshSessions()]), 2000);
@@ -108,6 +108,8 @@ function tileWords(camera) {
   const { state, watches } = camera;
   if (state?.status === "offline") return `${whyNoPicture(state)} Offline for ${ago(state.since)}.`;
   if (state?.status !== "online") return whyNoPicture(state);
+  const trouble = engineLine(camera);
+  if (trouble) return trouble;
   return watches.length === 0 ? "No watch yet" : watches.length === 1 ? watches[0].name : `${watches.length} watches`;
 }
 

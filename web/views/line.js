@@ -27,10 +27,11 @@ export function Line({ line, before, session, closed }) {
 }
 
 function Said({ line, session }) {
-  const { tick } = line;
+  const { tick, cut } = line;
   const fired = (tick?.watches ?? []).map((id) => session?.watches.find((w) => w.id === id)).filter(Boolean);
   return html`
     <p class="said-text">${line.text}${line.streaming && html`<span class="caret" aria-hidden="true"></span>`}</p>
+    ${cut && html`<p class="waiting">It broke off here: the server stopped in the midst of it.</p>`}
     ${tick?.question && html`<p class="handed-over">Handed over: ${tick.question}</p>`}
     ${tick && (tick.kind || tick.zone || tick.query || fired.length > 0) &&
     html`<p class="chips">

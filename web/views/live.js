@@ -1,12 +1,14 @@
 // One session: picture, strip, transcript, watches.
 import { html, useEffect } from "../html.js";
 import { call, sessionEnded, stopCall } from "../call.js";
+import { useSeconds } from "../contact.js";
+import { ago } from "../format.js";
 import { closeSession, open, stream, view } from "../store.js";
 import { sentence } from "../words.js";
 import { BackIcon, PhoneDownIcon } from "./icons.js";
 import { Engine } from "./engine.js";
 import { Stage } from "./stage.js";
-import { SourceBadge } from "./status.js";
+import { EngineNote, SourceBadge } from "./status.js";
 import { Strip } from "./strip.js";
 import { Transcript } from "./transcript.js";
 import { Watches } from "./watches.js";
@@ -31,10 +33,11 @@ export function Live({ id }) {
       <header class="live-head">
         <a class="icon-button" href="#/live" aria-label="Back to all cameras"><${BackIcon} /></a>
         <h1 class="clip-text">${session?.name ?? "Opening…"}</h1>
-        ${session && html`<${SourceBadge} state=${mine ? callState(mine, session) : session.state} />`}
+        ${session && html`<${SourceBadge} state=${mine ? callState(mine, session) : session.state} engine=${session.engine_state} known=${known(mine)} />`}
         <${StreamState} />
         ${mine && mine.status !== "failed" && html`<button type="button" class="hang-up" onClick=${stopCall}><${PhoneDownIcon} />Hang up</button>`}
       </header>
+      <${EngineNote} state=${stream.value.state === "live" ? session?.engine_state : null} />
       <${Pressure} pressure=${session?.pressure} />
       <div class="live-grid">
         <div class="live-main">
@@ -51,6 +54,9 @@ export function Live({ id }) {
   `;
 }
 
+/** Does what is shown hold now? Not while the line to the server is down, or no picture of ours arrives there. */
+const known = (mine) => stream.value.state !== "away" && !mine?.silent;
+
 /** While one dials, the call knows more than the session. */
 function callState(mine, session) {
   const words = { redialling: "connecting", dialling: "connecting", failed: "offline" };
@@ -64,10 +70,11 @@ function Pressure({ pressure }) {
 }
 
 function StreamState() {
-  const { state, why } = stream.value;
+  const { state, why, since } = stream.value;
+  const now = useSeconds(since !== null);
   const words = {
     connecting: "Connecting to the server…",
-    away: "The line to the server is down. Connecting again…",
+    away: `The line to the server is down. ${since === null ? "" : `Last word from it ${ago(since, now)} ago. `}Connecting again…`,
     gone: `This session is over: ${sentence(why)}`,
   };
   return html`<span class="stream-state" data-state=${state} role="status">${words[state] ?? ""}</span>`;

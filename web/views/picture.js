@@ -1,20 +1,25 @@
 // A picture that is fetched again and again: fetch, show, revoke the one before, back off on errors.
 import { html, useEffect, useRef, useState } from "../html.js";
-import { request } from "../api.js";
+import { bodyOf, request } from "../api.js";
+import { onReturn } from "../contact.js";
 
 const SLOWEST_MS = 5000;
+/** A picture that takes longer is none: what is on the screen is old by then. */
+const TIMEOUT_MS = 4000;
+const NONE = { src: null, problem: null, at: null };
 
 /**
  * Fetch `url` every `ms` while the page is visible and `url` is set. While `paused` the last picture stays.
- * @returns {{src: string|null, problem: string|null}}  `problem` is a sentence while there is no new picture
+ * @returns {{src: string|null, problem: string|null, at: number|null}}  `problem` is a sentence while there is no new
+ *   picture; `at`: when `src` was last the newest, in milliseconds
  */
 export function usePicture(url, ms, paused = false) {
   const waiting = useRef(paused);
   waiting.current = paused;
-  const [picture, setPicture] = useState({ src: null, problem: null });
+  const [picture, setPicture] = useState(NONE);
   useEffect(() => {
     if (!url) {
-      setPicture({ src: null, problem: null });
+      setPicture(NONE);
       return undefined;
     }
     const aborter = new AbortController();
@@ -22,8 +27,11 @@ export function usePicture(url, ms, paused = false) {
     let shown = null;
     let etag = null;
     let wait = ms;
+    let running = false;
 
     async function run() {
+      if (running) return;
+      running = true;
       clearTimeout(timer);
       const started = performance.now();
       try {
@@ -32,27 +40,31 @@ export function usePicture(url, ms, paused = false) {
       } catch (error) {
         if (error.name === "AbortError") return;
         wait = Math.min(SLOWEST_MS, Math.max(1000, wait * 2));
-        setPicture((before) => ({ src: before.src, problem: error.message }));
+        setPicture((before) => ({ ...before, problem: error.message }));
+      } finally {
+        running = false;
       }
       if (!aborter.signal.aborted) timer = setTimeout(run, Math.max(50, wait - (performance.now() - started)));
     }
 
     async function next() {
       const headers = etag ? { "If-None-Match": etag } : {};
-      const response = await request("GET", url, { headers, signal: aborter.signal });
-      if (response.status === 304) return setPicture((before) => (before.problem ? { src: before.src, problem: null } : before));
+      const response = await request("GET", url, { headers, signal: aborter.signal, ms: TIMEOUT_MS });
+      if (response.status === 304) return setPicture(({ src }) => ({ src, problem: null, at: Date.now() }));
       etag = response.headers.get("ETag");
-      const src = URL.createObjectURL(await response.blob());
+      const src = URL.createObjectURL(await bodyOf(response, "blob"));
       if (aborter.signal.aborted) return URL.revokeObjectURL(src);
       const old = shown;
       shown = src;
-      setPicture({ src, problem: null });
+      setPicture({ src, problem: null, at: Date.now() });
       // The old one is still on the screen until the new one is decoded.
       if (old) setTimeout(() => URL.revokeObjectURL(old), 1000);
     }
 
+    const forget = onReturn(run);
     run();
     return () => {
+      forget();
       aborter.abort();
       clearTimeout(timer);
       if (shown) URL.revokeObjectURL(shown);

@@ -4,6 +4,9 @@ import { post } from "../api.js";
 import { probeWords } from "../words.js";
 import { CheckIcon, WarnIcon } from "./icons.js";
 
+/** A camera may take its time, and others may be tried before it. */
+const PROBE_MS = 90_000;
+
 export function useProbe() {
   const [state, setState] = useState({ busy: false, result: null });
   const round = useRef(0);
@@ -12,7 +15,7 @@ export function useProbe() {
     setState({ busy: true, result: null });
     let result;
     try {
-      result = probeWords(await post(path, body));
+      result = probeWords(await post(path, body, { ms: PROBE_MS }));
     } catch (error) {
       result = { good: false, title: error.message, text: "" };
     }

@@ -2,6 +2,8 @@
 import { html, useEffect, useState } from "../html.js";
 import { sessionPath } from "../api.js";
 import { call, hungUp, startCall } from "../call.js";
+import { useSeconds } from "../contact.js";
+import { ago } from "../format.js";
 import { stream, view } from "../store.js";
 import { sentence, whyNoPicture } from "../words.js";
 import { LocalVideo, usePicture } from "./picture.js";
@@ -13,8 +15,10 @@ export function Stage({ session, own }) {
   const over = stream.value.state === "gone" || (session && hungUp.value === session.id);
   const remote = !own && session && !over;
   const offline = session?.state && session.state.status !== "online";
-  const { src, problem } = usePicture(remote ? sessionPath(session.id, "/snapshot.jpg") : null, POLL_MS, offline);
-  const reason = own ? null : over ? whyOver() : (offline || problem) && whyNoPicture(session?.state, problem);
+  const away = stream.value.state === "away";
+  const { src, problem, at } = usePicture(remote ? sessionPath(session.id, "/snapshot.jpg") : null, POLL_MS, offline);
+  const reason = own ? null : over ? whyOver() : away ? whyAway(session) : (offline || problem) && whyNoPicture(session?.state, problem);
+  const now = useSeconds(Boolean(reason) && at !== null);
   const shape = session?.state?.width ? session.state.width / session.state.height : 16 / 9;
   return html`
     <section class="stage" aria-label="Picture">
@@ -23,14 +27,17 @@ export function Stage({ session, own }) {
         ${!reason && html`<${Sighting} />`}
         ${reason &&
         html`<div class="no-picture" role="status">
-          <strong>${over ? "It is over" : "No picture"}</strong><span>${reason}</span>
-          ${over ? html`<${CallAgain} session=${session} />` : html`<${NextTry} state=${session?.state} />`}
+          <strong>${over ? "It is over" : src ? `Last seen ${ago(at, now)} ago` : "No picture"}</strong><span>${reason}</span>
+          ${over ? html`<${CallAgain} session=${session} />` : !away && html`<${NextTry} state=${session?.state} />`}
         </div>`}
+        ${own && (away || call.value?.silent) && html`<p class="unseen" role="status">Your picture does not reach the server. Connecting again…</p>`}
         ${!own && !src && !reason && html`<div class="no-picture"><span>Waiting for the first picture…</span></div>`}
       </div>
     </section>
   `;
 }
+
+const whyAway = (session) => (session ? "The server does not answer. The picture comes back by itself." : "The server does not answer.");
 
 function whyOver() {
   if (call.value?.status === "failed") return call.value.error;

@@ -1,10 +1,42 @@
 // A camera's or session's state: a shape, a colour and a word, never a colour alone.
 import { html } from "../html.js";
-import { cameraStatus, sourceStatus } from "../words.js";
+import { lost } from "../contact.js";
+import { ago, timeOfDay } from "../format.js";
+import { cameraStatus, engineTrouble, NO_CONTACT, sourceStatus } from "../words.js";
 
-export const CameraBadge = ({ camera }) => html`<${Badge} ...${cameraStatus(camera)} />`;
-export const SourceBadge = ({ state }) => html`<${Badge} ...${sourceStatus(state)} />`;
+/** A camera in a list. While the server does not answer nobody knows how it is. */
+export function CameraBadge({ camera }) {
+  if (lost.value !== null) return html`<${Badge} ...${NO_CONTACT} />`;
+  return html`<${Badge} ...${cameraStatus(camera)} /><${EngineBadge} state=${camera.enabled ? camera.engine_state : null} />`;
+}
+
+/** The open session; `known`: its line to the server stands. */
+export function SourceBadge({ state, engine, known }) {
+  if (!known) return html`<${Badge} ...${NO_CONTACT} />`;
+  return html`<${Badge} ...${sourceStatus(state)} /><${EngineBadge} state=${engine} />`;
+}
+
+function EngineBadge({ state }) {
+  const trouble = engineTrouble(state);
+  return trouble && html`<${Badge} ...${trouble} />`;
+}
 
 export function Badge({ word, tone }) {
   return html`<span class="badge ${tone}"><span class="dot ${tone}" aria-hidden="true"></span>${word}</span>`;
+}
+
+/** What is wrong with the engine, since when, and what happens now; nothing while it decides. */
+export function EngineNote({ state }) {
+  const trouble = engineTrouble(state);
+  return html`<div role="status">${trouble &&
+    html`<p class="note engine-state ${trouble.tone === "offline" ? "bad" : "warn"}" data-status=${trouble.status}>
+      <span><strong>${trouble.title}</strong> ${trouble.reason} ${trouble.next}
+        ${" "}<span class="since">Since ${timeOfDay(Date.parse(trouble.since) / 1000)}.</span></span>
+    </p>`}</div>`;
+}
+
+/** The same for a row or tile, in a line. */
+export function engineLine(camera) {
+  const trouble = camera.enabled && engineTrouble(camera.engine_state);
+  return trouble ? `${trouble.title} ${trouble.reason} For ${ago(trouble.since)}.`.replaceAll("  ", " ") : null;
 }

@@ -1,6 +1,7 @@
 // What was said and asked, with times. It follows the newest line unless somebody reads further up.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
-import { view } from "../store.js";
+import { stream, view } from "../store.js";
+import { whyQuiet } from "../words.js";
 import { Ask } from "./ask.js";
 import { DownIcon } from "./icons.js";
 import { Line } from "./line.js";
@@ -41,7 +42,7 @@ export function Transcript({ session }) {
     <section class="transcript card" aria-labelledby="transcript-title">
       <h2 id="transcript-title">Transcript</h2>
       <div class="log" ref=${log} role="log" aria-live="off" aria-labelledby="transcript-title" tabindex="0" onScroll=${onScroll}>
-        ${lines.length === 0 && html`<${Quiet} />`}
+        ${lines.every((line) => line.type === "notice") && html`<${Quiet} session=${session} />`}
         <ol>
           ${lines.map((line, n) => html`<${Line} key=${line.key} line=${line} before=${lines[n - 1]} session=${session} closed=${view.value.closed} />`)}
         </ol>
@@ -53,12 +54,15 @@ export function Transcript({ session }) {
   `;
 }
 
-const Quiet = () => html`
-  <div class="quiet">
-    <p><strong>Nothing said yet.</strong></p>
-    <p class="muted">It looks every second and speaks when there is something worth saying. The strip shows that it is awake.</p>
-  </div>
-`;
+function Quiet({ session }) {
+  const why = whyQuiet(session, stream.value.state);
+  return html`
+    <div class="quiet">
+      <p><strong>Nothing said yet.</strong></p>
+      <p class="muted">${why ?? "It looks every second and speaks when there is something worth saying. The strip shows that it is awake."}</p>
+    </div>
+  `;
+}
 
 /** Reads whole lines to a screen reader; the growing text itself would be read in pieces. */
 function Announcer({ line }) {
