@@ -187,13 +187,11 @@ export function withEngineState(view, wall, state) {
   return withLine(view, notice(`engine-${state.status}-${state.since}`, wall, text, tone));
 }
 
-/** Told when the engine goes away, cannot decide or is back; that it is slow or loading is shown while it lasts. */
+/** Told when decisions stop and when they come again, as the timeline tells it. A first try that takes long is neither. */
 function withEngine(view, { wall, session }) {
-  const before = view.session?.engine_state?.status;
-  const after = session.engine_state?.status;
-  if (!before || !after || before === after) return view;
-  const silent = (status) => status === "away" || status === "cannot";
-  return silent(after) || silent(before) ? withEngineState(view, wall, session.engine_state) : view;
+  const decides = (state) => !state || ["ready", "slow"].includes(state.status) || (state.status === "loading" && !state.code);
+  const after = session.engine_state;
+  return decides(view.session?.engine_state) === decides(after) ? view : withEngineState(view, wall, after);
 }
 
 /** An end that update and timeline tell a moment apart is one. */

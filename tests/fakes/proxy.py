@@ -51,9 +51,11 @@ class SilentProxy:
         except OSError:
             writer.transport.abort()
             return
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pump(reader, back))
-            tasks.create_task(self._pump(there, writer))
+        try:
+            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            back.transport.abort()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:

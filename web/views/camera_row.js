@@ -28,7 +28,7 @@ export function CameraRow({ camera, onEdit }) {
         <div class="camera-name"><h2 class="clip-text">${camera.name}</h2><${CameraBadge} camera=${camera} /></div>
         <p class="url" title=${camera.url}>${camera.url}</p>
         <p class="camera-state">${stateWords(camera)}</p>
-        ${engineLine(camera) && html`<p class="camera-state engine-line">${engineLine(camera)}</p>`}
+        ${engineLine(camera) && html`<p class=${`camera-state engine-line ${camera.engine_state.status}`}>${engineLine(camera)}</p>`}
         ${camera.watches.length > 0 && html`<p class="muted small-text">${camera.watches.length === 1 ? "1 watch" : `${camera.watches.length} watches`}: ${camera.watches.map((w) => w.name).join("; ")}</p>`}
         <${ProbeResult} probe=${probe} />
       </div>

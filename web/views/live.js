@@ -74,7 +74,7 @@ function StreamState() {
   const now = useSeconds(since !== null);
   const words = {
     connecting: "Connecting to the server…",
-    away: `The line to the server is down. ${since === null ? "" : `Last word from it ${ago(since, now)} ago. `}Connecting again…`,
+    away: `The line to the server is down. ${since === null ? "" : `Nothing from it for ${ago(since, now)}. `}Connecting again…`,
     gone: `This session is over: ${sentence(why)}`,
   };
   return html`<span class="stream-state" data-state=${state} role="status">${words[state] ?? ""}</span>`;

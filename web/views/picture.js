@@ -1,7 +1,7 @@
 // A picture that is fetched again and again: fetch, show, revoke the one before, back off on errors.
 import { html, useEffect, useRef, useState } from "../html.js";
 import { bodyOf, request } from "../api.js";
-import { onReturn } from "../contact.js";
+import { lost, onReturn } from "../contact.js";
 
 const SLOWEST_MS = 5000;
 /** A picture that takes longer is none: what is on the screen is old by then. */
@@ -77,7 +77,7 @@ export function usePicture(url, ms, paused = false) {
 export function Thumbnail({ camera }) {
   const on = camera.enabled && camera.state?.status === "online";
   const { src, problem } = usePicture(on ? `/v1/cameras/${encodeURIComponent(camera.id)}/snapshot.jpg` : null, 2000);
-  const shown = src && !problem;
+  const shown = src && (!problem || lost.value !== null);
   return html`<div class="thumb">
     ${shown ? html`<img src=${src} alt="" />` : html`<span class="thumb-none">${camera.enabled ? "No picture" : "Off"}</span>`}
   </div>`;

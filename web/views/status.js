@@ -4,21 +4,19 @@ import { lost } from "../contact.js";
 import { ago, timeOfDay } from "../format.js";
 import { cameraStatus, engineTrouble, NO_CONTACT, sourceStatus } from "../words.js";
 
-/** A camera in a list. While the server does not answer nobody knows how it is. */
+/** A camera in a list, in one word: the first thing that keeps it from being watched. */
 export function CameraBadge({ camera }) {
   if (lost.value !== null) return html`<${Badge} ...${NO_CONTACT} />`;
-  return html`<${Badge} ...${cameraStatus(camera)} /><${EngineBadge} state=${camera.enabled ? camera.engine_state : null} />`;
+  const source = cameraStatus(camera);
+  const trouble = source.tone === "online" && engineTrouble(camera.engine_state);
+  return html`<${Badge} ...${trouble || source} />`;
 }
 
 /** The open session; `known`: its line to the server stands. */
 export function SourceBadge({ state, engine, known }) {
   if (!known) return html`<${Badge} ...${NO_CONTACT} />`;
-  return html`<${Badge} ...${sourceStatus(state)} /><${EngineBadge} state=${engine} />`;
-}
-
-function EngineBadge({ state }) {
-  const trouble = engineTrouble(state);
-  return trouble && html`<${Badge} ...${trouble} />`;
+  const trouble = engineTrouble(engine);
+  return html`<${Badge} ...${sourceStatus(state)} />${trouble && html`<${Badge} ...${trouble} />`}`;
 }
 
 export function Badge({ word, tone }) {
