@@ -171,3 +171,29 @@ def test_a_call_is_dialled_again_when_the_server_comes_back(tmp_path: Path, cont
             stop_call(page)
             second.wait(lambda: sessions(second) == [], 5)
         assert watched.complaints == []
+
+
+def test_a_call_whose_line_goes_silent_says_that_nobody_sees_it(
+    server: ServerProcess, context: BrowserContext
+) -> None:
+    """The server itself answers, but the pictures no longer arrive anywhere."""
+    watched = Watched(context, server.url, expected=("Failed to load resource", "404", "WebSocket connection"))
+    page = watched.page
+    start_call(page, server.url)
+    badge = page.locator(".live-head .badge").first
+    expect(badge).to_have_text("Online", timeout=15_000)
+    stopped = server.media_workers()
+    for worker in stopped:
+        worker.suspend()
+    try:
+        expect(badge).not_to_have_text("Online", timeout=15_000)
+        expect(page.locator(".unseen")).to_be_visible()
+    finally:
+        for worker in stopped:
+            worker.resume()
+    expect(badge).to_have_text("Online", timeout=30_000)
+    expect(page.locator(".unseen")).to_have_count(0)
+    expect(page.locator(".live[data-call=connected]")).to_be_visible()
+    stop_call(page)
+    server.wait(lambda: sessions(server) == [], 10)
+    assert watched.complaints == []

@@ -110,7 +110,12 @@ class Request:
 
 class FakeOpenAI:
     def __init__(
-        self, *, models: Iterable[str] = ("fake",), api_key: str = "", fields: Iterable[str] | None = None
+        self,
+        *,
+        models: Iterable[str] = ("fake",),
+        api_key: str = "",
+        fields: Iterable[str] | None = None,
+        port: int = 0,
     ) -> None:
         self.models = list(models)
         self.models_reply: Reply | None = None
@@ -127,7 +132,7 @@ class FakeOpenAI:
         self._script: deque[Reply] = deque()
         self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._port = 0
+        self._port = port
 
     @property
     def base_url(self) -> str:
