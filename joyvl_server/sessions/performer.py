@@ -160,8 +160,9 @@ class Performer:
         view = self._questions.close(closed.id, closed.reason, answer)
         if view is not None:
             self._updates.publish("query.closed", query=payloads.query(view))
-            about = {"query_id": closed.id, "reason": closed.reason, "epoch": closed.epoch}
-            self._journal.note("query_closed", answer or "", **about)
+            self._journal.note(
+                "query_closed", answer or "", query_id=closed.id, reason=closed.reason, epoch=closed.epoch
+            )
 
     def _decided(self, decided: Decided) -> None:
         if decided.suppressed is not None:

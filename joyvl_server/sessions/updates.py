@@ -160,7 +160,7 @@ class Subscription:
         return self
 
     def heartbeat(self) -> Update:
-        """A sign of life. It has id and seq of the last update that was read, so that it changes nothing for resuming."""
+        """A sign of life. It has id and seq of the last update that was read, so resuming stays as it was."""
         return self._log._make(self._position, "heartbeat", {})
 
     async def __anext__(self) -> Update:

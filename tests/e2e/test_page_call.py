@@ -173,9 +173,7 @@ def test_a_call_is_dialled_again_when_the_server_comes_back(tmp_path: Path, cont
         assert watched.complaints == []
 
 
-def test_a_call_whose_line_goes_silent_says_that_nobody_sees_it(
-    server: ServerProcess, context: BrowserContext
-) -> None:
+def test_a_call_whose_line_goes_silent_says_that_nobody_sees_it(server: ServerProcess, context: BrowserContext) -> None:
     """The server itself answers, but the pictures no longer arrive anywhere."""
     watched = Watched(context, server.url, expected=("Failed to load resource", "404", "WebSocket connection"))
     page = watched.page

@@ -1,4 +1,4 @@
-"""The page against the real server that is killed, cut off and without an engine: its history and its states stay true."""
+"""The page against the real server, killed, cut off, without an engine: its history and its states stay true."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ def open_demo(page: Page, base: str) -> str:
 
 def shown(page: Page) -> list[tuple[str, str]]:
     """(time, text) of each remark in the transcript."""
-    lines = page.locator(".line.said").evaluate_all(
-        "lines => lines.map(line => [line.querySelector('time').dateTime, line.querySelector('.said-text').textContent])"
-    )
+    parts = "line.querySelector('time').dateTime, line.querySelector('.said-text').textContent"
+    lines = page.locator(".line.said").evaluate_all(f"lines => lines.map(line => [{parts}])")
     return [(at[:19], text) for at, text in lines]
 
 

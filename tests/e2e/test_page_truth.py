@@ -166,7 +166,7 @@ def test_a_session_that_cannot_look_does_not_say_that_it_is_awake(page: Page, se
     expect(quiet).to_contain_text("There is no picture, so there is nothing to look at.")
 
 
-# -------------------------------------------------------------------------------------------------------- silent network
+# ------------------------------------------------------------------------------------------------------- silent network
 
 
 def test_a_network_that_goes_silent_is_noticed_and_its_return_too(site: Site, context: BrowserContext) -> None:
@@ -204,7 +204,9 @@ def test_lists_say_that_they_are_old_and_take_it_back(site: Site, context: Brows
         badge = page.locator(".tile .badge, .camera .badge")
         expect(badge).to_have_text(["Online"])
         line.silence()
-        expect(page.locator(".banner")).to_contain_text("The server does not answer. What you see is", timeout=NOTICED_MS)
+        expect(page.locator(".banner")).to_contain_text(
+            "The server does not answer. What you see is", timeout=NOTICED_MS
+        )
         expect(badge).to_have_text(["No contact"])
         line.flow()
         expect(page.locator(".banner")).to_have_count(0, timeout=10_000)

@@ -120,7 +120,9 @@ class Session:
                 "response.output_text.done", epoch=tick["epoch"], t=tick["t"], wall=wall, text=text, urgency="remark"
             )
             self.publish("response.done", tick=tick)
-            about = {key: tick[key] for key in ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")}
+            about = {
+                key: tick[key] for key in ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")
+            }
             self.note("spoke" if decision == "speak" else "delegated", text, wall=wall, **about)
             for watch_id in tick["watches"]:
                 self.publish("watch.fired", watch_id=watch_id, tick=tick)
