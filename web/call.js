@@ -11,6 +11,10 @@ const WANTED = { width: { min: 640, ideal: 1280 }, height: { min: 480, ideal: 72
 const GATHER_MS = 2000;
 const LOST_MS = 5000;
 const REDIAL_MS = [500, 1000, 2000, 5000, 5000, 5000];
+/** How long one try may take, and for how long a server that does not answer at all is called again. */
+const CALL_MS = 15_000;
+const PATIENCE_MS = 600_000;
+const HANG_UP_MS = 3000;
 
 /**
  * null, or the call.
@@ -27,6 +31,7 @@ export const hungUp = signal(null);
 let peer = null;
 let location_ = null;
 let round = 0;
+let reachedAt = 0;
 
 const update = (changes) => (call.value = { ...call.value, ...changes });
 
@@ -46,6 +51,7 @@ export async function startCall() {
   if (mine !== round) return release(stream);
   stream.getVideoTracks()[0].onended = () => fail("The webcam was unplugged or taken away.");
   update({ stream, status: "dialling" });
+  reachedAt = Date.now();
   await dial(mine);
 }
 
@@ -75,6 +81,7 @@ async function dial(mine, attempt = 0) {
     if (mine !== round) return;
     // The server's refusal is final; silence on the line is not.
     if ((error.status >= 400 && error.status < 500) || error.code === "engine_full") fail(error.message);
+    else if (error.status === 0 && Date.now() - reachedAt < PATIENCE_MS) redial(mine, error.message, Math.min(attempt, REDIAL_MS.length - 1));
     else redial(mine, error.message, attempt);
   }
 }
@@ -89,7 +96,9 @@ async function place(mine) {
   await pc.setLocalDescription(await pc.createOffer());
   await gathered(pc);
   const session = callFidelity.value ? { fidelity: callFidelity.value } : {};
-  const response = await request("POST", "/v1/realtime/calls", { json: { sdp: pc.localDescription.sdp, session } });
+  const offer = { sdp: pc.localDescription.sdp, session };
+  const response = await request("POST", "/v1/realtime/calls", { json: offer, ms: CALL_MS });
+  reachedAt = Date.now();
   const where = response.headers.get("Location");
   if (mine !== round || pc !== peer) {
     pc.close();
@@ -174,7 +183,7 @@ async function hangUp() {
 async function drop(where) {
   if (!where) return;
   try {
-    await request("DELETE", where);
+    await request("DELETE", where, { ms: HANG_UP_MS });
   } catch {
     // The server notices by itself when nothing comes any more.
   }

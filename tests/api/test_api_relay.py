@@ -8,6 +8,7 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from fakes.clock import ManualClock
+from joyvl_server.api import relay
 from joyvl_server.api.relay import HEARTBEAT_S, End, Relay
 from joyvl_server.sessions.updates import SlowReader, Update
 
@@ -58,8 +59,9 @@ class Client:
 class Scene:
     def __init__(self) -> None:
         self.clock, self.feed, self.client, self.stopping = ManualClock(), Feed(), Client(), asyncio.Event()
-        relay = Relay(self.clock, self.feed, self.client.deliver, self.client.beat, self.client.gone, self.stopping)
-        self.running = asyncio.ensure_future(relay.run())
+        client = self.client
+        self.relay = Relay(self.clock, self.feed, client.deliver, client.beat, client.gone, self.stopping)
+        self.running = asyncio.ensure_future(self.relay.run())
 
     def put(self, seq: int) -> None:
         self.feed.queue.put_nowait(Update(f"log-{seq}", seq, "error", 0.0, "ses", {}))
@@ -138,3 +140,13 @@ async def test_an_error_of_our_own_is_not_hidden(scene: Scene):
     with pytest.raises(ExceptionGroup) as raised:
         await asyncio.wait_for(scene.running, 5)
     assert [type(e) for e in raised.value.exceptions] == [ValueError]
+
+
+async def test_a_sign_of_life_that_nobody_reads_ends_the_stream(scene: Scene, monkeypatch):
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(relay, "SEND_TIMEOUT_S", 0.01)
+    scene.relay.beat = never
+    await scene.clock.advance(HEARTBEAT_S + 1)
+    assert await asyncio.wait_for(scene.running, 5) is End.SLOW

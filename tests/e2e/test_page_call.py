@@ -195,3 +195,21 @@ def test_a_call_whose_line_goes_silent_says_that_nobody_sees_it(server: ServerPr
     stop_call(page)
     server.wait(lambda: sessions(server) == [], 10)
     assert watched.complaints == []
+
+
+def test_a_server_that_is_away_for_longer_is_called_until_it_is_there(
+    server: ServerProcess, context: BrowserContext
+) -> None:
+    watched = Watched(context, server.url, expected=("Failed to load resource",))
+    page = watched.page
+    page.goto(f"{server.url}/#/live")
+    page.route("**/v1/realtime/calls", lambda route: route.abort())
+    page.get_by_role("button", name="Use this webcam").click()
+    page.wait_for_timeout(24_000)
+    expect(page.get_by_text("Connecting again…")).to_be_visible()
+    expect(page.locator(".webcam-card [role=alert]")).to_have_count(0)
+    page.unroute("**/v1/realtime/calls")
+    expect(page.locator(".live[data-call=connected]")).to_be_visible(timeout=20_000)
+    stop_call(page)
+    server.wait(lambda: sessions(server) == [], 5)
+    assert watched.complaints == []
