@@ -11,6 +11,7 @@ from fakes.media import picture
 from fakes.wire import Wire
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.store.watches import Watches
 
 STANDING, CANCEL = 1, 2
 """Places of the answers in the question what a sentence is."""
@@ -96,3 +97,43 @@ async def test_a_watch_paused_by_a_sentence_is_taken_up_again(h: House):
     assert (told["watch"], "query_id" in told) == (watch, False)
     stream.leave()
     await stream.done()
+
+
+async def test_a_watch_that_finds_no_place_while_the_disk_hangs_is_told(choosing: House, monkeypatch):
+    h = choosing
+    camera = await h.camera()
+    source = h.media.sources[camera["id"]]
+    source.show(picture(0.0))
+    await h.clock.advance(1.0)
+    wire = Wire(h.app, f"/v1/sessions/{camera['session_id']}/updates")
+    await wire.open()
+    await wire.update()
+    works, add = asyncio.Event(), Watches.add
+
+    async def hanging(self, watch) -> None:
+        await works.wait()
+        await add(self, watch)
+
+    monkeypatch.setattr(Watches, "add", hanging)
+    path, most = f"/v1/sessions/{camera['session_id']}/queries", 66
+    for number in range(most):
+        h.engines.quiet.choices = [STANDING]
+        answer = await h.client.post(path, json={"text": f"Tell me when number {number} comes"})
+        assert answer.status_code == 201, answer.text
+        source.show(picture(source.now))
+        await h.clock.advance(1.0)
+    told = None
+    while told is None:
+        update = await asyncio.wait_for(wire.update(), 5)
+        told = update if update["type"] == "error" else None
+    assert told["error"]["code"] == "watch_not_kept"
+    assert "sentences" in told["error"]["message"]
+    works.set()
+    for _ in range(500):
+        kept = (await h.session_of(camera["session_id"]))["watches"]
+        if len(kept) == 64:
+            break
+        await asyncio.sleep(0.01)
+    assert [watch["text"] for watch in kept] == [f"Tell me when number {n} comes" for n in range(64)]
+    wire.leave()
+    await wire.done()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.engine import ScriptedSession
 from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
 from joyvl_server.core.errors import EngineError
@@ -117,3 +118,23 @@ async def test_an_engine_that_raises_at_the_close_of_a_session_hurts_nobody(hous
     assert house.registry.sessions() == []
     await house.registry.cameras.change(view.record.id, {"enabled": True})
     assert house.registry.cameras.get(view.record.id).state.status == "connecting"
+
+
+async def test_nothing_is_asked_about_a_turn_that_never_reached_the_engine(house: House, monkeypatch) -> None:
+    async def refused(self, turn) -> None:
+        raise EngineError("The picture cannot be taken.", code="engine_cannot")
+
+    real = ScriptedSession.append
+    monkeypatch.setattr(ScriptedSession, "append", refused)
+    view = await house.registry.cameras.add(CameraDraft("door", URL))
+    source = house.media.sources[view.record.id]
+    await seconds(house, source, 3)
+    session = house.registry.session(view.record.session_id)
+    assert house.engine.called("score") == house.engine.called("choose") == house.engine.called("say") == []
+    assert {tick["skipped"] for tick in session.ticks()} == {"failed"}
+    labels = {"engine": "scripted", "code": "engine_cannot"}
+    count = house.registry.metrics.registry.get_sample_value("joyvl_engine_failures_total", labels)
+    assert count == len(session.ticks())  # one failure a turn, not one more for the score
+    monkeypatch.setattr(ScriptedSession, "append", real)
+    await seconds(house, source, 40)
+    assert house.engine.called("score")
