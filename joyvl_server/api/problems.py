@@ -9,9 +9,11 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from joyvl_server.api.encoding import to_json
 from joyvl_server.core.errors import (
@@ -133,7 +135,21 @@ async def on_http_exception(connection: HTTPConnection, error: Exception) -> Res
         return Response(status_code=status, headers=error.headers)
     code = CODE_OF_STATUS.get(status, HTTPStatus(status).name.lower())
     detail = SENTENCE_OF_STATUS.get(status, error.detail)
-    return problem(status, code, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if status == 405:
+        headers["Allow"] = ", ".join(sorted(_methods_at(connection)))
+    return problem(status, code, detail, headers=headers)
+
+
+def _methods_at(connection: HTTPConnection) -> set[str]:
+    """What this address takes; the framework names only the methods of the first route there."""
+    contexts = iter_route_contexts(connection.app.routes)
+    return {
+        method
+        for context in contexts
+        if context.path and compile_path(context.path)[0].match(connection.url.path)
+        for method in context.methods or ()
+    }
 
 
 async def on_invalid(connection: HTTPConnection, error: Exception) -> Response:

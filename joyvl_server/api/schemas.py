@@ -88,7 +88,9 @@ class PageQuery(Input):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="At most this many.")
-    after: str | None = Field(None, max_length=200, description="The cursor `next` of the page before.")
+    after: str | None = Field(
+        None, pattern=r"^[a-z]{1,16}_[0-9a-z]{26}$", description="The cursor `next` of the page before."
+    )
 
 
 def page(items: Sequence[T], key: Callable[[T], str], query: PageQuery) -> tuple[list[T], str | None]:

@@ -48,8 +48,12 @@ CONNECTIONS_S = 3.0
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """What clients do wrong is no mistake of the app, as uvicorn takes it, and must not fill the log."""
-    return record.getMessage() not in CLIENTS_DOING
+    """What clients do wrong is no mistake of the app, as uvicorn takes it, and must not fill the log.
+
+    Nor is a request that the end of the server cuts off: uvicorn tells their number in one line.
+    """
+    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut_off and record.getMessage() not in CLIENTS_DOING
 
 
 class Server(uvicorn.Server):

@@ -76,7 +76,8 @@ class Client:
 class Site:
     """A server on a real port. `come` gives one more connection to it."""
 
-    def __init__(self, port: int, session: str) -> None:
+    def __init__(self, server: Server, running: asyncio.Task[None], port: int, session: str) -> None:
+        self._server, self._running = server, running
         self.port = port
         self.updates = f"/v1/sessions/{session}/updates"
         self._clients: list[Client] = []
@@ -93,28 +94,34 @@ class Site:
         assert await client.status() == 200
         return client
 
+    async def stop(self) -> None:
+        """As a signal does. Clients stay where they are."""
+        self._server.should_exit = True
+        await asyncio.wait_for(asyncio.shield(self._running), LIMIT_S)
+
     def close(self) -> None:
         for client in self._clients:
             client.close()
 
 
 @asynccontextmanager
-async def site(folder: Path, **server: object) -> AsyncIterator[Site]:
+async def site(folder: Path, probe: object = None, **server: object) -> AsyncIterator[Site]:
     settings = {"port": 0, "shutdown_timeout_s": 1.0, **server}
     async with house(folder, server=settings) as opened:
         view = await opened.registry.cameras.add(CameraDraft("door", URL))
+        if probe is not None:
+            opened.registry.cameras.probe = probe  # type: ignore[method-assign]
         sockets = bind(ServerSettings(port=0))
         started = asyncio.Event()
         running = Server(opened.app, opened.app.state.api, started.set)
         task = asyncio.create_task(running.serve(sockets))
         await asyncio.wait_for(started.wait(), LIMIT_S)
-        here = Site(sockets[0].getsockname()[1], view.record.session_id or "")
+        here = Site(running, task, sockets[0].getsockname()[1], view.record.session_id or "")
         try:
             yield here
         finally:
             here.close()
-            running.should_exit = True
-            await asyncio.wait_for(task, LIMIT_S)
+            await here.stop()
 
 
 @pytest.fixture
@@ -286,6 +293,28 @@ def test_the_descriptor_limit_is_raised_as_far_as_it_goes(descriptor_limit):
     assert raise_descriptor_limit() == expected
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == expected
     assert raise_descriptor_limit() == expected
+
+
+async def test_requests_that_the_end_cuts_off_are_one_line(tmp_path, caplog):
+    async def for_ever(url: str) -> None:
+        await asyncio.sleep(600)
+
+    async with site(tmp_path, probe=for_ever) as here:
+        with caplog.at_level(logging.WARNING):
+            for _ in range(20):
+                client = await here.come()
+                body = b'{"url": "rtsp://127.0.0.1/x"}'
+                client.send(
+                    b"POST /v1/cameras/probe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                    + b"Content-Length: %d\r\n\r\n" % len(body)
+                    + body
+                )
+            await asyncio.sleep(0.2)
+            await here.stop()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 1, lines
+    assert "20 running task" in lines[0]
+    assert caplog.text.count("Traceback") == 0
 
 
 # -------------------------------------------------------------------------------------------------------- who is asking

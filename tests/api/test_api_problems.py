@@ -180,7 +180,7 @@ async def test_what_nobody_foresaw_is_a_plain_500_and_is_logged(tmp_path, monkey
         def broken() -> None:
             raise RuntimeError(f"cannot open rtsp://u:{SECRET}@host/x")
 
-        monkeypatch.setattr(h.registry, "cameras", broken)
+        monkeypatch.setattr(h.registry.cameras, "all", broken)
         answer = await h.client.get("/v1/cameras")
         assert answer.status_code == 500
         assert check(500, answer.headers["content-type"], answer.content)["code"] == "internal"
@@ -192,6 +192,36 @@ async def test_what_nobody_foresaw_is_a_plain_500_and_is_logged(tmp_path, monkey
         wire = Wire(h.app, "/v1/sessions/x/updates", kind="websocket")
         assert (await wire.open())["status"] == 500
         assert (await wire.problem())["code"] == "internal"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/cameras", "GET, POST"),
+        ("/v1/cameras/cam_x", "DELETE, GET, PATCH"),
+        ("/v1/cameras/cam_x/zones", "GET, PUT"),
+        ("/healthz", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_is_not_taken_is_told_all_that_are(h: House, path, allowed):
+    answer = await h.client.request("TRACE", path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+async def test_a_cursor_that_is_none_is_refused(h: House):
+    for path in ("/v1/events", "/v1/cameras", "/v1/sessions"):
+        for cursor in ("xyz", "%00", "cam_01", "' OR 1=1"):
+            answer = await h.client.get(path, params={"after": cursor})
+            assert answer.status_code == 422, (path, cursor)
+            assert check(422, answer.headers["content-type"], answer.content)["errors"][0]["field"] == "after"
+
+
+async def test_the_mask_is_no_password(h: House):
+    for url in ("rtsp://cam:***@127.0.0.1/x", "rtsp://127.0.0.1/x?token=***", "rtsp://127.0.0.1/admin:***/x"):
+        for path, body in (("/v1/cameras", {"name": "new", "url": url}), ("/v1/cameras/probe", {"url": url})):
+            answer = await h.client.post(path, json=body)
+            assert check(422, answer.headers["content-type"], answer.content)["code"] == "masked_url", (path, url)
+    assert h.registry.cameras.all() == []
 
 
 async def test_secrets_in_the_words_of_an_error_are_masked(h: House, monkeypatch):
