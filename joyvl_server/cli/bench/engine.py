@@ -1,6 +1,7 @@
-"""The engine of `joyvl bench tick`: an HTTP server that answers every chat completion with silence, at once.
+"""The engine of `joyvl bench tick` and `ingest`: an HTTP server that decides as vLLM with the 8B model does, at once.
 
-Run as a process of its own; prints its port. It reads a request as far as it must and judges nothing.
+It tells its context, tokenises, scores both markers (always silent), takes pictures by name and tells of cached tokens,
+so that sessions work as they do with the real one. Run as a process of its own; prints its port.
 """
 
 from __future__ import annotations
@@ -8,26 +9,68 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from typing import Any
 
-CHUNK = json.dumps(
-    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "</silence>"}, "finish_reason": None}]}
-)
-LAST = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-BODY = f"data: {CHUNK}\n\ndata: {LAST}\n\ndata: [DONE]\n\n".encode()
-MODELS = json.dumps({"object": "list", "data": [{"id": "instant", "object": "model"}]}).encode()
+from joyvl_server.core.protocol import RESPONSE, SILENCE
+
+SILENCE_ID, RESPONSE_ID = 1, 2
+FIRST_LETTER_ID = 100
+TURN_TOKENS = 280
+CONTEXT_TOKENS = 32_768
+MODELS = {"object": "list", "data": [{"id": "instant", "object": "model", "max_model_len": CONTEXT_TOKENS}]}
+
+
+def reply(path: str, body: bytes) -> dict[str, Any] | None:
+    """The answer to one request; None where there is nothing at that path."""
+    if path == "/v1/models":
+        return MODELS
+    if path not in ("/tokenize", "/v1/chat/completions"):
+        return None
+    asked: dict[str, Any] = json.loads(body)
+    return {"tokens": _tokens(asked)} if path == "/tokenize" else _completion(asked)
+
+
+def _tokens(asked: dict[str, Any]) -> list[int]:
+    text = asked.get("prompt")
+    if text is None:
+        return [10 + n for n in range(TURN_TOKENS * len(asked["messages"]))]
+    if text in (SILENCE, RESPONSE):
+        return [SILENCE_ID if text == SILENCE else RESPONSE_ID]
+    return [FIRST_LETTER_ID + ord(text) - ord("A")] if len(text) == 1 else [10] * len(text.split())
+
+
+def _completion(asked: dict[str, Any]) -> dict[str, Any]:
+    begun = bool(asked.get("continue_final_message"))
+    prompt = TURN_TOKENS * (len(asked["messages"]) - begun) + begun
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": {"role": "assistant", "content": SILENCE},
+        "finish_reason": "stop",
+    }
+    if ids := asked.get("logprob_token_ids"):
+        top = [{"token": f"token_id:{token}", "logprob": -4.0 * at} for at, token in enumerate(ids)]
+        choice["logprobs"] = {"content": [{"token": SILENCE, "logprob": 0.0, "top_logprobs": top}]}
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": 1,
+        "total_tokens": prompt + 1,
+        "prompt_tokens_details": {"cached_tokens": max(0, prompt - TURN_TOKENS)},
+    }
+    return {"id": "instant", "object": "chat.completion", "choices": [choice], "usage": usage}
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            length = next(
-                (int(x.split(":")[1]) for x in head.lower().split("\r\n") if x.startswith("content-length:")), 0
-            )
-            await reader.readexactly(length)
-            kind, body = ("text/event-stream", BODY) if head.startswith("POST") else ("application/json", MODELS)
+            lines = head.lower().split("\r\n")
+            length = next((int(line.split(":")[1]) for line in lines if line.startswith("content-length:")), 0)
+            found = reply(head.split(" ")[1], await reader.readexactly(length))
+            body = json.dumps({} if found is None else found).encode()
+            status = "404 Not Found" if found is None else "200 OK"
             writer.write(
-                f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+                f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+                + body
             )
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -37,7 +80,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def main() -> None:
-    # A chunk of context goes in one body: several megabytes of pictures.
+    # Where pictures are not known by name yet, a body has megabytes of them.
     server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=2**24)
     print(server.sockets[0].getsockname()[1], flush=True)
     stop = asyncio.Event()

@@ -1,15 +1,15 @@
-"""What a camera and a call cost in a media worker, beside the least that PyAV or aiortc need for the same stream."""
+"""What a camera and a call cost in the whole server, beside the least that PyAV or aiortc need for the same stream."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -18,28 +18,50 @@ from typing import Any
 import av
 
 from joyvl_server.cli.bench.rtsp import BITS_PER_PIXEL, SECONDS, pictures
-from joyvl_server.core.errors import ConfigError, JoyvlError, NoFrame
-from joyvl_server.ingest.base import PullSpec, Source
-from joyvl_server.ingest.hub import MediaHub
-from joyvl_server.kit.netpolicy import NetPolicy
-from joyvl_server.settings import MediaSettings
+from joyvl_server.cli.bench.serving import (
+    WATCHES,
+    instant_engine,
+    main_seconds,
+    serving,
+    spent,
+    until_watching,
+    worker_seconds,
+)
+from joyvl_server.core.errors import ConfigError, JoyvlError
+from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.registry import Registry
 
 COLUMNS = (
     ("source", "source"),
     ("sources", "at once"),
-    ("ours_percent", "share of a core each, %"),
+    ("worker_percent", "media worker, % of a core each"),
+    ("main_percent", "main, % each"),
     ("bare_percent", "bare loop, %"),
-    ("ratio", "ratio"),
-    ("looks", "looks"),
+    ("ratio", "worker beside bare"),
+    ("tick_ms", "ours above bare, ms a tick"),
+    ("ticks", "ticks"),
 )
-CAMERAS = (("RTSP 480p", 640, 480, 30), ("RTSP 720p", 1280, 720, 30), ("RTSP 1080p", 1920, 1080, 25))
+CAMERAS = (
+    ("RTSP 480p", 640, 480, 30),
+    ("RTSP 720p", 1280, 720, 15),
+    ("RTSP 720p", 1280, 720, 30),
+    ("RTSP 1080p", 1920, 1080, 25),
+)
 CALL = (640, 480, 30)
 SOURCES = 2
 ROUNDS = 3
 WARM_UP_S = 2.0
 START_TIMEOUT_S = 60.0
+ALL = 10_000
 
-Measured = Callable[[], Awaitable[float]]
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Processor seconds a second and source, and ticks decided in all."""
+
+    worker: float
+    main: float
+    ticks: int
 
 
 def bench_ingest(seconds: float) -> dict[str, Any]:
@@ -50,50 +72,48 @@ def bench_ingest(seconds: float) -> dict[str, Any]:
 
 
 async def _bench(seconds: float) -> dict[str, Any]:
-    rows = [await _cameras(name, width, height, fps, seconds) for name, width, height, fps in CAMERAS]
-    rows.append(await _calls(seconds))
+    async with instant_engine() as engine:
+        rows = [await _cameras(name, width, height, fps, seconds, engine) for name, width, height, fps in CAMERAS]
+        rows.append(await _calls(seconds, engine))
     notes = [
-        "Ours: processor time of the media worker, one look a second at each source (JPEG, grey picture, trail). "
-        f"Bare: a loop that only decodes the same {SOURCES} streams. In turns, the middle one of {ROUNDS} rounds each."
+        "Ours: processor time of the media worker and of main, with sessions that have two watches each and an engine "
+        f"that scores at once. Bare: a loop that only decodes the same {SOURCES} streams. In turns, the middle one of "
+        f"{ROUNDS} rounds each."
     ]
     return {"bench": "ingest", "seconds": seconds, "rows": rows, "notes": notes}
 
 
-async def _cameras(name: str, width: int, height: int, fps: int, seconds: float) -> dict[str, Any]:
+async def _cameras(name: str, width: int, height: int, fps: int, seconds: float, engine: int) -> dict[str, Any]:
     size = (str(width), str(height), str(fps))
     async with _process("joyvl_server.cli.bench.rtsp", *size) as camera:
         url = f"rtsp://127.0.0.1:{int(await _line(camera))}/bench"
-        looks = [0]
 
-        async def ours() -> float:
-            async with _hub() as hub:
-                sources = [await hub.open(f"cam{n}", PullSpec(url), lambda _: None) for n in range(SOURCES)]
-                return await _ours(hub, sources, seconds / ROUNDS, looks)
+        async def ours() -> Cost:
+            async with serving(engine) as registry:
+                for number in range(SOURCES):
+                    await registry.cameras.add(CameraDraft(name=f"bench {number}", url=url, watches=WATCHES))
+                return await _cost(registry, seconds / ROUNDS)
 
         async def bare() -> float:
             async with _process("joyvl_server.cli.bench.bare", "decode", url, str(SOURCES)) as process:
                 await _until_ready(process)
                 return await _share(process.pid, seconds / ROUNDS)
 
-        return await _row(f"{name}, {fps} fps", ours, bare, looks)
+        return await _row(f"{name}, {fps} fps", ours, bare)
 
 
-async def _calls(seconds: float) -> dict[str, Any]:
+async def _calls(seconds: float, engine: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="joyvl-bench-") as folder:
         path = await asyncio.to_thread(_draw, Path(folder) / "call.webm")
-        looks = [0]
 
-        async def ours() -> float:
-            async with _hub() as hub, _caller(path) as caller:
-                sources: list[Source] = []
+        async def ours() -> Cost:
+            async with serving(engine) as registry, _caller(path) as caller:
 
                 async def answer(offer: str) -> str:
-                    source, sdp = await hub.answer(f"call{len(sources)}", offer, lambda _: None)
-                    sources.append(source)
-                    return sdp
+                    return (await registry.open_call(offer, watches=WATCHES)).answer_sdp
 
                 await _connect(caller, answer)
-                return await _ours(hub, sources, seconds / ROUNDS, looks)
+                return await _cost(registry, seconds / ROUNDS)
 
         async def bare() -> float:
             async with _process("joyvl_server.cli.bench.bare", "receive") as receiver, _caller(path) as caller:
@@ -106,61 +126,51 @@ async def _calls(seconds: float) -> dict[str, Any]:
                 return await _share(receiver.pid, seconds / ROUNDS)
 
         width, height, fps = CALL
-        return await _row(f"call, VP8 {width}x{height}, {fps} fps", ours, bare, looks)
+        return await _row(f"call, VP8 {width}x{height}, {fps} fps", ours, bare)
 
 
-async def _row(name: str, ours: Measured, bare: Measured, looks: list[int]) -> dict[str, Any]:
+async def _row(name: str, ours: Callable[[], Awaitable[Cost]], bare: Callable[[], Awaitable[float]]) -> dict[str, Any]:
     """In turns, so that whatever else the machine does falls on both."""
-    shares: dict[str, list[float]] = {"ours": [], "bare": []}
+    costs: list[Cost] = []
+    least: list[float] = []
     for _ in range(ROUNDS):
-        shares["ours"].append(await ours())
-        shares["bare"].append(await bare())
-    mine, least = (100 * median(shares[key]) / SOURCES for key in ("ours", "bare"))
+        costs.append(await ours())
+        least.append(await bare() / SOURCES)
+    worker, main, floor = median(c.worker for c in costs), median(c.main for c in costs), median(least)
     return {
         "source": name,
         "sources": SOURCES,
-        "ours_percent": round(mine, 2),
-        "bare_percent": round(least, 2),
-        "ratio": round(mine / least, 3) if least else None,
-        "looks": looks[0],
+        "worker_percent": round(100 * worker, 2),
+        "main_percent": round(100 * main, 2),
+        "bare_percent": round(100 * floor, 2),
+        "ratio": round(worker / floor, 3) if floor else None,
+        "tick_ms": round(1000 * (worker + main - floor), 2),
+        "ticks": sum(c.ticks for c in costs),
     }
 
 
-async def _ours(hub: MediaHub, sources: Sequence[Source], seconds: float, looks: list[int]) -> float:
-    await _online(sources)
-    pid = hub.workers[0].pid
-    if pid is None or len(hub.workers) != 1:
-        raise JoyvlError("The media worker ended while it was measured.")
-    measuring = asyncio.create_task(_share(pid, seconds))
-    while not measuring.done():
-        for source in sources:
-            with suppress(NoFrame):
-                await source.look(trail=True)
-                looks[0] += 1
-        await asyncio.wait({measuring}, timeout=1.0)
-    return measuring.result()
-
-
-async def _online(sources: Sequence[Source]) -> None:
-    end = time.monotonic() + START_TIMEOUT_S
-    while any(source.state.status != "online" for source in sources):
-        if time.monotonic() > end:
-            raise JoyvlError(f"A source did not come online: {[source.state.error for source in sources]}")
-        await asyncio.sleep(0.05)
+async def _cost(registry: Registry, seconds: float) -> Cost:
+    """What the server used a second and source while its sessions tick once a second."""
+    sessions = registry.sessions()
+    await until_watching(sessions)
+    await asyncio.sleep(WARM_UP_S)
+    before = {session.id: len(session.ticks(ALL)) for session in sessions}
+    began, worker, main = time.monotonic(), worker_seconds(), main_seconds()
+    await asyncio.sleep(seconds)
+    lasted = time.monotonic() - began
+    worker, main = worker_seconds() - worker, main_seconds() - main
+    decided = [t for s in sessions for t in s.ticks(ALL)[before[s.id] :] if t["skipped"] is None]
+    if not decided:
+        raise JoyvlError("No tick was decided; the engine of the benchmark did not answer.")
+    return Cost(worker / lasted / len(sessions), main / lasted / len(sessions), len(decided))
 
 
 async def _share(pid: int, seconds: float) -> float:
     """Processor seconds a second of one process, after a warm-up."""
     await asyncio.sleep(WARM_UP_S)
-    began, spent = time.monotonic(), _spent(pid)
+    began, before = time.monotonic(), spent(pid)
     await asyncio.sleep(seconds)
-    return (_spent(pid) - spent) / (time.monotonic() - began)
-
-
-def _spent(pid: int) -> float:
-    """Seconds of processor time that a process has used, in user and system mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (spent(pid) - before) / (time.monotonic() - began)
 
 
 def _draw(path: Path) -> Path:
@@ -177,15 +187,6 @@ def _draw(path: Path) -> Path:
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
     return path
-
-
-@asynccontextmanager
-async def _hub() -> AsyncIterator[MediaHub]:
-    hub = MediaHub(MediaSettings(), NetPolicy())
-    try:
-        yield hub
-    finally:
-        await hub.aclose()
 
 
 @asynccontextmanager
