@@ -28,11 +28,15 @@ from joyvl_server.ingest.deadlines import Deadline
 CHUNK = 65_536
 MAX_HEAD = 65_536
 MAX_BODY = 1_048_576
+PACKET_HEAD = 4
+"""`$`, channel, two bytes of length"""
 MAX_LINE = 2000
 """libav reads at most 4095 bytes of a line."""
 SEND_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 POLL_S = 0.1
+STEP_S = 0.0005
+"""How often it is looked whether libav has read the packet before."""
 
 _HEAD_END = re.compile(rb"\n\r*\n")
 _STATUS = re.compile(r"RTSP/\d\.\d +(\d{3})(?: +(.*))?")
@@ -67,6 +71,14 @@ class RtspAnswers:
     def whole(self) -> bool:
         return not self._buffer
 
+    @property
+    def missing(self) -> int | None:
+        """Bytes until the packet that has begun is whole; None where that is not known."""
+        buffer = self._buffer
+        if buffer[:1] != b"$":
+            return None
+        return PACKET_HEAD - len(buffer) if len(buffer) < PACKET_HEAD else _packet_size(buffer) - len(buffer)
+
     def feed(self, data: bytes) -> bytes:
         self._buffer += data
         pieces = []
@@ -80,8 +92,8 @@ class RtspAnswers:
         if not buffer:
             return None
         if buffer[:1] == b"$":
-            size = 4 + int.from_bytes(buffer[2:4], "big")
-            return self._take(size) if len(buffer) >= max(4, size) else None
+            size = _packet_size(buffer) if len(buffer) >= PACKET_HEAD else MAX_HEAD
+            return self._take(size) if len(buffer) >= size else None
         line_end = buffer.find(b"\n")
         first = _first_line(bytes(buffer[:line_end])) if line_end >= 0 else None
         if first is None:
@@ -114,6 +126,11 @@ class RtspAnswers:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
+
+
+def _packet_size(head: bytes | bytearray) -> int:
+    """Of an interleaved packet, its head included."""
+    return PACKET_HEAD + int.from_bytes(head[2:PACKET_HEAD], "big")
 
 
 def _first_line(line: bytes) -> str | None:
@@ -169,7 +186,7 @@ class RtspProxy:
         self._answers = RtspAnswers()
         self._client: socket.socket | None = None
         self._libavs = -1
-        self._handed_over = False
+        self._handed_over = self._wanted = False
         self._camera = _connect((parts.hostname or "", parts.port or 554), timeout_s, deadline)
         try:
             self._listener = socket.create_server(("127.0.0.1", 0), backlog=4)
@@ -187,8 +204,10 @@ class RtspProxy:
         """Put the camera's connection in the place of libav's to us, if nothing is under way at this moment.
 
         Only for the thread that uses libav's container, while libav is not reading. True: from now on the proxy does
-        nothing. False: it goes on as before; ask again after the next packet.
+        nothing. False: something was under way; ask again after the next packet. Until then the proxy passes packets on
+        one by one, each when libav has read the one before, so that a moment without any comes also in a dense stream.
         """
+        self._wanted = True
         if not self._lock.acquire(blocking=False):
             return False
         try:
@@ -246,17 +265,36 @@ class RtspProxy:
             poller.register(end, select.POLLIN)
         while True:
             for ready, _ in poller.poll():
+                from_camera = ready != client.fileno()
+                if from_camera and self._wanted and self._libav_is_behind:
+                    time.sleep(STEP_S)
+                    continue
                 with self._lock:
                     if self._handed_over:
                         return
-                    source = client if ready == client.fileno() else self._camera
-                    data = source.recv(CHUNK)
+                    source = self._camera if from_camera else client
+                    data = source.recv(self._portion() if from_camera else CHUNK)
                     if not data:
                         return
-                    if source is client:
-                        self._camera.sendall(data)
-                    else:
+                    if from_camera:
                         client.sendall(self._answers.feed(data))
+                    else:
+                        self._camera.sendall(data)
+
+    @property
+    def _libav_is_behind(self) -> bool:
+        with suppress(OSError):
+            return _count(self._libavs, termios.FIONREAD) > 0
+        return False
+
+    def _portion(self) -> int:
+        """How much to read of what the camera sends: one packet at most where libav's thread wants to take over."""
+        if not self._wanted:
+            return CHUNK
+        if self._answers.whole:
+            head = self._camera.recv(PACKET_HEAD, socket.MSG_PEEK)
+            return _packet_size(head) if head[:1] == b"$" and len(head) == PACKET_HEAD else PACKET_HEAD
+        return self._answers.missing or CHUNK
 
 
 def _connect(address: tuple[str, int], timeout_s: float, deadline: Deadline) -> socket.socket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +17,8 @@ from fakes.told import Told, until
 from fakes.video import draw_clip, join
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
+from joyvl_server.ingest.deadlines import Deadline, hold
+from joyvl_server.ingest.opening import frames, open_target
 from joyvl_server.ingest.pull import Pull
 from joyvl_server.ingest.stage import Timeouts
 from joyvl_server.ingest.trail import Trail
@@ -168,3 +172,25 @@ def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) ->
             assert told.codes[-1] == "lost"
         finally:
             assert source.close(5.0)
+
+
+def test_the_proxy_leaves_a_dense_stream_to_a_busy_reader_too() -> None:
+    """Pictures of many packets, more of which wait whenever one is decoded: there is no pause by itself."""
+    command = [sys.executable, "-m", "joyvl_server.cli.bench.rtsp", "1280", "720", "15"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as camera:
+        try:
+            assert camera.stdout is not None
+            url = f"rtsp://127.0.0.1:{int(camera.stdout.readline())}/dense"
+            deadline = Deadline(time.monotonic() + 60)
+            with hold(deadline):
+                opened = open_target(NetPolicy().check(url), 10.0, 10.0, deadline)
+                try:
+                    for number, _ in enumerate(frames(opened, deadline)):
+                        time.sleep(0.08)  # slower than they come
+                        if number > 30 and not any("proxy" in thread.name for thread in threading.enumerate()):
+                            break
+                        assert number < 150
+                finally:
+                    opened.close()
+        finally:
+            camera.kill()
