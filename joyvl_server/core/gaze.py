@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.change import NO_CELLS, Cells, Unrest, coarse, difference
+from joyvl_server.core.change import NO_CELLS, Cells, Unrest, apart, coarse, difference
 from joyvl_server.core.config import Fidelity, ObserverConfig
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
@@ -78,7 +78,8 @@ class Gaze:
             return Glimpse(Look.FULL, 1.0, cells)
         tolerance = self._unrest.tolerance(cells)
         change = difference(cells, self._full, tolerance)
-        stir = difference(cells, self._last, tolerance)
+        moved = apart(cells, self._last)
+        stir = difference(cells, self._last, tolerance, away=moved)
         since_full = frame.t - self._full_t
         if not 0 <= since_full < self._config.max_glance_s * self._rarer:  # time jumped back, or it has been long
             due = True
@@ -87,7 +88,7 @@ class Gaze:
             due = self._happens(frame.t, change, stir, as_before)
             self._owed = self._owed or due
         look = self._look(frame, full=due or wanted)
-        self._unrest.learn(cells, self._last)
+        self._unrest.learn(moved)
         self._remember(frame.t, cells, change, stir)
         return Glimpse(look, change, cells)
 

@@ -54,28 +54,48 @@ class Painter:
     def __init__(self, max_pixels: int, grey_side: int, quality: int) -> None:
         self._max_pixels = max_pixels
         self._quality = quality
-        self._full = VideoReformatter()
-        self._small = VideoReformatter()
+        self._full = _JpegMaker(quality)
+        self._small = _JpegMaker(quality)
         self._greyer = Greyer(grey_side)
 
     def paint(self, frame: VideoFrame, *, glance: bool, aspect: float = 1.0) -> Picture:
         """`aspect`: width of one pixel to its height. The frame is only read, so its decoder may go on meanwhile."""
-        width, height = fit(frame.width * aspect, frame.height, self._max_pixels)
-        full = self._full.reformat(
-            frame, width, height, "yuvj420p", interpolation=Interpolation.AREA, threads=1,
-            src_colorspace=_colours(frame), dst_colorspace=Colorspace.ITU601, dst_color_range=FULL_RANGE,
-        )  # fmt: skip
-        turns = _quarter_turns(frame)
+        colours, turns = _colours(frame), _quarter_turns(frame)
+        size = fit(frame.width * aspect, frame.height, self._max_pixels)
+        scaled = self._full.scale(frame, size, colours)
         small = None
         if glance:
-            size = fit(width, height, GLANCE_PIXELS)
-            shrunk = self._small.reformat(full, *size, interpolation=Interpolation.AREA, threads=1)
-            small = self._encode(shrunk, turns)
-        return Picture(self._encode(full, turns), self._greyer.grey(frame, aspect), small)
+            shrunk = self._small.scale(scaled, fit(*size, GLANCE_PIXELS), colours)
+            small = self._small.encode(shrunk, colours, turns)
+        return Picture(self._full.encode(scaled, colours, turns), self._greyer.grey(frame, aspect), small)
 
-    def _encode(self, frame: VideoFrame, turns: int) -> Image:
-        luma, blue, red = (np.rot90(_plane(frame, index), turns) for index in range(3))
-        return jpeg.encode_planes(luma, blue, red, self._quality)
+
+class _JpegMaker:
+    """Scales and encodes pictures of one size after the other; libswscale's contexts are kept.
+
+    Scaled in the frame's own colours, then turned to RGB: asked for both at once, libswscale takes twice as long.
+    """
+
+    def __init__(self, quality: int) -> None:
+        self._quality = quality
+        self._scaler = VideoReformatter()
+        self._to_rgb = VideoReformatter()
+
+    def scale(self, frame: VideoFrame, size: tuple[int, int], colours: Colorspace) -> VideoFrame:
+        """To full-range YUV 4:2:0."""
+        return self._scaler.reformat(
+            frame, *size, "yuvj420p", interpolation=Interpolation.AREA, threads=1,
+            src_colorspace=colours, dst_colorspace=colours, dst_color_range=FULL_RANGE,
+        )  # fmt: skip
+
+    def encode(self, scaled: VideoFrame, colours: Colorspace, turns: int) -> Image:
+        rgb = self._to_rgb.reformat(
+            scaled, scaled.width, scaled.height, "rgb24", interpolation=Interpolation.POINT, threads=1,
+            src_colorspace=colours, src_color_range=FULL_RANGE,
+        )  # fmt: skip
+        plane = rgb.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, : 3 * rgb.width]
+        return jpeg.encode(np.rot90(rows.reshape(rgb.height, rgb.width, 3), turns), self._quality)
 
 
 def fit(width: float, height: float, max_pixels: int) -> tuple[int, int]:

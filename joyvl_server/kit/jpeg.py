@@ -20,13 +20,6 @@ def encode(rgb: Pixels, quality: int = 85) -> Image:
     return image_of(data, width, height)
 
 
-def encode_planes(luma: Pixels, blue: Pixels, red: Pixels, quality: int = 85) -> Image:
-    """A picture as full-range YUV 4:2:0 planes (BT.601, even sides): what decoders give, with no turn through RGB."""
-    height, width = luma.shape
-    planes = (np.ascontiguousarray(plane) for plane in (luma, blue, red))
-    return image_of(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=quality), width, height)
-
-
 def image_of(jpeg: bytes, width: int, height: int) -> Image:
     """An `Image` of bytes that are a JPEG already."""
     return Image(jpeg, hashlib.sha256(jpeg).hexdigest(), width, height)

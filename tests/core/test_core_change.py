@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fakes.looking import room, shot, with_figure
-from joyvl_server.core.change import GRID, UNREST_CEILING, UNREST_MARGIN, Unrest, coarse, difference
+from joyvl_server.core.change import GRID, UNREST_CEILING, UNREST_MARGIN, Unrest, _median, apart, coarse, difference
 from joyvl_server.core.config import ObserverConfig
 
 FULL_AT = ObserverConfig().full_look_change
@@ -92,7 +92,7 @@ PICTURES = hnp.arrays(np.uint8, (12, 20))
 @given(PICTURES, PICTURES, PICTURES)
 def test_a_change_is_always_between_0_and_1_and_unrest_makes_it_no_larger(a, b, c) -> None:
     unrest = Unrest()
-    unrest.learn(coarse(b), coarse(c))
+    unrest.learn(apart(coarse(b), coarse(c)))
     calm = changed(a, b)
     assert 0.0 <= difference(coarse(a), coarse(b), unrest.tolerance(coarse(a))) <= calm <= 1.0
 
@@ -111,7 +111,7 @@ def test_leaves_are_learnt_and_somebody_before_them_is_still_seen() -> None:
     unrest = Unrest()
     cells = [coarse(flickering(seed)) for seed in range(30)]
     for then, now in zip(cells, cells[1:], strict=False):
-        unrest.learn(now, then)
+        unrest.learn(apart(now, then))
     leaves, person = coarse(flickering(99)), coarse(flickering(99, person=True))
     tolerance = unrest.tolerance(leaves)
     assert difference(leaves, cells[-1]) > FULL_AT
@@ -123,10 +123,10 @@ def test_leaves_are_learnt_and_somebody_before_them_is_still_seen() -> None:
 
 def test_one_passer_by_teaches_little_and_it_is_forgotten() -> None:
     unrest, empty = Unrest(), coarse(shot(room()))
-    unrest.learn(coarse(shot(with_figure(room(), 60, contrast=100))), empty)
+    unrest.learn(apart(coarse(shot(with_figure(room(), 60, contrast=100))), empty))
     after = unrest.tolerance(empty).max()
     for _ in range(60):
-        unrest.learn(empty, empty)
+        unrest.learn(apart(empty, empty))
     assert 0 < after <= UNREST_MARGIN
     assert unrest.tolerance(empty).max() < after / 10
 
@@ -134,16 +134,16 @@ def test_one_passer_by_teaches_little_and_it_is_forgotten() -> None:
 def test_unrest_of_another_shape_begins_anew() -> None:
     unrest, wide, high = Unrest(), coarse(flickering(1)), coarse(flickering(1).T)
     assert not unrest.tolerance(wide).any()
-    unrest.learn(wide, coarse(flickering(2)))
+    unrest.learn(apart(wide, coarse(flickering(2))))
     assert unrest.tolerance(wide).any()
     assert not unrest.tolerance(high).any()
-    unrest.learn(high, high)
+    unrest.learn(apart(high, high))
     assert not unrest.tolerance(high).any()
 
 
 def test_an_empty_picture_has_no_unrest() -> None:
     unrest, nothing = Unrest(), coarse(np.zeros((0, 7), np.uint8))
-    unrest.learn(nothing, nothing)
+    unrest.learn(apart(nothing, nothing))
     assert unrest.tolerance(nothing).size == 0
 
 
@@ -152,7 +152,12 @@ def test_what_moves_in_one_cell_may_move_in_its_neighbours() -> None:
     moving = still.copy()
     moving[8, 8] += 30
     for _ in range(20):
-        unrest.learn(moving, still)
+        unrest.learn(apart(moving, still))
     tolerance = unrest.tolerance(still)
     assert tolerance[7:10, 7:10].min() == tolerance[8, 8] > 30
     assert tolerance[6, 8] == tolerance[8, 10] == 0
+
+
+@given(hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-300, 300, width=32)))
+def test_the_quick_median_is_the_median_to_the_last_bit(values) -> None:
+    assert _median(values) == float(np.median(values))
