@@ -9,6 +9,8 @@ import pytest
 
 from fakes.house import House, house
 from fakes.media import picture
+from joyvl_server.core.errors import StoreError
+from joyvl_server.sessions.registry import Registry
 
 WALL = 1_800_000_000.0
 
@@ -33,8 +35,7 @@ def updates(h: House, camera: dict[str, Any]) -> list[dict[str, Any]]:
     return [update.to_dict() for update in h.session(camera).updates._ring]
 
 
-async def stored(h: House, camera: dict[str, Any]) -> list[dict[str, Any]]:
-    await h.registry._db.write(lambda connection: None)
+async def kept(h: House, camera: dict[str, Any]) -> list[dict[str, Any]]:
     answer = await h.client.get(f"/v1/sessions/{camera['session_id']}/ticks?limit=900")
     return answer.json()["data"]
 
@@ -62,7 +63,7 @@ async def test_a_restarted_server_counts_on(tmp_path, back_s: float):
         at = h.clock.wall()
     async with house(tmp_path, wall=at - back_s) as h:
         seen.append(await one_remark(h, camera))
-        everything = await stored(h, camera)
+        everything = await kept(h, camera)
     assert seen[1]["epoch"] > seen[0]["epoch"]
     epochs = [tick["epoch"] for tick in everything if tick["epoch"] is not None]
     assert epochs == [seen[1]["epoch"], seen[0]["epoch"]]
@@ -74,11 +75,10 @@ async def test_what_was_not_yet_written_at_a_kill_is_left_out_too(tmp_path):
     async with house(tmp_path) as h:
         camera = await h.camera(threshold=0.5)
         await one_remark(h, camera)
+        h.registry.ticks.post = lambda tick: None  # from now on nothing reaches the disk
         await h.client.patch(f"/v1/cameras/{camera['id']}", json={"loop": True})
         lost = await one_remark(h, camera)
         at = h.clock.wall()
-        await stored(h, camera)
-        await h.registry._db.write(lambda c: c.execute("DELETE FROM ticks WHERE id >= ?", (lost["epoch"],)))
     async with house(tmp_path, wall=at - 30) as h:
         assert (await one_remark(h, camera))["epoch"] > lost["epoch"]
 
@@ -88,9 +88,15 @@ async def test_ticks_that_cannot_be_read_keep_no_camera_away(tmp_path):
         camera = await h.camera(threshold=0.5)
         before = await one_remark(h, camera)
         at = h.clock.wall()
-        await h.registry._db.write(lambda c: c.execute("ALTER TABLE ticks RENAME TO gone"))
-    async with house(tmp_path, wall=at) as h:
+    async with house(tmp_path, wall=at, change=damage_ticks) as h:
         assert (await one_remark(h, camera))["epoch"] > before["epoch"]
+
+
+def damage_ticks(registry: Registry) -> None:
+    async def list(*args: Any, **filters: Any) -> None:
+        raise StoreError("The ticks are damaged.", code="store_corrupt")
+
+    registry.ticks.list = list
 
 
 async def test_an_engine_that_can_do_other_things_counts_on(tmp_path):
