@@ -179,7 +179,7 @@ class Attendant:
                     can = await self.engine.probe()
                 break
             except (EngineError, TimeoutError) as error:
-                log.info("engine cannot be probed yet", engine=self.engine.name, error=str(error) or "it took too long")
+                log.debug("engine cannot be probed yet", engine=self.engine.name, error=str(error))
                 self._failed(error)
                 self._adapt(self.engine.capabilities)
                 self._tried.set()

@@ -126,7 +126,8 @@ class EnginePool:
 
     def _describe(self, name: str) -> dict[str, Any]:
         try:
-            return {"name": name, "capabilities": self.get(name).capabilities, "error": None}
+            found = self._attendants.get(name) or self.get(name)
+            return {"name": name, "capabilities": found.capabilities, "error": None}
         except ConfigError as error:
             return {"name": name, "capabilities": None, "error": str(error)}
 

@@ -184,7 +184,7 @@ class EngineHealth:
     def leave(self, session: SessionHealth) -> None:
         if session in self._sessions:
             self._sessions.remove(session)
-            self._log()
+            self._told = self.state.decides  # that it has gone ends no fault
 
     def look(self) -> None:
         """Once a second: find what only time shows."""

@@ -193,7 +193,7 @@ class EngineLane:
         else:
             if self._failing and isinstance(effect, AskScore):
                 self._failing = False
-                log.info("engine answers again", engine=self._engine.name, session=self._spec.session_id)
+                log.debug("engine answers again", engine=self._engine.name, session=self._spec.session_id)
 
     async def _start_over(self) -> None:
         """A call that changes the engine's session was given up half-way: nobody knows what it holds now."""
@@ -216,9 +216,8 @@ class EngineLane:
             return
         if not self._failing:
             self._failing = True
-            log.warning(
-                "engine fails", engine=self._engine.name, session=self._spec.session_id, code=code, error=message
-            )
+            # What lasts is said by the engine's health, once for all its sessions.
+            log.debug("engine fails", engine=self._engine.name, session=self._spec.session_id, code=code, error=message)
         if not isinstance(effect, BeginChunk):
             self._failed = effect.step
             self._out.failed(effect.step, code, message)

@@ -60,6 +60,43 @@ async def test_readiness_names_each_part(h: House, monkeypatch):
     assert (await h.client.get("/readyz")).json()["parts"]["store"]["reason"] == "The disk is full."
 
 
+async def test_an_engine_that_decides_nothing_is_in_readiness_the_camera_and_its_session(h: House):
+    camera = await h.camera()
+    assert camera["engine_state"]["status"] == "ready"
+    await h.clock.settle()
+    health = h.registry.engines.attendant("quiet").health
+    health.failed("engine_unavailable", "No server answers at http://u:s3cret@model:8000.")
+    answer = await h.client.get("/readyz")
+    reason = "No server answers at http://u:***@model:8000."
+    assert (answer.status_code, answer.json()["parts"]["engine quiet"]["reason"]) == (503, reason)
+    shown = await h.session_of(camera["session_id"])
+    assert {"status": "away", "code": "engine_unavailable", "reason": reason}.items() <= shown["engine_state"].items()
+    (row,) = (await h.client.get("/v1/cameras")).json()["data"]
+    assert row["engine_state"] == shown["engine_state"]
+    health.answers()
+    assert (await h.client.get("/readyz")).status_code == 200
+    disabled = await h.client.post(f"/v1/cameras/{camera['id']}/disable")
+    assert disabled.json()["engine_state"] is None
+
+
+async def test_a_slow_engine_is_ready_and_says_what_it_manages(h: House):
+    camera = await h.camera()
+    h.registry.engines.attendant("quiet").health.slow(3.0, "It decides once every 3 s.")
+    answer = await h.client.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (200, True)
+    assert answer.json()["parts"]["engine quiet"] == {"ready": True, "reason": "It decides once every 3 s."}
+    assert (await h.session_of(camera["session_id"]))["engine_state"]["status"] == "slow"
+
+
+async def test_an_engine_that_nobody_uses_is_asked_for_a_moment_at_most(h: House, monkeypatch):
+    monkeypatch.setattr("joyvl_server.sessions.engines.ASK_S", 0.05)
+    monkeypatch.setattr(h.engines.quiet, "check", asyncio.Event().wait)
+    async with asyncio.timeout(5):
+        answer = await h.client.get("/readyz")
+    assert answer.status_code == 503
+    assert "has not answered within" in answer.json()["parts"]["engine quiet"]["reason"]
+
+
 async def test_readiness_does_not_wait_for_ever(h: House, monkeypatch):
     monkeypatch.setattr("joyvl_server.api.system.READY_TIMEOUT_S", 0.01)
     monkeypatch.setattr(h.registry, "ready", asyncio.Event().wait)

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from fakes import vllm
 from fakes.turns import chunk, turn
-from joyvl_server.core.errors import ConfigError, EngineError, EngineUnavailable
+from joyvl_server.core.errors import ConfigError, EngineError, EngineLoading, EngineUnavailable
 from joyvl_server.core.events import Score
 from joyvl_server.engines.base import Engine, EngineSpec
 from joyvl_server.engines.vllm_engine import VllmEngine
@@ -139,6 +139,8 @@ async def test_a_slow_start_is_told_to_those_who_ask(tmp_path: Path) -> None:
         with capture_logs() as logs:
             assert "vLLM is starting: loading the weights, 40 % (" in await refused(session.score())
             assert "vLLM is starting: loading the weights, 40 % (" in await refused(engine.check())
+            with pytest.raises(EngineLoading):
+                await engine.check()
             await engine.probe()
         assert (await session.score()) == Score(0.0)
     told = [entry for entry in logs if entry["event"] == "vLLM is starting"]

@@ -160,25 +160,25 @@ async def test_a_camera_without_pictures_is_not_blind(house: House):
 
 
 async def test_of_two_sessions_the_one_that_gets_nothing_is_named(house: House):
-    bad, _ = await add(house, "bad")
-    good, _ = await add(house, "good")
-    await seconds(house, 2)
-    works_for = good.id
+    opened, refused = house.engine.open, set()
 
     async def open(spec):
         inner = await opened(spec)
-        if spec.session_id != works_for:
+        usual = inner.score
 
-            async def score():
+        async def score():
+            if spec.session_id in refused:
                 raise INSIDE
+            return await usual()
 
-            inner.score = score
+        inner.score = score
         return inner
 
-    opened = house.engine.open
     house.engine.open = open
-    for session in (bad, good):
-        session.driver._lane._session = None
+    bad, _ = await add(house, "bad")
+    good, _ = await add(house, "good")
+    await seconds(house, 2)
+    refused.add(bad.id)
     await seconds(house, 5)
     assert good.engine_state.decides
     assert bad.engine_state.status.value == "cannot"
@@ -250,3 +250,13 @@ async def test_a_session_begun_while_the_engine_is_away_says_so(house: House):
     await seconds(house, 1)
     assert second.engine_state.status.value == "away"
     assert {e.session_id for e in await events(house, "engine_offline")} == {first.id, second.id}
+
+
+async def test_a_fault_is_not_over_because_the_session_that_had_it_ends(house: House):
+    session, _ = await add(house)
+    await seconds(house, 2)
+    fails(house, INSIDE)
+    await seconds(house, 5)
+    with capture_logs() as logged:
+        await house.registry.cameras.remove(session.record.camera_id)
+    assert [line for line in logged if line["event"] == "engine decides again"] == []
