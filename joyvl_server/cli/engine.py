@@ -21,7 +21,7 @@ from joyvl_server.engines.base import Capabilities, Engine, EngineSettings, Engi
 from joyvl_server.engines.vllm_engine import VllmEngine
 from joyvl_server.engines.vllm_install import vllm_environment
 from joyvl_server.engines.vllm_options import with_environments
-from joyvl_server.kit import plugins
+from joyvl_server.kit import logs, plugins
 from joyvl_server.kit.environments import Environment, State, commands, find_python, make
 from joyvl_server.kit.jpeg import encode
 from joyvl_server.settings import Settings, load
@@ -83,6 +83,7 @@ def check(
     """Can this engine be used? Ends with 1 and the reason where it cannot."""
     with sentences():
         settings = load(config, {"data_dir": data_dir})
+        logs.configure("error", settings.log.format)  # what is wrong is told as a sentence
         asyncio.run(_check(name or settings.engine.name, settings, start=start))
 
 

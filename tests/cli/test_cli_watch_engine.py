@@ -38,12 +38,12 @@ class Ended:
         return sum(tick["skipped"] is None for tick in self.ticks)
 
 
-async def watch(clip: Path, base_url: str, *args: str, **sessions: float) -> Ended:
+async def joyvl(base_url: str, *args: str, **sessions: float) -> tuple[int, bytes, bytes]:
     settings = {f"JOYVL_SESSIONS__{name.upper()}": str(value) for name, value in sessions.items()}
     options = json.dumps({"openai": {"base_url": base_url, "protocol": "markers"}})
     env = {k: v for k, v in os.environ.items() if not k.startswith("JOYVL_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "joyvl_server.cli", "watch", str(clip), "--engine", "openai", "--json", *args),
+        *(sys.executable, "-m", "joyvl_server.cli", *args),
         env={**env, **settings, "JOYVL_ENGINE__OPTIONS": options},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -51,8 +51,13 @@ async def watch(clip: Path, base_url: str, *args: str, **sessions: float) -> End
     async with asyncio.timeout(100):
         out, err = await process.communicate()
     assert process.returncode is not None
+    return process.returncode, out, err
+
+
+async def watch(clip: Path, base_url: str, *args: str, **sessions: float) -> Ended:
+    code, out, err = await joyvl(base_url, "watch", str(clip), "--engine", "openai", "--json", *args, **sessions)
     # Everything on stdout is JSON.
-    return Ended(process.returncode, [json.loads(line) for line in out.splitlines()], err.decode().splitlines())
+    return Ended(code, [json.loads(line) for line in out.splitlines()], err.decode().splitlines())
 
 
 @pytest.mark.parametrize("args", [("--speed", "max"), ("--speed", "1", "--duration", "3")])
@@ -148,3 +153,20 @@ async def test_a_good_engine_says_nothing(clip: Path):
     async with FakeOpenAI() as server:
         ended = await watch(clip, server.base_url, "--speed", "max", "--duration", "5")
     assert (ended.code, ended.said, ended.decided) == (0, [], 5)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "sentence"),
+    [
+        (silence(), 0, "It decided about a picture: silent (0.00)"),
+        (THINKS, 1, "joyvl: The engine openai answers, but with no decision"),
+        (NO_PICTURES, 1, "Use a model that sees"),
+    ],
+)
+async def test_a_check_lets_it_decide_once(reply: Reply, code: int, sentence: str):
+    async with FakeOpenAI() as server:
+        server.otherwise = reply
+        ended, out, err = await joyvl(server.base_url, "engine", "check", "openai", "--start")
+    assert ended == code
+    assert sentence in (out + err).decode()
+    assert b"[info" not in out
