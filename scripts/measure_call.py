@@ -2,6 +2,7 @@
 """How old a webcam's picture is at the engine, and how long a newcomer waits for the first decision.
 
     .venv/bin/python scripts/measure_call.py age --size 1280x720 --seconds 60
+    .venv/bin/python scripts/measure_call.py age --size 1280x720 --seconds 60 --webcam fake
     .venv/bin/python scripts/measure_call.py first --rounds 10
 
 Real Chromium, the real server, and an engine behind `openai` that answers at once. Run it on a machine at rest.
@@ -9,6 +10,7 @@ Real Chromium, the real server, and an engine behind `openai` that answers at on
 `age`: the page's webcam is a canvas that draws the time into each picture as black and white fields; the engine reads
 it out of the JPEG it gets. So it is the whole way, with the browser's encoder: from drawn to the request read. Beside
 it stands what the server counts itself, which cannot see what happened before the picture's packets came.
+With `--webcam fake` it is Chromium's own fake webcam, which takes less of the processor; then there is only the latter.
 
 `first`: Chromium's own fake webcam. From the start of loading the page to the first decision shown there; the button is
 clicked as soon as it can be.
@@ -40,7 +42,13 @@ from joyvl_server.cli.bench.engine import BODY, MODELS  # noqa: E402
 
 BITS = 24
 WARM_UP_S = 8.0
-WEBCAM = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+WEBCAM = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=30")
+
+SIZED = """
+const media = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = ({ video }) =>
+  media({ video: { ...video, width: { exact: SIZE[0] }, height: { exact: SIZE[1] } } });
+"""
 
 CANVAS = """
 navigator.mediaDevices.getUserMedia = async ({ video }) => {
@@ -59,10 +67,11 @@ navigator.mediaDevices.getUserMedia = async ({ video }) => {
       pen.fillStyle = Math.floor(now / 2 ** bit) % 2 ? "#fff" : "#000";
       pen.fillRect(bit * w / BITS, 0, w / BITS, h / 10);
     }
-    requestAnimationFrame(draw);
+    stream.getVideoTracks()[0].requestFrame();
   };
-  draw();
-  return canvas.captureStream(video.frameRate?.ideal ?? 30);
+  const stream = canvas.captureStream(0);
+  setInterval(draw, 1000 / (video.frameRate?.ideal ?? 30));
+  return stream;
 };
 """
 
@@ -157,9 +166,10 @@ def serving() -> Iterator[tuple[Engine, ServerProcess]]:
         yield engine, server
 
 
-def measure_age(size: str, seconds: float) -> dict[str, Any]:
-    script = CANVAS.replace("SIZE", json.dumps([int(n) for n in size.split("x")])).replace("BITS", str(BITS))
-    with serving() as (engine, server), chromium() as browser:
+def measure_age(size: str, seconds: float, webcam: str) -> dict[str, Any]:
+    script, flags = (CANVAS, ()) if webcam == "canvas" else (SIZED, WEBCAM)
+    script = script.replace("SIZE", json.dumps([int(n) for n in size.split("x")])).replace("BITS", str(BITS))
+    with serving() as (engine, server), chromium(*flags) as browser:
         context = browser.new_context()
         context.add_init_script(script)
         page = context.new_page()
@@ -181,7 +191,7 @@ def measure_age(size: str, seconds: float) -> dict[str, Any]:
         "pictures": len(ages),
         "unread": unread,
         "skipped": len(ticks) - len(timings),
-        "drawn_to_engine_ms": spread(ages),
+        "drawn_to_engine_ms": spread(ages) if webcam == "canvas" else None,
         "counted_by_the_server_ms": spread(counted),
     }
 
@@ -212,10 +222,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["age", "first"])
     parser.add_argument("--size", default="640x480")
+    parser.add_argument("--webcam", choices=["canvas", "fake"], default="canvas")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=10)
     args = parser.parse_args()
-    result = measure_age(args.size, args.seconds) if args.what == "age" else measure_first(args.rounds)
+    if args.what == "age":
+        result = measure_age(args.size, args.seconds, args.webcam)
+    else:
+        result = measure_first(args.rounds)
     print(json.dumps(result, indent=1))
 
 
