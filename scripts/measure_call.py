@@ -226,10 +226,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=10)
     args = parser.parse_args()
-    if args.what == "age":
-        result = measure_age(args.size, args.seconds, args.webcam)
-    else:
-        result = measure_first(args.rounds)
+    result = measure_age(args.size, args.seconds, args.webcam) if args.what == "age" else measure_first(args.rounds)
     print(json.dumps(result, indent=1))
 
 

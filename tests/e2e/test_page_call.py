@@ -53,6 +53,31 @@ def webcam_is_off(page: Page) -> bool:
     return bool(page.evaluate(f"import({of_this_page}).then(({{ call }}) => call.value === null)"))
 
 
+def test_it_dials_as_soon_as_it_knows_its_addresses(server: ServerProcess, context: BrowserContext) -> None:
+    """In a browser that looks for further ones for ever."""
+    watched = Watched(context, server.url)
+    watched.page.add_init_script(
+        """
+        Object.defineProperty(RTCPeerConnection.prototype, "iceGatheringState", { get: () => "gathering" });
+        const listen = RTCPeerConnection.prototype.addEventListener;
+        RTCPeerConnection.prototype.addEventListener = function (type, heard, ...more) {
+          return listen.call(this, type, (event) => event.candidate === null || heard(event), ...more);
+        };
+        const later = window.setTimeout;
+        window.setTimeout = (done, ms) => later(() => { window.gaveUp ||= ms === 2000; done(); }, ms);
+        const reach = window.fetch;
+        window.fetch = (what, ...more) => {
+          if (String(what).endsWith("/realtime/calls")) window.dialled = window.gaveUp ? "late" : "soon";
+          return reach(what, ...more);
+        };
+        """
+    )
+    start_call(watched.page, server.url)
+    assert watched.page.evaluate("window.dialled") == "soon"
+    stop_call(watched.page)
+    assert watched.complaints == []
+
+
 def test_a_call_is_seen_in_full_size_at_once_and_hang_up_frees_it(
     server: ServerProcess, context: BrowserContext
 ) -> None:
