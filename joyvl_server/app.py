@@ -32,6 +32,7 @@ from joyvl_server.api.guard import Guard
 from joyvl_server.api.observe import Faults, HttpMetrics, Observe
 from joyvl_server.api.page import Pages
 from joyvl_server.api.server import Server, bind, until_signal, url_of
+from joyvl_server.api.store_metrics import StoreMetrics
 from joyvl_server.api.usage import UsageMetrics
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import JoyvlError
@@ -64,7 +65,15 @@ def create_app(
     """The API and the page over a registry, which the app's lifespan starts and closes."""
     clock = clock or SystemClock()
     counted = registry.metrics.registry
-    api = Api(settings, registry, clock, HttpMetrics(counted), UsageMetrics(counted), pages or Pages.find())
+    api = Api(
+        settings,
+        registry,
+        clock,
+        HttpMetrics(counted),
+        UsageMetrics(counted),
+        StoreMetrics(counted),
+        pages or Pages.find(),
+    )
     app = FastAPI(
         title="joyvl-server",
         version=__version__,

@@ -13,7 +13,8 @@ from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
-from joyvl_server.store.database import Database
+from joyvl_server.store.cameras import CameraRecord
+from joyvl_server.store.store import Store
 
 DEMO_NAME = "demo"
 
@@ -26,23 +27,31 @@ def media_dir(settings: Settings) -> Path:
 async def build_registry(settings: Settings, clock: Clock | None = None) -> Registry:
     """Everything a server runs on, not started yet. Raises `StoreError`, `ConfigError`."""
     clock = clock or SystemClock()
-    media_dir(settings).mkdir(parents=True, exist_ok=True)
     policy = settings.net_policy()
-    db = await Database.open(settings.data_dir / "joyvl.db")
+    store = await Store.open(settings.data_dir)
+    media_dir(settings).mkdir(exist_ok=True)
     media = MediaHub(settings.media, policy, clock)
     # What `joyvl engine install` made lies in the data folder.
     engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
-    return Registry(settings, db, media, policy, engines, clock)
+    return Registry(settings, store, media, policy, engines, clock)
 
 
 async def arrange_demo(registry: Registry) -> None:
-    """A first start shows something: the drawn clip as camera `demo`. Without `settings.demo` it is taken away."""
+    """A first start shows something: the drawn clip as camera `demo`.
+
+    Without `settings.demo` it is taken away, but not where somebody has made it theirs.
+    """
     path = media_dir(registry.settings) / "demo.mp4"
     url = path.resolve().as_uri()
     if not registry.settings.demo:
         for view in registry.cameras.all():
-            if view.record.url == url:
+            if view.record.url == url and await _is_untouched(registry, view.record):
                 await registry.cameras.remove(view.record.id)
     elif await registry.untouched():
         await asyncio.to_thread(draw_demo, path)
         await registry.cameras.add(CameraDraft(name=DEMO_NAME, url=url, loop=True))
+
+
+async def _is_untouched(registry: Registry, camera: CameraRecord) -> bool:
+    as_drawn = camera.name == DEMO_NAME and camera.updated_wall == camera.created_wall and not camera.zones
+    return as_drawn and not await registry.cameras.watches(camera.id)

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from joyvl_server.api.inflight import InFlight
 from joyvl_server.api.observe import HttpMetrics
 from joyvl_server.api.page import Pages
+from joyvl_server.api.store_metrics import StoreMetrics
 from joyvl_server.api.usage import UsageMetrics
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.registry import Registry
@@ -34,6 +35,7 @@ class Api:
     clock: Clock
     metrics: HttpMetrics
     usage: UsageMetrics
+    store: StoreMetrics
     pages: Pages | None
     in_flight: InFlight = field(default_factory=InFlight)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -52,6 +52,7 @@ class TickOut(Output):
         description="cooldown, duplicate, zone, empty, hovering or below: it wanted to speak and did not."
     )
     score: float | None = Field(description="How strongly it wanted to speak, 0 to 1.")
+    threshold: float | None = Field(description="The session's threshold at that moment.")
     kind: str | None
     zone: str | None
     box: list[float] | None = Field(description="[x0, y0, x1, y1], parts of the picture.")
@@ -63,6 +64,12 @@ class TickOut(Output):
     epoch: int | None = Field(description="Names one remark; the updates of its text carry it too.")
     query: str | None = Field(description="The query this answers.")
     detail: str = Field(description="What failed, when it did.")
+    compact: bool = Field(
+        description=(
+            "True where score, threshold, decision and kind are all that is left of it: text, zone, box, watches and "
+            "timings are kept for `store.tick_detail_days`."
+        )
+    )
     timings: TimingsOut
 
 

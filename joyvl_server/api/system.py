@@ -24,6 +24,8 @@ from joyvl_server.sessions import payloads
 router = APIRouter(tags=["server"])
 
 READY_TIMEOUT_S = 10.0
+DISPENSABLE = ("ticks",)
+"""Parts that the server watches on without: they are shown, and do not make it unready."""
 
 
 @router.get("/v1/engines", response_model=EnginesOut)
@@ -66,7 +68,10 @@ async def read_health() -> Response:
 
 @router.get("/readyz", response_model=ReadyOut, responses=problems(503))
 async def read_readiness(api: ApiDep) -> Response:
-    """Every part by name: ready, or what is wrong with it. 503 when one is not."""
+    """Every part by name: ready, or what is wrong with it. 503 when one is not.
+
+    The part `ticks` (the scores of past seconds) is shown but never makes the answer 503: the server watches on.
+    """
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             answers = await api.registry.ready()
@@ -76,7 +81,7 @@ async def read_readiness(api: ApiDep) -> Response:
     parts = {name: {"ready": reason is None, "reason": reason} for name, reason in found.items()}
     for name, manages in api.registry.engines.slow().items():
         parts[f"engine {name}"]["reason"] = mask_text(manages)
-    missing = [name for name, reason in found.items() if reason is not None]
+    missing = [name for name, reason in found.items() if reason is not None and name not in DISPENSABLE]
     if not missing:
         return JsonResponse({"ready": True, "parts": parts}, headers={"Cache-Control": "no-store"})
     return _not_ready(f"Not ready: {', '.join(missing)}.", parts)
@@ -94,6 +99,7 @@ def _not_ready(detail: str, parts: dict[str, dict[str, Any]]) -> Response:
 async def read_metrics(api: ApiDep) -> Response:
     """Counters, gauges and histograms in Prometheus' text format. The text is made in a thread, off the loop."""
     api.usage.take(api.registry)
+    api.store.take(api.registry)
     text = await asyncio.to_thread(generate_latest, api.registry.metrics.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

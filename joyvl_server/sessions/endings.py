@@ -10,6 +10,8 @@ CAMERA_DISABLED = "the camera was disabled"
 CAMERA_DELETED = "the camera was deleted"
 STOPPED = "the server was stopped"
 CRASHED = "an internal error ended it"
+KILLED = "the server ended without notice"
+"""Only in the timeline, written at the next start: nobody was left to tell clients."""
 
 CODES = {
     SOURCE_ENDED: "source_ended",

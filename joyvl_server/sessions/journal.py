@@ -15,14 +15,18 @@ from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.store.events import EventRecord, Events
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.ticks import TickRecord, Ticks
+from joyvl_server.store.tick_records import TickRecord
+from joyvl_server.store.ticks import Ticks
 
 # What a remark's event keeps of its tick.
 KEPT = ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")
 
 
 class Journal:
-    """Never waits: the writer thread takes it from here. Without `ticks` no tick is kept."""
+    """Never waits: the writer thread takes it from here. Without `ticks` no tick is kept.
+
+    `now` gives stream seconds, `threshold` the score from which the session speaks.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class Journal:
         clock: Clock,
         now: Callable[[], float],
         numbers: Numbers,
+        threshold: Callable[[], float],
         ticks: Ticks | None = None,
     ) -> None:
         self._record = record
@@ -40,6 +45,7 @@ class Journal:
         self._clock = clock
         self._now = now
         self._numbers = numbers
+        self._threshold = threshold
         self._ticks = ticks
 
     def note(
@@ -61,7 +67,7 @@ class Journal:
 
     def tick(self, decided: Decided, timings: Timings) -> TickRecord:
         """Keep one second, spoken or not, and return it as it is kept."""
-        record = payloads.tick_record(self._record.id, self._numbers.next(), decided, timings)
+        record = payloads.tick_record(self._record.id, self._numbers.next(), decided, timings, self._threshold())
         if self._ticks is not None:
             self._ticks.post(record)
         return record

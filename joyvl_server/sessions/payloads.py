@@ -17,7 +17,7 @@ from joyvl_server.sessions.health import EngineState
 from joyvl_server.sessions.latency import Timings
 from joyvl_server.sessions.questions import QueryView
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.ticks import TickRecord
+from joyvl_server.store.tick_records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 
@@ -60,7 +60,7 @@ def rfc3339(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def tick_record(session_id: str, id: int, decided: Decided, timings: Timings) -> TickRecord:
+def tick_record(session_id: str, id: int, decided: Decided, timings: Timings, threshold: float) -> TickRecord:
     box = decided.box
     return TickRecord(
         id=id,
@@ -70,6 +70,7 @@ def tick_record(session_id: str, id: int, decided: Decided, timings: Timings) ->
         decision=decided.decision.value,
         look=decided.look.value,
         score=decided.score,
+        threshold=threshold,
         change=_rounded(decided.change, 4),
         skipped=decided.skipped and decided.skipped.value,
         suppressed=decided.suppressed and decided.suppressed.value,
@@ -99,6 +100,7 @@ def kept_tick(record: TickRecord) -> dict[str, Any]:
         "skipped": record.skipped,
         "suppressed": record.suppressed,
         "score": _rounded(record.score, 4),
+        "threshold": _rounded(record.threshold, 4),
         "kind": record.kind,
         "zone": record.zone,
         "box": None if record.box is None else list(record.box),
@@ -110,6 +112,7 @@ def kept_tick(record: TickRecord) -> dict[str, Any]:
         "epoch": record.epoch,
         "query": record.query,
         "detail": record.detail,
+        "compact": record.compact,
         "timings": {
             "frame_age_ms": record.frame_age_ms,
             "request_ms": record.request_ms,

@@ -34,7 +34,7 @@ from joyvl_server.sessions.numbers import Numbers
 from joyvl_server.sessions.questions import Questions
 from joyvl_server.sessions.standing import WatchDraft
 from joyvl_server.sessions.updates import UpdateLog
-from joyvl_server.store.ticks import TickRecord
+from joyvl_server.store.tick_records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 log = structlog.get_logger(__name__)

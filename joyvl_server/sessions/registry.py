@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from joyvl_server.core.config import Fidelity
-from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
+from joyvl_server.core.errors import Conflict, JoyvlError, NotFound, StoreError
 from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
@@ -24,13 +25,13 @@ from joyvl_server.sessions.runner import Runner
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.standing import WatchDraft, check_zones
 from joyvl_server.sessions.surroundings import Surroundings
-from joyvl_server.settings import Settings
+from joyvl_server.settings import Settings, StoreSettings
 from joyvl_server.store.cameras import Cameras
-from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
 from joyvl_server.store.idempotency import Idempotency
 from joyvl_server.store.sessions import SessionRecord, Sessions
-from joyvl_server.store.ticks import Ticks
+from joyvl_server.store.store import Store
+from joyvl_server.store.ticks import DAY_S, TickRetention, Ticks
 from joyvl_server.store.watches import Watches
 
 
@@ -38,15 +39,16 @@ class Registry:
     """Composed of what it needs; `start` before use, `aclose` at the end. `cameras` is the book of cameras."""
 
     def __init__(
-        self, settings: Settings, db: Database, media: Media, policy: NetPolicy, engines: EnginePool, clock: Clock
+        self, settings: Settings, store: Store, media: Media, policy: NetPolicy, engines: EnginePool, clock: Clock
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.engines = engines
+        db = store.main
         self.events = Events(db, kept=settings.store.max_events)
-        self.ticks = Ticks(db, kept=settings.store.max_ticks)
+        self.ticks = Ticks(store.ticks, db, _retention(settings.store), wall=clock.wall)
         self.idempotency = Idempotency(db)
-        self._db = db
+        self.store = store
         self._media = media
         self._clock = clock
         self._records = Sessions(db, kept=settings.store.max_ended_sessions)
@@ -71,8 +73,22 @@ class Registry:
 
     async def start(self) -> None:
         """Take up what was there before: cameras with their sessions and watches. Calls of an earlier run are over."""
+        self.ticks.tidy()
         await self._records.end_open("the server was restarted")
+        await self._close_timeline()
         await self._book.take_up()
+
+    async def _close_timeline(self) -> None:
+        """Sessions that were running when the server was killed end where they were last seen."""
+        for seen in await self.events.left_open():
+            t, wall = seen.t, seen.wall
+            with suppress(StoreError):
+                tick = await self.ticks.newest(seen.session_id)
+                if tick is not None and tick.wall > wall:
+                    t, wall = tick.t, tick.wall
+            self.events.post(
+                replace(seen, id=new_id("evt"), type="session_ended", t=t, wall=wall, text=endings.KILLED, data={})
+            )
 
     async def aclose(self) -> None:
         """End every session, then give engines, media workers and the database back."""
@@ -80,7 +96,7 @@ class Registry:
         await self._runner.aclose(endings.STOPPED)
         await self._media.aclose()
         await self.engines.aclose()
-        await self._db.aclose()
+        await self.store.aclose()
 
     async def untouched(self) -> bool:
         """True where no session has ever been: a first start."""
@@ -89,11 +105,8 @@ class Registry:
     async def ready(self) -> dict[str, str | None]:
         """Each part that must work, with None or a sentence that says what is wrong."""
         parts: dict[str, str | None] = {}
-        try:
-            await self._db.read(lambda connection: connection.execute("SELECT 1").fetchone())
-            parts["store"] = None
-        except JoyvlError as error:
-            parts["store"] = str(error)
+        parts["store"] = await self.store.fault()
+        parts["ticks"] = self.store.ticks.fault
         return {**parts, **await self.engines.check(self.settings.engine.name)}
 
     def schedulers(self) -> list[dict[str, Any]]:
@@ -211,3 +224,9 @@ class Registry:
 
     async def hang_up(self, call_id: str) -> None:
         await self._runner.stop(self.call(call_id).session_id, endings.HUNG_UP)
+
+
+def _retention(settings: StoreSettings) -> TickRetention:
+    return TickRetention(
+        settings.tick_days * DAY_S, settings.tick_detail_days * DAY_S, settings.max_ticks_mb * 1_000_000
+    )

@@ -79,6 +79,7 @@ class Session:
             around.clock,
             lambda: source.now,
             around.numbers,
+            threshold=lambda: self.threshold,
             ticks=around.ticks,
         )
         self.updates = UpdateLog(

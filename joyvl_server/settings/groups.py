@@ -175,10 +175,22 @@ class StoreSettings(Group):
     max_events: int = Field(
         1_000_000, ge=1000, description="Events kept in the database; beyond this the oldest are deleted."
     )
-    max_ticks: int = Field(
-        2_000_000,
-        ge=1000,
-        description="Ticks kept in the database, about 150 bytes each; beyond this the oldest are deleted.",
+    tick_days: float = Field(
+        7.0,
+        ge=0.01,
+        description=(
+            "Days for which the score, threshold and decision of every tick are kept: about 1 MB a day and session."
+        ),
+    )
+    tick_detail_days: float = Field(
+        1.0,
+        ge=0,
+        description="Days for which a tick's text, box and timings are kept too: about 1 MB a day and session.",
+    )
+    max_ticks_mb: int = Field(
+        2000,
+        ge=16,
+        description="Largest size of the ticks in MB; beyond it the oldest details are deleted, then the oldest ticks.",
     )
     max_ended_sessions: int = Field(
         10_000, ge=100, description="Ended sessions kept in the database; beyond this the oldest are deleted."

@@ -7,6 +7,7 @@ written survives `kill -9` and a power cut.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
@@ -40,14 +41,34 @@ class Database:
 
     @classmethod
     async def open(
-        cls, path: Path, *, migrations: Path = MIGRATIONS, post_limit: int = POSTS, readers: int = 4
+        cls,
+        path: Path,
+        *,
+        migrations: Path = MIGRATIONS,
+        post_limit: int = POSTS,
+        readers: int = 4,
+        expendable: bool = False,
     ) -> Database:
         """Create the file where there is none, migrate it where it is old.
 
-        Raises `StoreError` where the file cannot be used, is damaged, or is of a newer program (code store_newer).
+        Raises `StoreError` where the file cannot be used, is damaged, or is of a newer program (code store_newer). One
+        that is `expendable` is put aside and begun again instead, or tried again later: then `fault` says why.
         """
         path = _absolute(path)
-        writer = Writer(path, lambda: _prepare(path, migrations), lambda: _connect(path), post_limit)
+        reading: Readers
+
+        def renew() -> None:
+            reading.renew()
+            put_aside(path)
+
+        writer = Writer(
+            path,
+            lambda: _prepare(path, migrations),
+            lambda: _connect(path),
+            post_limit,
+            renew=renew if expendable else None,
+        )
+        reading = Readers(path, lambda: _connect(path, read_only=True), readers, on_damage=writer.report)
         try:
             await asyncio.wrap_future(writer.start())
         except asyncio.CancelledError:
@@ -56,7 +77,7 @@ class Database:
         except Exception:
             writer.join()
             raise
-        return cls(path, writer, Readers(path, lambda: _connect(path, read_only=True), readers))
+        return cls(path, writer, reading)
 
     @property
     def pending(self) -> int:
@@ -70,8 +91,13 @@ class Database:
 
     @property
     def fault(self) -> str | None:
-        """A sentence while the disk refuses to write, else None."""
+        """A sentence while the disk refuses to write, or the file is damaged or gone, else None."""
         return self._writer.fault
+
+    @property
+    def renewed(self) -> int:
+        """Times an expendable file was begun again."""
+        return self._writer.renewed
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction and return its result after the commit.
@@ -82,22 +108,42 @@ class Database:
         result: T = await asyncio.wrap_future(self._writer.submit(work))
         return result
 
+    def reader(self) -> sqlite3.Connection:
+        """A read-only connection of one's own, for a thread. The caller closes it. Raises `sqlite3.Error`."""
+        return _connect(self.path, read_only=True)
+
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` with a read-only connection that sees one snapshot."""
         return await self._readers.run(work)
 
-    def post(self, work: Callable[[sqlite3.Connection], object], *, hurry: bool = True) -> bool:
+    def post(
+        self,
+        work: Callable[[sqlite3.Connection], object],
+        *,
+        hurry: bool = True,
+        settled: Callable[[bool], None] | None = None,
+    ) -> bool:
         """A write nobody awaits. While the disk refuses it waits; False where it had to be dropped. Thread-safe.
 
-        Without `hurry` it is committed within about five seconds, together with others.
+        Without `hurry` it is committed within about five seconds, together with others. `settled` is told in the
+        writer's thread whether it was kept.
         """
-        return self._writer.post(work, hurry=hurry)
+        return self._writer.post(work, hurry=hurry, settled=settled)
 
     async def aclose(self) -> None:
         """Write all that is queued and close. Idempotent. No thread and no descriptor is left."""
         await self._readers.aclose()
         await asyncio.wrap_future(self._writer.close())
         self._writer.join()
+
+
+def put_aside(path: Path) -> None:
+    """Rename a database to `NAME.damaged.db`, with what belongs to it, in place of one put aside earlier."""
+    aside = path.with_name(f"{path.stem}.damaged{path.suffix}")
+    for end in ("", "-wal", "-shm"):
+        aside.with_name(aside.name + end).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
 
 
 def _absolute(path: Path) -> Path:

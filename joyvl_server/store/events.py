@@ -99,6 +99,19 @@ class Events:
         rows = await self._db.read(lambda c: c.execute(query, values).fetchall())
         return [_record(row) for row in rows]
 
+    async def left_open(self) -> builtins.list[EventRecord]:
+        """The newest event of each session that has started and not ended."""
+        ends = (
+            "SELECT session_id, type, max(id) FROM events WHERE type IN ('session_started', 'session_ended') "
+            "GROUP BY session_id"
+        )
+        newest = "(SELECT max(id) FROM events WHERE session_id = ends.session_id)"
+        query = (
+            f"SELECT * FROM events WHERE id IN (SELECT {newest} FROM ({ends}) ends WHERE type = 'session_started') "
+            "ORDER BY id"
+        )
+        return [_record(row) for row in await self._db.read(lambda c: c.execute(query).fetchall())]
+
     def _insert(self, connection: sqlite3.Connection, values: tuple[object, ...]) -> None:
         cursor = connection.execute(
             "INSERT INTO events (id, session_id, camera_id, type, t, wall, text, data) VALUES (?,?,?,?,?,?,?,?) "

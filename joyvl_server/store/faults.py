@@ -29,6 +29,14 @@ _SENTENCES = {
     sqlite3.SQLITE_NOMEM: ("store_memory", "There is no memory left to read or write {path}."),
     sqlite3.SQLITE_INTERRUPT: ("store_closed", "The store was closed while it read."),
 }
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_OF_ALL = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_CANTOPEN,
+)
 
 
 def is_storage_fault(error: BaseException) -> bool:
@@ -36,8 +44,20 @@ def is_storage_fault(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and _primary(error) in _SENTENCES
 
 
-def store_error(error: sqlite3.Error, path: Path) -> StoreError:
+def is_damage(error: BaseException) -> bool:
+    """Is the file itself broken, so that it stays so?"""
+    return isinstance(error, sqlite3.Error) and _primary(error) in _DAMAGE
+
+
+def is_of_all(error: BaseException) -> bool:
+    """Can it be no single statement's fault?"""
+    return isinstance(error, StoreError) or (isinstance(error, sqlite3.Error) and _primary(error) in _OF_ALL)
+
+
+def store_error(error: sqlite3.Error | StoreError, path: Path) -> StoreError:
     """The same as a sentence, with a code."""
+    if isinstance(error, StoreError):
+        return error
     code, sentence = _SENTENCES.get(_primary(error), ("store", f"The database {{path}} refused: {error}."))
     return StoreError(sentence.format(path=path), code=code)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from joyvl_server.core.errors import StoreError
-from joyvl_server.store.faults import is_storage_fault, store_error
+from joyvl_server.store.faults import is_damage, is_storage_fault, store_error
 
 T = TypeVar("T")
 WAITING = 256
@@ -23,8 +23,18 @@ PATIENCE_S = 5.0
 class Readers:
     """Bounded, lazily connected. Only for use from the event loop."""
 
-    def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection], size: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connect: Callable[[], sqlite3.Connection],
+        size: int,
+        *,
+        on_damage: Callable[[sqlite3.Error], None] = lambda error: None,
+    ) -> None:
+        """`on_damage` gets SQLite's error, in the reader's thread, where the file is found damaged."""
         self._path = path
+        self._on_damage = on_damage
+        self._generation = 0
         self._connect = connect
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="store-read")
         self._lock = threading.Lock()
@@ -43,6 +53,14 @@ class Readers:
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return await asyncio.wrap_future(future)
+
+    def renew(self) -> None:
+        """The file is another one now: connections to the old one are closed. Thread-safe."""
+        with self._lock:
+            self._generation += 1
+            old, self._idle = self._idle, []
+        for connection in old:
+            connection.close()
 
     async def aclose(self) -> None:
         """Let running reads end, interrupt them after a while, then close everything."""
@@ -64,6 +82,7 @@ class Readers:
             self._idle.pop().close()
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        generation = self._generation
         connection = self._take()
         healthy = True
         try:
@@ -71,15 +90,19 @@ class Readers:
             return work(connection)
         except sqlite3.Error as error:
             healthy = not is_storage_fault(error)
+            if is_damage(error) and generation == self._generation:
+                self._on_damage(error)
             raise store_error(error, self._path) from error
         finally:
             with self._lock:
                 self._busy.discard(connection)
-            if healthy and not self._closed:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                self._idle.append(connection)
-            else:
+            if healthy and connection.in_transaction:
+                connection.execute("ROLLBACK")
+            with self._lock:
+                kept = healthy and not self._closed and generation == self._generation
+                if kept:
+                    self._idle.append(connection)
+            if not kept:
                 connection.close()
 
     def _take(self) -> sqlite3.Connection:
@@ -89,6 +112,8 @@ class Readers:
             try:
                 connection = self._connect()
             except sqlite3.Error as error:
+                if is_damage(error):
+                    self._on_damage(error)
                 raise store_error(error, self._path) from error
         with self._lock:
             self._busy.add(connection)

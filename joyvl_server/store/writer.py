@@ -1,68 +1,75 @@
-"""The one writer: a thread, a connection and a bounded queue. What waits together is committed together."""
+"""The one writer: a thread and a connection. What waits together is committed together; what fails, fails alone."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import deque
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from joyvl_server.core.errors import StoreError
-from joyvl_server.store.faults import is_storage_fault, store_error
+from joyvl_server.store.faults import is_damage, is_of_all, is_storage_fault, store_error
+from joyvl_server.store.identity import GONE, FileIdentity, try_disk
+from joyvl_server.store.jobs import Job, JobQueue, Work
 
 log = structlog.get_logger(__name__)
 
-Work = Callable[[sqlite3.Connection], Any]
-BATCH = 256
-"""Jobs in one transaction."""
 RETRY_S = 1.0
 """Seconds between two tries to write what nobody awaits, while the disk refuses."""
-PATIENCE_S = 5.0
-"""Seconds that posts without hurry wait for others, to share a transaction: what `kill -9` may lose of them. A commit
-writes whole pages, at least one for each session that has ticks in it."""
+CHECK_S = 2.0
+"""Seconds between two looks whether the file is still there, while nothing is written."""
+TRIES = 3
+"""Tries of a job that nobody awaits and that fails while the disk takes others; then it is dropped."""
+RENEW_S = 60.0
+"""Seconds between two new beginnings of a file that keeps being damaged."""
 
-
-@dataclass(slots=True)
-class Job:
-    work: Work
-    future: Future[Any] | None
-    """None: nobody awaits it."""
-    hurry: bool = True
-    """False: it may wait for others"""
+Failure = sqlite3.Error | StoreError
 
 
 class Writer:
     """Runs jobs in order, in batches of one transaction, each job in a savepoint of its own.
 
     A job that fails is undone alone. When the disk fails, the awaited jobs of the batch fail with `StoreError`, and
-    those that nobody awaits stay queued until it works again. Thread-safe.
+    those that nobody awaits stay queued until it works again. Where the disk takes other writes, each job is tried
+    alone, and one that goes on failing is dropped. Thread-safe.
     """
 
     def __init__(
-        self, path: Path, prepare: Callable[[], None], connect: Callable[[], sqlite3.Connection], limit: int
+        self,
+        path: Path,
+        prepare: Callable[[], None],
+        connect: Callable[[], sqlite3.Connection],
+        limit: int,
+        *,
+        renew: Callable[[], None] | None = None,
     ) -> None:
-        """`prepare` runs once, first, in the thread; `connect` also after a fault, for a fresh connection."""
+        """`prepare` runs once, first, in the thread; `connect` also after a fault, for a fresh connection.
+
+        With `renew` the file can be done without: it is called to put a damaged one aside, so that the next `prepare`
+        makes a new one, and a file that cannot be opened is tried again later instead of being an error of `start`.
+        """
         self.path = path
-        self.dropped = 0
-        """jobs nobody awaited that were lost: queue full, refused by the database, or left over at the end"""
         self.fault: str | None = None
-        """what the disk says, while it refuses"""
+        """what the disk says, while it refuses; damage stays until the file is another one"""
+        self.renewed = 0
+        """times the file was begun again"""
         self._prepare = prepare
         self._connect = connect
-        self._limit = limit
+        self._renew = renew
+        self._jobs = JobQueue(path.name, limit)
+        self._identity = FileIdentity(path)
         self._connection: sqlite3.Connection | None = None
-        self._queue: deque[Job] = deque()
-        self._changed = threading.Condition()
-        self._closing = False
-        self._overflowed = 0
-        self._awaited = 0
-        self._patient = 0
+        self._prepared = False
+        self._damaged = False
+        self._reported: sqlite3.Error | None = None
+        self._lost = 0
+        self._try_again = 0.0
+        self._renew_again = 0.0
         self._opened: Future[None] = Future()
         self._closed: Future[None] = Future()
         for outcome in (self._opened, self._closed):
@@ -71,7 +78,12 @@ class Writer:
 
     @property
     def pending(self) -> int:
-        return len(self._queue)
+        return len(self._jobs)
+
+    @property
+    def dropped(self) -> int:
+        """Jobs nobody awaited that were lost: queue full, refused by the database, or left over at the end."""
+        return self._jobs.refused + self._lost
 
     def start(self) -> Future[None]:
         """The future is done when the database is open, or has the reason why not (then the thread has ended)."""
@@ -80,43 +92,25 @@ class Writer:
 
     def submit(self, work: Work) -> Future[Any]:
         """Run it and commit. The future is done after the commit. Raises `StoreError` where closed or overloaded."""
-        future: Future[Any] = Future()
-        with self._changed:
-            if self._closing:
-                raise StoreError("The store is closed.", code="store_closed")
-            if self._awaited >= self._limit:
-                raise StoreError(f"More than {self._limit} writes wait for the disk. Try again.", code="store_busy")
-            self._awaited += 1
-            self._queue.append(Job(work, future))
-            self._changed.notify()
-        return future
+        return self._jobs.submit(work)
 
-    def post(self, work: Work, *, hurry: bool = True) -> bool:
+    def post(self, work: Work, *, hurry: bool = True, settled: Callable[[bool], None] | None = None) -> bool:
         """Run it when its turn comes; nobody awaits it. False where the queue is full and it was dropped.
 
-        Without `hurry` it waits up to `PATIENCE_S` for others, so that a steady trickle costs few commits. Each kind
-        has the whole limit, so that many of one never push out the other.
+        Without `hurry` it waits up to `PATIENCE_S` for others, so that a steady trickle costs few commits. `settled` is
+        told in the writer's thread whether it was kept; what it posts then is taken also while the store closes.
         """
-        with self._changed:
-            hurried = len(self._queue) - self._awaited - self._patient
-            if self._closing or (hurried if hurry else self._patient) >= self._limit:
-                self.dropped += 1
-                self._overflowed += 1
-                first = self._overflowed == 1
-            else:
-                self._queue.append(Job(work, None, hurry))
-                self._patient += not hurry
-                self._changed.notify()
-                return True
-        if first:
-            log.error("store drops records", reason="closed" if self._closing else "queue full", limit=self._limit)
-        return False
+        late = settled is not None and threading.current_thread() is self._thread
+        return self._jobs.post(Job(work, None, hurry, settled), late=late)
+
+    def report(self, damage: sqlite3.Error) -> None:
+        """A reader found the file damaged."""
+        self._reported = damage
+        self._jobs.call()
 
     def close(self) -> Future[None]:
         """Take nothing more, finish what is queued, close the database. The future is done when that is done."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        self._jobs.close()
         return self._closed
 
     def join(self) -> None:
@@ -127,63 +121,66 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            self._prepare()
-            self._connection = self._connect()
+            self._open()
         except sqlite3.Error as error:
             self._end(store_error(error, self.path))
         except Exception as error:  # this thread's edge: whoever opens must learn of it
             self._end(error)
         else:
             self._opened.set_result(None)
-            while batch := self._next():
-                self._do(batch)
+            while (batch := self._next()) is not None:
+                if batch:
+                    self._do(batch)
+                else:
+                    self._look()
             self._disconnect()
             self._closed.set_result(None)
 
+    def _open(self) -> None:
+        try:
+            self._connected()
+        except (sqlite3.Error, StoreError) as error:
+            self._disconnect()
+            if self._renew is None:
+                raise
+            if not self._begun_again(error):
+                self._mark(error)
+
     def _end(self, error: Exception) -> None:
-        with self._changed:
-            self._closing = True
+        self._jobs.close()
         self._closed.set_result(None)
         self._opened.set_exception(error)
 
-    def _next(self) -> list[Job]:
-        """The next jobs; empty when closing and nothing is left."""
-        with self._changed:
-            if self.fault is not None and not self._awaited:
-                self._changed.wait_for(lambda: self._closing or self._awaited > 0, RETRY_S)
-            self._changed.wait_for(lambda: self._closing or len(self._queue) > 0)
-            self._changed.wait_for(self._worthwhile, PATIENCE_S)
-            batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-            self._awaited -= sum(job.future is not None for job in batch)
-            self._patient -= sum(not job.hurry for job in batch)
-            recovered = self._overflowed if len(self._queue) < self._limit // 2 and not self._closing else 0
-            self._overflowed -= recovered
-        if recovered:
-            log.info("store keeps up again", dropped=recovered)
-        return batch
-
-    def _worthwhile(self) -> bool:
-        """Is there a job in a hurry, or enough for a full transaction?"""
-        return self._closing or len(self._queue) > self._patient or len(self._queue) >= BATCH
+    def _next(self) -> list[Job] | None:
+        return self._jobs.take(CHECK_S) if self.fault is None else self._jobs.take(RETRY_S, pause_s=RETRY_S)
 
     def _do(self, batch: list[Job]) -> None:
         batch = [job for job in batch if job.future is None or job.future.set_running_or_notify_cancel()]
+        error = self._attempt(batch)
+        if error is not None and self._begun_again(error):
+            error = self._attempt(batch)
+        if error is None:
+            self._recover()
+        elif is_of_all(error) or self._trial() is not None:
+            self._refuse(batch, error)
+        else:
+            self._one_by_one(batch)
+
+    def _attempt(self, batch: list[Job]) -> Failure | None:
+        """Commit the batch and tell; or what hindered it, with nothing of it written."""
         try:
             outcomes = self._transaction(batch)
-        except sqlite3.Error as error:
-            self._failed(batch, error)
-            return
-        if self.fault is not None:
-            log.info("store works again", queued=len(self._queue))
-            self.fault = None
+        except (sqlite3.Error, StoreError) as error:
+            self._disconnect()
+            return error
         for job, result, failure in outcomes:
             self._settle(job, result, failure)
+        return None
 
     def _transaction(self, batch: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
-        """Run the batch and commit it. Raises `sqlite3.Error`, with nothing of the batch written, where it cannot."""
-        if self._connection is None:
-            self._connection = self._connect()
-        connection = self._connection
+        """Run the batch and commit it. Raises where nothing of it is kept."""
+        connection = self._connected()
+        self._identity.check()
         outcomes: list[tuple[Job, Any, Exception | None]] = []
         connection.execute("BEGIN IMMEDIATE")
         for job in batch:
@@ -197,6 +194,9 @@ class Writer:
                 outcomes.append((job, None, failure))
             connection.execute("RELEASE job")
         connection.execute("COMMIT")
+        # SQLite commits without complaint into a file that has just been removed.
+        self._identity.take_wal()
+        self._identity.check()
         return outcomes
 
     def _settle(self, job: Job, result: Any, failure: Exception | None) -> None:
@@ -204,39 +204,159 @@ class Writer:
             failure = store_error(failure, self.path)
         if job.future is None:
             if failure is not None:
-                self.dropped += 1
-                log.error("store refused a record", error=str(failure), kind=type(failure).__name__)
+                self._lost += 1
+                told = {"error": str(failure), "kind": type(failure).__name__}
+                log.error("store refused a record", store=self.path.name, **told)
+            if job.settled is not None:
+                job.settled(failure is None)
         elif failure is not None:
             job.future.set_exception(failure)
         else:
             job.future.set_result(result)
 
-    def _failed(self, batch: list[Job], error: sqlite3.Error) -> None:
-        """Nothing of the batch was written: tell those who wait, keep the rest, begin with a fresh connection."""
-        sentence = str(store_error(error, self.path))
+    # -------------------------------------------------------------------------------------------------- when it fails
+
+    def _one_by_one(self, batch: list[Job]) -> None:
+        """The disk takes writes, so some of these jobs are to blame: each has a transaction of its own."""
+        again: list[Job] = []
+        lost: list[Job] = []
+        for number, job in enumerate(batch):
+            error = self._attempt([job])
+            if error is None:
+                continue
+            if is_of_all(error):
+                self._refuse([*again, *batch[number:]], error)
+                again = []
+                break
+            fault = is_storage_fault(error)
+            if fault:
+                self._mark(error)
+            if job.future is not None:
+                job.future.set_exception(store_error(error, self.path))
+                continue
+            job.tries += 1
+            (again if fault and job.tries < TRIES and not self._jobs.closing else lost).append(job)
+        self._jobs.put_back(again)
+        self._lose(lost)
+        if not again:
+            self._recover()
+
+    def _refuse(self, batch: list[Job], error: Failure) -> None:
+        """The disk takes nothing: tell those who wait and keep the rest."""
         unawaited = [job for job in batch if job.future is None]
-        with self._changed:
-            keep = is_storage_fault(error) and not self._closing
-            if keep:
-                self._queue.extendleft(reversed(unawaited))
-                self._patient += sum(not job.hurry for job in unawaited)
-            else:
-                self.dropped += len(unawaited)
-        if self.fault is None:
-            log.error("store fails", error=sentence, detail=str(error), kept=len(unawaited) if keep else 0)
-        if unawaited and not keep:
-            log.error("store lost records", count=len(unawaited))
-        if is_storage_fault(error):
-            self.fault = sentence
-        self._disconnect()
+        keep = not self._jobs.closing
+        self._mark(error, kept=len(unawaited) if keep else 0)
+        if keep:
+            self._jobs.put_back(unawaited)
+        else:
+            self._lose(unawaited)
         for job in batch:
             if job.future is not None:
                 job.future.set_exception(store_error(error, self.path))
 
+    def _lose(self, jobs: list[Job]) -> None:
+        if not jobs:
+            return
+        self._lost += len(jobs)
+        log.error("store lost records", store=self.path.name, count=len(jobs))
+        for job in jobs:
+            if job.settled is not None:
+                job.settled(False)
+
+    def _mark(self, error: Failure, *, kept: int = 0) -> None:
+        """From now on there is a fault; told where there was none."""
+        sentence = str(store_error(error, self.path))
+        if self.fault is None:
+            log.error("store fails", store=self.path.name, error=sentence, detail=str(error), kept=kept)
+        if self.fault is None or not self._damaged:
+            self.fault = sentence
+        self._damaged = self._damaged or is_damage(error)
+
+    def _look(self) -> None:
+        """Nothing waits: is the file still there, and does the disk work again?"""
+        reported, self._reported = self._reported, None
+        if reported is not None and not self._begun_again(reported):
+            self._mark(reported)
+        if self.fault is not None:
+            self._recover()
+            return
+        try:
+            self._identity.check()
+        except StoreError as error:
+            self._disconnect()
+            if not self._begun_again(error):
+                self._mark(error)
+
+    def _recover(self) -> None:
+        """Is the fault over? Asked of the disk itself, and not more often than it is tried again."""
+        if self.fault is None or time.monotonic() < self._try_again:
+            return
+        self._try_again = time.monotonic() + RETRY_S
+        if self._damaged:
+            self._begun_again(None)
+        elif self._trial() is None:
+            self._healthy()
+
+    def _healthy(self) -> None:
+        if self.fault is not None:
+            log.info("store works again", store=self.path.name, queued=len(self._jobs))
+        self.fault, self._damaged = None, False
+
+    def _trial(self) -> Failure | None:
+        """Write something small that touches no record. What hinders it; None where it worked."""
+        try:
+            connection = self._connected()
+            self._identity.check()
+            try_disk(self.path)
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute("COMMIT")
+        except (sqlite3.Error, StoreError) as error:
+            self._disconnect()
+            return error
+        return None
+
+    def _begun_again(self, error: Failure | None) -> bool:
+        """A file that can be done without, and is damaged or gone, is put aside. True where there is a new one."""
+        gone = isinstance(error, StoreError) and error.code == GONE
+        if self._renew is None or not (self._damaged or gone or (error is not None and is_damage(error))):
+            return False
+        if time.monotonic() < self._renew_again:
+            return False
+        self._disconnect()
+        try:
+            self._identity.check_folder()
+            self._renew_again = time.monotonic() + RENEW_S
+            self._renew()
+            self._prepared = False
+            self._connected()
+        except (OSError, sqlite3.Error, StoreError) as failure:
+            log.debug("store could not be begun again", store=self.path.name, error=str(failure))
+            return False
+        self.renewed += 1
+        why = "it was removed" if gone else "it was damaged and is put aside"
+        log.error("store is begun again", store=self.path.name, reason=why)
+        self._healthy()
+        return True
+
+    # ------------------------------------------------------------------------------------------------- the connection
+
+    def _connected(self) -> sqlite3.Connection:
+        if not self._prepared:
+            self._identity.check_folder()
+            self._prepare()
+            self._identity.take()
+            self._prepared = True
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
     def _disconnect(self) -> None:
+        self._identity.forget_wal()
         if self._connection is not None:
             try:
                 self._connection.close()
             except sqlite3.Error as error:
-                log.warning("store did not close cleanly", error=str(error))
+                log.warning("store did not close cleanly", store=self.path.name, error=str(error))
             self._connection = None

@@ -20,7 +20,7 @@ from joyvl_server.sessions import engines as engines_module
 from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
-from joyvl_server.store.database import Database
+from joyvl_server.store.store import Store
 
 GOOD = "from joyvl_server.engines.motion import MotionEngine as Built"
 MODULES = {
@@ -43,8 +43,8 @@ async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(plugins, "entry_points", lambda group: points)
     settings = Settings(data_dir=tmp_path, engine={"name": "plug_slow"})
     clock = ManualClock()
-    db = await Database.open(tmp_path / "joyvl.db")
-    registry = Registry(settings, db, FakeMedia(clock), NetPolicy(), EnginePool({}), clock)
+    store = await Store.open(tmp_path)
+    registry = Registry(settings, store, FakeMedia(clock), NetPolicy(), EnginePool({}), clock)
     app = create_app(settings, registry, clock=clock)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app):

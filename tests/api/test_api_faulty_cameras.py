@@ -58,7 +58,7 @@ async def state(h: House, camera: dict) -> dict:
 
 
 async def events(h: House, type: str) -> list[dict]:
-    await h.registry._db.read(lambda c: None)
+    await h.registry.store.main.read(lambda c: None)
     return (await h.client.get(f"/v1/events?type={type}")).json()["data"]
 
 

@@ -56,7 +56,7 @@ async def test_readiness_names_each_part(h: House, monkeypatch):
     async def broken(work: object) -> None:
         raise StoreError("The disk is full.")
 
-    monkeypatch.setattr(h.registry._db, "read", broken)
+    monkeypatch.setattr(h.registry.store.main, "read", broken)
     assert (await h.client.get("/readyz")).json()["parts"]["store"]["reason"] == "The disk is full."
 
 

@@ -48,7 +48,7 @@ async def test_what_an_engine_says_is_joined_or_replaced(h: House, monkeypatch, 
     answer = await h.client.get("/v1/sessions")
     assert answer.status_code == 200
     assert answer.json()["data"][0]["last_remark"]["text"] == text
-    await h.registry._db.write(lambda connection: None)
+    await h.registry.store.main.write(lambda connection: None)
     assert (await h.client.get("/v1/events?type=spoke")).json()["data"][0]["text"] == text
     wire = Wire(h.app, f"/v1/sessions/{camera['session_id']}/updates")
     await wire.open()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from fakes.house import House, house
@@ -11,6 +9,7 @@ from fakes.media import picture
 from joyvl_server.api.schemas_ticks import TickOut, TicksOut, TimingsOut
 from joyvl_server.sessions import performer
 from joyvl_server.sessions.payloads import rfc3339
+from joyvl_server.store import ticks
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ async def test_pages_go_on_from_memory_into_the_store(tmp_path, monkeypatch, lim
 
 async def stored(h: House) -> None:
     """The writer takes its time with ticks; a write that is awaited takes them along."""
-    await h.registry._db.write(lambda connection: None)
+    await h.registry.store.ticks.write(lambda connection: None)
 
 
 async def test_a_part_of_the_time(tmp_path, monkeypatch):
@@ -145,17 +144,41 @@ async def test_ids_grow_when_the_clock_is_set_back(h: House, monkeypatch):
     assert ids == sorted(set(ids), reverse=True)
 
 
-async def test_the_oldest_are_forgotten_beyond_the_setting(tmp_path, monkeypatch):
-    monkeypatch.setattr("joyvl_server.store.ticks.TRIM_EVERY", 1)
+async def test_old_ticks_lose_their_details_and_then_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(ticks, "PACK_S", 1.0)
     monkeypatch.setattr(performer, "TICKS_KEPT", 1)
-    async with house(tmp_path, store={"max_ticks": 1000}) as h:
-        assert h.registry.ticks._kept == 1000
-        h.registry.ticks._kept = 5  # no setting goes that low
-        camera = await seen_for(h, 9)
-        for _ in range(3):
+    async with house(tmp_path, store={"tick_days": 0.01, "tick_detail_days": 0.002}) as h:
+        camera = await seen_for(h, 3)
+        await stored(h)
+        whole = await all_pages(h, ticks_of(camera))
+        assert [t["compact"] for t in whole] == [False] * 3
+
+        async def later(seconds: float) -> list[dict]:
+            assert (await h.client.post(f"/v1/cameras/{camera['id']}/disable")).status_code == 200
+            await h.clock.advance(seconds)
+            assert (await h.client.post(f"/v1/cameras/{camera['id']}/enable")).status_code == 200
+            await seen_for(h, 2, camera)
             await stored(h)
-            await asyncio.sleep(0)
-        assert [t["score"] for t in await all_pages(h, ticks_of(camera))] == [0.08, 0.07, 0.06, 0.05, 0.04]
+            return await all_pages(h, ticks_of(camera))
+
+        thinned = (await later(300.0))[-3:]
+        assert [t["compact"] for t in thinned] == [True] * 3
+        for old, new in zip(whole, thinned, strict=True):
+            left = ("id", "t", "wall", "decision", "score", "threshold", "look", "skipped", "kind", "epoch")
+            assert {key: old[key] for key in left} == {key: new[key] for key in left}
+            assert set(new["timings"].values()) == {None}
+        assert thinned[0]["threshold"] == 1.0
+        gone = await later(1000.0)
+        assert not {t["id"] for t in whole} & {t["id"] for t in gone}
+        assert len(gone) >= 2
+
+
+async def test_each_tick_keeps_the_threshold_of_its_time(h: House):
+    camera = await seen_for(h, 2)
+    path = f"/v1/sessions/{camera['session_id']}"
+    assert (await h.client.patch(path, json={"threshold": 0.75})).status_code == 200
+    await seen_for(h, 1, camera)
+    assert [t["threshold"] for t in await all_pages(h, ticks_of(camera))] == [0.75, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
-from joyvl_server.store.database import Database
+from joyvl_server.store.store import Store
 
 URL = "rtsp://cam:s3cret@127.0.0.1:554/one"
 MASKED = "rtsp://cam:***@127.0.0.1:554/one"
@@ -143,8 +143,8 @@ def house_settings(tmp_path: Path, **groups: Any) -> Settings:
 
 
 async def open_house_registry(settings: Settings, clock: Any, media: FakeMedia, engines: OneEngine) -> Registry:
-    db = await Database.open(settings.data_dir / "joyvl.db")
-    return Registry(settings, db, media, NetPolicy(), engines, clock)
+    store = await Store.open(settings.data_dir)
+    return Registry(settings, store, media, NetPolicy(), engines, clock)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.sessions.engines import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
-from joyvl_server.store.database import Database
+from joyvl_server.store.store import Store
 
 
 class House:
@@ -38,9 +38,9 @@ class _House:
         house.media = FakeMedia(house.clock)
         engines = EnginePool({})
         engines.add(house.engine)
-        db = await Database.open(self._settings.data_dir / "joyvl.db")
+        store = await Store.open(self._settings.data_dir)
         policy = NetPolicy(schemes=("rtsp", "file"))
-        house.registry = Registry(self._settings, db, house.media, policy, engines, house.clock)
+        house.registry = Registry(self._settings, store, house.media, policy, engines, house.clock)
         await house.registry.start()
         self._house = house
         return house

@@ -54,7 +54,7 @@ def told(session: Session) -> list[tuple[str, str | None]]:
 
 
 async def events(house: House, *types: str) -> list[Any]:
-    await house.registry._db.write(lambda connection: None)
+    await house.registry.store.main.write(lambda connection: None)
     return [e for e in (await house.registry.events.list())[::-1] if e.type in types]
 
 

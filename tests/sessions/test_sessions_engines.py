@@ -258,7 +258,7 @@ async def test_every_tick_is_kept(house: House):
     await seconds(house, 3)
     source.fail()
     await house.clock.advance(2.0)
-    await house.registry._db.write(lambda connection: None)
+    await house.registry.store.ticks.write(lambda connection: None)
     kept = await house.registry.ticks.list(session.id)
     assert [t.skipped for t in kept[::-1]] == [t["skipped"] for t in session.ticks()]
     assert len(kept) >= 4

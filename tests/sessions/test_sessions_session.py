@@ -66,7 +66,7 @@ async def test_what_is_said_reaches_updates_and_timeline(house: House):
     assert said[0]["text"] == "Someone is at the door."
     assert session.ticks()[0]["decision"] == "speak"
     assert kinds(session).index("response.created") < kinds(session).index("response.done")
-    await house.registry._db.write(lambda connection: None)  # what was posted before is written by now
+    await house.registry.store.main.write(lambda connection: None)  # what was posted before is written by now
     events = await house.registry.events.list(type="spoke")
     assert events[-1].text == "Someone is at the door."
     assert events[-1].camera_id == session.record.camera_id

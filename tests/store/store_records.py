@@ -5,7 +5,7 @@ from joyvl_server.kit.ids import new_id
 from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.events import EventRecord
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.ticks import TickRecord
+from joyvl_server.store.tick_records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 DOOR = Zone("door", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0)))
@@ -79,6 +79,7 @@ def tick(session_id="ses_1", **changes):
         "decision": "silent",
         "look": "full",
         "score": 0.125,
+        "threshold": 0.5,
     }
     return TickRecord(**{**values, **changes})
 

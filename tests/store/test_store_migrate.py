@@ -9,7 +9,6 @@ from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
 from joyvl_server.store.migrate import MIGRATIONS, migrate, numbered, statements
-from joyvl_server.store.ticks import Ticks
 from joyvl_server.store.watches import Watches
 
 
@@ -76,7 +75,6 @@ async def test_cameras_and_watches_of_the_first_version_are_taken_over(tmp_path)
     assert (camera.name, camera.threshold, camera.fidelity, camera.frames_per_tick) == ("front", 0.5, None, None)
     (watch,) = await Watches(db).list("ses_1")
     assert (watch.text, watch.query_id) == ("when someone falls", None)
-    assert await Ticks(db).list("ses_1") == []
     await db.aclose()
 
 

@@ -15,7 +15,7 @@ from joyvl_server.cli.bench.cost import CARD, Card
 from joyvl_server.cli.bench.scene import StillMedia, StillSource
 from joyvl_server.cli.bench.script import Script
 from joyvl_server.cli.bench.simulated import SimulatedServer
-from joyvl_server.cli.bench.store import InlineDatabase
+from joyvl_server.cli.bench.store import inline_store
 from joyvl_server.engines.openai_http import OpenAIEngine
 from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.kit.virtual import VirtualClock
@@ -72,8 +72,8 @@ async def simulated_house(
         engines.add(OpenAIEngine(dict(options or {}), chat=server, abilities=abilities(card)))
         settings = Settings(data_dir=Path(folder), engine={"name": "openai"}, sessions=sessions)
         media = StillMedia(lambda number: make(number, clock))
-        db = InlineDatabase(settings.data_dir / "joyvl.db")
-        registry = Registry(settings, db, media, NetPolicy(schemes=("rtsp",)), engines, clock)
+        store = inline_store(settings.data_dir)
+        registry = Registry(settings, store, media, NetPolicy(schemes=("rtsp",)), engines, clock)
         await registry.start()
         try:
             yield House(clock, server, registry, media)

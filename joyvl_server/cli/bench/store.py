@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from joyvl_server.store.database import Database
+from joyvl_server.store.folder import MAIN
 from joyvl_server.store.migrate import MIGRATIONS, migrate
+from joyvl_server.store.store import TICK_MIGRATIONS, TICKS, Store
 
 T = TypeVar("T")
 
@@ -16,13 +18,13 @@ T = TypeVar("T")
 class InlineDatabase(Database):
     """A fresh file at `path`; its folder must be there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrations: Path = MIGRATIONS) -> None:
         self.path = path
         self._connection = connection = sqlite3.connect(path, isolation_level=None)
         connection.row_factory = sqlite3.Row
         for pragma in ("foreign_keys = ON", "journal_mode = MEMORY", "synchronous = OFF"):
             connection.execute(f"PRAGMA {pragma}")
-        migrate(connection, MIGRATIONS, path)
+        migrate(connection, migrations, path)
 
     @property
     def pending(self) -> int:
@@ -30,6 +32,10 @@ class InlineDatabase(Database):
 
     @property
     def dropped(self) -> int:
+        return 0
+
+    @property
+    def renewed(self) -> int:
         return 0
 
     @property
@@ -50,9 +56,22 @@ class InlineDatabase(Database):
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return work(self._connection)
 
-    def post(self, work: Callable[[sqlite3.Connection], object], *, hurry: bool = True) -> bool:
+    def post(
+        self,
+        work: Callable[[sqlite3.Connection], object],
+        *,
+        hurry: bool = True,
+        settled: Callable[[bool], None] | None = None,
+    ) -> bool:
         work(self._connection)
+        if settled is not None:
+            settled(True)
         return True
 
     async def aclose(self) -> None:
         self._connection.close()
+
+
+def inline_store(folder: Path) -> Store:
+    """In a folder that is there, without a lock."""
+    return Store(None, InlineDatabase(folder / MAIN), InlineDatabase(folder / TICKS, TICK_MIGRATIONS))

@@ -1,0 +1,68 @@
+"""All that a server keeps: the record in joyvl.db; ticks apart from it, so that they can block nothing, in ticks.db."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+from joyvl_server.core.errors import StoreError
+from joyvl_server.store.database import Database
+from joyvl_server.store.folder import MAIN, DataFolder
+from joyvl_server.store.migrate import MIGRATIONS
+from joyvl_server.store.old_ticks import move_old_ticks
+
+TICKS = "ticks.db"
+TICK_MIGRATIONS = MIGRATIONS / "ticks"
+
+
+class Store:
+    """Use `await Store.open(folder)`; `await store.aclose()` at the end."""
+
+    def __init__(self, folder: DataFolder | None, main: Database, ticks: Database) -> None:
+        self.main = main
+        self.ticks = ticks
+        self._folder = folder
+
+    @classmethod
+    async def open(cls, path: Path) -> Store:
+        """Lock the folder and open, make or migrate what is in it.
+
+        Raises `StoreError` where another server has the folder, or where joyvl.db cannot be used. A ticks.db that
+        cannot be used is a fault of `ticks`, no error.
+        """
+        folder = await asyncio.to_thread(DataFolder.open, path)
+        opened: list[Database] = []
+        try:
+            opened.append(await Database.open(folder.path / MAIN))
+            opened.append(await Database.open(folder.path / TICKS, migrations=TICK_MIGRATIONS, expendable=True))
+            await move_old_ticks(*opened)
+        except BaseException:
+            for database in opened:
+                await database.aclose()
+            folder.close()
+            raise
+        return cls(folder, *opened)
+
+    def __iter__(self) -> Iterator[tuple[str, Database]]:
+        """Each database with its name."""
+        yield "main", self.main
+        yield "ticks", self.ticks
+
+    async def fault(self) -> str | None:
+        """What keeps the record from being read or written, None where nothing does."""
+        if self.main.fault is None:
+            try:
+                await self.main.read(lambda connection: connection.execute("SELECT 1").fetchone())
+            except StoreError as error:
+                return str(error)
+        return self.main.fault
+
+    async def aclose(self) -> None:
+        """Write all that is queued, close, and let others have the folder. Idempotent."""
+        try:
+            await self.ticks.aclose()
+        finally:
+            await self.main.aclose()
+            if self._folder is not None:
+                self._folder.close()
