@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from joyvl_server.core.config import Fidelity
-from joyvl_server.core.errors import Conflict, JoyvlError, NotFound, StoreError
+from joyvl_server.core.errors import Conflict, NotFound, StoreError
 from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id

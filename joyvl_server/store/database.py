@@ -108,9 +108,9 @@ class Database:
         result: T = await asyncio.wrap_future(self._writer.submit(work))
         return result
 
-    def reader(self) -> sqlite3.Connection:
-        """A read-only connection of one's own, for a thread. The caller closes it. Raises `sqlite3.Error`."""
-        return _connect(self.path, read_only=True)
+    def connect(self, *, read_only: bool) -> sqlite3.Connection:
+        """A connection of one's own, for a thread. The caller closes it. Raises `sqlite3.Error`."""
+        return _connect(self.path, read_only=read_only)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` with a read-only connection that sees one snapshot."""

@@ -18,7 +18,7 @@ import structlog
 
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.database import Database
-from joyvl_server.store.faults import is_storage_fault
+from joyvl_server.store.faults import is_damage, is_storage_fault
 from joyvl_server.store.tick_records import TickRecord
 from joyvl_server.store.ticks import insert_spans, session_number
 
@@ -47,7 +47,7 @@ async def move_old_ticks(main: Database, ticks: Database) -> None:
             rows, gone = await asyncio.to_thread(_rows, main, done, upto)
             await ticks.write(partial(_insert, sessions=sessions, rows=rows, upto=upto))
             moved, lost, done = moved + len(rows), lost + gone, upto
-        await main.write(_drop)
+        await asyncio.to_thread(_drop, main)
     except (StoreError, sqlite3.Error) as error:
         log.error("old ticks are not moved", error=str(error))
         return
@@ -58,7 +58,7 @@ async def move_old_ticks(main: Database, ticks: Database) -> None:
 
 def _overview(main: Database) -> tuple[dict[int, str], int]:
     """The sessions by their numbers, and the newest row."""
-    with closing(main.reader()) as connection:
+    with closing(main.connect(read_only=True)) as connection:
         sessions = {int(number): str(id) for number, id in connection.execute("SELECT * FROM old_tick_sessions")}
         newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'old_ticks'").fetchone()
     return sessions, 0 if newest is None else int(newest[0])
@@ -68,7 +68,7 @@ def _rows(main: Database, after: int, upto: int) -> tuple[list[dict[str, Any]], 
     """Those with `after` < seq <= `upto`, and how many of them a damaged page may have held."""
     query, values = "SELECT * FROM old_ticks WHERE seq > ? AND seq <= ?", (after, upto)
     try:
-        with closing(main.reader()) as connection:
+        with closing(main.connect(read_only=True)) as connection:
             return [dict(row) for row in connection.execute(query, values)], 0
     except sqlite3.DatabaseError as error:
         if not is_storage_fault(error):
@@ -99,11 +99,14 @@ def _record(session_id: str, row: dict[str, Any]) -> TickRecord:
     return TickRecord(session_id=session_id, watches=watches, **row, **more)
 
 
-def _drop(connection: sqlite3.Connection) -> None:
+def _drop(main: Database) -> None:
     """What is damaged cannot be dropped: it stays under a name that nobody asks for."""
-    for table in ("old_ticks", "old_tick_sessions"):
-        try:
-            connection.execute(f"DROP TABLE {table}")
-        except sqlite3.DatabaseError as error:
-            log.warning("a damaged table stays in the file", table=table, error=str(error))
-            connection.execute(f"ALTER TABLE {table} RENAME TO damaged_{table}")
+    with closing(main.connect(read_only=False)) as connection:
+        for table in ("old_ticks", "old_tick_sessions"):
+            try:
+                connection.execute(f"DROP TABLE {table}")
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                log.warning("a damaged table stays in the file", table=table, error=str(error))
+                connection.execute(f"ALTER TABLE {table} RENAME TO damaged_{table}")

@@ -68,6 +68,7 @@ class Writer:
         self._damaged = False
         self._reported: sqlite3.Error | None = None
         self._lost = 0
+        self._gone_since: float | None = None
         self._try_again = 0.0
         self._renew_again = 0.0
         self._opened: Future[None] = Future()
@@ -180,7 +181,6 @@ class Writer:
     def _transaction(self, batch: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
         """Run the batch and commit it. Raises where nothing of it is kept."""
         connection = self._connected()
-        self._identity.check()
         outcomes: list[tuple[Job, Any, Exception | None]] = []
         connection.execute("BEGIN IMMEDIATE")
         for job in batch:
@@ -294,19 +294,22 @@ class Writer:
         self._try_again = time.monotonic() + RETRY_S
         if self._damaged:
             self._begun_again(None)
-        elif self._trial() is None:
+            return
+        error = self._trial()
+        if error is None:
             self._healthy()
+        else:
+            self._begun_again(error)
 
     def _healthy(self) -> None:
         if self.fault is not None:
             log.info("store works again", store=self.path.name, queued=len(self._jobs))
-        self.fault, self._damaged = None, False
+        self.fault, self._damaged, self._gone_since = None, False, None
 
     def _trial(self) -> Failure | None:
         """Write something small that touches no record. What hinders it; None where it worked."""
         try:
             connection = self._connected()
-            self._identity.check()
             try_disk(self.path)
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             connection.execute("BEGIN IMMEDIATE")
@@ -322,18 +325,20 @@ class Writer:
         gone = isinstance(error, StoreError) and error.code == GONE
         if self._renew is None or not (self._damaged or gone or (error is not None and is_damage(error))):
             return False
-        if time.monotonic() < self._renew_again:
-            return False
+        now = time.monotonic()
+        if gone and self._gone_since is None:
+            self._gone_since = now
+        if now < self._renew_again or (gone and now < (self._gone_since or 0.0) + CHECK_S):
+            return False  # a folder that is being removed loses its files first
         self._disconnect()
         try:
             self._identity.check_folder()
-            self._renew_again = time.monotonic() + RENEW_S
+            self._renew_again = now + RENEW_S
             self._renew()
             self._prepared = False
             self._connected()
-        except (OSError, sqlite3.Error, StoreError) as failure:
-            log.debug("store could not be begun again", store=self.path.name, error=str(failure))
-            return False
+        except (OSError, sqlite3.Error, StoreError):
+            return False  # the fault stays, and is told
         self.renewed += 1
         why = "it was removed" if gone else "it was damaged and is put aside"
         log.error("store is begun again", store=self.path.name, reason=why)
@@ -343,11 +348,13 @@ class Writer:
     # ------------------------------------------------------------------------------------------------- the connection
 
     def _connected(self) -> sqlite3.Connection:
+        """To the same file as ever. Raises `sqlite3.Error`, `StoreError`."""
         if not self._prepared:
             self._identity.check_folder()
             self._prepare()
             self._identity.take()
             self._prepared = True
+        self._identity.check()
         if self._connection is None:
             self._connection = self._connect()
         return self._connection

@@ -1,0 +1,83 @@
+"""The input log on a disk that hangs: it holds nobody, and what is lost is counted and told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.inputs import QueryWithdrawn
+from joyvl_server.sessions import recorder as recorder_module
+from joyvl_server.sessions.recorder import Recorder
+
+LINE = QueryWithdrawn(1.0, "qry_1")
+
+
+def lines_of(path):
+    return path.read_text().splitlines()
+
+
+async def test_all_lines_are_there_after_closing(tmp_path):
+    recorder = Recorder.open(tmp_path, "ses_1", ObserverConfig())
+    for _ in range(100):
+        recorder.write(LINE, [])
+    await recorder.aclose()
+    await recorder.aclose()
+    assert len(lines_of(tmp_path / "ses_1.jsonl")) == 101
+    assert recorder.dropped == 0
+
+
+@pytest.mark.parametrize("written", [10, 5000])
+async def test_a_disk_that_hangs_holds_nobody(tmp_path, monkeypatch, written):
+    """A pipe that nobody reads: opening it blocks for ever, as a dead network disk does. With a full queue too."""
+    monkeypatch.setattr(recorder_module, "CLOSE_TIMEOUT_S", 0.3)
+    os.mkfifo(tmp_path / "ses_1.jsonl")
+    recorder = Recorder.open(tmp_path, "ses_1", ObserverConfig())
+    with capture_logs() as lines:
+        for _ in range(written):
+            recorder.write(LINE, [])
+        longest, begun = 0.0, time.monotonic()
+        closing = asyncio.ensure_future(recorder.aclose())
+        while not closing.done():
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before)
+        assert time.monotonic() - begun < 5
+        assert longest < 0.25  # the loop went on meanwhile
+    assert recorder.dropped >= written
+    told = [line["event"] for line in lines]
+    assert told == (["input log drops lines"] if written > 4096 else []) + ["input log lost lines"]
+    # The disk comes back: the thread ends, and writes nothing that a later log of the session would stand before.
+    descriptor = os.open(tmp_path / "ses_1.jsonl", os.O_RDONLY | os.O_NONBLOCK)
+    await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(recorder._ended)), 5)
+    assert os.read(descriptor, 100_000) == b""
+    os.close(descriptor)
+
+
+async def test_many_that_hang_wait_at_the_same_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder_module, "CLOSE_TIMEOUT_S", 0.3)
+    recorders = []
+    for n in range(64):
+        os.mkfifo(tmp_path / f"ses_{n}.jsonl")
+        recorders.append(Recorder.open(tmp_path, f"ses_{n}", ObserverConfig()))
+    begun = time.monotonic()
+    with capture_logs():
+        await asyncio.gather(*(recorder.aclose() for recorder in recorders))
+    assert time.monotonic() - begun < 5
+    for n in range(64):
+        os.close(os.open(tmp_path / f"ses_{n}.jsonl", os.O_RDONLY | os.O_NONBLOCK))
+
+
+async def test_a_folder_that_cannot_be_made_costs_only_the_log(tmp_path):
+    (tmp_path / "file").touch()
+    with capture_logs() as lines:
+        recorder = Recorder.open(tmp_path / "file" / "logs", "ses_1", ObserverConfig())
+        for _ in range(10):
+            recorder.write(LINE, [])
+        await recorder.aclose()
+    assert recorder.dropped == 11
+    assert [line["event"] for line in lines] == ["input log cannot be written", "input log lost lines"]
