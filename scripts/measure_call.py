@@ -38,8 +38,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
 
 from fakes.browser import chromium, start_call, stop_call  # noqa: E402
 from fakes.server import ServerProcess  # noqa: E402
-from joyvl_server.cli.bench.engine import BODY, MODELS  # noqa: E402
 
+MODELS = b'{"object": "list", "data": [{"id": "instant", "object": "model"}]}'
+SILENT = (
+    b'data: {"choices": [{"index": 0, "delta": {"content": "</silence>"}, "finish_reason": "stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
 BITS = 24
 WARM_UP_S = 8.0
 WEBCAM = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=30")
@@ -118,7 +122,7 @@ class Engine:
                 body = await reader.readexactly(length)
                 now = time.time()
                 posted = head.startswith("post")
-                kind, reply = ("text/event-stream", BODY) if posted else ("application/json", MODELS)
+                kind, reply = ("text/event-stream", SILENT) if posted else ("application/json", MODELS)
                 writer.write(
                     f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(reply)}\r\n\r\n".encode()
                 )
