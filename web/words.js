@@ -79,8 +79,9 @@ export function engineNotice(state) {
   return { text: [trouble.title, trouble.reason].filter(Boolean).join(" "), tone: "warn" };
 }
 
-/** Why nothing new is said, as a sentence; null while it looks and decides. */
-export function whyQuiet(session, stream) {
+/** Why nothing new is said, as a sentence; null while it looks and decides. `silent`: our own call gets nothing through. */
+export function whyQuiet(session, stream, silent) {
+  if (silent) return "Your picture does not reach the server, so there is nothing to look at.";
   if (stream === "away") return "The server does not answer, so nothing new can be shown.";
   if (stream === "gone") return "The session is over.";
   if (!session) return "The session is being opened.";

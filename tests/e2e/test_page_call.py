@@ -211,6 +211,7 @@ def test_a_call_whose_line_goes_silent_says_that_nobody_sees_it(server: ServerPr
     try:
         expect(badge).not_to_have_text("Online", timeout=15_000)
         expect(page.locator(".unseen")).to_be_visible()
+        expect(page.get_by_text("it is awake")).to_have_count(0)
     finally:
         for worker in stopped:
             worker.resume()

@@ -1,5 +1,6 @@
 // What was said and asked, with times. It follows the newest line unless somebody reads further up.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
+import { call } from "../call.js";
 import { stream, view } from "../store.js";
 import { whyQuiet } from "../words.js";
 import { Ask } from "./ask.js";
@@ -55,7 +56,8 @@ export function Transcript({ session }) {
 }
 
 function Quiet({ session }) {
-  const why = whyQuiet(session, stream.value.state);
+  const silent = session !== null && call.value?.sessionId === session.id && call.value.silent;
+  const why = whyQuiet(session, stream.value.state, silent);
   return html`
     <div class="quiet">
       <p><strong>Nothing said yet.</strong></p>
