@@ -26,7 +26,8 @@ WRITE_S = 240.0
 """longest time a text may take, from being asked for; whoever asked goes on without it"""
 MOST_FAILURES = 3
 MOST_CUTS = 8
-RETRY_S = 2.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+"""before a slice that hung or failed is asked for again; doubled each time, until one goes through"""
 CHARACTERS_A_TOKEN = 4
 LONGEST_CHARACTERS_A_TOKEN = 12
 WITHOUT_PROGRESS = 3
@@ -60,6 +61,23 @@ class SliceOutcomes:
     """the code of a request of this session's own engine that failed"""
 
 
+class _Pause:
+    """Grows with each slice in a row that came to nothing; the `free` first ones cost none."""
+
+    def __init__(self, free: int = 0) -> None:
+        self._free = free
+        self._failed = 0
+
+    def failed(self) -> float:
+        """Seconds to wait now."""
+        self._failed += 1
+        times = self._failed - self._free
+        return 0.0 if times <= 0 else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(times - 1, 16))
+
+    def worked(self) -> None:
+        self._failed = 0
+
+
 @dataclass(slots=True)
 class _Writing:
     draft: Draft
@@ -86,6 +104,8 @@ class Background:
         self._number: int | None = None
         self._warm_turns: int | None = None
         self._to_warm = asyncio.Event()
+        self._warm_pause = _Pause(free=1)  # one that was only a little too long is soon smaller
+        self._write_pause = _Pause()
         self._drafts: dict[str, _Writing] = {}
         self._to_write = asyncio.Event()
 
@@ -141,19 +161,25 @@ class Background:
     async def _warm(self, slot: Slot) -> bool:
         """One slice; True when it brought something."""
         number = self._number
+        pause = 0.0
         try:
             warmth = await self._lane.slice(slot, lambda session: session.warm(slot.tokens))
         except Cut:
+            if slot.over:  # it began, and took too long
+                pause = self._warm_pause.failed()
             slot.give_back()
+            await self._rest(self._seat, "warm", pause)
             return False
         except EngineError as error:
             slot.failed()
             self._to_warm.clear()  # until the next turn
             self._out.trouble(error.code)
+            await self._rest(self._seat, "warm", self._warm_pause.failed())
             return False
         except BaseException:
             slot.failed()
             raise
+        self._warm_pause.worked()
         slot.done(warmth.fresh)
         if number is None or number != self._number:
             return True
@@ -192,10 +218,13 @@ class Background:
         try:
             piece = await self._pen.slice(slot, lambda session: session.write(draft, writing.text, tokens))
         except Cut:
+            hung = slot.over
             slot.give_back()
-            writing.cuts += 1
-            if writing.cuts >= MOST_CUTS:
-                self._give_up(draft, "engine_timeout", "The engine is too slow to write between its turns.")
+            if hung:
+                writing.cuts += 1
+                if writing.cuts >= MOST_CUTS:
+                    self._give_up(draft, "engine_timeout", "The engine is too slow to write between its turns.")
+                await self._rest(self._pen_seat, "write", self._write_pause.failed())
             return
         except EngineError as error:
             slot.failed()
@@ -204,6 +233,7 @@ class Background:
         except BaseException:
             slot.failed()
             raise
+        self._write_pause.worked()
         writing.cuts = 0
         writing.text += writing.joiner.feed(piece.text) + (writing.joiner.finish() if piece.done else "")
         used = max(1, len(piece.text) // CHARACTERS_A_TOKEN) if piece.done else tokens
@@ -230,8 +260,14 @@ class Background:
             self._out.trouble(error.code)
         if writing.failures >= MOST_FAILURES or error.code == "engine_cannot":
             self._give_up(writing.draft, error.code, str(error))
-        else:
-            await self._clock.sleep(RETRY_S * writing.failures)
+        if error.code != "engine_cannot":
+            await self._rest(self._pen_seat, "write", self._write_pause.failed())
+
+    async def _rest(self, seat: Seat, kind: SliceKind, seconds: float) -> None:
+        """Others may have their slices meanwhile."""
+        if seconds > 0:
+            seat.finished(kind)
+            await self._clock.sleep(seconds)
 
     def _give_up(self, draft: Draft, code: str, message: str) -> None:
         if self._drafts.pop(draft.id, None) is not None:

@@ -18,7 +18,7 @@ from joyvl_server.sessions.lane import EngineLane, Outcomes
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduler import EngineScheduler
 from joyvl_server.sessions.seats import Priority
-from joyvl_server.sessions.slices import MOST_DRAFTS, WRITE_S, Background, Pen, SliceOutcomes
+from joyvl_server.sessions.slices import MOST_CUTS, MOST_DRAFTS, WRITE_S, Background, Pen, SliceOutcomes
 
 
 class Engine:
@@ -352,3 +352,58 @@ async def test_the_end_of_the_lane_ends_its_slice(played, clock):
     assert one.engine.inside is None
     assert one.engine.closed == 1
     assert one.of.desk.slot is None
+
+
+async def ticks(one: Played, count: int, first: int = 1) -> None:
+    """So many seconds, each with its tick."""
+    for number in range(first, first + count):
+        begun = one.clock.monotonic()
+        await _advancing(one.clock, one.step(number, AskScore(number)))
+        one.slices.settled()
+        await one.clock.advance(max(0.0, begun + 1.0 - one.clock.monotonic()))
+
+
+@pytest.mark.parametrize("kind", ["write", "warm"])
+async def test_a_slice_that_hangs_is_asked_for_less_and_less_often(played, clock, kind):
+    one = played()
+    one.engine.warm_left, one.engine.slice_s = 10**6, 10_000.0
+    asked: list[float] = []
+    call = one.engine._call
+
+    async def noted(name: str, seconds: float = 0.0) -> None:
+        if name == kind:
+            asked.append(clock.monotonic())
+        await call(name, seconds)
+
+    one.engine._call = noted
+    if kind == "write":
+        one.slices.write(draft())
+    else:
+        one.slices.prepared(2)
+    await ticks(one, 60)
+    assert 4 <= len(asked) <= 8
+    gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+    assert gaps[-1] >= 15
+    assert all(later >= earlier - 1.0 for earlier, later in zip(gaps, gaps[1:], strict=False))
+    assert len(one.told_of("scored")) == 60  # no tick was lost for it
+    # It works again: the next one that hangs is asked for again soon.
+    one.engine.slice_s, one.engine.warm_left = 0.1, 100
+    await ticks(one, 35, first=100)
+    one.engine.slice_s, one.engine.warm_left = 10_000.0, 10**6
+    before = len(asked)
+    if kind == "write":
+        assert len(one.told_of("written")) == 1
+        one.slices.write(draft("d2"))
+    else:
+        one.slices.settled()
+    await ticks(one, 10, first=200)
+    assert len(asked) - before >= 3
+
+
+async def test_a_text_that_hangs_is_given_up_in_the_end(played, clock):
+    one = played()
+    one.engine.slice_s = 10_000.0
+    one.slices.write(draft())
+    await ticks(one, 200)
+    assert [values[1] for values in one.told_of("write_failed")] == ["engine_timeout"]
+    assert one.engine.calls.count("write") == MOST_CUTS
