@@ -3,6 +3,8 @@
 Up, one step at a time: when the load was too high, or too many turns came late, for `UP_AFTER_S`. Down, one step at a
 time: when it was calm for a while and the load known from the step below would fit. What had to go up again soon
 after it went down waits twice as long the next time, so that it does not swing.
+
+One session alone at its engine gives up large pictures at most: looking less often would serve nobody.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from joyvl_server.core.decisions import Pressure
 HIGH_LOAD = {Pressure.NONE: 0.78, Pressure.GLANCES: 0.9, Pressure.SLOWER: 0.9, Pressure.FULL: 0.9}
 """of the engine's time, with ticks alone: above it the step is left for the next one. Background work and replies need
 the rest; smaller pictures cost nobody a second, so they come early"""
+ALONE_LOAD = 1.0
+"""where one session has the engine for itself: nobody else gains by what it gives up"""
 FITS_LOAD = 0.65
 LATE_SHARE = 0.15
 """of the turns: that many waited half their second, or lost it"""
@@ -58,11 +62,14 @@ class Ladder:
         """Take a reading in (about twice a second); True when the step changed."""
         if self._moved_at is not None and now - self._moved_at < SETTLE_S:
             return False
-        high = reading.load >= HIGH_LOAD[self.step] or reading.late >= LATE_SHARE
+        alone = reading.sessions <= 1
+        high = reading.load >= (ALONE_LOAD if alone else HIGH_LOAD[self.step]) or reading.late >= LATE_SHARE
         if reading.sessions > 0:
             self._cost[self.step] = (reading.load / reading.sessions, now)
-        if high:
+        if high and not (alone and self.step >= Pressure.GLANCES):
             return self._holds(now, high=True, seconds=UP_AFTER_S) and self._up(now)
+        if alone and self.step > Pressure.GLANCES:
+            return self._holds(now, high=False, seconds=UP_AFTER_S) and self._down(now)
         if self.step is not Pressure.NONE and reading.late <= CALM_SHARE and self._would_fit(now, reading):
             return self._holds(now, high=False, seconds=self._calm_s) and self._down(now)
         self._since = None

@@ -81,3 +81,16 @@ def test_swinging_waits_longer_each_time():
     assert gaps[0] < 70
     assert gaps[-1] > 300
     assert len(downs) < 30
+
+
+def test_a_session_alone_gives_up_large_pictures_at_most():
+    busy = Reading(0.85, 0.0, 1)
+    assert Climb().read(busy, 60).moves == []  # nobody else gains by what it gives up
+    assert Climb().read(Reading(3.3, 0.5, 1), 300).steps == [Pressure.GLANCES]
+
+
+def test_who_is_left_alone_looks_as_often_as_it_can_again():
+    climb = Climb().read(HARD, 60)
+    assert climb.ladder.step is Pressure.FULL
+    climb.read(Reading(3.3, 0.5, 1), 60)
+    assert climb.ladder.step is Pressure.GLANCES
