@@ -189,7 +189,12 @@ class Probe:
         fields = {**self._plain(found), "max_tokens": 1}
         sent = await self._try(self._turn(uuid=True), fields)
         named = await self._try(self._turn(uuid=True, named=True), fields) if sent is not None else None
-        return named is not None and 0 < _prompt_tokens(named) == _prompt_tokens(sent or {})
+        if named is None or not 0 < _prompt_tokens(named) == _prompt_tokens(sent or {}):
+            return False
+        # A server that always tells the same number has said nothing: it may not have seen the picture at all.
+        *before, turn = self._turn()
+        bare = await self._try([*before, {**turn, "content": turn["content"][:1]}], fields)
+        return _prompt_tokens(bare or {}) < _prompt_tokens(named)
 
     async def _orders(self, fields: Mapping[str, Any]) -> bool:
         return await self._try(self._turn(), {**fields, "priority": 1}) is not None

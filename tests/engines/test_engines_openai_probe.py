@@ -1,6 +1,7 @@
 """Engine `openai`: what it finds out about a server, and that each thing missing has its fallback and its sentence."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator
 
@@ -319,3 +320,15 @@ async def test_given_abilities_are_not_probed_and_stay(server: FakeVllm) -> None
         await score(engine)
     assert (await score(engine)).value == pytest.approx(0.25)
     await engine.aclose()
+
+
+async def test_a_server_that_tells_the_same_usage_whatever_it_gets_is_sent_every_picture() -> None:
+    """Else the model would see none after the first: nothing says that the server knows names."""
+    silent = '{"decision": "silent", "text": "", "question": ""}'
+    choice = {"message": {"role": "assistant", "content": silent}, "finish_reason": "stop"}
+    answer = {"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 5}}
+    async with FakeOpenAI() as server:
+        server.otherwise = whole(json.dumps(answer).encode(), "application/json")
+        engine = OpenAIEngine({"base_url": server.base_url})
+        assert not (await engine.probe()).uuids
+        await engine.aclose()
