@@ -19,6 +19,7 @@ from joyvl_server.core.events import (
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.history import Entry
 from joyvl_server.core.news import News, Note
+from joyvl_server.core.picture_costs import PictureLimit
 from joyvl_server.core.prefix import MAX_LINE, shorten, watch_line
 from joyvl_server.core.protocol import clean
 from joyvl_server.core.queries import ANSWERED, EXPIRED, STANDING, WITHDRAWN, Queries, Query
@@ -47,6 +48,7 @@ class _Looks:
     look: Look
     burst: tuple[Frame, ...]
     backlog: tuple[Second, ...]
+    change: float | None
 
 
 class Agenda:
@@ -90,13 +92,15 @@ class Agenda:
         *,
         burst: tuple[Frame, ...] = (),
         backlog: tuple[Second, ...] = (),
+        change: float | None = None,
     ) -> tuple[list[Effect], Message]:
         """The next message, and what has to happen before its `Append`: a chunk that begins. Nothing is sent yet.
 
-        `burst` are earlier pictures of the frame's second, `backlog` seconds that have passed, both oldest first.
+        `burst` are earlier pictures of the frame's second, `backlog` seconds that have passed, both oldest first;
+        `change` is the frame's.
         """
         self._news.composing()
-        looks = _Looks(step, frame, look, burst, self._unseen(frame, backlog))
+        looks = _Looks(step, frame, look, burst, self._unseen(frame, backlog), change)
         message = self._message(looks, self.book)
         self._sent = message.query
         move = self._context.move(message.turn)
@@ -108,7 +112,7 @@ class Agenda:
         turn = self._context.trimmed(self._message(looks, self.book).turn)
         effects = self._rollover.before(move, turn, self._standing(self.book))
         self._news.forget_heard(self._context.begins)
-        looks = _Looks(step, frame, look, turn.burst, turn.backlog)
+        looks = _Looks(step, frame, look, turn.burst, turn.backlog, change)
         return effects, self._message(looks, self.book)
 
     def settled(self, message: Message) -> list[Effect]:
@@ -129,6 +133,10 @@ class Agenda:
     def room_changed(self, tokens: int, most: int | None = None) -> None:
         """The engine has room for a context of `tokens`."""
         self._context.set_room(tokens, most)
+
+    def pictures_limited(self, limit: PictureLimit) -> None:
+        """How many pictures a prompt may have."""
+        self._context.limit_pictures(limit)
 
     def engine_restarted(self) -> None:
         """The engine lost its cache: the next turn begins a short chunk."""
@@ -223,6 +231,7 @@ class Agenda:
             zones=book.zones,
             burst=looks.burst,
             backlog=looks.backlog,
+            change=looks.change,
         )
         return Message(turn, book, None if query is None else query.id, notes)
 

@@ -28,6 +28,7 @@ from joyvl_server.core.budget import ANSWER_RESERVE, Budget
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.growing import Growing
+from joyvl_server.core.picture_costs import PictureLimit
 from joyvl_server.core.protocol import system_prompt, user_parts
 from joyvl_server.core.tokens import answer_tokens, user_turn_tokens
 from joyvl_server.core.turns import Chunk, SettledTurn, UserTurn
@@ -38,7 +39,7 @@ SHORT_LEAD = 2
 """lead of the chunk after the engine lost its cache"""
 TURNS_TO_WARM, MOST_TURNS_TO_WARM = 6.0, 24.0
 """turns that pass while the next chunk is warmed, at first and at most; learnt at each switch"""
-WARM_MARGIN = 1.5
+WARM_MARGIN, LEAST_TO_WARM = 1.5, 4.0
 
 
 class Move(StrEnum):
@@ -51,6 +52,8 @@ class Move(StrEnum):
     """go over to the prepared chunk"""
     ANEW = "anew"
     """begin a chunk that was not prepared"""
+    SLIDE = "slide"
+    """the same with as many of the newest pictures as there is time for: the engine reads all of them again"""
     SHORT = "short"
     """the same with a short lead: the engine lost its cache"""
     BACK = "back"
@@ -71,6 +74,8 @@ class Context:
         self.restarted = False
         self._short_lead = SHORT_LEAD
         self._single = False
+        self.limit = PictureLimit()
+        self._cold = True
         self._warm = 0
         self._warming = TURNS_TO_WARM
         self._pending: UserTurn | None = None
@@ -88,6 +93,25 @@ class Context:
         self.budget.set_room(tokens, most)
         self._single = self._single and self.budget.least
         self._keep_prepared_within_budget()
+
+    @property
+    def pictures(self) -> tuple[int, int]:
+        """Of the prompt with the pending turn: pictures that are new to the engine in this chunk, and the others."""
+        assert self.present is not None, "no chunk has begun"
+        assert self._pending is not None, "no turn is under way"
+        new = self._pending.pictures
+        return (self.present.pictures + new, 0) if self._cold else (new, self.present.pictures)
+
+    def limit_pictures(self, limit: PictureLimit) -> None:
+        """A prompt may have so many pictures; the others are told in words."""
+        self.limit = limit
+        if self.slides:
+            self.prepared = None  # there is no cache that it could be warm in
+
+    @property
+    def slides(self) -> bool:
+        """The engine reads every picture again: a chunk begins with as many as there is time for."""
+        return self.limit.most is not None
 
     def restart(self) -> None:
         """The engine lost its cache: what was warmed is cold, and the next chunk is a short one."""
@@ -155,7 +179,7 @@ class Context:
     @property
     def warm_room(self) -> float:
         """Turns to keep for warming the next chunk, by how many it took lately."""
-        return WARM_MARGIN * self._warming
+        return max(LEAST_TO_WARM, WARM_MARGIN * self._warming)
 
     @property
     def left(self) -> float:
@@ -179,6 +203,8 @@ class Context:
         if self._single and present.turns:
             self._short_lead = 0
             return Move.SHORT
+        if self.limit.most is not None and present.pictures + turn.pictures > self.limit.most:
+            return Move.SLIDE
         tokens = present.tokens + present.cost(turn)
         fits = tokens <= self.budget.prompt and t - present.began <= self._config.chunk_s
         stays = fits or (prepared is not None and tokens <= self.budget.overdrawn)  # while the next one is warmed
@@ -195,21 +221,23 @@ class Context:
     def trimmed(self, turn: UserTurn) -> UserTurn:
         """The turn as a chunk that begins anew can take it: seconds of its backlog go first, then its burst."""
         room = self.budget.prompt - self.budget.system - self.budget.prefix
-        while self._cost(turn) > room and (turn.backlog or turn.burst):
+        while (self._cost(turn) > room or turn.pictures > self._fresh) and (turn.backlog or turn.burst):
             turn = replace(turn, backlog=turn.backlog[1:]) if turn.backlog else replace(turn, burst=turn.burst[1:])
         return turn
 
     def lead_before(self, turn: UserTurn, move: Move) -> list[SettledTurn]:
         """The turns that lead a chunk begun anew before `turn`, oldest first."""
-        turns = self.lead
+        turns: Sequence[SettledTurn] = self.turns if move is Move.SLIDE else self.lead
         if move is Move.SHORT:
             turns = turns[len(turns) - min(self._short_lead, len(turns)) :]
+        pictures = self._fresh - turn.pictures
         room = self.budget.prompt - self.budget.system - self.budget.prefix - self._cost(turn)
         room = min(room, self._lead_tokens(self.budget.prefix))
         kept: list[SettledTurn] = []
         for settled in reversed(turns):
             room -= self._cost(settled.user) + answer_tokens(settled.answer)
-            if room < 0:
+            pictures -= settled.user.pictures
+            if room < 0 or pictures < 0:
                 break
             kept.append(settled)
         return kept[::-1]
@@ -224,6 +252,7 @@ class Context:
         """The chunk is the present one from the turn at stream time `t` on; what was prepared is forgotten."""
         self._require_no_pending("begin a chunk")
         self._go_over(Growing(chunk, self._config.separator, t), t)
+        self._cold = True
 
     def begin_again(self, t: float) -> Chunk:
         """The present chunk once more, with a number of its own."""
@@ -255,6 +284,7 @@ class Context:
         self._warming = min(MOST_TURNS_TO_WARM, (self._warming + took) / 2)
         prepared.chunk = replace(prepared.chunk, lead=tuple(prepared.turns))
         self._go_over(prepared, t)
+        self._cold = False
         return prepared.chunk
 
     # ------------------------------------------------------------------------------------------------------- the turns
@@ -270,6 +300,7 @@ class Context:
         turn = self._take_pending("settle").kept(pictures=self._config.follows_instructions)
         settled = SettledTurn(turn, answer)
         assert self.present is not None, "no chunk has begun"
+        self._cold = False
         self.present.add(settled)
         if self.prepared is not None:
             self.prepared.add(self.prepared.chunk.leading(settled))
@@ -287,6 +318,12 @@ class Context:
         assert self.prepared is not None, "no chunk is prepared"
         lead = len(self.prepared.turns)
         return self._warm >= lead >= min(self._config.lead_turns, int(self.lead_room()))
+
+    @property
+    def _fresh(self) -> float:
+        """Pictures that a chunk may begin with."""
+        limits = (self.limit.most, self.limit.fresh)
+        return min((limit for limit in limits if limit is not None), default=math.inf)
 
     def _keep_prepared_within_budget(self) -> None:
         if self.prepared is not None and self.prepared.tokens > self.budget.prompt:

@@ -20,6 +20,7 @@ class Growing:
         """the settled turns, the lead included, oldest first, with this chunk's model time"""
         self.prefix_tokens = text_tokens(chunk.prefix) + 2  # and the blank line after it
         self.tokens = MESSAGE + text_tokens(chunk.system)
+        self.pictures = 0
         self._separator = separator
         self._sizes: list[int] = []
         for settled in chunk.lead:
@@ -50,6 +51,7 @@ class Growing:
         """The turn joins; its model time is this chunk's."""
         size = self._words(settled.user) + answer_tokens(settled.answer)
         self.tokens += size + self._prefix_due
+        self.pictures += settled.user.pictures
         self._sizes.append(size)
         self.turns.append(settled)
 

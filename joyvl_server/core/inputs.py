@@ -181,6 +181,15 @@ class ContextRoomChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureLimitChanged:
+    """How many pictures a prompt may have; None: as many as its tokens allow. See `PictureLimit`."""
+
+    at: float
+    most: int | None
+    fresh: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRestarted:
     """The engine has lost what it had cached: begin a short chunk instead of paying for the whole one again."""
 
@@ -208,5 +217,6 @@ Input = (
     | PressureChanged
     | FidelityChanged
     | ContextRoomChanged
+    | PictureLimitChanged
     | EngineRestarted
 )

@@ -29,6 +29,7 @@ from joyvl_server.core.context import Context
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.flight import Flight, State
 from joyvl_server.core.looking import Looking
+from joyvl_server.core.picture_costs import PictureLimit
 from joyvl_server.core.protocol import SILENCE, answer
 from joyvl_server.core.sentences import Sentences
 from joyvl_server.core.speech import Speech
@@ -101,6 +102,8 @@ class Observer:
                 self._effects += self._agenda.written(input)
             case ev.ContextRoomChanged(_, tokens, most):
                 self._agenda.room_changed(tokens, most)
+            case ev.PictureLimitChanged(_, most, fresh):
+                self._agenda.pictures_limited(PictureLimit(most, fresh))
             case ev.EngineRestarted():
                 self._agenda.engine_restarted()
             case ev.PressureChanged(_, pressure):
@@ -153,7 +156,9 @@ class Observer:
         if glimpse.look is Look.SKIP:
             self._skip(frame.t, frame.wall, ev.Skip.STILL, change=glimpse.change)
             return
-        effects, message = self._agenda.compose(self._steps, frame, glimpse.look, burst=second.burst, backlog=backlog)
+        effects, message = self._agenda.compose(
+            self._steps, frame, glimpse.look, burst=second.burst, backlog=backlog, change=glimpse.change
+        )
         self.context.append(message.turn)
         flight = self._flight = Flight(message, glimpse)
         self._tick_wanted = False

@@ -14,13 +14,20 @@ from joyvl_server.core.tokens import text_tokens
 MAX_EVENTS = 256
 MAX_PASSAGES = 96
 MAX_EVENT = 300
+LONGEST_S = 60.0
+"""of a stretch told in words, unless nothing happens in it"""
+ONE_CHANGE_S = 2.5
+"""changes no further apart are one"""
+MAX_CHANGES = 4
+"""told of one stretch"""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A stretch of video, `start` to `end` in stream seconds, and its text with times counted from `origin`.
 
-    Without a text it is told by what was said in it. A block is an account of several passages.
+    Without a text it is told by what was said in it and, where somebody looked, by when the picture changed: `changes`
+    are (first, last) stream times. A block is an account of several passages.
     """
 
     number: int
@@ -29,6 +36,7 @@ class Passage:
     origin: float = 0.0
     text: str | None = None
     block: bool = False
+    changes: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,27 @@ class Passages:
         self.changed = True
         return self._count
 
+    def tell(self, start: float, end: float, *, changed: bool) -> None:
+        """A moment whose picture the model will see no more, told in words. Quiet ones become one stretch."""
+        last = self._passages[-1] if self._passages else None
+        if last is None or last.changes is None or last.text is not None:
+            self.add(start, end)
+            changed = changed and last is not None  # there was nothing before that it could differ from
+            self._passages[-1] = replace(self._passages[-1], changes=((end, end),) if changed else ())
+            return
+        changes = last.changes
+        quiet = not changed and not self._events_in(start, end)
+        if changed and changes and end - changes[-1][1] <= ONE_CHANGE_S:
+            changes = (*changes[:-1], (changes[-1][0], end))
+        elif changed:
+            changes = (*changes, (end, end))
+        calm = quiet and not changes and not self._events_in(last.start, last.end)
+        if calm or (end - last.start <= LONGEST_S and len(changes) <= MAX_CHANGES):
+            self._passages[-1] = replace(last, end=end, changes=changes)
+        else:
+            self.add(start, end)
+            self._passages[-1] = replace(self._passages[-1], changes=((end, end),) if changed else ())
+
     def write(self, numbers: Sequence[int], text: str, origin: float) -> None:
         """The text of one passage that has none, or one account of several; nothing where one of them is gone."""
         chosen = [passage for passage in self._passages if passage.number in numbers]
@@ -97,14 +126,18 @@ class Passages:
         """What is known of it, with times of `origin`; of things said, the newest that fit `tokens`."""
         if passage.text is not None:
             return retagged(passage.text, passage.origin - origin)
+        changes = _in_words(passage, origin)
+        tokens -= text_tokens(changes)
         kept: list[str] = []
-        for event in reversed([event for event in self._events if passage.start <= event.t <= passage.end]):
+        for event in reversed(self._events_in(passage.start, passage.end)):
             line = f"<{moment(event.t - origin)}> {event.text}"
             tokens -= text_tokens(line) + 1
             if tokens < 0:
                 break
             kept.append(line)
-        return " ".join(reversed(kept))
+        if changes and not kept:
+            kept = ["Nothing was said."]
+        return " ".join([*reversed(kept), *([changes] if changes else [])])
 
     def lines(self, origin: float, tokens: int, passages: Iterable[Passage] | None = None) -> list[str]:
         """Those of which something is known, each under its times, oldest first. `tokens` bounds things said."""
@@ -135,5 +168,28 @@ class Passages:
         """Stream time jumped: what was stays as long ago as it is."""
         self._events = deque((replace(event, t=event.t + seconds) for event in self._events), MAX_EVENTS)
         self._passages = [
-            replace(p, start=p.start + seconds, end=p.end + seconds, origin=p.origin + seconds) for p in self._passages
+            replace(
+                p,
+                start=p.start + seconds,
+                end=p.end + seconds,
+                origin=p.origin + seconds,
+                changes=p.changes and tuple((first + seconds, last + seconds) for first, last in p.changes),
+            )
+            for p in self._passages
         ]
+
+    def _events_in(self, start: float, end: float) -> list[_Event]:
+        return [event for event in self._events if start <= event.t <= end]
+
+
+def _in_words(passage: Passage, origin: float) -> str:
+    """When the picture changed in it; empty where nobody looked."""
+    if passage.changes is None:
+        return ""
+    times = [
+        f"at <{moment(first - origin)}>"
+        if first == last
+        else f"from <{moment(first - origin)}> to <{moment(last - origin)}>"
+        for first, last in passage.changes
+    ]
+    return f"The picture changed {', '.join(times)}." if times else "Little changed."

@@ -7,7 +7,7 @@
 ```
 
 The cut comes when the turns that are still to come before the switch just fit. The next chunk is prepared as soon as
-the summary is there, or has failed for good, or when only the turns are left that warming took lately; the switch
+the summary is there, or has failed once, or when only the turns are left that warming took lately; the switch
 comes as soon as it is warm, or without that when the present chunk is full. Summaries that came too late for several
 chunks in a row are not waited for, until one comes in time again.
 """
@@ -67,9 +67,9 @@ class Rollover:
     def settled(self, standing: Standing) -> list[Effect]:
         """A turn has settled: see to summaries, the cut, the chunk that comes next."""
         context = self._context
-        effects = self.summaries.settled(standing.watches, context.budget.tokens, context.budget.memory)
+        effects = self.summaries.settled(standing.watches, context.budget.tokens, self._memory)
         room = context.lead_room(TURNS_TO_WRITE if self.summaries.hopeful else 0)
-        cuts = self._config.prepares or self.summaries.enabled
+        cuts = (self._config.prepares or self.summaries.enabled) and not context.slides
         if cuts and context.cut is None and not context.restarted and context.left <= room:
             turns, present = context.turns, context.present
             assert present is not None, "no chunk has begun"
@@ -90,7 +90,7 @@ class Rollover:
     def _prepare(self, standing: Standing) -> list[Effect]:
         """The next chunk, if it is time: with what is known now, and the turns since the cut."""
         context, cut = self._context, self._context.cut
-        if not self._config.prepares or cut is None or context.prepared is not None:
+        if not self._config.prepares or cut is None or context.prepared is not None or context.slides:
             return []
         if context.restarted or context.pending or cut == len(context.turns):
             return []  # without a turn there is nothing that carries the prefix
@@ -113,15 +113,29 @@ class Rollover:
             lead = context.lead_before(turn, move)
             self._leave(turns[: len(turns) - len(lead)])
         first = lead[0].user if lead else turn
-        origin = _start(first) if move is Move.BACK or not lead else self._origin(first)
-        parts = COLD if self._config.prepares else 1
-        chunk = context.make(self._prefix(lead, first, origin, standing, parts), lead, origin)
+        goes_on = move is not Move.BACK and (lead or move is Move.SLIDE)
+        origin = self._origin(first) if goes_on else _start(first)
+        chunk = context.make(self._prefix(lead, first, origin, standing, self._parts), lead, origin)
         context.begin(chunk, turn.frame.t)
         return BeginChunk(chunk)
 
     def _leave(self, turns: Sequence[SettledTurn]) -> None:
-        if turns:
+        if turns and self._context.slides:
+            for turn in turns:
+                changed = turn.user.change is not None and turn.user.change >= self._config.full_look_change
+                self.summaries.tell(_start(turn.user), turn.user.frame.t, changed=changed)
+        elif turns:
             self.summaries.cover(turns[0].user.frame.t, turns[-1].user.frame.t)
+
+    @property
+    def _parts(self) -> int:
+        """What the histories' usual room is divided by in a chunk that is read at once."""
+        return COLD if self._config.prepares or self._context.slides else 1
+
+    @property
+    def _memory(self) -> int:
+        """Tokens of the video history."""
+        return self._context.budget.memory // (COLD if self._context.slides else 1)
 
     def _origin(self, first: UserTurn) -> float:
         """Where the model's time begins in a chunk that starts with this turn."""

@@ -71,8 +71,10 @@ class Summaries:
 
     @property
     def awaited(self) -> bool:
-        """May the summary of the last cut still come in time?"""
-        return self._summary is not None and self.hopeful
+        """May the summary of the last cut still come in time? Not where it has failed once: the next chunk has to be
+        warm when this one is full, and what is written at another try joins the chunk after that one."""
+        summary = self._summary
+        return summary is not None and self.hopeful and summary.attempts == 1 and summary.again is None
 
     def event(self, t: float, text: str) -> None:
         """Something was said at stream time `t`."""
@@ -87,12 +89,17 @@ class Summaries:
 
     def lines(self, origin: float, room: int) -> list[str]:
         """`[Video History]` for a chunk with this origin: the newest lines that fit `room` tokens, oldest first."""
-        return newest(self._passages.lines(origin, self._longest(room)), room) if self.enabled else []
+        return newest(self._passages.lines(origin, self._longest(room)), room)
 
     def cover(self, start: float, end: float) -> int | None:
         """What lies between leaves the context (stream seconds); it is told by what was said. None: nothing is new."""
         start = self._new_from(start)
         return self._passages.add(start, end) if self.enabled and end > start else None
+
+    def tell(self, start: float, end: float, *, changed: bool) -> None:
+        """What lies between leaves the context (stream seconds); it is told by what was said, and when it `changed`."""
+        if self._config.memory_tokens > 0 and (self._passages.end is None or end > self._passages.end):
+            self._passages.tell(self._new_from(start), end, changed=changed)
 
     def cut(
         self, chunk: Chunk, turns: Sequence[SettledTurn], tokens: int, watches: Sequence[str], budget: int, memory: int
@@ -173,7 +180,7 @@ class Summaries:
         draft = Draft(self._id(), instruction, longest, system=condense_system())
         numbers = tuple(passage.number for passage in chosen)
         wanted = self._want(draft, numbers, origin, MESSAGE + text_tokens(draft.system))
-        if wanted.prompt + longest > budget:
+        if not self.enabled or wanted.prompt + longest > budget:
             self._passages.shorten(numbers, longest)
             return []
         self._account = wanted

@@ -47,6 +47,12 @@ class UserTurn:
     zones: tuple[Zone, ...] = ()
     burst: tuple[Frame, ...] = ()
     backlog: tuple[Second, ...] = ()
+    change: float | None = None
+    """how much the picture of `frame` has changed (0 to 1), where the gaze has said so"""
+
+    @property
+    def pictures(self) -> int:
+        return sum(len(second.frames) for second in self.seconds)
 
     @property
     def small(self) -> bool:

@@ -24,6 +24,7 @@ from joyvl_server.core.inputs import (
     EngineRestarted,
     Input,
     Passed,
+    PictureLimitChanged,
     PressureChanged,
     SaidDone,
     Scored,
@@ -33,8 +34,10 @@ from joyvl_server.core.inputs import (
     Written,
 )
 from joyvl_server.core.observer import Observer
+from joyvl_server.core.picture_costs import PictureCosts
 from joyvl_server.engines.base import Capabilities, Engine, EngineSpec
 from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.decision_rate import DecisionRate
 from joyvl_server.sessions.health import SessionHealth
 from joyvl_server.sessions.lane import ENGINE_EFFECTS, EngineLane, Outcomes
 from joyvl_server.sessions.latency import Stopwatch
@@ -79,6 +82,7 @@ class Driver:
         too_long: Callable[[int, ContextTooLong], None],
     ) -> None:
         self.stopwatch = Stopwatch(clock, metrics)
+        self.rate = DecisionRate(spec.tick_s)
         self._session_id = spec.session_id
         self._engine = engine
         self._metrics = metrics
@@ -114,6 +118,11 @@ class Driver:
             self._pen or self._lane,
             SliceOutcomes(self._warmed, self._written, self._write_failed, self._trouble),
         )
+        self._clock = clock
+        self._tick_s = spec.tick_s
+        self._costs = PictureCosts(spec.tick_s)
+        self._request: tuple[int, float, tuple[int, int]] | None = None
+        """step, when it went out (monotonic), and its pictures, as `Context.pictures`"""
         self._room: tuple[Pressure, int | None] = (Pressure.NONE, None)
         self.room(*seat.told)
 
@@ -171,6 +180,7 @@ class Driver:
 
     def engine_restarted(self) -> None:
         self.take(EngineRestarted(self._now()))
+        self._limit_pictures(PictureCosts(self._tick_s))
 
     def take(self, input: Input) -> None:
         """Hand one input to the machine and see to its effects. What an effect brings about queues behind it."""
@@ -200,14 +210,38 @@ class Driver:
         elif isinstance(effect, StopWriting):
             self._slices.stop(effect.id)
         else:
-            if isinstance(effect, Decided) and effect.skipped in RESTS:
-                self._health.rested()
+            if isinstance(effect, Decided):
+                self._count(effect.skipped)
             self._perform(effect)
+
+    def _count(self, skipped: Skip | None) -> None:
+        if skipped is None:
+            self.rate.decided(self._clock.monotonic())
+            self._health.slow(self.rate.slow_s)
+        elif skipped not in (Skip.BUSY, Skip.LATE):
+            self.rate.rested()
+        if skipped in RESTS:
+            self._health.rested()
 
     # --------------------------------------------------------------------------------------------- the lane's outcomes
 
     def _asked(self, step: int) -> None:
         self.stopwatch.asked()
+        again = self._request is not None and self._request[0] == step  # a choice came before: all of it is read
+        self._request = None if again else (step, self._clock.monotonic(), self._observer.context.pictures)
+
+    def _took(self, step: int) -> None:
+        """The decision of this step is there, or will not come in time: what pictures cost is learnt from it."""
+        if self._request is None or self._request[0] != step or not _unknown_cost(self._engine.capabilities):
+            return
+        _, began, (new, old) = self._request
+        self._costs.took(new, old, self._clock.monotonic() - began)
+        self._limit_pictures(self._costs)
+
+    def _limit_pictures(self, costs: PictureCosts) -> None:
+        self._costs, limit = costs, costs.limit
+        if limit != self._observer.context.limit:
+            self.take(PictureLimitChanged(self._now(), limit.most, limit.fresh))
 
     def _scored(self, step: int, score: Score) -> None:
         self._seat.worked()
@@ -219,6 +253,7 @@ class Driver:
         else:
             self._health.decided()
         self.take(Scored(self._now(), step, score))
+        self._took(step)
 
     def _chosen(self, step: int, shares: tuple[float, ...]) -> None:
         self.take(Chosen(self._now(), step, shares))
@@ -232,6 +267,8 @@ class Driver:
     def _failed(self, step: int, code: str, message: str) -> None:
         self.take(EngineFailed(self._now(), step, code, message))
         self._health.failed(code, message)
+        if code == "engine_timeout":
+            self._took(step)
 
     def _trouble(self, code: str) -> None:
         self._metrics.engine_failures.labels(self._engine.name, code).inc()
@@ -250,3 +287,8 @@ class Driver:
 
     def _write_failed(self, id: str, code: str, message: str) -> None:
         self.take(WriteFailed(self._now(), id, code, message))
+
+
+def _unknown_cost(can: Capabilities) -> bool:
+    """Has it to be found out what pictures cost? Not at a server that scores: it keeps what it has read."""
+    return can.follows_instructions and not can.needs_every_frame and not can.scores

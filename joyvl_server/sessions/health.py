@@ -103,7 +103,6 @@ class EngineHealth:
         self._own = self._made(EngineStatus.READY, None, None)
         self._trying_since: float | None = None
         self._sessions: list[SessionHealth] = []
-        self._slow: tuple[float, str] | None = None
         self._loading_since: float | None = None
         self._last_failure = ("engine_unavailable", "")
         self._decided_at = float("-inf")
@@ -129,7 +128,7 @@ class EngineHealth:
     @property
     def patience_s(self) -> float:
         """Seconds without a decision after which a session is blind."""
-        return BLIND_S if self._slow is None else max(BLIND_S, SLOW_TIMES * self._slow[0])
+        return max(BLIND_S, SLOW_TIMES * (self._slow_s or 0.0))
 
     # ----------------------------------------------------------------------------------------------- found by asking
 
@@ -162,14 +161,6 @@ class EngineHealth:
         """So many requests failed that nothing is asked of it for now."""
         if self._own.decides:
             self.failed(*self._last_failure)
-
-    def slow(self, seconds: float | None, reason: str = "") -> None:
-        """It needs so many `seconds` for one decision, more than a tick; `reason` says what it manages. None: no more.
-
-        It still decides: sessions go on, and show this.
-        """
-        self._slow = None if seconds is None else (seconds, reason)
-        self.look()
 
     # -------------------------------------------------------------------------------------------------- for sessions
 
@@ -217,7 +208,18 @@ class EngineHealth:
         self.look()
 
     def _good(self) -> EngineState:
-        return self._own if self._slow is None else self._made(EngineStatus.SLOW, "engine_slow", self._slow[1])
+        seconds = self._slow_s
+        if seconds is None:
+            return self._own
+        reason = (
+            f"The engine {self.engine} manages one decision every {seconds:.1f} s, always about the newest picture."
+        )
+        return self._made(EngineStatus.SLOW, "engine_slow", reason)
+
+    @property
+    def _slow_s(self) -> float | None:
+        """Seconds between two decisions of the session that gets the fewest, where they are fewer than its ticks."""
+        return max((session.slow_s for session in self._sessions if session.slow_s is not None), default=None)
 
     def _made(self, status: EngineStatus, code: str | None, reason: str | None) -> EngineState:
         return EngineState(status, code, reason, self._clock.wall())
@@ -257,6 +259,8 @@ class SessionHealth:
         self._clock = clock
         self._pictures = pictures
         self._on_change = on_change
+        self.slow_s: float | None = None
+        """seconds between two decisions, where there are fewer than ticks; see `slow`"""
         self._trouble: _Trouble | None = None
         self._quiet_since = clock.monotonic()
         self._state = engine.own
@@ -276,6 +280,15 @@ class SessionHealth:
         self._quiet_since = self._clock.monotonic()
         self.look()
         self._engine.decided()
+
+    def slow(self, seconds: float | None) -> None:
+        """It gets one decision in so many `seconds`, fewer than it has ticks; None: as many as ticks.
+
+        The engine still decides: its sessions go on, and show this.
+        """
+        if seconds != self.slow_s:
+            self.slow_s = seconds
+            self._engine.look()
 
     def rested(self) -> None:
         """A tick needed no decision, or had nothing to look at."""
@@ -306,7 +319,8 @@ class SessionHealth:
         before, found = self._state, self._found()
         since = before.since_wall if found.status is before.status else self._clock.wall()
         self._state = found = replace(found, since_wall=since)
-        if (found.status, found.code, _stage(found)) != (before.status, before.code, _stage(before)):
+        news = found.status is EngineStatus.SLOW and found.reason != before.reason
+        if news or (found.status, found.code, _stage(found)) != (before.status, before.code, _stage(before)):
             self._on_change(found)
 
     def leave(self) -> None:

@@ -120,7 +120,8 @@ def test_what_is_no_summary_is_asked_for_again_and_given_up_in_the_end(text) -> 
     for attempt in range(1, MAX_ATTEMPTS + 1):
         sender.second()
         effects = sender.writes(text) if attempt % 2 else sender.fails_to_write()
-        assert effects == []
+        # The next chunk is prepared without it as soon as it has failed once.
+        assert [type(effect) for effect in effects] == ([PrepareChunk] if attempt == 1 else [])
         if attempt < MAX_ATTEMPTS:
             wrote = [effect for effect in sender.seconds(RETRY_TURNS) if isinstance(effect, Write)]
             assert len(wrote) == 1
@@ -318,3 +319,26 @@ def test_it_all_stays_bounded() -> None:
     assert len(summaries._late) <= MAX_LATE
     assert len(history(sender.context.chunk.prefix)) <= 20
     assert sender.mirror.switched + len(sender.mirror.began) > 60
+
+
+@pytest.mark.parametrize("outcome", ["?!?! 0000", None])
+def test_a_summary_that_fails_once_is_not_waited_for_so_the_next_chunk_is_warm_in_time(outcome: str | None) -> None:
+    sender = writer(chunk_s=1e9, context_tokens=12_000)
+    for _ in range(12):  # it learns that warming takes no time at all
+        sender.until(Write)
+        sender.second()
+        sender.writes(HALL)
+        switch(sender)
+    sender.until(Write)
+    sender.second()
+    effects = sender.fails_to_write() if outcome is None else sender.writes(outcome)
+    assert isinstance(effects[0], PrepareChunk)
+    assert sender.context.left > 4
+    # What a later try brings stands in the chunk after this one.
+    retried = sender.until(Write).draft
+    sender.writes(HALL, retried.id)
+    assert HALL in switch(sender)
+    sender.until(Write)
+    sender.second()
+    (prepare,) = sender.writes("Nothing changed.")
+    assert history(prepare.chunk.prefix)[-2].endswith(HALL)

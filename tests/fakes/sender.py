@@ -39,7 +39,7 @@ class Sender:
     ) -> tuple[Chunk | None, Message]:
         """The chunk that began, if one did, and the message; fields of the frame and of `compose`."""
         self.t = self.t + 1 if t is None else t
-        looks = {name: fields.pop(name) for name in ("burst", "backlog") if name in fields}
+        looks = {name: fields.pop(name) for name in ("burst", "backlog", "change") if name in fields}
         step = len(self.mirror.began) * 1000 + int(abs(self.t)) + 1
         effects, message = self.agenda.compose(step, make_frame(self.t, **fields), Look.FULL, **looks)
         self.mirror.obey(effects)

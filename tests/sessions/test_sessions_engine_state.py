@@ -219,13 +219,13 @@ async def test_a_loading_engine_is_back_soon_after_it_has_loaded(house: House):
 async def test_a_slow_engine_decides_and_is_ready_with_what_it_manages(house: House):
     session, _ = await add(house)
     await seconds(house, 2)
-    health = house.registry.engines.attendant("scripted").health
-    health.slow(3.0, "It decides once every 3 s.")
+    manages = "The engine scripted manages one decision every 3.0 s, always about the newest picture."
+    session._observation.health.slow(3.0)
     state = payloads.session(session)["engine_state"]
-    assert (state["status"], state["code"], state["reason"]) == ("slow", "engine_slow", "It decides once every 3 s.")
+    assert (state["status"], state["code"], state["reason"]) == ("slow", "engine_slow", manages)
     assert await ready(house) is None
-    assert house.registry.engines.slow() == {"scripted": "It decides once every 3 s."}
-    health.slow(None)
+    assert house.registry.engines.slow() == {"scripted": manages}
+    session._observation.health.slow(None)
     assert session.engine_state.status.value == "ready"
     assert await events(house, "engine_offline", "engine_online") == []
 
