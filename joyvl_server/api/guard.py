@@ -70,7 +70,8 @@ class Guard:
         if scope["type"] == "http" and bodies.has_body(headers):
             try:
                 bodies.check_type(scope["path"], headers)
-                receive = await bodies.read(headers, receive, self._limit)
+                receive = read = await bodies.read(headers, receive, self._limit)
+                await bodies.check_size(headers, read.body)
             except bodies.BodyRefused as error:
                 # The rest of the body may still be on its way: this connection is of no use any more.
                 answer = problem(error.status, error.code, error.detail, headers={"Connection": "close"})

@@ -185,6 +185,36 @@ async def test_a_body_that_is_too_large_is_refused_declared_or_streamed(h: House
         assert answer.headers["connection"] == "close"
 
 
+FLOODS = {
+    "fields": b"{" + b",".join(b'"%x":1' % n for n in range(90_000)) + b"}",
+    "fields in a list": b'{"watches":[' + b",".join(b'{"%x":1}' % n for n in range(60_000)) + b"]}",
+    "spaced fields": b"{" + b",".join(b'"%x" :1' % n for n in range(80_000)) + b"}",
+    "values": b'{"name":"a","watches":[' + b",".join([b"1"] * 400_000) + b"]}",
+    "points": b'{"zones":[{"name":"z","points":[' + b",".join([b"[9,9]"] * 150_000) + b"]}]}",
+}
+
+
+@pytest.mark.parametrize("what", FLOODS)
+async def test_a_body_of_countless_fields_is_refused_before_any_of_them_is_judged(h: House, what: str, monkeypatch):
+    judged = []
+    monkeypatch.setattr("joyvl_server.api.problems.field_error", lambda error: judged.append(error))
+    for method, path in (("POST", "/v1/cameras"), ("PATCH", "/v1/sessions/x"), ("POST", "/v1/realtime/calls")):
+        answer = await h.client.request(method, path, content=FLOODS[what], headers=JSON)
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert judged == []
+
+
+async def test_the_largest_bodies_that_we_ask_for_are_taken(h: House):
+    view = (await h.client.post("/v1/cameras", json={"name": "a", "url": URL})).json()
+    points = [[n / 64, 0.123456789012345] for n in range(64)]
+    zones = [{"name": f"zone {n}", "points": points} for n in range(32)]
+    answer = await h.client.put(f"/v1/cameras/{view['id']}/zones", json={"zones": zones})
+    assert answer.status_code == 200
+    watches = [{"text": "x, " * 600 + str(n), "zones": []} for n in range(64)]
+    answer = await h.client.post("/v1/cameras", json={"name": "b", "url": URL, "watches": watches})
+    assert answer.status_code == 201
+
+
 async def test_the_limit_is_the_settings(tmp_path):
     async with house(tmp_path, server={"max_body_bytes": 1024}) as h:
         body = b'{"name":"x","url":"rtsp://127.0.0.1/x"}'
