@@ -71,7 +71,7 @@ class Guard:
             try:
                 bodies.check_type(scope["path"], headers)
                 receive = read = await bodies.read(headers, receive, self._limit)
-                await bodies.check_size(headers, read.body)
+                bodies.check_size(headers, read.body)
             except bodies.BodyRefused as error:
                 # The rest of the body may still be on its way: this connection is of no use any more.
                 answer = problem(error.status, error.code, error.detail, headers={"Connection": "close"})

@@ -210,7 +210,8 @@ async def test_the_largest_bodies_that_we_ask_for_are_taken(h: House):
     zones = [{"name": f"zone {n}", "points": points} for n in range(32)]
     answer = await h.client.put(f"/v1/cameras/{view['id']}/zones", json={"zones": zones})
     assert answer.status_code == 200
-    watches = [{"text": "x, " * 600 + str(n), "zones": []} for n in range(64)]
+    odd = 'x, "a": \\" \\\\'  # commas, colons, quotes and backslashes in a text are no fields
+    watches = [{"text": odd * 130 + str(n), "zones": []} for n in range(64)]
     answer = await h.client.post("/v1/cameras", json={"name": "b", "url": URL, "watches": watches})
     assert answer.status_code == 201
 
@@ -250,7 +251,7 @@ async def test_compressed_bodies_are_not_read(h: House):
     assert answer.status_code == 415
 
 
-@pytest.mark.parametrize("body", [b"{", b"nul", b"\xff\xfe", b'{"name":"x"', b"[" * 100_000, b'{"a":' * 50_000])
+@pytest.mark.parametrize("body", [b"{", b"nul", b"\xff\xfe", b'{"name":"x"', b"[" * 100_000, b'{"a":' * 2_000])
 async def test_json_that_is_none_is_a_bad_request(h: House, body: bytes):
     answer = await h.client.post("/v1/cameras", content=body, headers=JSON)
     assert answer.status_code == 400, answer.text
