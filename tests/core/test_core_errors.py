@@ -1,5 +1,5 @@
 from joyvl_server.core import errors
-from joyvl_server.core.errors import EngineTimeout, JoyvlError, SourceError
+from joyvl_server.core.errors import ContextTooLong, EngineTimeout, JoyvlError, SourceError
 
 
 def test_the_drawn_tree_names_every_error_under_its_parent() -> None:
@@ -22,3 +22,10 @@ def test_an_error_has_the_code_of_its_class_unless_it_is_given_one() -> None:
     assert SourceError("Wrong password.", code="unauthorized").code == "unauthorized"
     assert SourceError.code == "source"
     assert str(SourceError("Wrong password.")) == "Wrong password."
+
+
+def test_a_context_too_long_tells_what_the_engine_told_of_its_limit() -> None:
+    told = ContextTooLong("The context is too long.", limit=4096, asked=5000)
+    assert (told.code, told.limit, told.asked) == ("engine_context", 4096, 5000)
+    untold = ContextTooLong("The context is too long.")
+    assert (untold.limit, untold.asked) == (None, None)
