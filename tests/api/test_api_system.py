@@ -81,10 +81,12 @@ async def test_an_engine_that_decides_nothing_is_in_readiness_the_camera_and_its
 
 async def test_a_slow_engine_is_ready_and_says_what_it_manages(h: House):
     camera = await h.camera()
-    h.registry.engines.attendant("quiet").health.slow(3.0, "It decides once every 3 s.")
+    await h.clock.settle()
+    h.session(camera)._observation.health.slow(3.0)
     answer = await h.client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
-    assert answer.json()["parts"]["engine quiet"] == {"ready": True, "reason": "It decides once every 3 s."}
+    manages = "The engine quiet manages one decision every 3.0 s, always about the newest picture."
+    assert answer.json()["parts"]["engine quiet"] == {"ready": True, "reason": manages}
     assert (await h.session_of(camera["session_id"]))["engine_state"]["status"] == "slow"
 
 
