@@ -24,13 +24,13 @@ from joyvl_server.store.ticks import insert_spans, session_number
 
 log = structlog.get_logger(__name__)
 
-BATCH = 20_000
+BATCH = 2_000
 SMALLEST = 64
 """Rows about a damaged place that are given up together."""
 
 
 async def move_old_ticks(main: Database, ticks: Database) -> None:
-    """Nothing where there are none.
+    """Nothing where there are none. Cancelled, it goes on at the next start.
 
     What stands in a damaged part of the file is lost; a full disk leaves the rest where it is until the next start.
     """
@@ -43,10 +43,12 @@ async def move_old_ticks(main: Database, ticks: Database) -> None:
         sessions, newest = await asyncio.to_thread(_overview, main)
         done = int(await ticks.read(lambda c: c.execute("SELECT seq FROM moved").fetchone()[0]))
         while done < newest:
+            begun = time.monotonic()
             upto = min(done + BATCH, newest)
             rows, gone = await asyncio.to_thread(_rows, main, done, upto)
             await ticks.write(partial(_insert, sessions=sessions, rows=rows, upto=upto))
             moved, lost, done = moved + len(rows), lost + gone, upto
+            await asyncio.sleep(time.monotonic() - begun)  # half of the time is for the sessions
         await asyncio.to_thread(_drop, main)
     except (StoreError, sqlite3.Error) as error:
         log.error("old ticks are not moved", error=str(error))

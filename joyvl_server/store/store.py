@@ -23,6 +23,8 @@ class Store:
         self.main = main
         self.ticks = ticks
         self._folder = folder
+        # The server does not wait for it: millions of old ticks take minutes.
+        self._moving = asyncio.create_task(move_old_ticks(main, ticks), name="move-old-ticks") if folder else None
 
     @classmethod
     async def open(cls, path: Path) -> Store:
@@ -36,7 +38,6 @@ class Store:
         try:
             opened.append(await Database.open(folder.path / MAIN))
             opened.append(await Database.open(folder.path / TICKS, migrations=TICK_MIGRATIONS, expendable=True))
-            await move_old_ticks(*opened)
         except BaseException:
             for database in opened:
                 await database.aclose()
@@ -58,8 +59,16 @@ class Store:
                 return str(error)
         return self.main.fault
 
+    async def moved(self) -> None:
+        """Wait until what an older version left is moved, as far as it can be."""
+        if self._moving is not None:
+            await asyncio.wait({self._moving})
+
     async def aclose(self) -> None:
         """Write all that is queued, close, and let others have the folder. Idempotent."""
+        if self._moving is not None:
+            self._moving.cancel()  # it goes on at the next start
+            await asyncio.wait({self._moving})
         try:
             await self.ticks.aclose()
         finally:

@@ -78,6 +78,13 @@ def rows(count, sessions):
             )
 
 
+async def opened(folder):
+    """And all is moved."""
+    store = await Store.open(folder)
+    await store.moved()
+    return store
+
+
 async def all_ticks(store, session_id):
     seen, before = [], None
     kept = Ticks(store.ticks, store.main, FOR_EVER)
@@ -98,7 +105,7 @@ def tables(path):
 async def test_old_ticks_are_there_again_with_all_that_was_kept(tmp_path):
     await old_folder(tmp_path, 1500)
     with capture_logs() as lines:
-        store = await Store.open(tmp_path)
+        store = await opened(tmp_path)
     for n in range(3):
         found = await all_ticks(store, f"ses_{n}")
         assert [t.t for t in found] == [float(n) for n in range(1500)]
@@ -112,7 +119,7 @@ async def test_old_ticks_are_there_again_with_all_that_was_kept(tmp_path):
     assert not {"ticks", "tick_sessions", "old_ticks", "old_tick_sessions"} & tables(tmp_path / "joyvl.db")
     assert [line["ticks"] for line in lines if line["event"].startswith("old ticks are moved")] == [4500]
     with capture_logs() as lines:
-        await (await Store.open(tmp_path)).aclose()
+        await (await opened(tmp_path)).aclose()
     assert lines == []
 
 
@@ -126,6 +133,20 @@ def killed(command, lines, pause_s):
     child.send_signal(signal.SIGKILL)
     child.stdout.read()
     child.wait(20)
+
+
+async def test_the_server_waits_for_none_of_it(tmp_path, monkeypatch):
+    """Millions take minutes. Stopped half-way, it goes on at the next start."""
+    await old_folder(tmp_path, 1500)
+    monkeypatch.setattr(old_ticks, "BATCH", 100)
+    store = await Store.open(tmp_path)
+    assert [c.id for c in await Cameras(store.main).list()] == ["cam_1"]
+    assert "old_ticks" in tables(tmp_path / "joyvl.db")
+    await asyncio.sleep(0.1)
+    await store.aclose()
+    store = await opened(tmp_path)
+    assert [t.t for t in await all_ticks(store, "ses_0")] == [float(n) for n in range(1500)]
+    await store.aclose()
 
 
 async def test_kill_9_while_they_are_moved(tmp_path):
@@ -148,6 +169,7 @@ async def test_kill_9_while_they_are_moved(tmp_path):
 
         async def main():
             store = await Store.open(Path(sys.argv[1]))
+            await store.moved()
             await store.aclose()
 
         asyncio.run(main())
@@ -158,7 +180,7 @@ async def test_kill_9_while_they_are_moved(tmp_path):
         if "old_ticks" not in tables(tmp_path / "joyvl.db"):
             break
     assert kills >= 3
-    store = await Store.open(tmp_path)
+    store = await opened(tmp_path)
     check = await store.ticks.read(lambda c: c.execute("PRAGMA integrity_check").fetchone()[0])
     held = await store.ticks.read(lambda c: c.execute("SELECT count(*) FROM spans").fetchone()[0])
     found = [await all_ticks(store, f"ses_{n}") for n in range(3)]
@@ -181,7 +203,7 @@ async def test_a_damaged_table_costs_what_lay_in_it_and_no_start(tmp_path, how_m
             file.seek((page - 1) * 4096)
             file.write(b"\xa5" * 4096)
     with capture_logs() as lines:
-        store = await Store.open(tmp_path)
+        store = await opened(tmp_path)
     assert [c.id for c in await Cameras(store.main).list()] == ["cam_1"]
     assert (store.main.fault, store.ticks.fault) == (None, None)
     found = sum([len(await all_ticks(store, "ses_1"))] if how_much == "a page" else [0])
@@ -191,7 +213,7 @@ async def test_a_damaged_table_costs_what_lay_in_it_and_no_start(tmp_path, how_m
     assert not {"ticks", "old_ticks"} & tables(path)
     assert 1 <= len(lines) <= 3
     with capture_logs() as lines:
-        await (await Store.open(tmp_path)).aclose()
+        await (await opened(tmp_path)).aclose()
     assert lines == []
 
 
@@ -205,11 +227,11 @@ async def test_no_room_for_them_yet(tmp_path, monkeypatch):
         with filler.open("r+b") as file:
             file.truncate(filler.stat().st_size - 160_000)
         with capture_logs() as lines:
-            store = await Store.open(disk.path)
+            store = await opened(disk.path)
             assert [c.id for c in await Cameras(store.main).list()] == ["cam_1"]
             await store.aclose()
         assert "old ticks are not moved" in [line["event"] for line in lines]
         disk.free()
-        store = await Store.open(disk.path)
+        store = await opened(disk.path)
         assert len(await all_ticks(store, "ses_2")) == 3000
         await store.aclose()
