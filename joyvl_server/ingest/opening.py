@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest import faults
 from joyvl_server.ingest.deadlines import Deadline
-from joyvl_server.ingest.rtsp_proxy import Redirected, RtspProxy
+from joyvl_server.ingest.rtsp_answers import Redirected
+from joyvl_server.ingest.rtsp_proxy import RtspProxy
 from joyvl_server.kit.netpolicy import Target
 
 FILE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,ivf,h264,hevc,m4v,mjpeg"
