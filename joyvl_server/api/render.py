@@ -29,7 +29,7 @@ async def camera(registry: Registry, view: CameraView) -> dict[str, Any]:
         engine_state = None
     else:
         engine_state = payloads.engine_state(session.engine_state)
-        watches = [payloads.watch(w, session.note) for w in session.watches()]
+        watches = [payloads.watch(w, session) for w in session.watches()]
     return {
         "id": record.id,
         "name": record.name,

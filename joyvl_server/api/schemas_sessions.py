@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from joyvl_server.api.schemas import FidelityIn, FramesPerTick, Input, Name, Output, Patch, Text, Threshold, kept
 from joyvl_server.api.schemas_ticks import TickOut
 from joyvl_server.core.config import Fidelity
+from joyvl_server.core.kinds import WatchKind
 from joyvl_server.engines.base import Mode
 from joyvl_server.sessions.health import EngineStatus
 from joyvl_server.sessions.standing import WatchDraft
+
+KindsIn = Annotated[
+    list[Annotated[WatchKind, Strict(False)]],
+    Field(
+        max_length=32,
+        description=(
+            "What it fires at, with engines that report kinds; empty: anything. Null: what its words name, also when "
+            "they change. Engines that read words go by the words."
+        ),
+    ),
+]
 
 
 class WatchIn(Input):
@@ -22,9 +34,11 @@ class WatchIn(Input):
     )
     threshold: Threshold | None = Field(None, description="Null: the session's.")
     paused: bool = False
+    kinds: KindsIn | None = None
 
     def to_draft(self) -> WatchDraft:
-        return WatchDraft(self.text, self.name, tuple(self.zones), self.threshold, self.paused)
+        kinds = None if self.kinds is None else tuple(self.kinds)
+        return WatchDraft(self.text, self.name, tuple(self.zones), self.threshold, self.paused, kinds=kinds)
 
 
 class WatchPatch(Patch):
@@ -35,11 +49,14 @@ class WatchPatch(Patch):
     zones: list[Name] = kept(max_length=32)
     threshold: Threshold | None = None
     paused: bool = kept()
+    kinds: KindsIn | None = None
 
     def changes(self) -> dict[str, Any]:
         changes = super().changes()
         if "zones" in changes:
             changes["zones"] = tuple(self.zones)
+        if self.kinds is not None:
+            changes["kinds"] = tuple(self.kinds)
         return changes
 
 
@@ -63,6 +80,7 @@ class WatchOut(Output):
     zones: list[str]
     threshold: float | None
     paused: bool
+    kinds: list[WatchKind] = Field(description="What it fires at, with engines that report kinds; empty: anything.")
     query_id: str | None = Field(description="The sentence it was made from. Deleting the watch undoes that.")
     created_at: str
     note: str | None = Field(description="What the engine makes of it, where that is not what one expects.")

@@ -26,7 +26,7 @@ async def list_watches(api: ApiDep, session_id: str, query: Annotated[PageQuery,
     """The watches of a session, oldest first, the paused ones too."""
     session = api.registry.session(session_id)
     shown, cursor = page(session.watches(), lambda watch: watch.id, query)
-    return render.listed([payloads.watch(w, session.note) for w in shown], cursor)
+    return render.listed([payloads.watch(w, session) for w in shown], cursor)
 
 
 @router.post(WATCHES, status_code=201, response_model=WatchOut, responses=problems(404, 409))
@@ -38,7 +38,7 @@ async def create_watch(
     async def create() -> Response:
         session = api.registry.session(session_id)
         watch = await session.add_watch(body.to_draft())
-        return render.created(payloads.watch(watch, session.note), f"/v1/sessions/{session_id}/watches/{watch.id}")
+        return render.created(payloads.watch(watch, session), f"/v1/sessions/{session_id}/watches/{watch.id}")
 
     return await once(request, idempotency_key, create)
 
@@ -48,7 +48,7 @@ async def change_watch(api: ApiDep, session_id: str, watch_id: str, body: WatchP
     """Change some fields; pause it or let it go on."""
     session = api.registry.session(session_id)
     watch = await session.change_watch(watch_id, body.changes())
-    return JsonResponse(payloads.watch(watch, session.note))
+    return JsonResponse(payloads.watch(watch, session))
 
 
 @router.delete(WATCHES + "/{watch_id}", status_code=204, responses=problems(404))

@@ -10,7 +10,9 @@ import httpx2
 import typer
 
 from joyvl_server.cli.fail import FAILED, sentences
+from joyvl_server.cli.watch import KINDS_HELP
 from joyvl_server.core.errors import JoyvlError, NotFound
+from joyvl_server.core.kinds import read_kinds
 from joyvl_server.kit.http import client
 
 app = typer.Typer(help="Cameras of a running server: list, add, probe, enable, disable, remove.", no_args_is_help=True)
@@ -41,6 +43,7 @@ def add(
     name: Annotated[str, typer.Argument(help="A name for it.")],
     url: Annotated[str, typer.Argument(help="Its address, like rtsp://user:password@host/stream.")],
     watch: Annotated[list[str] | None, typer.Option(help="What to look out for; may be given several times.")] = None,
+    kinds: Annotated[str | None, typer.Option(help=KINDS_HELP)] = None,
     engine: Annotated[str | None, typer.Option(help="The engine that decides.")] = None,
     fidelity: Annotated[
         str | None, typer.Option(help="What pictures may cost: faithful, adaptive or eco; else the server's default.")
@@ -53,11 +56,16 @@ def add(
     key: Key = None,
 ) -> None:
     """Register a camera."""
-    watches = [{"text": text} for text in watch or ()]
+    with sentences():
+        chosen = read_kinds(kinds)
+    watches = [{"text": text, "kinds": chosen} for text in watch or ()]
     body = {"name": name, "url": url, "watches": watches, "loop": loop, "engine": engine}
     body |= {"fidelity": fidelity, "frames_per_tick": frames}
     camera = _call(server, key, "POST", "/v1/cameras", body)
     typer.echo(f"{camera['name']} is registered as {camera['id']}; its session is {camera['session_id']}.")
+    for stored in camera["watches"]:
+        if stored["note"]:
+            typer.echo(f"“{stored['text']}”: {stored['note']}")
 
 
 @app.command()

@@ -15,8 +15,10 @@ from joyvl_server.cli.fail import UNDECIDED, USAGE, sentences
 from joyvl_server.cli.serve import given
 from joyvl_server.compose import build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError, SourceError
+from joyvl_server.core.kinds import read_kinds
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.kit import logs
+from joyvl_server.sessions import payloads
 from joyvl_server.sessions.health import EngineState, EngineStatus
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.standing import WatchDraft
@@ -40,10 +42,16 @@ FIELDS = (
     "wall",
 )
 
+KINDS_HELP = (
+    "What the watches fire at, with an engine that reads no words: any, or some kinds such as enter,leave; without it "
+    "what their words name."
+)
+
 
 def watch(
     source: Annotated[str, typer.Argument(help="A video file, or a URL such as rtsp://user:password@host/stream.")],
     watch: Annotated[list[str] | None, typer.Option(help="What to look out for; may be given several times.")] = None,
+    kinds: Annotated[str | None, typer.Option(help=KINDS_HELP)] = None,
     engine: Annotated[str | None, typer.Option(help="The engine that decides (engine.name).")] = None,
     speed: Annotated[
         str, typer.Option(help="Files: 1 is real time; 8 or max go faster and wait for every decision.")
@@ -81,8 +89,10 @@ def watch(
         logs.configure(settings.log.level, settings.log.format)
         printer = JsonPrinter() if json_lines else TextPrinter(sys.stderr.isatty())
         spec = pull_spec(source, speed, loop)
+        chosen = read_kinds(kinds)
+        watches = tuple(WatchDraft(text, kinds=chosen) for text in watch or ())
         try:
-            asyncio.run(_watch(settings, spec, source, tuple(WatchDraft(w) for w in watch or ()), printer, duration))
+            asyncio.run(_watch(settings, spec, source, watches, printer, duration))
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
 
@@ -152,7 +162,8 @@ async def _print_until_end(
     is_file: bool,
 ) -> str | None:
     """Returns why it ended, where that was not the end of the source."""
-    printer.note(session.note if session.watches() else None)
+    for note in dict.fromkeys(payloads.watch_note(watch, session) for watch in session.watches()):
+        printer.note(note)
     async for update in session.updates.since(None):
         match update.type:
             case t if t in TICKS:

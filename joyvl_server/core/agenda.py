@@ -229,6 +229,7 @@ class Agenda:
             query=text,
             news=changes + tuple(note.text for note in notes),
             zones=book.zones,
+            kinds=book.kinds,
             burst=looks.burst,
             backlog=looks.backlog,
             change=looks.change,

@@ -44,10 +44,12 @@ def concern(score: Score, book: WatchBook, threshold: float, query: Query | None
         return Concern(speak=True, query=query.id, urgency=Urgency.ANSWER)
     if not book.active:
         return Concern(speak=True)
-    here = book.matching(score.box)
-    if not here:
+    if not book.looking_at(score.box):
         return Concern(speak=False, suppressed=Suppressed.ZONE)
-    fired = tuple(w.id for w in here if score.value >= (threshold if w.threshold is None else w.threshold))
+    wanted = book.matching(score.box, score.kind)
+    if not wanted:
+        return Concern(speak=False, suppressed=Suppressed.KIND)
+    fired = tuple(w.id for w in wanted if score.value >= (threshold if w.threshold is None else w.threshold))
     return Concern(speak=bool(fired), watches=fired, urgency=Urgency.ALERT)
 
 

@@ -41,6 +41,8 @@ class Suppressed(StrEnum):
     DUPLICATE = "duplicate"
     ZONE = "zone"
     """no active watch covers that part of the picture"""
+    KIND = "kind"
+    """no active watch there fires at that kind of happening"""
     EMPTY = "empty"
     """a marker with nothing after it"""
     HOVERING = "hovering"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from joyvl_server.core.frame import Frame, Image
+from joyvl_server.core.kinds import Kinds
 from joyvl_server.core.zones import Zone
 
 SILENCE = "</silence>"
@@ -35,7 +36,8 @@ class UserTurn:
     `t` is the model's time (seconds, restarts at a chunk switch) of the newest second's first picture; `frame.t` is
     stream time. `burst` are earlier pictures of that same second, with the look of `frame`. `backlog` are seconds that
     passed while the engine spoke, oldest first: each goes under its own time tag, before the newest.
-    `news` are lines that joined at the tail (watches changed, results); `zones` serve engines that read no text.
+    `news` are lines that joined at the tail (watches changed, results); `zones` and `kinds` (what the
+    watches fire at; empty: any) serve engines that read no text.
     """
 
     step: int
@@ -45,6 +47,7 @@ class UserTurn:
     query: str | None = None
     news: tuple[str, ...] = ()
     zones: tuple[Zone, ...] = ()
+    kinds: Kinds = ()
     burst: tuple[Frame, ...] = ()
     backlog: tuple[Second, ...] = ()
     change: float | None = None

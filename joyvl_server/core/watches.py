@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from joyvl_server.core.kinds import Kinds, in_order, wants
 from joyvl_server.core.zones import Box, Zone, zones_at
 
 
@@ -13,7 +14,8 @@ class Watch:
     """A standing instruction: "tell me when someone falls".
 
     `zones` are names of the camera's zones; empty means the whole picture. `threshold` (0 to 1) overrides the
-    session's; a paused watch is kept but neither shown to the model nor fired.
+    session's; a paused watch is kept but neither shown to the model nor fired. `kinds` are what it fires at, where the
+    engine says what kind of thing happened; empty means any.
     """
 
     id: str
@@ -22,6 +24,7 @@ class Watch:
     zones: tuple[str, ...] = ()
     threshold: float | None = None
     paused: bool = False
+    kinds: Kinds = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,22 @@ class WatchBook:
     def names(self, ids: Collection[str]) -> list[str]:
         return [w.name for w in self.watches if w.id in ids]
 
-    def matching(self, box: Box | None) -> tuple[Watch, ...]:
-        """Active watches a sighting at `box` concerns; without a box (the whole view) it concerns all of them."""
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds that some active watch wants; empty: any."""
+        active = self.active
+        return in_order(kind for w in active for kind in w.kinds) if all(w.kinds for w in active) else ()
+
+    def looking_at(self, box: Box | None) -> tuple[Watch, ...]:
+        """Active watches that look at the place `box`; without a box (the whole view) all of them."""
         if box is None:
             return self.active
         here = set(zones_at(box, self.zones))
         return tuple(w for w in self.active if not w.zones or here.intersection(w.zones))
+
+    def matching(self, box: Box | None, kind: str | None) -> tuple[Watch, ...]:
+        """Active watches that a happening of this kind at `box` concerns. Without a kind the words alone decide."""
+        return tuple(w for w in self.looking_at(box) if wants(w.kinds, kind))
 
     def changes_since(self, earlier: WatchBook) -> tuple[tuple[Watch, ...], tuple[Watch, ...]]:
         """(watches now active that were not, or read or look elsewhere; watches active before that are not now)."""

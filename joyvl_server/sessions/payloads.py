@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.effects import Decided
+from joyvl_server.core.kinds import in_words
 from joyvl_server.core.zones import Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import SourceState
@@ -46,8 +47,6 @@ class Observed(Protocol):
     def state(self) -> SourceState: ...
     @property
     def engine_state(self) -> EngineState: ...
-    @property
-    def note(self) -> str | None: ...
     @property
     def last_remark(self) -> dict[str, Any] | None: ...
     def watches(self) -> list[WatchRecord]: ...
@@ -122,7 +121,8 @@ def kept_tick(record: TickRecord) -> dict[str, Any]:
     }
 
 
-def watch(record: WatchRecord, note: str | None) -> dict[str, Any]:
+def watch(record: WatchRecord, of: Observed | None) -> dict[str, Any]:
+    """`of` is the session it stands in, while that runs."""
     return {
         "id": record.id,
         "session_id": record.session_id,
@@ -131,10 +131,20 @@ def watch(record: WatchRecord, note: str | None) -> dict[str, Any]:
         "zones": list(record.zones),
         "threshold": record.threshold,
         "paused": record.paused,
+        "kinds": list(record.fires_at),
         "query_id": record.query_id,
         "created_at": rfc3339(record.created_wall),
-        "note": note,
+        "note": None if of is None else watch_note(record, of),
     }
+
+
+def watch_note(record: WatchRecord, of: Observed) -> str | None:
+    """What the engine makes of a watch's words, where that is not what people expect."""
+    if of.capabilities.follows_instructions:
+        return None
+    at = in_words(record.fires_at if of.capabilities.reports_kinds else ())
+    where = " in its zones" if record.zones else ""
+    return f"The engine {of.engine_name} does not read words: this watch fires {at}{where}."
 
 
 def query(view: QueryView) -> dict[str, Any]:
@@ -208,7 +218,7 @@ def session(of: Observed) -> dict[str, Any]:
         "zones": zones(of.zones),
         "state": source(of.state),
         "engine_state": engine_state(of.engine_state),
-        "watches": [watch(w, of.note) for w in of.watches()],
+        "watches": [watch(w, of) for w in of.watches()],
         "queries": [query(q) for q in of.queries() if q.status == "open"],
         "last_remark": of.last_remark,
         "latency": of.latency(),

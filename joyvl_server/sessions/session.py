@@ -267,27 +267,18 @@ class Session:
 
     async def add_watch(self, draft: WatchDraft) -> WatchRecord:
         record = await self._standing.add(draft, self._around.clock.wall())
-        self._watches_changed("watch.created", draft.query_id, watch=payloads.watch(record, self.note))
+        self._watches_changed("watch.created", draft.query_id, watch=payloads.watch(record, self))
         return record
 
     async def change_watch(self, watch_id: str, changes: dict[str, Any], *, query_id: str | None = None) -> WatchRecord:
-        """`changes` may hold name, text, zones, threshold, paused. `query_id`: the sentence that asked for it."""
+        """`changes`: name, text, zones, threshold, paused, kinds. `query_id`: the sentence that asked for it."""
         record = await self._standing.change(watch_id, changes)
-        self._watches_changed("watch.updated", query_id, watch=payloads.watch(record, self.note))
+        self._watches_changed("watch.updated", query_id, watch=payloads.watch(record, self))
         return record
 
     async def remove_watch(self, watch_id: str) -> None:
         await self._standing.remove(watch_id)
         self._watches_changed("watch.deleted", None, watch_id=watch_id)
-
-    @property
-    def note(self) -> str | None:
-        """What the engine makes of a watch's words, where that is not what people expect."""
-        if self.capabilities.follows_instructions:
-            return None
-        return (
-            f"The engine {self.engine_name} does not read words: this watch fires at anything it reports in its zones."
-        )
 
     def queries(self) -> list[QueryView]:
         return self._questions.all()

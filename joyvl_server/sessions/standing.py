@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
+from joyvl_server.core.kinds import Kinds, in_order
+from joyvl_server.core.named_kinds import named_kinds
 from joyvl_server.core.watches import Watch, WatchBook
 from joyvl_server.core.zones import Zone
 from joyvl_server.kit.ids import new_id
@@ -28,6 +30,8 @@ class WatchDraft:
     paused: bool = False
     query_id: str | None = None
     """the sentence it is made from"""
+    kinds: Kinds | None = None
+    """None: those that its words name"""
 
 
 def watch_record(session_id: str, draft: WatchDraft, wall: float) -> WatchRecord:
@@ -43,7 +47,13 @@ def watch_record(session_id: str, draft: WatchDraft, wall: float) -> WatchRecord
         draft.paused,
         wall,
         draft.query_id,
+        chosen_kinds(draft.text, draft.kinds),
     )
+
+
+def chosen_kinds(text: str, kinds: Kinds | None) -> Kinds | None:
+    """None where they are what the words name: then they follow the text when it changes."""
+    return None if kinds is None or in_order(kinds) == named_kinds(text) else in_order(kinds)
 
 
 def check_zones(names: Iterable[str], zones: Iterable[Zone]) -> None:
@@ -72,7 +82,9 @@ class Standing:
         return list(self._watches.values())
 
     def book(self) -> WatchBook:
-        watches = (Watch(w.id, w.name, w.text, w.zones, w.threshold, w.paused) for w in self._watches.values())
+        watches = (
+            Watch(w.id, w.name, w.text, w.zones, w.threshold, w.paused, w.fires_at) for w in self._watches.values()
+        )
         return WatchBook(tuple(watches), self.zones)
 
     async def add(self, draft: WatchDraft, wall: float) -> WatchRecord:
@@ -89,6 +101,7 @@ class Standing:
         async with self._changing:
             check_zones(changes.get("zones", ()), self.zones)
             record = replace(self._get(watch_id), **changes)
+            record = replace(record, kinds=chosen_kinds(record.text, record.kinds))
             await self._store.update(record)
             self._watches[watch_id] = record
             return record

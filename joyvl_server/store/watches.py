@@ -7,6 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from joyvl_server.core.errors import Conflict, NotFound
+from joyvl_server.core.kinds import Kinds, WatchKind, in_order
+from joyvl_server.core.named_kinds import named_kinds
 from joyvl_server.store.database import Database
 
 
@@ -14,7 +16,7 @@ from joyvl_server.store.database import Database
 class WatchRecord:
     """A standing instruction as stored. `zones` are names of the camera's zones; empty means the whole picture.
 
-    `query_id`: the sentence it was made from, where it was made from one.
+    `query_id`: the sentence it was made from, where it was made from one. `kinds`: None where nobody chose them.
     """
 
     id: str
@@ -26,6 +28,12 @@ class WatchRecord:
     paused: bool
     created_wall: float
     query_id: str | None = None
+    kinds: Kinds | None = None
+
+    @property
+    def fires_at(self) -> Kinds:
+        """What it fires at: the chosen kinds, else those that its words name; empty: any."""
+        return named_kinds(self.text) if self.kinds is None else self.kinds
 
 
 class Watches:
@@ -48,7 +56,7 @@ class Watches:
         def work(connection: sqlite3.Connection) -> None:
             cursor = connection.execute(
                 "UPDATE watches SET session_id=?, name=?, text=?, zones=?, threshold=?, paused=?, created_wall=?, "
-                "query_id=? WHERE id = ?",
+                "query_id=?, kinds=? WHERE id = ?",
                 (*_values(watch)[1:], watch.id),
             )
             if not cursor.rowcount:
@@ -68,7 +76,7 @@ class Watches:
 
 def insert_watch(connection: sqlite3.Connection, watch: WatchRecord) -> None:
     try:
-        connection.execute("INSERT INTO watches VALUES (?,?,?,?,?,?,?,?,?)", _values(watch))
+        connection.execute("INSERT INTO watches VALUES (?,?,?,?,?,?,?,?,?,?)", _values(watch))
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             raise NotFound(f"There is no session {watch.session_id}.") from None
@@ -92,9 +100,13 @@ def _values(watch: WatchRecord) -> tuple[object, ...]:
         watch.paused,
         watch.created_wall,
         watch.query_id,
+        None if watch.kinds is None else json.dumps(watch.kinds),
     )
 
 
 def _record(row: sqlite3.Row) -> WatchRecord:
     values = dict(row)
-    return WatchRecord(**{**values, "zones": tuple(json.loads(values["zones"])), "paused": bool(values["paused"])})
+    chosen = None if values["kinds"] is None else set(json.loads(values["kinds"]))
+    kinds = None if chosen is None else in_order(kind for kind in WatchKind if kind in chosen)
+    zones = tuple(json.loads(values["zones"]))
+    return WatchRecord(**{**values, "zones": zones, "paused": bool(values["paused"]), "kinds": kinds})

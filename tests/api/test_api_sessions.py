@@ -96,6 +96,10 @@ async def test_watches_are_added_changed_and_removed(h: House):
         ({"text": "x", "zones": "door"}, "zones"),
         ({"text": "x", "threshold": -0.1}, "threshold"),
         ({"text": "x", "loud": True}, "loud"),
+        ({"text": "x", "kinds": "enter"}, "kinds"),
+        ({"text": "x", "kinds": ["sleep"]}, "kinds.0"),
+        ({"text": "x", "kinds": ["enter", None]}, "kinds.1"),
+        ({"text": "x", "kinds": ["enter"] * 33}, "kinds"),
     ],
 )
 async def test_wrong_watches_name_the_field(h: House, body: dict, field: str):
@@ -104,6 +108,40 @@ async def test_wrong_watches_name_the_field(h: House, body: dict, field: str):
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["field"] == field
     assert (await h.client.get(path)).json()["data"] == []
+
+
+async def test_a_watch_fires_at_what_its_words_name_until_somebody_chooses(h: House):
+    camera = await h.camera(watches=[{"text": "Tell me when someone comes in"}])
+    (watch,) = camera["watches"]
+    path = f"/v1/sessions/{camera['session_id']}/watches/{watch['id']}"
+
+    async def change(**changes) -> list[str]:
+        answer = await h.client.patch(path, json=changes)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["kinds"]
+
+    assert watch["kinds"] == ["enter"]
+    assert await change(text="Sag mir, wenn jemand geht") == ["leave"]
+    assert await change(kinds=["dark", "enter", "dark"]) == ["enter", "dark"]
+    assert await change(text="Tell me when it is covered") == ["enter", "dark"]
+    assert await change(paused=True) == ["enter", "dark"]
+    assert await change(kinds=None) == ["covered"]
+    assert await change(kinds=["covered"]) == ["covered"]  # as the words say: they go on to follow them
+    assert await change(text="有人离开") == ["leave"]
+    assert await change(kinds=[]) == []
+    assert await change(text="Tell me when someone comes in") == []
+    assert await change(text="Tell me when someone goes away", kinds=["still"]) == ["still"]
+    assert (await h.client.patch(path, json={"kinds": ["sleep"]})).status_code == 422
+    assert (await h.client.get(path.rsplit("/", 1)[0])).json()["data"][0]["kinds"] == ["still"]
+
+
+@pytest.mark.parametrize(("given", "kinds"), [({}, ["enter"]), ({"kinds": None}, ["enter"]), ({"kinds": []}, [])])
+async def test_a_new_watch_may_choose_its_kinds(h: House, given: dict, kinds: list[str]):
+    path = f"/v1/sessions/{(await h.camera())['session_id']}/watches"
+    watch = (await h.client.post(path, json={"text": "Tell me when someone comes in", **given})).json()
+    assert watch["kinds"] == kinds
+    words = "when something comes in" if kinds else "at anything"
+    assert f"this watch fires {words}." in watch["note"]
 
 
 async def test_a_watch_in_an_unknown_zone_is_refused(h: House):

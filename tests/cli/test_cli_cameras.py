@@ -45,6 +45,24 @@ def test_from_adding_to_removing(server: ServerProcess):
     assert "No camera yet" in cameras(server, "list").stdout
 
 
+def test_what_a_watch_fires_at(server: ServerProcess):
+    clip = (server.folder / "media" / "clip.mp4").resolve().as_uri()
+    told = cameras(server, "add", "words", clip, "--watch", "Tell me when someone comes in").stdout
+    assert "fires when something comes in." in told
+    assert (
+        "fires when something goes away or it gets dark."
+        in cameras(
+            server, "add", "chosen", clip, "--watch", "Tell me when someone comes in", "--kinds", "leave,dark"
+        ).stdout
+    )
+    shown = {c["name"]: c["watches"][0]["kinds"] for c in json.loads(cameras(server, "list", "--json").stdout)}
+    assert shown == {"words": ["enter"], "chosen": ["leave", "dark"]}
+    refused = cameras(server, "add", "sleepy", clip, "--watch", "x", "--kinds", "sleep")
+    assert (refused.exit_code, "any, or some of enter" in refused.stderr) == (1, True)
+    for name in shown:
+        assert cameras(server, "remove", name).exit_code == 0
+
+
 def test_what_pictures_may_cost(server: ServerProcess):
     clip = (server.folder / "media" / "clip.mp4").resolve().as_uri()
     assert "registered" in cameras(server, "add", "eco", clip, "--fidelity", "eco", "--frames", "2").stdout

@@ -27,17 +27,36 @@ def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_one_object_a_tick(clip: Path):
-    done = run(clip, "--json", "--speed", "max", "--watch", "Tell me who comes")
+    done = run(clip, "--json", "--speed", "max", "--watch", "Tell me who comes and goes")
     assert done.returncode == 0, done.stderr
     ticks = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(ticks) == 44
     assert all(tick.keys() >= FIELDS for tick in ticks)
     assert {tick["decision"] for tick in ticks} == {"silent", "speak"}
-    assert "does not read words" in done.stderr
+    assert "does not read words: this watch fires when something comes in or something goes away." in done.stderr
     for kind, times in (("enter", ARRIVALS), ("leave", DEPARTURES)):
         seen = [tick["t"] for tick in ticks if tick["kind"] == kind and tick["decision"] == "speak"]
         assert len(seen) == len(times)
         assert all(abs(a - b) <= 2 for a, b in zip(seen, times, strict=True)), (kind, seen)
+
+
+def test_a_watch_for_arrivals_fires_at_arrivals_only(clip: Path):
+    done = run(clip, "--json", "--speed", "max", "--watch", "Tell me when someone comes in")
+    ticks = [json.loads(line) for line in done.stdout.splitlines()]
+    spoken = [tick for tick in ticks if tick["decision"] == "speak"]
+    assert [(tick["kind"], len(tick["watches"])) for tick in spoken] == [("enter", 1)] * len(ARRIVALS)
+    assert all(abs(tick["t"] - at) <= 2 for tick, at in zip(spoken, ARRIVALS, strict=True)), spoken
+    kept_back = [tick["kind"] for tick in ticks if tick["suppressed"] == "kind"]
+    assert set(kept_back) == {"leave"}
+
+
+def test_kinds_are_chosen_and_checked(clip: Path):
+    done = run(clip, "--json", "--speed", "max", "--watch", "Tell me when someone comes in", "--kinds", "leave")
+    ticks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [t["kind"] for t in ticks if t["decision"] == "speak"] == ["leave"] * len(DEPARTURES)
+    refused = run(clip, "--watch", "x", "--kinds", "sleep")
+    assert refused.returncode != 0
+    assert "any, or some of enter" in refused.stderr
 
 
 def test_the_same_file_gives_the_same_decisions(clip: Path):

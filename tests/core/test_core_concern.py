@@ -5,6 +5,7 @@ import pytest
 from joyvl_server.core.choices import NONE, Candidate
 from joyvl_server.core.concern import Concern, attributed, candidates, concern
 from joyvl_server.core.events import Score, Suppressed, Urgency
+from joyvl_server.core.kinds import WatchKind
 from joyvl_server.core.queries import Query
 from joyvl_server.core.watches import Watch, WatchBook, book
 from joyvl_server.core.zones import Box, Zone
@@ -34,6 +35,22 @@ def test_a_sighting_where_no_watch_looks_is_suppressed() -> None:
         True, None, ("guest",), None, Urgency.ALERT
     )
     assert concern(Score(1.0, "dark"), watches, 0.5, None).watches == ("guest",)
+
+
+def test_a_kind_that_no_watch_there_wants_is_suppressed() -> None:
+    comes = Watch("comes", "comes", "comes", kinds=(WatchKind.ENTER,))
+    at_door = Watch("door", "door", "door", zones=("door",), kinds=(WatchKind.LEAVE,))
+    watches = book([comes, at_door], [DOOR])
+    assert concern(Score(1.0, "leave", ELSEWHERE), watches, 0.5, None) == Concern(False, Suppressed.KIND)
+    assert concern(Score(1.0, "leave", AT_DOOR), watches, 0.5, None).watches == ("door",)
+    assert concern(Score(1.0, "enter", AT_DOOR), watches, 0.5, None).watches == ("comes",)
+    assert concern(Score(1.0, "dark"), watches, 0.5, None) == Concern(False, Suppressed.KIND)
+    assert concern(Score(0.4, "dark"), watches, 0.5, None) == SILENT
+
+
+def test_what_comes_without_a_kind_concerns_every_watch() -> None:
+    watches = book([Watch("comes", "comes", "comes", kinds=(WatchKind.ENTER,))])
+    assert concern(Score(1.0), watches, 0.5, None).watches == ("comes",)
 
 
 def test_each_watch_has_its_own_threshold() -> None:

@@ -1,3 +1,4 @@
+from joyvl_server.core.kinds import WatchKind
 from joyvl_server.core.watches import Watch, WatchBook, book
 from joyvl_server.core.zones import Box, Zone
 
@@ -22,9 +23,28 @@ def test_the_most_eager_watch_sets_the_threshold() -> None:
 
 def test_a_sighting_concerns_the_watches_of_its_zone_and_those_without() -> None:
     watches = book([FALL, GUEST], [DOOR])
-    assert watches.matching(LEFT) == (FALL, GUEST)
-    assert watches.matching(RIGHT) == (FALL,)
-    assert watches.matching(None) == (FALL, GUEST)
+    assert watches.looking_at(LEFT) == watches.matching(LEFT, "enter") == (FALL, GUEST)
+    assert watches.looking_at(RIGHT) == watches.matching(RIGHT, "enter") == (FALL,)
+    assert watches.looking_at(None) == watches.matching(None, "dark") == (FALL, GUEST)
+
+
+def test_a_happening_concerns_the_watches_that_want_its_kind() -> None:
+    comes = Watch("w4", "comes", "comes", kinds=(WatchKind.ENTER,))
+    goes = Watch("w5", "goes", "goes", kinds=(WatchKind.LEAVE, WatchKind.DARK))
+    watches = book([FALL, comes, goes])
+    assert watches.matching(LEFT, "enter") == (FALL, comes)
+    assert watches.matching(LEFT, "dark") == (FALL, goes)
+    assert watches.matching(LEFT, None) == (FALL, comes, goes)
+    assert book([comes]).matching(LEFT, "leave") == ()
+
+
+def test_what_all_watches_together_want() -> None:
+    comes = Watch("w4", "comes", "comes", kinds=(WatchKind.ENTER,))
+    goes = Watch("w5", "goes", "goes", kinds=(WatchKind.DARK, WatchKind.LEAVE))
+    assert book([]).kinds == ()
+    assert book([goes, comes]).kinds == (WatchKind.ENTER, WatchKind.LEAVE, WatchKind.DARK)
+    assert book([goes, comes, FALL]).kinds == ()
+    assert book([comes, Watch("w6", "x", "x", paused=True)]).kinds == (WatchKind.ENTER,)
 
 
 def test_changes_are_what_reads_or_looks_otherwise() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes import rtsp_server
-from fakes.footage import assert_bottles, assert_people
+from fakes.footage import assert_bottles, assert_people, judge, labels
 from fakes.server import ServerProcess
 
 pytestmark = pytest.mark.clips
@@ -29,6 +29,19 @@ def test_watching_the_file(clips: Path, video: str):
 
 
 @pytest.mark.slow
+def test_a_watch_for_arrivals_fires_at_arrivals_only(clips: Path):
+    clip = clips / "people-one-by-one.mp4"
+    command = [sys.executable, "-m", "joyvl_server.cli", "watch", str(clip), "--speed", "max", "--json"]
+    command += ["--watch", "Tell me when someone comes in"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    spoken = [t for t in map(json.loads, done.stdout.splitlines()) if t["decision"] != "silent"]
+    want = labels(clips, clip.name)
+    verdict = judge(spoken, "enter", want.responses, want.must_stay_silent)
+    assert (verdict.missed, verdict.extra, verdict.loud) == ((), (), ())
+    assert [t["kind"] for t in spoken] == ["enter"] * 6
+
+
+@pytest.mark.slow
 @pytest.mark.rtsp
 def test_watching_rtsp_cameras_in_real_time(clips: Path, tmp_path: Path):
     """Both clips at once, at real speed, for their whole length."""
@@ -41,7 +54,7 @@ def test_watching_rtsp_cameras_in_real_time(clips: Path, tmp_path: Path):
         try:
             for video, rtsp in zip(CHECKS, servers, strict=True):
                 rtsp.start()
-                cameras[video] = server.camera(video, rtsp.url, watches=[{"text": "Tell me what comes and goes"}])
+                cameras[video] = server.camera(video, rtsp.url, watches=[{"text": "Tell me everything"}])
             for camera in cameras.values():
                 server.wait_online(camera["id"])
             for video, length in (("bottles.mp4", 40), ("people-one-by-one.mp4", 139)):

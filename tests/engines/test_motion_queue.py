@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from joyvl_server.core.kinds import WatchKind
 from joyvl_server.engines.motion.queue import DOUBT, KEEP_S, MOST, SightingQueue
 from joyvl_server.engines.motion.sighting import Sighting
 
@@ -21,6 +22,18 @@ def test_a_change_comes_first_a_departure_last():
     queue = SightingQueue()
     queue.add([sighting("a", "leave"), sighting("b", "enter"), sighting("c", "changed")], 0.0)
     assert offered(queue) == ["c", "b", "a"]
+
+
+def test_what_somebody_wants_comes_before_the_rest():
+    queue = SightingQueue()
+    queue.add([sighting("a", "changed"), sighting("b", "leave"), sighting("c", "enter", t=1.0)], 1.0)
+    best = queue.best((WatchKind.ENTER,))
+    assert best is not None
+    assert best.key == "c"
+    queue.done("c")
+    rest = queue.best((WatchKind.ENTER,))
+    assert rest is not None
+    assert rest.key == "a"
 
 
 def test_the_same_key_replaces_and_no_value_withdraws():

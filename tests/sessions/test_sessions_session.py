@@ -14,6 +14,7 @@ from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, No
 from joyvl_server.core.events import Score
 from joyvl_server.core.zones import Box, Zone
 from joyvl_server.engines.base import Capabilities
+from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.standing import WatchDraft
@@ -193,8 +194,9 @@ async def test_questions_are_bounded_and_can_be_withdrawn(house: House):
 
 async def test_an_engine_without_words_says_so(house: House):
     house.engine.capabilities = Capabilities(follows_instructions=False, reports_kinds=True)
-    session, _source = await add_camera(house)
-    assert "does not read words" in str(session.note)
+    session, _source = await add_camera(house, watches=(WatchDraft("Tell me when someone comes in"),))
+    (watch,) = payloads.session(session)["watches"]
+    assert "does not read words: this watch fires when something comes in." in watch["note"]
     view = await session.ask("What colour is it?")
     assert view.status != "open"
     assert view.answer
@@ -211,6 +213,31 @@ async def test_a_watch_with_a_zone_hears_only_of_its_zone(house: House):
     assert (first["decision"], first["suppressed"]) == ("silent", "zone")
     assert (second["decision"], second["zone"], second["watches"]) == ("speak", "door", [session.watches()[0].id])
     assert kinds(session).count("watch.fired") == 1
+
+
+async def test_a_watch_hears_only_of_the_kinds_that_it_wants(house: House):
+    house.engine.capabilities = Capabilities(follows_instructions=False, reports_kinds=True, scores=True)
+    seen = {1: "leave", 2: "enter"}
+    house.engine.script = lambda turn: (
+        (Score(0.9, seen[turn.step], Box(0.1, 0.2, 0.2, 0.8), f"k{turn.step}"), ["Something."])
+        if turn.step in seen
+        else Score(0.0)
+    )
+    session, source = await add_camera(house, watches=(WatchDraft("Tell me when someone comes in"),))
+    await seconds(house, source, 4)
+    first, second = session.ticks()[:2]
+    assert (first["decision"], first["suppressed"], first["kind"]) == ("silent", "kind", "leave")
+    assert (second["decision"], second["watches"]) == ("speak", [session.watches()[0].id])
+    assert kinds(session).count("watch.fired") == 1
+
+
+async def test_an_engine_that_reads_words_is_not_held_back_by_kinds(house: House):
+    house.engine.script = lambda turn: (Score(1.0), ["Somebody left."]) if turn.step == 1 else Score(0.0)
+    session, source = await add_camera(house, watches=(WatchDraft("Tell me when someone comes in"),))
+    await seconds(house, source, 2)
+    assert session.ticks()[0]["decision"] == "speak"
+    (watch,) = payloads.session(session)["watches"]
+    assert (watch["kinds"], watch["note"]) == (["enter"], None)
 
 
 async def test_watches_come_change_and_go(house: House):

@@ -5,6 +5,7 @@ import pytest
 from store_records import drained, event
 
 from joyvl_server.core.errors import StoreError
+from joyvl_server.core.kinds import WatchKind
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
@@ -65,7 +66,7 @@ async def test_cameras_and_watches_of_the_first_version_are_taken_over(tmp_path)
     old_camera = (
         "INSERT INTO cameras VALUES ('cam_1','front','rtsp://h/x',1,0,1.0,NULL,0.5,'[]','ses_1',1.0,2.0)",
         "INSERT INTO sessions VALUES ('ses_1','camera','front','cam_1','motion',NULL,1.0,NULL,NULL)",
-        "INSERT INTO watches VALUES ('wch_1','ses_1','falls','when someone falls','[]',NULL,0,1.0)",
+        "INSERT INTO watches VALUES ('wch_1','ses_1','comes','when someone comes in','[]',NULL,0,1.0)",
     )
     await db.write(lambda c: [c.execute(statement) for statement in old_camera] and None)
     await db.aclose()
@@ -74,7 +75,8 @@ async def test_cameras_and_watches_of_the_first_version_are_taken_over(tmp_path)
     (camera,) = await Cameras(db).list()
     assert (camera.name, camera.threshold, camera.fidelity, camera.frames_per_tick) == ("front", 0.5, None, None)
     (watch,) = await Watches(db).list("ses_1")
-    assert (watch.text, watch.query_id) == ("when someone falls", None)
+    assert (watch.text, watch.query_id) == ("when someone comes in", None)
+    assert watch.fires_at == (WatchKind.ENTER,)  # as its words say, like a new one
     await db.aclose()
 
 

@@ -34,7 +34,7 @@ class Memory:
         known = copy.deepcopy(self)
         frame = turn.frame
         known.queue.add(known.scene.follow((*frame.trail, (frame.t, frame.grey))), frame.t)
-        return known, known.queue.best()
+        return known, known.queue.best(turn.kinds)
 
 
 class MotionEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from joyvl_server.core.kinds import Kinds, wants
 from joyvl_server.engines.motion.sighting import Sighting
 
 KEEP_S = 3.0
@@ -31,11 +32,12 @@ class SightingQueue:
         self._waiting = {s.key: s for s in fresh[:MOST]}
         self._declined &= self._waiting.keys()
 
-    def best(self) -> Sighting | None:
-        """What to offer now: what was not declined yet, urgent kinds first, then the oldest, then the surest."""
+    def best(self, kinds: Kinds = ()) -> Sighting | None:
+        """What to offer now: of `kinds` (empty: any) before others, what was not declined yet, urgent kinds first,
+        then the oldest, then the surest. What nobody wants must not keep back what somebody waits for."""
         return min(
             self._waiting.values(),
-            key=lambda s: (s.key in self._declined, RANK.get(s.kind, 1), s.t, -s.value),
+            key=lambda s: (not wants(kinds, s.kind), s.key in self._declined, RANK.get(s.kind, 1), s.t, -s.value),
             default=None,
         )
 
