@@ -42,6 +42,11 @@ DARK_LEVEL = 45.0
 DARK_FALL = 0.4
 """… and the mean fell to less than this part of what it was within `SUDDEN_S`."""
 SUDDEN_S = 4.0
+APPEARS = 0.2
+"""A view appears out of nothing when at least this part of the blocks has texture, …"""
+QUARTERS = 3
+"""… all over the picture: in so many quarters of it there are some."""
+SOME = 0.05
 FROZEN_S = 10.0
 """Identical pictures for so long are a frozen source, if it had noise before."""
 
@@ -105,6 +110,27 @@ def blocks(picture: Picture) -> Picture:
     return out
 
 
+def rough_energy(noise: float) -> float:
+    """A block with more energy than this has texture, more than noise makes."""
+    return (2.5 * noise) ** 2 + 3.0
+
+
+def is_blank(picture: Picture, noise: float) -> bool:
+    """Hardly any texture: black, grey or white, a lamp that is not on yet, a decoder without its first keyframe."""
+    return int((Details(picture).energy > rough_energy(noise)).sum()) < FEW
+
+
+def is_another_view(picture: Picture, settled: Picture, noise: float) -> bool:
+    """Does `picture` as a whole show something else than `settled`, more than things in front of it can do?"""
+    now, then, rough = Details(picture), Details(settled), rough_energy(noise)
+    fresh, old = now.energy > rough, then.energy > rough
+    if int(old.sum()) < FEW:
+        rows, columns = fresh.shape[0] // 2 or 1, fresh.shape[1] // 2 or 1
+        quarters = (fresh[:rows, :columns], fresh[:rows, columns:], fresh[rows:, :columns], fresh[rows:, columns:])
+        return float(fresh.mean()) >= APPEARS and sum(bool(q.size) and q.mean() >= SOME for q in quarters) >= QUARTERS
+    return share(now.alike(then) > ALIKE, old) < STANDS or share(old, fresh) < STANDS
+
+
 def share(good: Mask, among: Mask) -> float:
     total = int(among.sum())
     return float((good & among).sum()) / total if total else 1.0
@@ -117,6 +143,7 @@ class Camera:
         self.view = View.STEADY
         self._last: Details | None = None
         self._odd = 0
+        self._doubted = False
         self._calm = 0
         self._rest: Details | None = None
         self._stood_at = -1e9
@@ -131,12 +158,15 @@ class Camera:
         level = float(picture.mean())
         bright = max((v for at, v in self._levels if t - at <= SUDDEN_S), default=level)
         self._levels.append((t, level))
-        rough = (2.5 * noise) ** 2 + 3.0
+        rough = rough_energy(noise)
         if last is None:
             return Report(self.view)
         if self.view is View.DARK:
             return self._while_dark(level, now, then, rough)
+        doubted, self._doubted = self._doubted, False
         if float(np.percentile(picture, 90)) < DARK_LEVEL and level < DARK_FALL * bright:
+            if not doubted:
+                return self._doubt()
             self._before = bright
             return self._enter(View.DARK, min(0.99, 0.6 + 0.4 * (1 - level / (DARK_FALL * bright))))
         textured = then.energy > rough
@@ -148,6 +178,8 @@ class Camera:
                 return self._leave(relearn=same < STANDS)
             return Report(self.view)
         if known and flat >= LOST_TEXTURE and self.view is View.STEADY:
+            if not doubted:
+                return self._doubt()
             return self._enter(View.COVERED, min(0.99, flat))
         return self._motion(picture, now, last, then, rough, same, textured, t)
 
@@ -207,6 +239,11 @@ class Camera:
             textured = then.energy > rough
             return self._leave(relearn=share(now.alike(then) > ALIKE, textured) < STANDS)
         return Report(self.view)
+
+    def _doubt(self) -> Report:
+        """One dark or flat picture is a flash, or a decoder that lost its keyframe; two are a state."""
+        self._doubted = True
+        return Report(View.UNSURE)
 
     def _enter(self, view: View, value: float) -> Report:
         self.view, self._odd, self._calm = view, 0, 0

@@ -69,11 +69,13 @@ class Changes:
         first = max(fresh, key=sureness)
         near = [r.box for r in fresh if gap(r, first) < 2 * NEAR]
         box = Box(min(b.x0 for b in near), min(b.y0 for b in near), max(b.x1 for b in near), max(b.y1 for b in near))
-        now.sightings.append(Sighting("changed", sureness(first, 0.6), box, f"changed-{self._count}", now.t))
+        now.sightings.append(
+            Sighting("changed", sureness(first, 0.6), box, f"changed-{self._count}-{now.t:.1f}", now.t)
+        )
 
     def farewell(self, thing: Thing, now: Moment) -> None:
         """A hand that changed something has said all by that, so a hand's departure waits for what it leaves behind."""
-        sighting = Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}", now.t)
+        sighting = Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}-{now.t:.1f}", now.t)
         hand = now.t - thing.reached_at <= LET_GO_S and now.t - thing.born <= VISIT_S
         if not hand:
             now.sightings.append(sighting)
@@ -97,4 +99,4 @@ class Changes:
 
 def _withdrawn(thing: Thing, t: float) -> Sighting:
     """Its coming need not be said any more, if it still waits."""
-    return Sighting("enter", 0.0, None, f"enter-{thing.id}", t)
+    return Sighting("enter", 0.0, None, thing.arrival, t)

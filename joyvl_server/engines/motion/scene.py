@@ -8,7 +8,7 @@ import numpy as np
 
 from joyvl_server.core.frame import Grey
 from joyvl_server.engines.motion.background import Background, Difference
-from joyvl_server.engines.motion.camera import Camera, Freezer, View
+from joyvl_server.engines.motion.camera import Camera, Freezer, View, is_another_view, is_blank
 from joyvl_server.engines.motion.picture import Mask, Picture, grow, prepare
 from joyvl_server.engines.motion.regions import EDGED, Region, closed, find, together
 from joyvl_server.engines.motion.sighting import Moment, Sighting
@@ -19,6 +19,21 @@ WARM_UP = 3
 """So many pictures are looked at before anything is said about things: noise and unrest must be known first …"""
 WARM_UP_S = 2.0
 """… and for at least so many seconds."""
+STARTS_S = 5.0
+"""A camera takes its time: exposure, night mode, the first whole picture. For so long after its start what happens to
+the view as a whole is that, and the scene is learnt again; …"""
+SETTLES_S = 10.0
+"""… for so long it is, too, while it has not kept still for `WARM_UP_S` …"""
+BLANK_S = 20.0
+"""… and for so long nothing is said while there is only a blank picture."""
+ANOTHER = 0.2
+"""While the camera settles, a difference in this part of the picture is the camera."""
+EVEN = 1.1
+"""While it settles, a change of the light by more than this factor is the exposure."""
+WRONG = 0.6
+"""When this part of the picture differs, edges and all, …"""
+WRONG_S = 6.0
+"""… for so long, then what was learnt is wrong, whatever the reason."""
 STEP_S = 0.5
 """Where more pictures than one a second are to be had, one is looked at about so often: a walker has moved by then."""
 SOON_S = 0.3
@@ -31,6 +46,8 @@ FLOOD = 0.55
 """When more than this part of the picture differs although its details are the same, the light is another."""
 LIGHT_STEP = 1.25
 """When the light changes by more than this factor from one picture to the next, the camera or a lamp did it."""
+LIT = 0.1
+"""Light makes and takes edges in less than this part of the picture."""
 STABLE_S = 0.7
 """Unchanged for so long counts as stable: about a second, less the jitter of the ticks."""
 
@@ -47,6 +64,9 @@ class Scene:
         self._count = 0
         self._light = 1.0
         self._learnt_at = 0.0
+        self._begun_at = 0.0
+        self._blank = False
+        self._wrong_since: float | None = None
 
     def follow(self, pictures: Sequence[tuple[float, Grey]]) -> list[Sighting]:
         """Look at the last of `pictures` and, evenly spread, at some of the others since the last call."""
@@ -72,14 +92,20 @@ class Scene:
             sightings.append(self._whole("frozen", 0.9, t))
         picture = prepare(grey)
         if self.background is None or self.background.settled.shape != picture.shape or dt > GAP_S:
-            self._relearn(picture, t)
-            self.camera = Camera()
-            self.camera.look(picture, picture, t, 1.5)
+            self._begun_at = t
+            self._begin(picture, t)
             return sightings
         return sightings + self._compare(self.background, picture, t, dt)
 
     def _compare(self, background: Background, picture: Picture, t: float, dt: float) -> list[Sighting]:
+        warm = background.pictures >= WARM_UP and t - self._learnt_at >= WARM_UP_S
+        settling = not warm and t - self._begun_at < SETTLES_S
+        starting = settling or t - self._begun_at < STARTS_S
+        if (starting or self._blank) and is_another_view(picture, background.settled, background.noise):
+            return self._appeared(picture, t)
         report = self.camera.look(picture, background.settled, t, background.noise)
+        if starting and report.began is not None:
+            return self._appeared(picture, t)
         if report.began is not None:
             return [self._whole(report.began.value, report.value, t)]
         if report.view is not View.STEADY:
@@ -87,6 +113,7 @@ class Scene:
         if report.ended is not None:
             back = [] if report.ended is View.MOVING else [self._whole("changed", report.value, t)]
             if report.relearn:
+                self._begun_at = t
                 self._relearn(picture, t)
             else:
                 diff = background.compare(picture, t)
@@ -95,6 +122,12 @@ class Scene:
                 background.learn(diff, t, self.things.mask(picture.shape), diff.excess > 1)
             return back
         diff = background.compare(picture if report.aligned is None else report.aligned, t)
+        if settling and (differing(diff) > ANOTHER or not 1 / EVEN < diff.light < EVEN):
+            return self._appeared(picture, t)
+        if self._is_wrong(diff, t):
+            self._begun_at = t
+            self._begin(picture, t)
+            return [self._whole("changed", 0.8, t)]
         regions = together(diff, find(diff, STABLE_S), STABLE_S, MOVES)
         if self._light_changed(diff):
             background.resettle(picture, self.things.mask(picture.shape))
@@ -106,7 +139,7 @@ class Scene:
             unclear = self.things.mask(picture.shape) | grow(diff.excess > 1, 2)
             background.learn(diff, t, unclear, np.zeros(picture.shape, bool))
             return []
-        if background.pictures < WARM_UP or t - self._learnt_at < WARM_UP_S:
+        if not warm or (self._blank and t - self._begun_at < BLANK_S):
             return self._warm_up(background, diff, regions, t)
         now = self.things.update(regions, diff, t, dt, STABLE_S)
         self._learn(background, diff, regions, now)
@@ -138,22 +171,50 @@ class Scene:
         background.learn(diff, t, self.things.mask(shape), np.zeros(shape, bool))
         return []
 
+    def _appeared(self, picture: Picture, t: float) -> list[Sighting]:
+        """The picture learnt before was none of the scene, or the camera had not settled yet: learn this one."""
+        said = [] if t - self._begun_at < BLANK_S else [self._whole("changed", 0.8, t)]
+        if said:
+            self._begun_at = t
+        self._begin(picture, t)
+        return said
+
+    def _is_wrong(self, diff: Difference, t: float) -> bool:
+        if differing(diff) < WRONG or edges_of(diff) < LIT:
+            self._wrong_since = None
+        elif self._wrong_since is None:
+            self._wrong_since = t
+        return self._wrong_since is not None and t - self._wrong_since >= WRONG_S
+
     def _light_changed(self, diff: Difference) -> bool:
         """Most of the picture differs in brightness, but hardly an edge came or went."""
-        differs = diff.excess > 1
-        if float(differs.mean()) < FLOOD:
-            return False
-        edges = float(((diff.gained > 0) | (diff.lost > 0)).mean())
-        return edges < 0.1
+        return differing(diff) >= FLOOD and edges_of(diff) < LIT
+
+    def _begin(self, picture: Picture, t: float) -> None:
+        """Learn scene and camera from this picture alone."""
+        self._relearn(picture, t)
+        self.camera = Camera()
+        self.camera.look(picture, picture, t, 1.5)
 
     def _relearn(self, picture: Picture, t: float) -> None:
         self.background = Background(picture, t)
+        self._blank, self._wrong_since = is_blank(picture, self.background.noise), None
         self._light, self._learnt_at = 1.0, t
         self.things.settle_at(t)
 
     def _whole(self, kind: str, value: float, t: float) -> Sighting:
         self._count += 1
-        return Sighting(kind, value, None, f"{kind}-view-{self._count}", t)
+        return Sighting(kind, value, None, f"{kind}-view-{self._count}-{t:.1f}", t)
+
+
+def differing(diff: Difference) -> float:
+    """The part of the picture that is not as usual."""
+    return float((diff.excess > 1).mean())
+
+
+def edges_of(diff: Difference) -> float:
+    """The part of the picture where an edge came or went."""
+    return float(((diff.gained > 0) | (diff.lost > 0)).mean())
 
 
 def _union(masks: list[Mask], shape: tuple[int, ...]) -> Mask:

@@ -63,6 +63,11 @@ class Thing:
     apart: int = 0
     """for so many pictures it has been in pieces that are far from one another"""
 
+    @property
+    def arrival(self) -> str:
+        """The key of its coming. Keys name one occurrence: what happens again has another one."""
+        return f"enter-{self.id}-{self.born:.1f}"
+
 
 def touches(a: Region, b: Region) -> bool:
     return bool((grow(a.mask, BESIDE) & b.mask).any())

@@ -209,7 +209,7 @@ class Things:
         """Say that it came; while it is not sure enough, say so again with each picture until it is."""
         thing.known = thing.value >= CERTAIN or now.t - thing.born > WEIGH_S
         thing.announced, thing.reached_in = True, body.at_edge
-        now.say("enter", thing.value, body, f"enter-{thing.id}")
+        now.say("enter", thing.value, body, thing.arrival)
 
     # ------------------------------------------------------------------------------- what came, and what was not seen
 
