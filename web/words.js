@@ -14,10 +14,23 @@ const SUPPRESSED = {
   cooldown: "it had just said something alike",
   duplicate: "it had just said the same",
   zone: "no watch covers that part of the picture",
+  kind: "no watch there fires at that kind of thing",
   empty: "there were no words",
   hovering: "the score has not fallen since its last remark",
   below: "the watch it is about asks for a higher score",
 };
+
+/** What watches may fire at: [kind, name]. */
+export const KINDS = [
+  ["enter", "Comes in"],
+  ["leave", "Goes away"],
+  ["move", "Moves again"],
+  ["still", "Stays still"],
+  ["changed", "Scene changes"],
+  ["dark", "Gets dark"],
+  ["covered", "Camera covered"],
+  ["frozen", "Picture frozen"],
+];
 
 const STATUS = { connecting: "Connecting", online: "Online", offline: "Offline", ended: "Ended" };
 

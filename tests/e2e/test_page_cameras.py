@@ -77,6 +77,27 @@ def test_a_camera_is_registered_with_its_first_watch(empty: Site, context: Brows
     assert watched.complaints == []
 
 
+def test_what_the_first_watch_fires_at(empty: Site, context: BrowserContext) -> None:
+    watched = Watched(context, empty.base)
+    page = watched.page
+    add_form(page, empty)
+    page.get_by_label("Name").fill("Yard")
+    page.get_by_label("URL", exact=True).fill("rtsp://192.168.1.20/s")
+    expect(page.get_by_label("It fires at what its words name")).to_have_count(0)
+    page.get_by_label("First watch").fill("Tell me when somebody comes")
+    page.get_by_label("It fires at what its words name").uncheck()
+    page.get_by_label("Goes away").check()
+    page.get_by_label("Engine").select_option("openai")
+    expect(page.get_by_label("Goes away")).to_have_count(0)
+    page.get_by_label("Engine").select_option("motion")
+    expect(page.get_by_label("Goes away")).to_be_checked()
+    page.get_by_role("button", name="Add camera").click()
+    expect(page.get_by_role("heading", name="Yard")).to_be_visible()
+    (session,) = empty.world.sessions.values()
+    assert session.watches[0]["kinds"] == ["leave"]
+    assert watched.complaints == []
+
+
 def test_what_a_cameras_pictures_cost_is_set_and_changed(empty: Site, context: BrowserContext) -> None:
     watched = Watched(context, empty.base)
     page = watched.page

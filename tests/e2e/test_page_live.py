@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from fakes.browser import DESKTOP, Watched
+from fakes.page_shapes import SCORED
 from fakes.page_site import Site, page_site
 from fakes.page_world import World
 
@@ -157,7 +158,7 @@ def test_watches_are_added_paused_and_removed(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
     chip = page.locator(".watch")
     expect(chip).to_contain_text("Tell me when a parcel is left")
-    expect(page.get_by_text("does not read words: this watch fires")).to_be_visible()
+    expect(page.get_by_text("does not read words: a watch fires at what is chosen on it")).to_be_visible()
     expect(page.get_by_label("New watch")).to_have_value("")
     page.get_by_role("button", name="Pause: Tell me when a parcel is left").click()
     expect(chip.get_by_text("paused")).to_be_visible()
@@ -167,6 +168,46 @@ def test_watches_are_added_paused_and_removed(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Remove: Tell me when a parcel is left").click()
     expect(chip).to_have_count(0)
     assert held.watches == []
+
+
+def test_what_a_watch_fires_at_is_shown_and_chosen_by_keyboard(site: Site, page: Page) -> None:
+    held = site.world.sessions["ses_1"]
+    page.get_by_label("New watch").fill("Tell me when someone comes in")
+    page.keyboard.press("Enter")
+    shown = page.get_by_role("button", name="Fires at: Comes in. Change for: Tell me when someone comes in")
+    expect(shown).to_have_attribute("aria-expanded", "false")
+    shown.focus()
+    page.keyboard.press("Enter")
+    group = page.get_by_role("group", name="What “Tell me when someone comes in” fires at")
+    expect(group.get_by_role("checkbox")).to_have_count(8)
+    expect(group.get_by_label("Comes in")).to_be_checked()
+    group.get_by_label("Comes in").focus()
+    page.keyboard.press("Space")
+    expect(group.get_by_text("it fires at anything")).to_be_visible()
+    group.get_by_label("Gets dark").check()
+    group.get_by_label("Goes away").check()
+    expect(page.locator(".kinds-button")).to_have_text("Goes away, gets dark")
+    assert held.watches[0]["kinds"] == ["leave", "dark"]
+
+
+def test_a_choice_that_is_refused_is_taken_back(site: Site, watched: Watched) -> None:
+    page, held = watched.page, site.world.sessions["ses_1"]
+    held.add_watch("Tell me when someone comes in")
+    page.locator(".kinds-button").click()
+    page.route("**/watches/**", lambda route: route.abort())
+    page.get_by_label("Gets dark").click()
+    expect(page.get_by_label("Gets dark")).not_to_be_checked()
+    assert held.watches[0]["kinds"] == ["enter"]
+    watched.complaints.remove("Failed to load resource: net::ERR_FAILED")
+
+
+def test_where_the_engine_reads_words_no_kinds_are_offered(site: Site, page: Page) -> None:
+    held = site.world.sessions["ses_1"]
+    held.capabilities = dict(SCORED)
+    held.add_watch("Tell me when someone comes in")
+    page.reload()
+    expect(page.locator(".watch")).to_contain_text("Tell me when someone comes in")
+    expect(page.locator(".kinds-button")).to_have_count(0)
 
 
 def test_a_question_waits_and_is_answered_or_withdrawn(site: Site, page: Page) -> None:

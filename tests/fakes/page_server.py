@@ -21,6 +21,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from fakes.page_demo import demo_world, draw_room, run_lively
+from fakes.page_shapes import SCORED, STRUCTURE
 from fakes.page_world import Camera, Session, World
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -114,7 +115,7 @@ def _cameras(app: FastAPI, world: World) -> None:
         camera = world.add_camera(body["name"], body["url"], status="connecting", enabled=body.get("enabled", True))
         camera.fidelity, camera.frames_per_tick = body.get("fidelity"), body.get("frames_per_tick")
         for watch in body.get("watches", []):
-            world.sessions[camera.session_id].add_watch(watch["text"])
+            world.sessions[camera.session_id].add_watch(watch["text"], kinds=watch.get("kinds"))
         return camera.to_dict(world)
 
     @app.post("/v1/cameras/probe")
@@ -158,7 +159,13 @@ def _picture(state: dict[str, Any]) -> Response:
 def _sessions(app: FastAPI, world: World) -> None:
     @app.get("/v1/engines")
     async def engines() -> dict[str, Any]:
-        return {"data": [{"name": "motion"}, {"name": "openai"}], "next": None}
+        return {
+            "data": [
+                {"name": "motion", "default": True, "capabilities": STRUCTURE},
+                {"name": "openai", "default": False, "capabilities": SCORED},
+            ],
+            "next": None,
+        }
 
     @app.get("/v1/sessions")
     async def sessions() -> dict[str, Any]:
@@ -191,7 +198,7 @@ def _sessions(app: FastAPI, world: World) -> None:
 
     @app.post("/v1/sessions/{session_id}/watches", status_code=201)
     async def add_watch(session_id: str, body: dict[str, Any]) -> dict[str, Any]:
-        return _session(world, session_id).add_watch(body["text"])
+        return _session(world, session_id).add_watch(body["text"], kinds=body.get("kinds"))
 
     @app.patch("/v1/sessions/{session_id}/watches/{watch_id}")
     async def change_watch(session_id: str, watch_id: str, body: dict[str, Any]) -> dict[str, Any]:

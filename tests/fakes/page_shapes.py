@@ -12,7 +12,7 @@ PRESSURES = [
     ("slower", "Short of engine time: still cameras are looked at less often."),
     ("full", "Short of engine time: no further session is taken."),
 ]
-NOTE = "The engine motion does not read words: this watch fires at anything it reports in its zones."
+NOTE = "The engine motion does not read words: this watch fires at anything."
 
 
 def rfc3339(wall: float) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakes.page_shapes import NOTE, PRESSURES, STRUCTURE, engine_ready, probe_report, rfc3339, source_state
+from joyvl_server.core.named_kinds import named_kinds
 
 
 @dataclass
@@ -130,7 +131,9 @@ class Session:
             self.publish("response.skip" if skipped else "response.listen", tick=tick)
         return tick
 
-    def add_watch(self, text: str, *, paused: bool = False, query_id: str | None = None) -> dict[str, Any]:
+    def add_watch(
+        self, text: str, *, paused: bool = False, query_id: str | None = None, kinds: list[str] | None = None
+    ) -> dict[str, Any]:
         watch = {
             "id": f"wch_{self.id}_{next(self._ids)}",
             "session_id": self.id,
@@ -139,6 +142,7 @@ class Session:
             "zones": [],
             "threshold": None,
             "paused": paused,
+            "kinds": list(named_kinds(text)) if kinds is None else kinds,
             "query_id": query_id,
             "created_at": rfc3339(time.time()),
             "note": None if self.capabilities["follows_instructions"] else NOTE,

@@ -4,6 +4,7 @@ import { cameraPath, patch, post } from "../api.js";
 import { maskUrl } from "../format.js";
 import { engines, refreshCameras, refreshEngines } from "../store.js";
 import { FIDELITIES } from "../words.js";
+import { firesAtKinds, KindChoice } from "./kinds.js";
 import { ProbeResult, useProbe } from "./probe.js";
 import { UrlAnatomy } from "./url_anatomy.js";
 
@@ -11,6 +12,7 @@ const draftOf = (camera) => ({
   name: camera?.name ?? "",
   url: camera?.url ?? "",
   watch: "",
+  kinds: null,
   engine: camera?.engine ?? "",
   fidelity: camera?.fidelity ?? "",
   frames: String(camera?.frames_per_tick ?? ""),
@@ -30,6 +32,8 @@ export function CameraForm({ camera, onDone }) {
   }, []);
   const set = (name, value) => setDraft((now) => ({ ...now, [name]: value }));
   const isFile = draft.url.startsWith("file:");
+  const engine = engines.value.find((one) => (draft.engine ? one.name === draft.engine : one.default));
+  const byKinds = !camera && draft.watch.trim() && firesAtKinds(engine?.capabilities);
 
   async function submit(event) {
     event.preventDefault();
@@ -69,6 +73,11 @@ export function CameraForm({ camera, onDone }) {
       html`<${Field} id="watch" label="First watch" optional>
         <input id="watch" maxlength="2000" autocomplete="off" placeholder="Tell me when somebody comes to the door" value=${draft.watch} onInput=${(e) => set("watch", e.target.value)} />
       <//>`}
+      ${byKinds &&
+      html`<div class="kinds-field">
+        <label class="check-line"><input type="checkbox" checked=${draft.kinds === null} onChange=${(e) => set("kinds", e.target.checked ? null : [])} /> It fires at what its words name</label>
+        ${draft.kinds !== null && html`<${KindChoice} id="watch-kinds" legend="What the first watch fires at" chosen=${draft.kinds} onChange=${(kinds) => set("kinds", kinds)} />`}
+      </div>`}
       <div class="form-row">
         ${engines.value.length > 1 &&
         html`<${Field} id="engine" label="Engine" error=${problem?.fields.engine}>
@@ -114,7 +123,7 @@ async function save(camera, draft) {
   };
   if (body.url.startsWith("file:")) Object.assign(body, { loop: draft.loop, speed: Number(draft.speed) || 1 });
   if (!camera) {
-    if (draft.watch.trim()) body.watches = [{ text: draft.watch.trim() }];
+    if (draft.watch.trim()) body.watches = [{ text: draft.watch.trim(), kinds: draft.kinds }];
     return post("/v1/cameras", body);
   }
   const changes = Object.fromEntries(Object.entries(body).filter(([name, value]) => camera[name] !== value));
