@@ -88,7 +88,7 @@ class _Said:
             self._hinted.update(kind for pattern, some in _HINTS if pattern.search(clause) for kind in some)
 
     def kinds(self) -> Kinds:
-        named = self._named or (set() if self._left_out else self._hinted)
+        named = self._named or self._hinted - self._left_out
         if self._left_out and not named:
             named = set(WatchKind)
         left = named - self._left_out

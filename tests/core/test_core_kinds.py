@@ -80,6 +80,7 @@ any | Tell me when the lake is frozen
 any | Is the light still on the left?
 enter | Tell me when someone comes in from the left
 enter | Tell me when someone comes in, not when someone leaves
+enter | Tell me when someone is at the door, not when someone leaves
 enter | Tell me only when someone comes in, don't tell me when someone leaves
 enter | Don't tell me when someone leaves, tell me when someone comes in
 enter | Tell me when someone comes in but ignore people leaving
