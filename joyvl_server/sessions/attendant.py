@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading
+from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineUnavailable
 from joyvl_server.engines.base import Capabilities, Engine, TellsChanges
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.health import EngineHealth, EngineState, EngineStatus
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 CHECK_TIMEOUT_S = 10.0
 PROBE_TIMEOUT_S = 300.0
 RETRY_S, LONGEST_RETRY_S = 2.0, 30.0
+ABSENT_RETRY_S = 5.0
+"""between two tries to reach a server that is not there: that costs nobody anything"""
 LOOK_S, PEEK_S = 1.0, 0.1
 KEPT_OF_TOLD = 0.9
 """of the room it tells, where it tells how long the prompt was, too: no count is exact …"""
@@ -184,12 +186,18 @@ class Attendant:
                 self._adapt(self.engine.capabilities)
                 self._tried.set()
                 await self._clock.sleep(pause)
-                pause = RETRY_S if isinstance(error, EngineLoading) else min(2 * pause, LONGEST_RETRY_S)
+                pause = min(2 * pause, self._longest_pause(error))
                 if self.scheduler.breaker.open:
                     return  # it is asked after first
         self.health.answers()
         self._adapt(can)
         self._tried.set()
+
+    @staticmethod
+    def _longest_pause(error: EngineError | TimeoutError) -> float:
+        if isinstance(error, EngineLoading):
+            return RETRY_S
+        return ABSENT_RETRY_S if isinstance(error, EngineUnavailable) else LONGEST_RETRY_S
 
     def _failed(self, error: EngineError | TimeoutError) -> None:
         if isinstance(error, EngineError):

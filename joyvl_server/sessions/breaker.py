@@ -9,7 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 5.0
+"""A check costs the server nothing, and whoever waits for it should not wait longer once it is back."""
 OPENS_AT = 5
 """failures in a row, over all sessions of the engine"""
 WEIGHTS = {

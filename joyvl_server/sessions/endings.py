@@ -22,6 +22,7 @@ CODES = {
     CAMERA_DELETED: "camera_deleted",
     STOPPED: "stopped",
     CRASHED: "crashed",
+    KILLED: "killed",
 }
 
 
