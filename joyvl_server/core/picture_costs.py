@@ -11,8 +11,10 @@ few pictures are sent, now and then one fewer is: without differences the prices
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import sqrt
 from statistics import median
 
@@ -163,12 +165,9 @@ def _price(slopes: deque[tuple[float, int]]) -> float:
     """The weighted median; 0 where too little is known."""
     if len(slopes) < ENOUGH:
         return 0.0
-    half, passed = sum(weight for _, weight in slopes) / 2, 0
-    for slope, weight in sorted(slopes):
-        passed += weight
-        if passed >= half:
-            return max(0.0, slope)
-    raise AssertionError  # the last one reaches the half
+    ordered = sorted(slopes)
+    passed = list(accumulate(weight for _, weight in ordered))
+    return max(0.0, ordered[bisect_left(passed, passed[-1] / 2)][0])
 
 
 def _doubt(slopes: deque[tuple[float, int]]) -> float:
