@@ -28,6 +28,7 @@ MOST_FAILURES = 3
 MOST_CUTS = 8
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """before a slice that hung or failed is asked for again; doubled each time, until one goes through"""
+FREE_CUTS = 2
 CHARACTERS_A_TOKEN = 4
 LONGEST_CHARACTERS_A_TOKEN = 12
 WITHOUT_PROGRESS = 3
@@ -62,16 +63,16 @@ class SliceOutcomes:
 
 
 class _Pause:
-    """Grows with each slice in a row that came to nothing; the `free` first ones cost none."""
+    """Grows with each slice in a row that came to nothing. The first ones that are cut off cost none: one that was only
+    a little too long is smaller the next time."""
 
-    def __init__(self, free: int = 0) -> None:
-        self._free = free
+    def __init__(self) -> None:
         self._failed = 0
 
-    def failed(self) -> float:
+    def failed(self, *, cut: bool = False) -> float:
         """Seconds to wait now."""
         self._failed += 1
-        times = self._failed - self._free
+        times = self._failed - (FREE_CUTS if cut else 0)
         return 0.0 if times <= 0 else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(times - 1, 16))
 
     def worked(self) -> None:
@@ -104,7 +105,7 @@ class Background:
         self._number: int | None = None
         self._warm_turns: int | None = None
         self._to_warm = asyncio.Event()
-        self._warm_pause = _Pause(free=1)  # one that was only a little too long is soon smaller
+        self._warm_pause = _Pause()
         self._write_pause = _Pause()
         self._drafts: dict[str, _Writing] = {}
         self._to_write = asyncio.Event()
@@ -166,7 +167,7 @@ class Background:
             warmth = await self._lane.slice(slot, lambda session: session.warm(slot.tokens))
         except Cut:
             if slot.over:  # it began, and took too long
-                pause = self._warm_pause.failed()
+                pause = self._warm_pause.failed(cut=True)
             slot.give_back()
             await self._rest(self._seat, "warm", pause)
             return False
@@ -224,7 +225,7 @@ class Background:
                 writing.cuts += 1
                 if writing.cuts >= MOST_CUTS:
                     self._give_up(draft, "engine_timeout", "The engine is too slow to write between its turns.")
-                await self._rest(self._pen_seat, "write", self._write_pause.failed())
+                await self._rest(self._pen_seat, "write", self._write_pause.failed(cut=True))
             return
         except EngineError as error:
             slot.failed()

@@ -380,12 +380,12 @@ async def test_a_slice_that_hangs_is_asked_for_less_and_less_often(played, clock
         one.slices.write(draft())
     else:
         one.slices.prepared(2)
-    await ticks(one, 60)
-    assert 4 <= len(asked) <= 8
+    await ticks(one, 30)
+    assert 4 <= len(asked) <= 7
     gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
-    assert gaps[-1] >= 15
+    assert gaps[-1] >= 7
     assert all(later >= earlier - 1.0 for earlier, later in zip(gaps, gaps[1:], strict=False))
-    assert len(one.told_of("scored")) == 60  # no tick was lost for it
+    assert len(one.told_of("scored")) == 30  # no tick was lost for it
     # It works again: the next one that hangs is asked for again soon.
     one.engine.slice_s, one.engine.warm_left = 0.1, 100
     await ticks(one, 35, first=100)
