@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from joyvl_server.cli.bench.scene import StillMedia, StillSource, View, drawn
-from joyvl_server.cli.bench.store import InlineDatabase
+from joyvl_server.cli.bench.store import inline_store
 from joyvl_server.engines.openai_abilities import unknown
 from joyvl_server.engines.openai_failures import Peer
 from joyvl_server.engines.openai_http import OpenAIEngine
@@ -161,8 +161,8 @@ async def home(
         engines.add(engine)
         settings = Settings(data_dir=Path(folder), engine={"name": "openai"}, sessions=sessions)
         media = StillMedia(lambda number: StillSource(number, clock, View(), drawn()))
-        db = InlineDatabase(settings.data_dir / "joyvl.db")
-        registry = Registry(settings, db, media, NetPolicy(schemes=("rtsp",)), engines, clock)
+        store = inline_store(settings.data_dir)
+        registry = Registry(settings, store, media, NetPolicy(schemes=("rtsp",)), engines, clock)
         await registry.start()
         try:
             view = await registry.cameras.add(CameraDraft(name="door", url="rtsp://127.0.0.1/1"))
