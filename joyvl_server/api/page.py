@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import math
 import posixpath
 import re
 import threading
@@ -46,6 +47,8 @@ STYLE = re.compile(r'[ \t]*<link rel="stylesheet" href="/assets/([^"]+)">\n')
 STYLES = "css/all.css"
 """All style sheets of the page, one after another; only this module knows of it."""
 YEAR_S = 31_536_000
+LOOKED_FOR_S = 1.0
+"""Seconds for which the files are taken for unchanged: to look at all of them takes longer than to answer."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -81,6 +84,7 @@ class Pages:
     root: Path
     edition: Edition | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _looked_at: float = -math.inf
 
     @classmethod
     def find(cls) -> Pages | None:
@@ -102,8 +106,17 @@ class Pages:
         except OSError:
             return None
 
-    def newest(self) -> Edition | None:
-        """The edition of the files as they are now; None where the page itself is missing. Blocks."""
+    async def newest(self, now: float) -> Edition | None:
+        """The edition of the files as they are `now` (monotonic); None where the page itself is missing.
+
+        Cancelling it ends the wait; the files are read to the end all the same.
+        """
+        if self.edition is None or now - self._looked_at >= LOOKED_FOR_S:
+            self._looked_at = now
+            return await asyncio.to_thread(self._look)
+        return self.edition
+
+    def _look(self) -> Edition | None:
         with self._lock:
             signature = self._signature()
             if self.edition is None or self.edition.signature != signature:
@@ -166,20 +179,21 @@ async def read_index(request: Request) -> Response:
         return problem(404, "no_page", detail)
     if request.headers.get("sec-fetch-dest") == "document":  # somebody opens it in a browser
         api.registry.expect_call()
-    edition = await asyncio.to_thread(pages.newest)
+    edition = await pages.newest(api.clock.monotonic())
     return _answer(request, edition.page if edition else None, "no-cache")
 
 
 @router.api_route("/assets/{path:path}", methods=["GET", "HEAD"])
 async def read_asset(request: Request, path: str) -> Response:
     """A file of the page."""
-    pages: Pages | None = request.app.state.api.pages
+    api = request.app.state.api
+    pages: Pages | None = api.pages
     if pages is None:
         raise HTTPException(404)
     versioned = VERSION.match(path)
     if versioned is None:
         return _answer(request, await asyncio.to_thread(pages.read, path), "no-cache")
-    edition = pages.edition or await asyncio.to_thread(pages.newest)
+    edition = pages.edition or await pages.newest(api.clock.monotonic())
     # A page of another version gets what there is now, but must not keep it under the old name.
     current = edition is not None and edition.version == versioned[0]
     keep = f"public, max-age={YEAR_S}, immutable" if current else "no-cache"

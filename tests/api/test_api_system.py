@@ -268,6 +268,8 @@ async def test_the_page_names_its_files_so_that_browsers_keep_them_until_one_cha
         assert (answer.status_code, answer.headers["cache-control"]) == (200, IMMUTABLE)
     assert (await page())[1] == script
     (web / "inner.js").write_text("export const a = 2;\n")
+    assert (await page())[1] == script, "looked for once a second at most"
+    await site.clock.advance(1.1)
     assert (await page())[1] != script
     old = await site.client.get(script)
     assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache"), "an older page still works"
