@@ -167,9 +167,10 @@ class MediaHub:
         while True:
             await self._clock.sleep(SWEEP_EVERY_S)
             now = self._clock.monotonic()
-            for worker in [w for w in self._workers if not w.sources and now - w.empty_since > _idle_s(w)]:
+            idle = [w for w in self._workers if not w.sources and now - w.empty_since > _idle_s(w)]
+            for worker in idle:  # all before the first wait: nothing may be placed on one that is about to end
                 self._workers.remove(worker)
-                await worker.supervisor.aclose()
+            await asyncio.gather(*(worker.supervisor.aclose() for worker in idle))
 
     async def aclose(self) -> None:
         self._closed = True

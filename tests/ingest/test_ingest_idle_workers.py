@@ -1,0 +1,53 @@
+"""Media workers that nobody needs are ended, and nothing is placed on one that is about to end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fakes.clock import ManualClock
+from joyvl_server.ingest import hub as hub_module
+from joyvl_server.ingest.hub import IDLE_S, SWEEP_EVERY_S, MediaHub
+from joyvl_server.ingest.workers import Kind
+from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.settings import MediaSettings
+
+
+class Worker:
+    """As far as the hub looks at it. Its end takes until `may_end`; it is its own supervisor."""
+
+    def __init__(self, *given: object) -> None:
+        self.sources: dict[str, object] = {}
+        self.kind: Kind | None = None
+        self.empty_since = 0.0
+        self.supervisor = self
+        self.may_end = asyncio.Event()
+        self.ending = False
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    async def aclose(self) -> None:
+        self.ending = True
+        await self.may_end.wait()
+
+
+async def test_nothing_is_placed_on_a_worker_that_ends_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "MediaWorker", Worker)
+    clock = ManualClock()
+    hub = MediaHub(MediaSettings(), NetPolicy(), clock)
+    first = hub._with_room(Kind.CAMERAS)
+    second = Worker()
+    hub._workers.append(second)
+    await clock.advance(IDLE_S + 2 * SWEEP_EVERY_S)
+    assert first.ending
+    found = hub._with_room(Kind.CAMERAS)
+    found.empty_since = clock.monotonic()
+    first.may_end.set()
+    second.may_end.set()
+    await clock.advance(SWEEP_EVERY_S)
+    assert second.ending
+    assert not found.ending
+    found.may_end.set()
+    await hub.aclose()
