@@ -135,7 +135,10 @@ class NetPolicy:
     def follow(self, registered: Target, at: Target, location: str, resolve: Resolver) -> Target:
         """See `Target.redirected`."""
         # A camera names no credentials: who sends us on does not choose what we send there.
-        new = _without_userinfo(urljoin(_without_userinfo(at.url), location.strip()))
+        try:
+            new = _without_userinfo(urljoin(_without_userinfo(at.url), location.strip()))
+        except ValueError:  # brackets that hold no address
+            new = ""
         if not location.strip() or not new.lower().startswith("rtsp://"):
             raise SourceError("The camera redirects to something that is no RTSP address.", code="redirected")
         shown = mask_url(new)[:200]

@@ -271,3 +271,11 @@ def test_another_program_gets_nothing_through_the_proxy() -> None:
             assert camera.requests == []
         finally:
             proxy.close()
+
+
+@pytest.mark.parametrize("location", ["rtsp://[camera/x", "//]", "rtsp://["])
+def test_an_address_that_nobody_can_read_is_a_fault_of_the_camera(location: str) -> None:
+    registered = NetPolicy().check("rtsp://cam:hunter2@192.168.1.20:554/x")
+    with pytest.raises(SourceError) as caught:
+        registered.redirected(location, registered)
+    assert caught.value.code == "redirected"
