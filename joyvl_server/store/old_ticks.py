@@ -49,6 +49,7 @@ async def move_old_ticks(main: Database, ticks: Database) -> None:
             await ticks.write(partial(_insert, sessions=sessions, rows=rows, upto=upto))
             moved, lost, done = moved + len(rows), lost + gone, upto
             await asyncio.sleep(time.monotonic() - begun)  # half of the time is for the sessions
+        await _empty(main, newest)
         await asyncio.to_thread(_drop, main)
     except (StoreError, sqlite3.Error) as error:
         log.error("old ticks are not moved", error=str(error))
@@ -99,6 +100,44 @@ def _record(session_id: str, row: dict[str, Any]) -> TickRecord:
     watches = tuple(json.loads(row.pop("watches") or "[]"))
     del row["seq"], row["session"]
     return TickRecord(session_id=session_id, watches=watches, **row, **more)
+
+
+async def _empty(main: Database, newest: int) -> None:
+    """Delete all rows, some at a time.
+
+    To drop a table of millions would hold up every other write for seconds, and write all of it into the log first.
+    """
+    upto = await asyncio.to_thread(_first, main)
+    while upto is not None and upto <= newest:
+        begun = time.monotonic()
+        upto += BATCH
+        if not await asyncio.to_thread(_delete, main, upto):
+            return
+        await asyncio.sleep(time.monotonic() - begun)
+
+
+def _first(main: Database) -> int | None:
+    """The oldest row; None where there is none, or nobody can tell."""
+    try:
+        with closing(main.connect(read_only=True)) as connection:
+            first = connection.execute("SELECT min(seq) FROM old_ticks").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return None
+    return None if first is None else int(first)
+
+
+def _delete(main: Database, upto: int) -> bool:
+    """Rows before this one. False where the file is damaged there."""
+    try:
+        with closing(main.connect(read_only=False)) as connection:
+            connection.execute("DELETE FROM old_ticks WHERE seq < ?", (upto,))
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return False
+    return True
 
 
 def _drop(main: Database) -> None:

@@ -123,6 +123,27 @@ async def test_old_ticks_are_there_again_with_all_that_was_kept(tmp_path):
     assert lines == []
 
 
+async def test_others_need_not_wait_until_a_table_of_millions_is_dropped(tmp_path, monkeypatch):
+    """It is emptied in small steps before: dropped whole it holds the write lock for seconds."""
+    await old_folder(tmp_path, 1500)
+    monkeypatch.setattr(old_ticks, "BATCH", 400)
+    left = []
+    drop = old_ticks._drop
+
+    def dropped(main):
+        connection = sqlite3.connect(main.path)
+        left.append(connection.execute("SELECT count(*) FROM old_ticks").fetchone()[0])
+        connection.close()
+        drop(main)
+
+    monkeypatch.setattr(old_ticks, "_drop", dropped)
+    store = await opened(tmp_path)
+    assert [len(await all_ticks(store, f"ses_{n}")) for n in range(3)] == [1500] * 3
+    await store.aclose()
+    assert left == [0]
+    assert "old_ticks" not in tables(tmp_path / "joyvl.db")
+
+
 def killed(command, lines, pause_s):
     """Started, and killed a moment after it has printed so many lines."""
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
