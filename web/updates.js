@@ -71,7 +71,9 @@ export function follow(sessionId, { onUpdate, onState }) {
     const wait = LADDER_MS[Math.min(failures, LADDER_MS.length - 1)];
     failures += 1;
     if (failures > 1 && (await gone())) return;
-    if (!ended && socket === null) retry = setTimeout(connect, wait);
+    if (ended || socket !== null) return;
+    clearTimeout(retry); // another loss may have come while the server was asked
+    retry = setTimeout(connect, wait);
   }
 
   function letGo() {
