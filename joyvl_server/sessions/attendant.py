@@ -155,8 +155,8 @@ class Attendant:
                 await self.engine.check()
         except EngineLoading as error:
             self._failed(error)
-        except (EngineError, TimeoutError):
-            pass  # the probe finds that out
+        except Exception:  # an edge to somebody else's code: what is wrong is found out by the probe
+            log.debug("engine cannot be asked yet", engine=self.engine.name, exc_info=True)
 
     async def _run(self) -> None:
         """Probe; then wait until the engine goes away, until it is back, and probe again."""

@@ -168,6 +168,8 @@ class EnginePool:
             await self.get(name).check()
         except JoyvlError as error:
             return str(error)
+        except Exception as error:  # somebody else's code: the other parts are still told of
+            return f"The engine {name} cannot be asked: {type(error).__name__}: {error}"
         return None
 
     async def aclose(self) -> None:

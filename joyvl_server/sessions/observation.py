@@ -92,7 +92,8 @@ class Observation:
     def engine_changed(self) -> None:
         """The engine was probed: it may be able to do more, or be another one."""
         config = self._facts(self.capabilities)
-        if replace(config, threshold=self._config.threshold) != self._config:
+        # What people change live is no reason for another machine.
+        if replace(config, threshold=self._config.threshold, fidelity=self._config.fidelity) != self._config:
             self._changed.set()
 
     async def _drive(self, tick: Callable[[], Awaitable[None]], stays: bool) -> bool:

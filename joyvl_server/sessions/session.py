@@ -190,7 +190,8 @@ class Session:
             return
         self._engine_missed = not state.decides
         kind = "engine_offline" if self._engine_missed else "engine_online"
-        self._journal.note(kind, state.reason or "", engine_state=payloads.engine_state(state))
+        shown = payloads.engine_state(state)
+        self._journal.note(kind, shown["reason"] or "", engine_state=shown)
 
     # --------------------------------------------------------------------------------------------- what the ticker does
 

@@ -260,3 +260,54 @@ async def test_a_fault_is_not_over_because_the_session_that_had_it_ends(house: H
     with capture_logs() as logged:
         await house.registry.cameras.remove(session.record.camera_id)
     assert [line for line in logged if line["event"] == "engine decides again"] == []
+
+
+async def test_an_engine_whose_check_breaks_is_told_like_any_other(tmp_path):
+    """Somebody else's engine may raise anything: neither `/readyz` nor the look once a second ends by it."""
+    async with open_house(tmp_path) as house:
+
+        async def broken() -> str:
+            raise OSError("no such device")
+
+        house.engine.check = broken
+        reason = await ready(house)
+        assert reason is not None
+        assert "no such device" in reason
+
+
+async def test_who_looks_after_an_engine_goes_on_after_a_fault_of_its_check(tmp_path):
+    async with open_house(tmp_path) as house:
+
+        async def broken() -> str:
+            raise OSError("no such device")
+
+        house.engine.check = broken
+        house.engine.hangs.add("probe")
+        house.engine.hangs.add("score")
+
+        async def probe() -> Any:
+            await house.engine.hang("probe")
+
+        house.engine.probe = probe
+        session, _ = await add(house)
+        await seconds(house, 8)
+        assert session.engine_state.status == "loading"
+
+
+async def test_the_timeline_shows_no_secret_that_an_engine_quotes(house: House):
+    await add(house)
+    fails(house, EngineUnavailable("No server answers at http://me:hunter2@192.168.1.9/v1."))
+    await seconds(house, 6)
+    (event,) = await events(house, "engine_offline")
+    assert "hunter2" not in event.text
+    assert "192.168.1.9" in event.text
+
+
+async def test_what_people_change_live_makes_no_new_machine_later(house: House):
+    session, _ = await add(house)
+    await seconds(house, 2)
+    driver = session.driver
+    session.change(threshold=None, fidelity="eco", frames_per_tick=None)
+    session.engine_changed()
+    await seconds(house, 2)
+    assert session.driver is driver
