@@ -11,6 +11,7 @@ import structlog
 from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineUnavailable
 from joyvl_server.engines.base import Capabilities, Engine, TellsChanges
 from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.cutting import CLOSE_S
 from joyvl_server.sessions.health import EngineHealth, EngineState, EngineStatus
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.room import ANSWER_TOKENS
@@ -113,7 +114,7 @@ class Attendant:
     async def aclose(self) -> None:
         for task in filter(None, (self._task, self._looking)):
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.wait({task}, timeout=CLOSE_S)  # somebody else's code may not let itself be cancelled
         self._task = self._looking = None
 
     def too_long(self, tokens: int, error: ContextTooLong) -> None:
@@ -160,6 +161,7 @@ class Attendant:
 
     async def _run(self) -> None:
         """Probe; then wait until the engine goes away, until it is back, and probe again."""
+        told = None
         while True:
             try:
                 await self._probe()
@@ -168,7 +170,11 @@ class Attendant:
                 while self.scheduler.breaker.open:
                     await self._ask_after_it()
             except Exception as error:  # a supervisor's edge: an engine with a fault is asked again, later
-                log.error("engine cannot be looked after", engine=self.engine.name, exc_info=error)
+                what = f"{type(error).__name__}: {error}"
+                if what != told:
+                    log.error("engine cannot be looked after", engine=self.engine.name, exc_info=error)
+                told = what
+                self.health.failed("engine_fault", f"The engine {self.engine.name} has a fault: {what}")
                 self._tried.set()
                 self._opened.set()
                 await self._clock.sleep(LONGEST_RETRY_S)

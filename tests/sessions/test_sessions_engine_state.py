@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
 from joyvl_server.core.errors import EngineError, EngineLoading, EngineTimeout, EngineUnavailable
 from joyvl_server.core.events import Score
-from joyvl_server.sessions import payloads
+from joyvl_server.sessions import attendant, payloads
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
 
@@ -311,3 +313,41 @@ async def test_what_people_change_live_makes_no_new_machine_later(house: House):
     session.engine_changed()
     await seconds(house, 2)
     assert session.driver is driver
+
+
+async def test_an_engine_whose_probe_breaks_is_told_once_and_nobody_waits_for_it(tmp_path):
+    async with open_house(tmp_path) as house:
+
+        async def broken() -> Any:
+            raise OSError("no such device")
+
+        good, house.engine.probe = house.engine.probe, broken
+        told: list[str] = []
+        with capture_logs() as lines:
+            waiting = asyncio.create_task(house.registry.engine_there(lambda state: told.append(state.status.value)))
+            await seconds(house, 100)
+        assert waiting.done()
+        assert (waiting.result().status, waiting.result().code) == ("cannot", "engine_fault")
+        assert "no such device" in (await ready(house) or "")
+        assert len([line for line in lines if line["event"] == "engine cannot be looked after"]) == 1
+        house.engine.probe = good
+        await seconds(house, 32)
+        assert await ready(house) is None
+
+
+async def test_an_engine_that_does_not_let_go_of_its_probe_holds_up_no_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(attendant, "CLOSE_S", 0.05)
+    may_end = asyncio.Event()
+
+    async def deaf() -> Any:
+        while not may_end.is_set():
+            with suppress(asyncio.CancelledError):
+                await may_end.wait()
+
+    async with open_house(tmp_path) as house:
+        house.engine.probe = deaf
+        await add(house)
+        await seconds(house, 1)
+        async with asyncio.timeout(5):
+            await house.registry.engines.aclose()
+        may_end.set()
