@@ -104,7 +104,7 @@ class EngineHealth:
         self._trying_since: float | None = None
         self._sessions: list[SessionHealth] = []
         self._loading_since: float | None = None
-        self._last_failure = ("engine_unavailable", "")
+        self._last_failure = ("engine_unavailable", f"The engine {engine} does not answer.")
         self._decided_at = float("-inf")
         self._told = True
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from fakes.clock import ManualClock
 from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
 from joyvl_server.core.errors import EngineError, EngineLoading, EngineTimeout, EngineUnavailable
 from joyvl_server.core.events import Score
 from joyvl_server.sessions import attendant, payloads
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.health import EngineHealth
 from joyvl_server.sessions.session import Session
 
 AWAY = EngineUnavailable("No server answers there.")
@@ -351,3 +353,9 @@ async def test_an_engine_that_does_not_let_go_of_its_probe_holds_up_no_end(tmp_p
         async with asyncio.timeout(5):
             await house.registry.engines.aclose()
         may_end.set()
+
+
+def test_an_engine_that_is_shut_off_by_background_work_alone_has_a_reason():
+    health = EngineHealth("scripted", ManualClock(), 600.0)
+    health.shut_off()
+    assert (health.state.status, health.state.reason) == ("away", "The engine scripted does not answer.")

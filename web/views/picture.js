@@ -51,8 +51,8 @@ export function usePicture(url, ms, paused = false) {
       const headers = etag ? { "If-None-Match": etag } : {};
       const response = await request("GET", url, { headers, signal: aborter.signal, ms: TIMEOUT_MS });
       if (response.status === 304) return setPicture(({ src }) => ({ src, problem: null, at: Date.now() }));
-      etag = response.headers.get("ETag");
       const src = URL.createObjectURL(await bodyOf(response, "blob"));
+      etag = response.headers.get("ETag"); // only now: what broke off half-way is not what is on the screen
       if (aborter.signal.aborted) return URL.revokeObjectURL(src);
       const old = shown;
       shown = src;
