@@ -64,6 +64,8 @@ class MediaHub:
             policy=policy,
         )
         self._workers: list[MediaWorker] = []
+        self._ending: list[MediaWorker] = []
+        """idle ones that are being ended, no longer among the workers"""
         self._numbers = count(1)
         self._probes = asyncio.Semaphore(PROBES_AT_ONCE)
         self._sweeper: asyncio.Task[None] | None = None
@@ -170,14 +172,17 @@ class MediaHub:
             idle = [w for w in self._workers if not w.sources and now - w.empty_since > _idle_s(w)]
             for worker in idle:  # all before the first wait: nothing may be placed on one that is about to end
                 self._workers.remove(worker)
-            await asyncio.gather(*(worker.supervisor.aclose() for worker in idle))
+            self._ending = idle
+            for worker in idle:
+                await worker.supervisor.aclose()
+            self._ending = []
 
     async def aclose(self) -> None:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait({self._sweeper})
-        workers, self._workers = self._workers, []
+        workers, self._workers, self._ending = [*self._workers, *self._ending], [], []
         for worker in workers:
             for source in worker.sources.values():
                 source.closed = True

@@ -23,7 +23,7 @@ class Worker:
         self.empty_since = 0.0
         self.supervisor = self
         self.may_end = asyncio.Event()
-        self.ending = False
+        self.ending = self.ended = False
 
     def start(self) -> None:
         """Nothing to start."""
@@ -31,6 +31,7 @@ class Worker:
     async def aclose(self) -> None:
         self.ending = True
         await self.may_end.wait()
+        self.ended = True
 
 
 async def test_nothing_is_placed_on_a_worker_that_ends_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +52,20 @@ async def test_nothing_is_placed_on_a_worker_that_ends_after_another(monkeypatch
     assert not found.ending
     found.may_end.set()
     await hub.aclose()
+
+
+async def test_who_closes_the_hub_meanwhile_waits_for_those_that_are_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "MediaWorker", Worker)
+    clock = ManualClock()
+    hub = MediaHub(MediaSettings(), NetPolicy(), clock)
+    workers = [hub._with_room(Kind.CAMERAS), Worker()]
+    hub._workers.append(workers[1])
+    await clock.advance(IDLE_S + 2 * SWEEP_EVERY_S)
+    assert [worker.ending for worker in workers] == [True, False]
+    closing = asyncio.create_task(hub.aclose())
+    await asyncio.sleep(0.01)
+    for worker in workers:
+        assert not closing.done()
+        worker.may_end.set()
+    await closing
+    assert [worker.ended for worker in workers] == [True, True]
