@@ -11,6 +11,7 @@ import pytest
 
 from fakes.house import URL, House, house
 from fakes.media import FakeMedia
+from fakes.told import until
 from joyvl_server.core.errors import NotAllowed, StoreError
 from joyvl_server.kit import netpolicy
 
@@ -181,6 +182,7 @@ async def test_where_even_the_way_back_fails_the_camera_says_so_and_is_tried_aga
     assert camera["state"]["error"] == "The disk is full."
     h.media.refuse.clear()
     await h.clock.advance(1.1)
+    await until(lambda: len(h.registry.sessions()) == 1)
     assert (await shown(h, before["id"]))["state"]["status"] == "connecting"
 
 

@@ -38,7 +38,10 @@ class Ended:
         return sum(tick["skipped"] is None for tick in self.ticks)
 
 
-async def joyvl(base_url: str, *args: str, **sessions: float) -> tuple[int, bytes, bytes]:
+async def joyvl(
+    base_url: str, *args: str, heard: list[str] | None = None, **sessions: float
+) -> tuple[int, bytes, bytes]:
+    """`heard` gets each line of stderr as it comes."""
     settings = {f"JOYVL_SESSIONS__{name.upper()}": str(value) for name, value in sessions.items()}
     options = json.dumps({"openai": {"base_url": base_url, "protocol": "markers"}})
     env = {k: v for k, v in os.environ.items() if not k.startswith("JOYVL_")}
@@ -48,14 +51,24 @@ async def joyvl(base_url: str, *args: str, **sessions: float) -> tuple[int, byte
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(100):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out, err
+    assert process.stdout is not None
+    assert process.stderr is not None
+    lines: list[bytes] = []
+
+    async def listen() -> None:
+        async for line in process.stderr:
+            lines.append(line)
+            if heard is not None:
+                heard.append(line.decode())
+
+    async with asyncio.timeout(200):
+        out, _, code = await asyncio.gather(process.stdout.read(), listen(), process.wait())
+    return code, out, b"".join(lines)
 
 
-async def watch(clip: Path, base_url: str, *args: str, **sessions: float) -> Ended:
-    code, out, err = await joyvl(base_url, "watch", str(clip), "--engine", "openai", "--json", *args, **sessions)
+async def watch(clip: Path, base_url: str, *args: str, heard: list[str] | None = None, **sessions: float) -> Ended:
+    given = ("watch", str(clip), "--engine", "openai", "--json", *args)
+    code, out, err = await joyvl(base_url, *given, heard=heard, **sessions)
     # Everything on stdout is JSON.
     return Ended(code, [json.loads(line) for line in out.splitlines()], err.decode().splitlines())
 
@@ -114,8 +127,10 @@ async def test_a_file_waits_for_an_engine_that_loads(clip: Path, listed: bool):
         server.otherwise = reply
         if not listed:
             server.models_reply = LOADING
-        watching = asyncio.create_task(watch(clip, server.base_url, "--speed", "max"))
-        while len(server.requests) < 3:
+        heard: list[str] = []
+        watching = asyncio.create_task(watch(clip, server.base_url, "--speed", "max", heard=heard))
+        while not any("Waiting for it" in line for line in heard):
+            assert not watching.done()
             await asyncio.sleep(0.05)
         loaded.set()
         server.models_reply = None

@@ -15,7 +15,7 @@ from joyvl_server.core.protocol import RESPONSE, SILENCE
 
 SILENCE_ID, RESPONSE_ID = 1, 2
 FIRST_LETTER_ID = 100
-TURN_TOKENS = 280
+MESSAGE_TOKENS, PICTURE_TOKENS = 30, 250
 CONTEXT_TOKENS = 32_768
 MODELS = {"object": "list", "data": [{"id": "instant", "object": "model", "max_model_len": CONTEXT_TOKENS}]}
 
@@ -33,15 +33,23 @@ def reply(path: str, body: bytes) -> dict[str, Any] | None:
 def _tokens(asked: dict[str, Any]) -> list[int]:
     text = asked.get("prompt")
     if text is None:
-        return [10 + n for n in range(TURN_TOKENS * len(asked["messages"]))]
+        return [10 + n for n in range(_size(asked["messages"]))]
     if text in (SILENCE, RESPONSE):
         return [SILENCE_ID if text == SILENCE else RESPONSE_ID]
     return [FIRST_LETTER_ID + ord(text) - ord("A")] if len(text) == 1 else [10] * len(text.split())
 
 
+def _size(messages: list[dict[str, Any]]) -> int:
+    """Tokens of a prompt, by its messages and pictures."""
+    parts = [part for m in messages if isinstance(m["content"], list) for part in m["content"]]
+    pictures = sum(part["type"] == "image_url" for part in parts)
+    return MESSAGE_TOKENS * len(messages) + PICTURE_TOKENS * pictures
+
+
 def _completion(asked: dict[str, Any]) -> dict[str, Any]:
     begun = bool(asked.get("continue_final_message"))
-    prompt = TURN_TOKENS * (len(asked["messages"]) - begun) + begun
+    messages = asked["messages"][: len(asked["messages"]) - begun]
+    prompt = _size(messages) + begun
     choice: dict[str, Any] = {
         "index": 0,
         "message": {"role": "assistant", "content": SILENCE},
@@ -54,7 +62,7 @@ def _completion(asked: dict[str, Any]) -> dict[str, Any]:
         "prompt_tokens": prompt,
         "completion_tokens": 1,
         "total_tokens": prompt + 1,
-        "prompt_tokens_details": {"cached_tokens": max(0, prompt - TURN_TOKENS)},
+        "prompt_tokens_details": {"cached_tokens": max(0, prompt - _size(messages[-1:]))},
     }
     return {"id": "instant", "object": "chat.completion", "choices": [choice], "usage": usage}
 
