@@ -264,7 +264,7 @@ def test_a_server_that_ends_without_closing_leaves_nothing(end: str, tmp_path: P
     """Killed, or its loop ended under a supervisor that nobody closed."""
     parent = textwrap.dedent(
         f"""
-        import asyncio, os, sys
+        import asyncio, os, re, sys
         sys.path[:0] = {[str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]!r}
         from test_kit_supervisor import Child, Limits
         from joyvl_server.kit.supervisor import Supervisor
@@ -274,20 +274,27 @@ def test_a_server_that_ends_without_closing_leaves_nothing(end: str, tmp_path: P
             heard = []
             supervisor = Supervisor(child, Limits(stop_timeout_s=60), on_line=heard.append)
             supervisor.start()
-            while len(heard) < 2:
+            while not (found := re.search(r'daemon (\\d+)', ' '.join(heard))) or 'up' not in ' '.join(heard):
                 await asyncio.sleep(0.01)
-            print('PIDS', supervisor.pid, *[line for line in heard if 'daemon' in line], flush=True)
-            if {end!r} == 'kill':
-                await asyncio.sleep(60)
+            # In a file of its own: the log goes to the same output.
+            with open({str(tmp_path / "new")!r}, 'w') as file:
+                file.write(f'{{supervisor.pid}} {{found[1]}}')
+            os.rename({str(tmp_path / "new")!r}, {str(tmp_path / "pids")!r})
+            while not os.path.exists({str(tmp_path / "return")!r}):
+                await asyncio.sleep(0.01)
         asyncio.run(main())
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
-    keeper, daemon = next(line.split()[1::2] for line in process.stdout if line.startswith("PIDS"))
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.DEVNULL)
+    while not (tmp_path / "pids").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    keeper, daemon = (tmp_path / "pids").read_text().split()
     family = [psutil.Process(int(pid)) for pid in (keeper, daemon)]
     family += family[0].children(recursive=True)
     if end == "kill":
         process.kill()
+    else:
+        (tmp_path / "return").touch()
     process.wait(20)
-    process.stdout.close()
     assert not psutil.wait_procs(family, timeout=8)[1]
