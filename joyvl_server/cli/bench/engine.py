@@ -42,7 +42,7 @@ def _tokens(asked: dict[str, Any]) -> list[int]:
 def _size(messages: list[dict[str, Any]]) -> int:
     """Tokens of a prompt, by its messages and pictures."""
     parts = [part for m in messages if isinstance(m["content"], list) for part in m["content"]]
-    pictures = sum(part["type"] == "image_url" for part in parts)
+    pictures = len([part for part in parts if part["type"] == "image_url"])
     return MESSAGE_TOKENS * len(messages) + PICTURE_TOKENS * pictures
 
 
