@@ -18,7 +18,7 @@ export function KindChoice({ id, legend, chosen, onChange }) {
     <fieldset id=${id} class="kinds">
       <legend class="visually-hidden">${legend}</legend>
       ${KINDS.map(
-        ([kind, name]) => html`<label key=${kind} class="kind">
+        ([kind, name]) => html`<label key=${kind} class="kind-choice">
           <input type="checkbox" checked=${chosen.includes(kind)} onChange=${(e) => toggle(kind, e.target.checked)} />${name}
         </label>`,
       )}
