@@ -21,11 +21,10 @@ from joyvl_server.cli.bench.rtsp import BITS_PER_PIXEL, SECONDS, pictures
 from joyvl_server.cli.bench.serving import (
     WATCHES,
     instant_engine,
-    main_seconds,
+    measure,
     serving,
     spent,
     until_watching,
-    worker_seconds,
 )
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.sessions.cameras import CameraDraft
@@ -52,7 +51,6 @@ SOURCES = 2
 ROUNDS = 3
 WARM_UP_S = 2.0
 START_TIMEOUT_S = 60.0
-ALL = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +152,9 @@ async def _cost(registry: Registry, seconds: float) -> Cost:
     sessions = registry.sessions()
     await until_watching(sessions)
     await asyncio.sleep(WARM_UP_S)
-    before = {session.id: len(session.ticks(ALL)) for session in sessions}
-    began, worker, main = time.monotonic(), worker_seconds(), main_seconds()
-    await asyncio.sleep(seconds)
-    lasted = time.monotonic() - began
-    worker, main = worker_seconds() - worker, main_seconds() - main
-    decided = [t for s in sessions for t in s.ticks(ALL)[before[s.id] :] if t["skipped"] is None]
-    if not decided:
-        raise JoyvlError("No tick was decided; the engine of the benchmark did not answer.")
-    return Cost(worker / lasted / len(sessions), main / lasted / len(sessions), len(decided))
+    spent = await measure(sessions, seconds)
+    share = 1 / spent.lasted_s / len(sessions)
+    return Cost(spent.worker_s * share, spent.main_s * share, len(spent.decided))
 
 
 async def _share(pid: int, seconds: float) -> float:

@@ -10,9 +10,12 @@ import os
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from joyvl_server.compose import build_registry
 from joyvl_server.core.errors import JoyvlError
@@ -25,6 +28,8 @@ from joyvl_server.settings import load
 
 WATCHES = (WatchDraft("Tell me when someone comes in."), WatchDraft("Tell me when someone falls."))
 START_TIMEOUT_S = 60.0
+ALL = 10_000
+"""more ticks than a session remembers"""
 WORKER = "joyvl_server.ingest.worker"
 
 
@@ -75,6 +80,34 @@ async def until_watching(sessions: list[Session]) -> None:
     except TimeoutError:
         states = sorted({f"{s.state.status}, {s.capabilities.mode}: {s.state.error}" for s in sessions})
         raise JoyvlError(f"The sessions of the measurement did not begin to work: {'; '.join(states)}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What some seconds of a server came to: processor seconds of main and of its workers, and every tick."""
+
+    lasted_s: float
+    main_s: float
+    worker_s: float
+    ticks: list[dict[str, Any]]
+
+    @property
+    def decided(self) -> list[dict[str, Any]]:
+        """The ticks with a decision. Raises `JoyvlError` where there is none."""
+        found = [tick for tick in self.ticks if tick["skipped"] is None]
+        if not found:
+            raise JoyvlError("No tick was decided; the engine of the benchmark did not answer.")
+        return found
+
+
+async def measure(sessions: list[Session], seconds: float) -> Spent:
+    """Let the sessions tick for so long."""
+    before = {session.id: len(session.ticks(ALL)) for session in sessions}
+    began, main, worker = time.monotonic(), main_seconds(), worker_seconds()
+    await asyncio.sleep(seconds)
+    lasted, main, worker = time.monotonic() - began, main_seconds() - main, worker_seconds() - worker
+    ticks = [tick for session in sessions for tick in session.ticks(ALL)[before[session.id] :]]
+    return Spent(lasted, main, worker, ticks)
 
 
 def main_seconds() -> float:

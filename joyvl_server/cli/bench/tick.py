@@ -10,14 +10,13 @@ from typing import Any
 
 from joyvl_server.cli.bench.serving import (
     WATCHES,
+    Spent,
     instant_engine,
-    main_seconds,
+    measure,
     serving,
     until_watching,
-    worker_seconds,
 )
 from joyvl_server.compose import media_dir
-from joyvl_server.core.errors import JoyvlError
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.registry import Registry
@@ -35,7 +34,6 @@ COLUMNS = (
     ("skipped", "skipped"),
 )
 WARM_UP_TICKS = 3
-ALL = 10_000
 
 
 def bench_tick(levels: tuple[int, ...], seconds: float) -> dict[str, Any]:
@@ -57,12 +55,7 @@ async def _level(count: int, seconds: float, port: int) -> dict[str, Any]:
     async with serving(port) as registry:
         await _open_cameras(registry, count)
         await asyncio.sleep(WARM_UP_TICKS * registry.settings.sessions.tick_s)
-        before = {s.id: len(s.ticks(ALL)) for s in registry.sessions()}
-        main, worker = main_seconds(), worker_seconds()
-        await asyncio.sleep(seconds)
-        main, worker = main_seconds() - main, worker_seconds() - worker
-        ticks = [tick for s in registry.sessions() for tick in s.ticks(ALL)[before[s.id] :]]
-    return _row(count, ticks, main, worker)
+        return _row(count, await measure(registry.sessions(), seconds))
 
 
 async def _open_cameras(registry: Registry, count: int) -> None:
@@ -74,10 +67,8 @@ async def _open_cameras(registry: Registry, count: int) -> None:
     await until_watching(registry.sessions())
 
 
-def _row(count: int, ticks: list[dict[str, Any]], main_s: float, worker_s: float) -> dict[str, Any]:
-    decided = [tick["timings"] for tick in ticks if tick["skipped"] is None]
-    if not decided:
-        raise JoyvlError("No tick was decided; the engine of the benchmark did not answer.")
+def _row(count: int, spent: Spent) -> dict[str, Any]:
+    decided = [tick["timings"] for tick in spent.decided]
     request = [t["request_ms"] for t in decided]
     scored = [t["request_ms"] + t["score_ms"] for t in decided]
     age = [t["frame_age_ms"] + t["request_ms"] for t in decided]
@@ -90,9 +81,9 @@ def _row(count: int, ticks: list[dict[str, Any]], main_s: float, worker_s: float
         "request_p99_ms": _percentile(request, 99),
         "frame_age_p50_ms": _percentile(age, 50),
         "frame_age_p95_ms": _percentile(age, 95),
-        "main_ms": 1000 * main_s / len(decided),
-        "worker_ms": 1000 * worker_s / len(decided),
-        "skipped": len(ticks) - len(decided),
+        "main_ms": 1000 * spent.main_s / len(decided),
+        "worker_ms": 1000 * spent.worker_s / len(decided),
+        "skipped": len(spent.ticks) - len(decided),
     }
 
 
