@@ -12,28 +12,16 @@ import structlog
 from fastapi import FastAPI
 
 from joyvl_server import __version__
-from joyvl_server.api import (
-    calls,
-    cameras,
-    events,
-    openapi,
-    page,
-    problems,
-    queries,
-    sessions,
-    system,
-    ticks,
-    updates,
-    watches,
-)
-from joyvl_server.api.connections import raise_descriptor_limit
+from joyvl_server.api import calls, cameras, events, page, queries, sessions, system, ticks, updates, watches
 from joyvl_server.api.context import Api
-from joyvl_server.api.guard import Guard
-from joyvl_server.api.observe import Faults, HttpMetrics, Observe
+from joyvl_server.api.http import openapi, problems
+from joyvl_server.api.http.connections import raise_descriptor_limit
+from joyvl_server.api.http.guard import Guard
+from joyvl_server.api.http.observe import Faults, HttpMetrics, Observe
+from joyvl_server.api.http.server import Server, bind, until_signal, url_of
+from joyvl_server.api.http.store_metrics import StoreMetrics
+from joyvl_server.api.http.usage import UsageMetrics
 from joyvl_server.api.page import Pages
-from joyvl_server.api.server import Server, bind, until_signal, url_of
-from joyvl_server.api.store_metrics import StoreMetrics
-from joyvl_server.api.usage import UsageMetrics
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit import logs

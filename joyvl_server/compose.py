@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from joyvl_server.engines.vllm_options import with_environments
+from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.ingest.hub import MediaHub
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.sessions.cameras import CameraDraft
-from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
 from joyvl_server.store.cameras import CameraRecord

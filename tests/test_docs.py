@@ -19,14 +19,14 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.routing import Route, WebSocketRoute
 
 from fakes.clock import ManualClock
-from joyvl_server.api import problems
+from joyvl_server.api.http import problems
 from joyvl_server.app import create_app
 from joyvl_server.cli.main import app as cli
 from joyvl_server.core import errors
 from joyvl_server.core.decisions import Pressure, Skip, Suppressed
 from joyvl_server.sessions import endings
 from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.updates import UPDATE_TYPES
+from joyvl_server.sessions.sinks.updates import UPDATE_TYPES
 from joyvl_server.settings import Settings
 from joyvl_server.store.events import TYPES as EVENT_TYPES
 

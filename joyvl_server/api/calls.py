@@ -11,13 +11,13 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from joyvl_server.api import render
-from joyvl_server.api.bodies import CALLS_PATH
 from joyvl_server.api.context import ApiDep
-from joyvl_server.api.encoding import JsonResponse
-from joyvl_server.api.idempotency import IdempotencyKey, once
-from joyvl_server.api.openapi import problems
-from joyvl_server.api.schemas import PageQuery, page
-from joyvl_server.api.schemas_calls import MAX_SDP, CallIn, CallOut, CallSession, CallsOut
+from joyvl_server.api.http.bodies import CALLS_PATH
+from joyvl_server.api.http.encoding import JsonResponse
+from joyvl_server.api.http.idempotency import IdempotencyKey, once
+from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.schemas.calls import MAX_SDP, CallIn, CallOut, CallSession, CallsOut
+from joyvl_server.api.schemas.common import PageQuery, page
 from joyvl_server.core.errors import SourceError
 
 router = APIRouter(tags=["calls"])

@@ -9,11 +9,10 @@ from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
-from joyvl_server.api.encoding import JsonResponse
-from joyvl_server.api.idempotency import IdempotencyKey, once
-from joyvl_server.api.openapi import problems
-from joyvl_server.api.schemas import PageQuery, page
-from joyvl_server.api.schemas_cameras import (
+from joyvl_server.api.http.encoding import JsonResponse
+from joyvl_server.api.http.idempotency import IdempotencyKey, once
+from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.schemas.cameras import (
     CameraIn,
     CameraOut,
     CameraPatch,
@@ -23,6 +22,7 @@ from joyvl_server.api.schemas_cameras import (
     ZonesIn,
     ZonesOut,
 )
+from joyvl_server.api.schemas.common import PageQuery, page
 from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["cameras"])

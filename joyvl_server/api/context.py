@@ -9,11 +9,11 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from joyvl_server.api.inflight import InFlight
-from joyvl_server.api.observe import HttpMetrics
+from joyvl_server.api.http.inflight import InFlight
+from joyvl_server.api.http.observe import HttpMetrics
+from joyvl_server.api.http.store_metrics import StoreMetrics
+from joyvl_server.api.http.usage import UsageMetrics
 from joyvl_server.api.page import Pages
-from joyvl_server.api.store_metrics import StoreMetrics
-from joyvl_server.api.usage import UsageMetrics
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings

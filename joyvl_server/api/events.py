@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
-from joyvl_server.api.schemas_system import EventsOut, EventsQuery
+from joyvl_server.api.schemas.system import EventsOut, EventsQuery
 
 router = APIRouter(tags=["events"])
 

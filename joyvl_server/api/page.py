@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 import joyvl_server
-from joyvl_server.api.problems import problem
+from joyvl_server.api.http.problems import problem
 
 TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
-from joyvl_server.api.idempotency import IdempotencyKey, once
-from joyvl_server.api.openapi import problems
-from joyvl_server.api.schemas import PageQuery, page
-from joyvl_server.api.schemas_sessions import QueriesOut, QueryIn, QueryOut
+from joyvl_server.api.http.idempotency import IdempotencyKey, once
+from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.schemas.common import PageQuery, page
+from joyvl_server.api.schemas.sessions import QueriesOut, QueryIn, QueryOut
 from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["queries"])

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from joyvl_server.api.encoding import JsonResponse
+from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.core.errors import NotFound
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.base import ProbeReport

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from joyvl_server.api import render
 from joyvl_server.api.cameras import JPEG
 from joyvl_server.api.context import ApiDep
-from joyvl_server.api.encoding import JsonResponse
-from joyvl_server.api.openapi import problems
-from joyvl_server.api.schemas import PageQuery, page
-from joyvl_server.api.schemas_sessions import SessionOut, SessionPatch, SessionsOut
+from joyvl_server.api.http.encoding import JsonResponse
+from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.schemas.common import PageQuery, page
+from joyvl_server.api.schemas.sessions import SessionOut, SessionPatch, SessionsOut
 from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["sessions"])

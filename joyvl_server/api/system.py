@@ -13,10 +13,10 @@ from starlette.responses import Response
 from joyvl_server import __version__
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
-from joyvl_server.api.encoding import JsonResponse
-from joyvl_server.api.openapi import problems
-from joyvl_server.api.problems import problem
-from joyvl_server.api.schemas_system import EnginesOut, HealthOut, ReadyOut, VersionOut
+from joyvl_server.api.http.encoding import JsonResponse
+from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.http.problems import problem
+from joyvl_server.api.schemas.system import EnginesOut, HealthOut, ReadyOut, VersionOut
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.kit.masking import mask_text
 from joyvl_server.sessions import payloads

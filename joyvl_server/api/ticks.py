@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.context import Api, ApiDep
-from joyvl_server.api.openapi import problems
-from joyvl_server.api.schemas_ticks import TicksOut, TicksQuery
+from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.schemas.ticks import TicksOut, TicksQuery
 from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["sessions"])

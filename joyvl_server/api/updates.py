@@ -13,14 +13,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from joyvl_server.api.auth import SUBPROTOCOL
 from joyvl_server.api.context import MAX_STREAMS, Api, ApiDep, api_of
-from joyvl_server.api.encoding import to_json
-from joyvl_server.api.openapi import problems
-from joyvl_server.api.problems import Unavailable
-from joyvl_server.api.relay import End, Relay
+from joyvl_server.api.http.auth import SUBPROTOCOL
+from joyvl_server.api.http.encoding import to_json
+from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.http.problems import Unavailable
+from joyvl_server.api.http.relay import End, Relay
 from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.updates import Subscription, Update
+from joyvl_server.sessions.sinks.updates import Subscription, Update
 
 log = structlog.get_logger(__name__)
 

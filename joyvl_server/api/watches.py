@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
-from joyvl_server.api.encoding import JsonResponse
-from joyvl_server.api.idempotency import IdempotencyKey, once
-from joyvl_server.api.openapi import problems
-from joyvl_server.api.schemas import PageQuery, page
-from joyvl_server.api.schemas_sessions import WatchesOut, WatchIn, WatchOut, WatchPatch
+from joyvl_server.api.http.encoding import JsonResponse
+from joyvl_server.api.http.idempotency import IdempotencyKey, once
+from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.schemas.common import PageQuery, page
+from joyvl_server.api.schemas.sessions import WatchesOut, WatchIn, WatchOut, WatchPatch
 from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["watches"])

@@ -12,7 +12,7 @@ import typer
 from joyvl_server.cli.fail import FAILED, sentences
 from joyvl_server.cli.watch import KINDS_HELP
 from joyvl_server.core.errors import JoyvlError, NotFound
-from joyvl_server.core.kinds import read_kinds
+from joyvl_server.core.watches.kinds import read_kinds
 from joyvl_server.kit.http import client
 
 app = typer.Typer(help="Cameras of a running server: list, add, probe, enable, disable, remove.", no_args_is_help=True)

@@ -13,14 +13,14 @@ import numpy as np
 import typer
 
 from joyvl_server.cli.fail import sentences
-from joyvl_server.core import protocol
 from joyvl_server.core.errors import ConfigError, EngineError, EngineTimeout
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.turns import Chunk, UserTurn
+from joyvl_server.core.prompt import wire_format
+from joyvl_server.core.prompt.turns import Chunk, UserTurn
 from joyvl_server.engines.base import Capabilities, Engine, EngineSettings, EngineSpec
-from joyvl_server.engines.vllm_engine import VllmEngine
-from joyvl_server.engines.vllm_install import vllm_environment
-from joyvl_server.engines.vllm_options import with_environments
+from joyvl_server.engines.vllm.engine import VllmEngine
+from joyvl_server.engines.vllm.install import vllm_environment
+from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.kit import logs, plugins
 from joyvl_server.kit.environments import Environment, State, commands, find_python, make
 from joyvl_server.kit.jpeg import encode
@@ -165,7 +165,7 @@ async def _decide(engine: Engine, timeout_s: float) -> None:
     session = await engine.open(EngineSpec(session_id="check"))
     try:
         async with asyncio.timeout(timeout_s):
-            await session.begin(Chunk(1, protocol.system_prompt()))
+            await session.begin(Chunk(1, wire_format.system_prompt()))
             await session.append(UserTurn(1, 0.0, frame))
             score = await session.score()
     except TimeoutError:

@@ -13,9 +13,9 @@ import typer
 from joyvl_server.cli.engine import Config, DataDir, DryRun, Installer, Python, Requirement, build
 from joyvl_server.cli.fail import sentences
 from joyvl_server.core.errors import ConfigError, JoyvlError
-from joyvl_server.engines import vllm_quantize
-from joyvl_server.engines.vllm_install import quantize_environment
-from joyvl_server.engines.vllm_options import MODEL
+from joyvl_server.engines.vllm import quantize as recipe
+from joyvl_server.engines.vllm.install import quantize_environment
+from joyvl_server.engines.vllm.options import MODEL
 from joyvl_server.settings import load
 
 app = typer.Typer(help="Weights of models: make them smaller.", no_args_is_help=True)
@@ -50,7 +50,7 @@ def quantize(
         environment = quantize_environment(settings.data_dir, tuple(requirement or ()))
         build(environment, python, installer, dry_run=dry_run)
         unfinished = target.with_name(f"{target.name}.unfinished")
-        command = [str(environment.python), "-I", str(Path(vllm_quantize.__file__)), source, str(unfinished)]
+        command = [str(environment.python), "-I", str(Path(recipe.__file__)), source, str(unfinished)]
         command += [scheme, str(group_size), device]
         if dry_run:
             typer.echo(f"Then:\n  {shlex.join(command)}\n  and {unfinished} becomes {target}.")

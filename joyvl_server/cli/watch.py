@@ -15,13 +15,13 @@ from joyvl_server.cli.fail import UNDECIDED, USAGE, sentences
 from joyvl_server.cli.serve import given
 from joyvl_server.compose import build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError, SourceError
-from joyvl_server.core.kinds import read_kinds
+from joyvl_server.core.watches.kinds import read_kinds
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.kit import logs
 from joyvl_server.sessions import payloads
-from joyvl_server.sessions.health import EngineState, EngineStatus
+from joyvl_server.sessions.engines.health import EngineState, EngineStatus
 from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.settings import Settings, load
 from joyvl_server.settings.groups import SessionSettings
 

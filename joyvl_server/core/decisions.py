@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 from joyvl_server.core.texts import well_formed
-from joyvl_server.core.zones import Box
+from joyvl_server.core.watches.zones import Box
 
 
 class Decision(StrEnum):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from joyvl_server.core.decisions import Decision, Skip, Suppressed, Urgency
-from joyvl_server.core.turns import Chunk, Draft, Look, UserTurn
-from joyvl_server.core.zones import Box
+from joyvl_server.core.prompt.turns import Chunk, Draft, Look, UserTurn
+from joyvl_server.core.watches.zones import Box
 
 
 @dataclass(frozen=True, slots=True)

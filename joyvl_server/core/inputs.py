@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from joyvl_server.core.config import Fidelity
 from joyvl_server.core.decisions import Pressure, Score, Skip
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.watches import WatchBook
+from joyvl_server.core.watches.watches import WatchBook
 
 
 @dataclass(frozen=True, slots=True)

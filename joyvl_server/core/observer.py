@@ -22,21 +22,21 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from joyvl_server.core import events as ev
-from joyvl_server.core.agenda import Agenda
-from joyvl_server.core.choices import Choice
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.context import Context
+from joyvl_server.core.decision.choices import Choice
+from joyvl_server.core.decision.pending_step import PendingStep, StepState
+from joyvl_server.core.decision.repetition_policy import RepetitionPolicy
+from joyvl_server.core.decision.speak_policy import SpeakPolicy
+from joyvl_server.core.decision.user_requests import UserRequests
 from joyvl_server.core.errors import ContextTooLong
-from joyvl_server.core.flight import Flight, State
-from joyvl_server.core.looking import Looking
-from joyvl_server.core.picture_costs import PictureLimit
-from joyvl_server.core.protocol import SILENCE, answer
-from joyvl_server.core.sentences import Sentences
-from joyvl_server.core.speech import Speech
-from joyvl_server.core.turns import Look
-from joyvl_server.core.weighing import Weighing
+from joyvl_server.core.gaze.looking import Looking
+from joyvl_server.core.prompt.composer import PromptComposer
+from joyvl_server.core.prompt.context import Context
+from joyvl_server.core.prompt.picture_limit import PictureLimit
+from joyvl_server.core.prompt.turns import Look
+from joyvl_server.core.prompt.wire_format import SILENCE, answer
 
-__all__ = ["Observer", "ObserverConfig", "State"]
+__all__ = ["Observer", "ObserverConfig", "StepState"]
 
 
 class Observer:
@@ -49,19 +49,19 @@ class Observer:
     def __init__(self, config: ObserverConfig) -> None:
         self.config = config
         self.context = Context(config)
-        self._agenda = Agenda(config, self.context)
+        self._agenda = PromptComposer(config, self.context)
         self._looking = Looking(config)
-        self._sentences = Sentences(self._agenda)
-        self._speech = Speech(config)
-        self._weighing = Weighing(config, self._agenda, self._sentences, self._speech)
+        self._sentences = UserRequests(self._agenda)
+        self._speech = RepetitionPolicy(config)
+        self._weighing = SpeakPolicy(config, self._agenda, self._sentences, self._speech)
         self._steps = 0
-        self._flight: Flight | None = None
+        self._flight: PendingStep | None = None
         self._tick_wanted = False
         self._effects: list[ev.Effect] = []
 
     @property
-    def state(self) -> State:
-        return State.IDLE if self._flight is None else self._flight.state
+    def state(self) -> StepState:
+        return StepState.IDLE if self._flight is None else self._flight.state
 
     def text_of(self, epoch: int | None) -> str | None:
         """The words of an utterance; None where there is none, or it is long forgotten."""
@@ -122,19 +122,19 @@ class Observer:
         """What an effect of the step in flight came to."""
         match outcome:
             case ev.Scored(_, step, score):
-                if flight := self._in_flight(step, State.SCORING):
+                if flight := self._in_flight(step, StepState.SCORING):
                     self._weigh(flight, score)
             case ev.Chosen(_, step, shares):
-                if flight := self._in_flight(step, State.CLASSIFYING, State.ENDING, State.ATTRIBUTING):
+                if flight := self._in_flight(step, StepState.CLASSIFYING, StepState.ENDING, StepState.ATTRIBUTING):
                     self._chosen(flight, shares)
             case ev.TextDelta(_, step, text):
-                if flight := self._in_flight(step, State.HOLDING, State.SPEAKING):
+                if flight := self._in_flight(step, StepState.HOLDING, StepState.SPEAKING):
                     self._hear(flight, text)
             case ev.SaidDone(_, step):
-                if flight := self._in_flight(step, State.HOLDING, State.SPEAKING):
+                if flight := self._in_flight(step, StepState.HOLDING, StepState.SPEAKING):
                     self._finish(flight)
             case _:
-                if flight := self._in_flight(outcome.step, *State):
+                if flight := self._in_flight(outcome.step, *StepState):
                     self._fail(flight, outcome.message)
                     if outcome.code == ContextTooLong.code:
                         self._agenda.too_long()
@@ -148,7 +148,7 @@ class Observer:
         frame = second.frame
         if self._flight is not None or isinstance(second, ev.Passed):
             reason = ev.Skip.BUSY
-            if self._flight is not None and self._flight.state in (State.HOLDING, State.SPEAKING):
+            if self._flight is not None and self._flight.state in (StepState.HOLDING, StepState.SPEAKING):
                 reason = self._looking.miss(second, self._flight)
             self._skip(frame.t, frame.wall, reason)
             return
@@ -160,43 +160,43 @@ class Observer:
             self._steps, frame, glimpse.look, burst=second.burst, backlog=backlog, change=glimpse.change
         )
         self.context.append(message.turn)
-        flight = self._flight = Flight(message, glimpse)
+        flight = self._flight = PendingStep(message, glimpse)
         self._tick_wanted = False
         self._effects += [*effects, ev.Append(flight.step, message.turn)]
         flight.kind = self._sentences.asks(message) if self.config.chooses else None
-        self._next(flight, flight.kind, State.CLASSIFYING)
+        self._next(flight, flight.kind, StepState.CLASSIFYING)
 
-    def _chosen(self, flight: Flight, shares: tuple[float, ...]) -> None:
-        if flight.state is State.ATTRIBUTING:
+    def _chosen(self, flight: PendingStep, shares: tuple[float, ...]) -> None:
+        if flight.state is StepState.ATTRIBUTING:
             self._weighing.attribute(flight, flight.meant(shares))
             self._speak(flight)
-        elif flight.state is State.CLASSIFYING:
+        elif flight.state is StepState.CLASSIFYING:
             effects, flight.which = self._sentences.classify(flight.message, flight.heard(shares))
             self._effects += effects
-            self._next(flight, flight.which, State.ENDING)
+            self._next(flight, flight.which, StepState.ENDING)
         else:
             self._effects += self._sentences.end(flight.message, flight.meant(shares))
-            self._next(flight, None, State.SCORING)
+            self._next(flight, None, StepState.SCORING)
 
-    def _next(self, flight: Flight, choice: Choice[Any] | None, state: State) -> None:
+    def _next(self, flight: PendingStep, choice: Choice[Any] | None, state: StepState) -> None:
         """Ask `choice` where there is one, which leads to `state`; else ask for the score."""
         if choice is not None:
             flight.state = state
             self._effects.append(ev.AskChoice(flight.step, choice.question, choice.options))
         else:
-            flight.state = State.SCORING
+            flight.state = StepState.SCORING
             self._effects.append(ev.AskScore(flight.step))
 
     # ------------------------------------------------------------------------------------------------------- speaking
 
-    def _weigh(self, flight: Flight, score: ev.Score) -> None:
+    def _weigh(self, flight: PendingStep, score: ev.Score) -> None:
         flight.which = self._weighing.weigh(flight, score)
         if flight.which is not None:
-            self._next(flight, flight.which, State.ATTRIBUTING)
+            self._next(flight, flight.which, StepState.ATTRIBUTING)
         else:
             self._speak(flight)
 
-    def _speak(self, flight: Flight) -> None:
+    def _speak(self, flight: PendingStep) -> None:
         """Speak if it may be: it is known now whom it concerns."""
         about, score = flight.concern, flight.scored
         if not about.speak:
@@ -204,17 +204,17 @@ class Observer:
             return
         self._looking.seen(flight)
         flight.remark = self._speech.begin(score, flight.frame.t, asked=about.query is not None)
-        flight.state = State.HOLDING
+        flight.state = StepState.HOLDING
         self._effects.append(ev.Say(flight.step))
 
-    def _hear(self, flight: Flight, raw: str) -> None:
+    def _hear(self, flight: PendingStep, raw: str) -> None:
         remark = flight.remark
         self._show(flight, remark.hear(raw))
         if remark.suppressed or remark.over:
             self._effects.append(ev.Abort(flight.step))
             self._finish(flight)
 
-    def _finish(self, flight: Flight) -> None:
+    def _finish(self, flight: PendingStep) -> None:
         """The answer is whole, or nobody wants the rest."""
         remark = flight.remark
         self._show(flight, remark.finish())
@@ -233,19 +233,19 @@ class Observer:
         self._decide(flight, decision, text=remark.note, question=question, query=query)
         self._end_step()
 
-    def _show(self, flight: Flight, more: str) -> None:
+    def _show(self, flight: PendingStep, more: str) -> None:
         if more:
             self._effects += self._speech.show(flight, more)
-            flight.state = State.SPEAKING
+            flight.state = StepState.SPEAKING
 
     # ----------------------------------------------------------------------------------------------- ends of a step
 
-    def _silence(self, flight: Flight, suppressed: ev.Suppressed | None, *, detail: str = "") -> None:
+    def _silence(self, flight: PendingStep, suppressed: ev.Suppressed | None, *, detail: str = "") -> None:
         self._settle(flight, SILENCE)
         self._decide(flight, ev.Decision.SILENT, suppressed=suppressed, detail=detail)
         self._end_step()
 
-    def _fail(self, flight: Flight, message: str) -> None:
+    def _fail(self, flight: PendingStep, message: str) -> None:
         """The engine failed. What was shown already stays, for people and for the model."""
         if flight.epoch is None:
             self.context.rollback()
@@ -260,7 +260,7 @@ class Observer:
             self._decide(flight, ev.Decision.SPEAK, text=remark.note, detail=message)
         self._end_step()
 
-    def _settle(self, flight: Flight, written: str) -> None:
+    def _settle(self, flight: PendingStep, written: str) -> None:
         self.context.settle(written)
         self._looking.settled(flight)
         self._effects.append(ev.Settle(flight.step, written))
@@ -273,7 +273,7 @@ class Observer:
         if self._tick_wanted:
             self._want_tick()
 
-    def _decide(self, flight: Flight, decision: ev.Decision, **about: Any) -> None:
+    def _decide(self, flight: PendingStep, decision: ev.Decision, **about: Any) -> None:
         self._effects.append(flight.decided(decision, self._agenda.book.zones, **about))
 
     def _skip(self, t: float, wall: float, reason: ev.Skip, *, change: float | None = None) -> None:
@@ -298,7 +298,7 @@ class Observer:
         if self._flight is None:
             self._effects.append(ev.TickNow())
 
-    def _in_flight(self, step: int, *states: State) -> Flight | None:
+    def _in_flight(self, step: int, *states: StepState) -> PendingStep | None:
         """The step in flight if it is this one; None where that one is over."""
         if step > self._steps:
             raise RuntimeError(f"There is an outcome of step {step}, but the last step was {self._steps}.")

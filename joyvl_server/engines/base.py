@@ -14,7 +14,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Chunk, Draft, UserTurn
+from joyvl_server.core.prompt.turns import Chunk, Draft, UserTurn
 
 Mode = Literal["structure", "scored", "markers", "instruct"]
 """How it decides. structure: it sees structure, no words. scored: the probability of the model's own markers. markers:

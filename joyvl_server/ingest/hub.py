@@ -11,10 +11,10 @@ from itertools import count
 from joyvl_server.core.errors import Conflict, NotAllowed, SourceError
 from joyvl_server.ingest import faults
 from joyvl_server.ingest.base import ProbeReport, PullSpec, StateListener
-from joyvl_server.ingest.config import WorkerConfig
-from joyvl_server.ingest.probe import LOOK_S
-from joyvl_server.ingest.remote import RemoteSource
-from joyvl_server.ingest.workers import Kind, MediaWorker
+from joyvl_server.ingest.media_worker import MediaWorker, WorkerKind
+from joyvl_server.ingest.source import RemoteSource
+from joyvl_server.ingest.worker.config import WorkerConfig
+from joyvl_server.ingest.worker.probe import LOOK_S
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.kit.source_check import SourceCheck
@@ -36,7 +36,7 @@ class WorkerView:
     """For metrics and `/readyz`. `pid` is None while it is not running."""
 
     name: str
-    kind: Kind | None
+    kind: WorkerKind | None
     status: str
     pid: int | None
     sources: int
@@ -81,12 +81,12 @@ class MediaHub:
 
     async def open(self, source_id: str, spec: PullSpec, on_state: StateListener) -> RemoteSource:
         await self._check(spec.url)
-        source, worker = self._place(source_id, spec, Kind.CAMERAS, on_state)
+        source, worker = self._place(source_id, spec, WorkerKind.CAMERAS, on_state)
         worker.send_open(source)
         return source
 
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[RemoteSource, str]:
-        source, worker = self._place(source_id, None, Kind.CALLS, on_state)
+        source, worker = self._place(source_id, None, WorkerKind.CALLS, on_state)
         try:
             reply = await worker.request(
                 "answer", ANSWER_TIMEOUT_S, source=source_id, slot=source.slot, sdp=offer_sdp,
@@ -98,9 +98,9 @@ class MediaHub:
 
     def expect_call(self) -> None:
         """One idle worker is kept ready: to start one, and aiortc in it, takes a second."""
-        if self._closed or any(worker.kind is Kind.CALLS and not worker.sources for worker in self._workers):
+        if self._closed or any(worker.kind is WorkerKind.CALLS and not worker.sources for worker in self._workers):
             return
-        worker = self._with_room(Kind.CALLS)
+        worker = self._with_room(WorkerKind.CALLS)
         if not worker.sources:
             worker.prepare_for_calls()
 
@@ -110,7 +110,7 @@ class MediaHub:
         timeout_s = self._settings.open_timeout_s + self._settings.stall_timeout_s + LOOK_S + 2
         await self._check(spec.url)
         async with self._probe_place():
-            worker = self._with_room(Kind.CAMERAS)
+            worker = self._with_room(WorkerKind.CAMERAS)
             try:
                 report = ProbeReport(**await worker.request("probe", timeout_s, url=spec.url))
             except SourceError as error:
@@ -138,7 +138,7 @@ class MediaHub:
             self._probes.release()
 
     def _place(
-        self, source_id: str, spec: PullSpec | None, kind: Kind, on_state: StateListener
+        self, source_id: str, spec: PullSpec | None, kind: WorkerKind, on_state: StateListener
     ) -> tuple[RemoteSource, MediaWorker]:
         if any(source_id in worker.sources for worker in self._workers):
             raise Conflict(f"The source {source_id} is already open.")
@@ -148,11 +148,11 @@ class MediaHub:
         worker.add(source, kind)
         return source, worker
 
-    def _with_room(self, kind: Kind) -> MediaWorker:
+    def _with_room(self, kind: WorkerKind) -> MediaWorker:
         """The first worker with room for one more of this kind; a new one where there is none."""
         if self._closed:
             raise SourceError("The server is shutting down.", code="internal")
-        room = self._settings.worker_cameras if kind is Kind.CAMERAS else self._settings.worker_calls
+        room = self._settings.worker_cameras if kind is WorkerKind.CAMERAS else self._settings.worker_calls
         fitting = [w for w in self._workers if w.kind in (kind, None) and len(w.sources) < room]
         if fitting:
             best = max(fitting, key=lambda worker: len(worker.sources))
@@ -190,4 +190,4 @@ class MediaHub:
 
 
 def _idle_s(worker: MediaWorker) -> float:
-    return PREPARED_IDLE_S if worker.kind is Kind.CALLS else IDLE_S
+    return PREPARED_IDLE_S if worker.kind is WorkerKind.CALLS else IDLE_S

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from joyvl_server.core.config import Fidelity
-from joyvl_server.core.zones import Zone
+from joyvl_server.core.watches.zones import Zone
 from joyvl_server.ingest.base import PullSpec, SourceState
-from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.store.cameras import CameraRecord
 
 

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.effects import Decided
-from joyvl_server.core.kinds import in_words
-from joyvl_server.core.zones import Zone
+from joyvl_server.core.watches.kinds import in_words
+from joyvl_server.core.watches.zones import Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.kit.masking import mask_text
-from joyvl_server.sessions.health import EngineState
-from joyvl_server.sessions.latency import Timings
-from joyvl_server.sessions.questions import QueryView
+from joyvl_server.sessions.engines.health import EngineState
+from joyvl_server.sessions.machine.tick_timer import Timings
+from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.tick_records import TickRecord
 from joyvl_server.store.watches import WatchRecord

@@ -14,17 +14,17 @@ from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.sessions import endings
-from joyvl_server.sessions.camera_book import CameraBook
+from joyvl_server.sessions.camera_service import CameraService
 from joyvl_server.sessions.cameras import Call
-from joyvl_server.sessions.engines import EnginePool
-from joyvl_server.sessions.health import EngineState
+from joyvl_server.sessions.deps import SessionDeps
+from joyvl_server.sessions.engines.health import EngineState
+from joyvl_server.sessions.engines.pool import EnginePool
+from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.numbers import Numbers
-from joyvl_server.sessions.opener import Opener
-from joyvl_server.sessions.runner import Runner
 from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.standing import WatchDraft, check_zones
-from joyvl_server.sessions.surroundings import Surroundings
+from joyvl_server.sessions.supervisor import SessionSupervisor
+from joyvl_server.sessions.unique_numbers import UniqueNumbers
+from joyvl_server.sessions.watch_list import WatchDraft, check_zones
 from joyvl_server.settings import Settings, StoreSettings
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
@@ -54,20 +54,20 @@ class Registry:
         self._records = Sessions(db, kept=settings.store.max_ended_sessions)
         self._calls: dict[str, Call] = {}
         watches = Watches(db)
-        around = Surroundings(
+        around = SessionDeps(
             clock,
             settings.sessions,
             self.metrics,
             watches,
             self.events,
-            Numbers(clock.wall),
+            UniqueNumbers(clock.wall),
             self.ticks,
             settings.server.updates_backlog,
         )
         engines.attend(clock, self.metrics, self._engine_changed, settings.sessions.engine_loading_s)
-        self._runner = Runner(clock, self.metrics, self._records, self._session_lost)
-        self._opener = Opener(settings, clock, engines, self._runner, around, self._records, watches)
-        self.cameras = self._book = CameraBook(
+        self._runner = SessionSupervisor(clock, self.metrics, self._records, self._session_lost)
+        self._opener = SessionFactory(settings, clock, engines, self._runner, around, self._records, watches)
+        self.cameras = self._book = CameraService(
             clock, media, policy, self._opener, self._runner, self.events, Cameras(db), self._records, watches
         )
 

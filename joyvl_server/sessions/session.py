@@ -12,23 +12,23 @@ from joyvl_server.core import events as ev
 from joyvl_server.core.config import Fidelity
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.zones import Zone
+from joyvl_server.core.watches.zones import Zone
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions import endings, payloads
-from joyvl_server.sessions.attendant import Attendant
-from joyvl_server.sessions.driver import Driver
-from joyvl_server.sessions.health import EngineState
-from joyvl_server.sessions.journal import Journal
-from joyvl_server.sessions.observation import Observation
-from joyvl_server.sessions.performer import Performer
-from joyvl_server.sessions.questions import QueryView, Questions
-from joyvl_server.sessions.seats import Grant, Priority, Seat
-from joyvl_server.sessions.standing import Standing, WatchDraft
-from joyvl_server.sessions.surroundings import Surroundings, observer_config
-from joyvl_server.sessions.ticker import Ticker
-from joyvl_server.sessions.updates import UpdateLog
+from joyvl_server.sessions.deps import SessionDeps, observer_config
+from joyvl_server.sessions.engines.health import EngineState
+from joyvl_server.sessions.engines.monitor import EngineMonitor
+from joyvl_server.sessions.machine.observation import Observation
+from joyvl_server.sessions.machine.runner import MachineRunner
+from joyvl_server.sessions.query_list import QueryList, QueryView
+from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priority
+from joyvl_server.sessions.sinks.journal import Journal
+from joyvl_server.sessions.sinks.performer import Performer
+from joyvl_server.sessions.sinks.updates import UpdateLog
+from joyvl_server.sessions.ticking.ticker import Ticker
+from joyvl_server.sessions.watch_list import WatchDraft, WatchList
 from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.watches import WatchRecord
@@ -45,11 +45,11 @@ class Session:
         self,
         record: SessionRecord,
         source: Source,
-        attendant: Attendant,
+        attendant: EngineMonitor,
         ticker: Ticker,
-        around: Surroundings,
+        around: SessionDeps,
         *,
-        pen: Attendant | None = None,
+        pen: EngineMonitor | None = None,
         threshold: float | None = None,
         zones: tuple[Zone, ...] = (),
         watches: Iterable[WatchRecord] = (),
@@ -70,8 +70,8 @@ class Session:
         self._ticker = ticker
         self._state = source.state
         around.metrics.sources.labels(source.state.status.value).inc()
-        self._standing = Standing(self.id, around.watches, watches, zones)
-        self._questions = Questions()
+        self._standing = WatchList(self.id, around.watches, watches, zones)
+        self._questions = QueryList()
         self._journal = Journal(
             record,
             around.events,
@@ -157,11 +157,11 @@ class Session:
         return self._observation.health.state
 
     @property
-    def driver(self) -> Driver:
+    def driver(self) -> MachineRunner:
         return self._observation.driver
 
     @property
-    def seat(self) -> Seat:
+    def seat(self) -> EngineClient:
         return self._observation.seat
 
     @property
@@ -226,7 +226,7 @@ class Session:
     async def idle(self) -> None:
         await self.driver.idle()
 
-    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Grant) -> None:
+    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Lease) -> None:
         """A second has come; `due` is monotonic, `speed` stream seconds per second."""
         self.driver.tick(frame, burst, due, max(0.0, (self.source.now - frame.t) / speed), grant)
 

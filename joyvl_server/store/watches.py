@@ -7,8 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from joyvl_server.core.errors import Conflict, NotFound
-from joyvl_server.core.kinds import Kinds, WatchKind, in_order
-from joyvl_server.core.named_kinds import named_kinds
+from joyvl_server.core.watches.kinds import Kinds, WatchKind, in_order
+from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.store.database import Database
 
 

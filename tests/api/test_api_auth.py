@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from fakes.clock import ManualClock
-from joyvl_server.api import auth
-from joyvl_server.api.auth import FailedKeys, Keys, bearer, bearer_of_subprotocols
+from joyvl_server.api.http import auth
+from joyvl_server.api.http.auth import FailedKeys, Keys, bearer, bearer_of_subprotocols
 
 
 def test_keys_are_known_by_digest_only():

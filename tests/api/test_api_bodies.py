@@ -8,8 +8,8 @@ from collections import deque
 import pytest
 from starlette.datastructures import Headers
 
-from joyvl_server.api import bodies
-from joyvl_server.api.bodies import BodyRefused, ClientGone, check_type, has_body, read
+from joyvl_server.api.http import bodies
+from joyvl_server.api.http.bodies import BodyRefused, ClientGone, check_type, has_body, read
 
 GONE = {"type": "http.disconnect"}
 

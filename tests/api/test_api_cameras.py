@@ -6,7 +6,7 @@ import pytest
 
 from fakes.house import MASKED, URL, House, house
 from fakes.media import picture
-from joyvl_server.api.schemas_cameras import CameraOut, CamerasOut, ProbeOut, SourceStateOut, ZonesOut
+from joyvl_server.api.schemas.cameras import CameraOut, CamerasOut, ProbeOut, SourceStateOut, ZonesOut
 from joyvl_server.ingest.base import ProbeReport
 
 TRIANGLE = {"name": "door", "points": [[0.1, 0.1], [0.4, 0.1], [0.4, 0.9]]}

@@ -21,9 +21,9 @@ from websockets.asyncio.client import connect
 
 from fakes.house import KEY, URL, house
 from fakes.server import ServerProcess
-from joyvl_server.api import auth, connections
-from joyvl_server.api.connections import Phase, raise_descriptor_limit
-from joyvl_server.api.server import Server, bind
+from joyvl_server.api.http import auth, connections
+from joyvl_server.api.http.connections import Phase, raise_descriptor_limit
+from joyvl_server.api.http.server import Server, bind
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.settings import ServerSettings
 

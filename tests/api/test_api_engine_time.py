@@ -9,8 +9,8 @@ import pytest
 
 from fakes.house import URL, House, house
 from fakes.wire import Wire
-from joyvl_server.api.schemas_sessions import CapabilitiesOut, PressureOut
-from joyvl_server.api.schemas_system import SchedulerOut
+from joyvl_server.api.schemas.sessions import CapabilitiesOut, PressureOut
+from joyvl_server.api.schemas.system import SchedulerOut
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.engines.base import Capabilities

@@ -16,8 +16,8 @@ from fakes.media import FakeMedia
 from joyvl_server.app import create_app
 from joyvl_server.kit import plugins
 from joyvl_server.kit.netpolicy import NetPolicy
-from joyvl_server.sessions import engines as engines_module
-from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.engines import pool as engines_module
+from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
 from joyvl_server.store.store import Store

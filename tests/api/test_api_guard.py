@@ -6,8 +6,8 @@ import pytest
 
 from fakes.house import KEY, URL, House, house
 from fakes.wire import Wire
-from joyvl_server.api import auth
-from joyvl_server.api.guard import SECURITY_HEADERS
+from joyvl_server.api.http import auth
+from joyvl_server.api.http.guard import SECURITY_HEADERS
 
 JSON = {"Content-Type": "application/json"}
 
@@ -197,7 +197,7 @@ FLOODS = {
 @pytest.mark.parametrize("what", FLOODS)
 async def test_a_body_of_countless_fields_is_refused_before_any_of_them_is_judged(h: House, what: str, monkeypatch):
     judged = []
-    monkeypatch.setattr("joyvl_server.api.problems.field_error", lambda error: judged.append(error))
+    monkeypatch.setattr("joyvl_server.api.http.problems.field_error", lambda error: judged.append(error))
     for method, path in (("POST", "/v1/cameras"), ("PATCH", "/v1/sessions/x"), ("POST", "/v1/realtime/calls")):
         answer = await h.client.request(method, path, content=FLOODS[what], headers=JSON)
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from joyvl_server.api.hosts import HostPolicy, OriginPolicy, parse_host, same_origin
+from joyvl_server.api.http.hosts import HostPolicy, OriginPolicy, parse_host, same_origin
 from joyvl_server.settings import ServerSettings
 
 

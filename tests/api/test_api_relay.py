@@ -8,9 +8,9 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from fakes.clock import ManualClock
-from joyvl_server.api import relay
-from joyvl_server.api.relay import HEARTBEAT_S, End, Relay
-from joyvl_server.sessions.updates import SlowReader, Update
+from joyvl_server.api.http import relay
+from joyvl_server.api.http.relay import HEARTBEAT_S, End, Relay
+from joyvl_server.sessions.sinks.updates import SlowReader, Update
 
 
 class Feed:

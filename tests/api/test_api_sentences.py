@@ -10,7 +10,7 @@ from fakes.house import House, house
 from fakes.media import picture
 from fakes.wire import Wire
 from joyvl_server.engines.base import Capabilities
-from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.store.watches import Watches
 
 STANDING, CANCEL = 1, 2

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from joyvl_server.api.server import STUCK_MS, bind, url_of
+from joyvl_server.api.http.server import STUCK_MS, bind, url_of
 from joyvl_server.app import serve
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.settings import ServerSettings, Settings

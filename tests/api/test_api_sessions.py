@@ -9,9 +9,9 @@ import pytest
 
 from fakes.house import House, house
 from fakes.media import ANSWER_SDP, picture
-from joyvl_server.api.schemas_calls import CallOut
-from joyvl_server.api.schemas_sessions import QueryOut, SessionOut, WatchOut
-from joyvl_server.api.schemas_system import EventOut, EventsQuery, EventType
+from joyvl_server.api.schemas.calls import CallOut
+from joyvl_server.api.schemas.sessions import QueryOut, SessionOut, WatchOut
+from joyvl_server.api.schemas.system import EventOut, EventsQuery, EventType
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.store.events import TYPES
 

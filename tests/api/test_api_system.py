@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import joyvl_server
 from fakes.house import House, house
 from joyvl_server.api.page import TYPES, Pages
-from joyvl_server.api.schemas_system import EngineOut, ReadyOut, VersionOut
+from joyvl_server.api.schemas.system import EngineOut, ReadyOut, VersionOut
 from joyvl_server.core.errors import StoreError
 
 
@@ -91,7 +91,7 @@ async def test_a_slow_engine_is_ready_and_says_what_it_manages(h: House):
 
 
 async def test_an_engine_that_nobody_uses_is_asked_for_a_moment_at_most(h: House, monkeypatch):
-    monkeypatch.setattr("joyvl_server.sessions.engines.ASK_S", 0.05)
+    monkeypatch.setattr("joyvl_server.sessions.engines.pool.ASK_S", 0.05)
     monkeypatch.setattr(h.engines.quiet, "check", asyncio.Event().wait)
     async with asyncio.timeout(5):
         answer = await h.client.get("/readyz")

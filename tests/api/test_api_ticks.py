@@ -6,9 +6,9 @@ import pytest
 
 from fakes.house import House, house
 from fakes.media import picture
-from joyvl_server.api.schemas_ticks import TickOut, TicksOut, TimingsOut
-from joyvl_server.sessions import performer
+from joyvl_server.api.schemas.ticks import TickOut, TicksOut, TimingsOut
 from joyvl_server.sessions.payloads import rfc3339
+from joyvl_server.sessions.sinks import performer
 from joyvl_server.store import ticks
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from fakes.house import KEY, House, house
 from fakes.wire import Wire
-from joyvl_server.api import context, relay
-from joyvl_server.api.schemas_sessions import SessionOut
+from joyvl_server.api import context
+from joyvl_server.api.http import relay
+from joyvl_server.api.schemas.sessions import SessionOut
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from joyvl_server.cli.bench import report
-from joyvl_server.cli.bench.tick import COLUMNS, bench_tick
+from bench import report
+from bench.tick import COLUMNS, bench_tick
 
 
 def test_a_table_for_people_and_one_object_for_programs(capsys: pytest.CaptureFixture[str]):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from bench.context import COLUMNS, bench_context
 from typer.testing import CliRunner
 
-from joyvl_server.cli.bench.context import COLUMNS, bench_context
 from joyvl_server.cli.main import app
 
 

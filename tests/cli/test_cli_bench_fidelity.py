@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from fakes.video import draw_clip
-from joyvl_server.cli.bench.fidelity import (
+from bench.fidelity import (
     COLUMNS,
     Viewer,
     bench_fidelity,
@@ -14,9 +12,11 @@ from joyvl_server.cli.bench.fidelity import (
     labelled,
     painted,
 )
-from joyvl_server.cli.bench.still import Nuisance, still_room
+from bench.still import Nuisance, still_room
+
+from fakes.video import draw_clip
 from joyvl_server.core.errors import SourceError
-from joyvl_server.core.turns import Look
+from joyvl_server.core.prompt.turns import Look
 
 VIDEOS = ("people-one-by-one.mp4", "bottles.mp4")
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from joyvl_server.cli.bench.answers import CHOOSE, SAY, SCORE, WARM
-from joyvl_server.cli.bench.measure import jain, seconds_of, times
-from joyvl_server.cli.bench.scene import name_of
-from joyvl_server.cli.bench.simulated import Request
+from bench.answers import CHOOSE, SAY, SCORE, WARM
+from bench.measure import jain, seconds_of, times
+from bench.scene import name_of
+from bench.simulated import Request
 
 
 def request(kind: str, began: float, ended: float, *moments: float) -> Request:

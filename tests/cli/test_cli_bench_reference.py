@@ -5,10 +5,10 @@ from __future__ import annotations
 from statistics import median
 
 import pytest
+from bench.cost import CARD
+from bench.reference import Reference, Scheme, as_measured, figures, roll_overs
+from bench.scene import View
 
-from joyvl_server.cli.bench.cost import CARD
-from joyvl_server.cli.bench.reference import Reference, Scheme, as_measured, figures, roll_overs
-from joyvl_server.cli.bench.scene import View
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
 
 

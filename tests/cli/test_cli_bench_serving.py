@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from joyvl_server.cli.bench.serving import WATCHES, instant_engine, serving, until_watching
+from bench.serving import WATCHES, instant_engine, serving, until_watching
+
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.sessions.cameras import CameraDraft
 

@@ -6,10 +6,9 @@ import json
 from collections import Counter
 
 import pytest
-
-from joyvl_server.cli.bench.measure import Second
-from joyvl_server.cli.bench.scene import drawn
-from joyvl_server.cli.bench.sessions import (
+from bench.measure import Second
+from bench.scene import drawn
+from bench.sessions import (
     COLUMNS,
     STALL_S,
     VARIANTS,
@@ -21,6 +20,7 @@ from joyvl_server.cli.bench.sessions import (
     _row,
     bench_sessions,
 )
+
 from joyvl_server.kit.virtual import run_virtual
 
 

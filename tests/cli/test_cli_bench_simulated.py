@@ -8,15 +8,15 @@ from base64 import b64encode
 from contextlib import suppress
 
 import pytest
+from bench.answers import RESPONSE_ID, SILENCE_ID
+from bench.cache import PrefixCache
+from bench.cost import CARD, Card
+from bench.prompt import Piece, Reader, prompt_of, tokens_of
+from bench.scene import StillSource, View, drawn, jpeg, moment_of, name_of, size_of
+from bench.script import Script, question, words
+from bench.simulated import SimulatedServer
+from bench.stepper import Job, Stepper
 
-from joyvl_server.cli.bench.answers import RESPONSE_ID, SILENCE_ID
-from joyvl_server.cli.bench.cache import PrefixCache
-from joyvl_server.cli.bench.cost import CARD, Card
-from joyvl_server.cli.bench.prompt import Piece, Reader, prompt_of, tokens_of
-from joyvl_server.cli.bench.scene import StillSource, View, drawn, jpeg, moment_of, name_of, size_of
-from joyvl_server.cli.bench.script import Script, question, words
-from joyvl_server.cli.bench.simulated import SimulatedServer
-from joyvl_server.cli.bench.stepper import Job, Stepper
 from joyvl_server.core.errors import EngineError
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
 

@@ -107,7 +107,7 @@ def test_a_dry_run_does_nothing(tmp_path: Path, model: Path) -> None:
     found = quantize(model, tmp_path / "out", "--dry-run", "--data-dir", tmp_path / "data", "--python", sys.executable)
     assert found.exit_code == 0, found.output
     assert "'llmcompressor>=0.14,<0.15'" in found.output
-    assert "vllm_quantize.py" in found.output
+    assert "quantize.py" in found.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 

@@ -1,13 +1,13 @@
 from fakes.frames import make_frame
 from fakes.sender import Sender
 from joyvl_server.core.events import QueryClosed, TaskChanged
-from joyvl_server.core.protocol import QUERY_HEADER
-from joyvl_server.core.queries import CANCEL, MAX_OPEN, STANDING
-from joyvl_server.core.tasks import MAX_TASKS
-from joyvl_server.core.tokens import text_tokens
-from joyvl_server.core.turns import Look
-from joyvl_server.core.watches import Watch, book
-from joyvl_server.core.zones import Zone
+from joyvl_server.core.prompt.queries import CANCEL, MAX_OPEN, STANDING
+from joyvl_server.core.prompt.tasks import MAX_TASKS
+from joyvl_server.core.prompt.tokens import text_tokens
+from joyvl_server.core.prompt.turns import Look
+from joyvl_server.core.prompt.wire_format import QUERY_HEADER
+from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.zones import Zone
 
 FALL = Watch("w1", "fall", "Tell me when someone falls")
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))

@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.frames import make_frame
-from joyvl_server.core.backlog import MAX_SECONDS, Backlog
-from joyvl_server.core.turns import Second
+from joyvl_server.core.gaze.backlog import MAX_SECONDS, Backlog
+from joyvl_server.core.prompt.turns import Second
 
 
 def second(t: float) -> Second:

@@ -8,8 +8,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fakes.looking import room, shot, with_figure
-from joyvl_server.core.change import GRID, UNREST_CEILING, UNREST_MARGIN, Unrest, _median, apart, coarse, difference
 from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.gaze.change import (
+    GRID,
+    UNREST_CEILING,
+    UNREST_MARGIN,
+    NoiseTracker,
+    _median,
+    apart,
+    coarse,
+    difference,
+)
 
 FULL_AT = ObserverConfig().full_look_change
 
@@ -91,7 +100,7 @@ PICTURES = hnp.arrays(np.uint8, (12, 20))
 
 @given(PICTURES, PICTURES, PICTURES)
 def test_a_change_is_always_between_0_and_1_and_unrest_makes_it_no_larger(a, b, c) -> None:
-    unrest = Unrest()
+    unrest = NoiseTracker()
     unrest.learn(apart(coarse(b), coarse(c)))
     calm = changed(a, b)
     assert 0.0 <= difference(coarse(a), coarse(b), unrest.tolerance(coarse(a))) <= calm <= 1.0
@@ -108,7 +117,7 @@ def flickering(seed: int, person: bool = False) -> np.ndarray:
 
 
 def test_leaves_are_learnt_and_somebody_before_them_is_still_seen() -> None:
-    unrest = Unrest()
+    unrest = NoiseTracker()
     cells = [coarse(flickering(seed)) for seed in range(30)]
     for then, now in zip(cells, cells[1:], strict=False):
         unrest.learn(apart(now, then))
@@ -122,7 +131,7 @@ def test_leaves_are_learnt_and_somebody_before_them_is_still_seen() -> None:
 
 
 def test_one_passer_by_teaches_little_and_it_is_forgotten() -> None:
-    unrest, empty = Unrest(), coarse(shot(room()))
+    unrest, empty = NoiseTracker(), coarse(shot(room()))
     unrest.learn(apart(coarse(shot(with_figure(room(), 60, contrast=100))), empty))
     after = unrest.tolerance(empty).max()
     for _ in range(60):
@@ -132,7 +141,7 @@ def test_one_passer_by_teaches_little_and_it_is_forgotten() -> None:
 
 
 def test_unrest_of_another_shape_begins_anew() -> None:
-    unrest, wide, high = Unrest(), coarse(flickering(1)), coarse(flickering(1).T)
+    unrest, wide, high = NoiseTracker(), coarse(flickering(1)), coarse(flickering(1).T)
     assert not unrest.tolerance(wide).any()
     unrest.learn(apart(wide, coarse(flickering(2))))
     assert unrest.tolerance(wide).any()
@@ -142,13 +151,13 @@ def test_unrest_of_another_shape_begins_anew() -> None:
 
 
 def test_an_empty_picture_has_no_unrest() -> None:
-    unrest, nothing = Unrest(), coarse(np.zeros((0, 7), np.uint8))
+    unrest, nothing = NoiseTracker(), coarse(np.zeros((0, 7), np.uint8))
     unrest.learn(apart(nothing, nothing))
     assert unrest.tolerance(nothing).size == 0
 
 
 def test_what_moves_in_one_cell_may_move_in_its_neighbours() -> None:
-    unrest, still = Unrest(), coarse(shot(room()))
+    unrest, still = NoiseTracker(), coarse(shot(room()))
     moving = still.copy()
     moving[8, 8] += 30
     for _ in range(20):

@@ -4,10 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joyvl_server.core.budget import ANSWER_RESERVE
-from joyvl_server.core.choices import LETTERS, NONE, ROOM, Candidate, Choice, Kind, about_which, end_which, kind_of
-from joyvl_server.core.protocol import RESPONSE, SILENCE
-from joyvl_server.core.tokens import MESSAGE, text_tokens
+from joyvl_server.core.decision.choices import (
+    LETTERS,
+    NONE,
+    ROOM,
+    Candidate,
+    Choice,
+    RequestKind,
+    about_which,
+    end_which,
+    kind_of,
+)
+from joyvl_server.core.prompt.budget import ANSWER_RESERVE
+from joyvl_server.core.prompt.tokens import MESSAGE, text_tokens
+from joyvl_server.core.prompt.wire_format import RESPONSE, SILENCE
 
 FALL = Candidate("Tell me when someone falls", watch="fall")
 POST = Candidate("Tell me when the postman comes", watch="post")
@@ -35,7 +45,7 @@ def test_a_sentence_is_of_three_kinds() -> None:
         "Answer with one letter.",
     ]
     assert choice.options == ("A", "B", "C")
-    assert [choice.taken(shares) for shares in ((1, 0, 0), (0, 1, 0), (0, 0, 1))] == list(Kind)
+    assert [choice.taken(shares) for shares in ((1, 0, 0), (0, 1, 0), (0, 0, 1))] == list(RequestKind)
 
 
 def test_a_remark_is_about_one_of_the_candidates_or_none() -> None:

@@ -2,13 +2,13 @@ import math
 
 import pytest
 
-from joyvl_server.core.choices import NONE, Candidate
-from joyvl_server.core.concern import Concern, attributed, candidates, concern
+from joyvl_server.core.decision.attribution import Attribution, attributed, candidates, concern
+from joyvl_server.core.decision.choices import NONE, Candidate
 from joyvl_server.core.events import Score, Suppressed, Urgency
-from joyvl_server.core.kinds import WatchKind
-from joyvl_server.core.queries import Query
-from joyvl_server.core.watches import Watch, WatchBook, book
-from joyvl_server.core.zones import Box, Zone
+from joyvl_server.core.prompt.queries import Query
+from joyvl_server.core.watches.kinds import WatchKind
+from joyvl_server.core.watches.watches import Watch, WatchBook, book
+from joyvl_server.core.watches.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 AT_DOOR, ELSEWHERE = Box(0.1, 0.4, 0.2, 0.6), Box(0.8, 0.4, 0.9, 0.6)
@@ -16,12 +16,12 @@ GUEST = Watch("guest", "guest", "guest", zones=("door",))
 EAGER = Watch("eager", "eager", "eager", threshold=0.2)
 PICKY = Watch("picky", "picky", "picky", threshold=0.9)
 QUERY = Query("q", "Why?", 0.0, shown=True)
-SILENT = Concern(speak=False)
+SILENT = Attribution(speak=False)
 
 
 @pytest.mark.parametrize(("value", "speak"), [(0.49, False), (0.5, True), (1.0, True), (math.nan, False)])
 def test_without_watches_the_threshold_decides_exactly(value, speak) -> None:
-    assert concern(Score(value), WatchBook(), 0.5, None) == Concern(speak=speak)
+    assert concern(Score(value), WatchBook(), 0.5, None) == Attribution(speak=speak)
 
 
 def test_garbage_is_silence_whatever_the_score() -> None:
@@ -30,8 +30,8 @@ def test_garbage_is_silence_whatever_the_score() -> None:
 
 def test_a_sighting_where_no_watch_looks_is_suppressed() -> None:
     watches = book([GUEST], [DOOR])
-    assert concern(Score(1.0, "enter", ELSEWHERE), watches, 0.5, None) == Concern(False, Suppressed.ZONE)
-    assert concern(Score(1.0, "enter", AT_DOOR), watches, 0.5, None) == Concern(
+    assert concern(Score(1.0, "enter", ELSEWHERE), watches, 0.5, None) == Attribution(False, Suppressed.ZONE)
+    assert concern(Score(1.0, "enter", AT_DOOR), watches, 0.5, None) == Attribution(
         True, None, ("guest",), None, Urgency.ALERT
     )
     assert concern(Score(1.0, "dark"), watches, 0.5, None).watches == ("guest",)
@@ -41,10 +41,10 @@ def test_a_kind_that_no_watch_there_wants_is_suppressed() -> None:
     comes = Watch("comes", "comes", "comes", kinds=(WatchKind.ENTER,))
     at_door = Watch("door", "door", "door", zones=("door",), kinds=(WatchKind.LEAVE,))
     watches = book([comes, at_door], [DOOR])
-    assert concern(Score(1.0, "leave", ELSEWHERE), watches, 0.5, None) == Concern(False, Suppressed.KIND)
+    assert concern(Score(1.0, "leave", ELSEWHERE), watches, 0.5, None) == Attribution(False, Suppressed.KIND)
     assert concern(Score(1.0, "leave", AT_DOOR), watches, 0.5, None).watches == ("door",)
     assert concern(Score(1.0, "enter", AT_DOOR), watches, 0.5, None).watches == ("comes",)
-    assert concern(Score(1.0, "dark"), watches, 0.5, None) == Concern(False, Suppressed.KIND)
+    assert concern(Score(1.0, "dark"), watches, 0.5, None) == Attribution(False, Suppressed.KIND)
     assert concern(Score(0.4, "dark"), watches, 0.5, None) == SILENT
 
 
@@ -66,14 +66,14 @@ def test_each_watch_has_its_own_threshold() -> None:
 
 
 def test_an_open_query_is_answered_at_the_threshold_of_the_session() -> None:
-    expected = Concern(True, None, (), "q", Urgency.ANSWER)
+    expected = Attribution(True, None, (), "q", Urgency.ANSWER)
     assert concern(Score(0.5), book([PICKY]), 0.5, QUERY) == expected
     assert concern(Score(0.3), book([EAGER]), 0.5, QUERY) == expected
     assert concern(Score(0.3), book([PICKY]), 0.5, QUERY) == SILENT
 
 
 def test_what_an_engine_sees_by_structure_is_never_an_answer() -> None:
-    assert concern(Score(1.0, "enter"), WatchBook(), 0.5, QUERY) == Concern(speak=True)
+    assert concern(Score(1.0, "enter"), WatchBook(), 0.5, QUERY) == Attribution(speak=True)
 
 
 def test_candidates_are_questions_then_active_watches_the_eager_ones_first() -> None:
@@ -101,7 +101,7 @@ def test_what_a_remark_is_about_has_its_own_threshold(candidate, at, urgency) ->
     watches = () if candidate.watch is None else (candidate.watch,)
     for value, speak in ((at, True), (math.nextafter(at, 0.0), False)):
         suppressed = None if speak else Suppressed.BELOW
-        assert attributed(Score(value), candidate, book([GUEST, EAGER, PICKY]), 0.5) == Concern(
+        assert attributed(Score(value), candidate, book([GUEST, EAGER, PICKY]), 0.5) == Attribution(
             speak, suppressed, watches, candidate.query, urgency
         )
 

@@ -7,11 +7,11 @@ import pytest
 from fakes.frames import make_frame
 from fakes.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.context import ANSWER_RESERVE, SHORT_LEAD, Context, Move
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.core.protocol import SILENCE
-from joyvl_server.core.turns import Look, Second, UserTurn
-from joyvl_server.core.watches import Watch, book
+from joyvl_server.core.prompt.context import ANSWER_RESERVE, SHORT_LEAD, ChunkMove, Context
+from joyvl_server.core.prompt.turns import Look, Second, UserTurn
+from joyvl_server.core.prompt.wire_format import SILENCE
+from joyvl_server.core.watches.watches import Watch, book
 
 FALL = Watch("w1", "fall", "Tell me when someone falls")
 
@@ -150,7 +150,7 @@ def test_a_budget_too_small_for_the_system_prompt_is_refused_with_a_number() -> 
 def test_wrong_order_is_a_mistake_of_the_caller() -> None:
     context = Context(ObserverConfig())
     turn = UserTurn(1, 0.0, make_frame(0))
-    assert context.move(turn) is Move.ANEW
+    assert context.move(turn) is ChunkMove.ANEW
     with pytest.raises(RuntimeError, match="before the first chunk"):
         context.append(turn)
     with pytest.raises(RuntimeError, match="no turn to settle"):

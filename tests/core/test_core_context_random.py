@@ -7,15 +7,15 @@ from random import Random
 
 from fakes.frames import make_frame
 from fakes.prompts import Mirror
-from joyvl_server.core.agenda import Agenda
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.context import ANSWER_RESERVE, Context
 from joyvl_server.core.events import ChunkWarmed, Effect, TaskChanged, WriteFailed, Written
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.protocol import SILENCE, answer
-from joyvl_server.core.queries import STANDING
-from joyvl_server.core.turns import Look, Second
-from joyvl_server.core.watches import Watch, book
+from joyvl_server.core.prompt.composer import PromptComposer
+from joyvl_server.core.prompt.context import ANSWER_RESERVE, Context
+from joyvl_server.core.prompt.queries import STANDING
+from joyvl_server.core.prompt.turns import Look, Second
+from joyvl_server.core.prompt.wire_format import SILENCE, answer
+from joyvl_server.core.watches.watches import Watch, book
 
 SEEDS = range(60)
 INPUTS = 240
@@ -54,7 +54,7 @@ class World:
         self.small = random.random() < 0.5  # glances mostly
         self.rough = random.choice([0.1, 1.0])
         self.context = Context(self.config)
-        self.agenda = Agenda(self.config, self.context)
+        self.agenda = PromptComposer(self.config, self.context)
         self.mirror = Mirror(self.config.separator, self.config.context_tokens)
         self.room = self.config.context_tokens
         self.t = 0.0

@@ -7,8 +7,8 @@ from fakes.frames import make_frame
 from fakes.looking import room, shot, with_figure
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Pressure
-from joyvl_server.core.gaze import Gaze
-from joyvl_server.core.turns import Look
+from joyvl_server.core.gaze.gaze import Gaze
+from joyvl_server.core.prompt.turns import Look
 
 FULL, GLANCE, SKIP = Look.FULL, Look.GLANCE, Look.SKIP
 STILL = shot(room())

@@ -7,8 +7,8 @@ import pytest
 from fakes.frames import make_frame
 from fakes.scenarios import Drawn, Wanted, random_scene
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.gaze import Gaze
-from joyvl_server.core.turns import Look
+from joyvl_server.core.gaze.gaze import Gaze
+from joyvl_server.core.prompt.turns import Look
 
 pytestmark = pytest.mark.slow
 SEEDS = range(7000, 7027)

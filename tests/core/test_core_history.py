@@ -1,4 +1,4 @@
-from joyvl_server.core.history import MAX_TEXT, Entry, History
+from joyvl_server.core.prompt.history import MAX_TEXT, Entry, History
 
 
 def test_lines_are_numbered_in_order_of_time_and_dated_in_model_time() -> None:

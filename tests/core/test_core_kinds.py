@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from joyvl_server.core import kind_words
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.core.kinds import HAPPENINGS, WatchKind, in_words, read_kinds, wants
-from joyvl_server.core.named_kinds import named_kinds
+from joyvl_server.core.watches import kind_words
+from joyvl_server.core.watches.kinds import HAPPENINGS, WatchKind, in_words, read_kinds, wants
+from joyvl_server.core.watches.named_kinds import named_kinds
 
 ENGLISH = """
 enter | Tell me when someone comes in

@@ -1,13 +1,13 @@
-from joyvl_server.core.news import MAX_NOTES, News
-from joyvl_server.core.protocol import QUERY_HEADER
-from joyvl_server.core.tokens import text_tokens
-from joyvl_server.core.watches import Watch, WatchBook, book
+from joyvl_server.core.prompt.notices import MAX_NOTES, Notices
+from joyvl_server.core.prompt.tokens import text_tokens
+from joyvl_server.core.prompt.wire_format import QUERY_HEADER
+from joyvl_server.core.watches.watches import Watch, WatchBook, book
 
 FALL, GUEST = Watch("w1", "fall", "Tell me when someone falls"), Watch("w2", "guest", "Tell me when someone comes")
 
 
 def test_changed_watches_are_news_until_they_are_told() -> None:
-    news = News()
+    news = Notices()
     assert not news.waiting(WatchBook())
     assert news.watch_changes(WatchBook(), 500) == ()
     now = book([FALL])
@@ -24,13 +24,13 @@ def test_changed_watches_are_news_until_they_are_told() -> None:
 
 def test_many_changes_share_the_room() -> None:
     long = [Watch(f"w{number}", "w", "word " * 100) for number in range(4)]
-    lines = News().watch_changes(book(long), 200)
+    lines = Notices().watch_changes(book(long), 200)
     assert len(lines) == 4
     assert all(text_tokens(line.split("\n")[1]) <= 50 for line in lines)
 
 
 def test_notes_stay_until_the_turn_that_carried_them_has_settled() -> None:
-    news = News()
+    news = Notices()
     news.add("one")
     carried = news.notes(500)
     news.add("two")
@@ -44,7 +44,7 @@ def test_notes_stay_until_the_turn_that_carried_them_has_settled() -> None:
 
 
 def test_notes_take_what_fits_and_the_first_is_shortened() -> None:
-    news = News()
+    news = Notices()
     news.add("word " * 200)
     news.add("next")
     (only,) = news.notes(20)
@@ -55,7 +55,7 @@ def test_notes_take_what_fits_and_the_first_is_shortened() -> None:
 
 
 def test_too_many_notes_drop_the_oldest_and_never_a_newer_one_in_its_place() -> None:
-    news = News()
+    news = Notices()
     news.add("carried")
     carried = news.notes(500)
     for number in range(MAX_NOTES):
@@ -65,7 +65,7 @@ def test_too_many_notes_drop_the_oldest_and_never_a_newer_one_in_its_place() -> 
 
 
 def test_a_sentence_the_model_has_read_is_no_news_as_a_watch() -> None:
-    news = News()
+    news = Notices()
     news.heard(5.0, FALL.text, WatchBook())
     news.heard(6.0, GUEST.text, WatchBook())
     news.forget_heard(6.0)
@@ -76,7 +76,7 @@ def test_a_sentence_the_model_has_read_is_no_news_as_a_watch() -> None:
 
 
 def test_a_sentence_is_met_once_also_where_its_watch_was_there_first() -> None:
-    news = News()
+    news = Notices()
     old = Watch("w1", "fall", "Something else")
     news.told(book([old]))
     news.heard(5.0, FALL.text, book([FALL]))

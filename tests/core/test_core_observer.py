@@ -31,9 +31,9 @@ from joyvl_server.core.events import (
     Urgency,
     UtteranceDone,
 )
-from joyvl_server.core.observer import State
-from joyvl_server.core.turns import Look
-from joyvl_server.core.watches import Watch
+from joyvl_server.core.observer import StepState
+from joyvl_server.core.prompt.turns import Look
+from joyvl_server.core.watches.watches import Watch
 
 # ---------------------------------------------------------------------------------------------------------------- ticks
 
@@ -44,7 +44,7 @@ def test_the_first_tick_begins_a_chunk_and_asks_for_a_score() -> None:
     assert kinds(effects) == ["BeginChunk", "Append", "AskScore"]
     assert only(effects, Append).turn.frame.t == 5.0
     assert only(effects, AskScore) == AskScore(1)
-    assert shell.observer.state is State.SCORING
+    assert shell.observer.state is StepState.SCORING
     assert kinds(shell.score(5.1, 0.0) + shell.tick(6.0)) == ["Settle", "Decided", "Append", "AskScore"]
 
 
@@ -67,7 +67,7 @@ def test_below_the_threshold_the_turn_settles_as_silence() -> None:
             change=1.0,
         ),
     ]
-    assert shell.observer.state is State.IDLE
+    assert shell.observer.state is StepState.IDLE
 
 
 def test_a_tick_while_busy_is_skipped_and_the_step_goes_on() -> None:
@@ -84,7 +84,7 @@ def test_a_second_the_shell_skipped_is_told_also_in_flight() -> None:
     for reason in (Skip.LATE, Skip.NO_FRAME, Skip.OFFLINE):
         decided = only(shell.observer.handle(TickSkipped(2.0, EPOCH + 2.0, reason)), Decided)
         assert (decided.skipped, decided.t, decided.wall) == (reason, 2.0, EPOCH + 2.0)
-    assert shell.observer.state is State.SCORING
+    assert shell.observer.state is StepState.SCORING
 
 
 def test_a_picture_is_looked_at_as_the_gaze_says() -> None:
@@ -201,12 +201,12 @@ def test_watches_before_the_first_tick_stand_in_the_prefix_and_later_ones_are_ne
 # ------------------------------------------------------------------------------------------------------------- failures
 
 
-@pytest.mark.parametrize("until", [State.SCORING, State.HOLDING])
+@pytest.mark.parametrize("until", [StepState.SCORING, StepState.HOLDING])
 def test_a_failure_before_anything_was_shown_rolls_back(until) -> None:
     shell = Shell()
     shell.silent(0.0)
     shell.tick(1.0)
-    if until is State.HOLDING:
+    if until is StepState.HOLDING:
         shell.score(1.1, 0.9)
         shell.text(1.2, "A man")
     assert shell.observer.state is until
@@ -215,7 +215,7 @@ def test_a_failure_before_anything_was_shown_rolls_back(until) -> None:
     assert only(effects, Rollback) == Rollback(2)
     decided = only(effects, Decided)
     assert (decided.skipped, decided.decision, decided.detail) == (Skip.FAILED, Decision.SILENT, "It took too long.")
-    assert decided.score == (None if until is State.SCORING else 0.9)
+    assert decided.score == (None if until is StepState.SCORING else 0.9)
     assert kinds(shell.tick(2.0)) == ["Append", "AskScore"]
 
 
@@ -250,7 +250,7 @@ def test_outcomes_of_steps_that_are_over_are_ignored() -> None:
         assert shell.observer.handle(late) == []
     shell.tick(1.0)
     assert shell.observer.handle(Scored(1.0, 1, Score(1.0))) == []
-    assert shell.observer.state is State.SCORING
+    assert shell.observer.state is StepState.SCORING
 
 
 def test_mistakes_of_the_shell_are_loud() -> None:

@@ -19,8 +19,8 @@ from joyvl_server.core.events import (
     Urgency,
     UtteranceDone,
 )
-from joyvl_server.core.observer import State
-from joyvl_server.core.watches import Watch
+from joyvl_server.core.observer import StepState
+from joyvl_server.core.watches.watches import Watch
 
 FALL = Watch("fall", "fall", "Tell me when someone falls", threshold=0.8)
 ONCE = (1.0, 0.0, 0.0)
@@ -46,7 +46,7 @@ def test_a_remark_is_about_the_watch_that_the_engine_says(watch) -> None:
     shell = watching(FALL, POST)
     shell.tick(1.0)
     choice = shell.score(1.1, 0.9)
-    assert shell.observer.state is State.ATTRIBUTING
+    assert shell.observer.state is StepState.ATTRIBUTING
     assert only(choice, AskChoice).options == ("A", "B", "C")
     assert shell.choose_text(1.2, choice, watch.text) == [Say(2)]
     effects = shell.text(1.3, CAME) + shell.done(1.4)
@@ -192,7 +192,7 @@ def test_a_failure_while_it_is_attributed_rolls_back() -> None:
     choice = shell.score(1.1)
     assert only(shell.fail(1.2), Rollback) == Rollback(2)
     assert shell.choose_text(1.3, choice, POST.text) == []
-    assert shell.observer.state is State.IDLE
+    assert shell.observer.state is StepState.IDLE
 
 
 def test_attribution_leaves_no_trace() -> None:

@@ -2,6 +2,7 @@
 
 from fakes.frames import EPOCH
 from fakes.observing import AT_DOOR, CAME, GUEST, Shell, kinds, only
+from joyvl_server.core.decision.repetition_policy import NO_WORDS
 from joyvl_server.core.events import (
     Append,
     BeginChunk,
@@ -17,8 +18,7 @@ from joyvl_server.core.events import (
     UtteranceDelta,
     UtteranceDone,
 )
-from joyvl_server.core.speech import NO_WORDS
-from joyvl_server.core.watches import Watch
+from joyvl_server.core.watches.watches import Watch
 
 
 def test_a_query_ticks_at_once_and_its_answer_is_exempt_from_everything() -> None:

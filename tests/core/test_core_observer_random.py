@@ -3,8 +3,6 @@
 from hypothesis import HealthCheck, given, settings
 
 from fakes.logs import Log, logs
-from joyvl_server.core.backlog import MAX_SECONDS
-from joyvl_server.core.budget import ANSWER_RESERVE
 from joyvl_server.core.events import (
     Abort,
     AddWatch,
@@ -28,10 +26,19 @@ from joyvl_server.core.events import (
     UtteranceDone,
     WatchesChanged,
 )
+from joyvl_server.core.gaze.backlog import MAX_SECONDS
 from joyvl_server.core.observer import Observer
-from joyvl_server.core.protocol import DELEGATION, RESPONSE, SILENCE, AnswerParser, Verdict, user_parts
-from joyvl_server.core.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
-from joyvl_server.core.turns import SettledTurn, UserTurn
+from joyvl_server.core.prompt.budget import ANSWER_RESERVE
+from joyvl_server.core.prompt.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
+from joyvl_server.core.prompt.turns import SettledTurn, UserTurn
+from joyvl_server.core.prompt.wire_format import (
+    DELEGATION,
+    RESPONSE,
+    SILENCE,
+    AnswerParser,
+    Verdict,
+    user_parts,
+)
 
 MARKERS = (SILENCE, RESPONSE, DELEGATION)
 

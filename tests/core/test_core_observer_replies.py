@@ -16,8 +16,8 @@ from joyvl_server.core.events import (
     WriteFailed,
     Written,
 )
-from joyvl_server.core.observer import State
-from joyvl_server.core.turns import Look
+from joyvl_server.core.observer import StepState
+from joyvl_server.core.prompt.turns import Look
 
 FULL, GLANCE, SKIP = grey(Look.FULL), grey(Look.GLANCE), grey(Look.SKIP)
 
@@ -63,9 +63,9 @@ def test_seconds_while_nothing_is_said_are_only_skipped() -> None:
     shell.ask(0.5, "q", "Who is it?")
     shell.tick(1.0)
     for state, go_on in (
-        (State.CLASSIFYING, lambda: shell.choose(1.2, 1.0, 0.0, 0.0)),
-        (State.SCORING, lambda: shell.score(1.4)),
-        (State.ATTRIBUTING, lambda: shell.fail(1.6)),
+        (StepState.CLASSIFYING, lambda: shell.choose(1.2, 1.0, 0.0, 0.0)),
+        (StepState.SCORING, lambda: shell.score(1.4)),
+        (StepState.ATTRIBUTING, lambda: shell.fail(1.6)),
     ):
         assert shell.observer.state is state
         assert shell.passes(1.1).skipped is Skip.BUSY

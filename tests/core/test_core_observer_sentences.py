@@ -18,8 +18,8 @@ from joyvl_server.core.events import (
     Skip,
     UtteranceDone,
 )
-from joyvl_server.core.observer import State
-from joyvl_server.core.watches import Watch
+from joyvl_server.core.observer import StepState
+from joyvl_server.core.watches.watches import Watch
 
 POST = "Tell me when the postman comes"
 FALL = Watch("fall", "fall", "Tell me when someone falls")
@@ -45,9 +45,9 @@ def test_a_sentence_is_classified_before_it_is_scored() -> None:
     choice = only(effects, AskChoice)
     assert (choice.step, choice.options) == (1, ("A", "B", "C"))
     assert POST in choice.question
-    assert shell.observer.state is State.CLASSIFYING
+    assert shell.observer.state is StepState.CLASSIFYING
     assert shell.choose(0.2, *KINDS["once"]) == [AskScore(1)]
-    assert shell.observer.state is State.SCORING
+    assert shell.observer.state is StepState.SCORING
     assert "AskChoice" not in kinds(shell.score(0.3, 0.0) + shell.tick(1.0))
 
 
@@ -125,10 +125,10 @@ def test_a_failed_turn_keeps_the_kind_and_adds_no_second_watch() -> None:
     assert only(shell.score(2.1, 0.0), QueryClosed).reason == "standing"
 
 
-@pytest.mark.parametrize("state", [State.CLASSIFYING, State.ENDING])
+@pytest.mark.parametrize("state", [StepState.CLASSIFYING, StepState.ENDING])
 def test_a_failure_while_it_is_classified_rolls_back_and_late_answers_are_ignored(state) -> None:
     shell = told("Stop it", GUEST, FALL)
-    if state is State.ENDING:
+    if state is StepState.ENDING:
         shell.choose(1.1, *KINDS["cancel"])
     assert shell.observer.state is state
     effects = shell.fail(1.2)
@@ -156,7 +156,7 @@ def test_of_several_the_right_one_is_ended() -> None:
     shell = told("Forget about falls", GUEST, FALL)
     asked = shell.choose(1.1, *KINDS["cancel"])
     assert kinds(asked) == ["AskChoice"]
-    assert shell.observer.state is State.ENDING
+    assert shell.observer.state is StepState.ENDING
     assert only(asked, AskChoice).options == ("A", "B", "C")
     assert shell.choose_text(1.2, asked, FALL.text) == [EndWatch("q", "fall"), AskScore(2)]
     shell.fail(1.3)

@@ -19,7 +19,7 @@ from joyvl_server.core.events import (
     UtteranceDelta,
     UtteranceDone,
 )
-from joyvl_server.core.observer import State
+from joyvl_server.core.observer import StepState
 
 # ------------------------------------------------------------------------------------------------------------- speaking
 
@@ -28,10 +28,10 @@ def test_speech_is_held_to_the_first_sentence_and_then_flows() -> None:
     shell = Shell()
     shell.tick(3.0)
     assert shell.score(3.1, 0.9) == [Say(1)]
-    assert shell.observer.state is State.HOLDING
+    assert shell.observer.state is StepState.HOLDING
     assert shell.text(3.2, " A man came in through the") == []
     assert shell.text(3.3, " door. He") == [UtteranceDelta(1, f"{CAME} He")]
-    assert shell.observer.state is State.SPEAKING
+    assert shell.observer.state is StepState.SPEAKING
     assert shell.text(3.4, " smiles") == [UtteranceDelta(1, " smiles")]
     assert shell.text(3.4, ".</resp") == [UtteranceDelta(1, ".")]
     effects = shell.done(3.5)

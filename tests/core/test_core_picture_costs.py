@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from joyvl_server.core.picture_costs import MANY, RETRY_AFTER, PictureCosts, PictureLimit
+from joyvl_server.core.prompt.picture_limit import MANY, RETRY_AFTER, PictureCosts, PictureLimit
 
 NONE = PictureLimit()
 

@@ -3,11 +3,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.frames import EPOCH
-from joyvl_server.core.prefix import Sections, build_prefix, clock_line, newest, share, shorten, watch_line
-from joyvl_server.core.protocol import QUERY_HEADER
-from joyvl_server.core.tokens import text_tokens
-from joyvl_server.core.watches import Watch
-from joyvl_server.core.zones import Zone
+from joyvl_server.core.prompt.prefix import (
+    Sections,
+    build_prefix,
+    clock_line,
+    newest,
+    share,
+    shorten,
+    watch_line,
+)
+from joyvl_server.core.prompt.tokens import text_tokens
+from joyvl_server.core.prompt.wire_format import QUERY_HEADER
+from joyvl_server.core.watches.watches import Watch
+from joyvl_server.core.watches.zones import Zone
 
 DOOR = Zone("door", ((0.0, 0.7), (0.3, 0.7), (0.3, 1.0), (0.0, 1.0)))
 

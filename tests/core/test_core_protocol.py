@@ -5,8 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.frames import make_frame
-from joyvl_server.core.protocol import QUERY_HEADER, answer, clean, query_block, system_prompt, time_tag, user_parts
-from joyvl_server.core.turns import ImagePart, Look, TextPart, UserTurn
+from joyvl_server.core.prompt.turns import ImagePart, Look, TextPart, UserTurn
+from joyvl_server.core.prompt.wire_format import (
+    QUERY_HEADER,
+    answer,
+    clean,
+    query_block,
+    system_prompt,
+    time_tag,
+    user_parts,
+)
 
 
 def test_time_tags_have_one_decimal_and_are_never_negative() -> None:

@@ -1,8 +1,8 @@
-from joyvl_server.core.queries import MAX_OPEN, Queries, Query
+from joyvl_server.core.prompt.queries import MAX_OPEN, OpenQueries, Query
 
 
-def asked(*ids: str) -> Queries:
-    queries = Queries()
+def asked(*ids: str) -> OpenQueries:
+    queries = OpenQueries()
     for number, query_id in enumerate(ids):
         queries.ask(Query(query_id, f"{query_id}?", float(number)))
     return queries
@@ -46,7 +46,7 @@ def test_queries_expire_by_age() -> None:
 
 
 def test_too_many_queries_close_the_oldest() -> None:
-    queries = Queries()
+    queries = OpenQueries()
     dropped = [queries.ask(Query(f"q{number}", "?", 0.0)) for number in range(MAX_OPEN + 1)]
     assert dropped[:-1] == [None] * MAX_OPEN
     assert dropped[-1] == Query("q0", "?", 0.0)

@@ -1,6 +1,6 @@
 import pytest
 
-from joyvl_server.core.repetition import MAX_KINDS, MAX_REMARKS, Repetition, first_sentence, normal
+from joyvl_server.core.decision.repetition import MAX_KINDS, MAX_REMARKS, Repetition, first_sentence, normal
 
 
 def test_the_cooldown_runs_per_kind_and_from_the_remark() -> None:

@@ -8,12 +8,12 @@ from fakes.frames import make_frame
 from fakes.observing import Shell, kinds, only
 from fakes.sender import PrepareChunk, Sender, Write
 from joyvl_server.core.events import Append, BeginChunk, PictureLimitChanged
-from joyvl_server.core.passages import MAX_CHANGES
-from joyvl_server.core.picture_costs import PictureLimit
-from joyvl_server.core.protocol import SILENCE
+from joyvl_server.core.prompt.picture_limit import PictureLimit
+from joyvl_server.core.prompt.summary_log import MAX_CHANGES
+from joyvl_server.core.prompt.turns import Chunk, Look, Second
+from joyvl_server.core.prompt.wire_format import SILENCE
 from joyvl_server.core.replay import decode_input, encode_input
-from joyvl_server.core.turns import Chunk, Look, Second
-from joyvl_server.core.watches import Watch, book
+from joyvl_server.core.watches.watches import Watch, book
 
 FALL = Watch("w1", "fall", "Tell me when someone falls")
 

@@ -4,9 +4,9 @@ import pytest
 
 from fakes.frames import make_frame
 from fakes.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
-from joyvl_server.core.summaries import GIVE_UP_AFTER, MAX_ATTEMPTS, MAX_LATE, MAX_TURNS, RETRY_TURNS
-from joyvl_server.core.turns import Draft, Look
-from joyvl_server.core.watches import Watch, book
+from joyvl_server.core.prompt.summaries import GIVE_UP_AFTER, MAX_ATTEMPTS, MAX_LATE, MAX_TURNS, RETRY_TURNS
+from joyvl_server.core.prompt.turns import Draft, Look
+from joyvl_server.core.watches.watches import Watch, book
 
 HALL = "A quiet hall with two doors."
 

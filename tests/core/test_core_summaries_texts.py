@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joyvl_server.core.instructions import condense_instruction, summary_instruction, usable
-from joyvl_server.core.moments import moment, retagged, span_tag
-from joyvl_server.core.passages import MAX_EVENTS, MAX_PASSAGES, Passages
-from joyvl_server.core.tokens import text_tokens
+from joyvl_server.core.prompt.instructions import condense_instruction, summary_instruction, usable
+from joyvl_server.core.prompt.moments import moment, retagged, span_tag
+from joyvl_server.core.prompt.summary_log import MAX_EVENTS, MAX_PASSAGES, SummaryLog
+from joyvl_server.core.prompt.tokens import text_tokens
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_time_tags_move_with_the_origin() -> None:
 
 
 def test_passages_are_told_by_their_text_or_by_what_was_said() -> None:
-    passages = Passages()
+    passages = SummaryLog()
     passages.event(3.0, "A man came.")
     passages.event(3.0, "door: A man came.")
     passages.event(3.0, "A man")
@@ -107,7 +107,7 @@ def test_passages_are_told_by_their_text_or_by_what_was_said() -> None:
 
 
 def test_one_account_of_stretches_nobody_wrote_of_is_short() -> None:
-    passages = Passages()
+    passages = SummaryLog()
     passages.event(3.0, "A man came.")
     numbers = (passages.add(0.0, 9.0), passages.add(10.0, 19.0))
     passages.shorten(numbers, 60)
@@ -115,7 +115,7 @@ def test_one_account_of_stretches_nobody_wrote_of_is_short() -> None:
 
 
 def test_the_oldest_of_the_larger_kind_are_to_become_one() -> None:
-    passages = Passages()
+    passages = SummaryLog()
     assert passages.oldest(0, 0) == []
     numbers = [passages.add(10.0 * n, 10.0 * n + 9) for n in range(6)]
     for number in numbers:
@@ -134,7 +134,7 @@ def test_the_oldest_of_the_larger_kind_are_to_become_one() -> None:
 
 
 def test_two_of_different_kinds_become_one_where_nothing_else_is_left() -> None:
-    passages = Passages()
+    passages = SummaryLog()
     numbers = [passages.add(10.0 * n, 10.0 * n + 9) for n in range(3)]
     for number in numbers:
         passages.write((number,), "word " * 60, 0.0)
@@ -143,7 +143,7 @@ def test_two_of_different_kinds_become_one_where_nothing_else_is_left() -> None:
 
 
 def test_passages_and_events_are_bounded_and_written_ones_stay_longest() -> None:
-    passages = Passages()
+    passages = SummaryLog()
     passages.write((passages.add(0.0, 1.0),), "The beginning.", 0.0)
     for n in range(1, 2 * MAX_PASSAGES):
         passages.add(n, n + 1)
@@ -151,7 +151,7 @@ def test_passages_and_events_are_bounded_and_written_ones_stay_longest() -> None
     assert passages.lines(0.0, 50) == ["<0.0 seconds ~ 1.0 seconds> The beginning."]
     for n in range(2 * MAX_EVENTS):
         passages.event(n, f"{n}")
-    written = Passages()
+    written = SummaryLog()
     for n in range(MAX_PASSAGES + 1):
         written.write((written.add(n, n + 1),), f"{n} is over", 0.0)
     assert len(written) == MAX_PASSAGES

@@ -1,6 +1,6 @@
 import pytest
 
-from joyvl_server.core.times import time_conditioned
+from joyvl_server.core.watches.time_conditions import time_conditioned
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.frames import make_frame
-from joyvl_server.core.protocol import SILENCE
-from joyvl_server.core.tokens import IMAGE_MARKERS, answer_tokens, image_tokens, text_tokens, user_turn_tokens
-from joyvl_server.core.turns import ImagePart, Look, TextPart
+from joyvl_server.core.prompt.tokens import (
+    IMAGE_MARKERS,
+    answer_tokens,
+    image_tokens,
+    text_tokens,
+    user_turn_tokens,
+)
+from joyvl_server.core.prompt.turns import ImagePart, Look, TextPart
+from joyvl_server.core.prompt.wire_format import SILENCE
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from fakes.frames import make_frame, plain_grey
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.turns import SILENCE, Chunk, ImagePart, Look, Second, SettledTurn, UserTurn
+from joyvl_server.core.prompt.turns import SILENCE, Chunk, ImagePart, Look, Second, SettledTurn, UserTurn
 
 
 def test_a_glance_sends_the_small_picture_where_there_is_one() -> None:

@@ -1,4 +1,4 @@
-from joyvl_server.core.utterances import MAX_UTTERANCES, Utterances
+from joyvl_server.core.decision.utterances import MAX_UTTERANCES, Utterances
 
 
 def test_what_was_heard_is_what_playback_acknowledged() -> None:

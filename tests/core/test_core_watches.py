@@ -1,6 +1,6 @@
-from joyvl_server.core.kinds import WatchKind
-from joyvl_server.core.watches import Watch, WatchBook, book
-from joyvl_server.core.zones import Box, Zone
+from joyvl_server.core.watches.kinds import WatchKind
+from joyvl_server.core.watches.watches import Watch, WatchBook, book
+from joyvl_server.core.watches.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 LEFT, RIGHT = Box(0.1, 0.4, 0.2, 0.6), Box(0.8, 0.4, 0.9, 0.6)

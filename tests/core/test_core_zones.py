@@ -1,6 +1,6 @@
 import pytest
 
-from joyvl_server.core.zones import Box, Zone, place, region, side, zones_at
+from joyvl_server.core.watches.zones import Box, Zone, place, region, side, zones_at
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 L_SHAPE = Zone("hall", ((0.0, 0.0), (1.0, 0.0), (1.0, 0.2), (0.2, 0.2), (0.2, 1.0), (0.0, 1.0)))

@@ -11,9 +11,9 @@ from vllm_server import MODEL, PICTURES, VllmServer
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.core.protocol import system_prompt
+from joyvl_server.core.prompt.wire_format import system_prompt
 from joyvl_server.engines.base import EngineSpec
-from joyvl_server.engines.openai_http import OpenAIEngine, OpenAISession
+from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 

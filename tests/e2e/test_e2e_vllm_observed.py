@@ -15,8 +15,8 @@ from fakes.sniffing import Sent, Sniffer
 from joyvl_server.core import events as ev
 from joyvl_server.core.decisions import Decision
 from joyvl_server.core.observer import Observer, ObserverConfig
-from joyvl_server.core.turns import Draft
-from joyvl_server.core.watches import Watch, book
+from joyvl_server.core.prompt.turns import Draft
+from joyvl_server.core.watches.watches import Watch, book
 from joyvl_server.engines.base import EngineSession, EngineSpec
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.clips]

@@ -19,9 +19,9 @@ from vllm_server import TCMALLOC, find_python
 
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineUnavailable
-from joyvl_server.core.protocol import system_prompt
+from joyvl_server.core.prompt.wire_format import system_prompt
 from joyvl_server.engines.base import EngineSpec
-from joyvl_server.engines.vllm_engine import VllmEngine
+from joyvl_server.engines.vllm.engine import VllmEngine
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -134,7 +134,7 @@ def test_nothing_of_it_outlives_a_killed_server(options: dict[str, object]) -> N
     program = textwrap.dedent(
         f"""
         import asyncio
-        from joyvl_server.engines.vllm_engine import VllmEngine
+        from joyvl_server.engines.vllm.engine import VllmEngine
         async def main():
             engine = VllmEngine({options!r})
             await engine.probe()

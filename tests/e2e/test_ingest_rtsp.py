@@ -17,14 +17,16 @@ from fakes.told import Told, until
 from fakes.video import draw_clip, join
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
-from joyvl_server.ingest.deadlines import Deadline, hold
-from joyvl_server.ingest.opening import frames, open_target
-from joyvl_server.ingest.pull import Pull
-from joyvl_server.ingest.stage import Timeouts
-from joyvl_server.ingest.trail import Trail
+from joyvl_server.ingest.worker.deadlines import Deadline, hold
+from joyvl_server.ingest.worker.grey_history import GreyHistory
+from joyvl_server.ingest.worker.opening import frames, open_target
+from joyvl_server.ingest.worker.pull import Pull
+from joyvl_server.ingest.worker.stage import Timeouts
 from joyvl_server.kit.netpolicy import NetPolicy
 
 pytestmark = pytest.mark.rtsp
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +155,7 @@ def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) ->
 
     told = Told()
     with RtspServer(clip, auth=("cam", "s3cret"), digest=True) as server:
-        source = Pull(PullSpec(server.url), NetPolicy(), Timeouts(8.0, 2.0), told, Trail(192))
+        source = Pull(PullSpec(server.url), NetPolicy(), Timeouts(8.0, 2.0), told, GreyHistory(192))
         source.start()
         try:
             told.wait(lambda reports: "online" in reports.statuses)
@@ -176,8 +178,8 @@ def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) ->
 
 def test_the_proxy_leaves_a_dense_stream_to_a_busy_reader_too() -> None:
     """Pictures of many packets, more of which wait whenever one is decoded: there is no pause by itself."""
-    command = [sys.executable, "-m", "joyvl_server.cli.bench.rtsp", "1280", "720", "15"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as camera:
+    command = [sys.executable, "-m", "bench.rtsp", "1280", "720", "15"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=SCRIPTS) as camera:
         try:
             assert camera.stdout is not None
             url = f"rtsp://127.0.0.1:{int(camera.stdout.readline())}/dense"

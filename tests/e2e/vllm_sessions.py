@@ -15,7 +15,7 @@ from vllm_server import VllmServer
 
 from fakes.sniffing import Sniffer
 from joyvl_server.core.frame import Frame
-from joyvl_server.engines.openai_http import OpenAIEngine
+from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.kit.jpeg import encode
 
 TICKS = 120

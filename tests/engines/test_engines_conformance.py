@@ -17,7 +17,7 @@ from fakes.openai_vllm import FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Draft, SettledTurn
+from joyvl_server.core.prompt.turns import Draft, SettledTurn
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.kit import plugins
 

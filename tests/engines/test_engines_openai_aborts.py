@@ -13,7 +13,7 @@ from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.engines.base import EngineSpec
-from joyvl_server.engines.openai_http import OpenAIEngine
+from joyvl_server.engines.openai.engine import OpenAIEngine
 
 
 @pytest.fixture

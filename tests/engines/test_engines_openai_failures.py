@@ -6,7 +6,14 @@ import httpx2
 import pytest
 
 from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineTimeout, EngineUnavailable
-from joyvl_server.engines.openai_failures import Peer, context_limit, detail_of, from_status, from_transport, from_words
+from joyvl_server.engines.openai.failures import (
+    Peer,
+    context_limit,
+    detail_of,
+    from_status,
+    from_transport,
+    from_words,
+)
 
 KEY = "sk-hush-0123456789"
 PEER = Peer("http://host:8000/v1", "eyes-8b", KEY)

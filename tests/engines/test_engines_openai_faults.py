@@ -25,9 +25,9 @@ from fakes.openai_server import (
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
 from joyvl_server.core.events import Score
-from joyvl_server.core.protocol import MAX_ANSWER
+from joyvl_server.core.prompt.wire_format import MAX_ANSWER
 from joyvl_server.engines.base import EngineSpec
-from joyvl_server.engines.openai_http import OpenAIEngine, OpenAISession
+from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 
 KEY = "sk-hush-0123456789abcdef"
 

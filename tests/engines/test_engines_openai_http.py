@@ -12,11 +12,11 @@ import pytest
 from fakes.openai_server import FakeOpenAI, mute, raw, says, silence
 from fakes.openai_session import opened, said
 from fakes.turns import chunk, turn
-from joyvl_server.core import protocol
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Chunk, Look, SettledTurn
+from joyvl_server.core.prompt import wire_format
+from joyvl_server.core.prompt.turns import Chunk, Look, SettledTurn
 from joyvl_server.engines.base import Engine, EngineSession
-from joyvl_server.engines.openai_http import OpenAIEngine, OpenAISession
+from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_a_request_is_the_turns_so_far_as_chat_messages(server: FakeOpenAI
     assert body["messages"][0]["content"] == "You watch."
     assert body["messages"][2]["content"] == "</silence>"
     assert body["messages"][3]["content"] == [
-        {"type": "text", "text": protocol.query_block("what is it?") + "\n<1.0 seconds>\n"},
+        {"type": "text", "text": wire_format.query_block("what is it?") + "\n<1.0 seconds>\n"},
         {"type": "image_url", "image_url": image},
     ]
     del body["messages"]
@@ -211,8 +211,8 @@ async def test_an_empty_system_prompt_is_no_message(server: FakeOpenAI) -> None:
 @pytest.mark.parametrize(
     ("options", "given", "sent"),
     [
-        ({}, protocol.system_prompt(), protocol.system_prompt()),
-        ({"delegation": False}, protocol.system_prompt(), protocol.system_prompt(delegation=False)),
+        ({}, wire_format.system_prompt(), wire_format.system_prompt()),
+        ({"delegation": False}, wire_format.system_prompt(), wire_format.system_prompt(delegation=False)),
         ({"delegation": False}, "My own.", "My own."),
     ],
 )

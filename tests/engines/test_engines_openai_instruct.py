@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from joyvl_server.core import protocol
-from joyvl_server.core.protocol import MAX_ANSWER, AnswerParser, Verdict
-from joyvl_server.engines.openai_instruct import JsonReader, as_json, letter_of, system_prompt
+from joyvl_server.core.prompt import wire_format
+from joyvl_server.core.prompt.wire_format import MAX_ANSWER, AnswerParser, Verdict
+from joyvl_server.engines.openai.instruct import JsonReader, as_json, letter_of, system_prompt
 
 
 def read(text: str, size: int = 0) -> tuple[Verdict, str, str]:
@@ -63,7 +63,7 @@ def test_an_answer_is_read_however_it_is_cut(text: str, verdict: Verdict, rest: 
 def test_what_is_no_decision_is_garbage(text: str, size: int) -> None:
     verdict, rest, garbage = read(text, size)
     assert (verdict, rest) == (Verdict.GARBAGE, "")
-    assert len(garbage) <= protocol.MAX_GARBAGE
+    assert len(garbage) <= wire_format.MAX_GARBAGE
 
 
 def test_a_decision_is_known_before_the_text_ends() -> None:
@@ -139,8 +139,8 @@ def test_a_letter_is_found_where_one_is_named(text: str, letter: str) -> None:
 
 
 def test_its_system_prompt_is_told_without_markers() -> None:
-    plain = system_prompt(protocol.system_prompt(), delegation=True)
+    plain = system_prompt(wire_format.system_prompt(), delegation=True)
     assert "</" not in plain
     assert '"delegate"' in plain
-    assert '"delegate"' not in system_prompt(protocol.system_prompt(), delegation=False)
+    assert '"delegate"' not in system_prompt(wire_format.system_prompt(), delegation=False)
     assert system_prompt("Guard the door.", delegation=True).startswith("Guard the door.\n")

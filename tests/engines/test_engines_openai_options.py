@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.engines.openai_http import OpenAIEngine
-from joyvl_server.engines.openai_options import OpenAIOptions, read_options
+from joyvl_server.engines.openai.engine import OpenAIEngine
+from joyvl_server.engines.openai.options import OpenAIOptions, read_options
 
 
 def test_defaults_need_nothing() -> None:

@@ -13,10 +13,10 @@ from fakes.openai_vllm import RESPONSE_ID, SILENCE_ID, FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError, EngineUnavailable
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Draft, SettledTurn
-from joyvl_server.engines import openai_http
+from joyvl_server.core.prompt.turns import Draft, SettledTurn
 from joyvl_server.engines.base import Capabilities, EngineSession, EngineSpec
-from joyvl_server.engines.openai_http import OpenAIEngine
+from joyvl_server.engines.openai import engine as openai_engine
+from joyvl_server.engines.openai.engine import OpenAIEngine
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ async def test_a_plain_server_that_knows_nothing_of_this_is_no_fault(says_so: st
 async def test_a_probe_that_finds_nothing_out_says_why_and_is_made_good_later(
     server: FakeVllm, monkeypatch: pytest.MonkeyPatch, fault, kind: type[EngineError]
 ) -> None:
-    monkeypatch.setattr(openai_http, "PROBE_PAUSE_S", 0.0)
+    monkeypatch.setattr(openai_engine, "PROBE_PAUSE_S", 0.0)
     server.script(fault)
     engine = OpenAIEngine({"base_url": server.base_url, "timeout_s": 0.5, "probe_timeout_s": 0.5})
     with pytest.raises(kind):
@@ -238,7 +238,7 @@ async def test_a_probe_that_finds_nothing_out_says_why_and_is_made_good_later(
 async def test_no_server_is_said_and_a_server_that_comes_back_is_probed(
     server: FakeVllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_http, "PROBE_PAUSE_S", 0.0)
+    monkeypatch.setattr(openai_engine, "PROBE_PAUSE_S", 0.0)
     engine = OpenAIEngine({"base_url": server.base_url})
     await engine.probe()
     await server.stop()
@@ -271,7 +271,7 @@ async def test_two_who_ask_at_once_share_a_probe_and_closing_ends_it(server: Fak
 async def test_scores_that_stop_coming_are_a_text_tick_and_a_new_probe(
     server: FakeVllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_http, "PROBE_PAUSE_S", 0.0)
+    monkeypatch.setattr(openai_engine, "PROBE_PAUSE_S", 0.0)
     engine = OpenAIEngine({"base_url": server.base_url})
     await engine.probe()
     server.has -= {"ids", "allowed", "top"}

@@ -13,10 +13,10 @@ from fakes.openai_vllm import BLOCK, PICTURE, RESPONSE_ID, SILENCE_ID, FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Chunk, SettledTurn, UserTurn
-from joyvl_server.engines import openai_link
+from joyvl_server.core.prompt.turns import Chunk, SettledTurn, UserTurn
 from joyvl_server.engines.base import EngineSpec
-from joyvl_server.engines.openai_http import OpenAIEngine, OpenAISession
+from joyvl_server.engines.openai import shared
+from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 
 SILENCE = "</silence>"
 
@@ -205,7 +205,7 @@ async def test_when_the_server_forgot_all_are_sent_again_at_once(server: FakeVll
 async def test_a_server_that_forgets_and_forgets_gets_the_bytes_each_time(server: FakeVllm) -> None:
     async with Scored(server) as scored:
         session = await scored.begin()
-        for step in range(openai_link.MANY_MISSES // openai_link.MISS_COSTS * 2):
+        for step in range(shared.MANY_MISSES // shared.MISS_COSTS * 2):
             await silent(session, step)
             server.pictures.clear()
         assert scored.engine.usage.forgotten < 15
@@ -215,7 +215,7 @@ async def test_a_server_that_forgets_and_forgets_gets_the_bytes_each_time(server
 
 
 async def test_names_are_bounded(server: FakeVllm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_link, "MAX_PICTURES", 4)
+    monkeypatch.setattr(shared, "MAX_PICTURES", 4)
     async with Scored(server) as scored:
         session = await scored.begin()
         for step in range(4):
@@ -360,7 +360,7 @@ async def test_closing_a_session_aborts_whatever_it_asked_for(server: FakeVllm) 
 async def test_a_model_that_changes_is_spoken_to_otherwise_in_mid_chunk(
     server: FakeVllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("joyvl_server.engines.openai_http.PROBE_PAUSE_S", 0.0)
+    monkeypatch.setattr("joyvl_server.engines.openai.engine.PROBE_PAUSE_S", 0.0)
     async with Scored(server) as scored:
         session = await scored.begin()
         await silent(session, 0)

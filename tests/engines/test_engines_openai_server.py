@@ -9,7 +9,7 @@ from fakes.openai_session import opened
 from fakes.turns import turn
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.engines.openai_http import OpenAIEngine
+from joyvl_server.engines.openai.engine import OpenAIEngine
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from fakes.openai_server import refuses
 from fakes.openai_vllm import BLOCK, FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.turns import Chunk, Draft, SettledTurn
+from joyvl_server.core.prompt.turns import Chunk, Draft, SettledTurn
 from joyvl_server.engines.base import EngineSpec, Piece, Warmth
-from joyvl_server.engines.openai_http import OpenAIEngine, OpenAISession
+from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 
 SILENCE = "</silence>"
 HISTORY = "[Video History]\n" + "\n".join(f"<{n}.0 seconds> somebody came in and went out again" for n in range(40))

@@ -10,7 +10,7 @@ import pytest
 import test_engines_conformance as conformance
 
 from joyvl_server.engines.base import Engine
-from joyvl_server.engines.vllm_engine import VllmEngine
+from joyvl_server.engines.vllm.engine import VllmEngine
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from fakes.turns import chunk, turn
 from joyvl_server.core.errors import ConfigError, EngineError, EngineLoading, EngineUnavailable
 from joyvl_server.core.events import Score
 from joyvl_server.engines.base import Engine, EngineSpec
-from joyvl_server.engines.vllm_engine import VllmEngine
-from joyvl_server.engines.vllm_process import free_port
+from joyvl_server.engines.vllm.engine import VllmEngine
+from joyvl_server.engines.vllm.process import free_port
 from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import SystemClock
 

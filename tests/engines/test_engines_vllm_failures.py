@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from joyvl_server.engines.vllm_failures import RULES, Autopsy
-from joyvl_server.engines.vllm_progress import Download, Progress, Stage
+from joyvl_server.engines.vllm.failures import RULES, Autopsy
+from joyvl_server.engines.vllm.progress import Download, Progress, Stage
 
 CORE = "(EngineCore pid=19383) ERROR 11-21 00:35:02 [core.py:1510] "
 WRAPPERS = (

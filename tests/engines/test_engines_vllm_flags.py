@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from joyvl_server.core.errors import ConfigError, EngineUnavailable
-from joyvl_server.engines.vllm_card import Card, kv_room, read_card
-from joyvl_server.engines.vllm_flags import CONTEXT, Plan, flags, plan, quantized_as
-from joyvl_server.engines.vllm_options import MODEL, VllmOptions, read_options
+from joyvl_server.engines.vllm.card import GpuMemory, kv_room, read_card
+from joyvl_server.engines.vllm.flags import CONTEXT, Plan, flags, plan, quantized_as
+from joyvl_server.engines.vllm.options import MODEL, VllmOptions, read_options
 
-RTX_3090 = Card(24.0, "NVIDIA GeForce RTX 3090", 8.6, "580.95.05")
+RTX_3090 = GpuMemory(24.0, "NVIDIA GeForce RTX 3090", 8.6, "580.95.05")
 INT4 = {
     "quantization_config": {"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4}}}}
 }
 FP8 = {"quantization_config": {"quant_method": "fp8"}}
 
 
-def called(options: VllmOptions, card: Card | None = RTX_3090, port: int = 8000) -> dict[str, str]:
+def called(options: VllmOptions, card: GpuMemory | None = RTX_3090, port: int = 8000) -> dict[str, str]:
     """The flags with their values, the last one of a name; switches have none."""
     arguments = flags(options, plan(options, card), port)[1:]
     found: dict[str, str] = {}
@@ -105,7 +105,7 @@ def test_the_room_for_a_context_is_that_of_the_facts() -> None:
     ],
 )
 def test_weights_and_context_fit_the_card(gb, config, weights, quantize, context) -> None:
-    made = plan(VllmOptions(), Card(gb) if gb else None, config)
+    made = plan(VllmOptions(), GpuMemory(gb) if gb else None, config)
     assert (made.weights, made.quantize, made.context_tokens) == (weights, quantize, context)
     assert made.kv_tokens is not None
     assert made.kv_tokens >= made.context_tokens
@@ -121,11 +121,11 @@ def test_weights_and_context_fit_the_card(gb, config, weights, quantize, context
 )
 def test_a_card_that_is_too_small_is_said_to_be(gb, options, advice) -> None:
     with pytest.raises(EngineUnavailable, match=f"{gb}.0 GiB are too small .*{advice}"):
-        plan(VllmOptions(**options), Card(gb))
+        plan(VllmOptions(**options), GpuMemory(gb))
 
 
 def test_what_the_user_says_of_the_card_wins() -> None:
-    assert plan(VllmOptions(card_gb=80), Card(24)).weights == "bf16"
+    assert plan(VllmOptions(card_gb=80), GpuMemory(24)).weights == "bf16"
     assert plan(VllmOptions(card_gb=12, context_tokens=8192), None).context_tokens == 8192
 
 

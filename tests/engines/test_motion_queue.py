@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from joyvl_server.core.kinds import WatchKind
+from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.engines.motion.queue import DOUBT, KEEP_S, MOST, SightingQueue
 from joyvl_server.engines.motion.sighting import Sighting
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from joyvl_server.core.zones import Box, Zone
+from joyvl_server.core.watches.zones import Box, Zone
 from joyvl_server.engines.motion.words import WHOLE_VIEW, WITH_PLACE, sentence
 
 DOOR = Zone("the door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Chunk, Draft, UserTurn
+from joyvl_server.core.prompt.turns import Chunk, Draft, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSpec, Piece, Warmth
 
 Answer = Score | Exception | tuple[Score, list[str]]

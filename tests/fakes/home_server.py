@@ -22,16 +22,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from joyvl_server.cli.bench.scene import StillMedia, StillSource, View, drawn
-from joyvl_server.cli.bench.store import inline_store
-from joyvl_server.engines.openai_abilities import unknown
-from joyvl_server.engines.openai_failures import Peer
-from joyvl_server.engines.openai_http import OpenAIEngine
-from joyvl_server.engines.openai_options import read_options
+from bench.scene import StillMedia, StillSource, View, drawn
+from bench.store import inline_store
+
+from joyvl_server.engines.openai.abilities import unknown
+from joyvl_server.engines.openai.engine import OpenAIEngine
+from joyvl_server.engines.openai.failures import Peer
+from joyvl_server.engines.openai.options import read_options
 from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.kit.virtual import VirtualClock
 from joyvl_server.sessions.cameras import CameraDraft
-from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.sessions.session import Session
 from joyvl_server.settings import Settings

@@ -43,8 +43,8 @@ from joyvl_server.core.events import (
     Written,
 )
 from joyvl_server.core.observer import Observer, ObserverConfig
-from joyvl_server.core.watches import Watch, WatchBook
-from joyvl_server.core.zones import Box, Zone
+from joyvl_server.core.watches.watches import Watch, WatchBook
+from joyvl_server.core.watches.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 WORDS = [

@@ -22,11 +22,11 @@ from joyvl_server.core.events import (
     WatchesChanged,
 )
 from joyvl_server.core.frame import Frame, Grey
-from joyvl_server.core.gaze import Glimpse
-from joyvl_server.core.observer import Observer, ObserverConfig, State
-from joyvl_server.core.turns import Look
-from joyvl_server.core.watches import Watch, book
-from joyvl_server.core.zones import Box, Zone
+from joyvl_server.core.gaze.gaze import Glimpse
+from joyvl_server.core.observer import Observer, ObserverConfig, StepState
+from joyvl_server.core.prompt.turns import Look
+from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 GUEST = Watch("guest", "guest", "Tell me when someone comes", zones=("door",))
@@ -124,7 +124,7 @@ class Shell:
     def says(self, t: float, text: str, value: float = 1.0, **about: Any) -> list[Effect]:
         """A second in which the engine wants to say something, in one delta."""
         effects = self.tick(t) + self.score(t, value, **about)
-        if self.observer.state is State.HOLDING:
+        if self.observer.state is StepState.HOLDING:
             effects += self.text(t, text)
         return effects + self.done(t)
 

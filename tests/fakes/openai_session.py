@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fakes.openai_server import FakeOpenAI
 from fakes.turns import chunk, turn
 from joyvl_server.engines.base import EngineSpec
-from joyvl_server.engines.openai_http import OpenAIEngine, OpenAISession
+from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakes.page_shapes import NOTE, PRESSURES, STRUCTURE, engine_ready, probe_report, rfc3339, source_state
-from joyvl_server.core.named_kinds import named_kinds
+from joyvl_server.core.watches.named_kinds import named_kinds
 
 
 @dataclass

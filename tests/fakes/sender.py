@@ -6,9 +6,7 @@ from typing import Any
 
 from fakes.frames import make_frame
 from fakes.prompts import Mirror
-from joyvl_server.core.agenda import Agenda, Message
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.context import Context
 from joyvl_server.core.events import (
     BeginChunk,
     ChunkWarmed,
@@ -19,8 +17,10 @@ from joyvl_server.core.events import (
     WriteFailed,
     Written,
 )
-from joyvl_server.core.protocol import SILENCE
-from joyvl_server.core.turns import Chunk, Draft, Look
+from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
+from joyvl_server.core.prompt.context import Context
+from joyvl_server.core.prompt.turns import Chunk, Draft, Look
+from joyvl_server.core.prompt.wire_format import SILENCE
 
 
 class Sender:
@@ -29,14 +29,14 @@ class Sender:
     def __init__(self, **config: Any) -> None:
         self.config = ObserverConfig(**config)
         self.context = Context(self.config)
-        self.agenda = Agenda(self.config, self.context)
+        self.agenda = PromptComposer(self.config, self.context)
         self.mirror = Mirror(self.config.separator, self.config.context_tokens)
         self.t = -1.0
         self.effects: list[Effect] = []
 
     def second(
         self, *, t: float | None = None, fails: bool = False, said: str = SILENCE, **fields: Any
-    ) -> tuple[Chunk | None, Message]:
+    ) -> tuple[Chunk | None, ComposedTurn]:
         """The chunk that began, if one did, and the message; fields of the frame and of `compose`."""
         self.t = self.t + 1 if t is None else t
         looks = {name: fields.pop(name) for name in ("burst", "backlog", "change") if name in fields}

@@ -179,4 +179,4 @@ class ServerProcess:
 
     def media_workers(self) -> list[psutil.Process]:
         children = psutil.Process(self.pid).children(recursive=True)
-        return [p for p in children if "joyvl_server.ingest.worker" in " ".join(p.cmdline())]
+        return [p for p in children if "joyvl_server.ingest.worker.process" in " ".join(p.cmdline())]

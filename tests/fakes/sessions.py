@@ -9,7 +9,7 @@ from fakes.engine import ScriptedEngine
 from fakes.media import FakeMedia
 from joyvl_server.core.events import Score
 from joyvl_server.kit.netpolicy import NetPolicy
-from joyvl_server.sessions.engines import EnginePool
+from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
 from joyvl_server.store.store import Store

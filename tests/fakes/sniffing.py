@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from joyvl_server.engines.openai_link import prompt_tokens
-from joyvl_server.engines.openai_options import read_options
-from joyvl_server.engines.openai_server import ChatServer
-from joyvl_server.engines.openai_stream import Completion
+from joyvl_server.engines.openai.options import read_options
+from joyvl_server.engines.openai.server import ChatServer
+from joyvl_server.engines.openai.shared import prompt_tokens
+from joyvl_server.engines.openai.stream import Completion
 
 
 @dataclass

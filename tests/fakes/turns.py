@@ -8,7 +8,7 @@ import numpy as np
 import simplejpeg
 
 from joyvl_server.core.frame import Frame, Image
-from joyvl_server.core.turns import Chunk, UserTurn
+from joyvl_server.core.prompt.turns import Chunk, UserTurn
 
 WIDTH, HEIGHT = 640, 480
 GREY_STEP = 4

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import psutil
 import pytest
+from bench.cost import Card
+from bench.house import House, simulated_house
+from bench.scene import StillSource, View, drawn
+from bench.script import Script, question
 
-from joyvl_server.cli.bench.cost import Card
-from joyvl_server.cli.bench.house import House, simulated_house
-from joyvl_server.cli.bench.scene import StillSource, View, drawn
-from joyvl_server.cli.bench.script import Script, question
 from joyvl_server.core.observer import Observer
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
-from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.sessions.watch_list import WatchDraft
 
 SESSIONS = 4
 HOURS = int(os.environ.get("JOYVL_DAY_HOURS", "2"))

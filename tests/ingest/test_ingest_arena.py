@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from joyvl_server.core.frame import Image
-from joyvl_server.ingest import arena
-from joyvl_server.ingest.arena import Arena, Layout, Torn
-from joyvl_server.ingest.pictures import Picture
+from joyvl_server.ingest import shared_frames
+from joyvl_server.ingest.shared_frames import Layout, SharedFrames, Torn
+from joyvl_server.ingest.worker.frame_encoder import EncodedFrame
 
 LAYOUT = Layout(slots=3, max_pixels=65_536, grey_side=64)
 
@@ -22,21 +22,21 @@ def image(byte: int, size: int) -> Image:
     return Image(bytes([byte]) * size, f"{byte:02x}" * 32, 320, 200)
 
 
-def picture(byte: int, size: int = 5000, *, glance: bool = False) -> Picture:
-    return Picture(image(byte, size), np.full((40, 64), byte, np.uint8), image(byte, 300) if glance else None)
+def picture(byte: int, size: int = 5000, *, glance: bool = False) -> EncodedFrame:
+    return EncodedFrame(image(byte, size), np.full((40, 64), byte, np.uint8), image(byte, 300) if glance else None)
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Arena, Arena]]:
-    fd = arena.create(LAYOUT)
-    worker, main = Arena(fd, LAYOUT), Arena(fd, LAYOUT)
+def ends() -> Iterator[tuple[SharedFrames, SharedFrames]]:
+    fd = shared_frames.create(LAYOUT)
+    worker, main = SharedFrames(fd, LAYOUT), SharedFrames(fd, LAYOUT)
     os.close(fd)
     yield worker, main
     worker.close()
     main.close()
 
 
-def test_what_is_written_is_read(ends: tuple[Arena, Arena]) -> None:
+def test_what_is_written_is_read(ends: tuple[SharedFrames, SharedFrames]) -> None:
     worker, main = ends
     worker.write(2, 1, 12.5, 1e9, picture(7, glance=True))
     frame = main.read(2, 1)
@@ -47,7 +47,7 @@ def test_what_is_written_is_read(ends: tuple[Arena, Arena]) -> None:
     assert (frame.grey == 7).all()
 
 
-def test_the_half_before_stays_readable_the_one_before_that_does_not(ends: tuple[Arena, Arena]) -> None:
+def test_the_half_before_stays_readable_the_one_before_that_does_not(ends: tuple[SharedFrames, SharedFrames]) -> None:
     worker, main = ends
     for sequence in (1, 2):
         worker.write(0, sequence, float(sequence), 0.0, picture(sequence))
@@ -58,7 +58,7 @@ def test_the_half_before_stays_readable_the_one_before_that_does_not(ends: tuple
         main.read(0, 1)
 
 
-def test_slots_do_not_touch_each_other(ends: tuple[Arena, Arena]) -> None:
+def test_slots_do_not_touch_each_other(ends: tuple[SharedFrames, SharedFrames]) -> None:
     worker, main = ends
     biggest = LAYOUT.glance_at - 4096
     for slot in range(3):
@@ -69,7 +69,7 @@ def test_slots_do_not_touch_each_other(ends: tuple[Arena, Arena]) -> None:
             assert main.read(slot, sequence).image == image(10 * slot + sequence, biggest)
 
 
-def test_too_big_is_refused_and_harms_nothing(ends: tuple[Arena, Arena]) -> None:
+def test_too_big_is_refused_and_harms_nothing(ends: tuple[SharedFrames, SharedFrames]) -> None:
     worker, main = ends
     worker.write(0, 1, 1.0, 0.0, picture(1))
     with pytest.raises(ValueError, match="does not fit"):
@@ -78,22 +78,22 @@ def test_too_big_is_refused_and_harms_nothing(ends: tuple[Arena, Arena]) -> None
 
 
 def test_a_picture_overwritten_while_it_is_read_is_torn(
-    ends: tuple[Arena, Arena], monkeypatch: pytest.MonkeyPatch
+    ends: tuple[SharedFrames, SharedFrames], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, main = ends
     worker.write(0, 1, 1.0, 0.0, picture(1))
-    take = arena._take
+    take = shared_frames._take
 
     def take_late(*args: object) -> bytes:
         worker.write(0, 3, 3.0, 0.0, picture(3))
         return take(*args)
 
-    monkeypatch.setattr(arena, "_take", take_late)
+    monkeypatch.setattr(shared_frames, "_take", take_late)
     with pytest.raises(Torn):
         main.read(0, 1)
 
 
-def test_a_reader_beside_a_writer_never_gets_a_mixed_picture(ends: tuple[Arena, Arena]) -> None:
+def test_a_reader_beside_a_writer_never_gets_a_mixed_picture(ends: tuple[SharedFrames, SharedFrames]) -> None:
     worker, main = ends
     stop = threading.Event()
     latest = [0]
@@ -127,7 +127,7 @@ def test_a_reader_beside_a_writer_never_gets_a_mixed_picture(ends: tuple[Arena, 
 
 
 def test_it_has_no_name_and_costs_nothing_before_it_is_used() -> None:
-    fd = arena.create(Layout(slots=64, max_pixels=262_144, grey_side=192))
+    fd = shared_frames.create(Layout(slots=64, max_pixels=262_144, grey_side=192))
     try:
         status = os.fstat(fd)
         assert status.st_nlink == 0
@@ -138,7 +138,7 @@ def test_it_has_no_name_and_costs_nothing_before_it_is_used() -> None:
 
 def test_without_memfd_a_file_without_a_name_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create", raising=False)
-    fd = arena.create(LAYOUT)
+    fd = shared_frames.create(LAYOUT)
     try:
         status = os.fstat(fd)
         assert (status.st_nlink, status.st_size) == (0, LAYOUT.size)

@@ -14,10 +14,10 @@ from av.frame import Frame
 
 from fakes.told import Told, until
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest import call as call_module
-from joyvl_server.ingest.call import Call
-from joyvl_server.ingest.config import WorkerConfig
-from joyvl_server.ingest.trail import Trail
+from joyvl_server.ingest.worker import call as call_module
+from joyvl_server.ingest.worker.call import Call
+from joyvl_server.ingest.worker.config import WorkerConfig
+from joyvl_server.ingest.worker.grey_history import GreyHistory
 from joyvl_server.kit.netpolicy import NetPolicy
 
 CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, 1.0, 2.0, 2500, 1250, 4000, NetPolicy())
@@ -44,7 +44,7 @@ class Caller:
 
 def begin(config: WorkerConfig = CONFIG) -> tuple[Call, Told]:
     told = Told()
-    return Call(config, told, Trail(192)), told
+    return Call(config, told, GreyHistory(192)), told
 
 
 def held() -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ import time
 import av
 
 from fakes.odd_camera import OddCamera
-from joyvl_server.ingest.deadlines import Deadline, hold
+from joyvl_server.ingest.worker.deadlines import Deadline, hold
 
 
 def open_slowly(url: str, deadline: Deadline, took: list[float]) -> None:

@@ -12,13 +12,13 @@ import pytest
 
 from fakes.video import picture
 from joyvl_server.core.errors import NoFrame
-from joyvl_server.ingest import arena
-from joyvl_server.ingest.arena import Arena
-from joyvl_server.ingest.config import WorkerConfig
-from joyvl_server.ingest.held import Held
-from joyvl_server.ingest.newest import Newest
-from joyvl_server.ingest.pictures import Painter
-from joyvl_server.ingest.trail import Trail
+from joyvl_server.ingest import shared_frames
+from joyvl_server.ingest.shared_frames import SharedFrames
+from joyvl_server.ingest.worker.config import WorkerConfig
+from joyvl_server.ingest.worker.frame_encoder import FrameEncoder
+from joyvl_server.ingest.worker.frame_slot import FrameSlot
+from joyvl_server.ingest.worker.grey_history import GreyHistory
+from joyvl_server.ingest.worker.newest import Newest
 from joyvl_server.kit.netpolicy import NetPolicy
 
 CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, 5, 5, 2500, 1250, 4000, NetPolicy())
@@ -33,16 +33,16 @@ class Shown:
 
 
 class Scene:
-    def __init__(self, memory: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, memory: SharedFrames, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shown, self.memory, self.pool, self.painted = Shown(), memory, ThreadPoolExecutor(2), 0
-        self.held = Held(self.shown, Trail(192), 1, CONFIG, memory)
-        paint = Painter.paint
+        self.held = FrameSlot(self.shown, GreyHistory(192), 1, CONFIG, memory)
+        paint = FrameEncoder.paint
 
         def counted(*args, **kwargs):
             self.painted += 1
             return paint(*args, **kwargs)
 
-        monkeypatch.setattr(Painter, "paint", counted)
+        monkeypatch.setattr(FrameEncoder, "paint", counted)
 
     async def look(self, *, glance: bool = False):
         return self.memory.read(1, await self.held.look(self.pool, glance=glance))
@@ -50,8 +50,8 @@ class Scene:
 
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    fd = arena.create(CONFIG.layout)
-    memory = Arena(fd, CONFIG.layout)
+    fd = shared_frames.create(CONFIG.layout)
+    memory = SharedFrames(fd, CONFIG.layout)
     os.close(fd)
     scene = Scene(memory, monkeypatch)
     yield scene

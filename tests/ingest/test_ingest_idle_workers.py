@@ -9,7 +9,7 @@ import pytest
 from fakes.clock import ManualClock
 from joyvl_server.ingest import hub as hub_module
 from joyvl_server.ingest.hub import IDLE_S, SWEEP_EVERY_S, MediaHub
-from joyvl_server.ingest.workers import Kind
+from joyvl_server.ingest.media_worker import WorkerKind
 from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.settings import MediaSettings
 
@@ -19,7 +19,7 @@ class Worker:
 
     def __init__(self, *given: object) -> None:
         self.sources: dict[str, object] = {}
-        self.kind: Kind | None = None
+        self.kind: WorkerKind | None = None
         self.empty_since = 0.0
         self.supervisor = self
         self.may_end = asyncio.Event()
@@ -38,12 +38,12 @@ async def test_nothing_is_placed_on_a_worker_that_ends_after_another(monkeypatch
     monkeypatch.setattr(hub_module, "MediaWorker", Worker)
     clock = ManualClock()
     hub = MediaHub(MediaSettings(), NetPolicy(), clock)
-    first = hub._with_room(Kind.CAMERAS)
+    first = hub._with_room(WorkerKind.CAMERAS)
     second = Worker()
     hub._workers.append(second)
     await clock.advance(IDLE_S + 2 * SWEEP_EVERY_S)
     assert first.ending
-    found = hub._with_room(Kind.CAMERAS)
+    found = hub._with_room(WorkerKind.CAMERAS)
     found.empty_since = clock.monotonic()
     first.may_end.set()
     second.may_end.set()
@@ -58,7 +58,7 @@ async def test_who_closes_the_hub_meanwhile_waits_for_those_that_are_ending(monk
     monkeypatch.setattr(hub_module, "MediaWorker", Worker)
     clock = ManualClock()
     hub = MediaHub(MediaSettings(), NetPolicy(), clock)
-    workers = [hub._with_room(Kind.CAMERAS), Worker()]
+    workers = [hub._with_room(WorkerKind.CAMERAS), Worker()]
     hub._workers.append(workers[1])
     await clock.advance(IDLE_S + 2 * SWEEP_EVERY_S)
     assert [worker.ending for worker in workers] == [True, False]

@@ -7,7 +7,7 @@ import random
 import pytest
 from aiortc.rtp import RtpPacket
 
-from joyvl_server.ingest.jitterbuffer import MarkerJitterBuffer
+from joyvl_server.ingest.rtsp.jitter_buffer import MarkerJitterBuffer
 
 
 def packets(frames: int, each: int = 3, *, first: int = 0, marked: bool = True) -> list[RtpPacket]:

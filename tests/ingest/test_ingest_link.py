@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from fakes.told import until
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest.link import Link
-from joyvl_server.ingest.wire import MAX_LINE, MAX_UNREAD, Channel, Message
+from joyvl_server.ingest.connection import WorkerConnection
+from joyvl_server.ingest.messages import MAX_LINE, MAX_UNREAD, Channel, Message
 
 
 class Pair:
@@ -20,7 +20,7 @@ class Pair:
 
     def __init__(self) -> None:
         self.events: list[Message] = []
-        self.link = Link(self.events.append)
+        self.link = WorkerConnection(self.events.append)
         self.worker: Channel
 
 

@@ -12,9 +12,9 @@ from fakes.told import Told
 from fakes.video import draw_clip
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
-from joyvl_server.ingest.lockstep import Lockstep
-from joyvl_server.ingest.stage import Timeouts
-from joyvl_server.ingest.trail import Trail
+from joyvl_server.ingest.worker.grey_history import GreyHistory
+from joyvl_server.ingest.worker.lockstep import Lockstep
+from joyvl_server.ingest.worker.stage import Timeouts
 from joyvl_server.kit.netpolicy import NetPolicy
 
 
@@ -26,7 +26,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(path: Path, *, loop: bool = False, told: Told | None = None) -> Lockstep:
     policy = NetPolicy(file_roots=(str(path.parent),))
     spec = PullSpec(path.as_uri(), loop=loop, lockstep=True)
-    return Lockstep(spec, policy, Timeouts(5, 5), Told() if told is None else told, Trail(192))
+    return Lockstep(spec, policy, Timeouts(5, 5), Told() if told is None else told, GreyHistory(192))
 
 
 def test_it_gives_the_last_frame_up_to_the_moment_asked_for(clip: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from fakes.odd_camera import UNKNOWN, OddCamera
 from fakes.video import draw_clip, draw_sound, join
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest.deadlines import Deadline, hold
-from joyvl_server.ingest.opening import Opened, frames, open_target, seconds
+from joyvl_server.ingest.worker.deadlines import Deadline, hold
+from joyvl_server.ingest.worker.opening import Opened, frames, open_target, seconds
 from joyvl_server.kit.netpolicy import NetPolicy
 
 SECRET = "s3cret"

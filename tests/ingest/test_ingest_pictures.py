@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.video import draw_clip, picture
-from joyvl_server.ingest.newest import aspect_of
-from joyvl_server.ingest.pictures import GLANCE_PIXELS, Painter, fit
+from joyvl_server.ingest.worker.frame_encoder import GLANCE_PIXELS, FrameEncoder, fit
+from joyvl_server.ingest.worker.newest import aspect_of
 
 
 def frame_of(rgb: np.ndarray, pixel_format: str = "yuv420p") -> av.VideoFrame:
@@ -23,7 +23,7 @@ def frame_of(rgb: np.ndarray, pixel_format: str = "yuv420p") -> av.VideoFrame:
 
 def test_a_small_frame_keeps_its_size_and_its_look() -> None:
     rgb = picture(10, (320, 240))
-    painted = Painter(262_144, 192, 90).paint(frame_of(rgb), glance=False)
+    painted = FrameEncoder(262_144, 192, 90).paint(frame_of(rgb), glance=False)
     assert (painted.image.width, painted.image.height) == (320, 240)
     assert painted.glance is None
     back = simplejpeg.decode_jpeg(painted.image.jpeg).astype(int)
@@ -34,7 +34,7 @@ def test_a_small_frame_keeps_its_size_and_its_look() -> None:
 
 
 def test_a_large_frame_is_scaled_and_the_glance_is_smaller_still() -> None:
-    painted = Painter(262_144, 192, 85).paint(frame_of(picture(0, (1920, 1080))), glance=True)
+    painted = FrameEncoder(262_144, 192, 85).paint(frame_of(picture(0, (1920, 1080))), glance=True)
     assert (painted.image.width, painted.image.height) == (682, 384)
     assert painted.glance is not None
     assert painted.glance.width * painted.glance.height <= GLANCE_PIXELS
@@ -42,7 +42,7 @@ def test_a_large_frame_is_scaled_and_the_glance_is_smaller_still() -> None:
 
 
 def test_one_painter_takes_every_size_and_format() -> None:
-    painter = Painter(65_536, 96, 80)
+    painter = FrameEncoder(65_536, 96, 80)
     for size, pixel_format in [
         ((640, 480), "yuv420p"), ((64, 36), "gray"), ((101, 77), "yuv444p"), ((640, 480), "rgb24"), ((2, 2), "yuv420p"),
         ((1280, 720), "nv12"), ((800, 600), "yuv420p10le"), ((16, 400), "bgr24"),
@@ -57,20 +57,20 @@ def test_colours_of_hd_are_not_those_of_sd() -> None:
     """A BT.709 picture, as HD cameras send it, comes out in its own colours."""
     green = np.full((720, 1280, 3), (30, 160, 60), np.uint8)
     frame = av.VideoFrame.from_ndarray(green, "rgb24").reformat(format="yuv420p", dst_colorspace="itu709")
-    image = Painter(262_144, 192, 95).paint(frame, glance=False).image
+    image = FrameEncoder(262_144, 192, 95).paint(frame, glance=False).image
     back = simplejpeg.decode_jpeg(image.jpeg).reshape(-1, 3).mean(axis=0)
     assert back == pytest.approx((30, 160, 60), abs=4)
 
 
 def test_pixels_that_are_not_square_are_made_square() -> None:
-    image = Painter(262_144, 192, 85).paint(frame_of(picture(0, (360, 288))), glance=False, aspect=2.0).image
+    image = FrameEncoder(262_144, 192, 85).paint(frame_of(picture(0, (360, 288))), glance=False, aspect=2.0).image
     assert (image.width, image.height) == (720, 288)
 
 
 def test_the_frame_is_only_read() -> None:
     frame = frame_of(picture(5, (320, 240)))
     before = frame.to_ndarray().copy()
-    Painter(65_536, 96, 80).paint(frame, glance=True)
+    FrameEncoder(65_536, 96, 80).paint(frame, glance=True)
     assert (frame.to_ndarray() == before).all()
 
 
@@ -85,7 +85,7 @@ def test_a_phone_held_upright_gives_upright_pictures(tmp_path: Path) -> None:
     with av.open(str(turned)) as container:
         frame = next(container.decode(video=0))
         assert frame.rotation in (90, -90)
-        painted = Painter(262_144, 96, 85).paint(frame, glance=True)
+        painted = FrameEncoder(262_144, 96, 85).paint(frame, glance=True)
     assert (painted.image.width, painted.image.height) == (120, 160)
     assert painted.grey.shape == (96, 72)
     assert painted.glance is not None

@@ -13,11 +13,12 @@ from fakes.odd_camera import OddCamera, rtp
 from fakes.told import Told
 from fakes.video import draw_clip, draw_sound, join
 from joyvl_server.core.errors import NotAllowed
-from joyvl_server.ingest import faults, ladder, pull
+from joyvl_server.ingest import backoff, faults
 from joyvl_server.ingest.base import PullSpec
-from joyvl_server.ingest.pull import Pull
-from joyvl_server.ingest.stage import Timeouts
-from joyvl_server.ingest.trail import Trail
+from joyvl_server.ingest.worker import pull
+from joyvl_server.ingest.worker.grey_history import GreyHistory
+from joyvl_server.ingest.worker.pull import Pull
+from joyvl_server.ingest.worker.stage import Timeouts
 from joyvl_server.kit.netpolicy import NetPolicy, Target
 
 Start = Callable[..., tuple[Pull, Told]]
@@ -27,14 +28,14 @@ SOON = Timeouts(1.0, 0.6)
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts pulls; in the end every one of their threads must be gone."""
-    monkeypatch.setattr(ladder, "RUNGS", ((0.05, 5), (0.1, 5)))
+    monkeypatch.setattr(backoff, "RUNGS", ((0.05, 5), (0.1, 5)))
     pulls: list[Pull] = []
     before = threading.active_count()
 
     def begin(spec: PullSpec, policy: NetPolicy | None = None, begin_at: float = 0.0) -> tuple[Pull, Told]:
         told = Told()
         policy = policy or NetPolicy(file_roots=(str(tmp_path),))
-        source = Pull(spec, policy, SOON, told, Trail(192), start=begin_at)
+        source = Pull(spec, policy, SOON, told, GreyHistory(192), start=begin_at)
         pulls.append(source)
         source.start()
         return source, told
@@ -197,8 +198,8 @@ def replies(status: bytes) -> Callable[[bytes], bytes]:
 
 
 def test_away_for_long_a_camera_is_noticed_when_it_is_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ladder, "RUNGS", ())
-    monkeypatch.setattr(ladder, "LAST_S", 0.05)
+    monkeypatch.setattr(backoff, "RUNGS", ())
+    monkeypatch.setattr(backoff, "LAST_S", 0.05)
     with OddCamera() as camera:
         port = camera.port
     _, told = start(PullSpec(f"rtsp://127.0.0.1:{port}/x"))
@@ -211,8 +212,8 @@ def test_away_for_long_a_camera_is_noticed_when_it_is_back(start: Start, monkeyp
 
 def test_as_long_as_nobody_answers_nothing_is_opened(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are taken but nothing comes back: a camera that starts, or hangs."""
-    monkeypatch.setattr(ladder, "RUNGS", ())
-    monkeypatch.setattr(ladder, "LAST_S", 0.05)
+    monkeypatch.setattr(backoff, "RUNGS", ())
+    monkeypatch.setattr(backoff, "LAST_S", 0.05)
     monkeypatch.setattr(faults, "KNOCK_S", 0.1)
     asked: list[bytes] = []
 

@@ -15,15 +15,15 @@ import pytest
 from fakes.odd_camera import OddCamera
 from fakes.told import Told
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest import ladder
+from joyvl_server.ingest import backoff
 from joyvl_server.ingest.base import PullSpec
-from joyvl_server.ingest.deadlines import Deadline, hold
-from joyvl_server.ingest.opening import MAX_REDIRECTS, open_target
-from joyvl_server.ingest.probe import probe
-from joyvl_server.ingest.pull import Pull
-from joyvl_server.ingest.rtsp_proxy import RtspProxy
-from joyvl_server.ingest.stage import Timeouts
-from joyvl_server.ingest.trail import Trail
+from joyvl_server.ingest.rtsp.proxy import RtspProxy
+from joyvl_server.ingest.worker.deadlines import Deadline, hold
+from joyvl_server.ingest.worker.grey_history import GreyHistory
+from joyvl_server.ingest.worker.opening import MAX_REDIRECTS, open_target
+from joyvl_server.ingest.worker.probe import probe
+from joyvl_server.ingest.worker.pull import Pull
+from joyvl_server.ingest.worker.stage import Timeouts
 from joyvl_server.kit.netpolicy import NetPolicy
 
 PASSWORD = "hunter2"
@@ -179,9 +179,9 @@ def test_a_camera_that_redirects_to_itself_is_left_alone_soon(monkeypatch: pytes
         error = why_not(with_password(camera), NetPolicy())
         assert (error.code, camera.connections) == ("redirected", MAX_REDIRECTS + 1)
         camera.connections = 0
-        monkeypatch.setattr(ladder, "RUNGS", ((0.05, 5),))
+        monkeypatch.setattr(backoff, "RUNGS", ((0.05, 5),))
         told = Told()
-        source = Pull(PullSpec(camera.url), NetPolicy(), Timeouts(2.0, 2.0), told, Trail(192))
+        source = Pull(PullSpec(camera.url), NetPolicy(), Timeouts(2.0, 2.0), told, GreyHistory(192))
         source.start()
         told.wait(lambda reports: len(reports) >= 3)
         assert source.close(5.0)

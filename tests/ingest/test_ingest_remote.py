@@ -13,10 +13,10 @@ from fakes.media import picture
 from fakes.told import Told
 from joyvl_server.core.errors import NoFrame, SourceError
 from joyvl_server.core.frame import Frame
-from joyvl_server.ingest.arena import Torn
 from joyvl_server.ingest.base import PullSpec, Source, SourceStatus
-from joyvl_server.ingest.newest import Report
-from joyvl_server.ingest.remote import RemoteSource
+from joyvl_server.ingest.shared_frames import Torn
+from joyvl_server.ingest.source import RemoteSource
+from joyvl_server.ingest.worker.newest import Report
 
 CAMERA = PullSpec("rtsp://cam/x")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest.sdp import MAX_SDP, check_offer, first_picture_format, with_bitrates
+from joyvl_server.ingest.worker.sdp import MAX_SDP, check_offer, first_picture_format, with_bitrates
 
 OFFER = "\r\n".join(
     [

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joyvl_server.ingest.timeline import STEP_S, WINDOW_S, FileTimeline, LiveTimeline
+from joyvl_server.ingest.stream_clock import STEP_S, WINDOW_S, FileStreamClock, LiveStreamClock
 
 
 def test_live_time_counts_from_the_first_picture_and_follows_the_pts() -> None:
-    line = LiveTimeline()
+    line = LiveStreamClock()
     line.begin()
     assert line.clock is None
     assert line.place(5.0, 103.0).t == 0.0
@@ -18,7 +18,7 @@ def test_live_time_counts_from_the_first_picture_and_follows_the_pts() -> None:
 
 
 def test_live_time_goes_on_where_another_worker_stopped() -> None:
-    line = LiveTimeline(zero=100.0)
+    line = LiveStreamClock(zero=100.0)
     line.begin()
     assert line.place(5.0, 103.0).t == pytest.approx(3.0)
     late = line.place(5.04, 103.5)  # half a second in the network does not change when it was seen
@@ -26,7 +26,7 @@ def test_live_time_goes_on_where_another_worker_stopped() -> None:
 
 
 def test_a_slow_first_frame_does_not_put_later_ones_in_the_future() -> None:
-    line = LiveTimeline(0.0)
+    line = LiveStreamClock(0.0)
     line.begin()
     line.place(0.0, 1.0)
     assert line.place(0.5, 1.1).moment == pytest.approx(1.1)
@@ -34,14 +34,14 @@ def test_a_slow_first_frame_does_not_put_later_ones_in_the_future() -> None:
 
 
 def test_frames_without_pts_are_seen_when_they_come() -> None:
-    line = LiveTimeline(10.0)
+    line = LiveStreamClock(10.0)
     line.begin()
     assert line.place(None, 12.0).t == pytest.approx(2.0)
     assert line.place(0.1, 12.1).t == pytest.approx(2.1)
 
 
 def test_a_jump_back_anchors_anew() -> None:
-    line = LiveTimeline(0.0)
+    line = LiveStreamClock(0.0)
     line.begin()
     line.place(1000.0, 5.0)
     assert line.place(0.0, 5.04).moment == pytest.approx(5.04)
@@ -49,14 +49,14 @@ def test_a_jump_back_anchors_anew() -> None:
 
 
 def test_a_jump_ahead_is_not_a_frame_of_tomorrow() -> None:
-    line = LiveTimeline(0.0)
+    line = LiveStreamClock(0.0)
     line.begin()
     line.place(0.0, 5.0)
     assert line.place(90_000.0, 5.04).moment == pytest.approx(5.04)
 
 
 def test_a_gap_shows_as_a_gap() -> None:
-    line = LiveTimeline(0.0)
+    line = LiveStreamClock(0.0)
     line.begin()
     line.place(7.0, 2.0)
     line.begin()
@@ -64,7 +64,7 @@ def test_a_gap_shows_as_a_gap() -> None:
 
 
 def test_a_pause_of_the_cameras_clock_does_not_make_frames_old_for_ever() -> None:
-    line = LiveTimeline(0.0)
+    line = LiveStreamClock(0.0)
     line.begin()
     line.place(0.0, 0.0)
     arrival = 5.0  # its clock stood still for five seconds
@@ -76,7 +76,7 @@ def test_a_pause_of_the_cameras_clock_does_not_make_frames_old_for_ever() -> Non
 
 
 def test_drift_of_the_cameras_clock_is_followed() -> None:
-    line = LiveTimeline(0.0)
+    line = LiveStreamClock(0.0)
     line.begin()
     worst = 0.0
     for number in range(20_000):
@@ -87,7 +87,7 @@ def test_drift_of_the_cameras_clock_is_followed() -> None:
 
 @given(st.lists(st.tuples(st.none() | st.floats(-1e6, 1e6), st.floats(0.0, 10.0)), min_size=1, max_size=60))
 def test_live_never_runs_backwards_whatever_comes(frames: list[tuple[float | None, float]]) -> None:
-    line = LiveTimeline(0.0)
+    line = LiveStreamClock(0.0)
     line.begin()
     now, last = 0.0, 0.0
     for pts, gap in frames:
@@ -99,7 +99,7 @@ def test_live_never_runs_backwards_whatever_comes(frames: list[tuple[float | Non
 
 
 def test_a_files_time_is_its_position_and_it_is_due_at_its_speed() -> None:
-    line = FileTimeline(speed=4.0)
+    line = FileStreamClock(speed=4.0)
     line.begin(0.1)
     assert line.clock is None
     first = line.place(0.0, 50.0)
@@ -110,7 +110,7 @@ def test_a_files_time_is_its_position_and_it_is_due_at_its_speed() -> None:
 
 
 def test_loops_follow_one_another() -> None:
-    line = FileTimeline(1.0)
+    line = FileStreamClock(1.0)
     line.begin(0.5)
     for position in (0.0, 0.5, 1.0):
         line.place(position, 0.0)
@@ -120,13 +120,13 @@ def test_loops_follow_one_another() -> None:
 
 
 def test_another_worker_goes_on_where_the_first_was() -> None:
-    line = FileTimeline(1.0, start=42.0)
+    line = FileStreamClock(1.0, start=42.0)
     line.begin(0.1, skip=12.0)  # a file of 30 s that loops
     assert line.place(12.3, 7.0).t == pytest.approx(42.3)
 
 
 def test_a_machine_too_slow_moves_the_clock() -> None:
-    line = FileTimeline(100.0)
+    line = FileStreamClock(100.0)
     line.begin(0.04)
     line.place(0.0, 0.0)
     assert line.place(10.0, 0.9).moment == pytest.approx(0.1)
@@ -137,14 +137,14 @@ def test_a_machine_too_slow_moves_the_clock() -> None:
 
 
 def test_file_frames_without_pts_take_the_frame_rate() -> None:
-    line = FileTimeline(1.0)
+    line = FileStreamClock(1.0)
     line.begin(0.2)
     assert [round(line.place(None, 0.0).t, 3) for _ in range(3)] == [0.0, 0.2, 0.4]
 
 
 @given(st.lists(st.none() | st.floats(0, 1e5), min_size=1, max_size=40))
 def test_files_never_run_backwards(positions: list[float | None]) -> None:
-    line = FileTimeline(2.0)
+    line = FileStreamClock(2.0)
     line.begin()
     times = [line.place(position, 0.0).t for position in positions]
     assert all(a < b for a, b in zip(times, times[1:], strict=False))

@@ -4,9 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from joyvl_server.ingest.arena import Arena, Layout, create
-from joyvl_server.ingest.pictures import Painter
-from joyvl_server.ingest.trail import KEPT, Trail
+from joyvl_server.ingest.shared_frames import Layout, SharedFrames, create
+from joyvl_server.ingest.worker.frame_encoder import FrameEncoder
+from joyvl_server.ingest.worker.grey_history import KEPT, GreyHistory
 
 
 def shade(value: int, size: tuple[int, int] = (640, 360)) -> av.VideoFrame:
@@ -14,13 +14,13 @@ def shade(value: int, size: tuple[int, int] = (640, 360)) -> av.VideoFrame:
 
 
 def test_nothing_is_kept_until_somebody_wants_it():
-    trail = Trail(192)
+    trail = GreyHistory(192)
     assert trail.before(shade(10), 0.0) == ()
     assert trail.before(shade(10), 1.0) == ()
 
 
 def test_about_five_a_second_whatever_the_frame_rate():
-    trail = Trail(192)
+    trail = GreyHistory(192)
     trail.wanted = True
     for number in range(61):
         kept = trail.before(shade(number * 4), number / 30)
@@ -32,7 +32,7 @@ def test_about_five_a_second_whatever_the_frame_rate():
 
 
 def test_every_frame_of_a_slow_camera():
-    trail = Trail(192)
+    trail = GreyHistory(192)
     trail.wanted = True
     for t in (0.0, 0.5, 1.0):
         kept = trail.before(shade(9), t)
@@ -40,7 +40,7 @@ def test_every_frame_of_a_slow_camera():
 
 
 def test_time_that_jumps_back_is_kept_too():
-    trail = Trail(192)
+    trail = GreyHistory(192)
     trail.wanted = True
     trail.before(shade(9), 50.0)
     trail.before(shade(9), 0.0)
@@ -50,13 +50,13 @@ def test_time_that_jumps_back_is_kept_too():
 def test_the_trail_is_made_like_the_grey_of_the_frame_and_crosses_whole():
     layout = Layout(slots=2, max_pixels=262_144, grey_side=192)
     fd = create(layout)
-    arena = Arena(fd, layout)
+    arena = SharedFrames(fd, layout)
     rng = np.random.default_rng(1)
     frame = av.VideoFrame.from_ndarray(rng.integers(0, 255, (720, 1280, 3), dtype=np.uint8), format="rgb24")
-    trail = Trail(192)
+    trail = GreyHistory(192)
     trail.wanted = True
     trail.before(frame, 0.0)
-    picture = Painter(262_144, 192, 85).paint(frame, glance=False)
+    picture = FrameEncoder(262_144, 192, 85).paint(frame, glance=False)
     arena.write(1, 1, 0.5, 100.0, picture, trail.before(frame, 0.5))
     read = arena.read(1, 1)
     ((t, grey),) = read.trail

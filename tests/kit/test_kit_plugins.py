@@ -7,7 +7,7 @@ import pytest
 
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.frame import Frame, Image
-from joyvl_server.core.turns import Chunk, UserTurn
+from joyvl_server.core.prompt.turns import Chunk, UserTurn
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.kit import plugins
 

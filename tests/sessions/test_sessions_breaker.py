@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from joyvl_server.sessions.breaker import LONGEST_PAUSE_S, Breaker, BreakerState
+from joyvl_server.sessions.engines.breaker import LONGEST_PAUSE_S, Breaker, BreakerState
 
 
 def opened(now: float = 100.0) -> Breaker:

@@ -12,7 +12,7 @@ from fakes.media import picture
 from fakes.openai_server import FakeOpenAI, Reply, Request, raw, refuses, silence, whole
 from fakes.sessions import House
 from joyvl_server.core.errors import ContextTooLong
-from joyvl_server.engines.openai_http import OpenAIEngine
+from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
 

@@ -14,9 +14,10 @@ from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
 from joyvl_server.core.errors import EngineError, EngineLoading, EngineTimeout, EngineUnavailable
 from joyvl_server.core.events import Score
-from joyvl_server.sessions import attendant, payloads
+from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import CameraDraft
-from joyvl_server.sessions.health import EngineHealth
+from joyvl_server.sessions.engines import monitor
+from joyvl_server.sessions.engines.health import EngineHealth
 from joyvl_server.sessions.session import Session
 
 AWAY = EngineUnavailable("No server answers there.")
@@ -338,7 +339,7 @@ async def test_an_engine_whose_probe_breaks_is_told_once_and_nobody_waits_for_it
 
 
 async def test_an_engine_that_does_not_let_go_of_its_probe_holds_up_no_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(attendant, "CLOSE_S", 0.05)
+    monkeypatch.setattr(monitor, "CLOSE_S", 0.05)
     may_end = asyncio.Event()
 
     async def deaf() -> Any:

@@ -17,7 +17,7 @@ from joyvl_server.core.inputs import EngineRestarted
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.sessions.watch_list import WatchDraft
 
 URL = "rtsp://192.168.1.20/1"
 AWAY = EngineUnavailable("No server answers there.")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from joyvl_server.sessions.grid import Grid, phase
+from joyvl_server.sessions.ticking.grid import Grid, phase
 
 
 def test_sessions_are_spread_over_the_interval():

@@ -13,8 +13,8 @@ from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.sessions import cutting
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.engines import closing
 
 URL = "rtsp://192.168.1.20/1"
 LIMIT_S = 0.2
@@ -92,7 +92,7 @@ async def test_preparing_that_hangs_costs_no_tick_for_ever(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("method", ["aclose", "settle", "score"])
 async def test_the_end_of_a_session_whose_engine_hangs_is_bounded(house: House, monkeypatch, method: str) -> None:
-    monkeypatch.setattr(cutting, "CLOSE_S", 0.3)
+    monkeypatch.setattr(closing, "CLOSE_S", 0.3)
     view = await house.registry.cameras.add(CameraDraft("door", URL))
     source = house.media.sources[view.record.id]
     await seconds(house, source, 2)

@@ -1,20 +1,20 @@
 from __future__ import annotations
 
 from joyvl_server.core.decisions import Pressure
-from joyvl_server.sessions.ladder import CALM_S, Ladder, Reading
+from joyvl_server.sessions.scheduling.degradation import CALM_S, DegradationPolicy, LoadReading
 
-EASY, HARD = Reading(0.3, 0.0, 4), Reading(1.1, 0.4, 4)
+EASY, HARD = LoadReading(0.3, 0.0, 4), LoadReading(1.1, 0.4, 4)
 
 
 class Climb:
     """Reads every half second and lists the moves."""
 
     def __init__(self) -> None:
-        self.ladder = Ladder()
+        self.ladder = DegradationPolicy()
         self.now = 0.0
         self.moves: list[tuple[float, Pressure]] = []
 
-    def read(self, reading: Reading, seconds: float) -> Climb:
+    def read(self, reading: LoadReading, seconds: float) -> Climb:
         for _ in range(round(seconds * 2)):
             self.now += 0.5
             if self.ladder.read(self.now, reading):
@@ -45,7 +45,7 @@ def test_a_short_peak_is_no_reason():
 
 
 def test_late_turns_alone_are_a_reason():
-    assert Climb().read(Reading(0.5, 0.3, 2), 10).steps == [Pressure.GLANCES]
+    assert Climb().read(LoadReading(0.5, 0.3, 2), 10).steps == [Pressure.GLANCES]
 
 
 def test_down_again_when_it_was_calm():
@@ -55,12 +55,12 @@ def test_down_again_when_it_was_calm():
     # What that many sessions cost without pressure is known to be too much, until they are fewer.
     climb.read(EASY, 120)
     assert climb.steps == [Pressure.GLANCES]
-    climb.read(Reading(0.1, 0.0, 1), CALM_S + 2)
+    climb.read(LoadReading(0.1, 0.0, 1), CALM_S + 2)
     assert climb.steps == [Pressure.GLANCES, Pressure.NONE]
 
 
 def test_between_calm_and_too_much_it_stays():
-    climb = Climb().read(HARD, 5).read(Reading(0.85, 0.0, 4), 3600)
+    climb = Climb().read(HARD, 5).read(LoadReading(0.85, 0.0, 4), 3600)
     assert climb.steps == [Pressure.GLANCES]
 
 
@@ -75,7 +75,7 @@ def test_swinging_waits_longer_each_time():
     for _ in range(7200):
         hard = climb.ladder.step is Pressure.NONE
         # The sessions change all the time, so that what was known of the step below never holds.
-        climb.read(HARD if hard else Reading(0.05, 0.0, 1), 1)
+        climb.read(HARD if hard else LoadReading(0.05, 0.0, 1), 1)
     downs = [at for at, step in climb.moves if step is Pressure.NONE]
     gaps = [b - a for a, b in zip(downs, downs[1:], strict=False)]
     assert gaps[0] < 70
@@ -84,13 +84,13 @@ def test_swinging_waits_longer_each_time():
 
 
 def test_a_session_alone_gives_up_large_pictures_at_most():
-    busy = Reading(0.85, 0.0, 1)
+    busy = LoadReading(0.85, 0.0, 1)
     assert Climb().read(busy, 60).moves == []  # nobody else gains by what it gives up
-    assert Climb().read(Reading(3.3, 0.5, 1), 300).steps == [Pressure.GLANCES]
+    assert Climb().read(LoadReading(3.3, 0.5, 1), 300).steps == [Pressure.GLANCES]
 
 
 def test_who_is_left_alone_looks_as_often_as_it_can_again():
     climb = Climb().read(HARD, 60)
     assert climb.ladder.step is Pressure.FULL
-    climb.read(Reading(3.3, 0.5, 1), 60)
+    climb.read(LoadReading(3.3, 0.5, 1), 60)
     assert climb.ladder.step is Pressure.GLANCES

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.answers import WRITE
+from bench.house import House, simulated_house
+from bench.scene import StillSource, View
+from bench.script import Script
 
-from joyvl_server.cli.bench.answers import WRITE
-from joyvl_server.cli.bench.house import House, simulated_house
-from joyvl_server.cli.bench.scene import StillSource, View
-from joyvl_server.cli.bench.script import Script
 from joyvl_server.core.errors import EngineUnavailable
 from joyvl_server.core.events import (
     BeginChunk,
@@ -35,9 +35,9 @@ from joyvl_server.core.events import (
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.replay import replay
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
-from joyvl_server.sessions import recorder
-from joyvl_server.sessions.driver import Driver
-from joyvl_server.sessions.grid import phase
+from joyvl_server.sessions.machine import input_log
+from joyvl_server.sessions.machine.runner import MachineRunner
+from joyvl_server.sessions.ticking.grid import phase
 
 GREY = np.full((6, 8), 128, np.uint8)
 HOUR_S, SECONDS = 3600, 900
@@ -101,7 +101,7 @@ def watched(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int, fault: 
 
 def record(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int, fault: Fault | None) -> Path:
     """The log of one session that ran for so long."""
-    monkeypatch.setattr(recorder, "QUEUE_LINES", 1_000_000)  # virtual hours pass faster than a disk writes
+    monkeypatch.setattr(input_log, "QUEUE_LINES", 1_000_000)  # virtual hours pass faster than a disk writes
 
     def make(number: int, clock: VirtualClock) -> StillSource:
         return StillSource(number, clock, View(bytes=600), (GREY,))
@@ -141,10 +141,10 @@ class ComesLater:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._given_up: list[str] = []
         self._begun: list[str] = []
-        self._drivers: list[Driver] = []
-        build, handle = Driver.__init__, Observer.handle
+        self._drivers: list[MachineRunner] = []
+        build, handle = MachineRunner.__init__, Observer.handle
 
-        def noted(driver: Driver, *args: Any, **kwargs: Any) -> None:
+        def noted(driver: MachineRunner, *args: Any, **kwargs: Any) -> None:
             self._drivers.append(driver)
             build(driver, *args, **kwargs)
 
@@ -157,7 +157,7 @@ class ComesLater:
                     self._begun, self._given_up = self._begun + self._given_up, []
             return effects
 
-        monkeypatch.setattr(Driver, "__init__", noted)
+        monkeypatch.setattr(MachineRunner, "__init__", noted)
         monkeypatch.setattr(Observer, "handle", seen)
 
     def __call__(self, house: House) -> Before:

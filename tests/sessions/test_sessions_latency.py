@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakes.clock import ManualClock
-from joyvl_server.sessions.latency import Stopwatch
+from joyvl_server.sessions.machine.tick_timer import TickTimer
 from joyvl_server.sessions.metrics import Metrics
 
 
@@ -19,7 +19,7 @@ from joyvl_server.sessions.metrics import Metrics
 )
 async def test_a_tick_that_is_late_counts_its_lateness_once(late_s: float, age_s: float, frame_age_ms: float) -> None:
     clock = ManualClock()
-    stopwatch = Stopwatch(clock, Metrics())
+    stopwatch = TickTimer(clock, Metrics())
     stopwatch.due(clock.monotonic() - late_s, age_s)
     await clock.advance(0.01)
     stopwatch.asked()

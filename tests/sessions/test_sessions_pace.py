@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from joyvl_server.sessions.pace import Pace
+from joyvl_server.sessions.scheduling.cost_model import CostModel
 
 
 def served(
-    pace: Pace, count: int, seconds: float, *, beside: float = 1.0, full: bool = True, every: float = 1.0
+    pace: CostModel, count: int, seconds: float, *, beside: float = 1.0, full: bool = True, every: float = 1.0
 ) -> None:
     for n in range(count):
         pace.waited(n * every, late=False)
@@ -14,7 +14,7 @@ def served(
 
 
 def test_what_a_look_costs_is_learnt():
-    pace = Pace(1)
+    pace = CostModel(1)
     assert pace.alone(True) is None
     served(pace, 30, 0.2)
     served(pace, 30, 0.08, full=False)
@@ -26,7 +26,7 @@ def test_what_a_look_costs_is_learnt():
 
 @pytest.mark.parametrize(("image_tokens", "share"), [(0, 0.59), (254, 0.59), (86, 0.93), (64, 1.0), (1026, 0.22)])
 def test_what_a_glance_costs_is_guessed_from_its_picture_until_one_was_measured(image_tokens: int, share: float):
-    pace = Pace(1)
+    pace = CostModel(1)
     assert pace.alone(False) is None
     pace.looked(0.0, True, 0.2, 1.0, image_tokens)
     assert pace.alone(False) == pytest.approx(0.2 * share, rel=0.02)
@@ -35,7 +35,7 @@ def test_what_a_glance_costs_is_guessed_from_its_picture_until_one_was_measured(
 
 
 def test_the_price_for_newcomers_is_no_mood_of_the_moment():
-    pace = Pace(1)
+    pace = CostModel(1)
     assert pace.price == 0.0
     served(pace, 10, 0.1, full=False)
     assert pace.price == pytest.approx(0.1)
@@ -51,7 +51,7 @@ def test_the_price_for_newcomers_is_no_mood_of_the_moment():
 
 
 def test_how_long_a_look_takes_beside_others():
-    pace = Pace(4)
+    pace = CostModel(4)
     assert pace.takes(3) == 0.0
     served(pace, 60, 0.1)
     assert pace.takes(0) == pytest.approx(0.1, rel=0.01)
@@ -59,21 +59,21 @@ def test_how_long_a_look_takes_beside_others():
 
 
 def test_a_stall_is_no_price():
-    pace = Pace(1)
+    pace = CostModel(1)
     served(pace, 20, 0.2)
     pace.looked(100.0, True, 30.0, 1.0)
     assert pace.alone(True) < 0.4
 
 
 def test_load_is_the_time_that_is_wanted():
-    pace = Pace(1)
+    pace = CostModel(1)
     served(pace, 40, 0.2, every=0.25)
     assert pace.load(9.75) == pytest.approx(0.8, abs=0.05)
     assert pace.load(100.0) == 0.0
 
 
 def test_lost_turns_count_as_load_and_as_late():
-    pace = Pace(1)
+    pace = CostModel(1)
     served(pace, 40, 0.2, every=0.25)
     for n in range(32):
         pace.lost(2.0 + n * 0.25)
@@ -84,7 +84,7 @@ def test_lost_turns_count_as_load_and_as_late():
 @pytest.mark.parametrize(("slower", "load"), [(1.0, 0.2), (4.0, 0.8)])
 def test_side_by_side_or_one_after_the_other_makes_the_load(slower: float, load: float):
     """Four a second of 0.2 s each: a quarter of an engine that does four at once in 0.2 s, all of one that shares."""
-    pace = Pace(4)
+    pace = CostModel(4)
     served(pace, 10, 0.2, every=1.0)
     for n in range(200):
         now = 10 + n * 0.25
@@ -94,7 +94,7 @@ def test_side_by_side_or_one_after_the_other_makes_the_load(slower: float, load:
     assert pace.load(59.75) == pytest.approx(load, rel=0.15)
 
 
-def slice_of(pace: Pace, planned: float, rate: float, *, held_up: float = 0.0) -> None:
+def slice_of(pace: CostModel, planned: float, rate: float, *, held_up: float = 0.0) -> None:
     """One slice on an engine with this rate, as long as it was meant to be or not."""
     tokens = pace.tokens("warm", planned)
     pace.sliced("warm", tokens, tokens, planned, 0.05 + tokens / rate + held_up)
@@ -102,7 +102,7 @@ def slice_of(pace: Pace, planned: float, rate: float, *, held_up: float = 0.0) -
 
 @pytest.mark.parametrize("rate", [100.0, 500.0, 2000.0, 10_000.0])
 def test_slices_grow_or_shrink_to_their_length(rate: float):
-    pace = Pace(1)
+    pace = CostModel(1)
     assert pace.tokens("warm", 0.3) == 300
     for _ in range(30):
         slice_of(pace, 0.3, rate)
@@ -113,14 +113,14 @@ def test_slices_grow_or_shrink_to_their_length(rate: float):
 
 
 def test_being_held_up_does_not_shrink_slices_to_nothing():
-    pace = Pace(1)
+    pace = CostModel(1)
     for n in range(200):
         slice_of(pace, 0.6, 1000.0, held_up=0.25 if n % 3 else 0.0)
     assert pace.tokens("warm", 0.6) > 200
 
 
 def test_a_slice_that_was_not_filled_says_nothing():
-    pace = Pace(1)
+    pace = CostModel(1)
     for _ in range(20):
         pace.sliced("warm", 300, 10, 0.3, 0.08)
     assert pace.tokens("warm", 0.3) == 300

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.inputs import QueryWithdrawn
-from joyvl_server.sessions import recorder as recorder_module
-from joyvl_server.sessions.recorder import Recorder
+from joyvl_server.sessions.machine import input_log as recorder_module
+from joyvl_server.sessions.machine.input_log import InputLog
 
 LINE = QueryWithdrawn(1.0, "qry_1")
 
@@ -22,7 +22,7 @@ def lines_of(path):
 
 
 async def test_all_lines_are_there_after_closing(tmp_path):
-    recorder = Recorder.open(tmp_path, "ses_1", ObserverConfig())
+    recorder = InputLog.open(tmp_path, "ses_1", ObserverConfig())
     for _ in range(100):
         recorder.write(LINE, [])
     await recorder.aclose()
@@ -36,7 +36,7 @@ async def test_a_disk_that_hangs_holds_nobody(tmp_path, monkeypatch, written):
     """A pipe that nobody reads: opening it blocks for ever, as a dead network disk does. With a full queue too."""
     monkeypatch.setattr(recorder_module, "CLOSE_TIMEOUT_S", 0.3)
     os.mkfifo(tmp_path / "ses_1.jsonl")
-    recorder = Recorder.open(tmp_path, "ses_1", ObserverConfig())
+    recorder = InputLog.open(tmp_path, "ses_1", ObserverConfig())
     with capture_logs() as lines:
         for _ in range(written):
             recorder.write(LINE, [])
@@ -63,7 +63,7 @@ async def test_many_that_hang_wait_at_the_same_time(tmp_path, monkeypatch):
     recorders = []
     for n in range(64):
         os.mkfifo(tmp_path / f"ses_{n}.jsonl")
-        recorders.append(Recorder.open(tmp_path, f"ses_{n}", ObserverConfig()))
+        recorders.append(InputLog.open(tmp_path, f"ses_{n}", ObserverConfig()))
     begun = time.monotonic()
     with capture_logs():
         await asyncio.gather(*(recorder.aclose() for recorder in recorders))
@@ -75,7 +75,7 @@ async def test_many_that_hang_wait_at_the_same_time(tmp_path, monkeypatch):
 async def test_a_folder_that_cannot_be_made_costs_only_the_log(tmp_path):
     (tmp_path / "file").touch()
     with capture_logs() as lines:
-        recorder = Recorder.open(tmp_path / "file" / "logs", "ses_1", ObserverConfig())
+        recorder = InputLog.open(tmp_path / "file" / "logs", "ses_1", ObserverConfig())
         for _ in range(10):
             recorder.write(LINE, [])
         await recorder.aclose()

@@ -7,10 +7,10 @@ import pytest
 from fakes.media import picture
 from fakes.sessions import House, open_house
 from joyvl_server.core.errors import ConfigError, Conflict, JoyvlError, NoFrame, NotAllowed, NotFound
-from joyvl_server.core.zones import Zone
+from joyvl_server.core.watches.zones import Zone
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.sessions.cameras import CameraDraft
-from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.sessions.watch_list import WatchDraft
 
 URL = "rtsp://cam:secret@192.168.1.20/stream"
 OFFER = "v=0\r\n"

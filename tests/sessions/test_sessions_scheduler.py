@@ -11,11 +11,11 @@ from fakes.clock import ManualClock
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.engines.base import Capabilities
-from joyvl_server.sessions.line import Asked, Line
 from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.room import BESIDE
-from joyvl_server.sessions.scheduler import EngineScheduler
-from joyvl_server.sessions.seats import Grant, Priority, Seat
+from joyvl_server.sessions.scheduling.admission import BESIDE
+from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priority
+from joyvl_server.sessions.scheduling.scheduler import EngineScheduler
+from joyvl_server.sessions.scheduling.wait_queue import LeaseRequest, WaitQueue
 
 
 def scheduler(clock: ManualClock, *, parallel: int = 1, **can: object) -> EngineScheduler:
@@ -69,7 +69,7 @@ async def stop(*askers: Asker) -> None:
 
 
 async def turn(
-    seat: Seat, clock: ManualClock, priority: Priority = Priority.CAMERA, *, due: float = 0.0
+    seat: EngineClient, clock: ManualClock, priority: Priority = Priority.CAMERA, *, due: float = 0.0
 ) -> asyncio.Task:
     now = clock.monotonic()
     task = asyncio.create_task(seat.turn(priority, now + due, now + due + 1))
@@ -86,7 +86,7 @@ async def test_a_free_engine_grants_at_once(clock: ManualClock):
     seat = scheduler(clock).join("a", 1.0)
     sleepers = clock.sleepers
     grant = await seat.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    assert isinstance(grant, Grant)
+    assert isinstance(grant, Lease)
     assert clock.sleepers == sleepers  # without a timer
 
 
@@ -132,17 +132,17 @@ async def test_a_turn_that_waits_is_urged(clock: ManualClock):
     call.cancel()
 
 
-def line(*asked: tuple[str, Priority, float], now: float = 0.0) -> tuple[Line, dict[str, Asked]]:
+def line(*asked: tuple[str, Priority, float], now: float = 0.0) -> tuple[WaitQueue, dict[str, LeaseRequest]]:
     """Turns that wait, with the seconds that each has left."""
-    of, loop, found = Line(), asyncio.get_running_loop(), {}
+    of, loop, found = WaitQueue(), asyncio.get_running_loop(), {}
     for name, priority, left in asked:
         seat = scheduler(ManualClock()).join(name, 1.0)
-        found[name] = Asked(seat, priority, now + left - 1, now + left, loop.create_future())
+        found[name] = LeaseRequest(seat, priority, now + left - 1, now + left, loop.create_future())
         of.add(found[name])
     return of, found
 
 
-async def order(of: Line, found: dict[str, Asked], takes: float) -> list[str]:
+async def order(of: WaitQueue, found: dict[str, LeaseRequest], takes: float) -> list[str]:
     names = {asked: name for name, asked in found.items()}
     return [names[asked] for asked in iter(lambda: of.next(0.0, takes), None)]
 
@@ -246,7 +246,7 @@ async def test_cameras_never_starve_beside_calls(clock: ManualClock):
     assert len(camera.waits) < min(len(a.waits) for a in calls)
 
 
-async def lose_seconds(of: EngineScheduler, clock: ManualClock, seat: Seat, seconds: int) -> None:
+async def lose_seconds(of: EngineScheduler, clock: ManualClock, seat: EngineClient, seconds: int) -> None:
     """The seat asks and gets nothing, so many seconds in a row: the engine's only place is taken."""
     for _ in range(seconds):
         waiting = await turn(seat, clock)
@@ -412,7 +412,7 @@ async def test_an_engine_that_is_away_is_not_asked(clock: ManualClock):
 # --------------------------------------------------------------------------------------------------------------- slices
 
 
-async def wanted(seat: Seat, clock: ManualClock) -> asyncio.Task:
+async def wanted(seat: EngineClient, clock: ManualClock) -> asyncio.Task:
     task = asyncio.create_task(seat.slice("warm"))
     await clock.settle()
     return task

@@ -12,12 +12,12 @@ from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
 from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, NotFound
 from joyvl_server.core.events import Score
-from joyvl_server.core.zones import Box, Zone
+from joyvl_server.core.watches.zones import Box, Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.standing import WatchDraft
+from joyvl_server.sessions.watch_list import WatchDraft
 
 URL = "rtsp://192.168.1.20/1"
 

@@ -12,13 +12,20 @@ from fakes.frames import make_frame
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.effects import Append, AskChoice, AskScore, BeginChunk, PrepareChunk, Say, Settle
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
-from joyvl_server.core.turns import Chunk, Draft, Look, UserTurn
+from joyvl_server.core.prompt.turns import Chunk, Draft, Look, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSpec, Piece, Warmth
-from joyvl_server.sessions.lane import EngineLane, Outcomes
+from joyvl_server.sessions.machine.background import (
+    MOST_CUTS,
+    MOST_DRAFTS,
+    WRITE_S,
+    BackgroundWork,
+    SliceOutcomes,
+    WriterExecutor,
+)
+from joyvl_server.sessions.machine.executor import EngineExecutor, EngineOutcomes
 from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.scheduler import EngineScheduler
-from joyvl_server.sessions.seats import Priority
-from joyvl_server.sessions.slices import MOST_CUTS, MOST_DRAFTS, WRITE_S, Background, Pen, SliceOutcomes
+from joyvl_server.sessions.scheduling.leases import Priority
+from joyvl_server.sessions.scheduling.scheduler import EngineScheduler
 
 
 class Engine:
@@ -106,17 +113,17 @@ class Played:
         def tell(name: str):
             return lambda *values: self.told.append((name, *values))
 
-        outcomes = Outcomes(
+        outcomes = EngineOutcomes(
             **{n: tell(n) for n in ("asked", "scored", "chosen", "text", "said", "failed", "trouble")},
             prepared=lambda number: self.slices.prepared(number),
         )
-        self.lane = EngineLane(self.engine, EngineSpec("one"), 20.0, outcomes)
+        self.lane = EngineExecutor(self.engine, EngineSpec("one"), 20.0, outcomes)
         self.writer = Engine(clock)
-        pen = Pen(self.writer, EngineSpec("one"), 20.0) if other_pen else self.lane
+        pen = WriterExecutor(self.writer, EngineSpec("one"), 20.0) if other_pen else self.lane
         other = EngineScheduler(clock, engine="writer", parallel=1, metrics=Metrics())
         pen_seat = other.join("one", None) if other_pen else self.seat
         slice_outcomes = SliceOutcomes(tell("warmed"), tell("written"), tell("write_failed"), tell("trouble"))
-        self.slices = Background(clock, self.seat, self.lane, pen_seat, pen, slice_outcomes)
+        self.slices = BackgroundWork(clock, self.seat, self.lane, pen_seat, pen, slice_outcomes)
         self.tasks = [asyncio.create_task(self.lane.run()), asyncio.create_task(self.slices.run())]
 
     async def step(self, number: int, *effects: object) -> None:

@@ -13,11 +13,11 @@ from joyvl_server.core.errors import NoFrame
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import TickSkipped
 from joyvl_server.ingest.base import SourceState, SourceStatus
-from joyvl_server.sessions.lockstep import LockstepTicker
 from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.scheduler import EngineScheduler
-from joyvl_server.sessions.seats import Grant, Priority
-from joyvl_server.sessions.ticker import LiveTicker
+from joyvl_server.sessions.scheduling.leases import Lease, Priority
+from joyvl_server.sessions.scheduling.scheduler import EngineScheduler
+from joyvl_server.sessions.ticking.lockstep import LockstepTicker
+from joyvl_server.sessions.ticking.ticker import LiveTicker
 
 
 class Source:
@@ -74,13 +74,13 @@ class Played:
         if status is SourceStatus.ONLINE:
             ticker.online()
 
-    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Grant) -> None:
+    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Lease) -> None:
         assert not self.busy
         self.began = self.t
         self.ticks.append((self.t, frame, burst))
         self._step = asyncio.create_task(self._run(grant))
 
-    async def _run(self, grant: Grant) -> None:
+    async def _run(self, grant: Lease) -> None:
         grant.began(full=True)
         await self.clock.sleep(min(self.takes, self.replies))
         if self.replies < self.takes:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from joyvl_server.sessions.updates import SlowReader, Update, UpdateLog
+from joyvl_server.sessions.sinks.updates import SlowReader, Update, UpdateLog
 
 
 def make_log(backlog: int = 8) -> UpdateLog:

@@ -1,6 +1,6 @@
 """Records as tests need them, each field overridable."""
 
-from joyvl_server.core.zones import Zone
+from joyvl_server.core.watches.zones import Zone
 from joyvl_server.kit.ids import new_id
 from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.events import EventRecord

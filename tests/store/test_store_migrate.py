@@ -5,7 +5,7 @@ import pytest
 from store_records import drained, event
 
 from joyvl_server.core.errors import StoreError
-from joyvl_server.core.kinds import WatchKind
+from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events

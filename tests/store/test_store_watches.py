@@ -4,7 +4,7 @@ import pytest
 from store_records import session, watch
 
 from joyvl_server.core.errors import Conflict, NotFound
-from joyvl_server.core.kinds import WatchKind
+from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.watches import Watches
 

@@ -61,7 +61,7 @@ class View(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ViewReport:
     """`began`: a state that began with this picture. `ended`: one that ended. `relearn`: learn the scene anew.
     `aligned`: the picture with the camera's tremble taken out, where there was any."""
 
@@ -136,7 +136,7 @@ def share(good: Mask, among: Mask) -> float:
     return float((good & among).sum()) / total if total else 1.0
 
 
-class Camera:
+class ViewState:
     """Follows the view as a whole, picture by picture."""
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class Camera:
         self._before = 0.0
         self._window: Picture | None = None
 
-    def look(self, picture: Picture, settled: Picture, t: float, noise: float) -> Report:
+    def look(self, picture: Picture, settled: Picture, t: float, noise: float) -> ViewReport:
         """Judge the view. `settled` is the scene as it was when it was last steady."""
         now, then = Details(picture), Details(settled)
         last, self._last = self._last, now
@@ -160,7 +160,7 @@ class Camera:
         self._levels.append((t, level))
         rough = rough_energy(noise)
         if last is None:
-            return Report(self.view)
+            return ViewReport(self.view)
         if self.view is View.DARK:
             return self._while_dark(level, now, then, rough)
         doubted, self._doubted = self._doubted, False
@@ -176,7 +176,7 @@ class Camera:
         if self.view is View.COVERED:
             if flat < LOST_TEXTURE - 0.15:
                 return self._leave(relearn=same < STANDS)
-            return Report(self.view)
+            return ViewReport(self.view)
         if known and flat >= LOST_TEXTURE and self.view is View.STEADY:
             if not doubted:
                 return self._doubt()
@@ -193,12 +193,12 @@ class Camera:
         same: float,
         textured: Mask,
         t: float,
-    ) -> Report:
+    ) -> ViewReport:
         window = self._hann(picture)
         if self.view is View.MOVING:
             return self._until_it_stands(now, last, rough, t, window)
         if int(textured.sum()) < FEW:
-            return Report(self.view)
+            return ViewReport(self.view)
         dx, dy = shift_between(then.detail, now.detail, window)
         far = float(np.hypot(dx, dy))
         if 0.25 < far < 0.4 * picture.shape[1]:
@@ -207,21 +207,23 @@ class Camera:
                 self._odd = 0
                 worse = np.median(np.abs(now.detail - then.detail))
                 better = np.median(np.abs(detail(back) - then.detail)) < BETTER * worse
-                return Report(self.view, aligned=back if better else None)
+                return ViewReport(self.view, aligned=back if better else None)
             if share(Details(back).alike(then) > ALIKE, textured) > max(0.5, same + 0.15):
                 return self._sets_off(0.9, now, t)
         if same < REPLACED:
             self._odd += 1
-            return self._sets_off(min(0.95, 0.7 + REPLACED - same), now, t) if self._odd >= 2 else Report(View.UNSURE)
+            return (
+                self._sets_off(min(0.95, 0.7 + REPLACED - same), now, t) if self._odd >= 2 else ViewReport(View.UNSURE)
+            )
         self._odd = 0
-        return Report(self.view)
+        return ViewReport(self.view)
 
-    def _sets_off(self, value: float, now: Details, t: float) -> Report:
+    def _sets_off(self, value: float, now: Details, t: float) -> ViewReport:
         report = self._enter(View.MOVING, value)
         self._rest, self._calm = now, 0
-        return report if t - self._stood_at >= AGAIN_S else Report(View.MOVING)
+        return report if t - self._stood_at >= AGAIN_S else ViewReport(View.MOVING)
 
-    def _until_it_stands(self, now: Details, last: Details, rough: float, t: float, window: Picture) -> Report:
+    def _until_it_stands(self, now: Details, last: Details, rough: float, t: float, window: Picture) -> ViewReport:
         rest = self._rest or last
         either = (now.energy > rough) | (rest.energy > rough)
         dx, dy = shift_between(rest.detail, now.detail, window)
@@ -230,29 +232,29 @@ class Camera:
         else:
             self._rest, self._calm = now, 0
         if self._calm < REST_PICTURES:
-            return Report(self.view)
+            return ViewReport(self.view)
         self._stood_at = t
         return self._leave(relearn=True)
 
-    def _while_dark(self, level: float, now: Details, then: Details, rough: float) -> Report:
+    def _while_dark(self, level: float, now: Details, then: Details, rough: float) -> ViewReport:
         if level > max(0.5 * self._before, 1.4 * DARK_LEVEL * DARK_FALL):
             textured = then.energy > rough
             return self._leave(relearn=share(now.alike(then) > ALIKE, textured) < STANDS)
-        return Report(self.view)
+        return ViewReport(self.view)
 
-    def _doubt(self) -> Report:
+    def _doubt(self) -> ViewReport:
         """One dark or flat picture is a flash, or a decoder that lost its keyframe; two are a state."""
         self._doubted = True
-        return Report(View.UNSURE)
+        return ViewReport(View.UNSURE)
 
-    def _enter(self, view: View, value: float) -> Report:
+    def _enter(self, view: View, value: float) -> ViewReport:
         self.view, self._odd, self._calm = view, 0, 0
-        return Report(view, began=view, value=value)
+        return ViewReport(view, began=view, value=value)
 
-    def _leave(self, relearn: bool) -> Report:
+    def _leave(self, relearn: bool) -> ViewReport:
         ended, self.view = self.view, View.STEADY
         self._odd = 0
-        return Report(View.STEADY, ended=ended, relearn=relearn, value=0.8)
+        return ViewReport(View.STEADY, ended=ended, relearn=relearn, value=0.8)
 
     def _hann(self, picture: Picture) -> Picture:
         if self._window is None or self._window.shape != picture.shape:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from joyvl_server.core.zones import Box
+from joyvl_server.core.watches.zones import Box
 from joyvl_server.engines.motion.picture import Mask, grow
 from joyvl_server.engines.motion.regions import NEAR, Region, gap
-from joyvl_server.engines.motion.sighting import Moment, Sighting, sureness
+from joyvl_server.engines.motion.sighting import MotionFrame, Sighting, sureness
 from joyvl_server.engines.motion.thing import Thing, part_inside
 
 ECHO_S = 2.5
@@ -52,7 +52,7 @@ class Changes:
             for at, e in self._told
         )
 
-    def tell(self, things: list[Thing], now: Moment) -> None:
+    def tell(self, things: list[Thing], now: MotionFrame) -> None:
         """All changes of one moment are one sighting: where they are far apart, of the surest one's place."""
         now.accept += [r.mask for r in now.changed]
         self._told = [(at, r) for at, r in self._told if now.t - at <= ECHO_S]
@@ -73,7 +73,7 @@ class Changes:
             Sighting("changed", sureness(first, 0.6), box, f"changed-{self._count}-{now.t:.1f}", now.t)
         )
 
-    def farewell(self, thing: Thing, now: Moment) -> None:
+    def farewell(self, thing: Thing, now: MotionFrame) -> None:
         """A hand that changed something has said all by that, so a hand's departure waits for what it leaves behind."""
         sighting = Sighting("leave", thing.value, thing.region.box, f"leave-{thing.id}-{now.t:.1f}", now.t)
         hand = now.t - thing.reached_at <= LET_GO_S and now.t - thing.born <= VISIT_S
@@ -84,7 +84,7 @@ class Changes:
         else:
             now.sightings.append(_withdrawn(thing, now.t))
 
-    def say_farewells(self, now: Moment) -> None:
+    def say_farewells(self, now: MotionFrame) -> None:
         for sighting, thing in list(self._farewells):
             worked = thing.worked_at >= thing.born
             if worked or now.t - sighting.t >= AFTER_S:

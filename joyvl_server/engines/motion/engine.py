@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
-from joyvl_server.core.turns import Chunk, UserTurn
+from joyvl_server.core.prompt.turns import Chunk, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSettings, EngineSpec, WithoutSlices
 from joyvl_server.engines.motion.queue import SightingQueue
 from joyvl_server.engines.motion.scene import Scene
@@ -23,13 +23,13 @@ OFFERED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class SceneMemory:
     """All that one session knows. A turn works on a copy, so that a turn that is rolled back leaves no trace."""
 
     scene: Scene
     queue: SightingQueue
 
-    def after(self, turn: UserTurn) -> tuple[Memory, Sighting | None]:
+    def after(self, turn: UserTurn) -> tuple[SceneMemory, Sighting | None]:
         """What is known after a turn, and what may be said of it. Takes some milliseconds."""
         known = copy.deepcopy(self)
         frame = turn.frame
@@ -68,9 +68,9 @@ class MotionSession(WithoutSlices):
     """One camera's scene. A new chunk of context changes nothing: the scene is not text."""
 
     def __init__(self) -> None:
-        self._memory: Memory | None = Memory(Scene(), SightingQueue())
+        self._memory: SceneMemory | None = SceneMemory(Scene(), SightingQueue())
         self._turn: UserTurn | None = None
-        self._next: tuple[Memory, Sighting | None] | None = None
+        self._next: tuple[SceneMemory, Sighting | None] | None = None
         self._saying: str | None = None
         self._said = False
 
@@ -120,7 +120,7 @@ class MotionSession(WithoutSlices):
         self._memory = None
         self._forget_turn()
 
-    def _known(self) -> Memory:
+    def _known(self) -> SceneMemory:
         if self._memory is None:
             raise EngineError("The session of the engine motion is closed.")
         return self._memory

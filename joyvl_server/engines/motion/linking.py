@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from joyvl_server.engines.motion.picture import grow
 from joyvl_server.engines.motion.regions import Region, gap
-from joyvl_server.engines.motion.sighting import Moment
+from joyvl_server.engines.motion.sighting import MotionFrame
 from joyvl_server.engines.motion.thing import MOVES, RESTS, Thing, alike, one_upright, part_inside
 
 OVERLAPS = 0.1
@@ -27,7 +27,7 @@ def reach(dt: float) -> float:
     return min(REACH_MOST, REACH + REACH_PER_S * dt)
 
 
-def link(things: list[Thing], bodies: list[Region], now: Moment) -> tuple[Links, list[Region]]:
+def link(things: list[Thing], bodies: list[Region], now: MotionFrame) -> tuple[Links, list[Region]]:
     """Regions by thing (several are its pieces, several things may share one), and the regions that are nobody's."""
     links, free = _by_overlap(things, bodies)
     _gone_on(things, links, free, now)
@@ -56,7 +56,7 @@ def _by_overlap(things: list[Thing], bodies: list[Region]) -> tuple[Links, list[
     return links, free
 
 
-def _gone_on(things: list[Thing], links: Links, free: list[Region], now: Moment) -> None:
+def _gone_on(things: list[Thing], links: Links, free: list[Region], now: MotionFrame) -> None:
     """What was moving and now only rests where it was may have gone on: then the mover is the thing."""
     for thing in things:
         mine = links.get(thing.id, [])
@@ -87,7 +87,7 @@ def _by_distance(things: list[Thing], links: Links, free: list[Region], most: fl
     free[:] = [b for i, b in enumerate(free) if i not in used]
 
 
-def left_behind(thing: Thing, body: Region, now: Moment) -> bool:
+def left_behind(thing: Thing, body: Region, now: MotionFrame) -> bool:
     """The part that moves is gone; what is left has not moved: it is not the thing, the thing left it behind."""
     before = thing.region
     if body.at_edge and before.at_edge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from joyvl_server.core.kinds import Kinds, wants
+from joyvl_server.core.watches.kinds import Kinds, wants
 from joyvl_server.engines.motion.sighting import Sighting
 
 KEEP_S = 3.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from joyvl_server.core.zones import Box
+from joyvl_server.core.watches.zones import Box
 from joyvl_server.engines.motion.background import Difference
 from joyvl_server.engines.motion.picture import SIDE, Mask, grow
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from joyvl_server.core.frame import Grey
 from joyvl_server.engines.motion.background import Background, Difference
-from joyvl_server.engines.motion.camera import Camera, Freezer, View, is_another_view, is_blank
+from joyvl_server.engines.motion.camera import Freezer, View, ViewState, is_another_view, is_blank
 from joyvl_server.engines.motion.picture import Mask, Picture, grow, prepare
 from joyvl_server.engines.motion.regions import EDGED, Region, closed, find, together
-from joyvl_server.engines.motion.sighting import Moment, Sighting
+from joyvl_server.engines.motion.sighting import MotionFrame, Sighting
 from joyvl_server.engines.motion.thing import MOVES, SMALL
 from joyvl_server.engines.motion.things import Things
 
@@ -56,7 +56,7 @@ class Scene:
     """`look()` at each picture in order of time. Everything it keeps is bounded: a dozen small pictures."""
 
     def __init__(self) -> None:
-        self.camera = Camera()
+        self.camera = ViewState()
         self.freezer = Freezer()
         self.things = Things()
         self.background: Background | None = None
@@ -145,7 +145,7 @@ class Scene:
         self._learn(background, diff, regions, now)
         return now.sightings
 
-    def _learn(self, background: Background, diff: Difference, regions: list[Region], now: Moment) -> None:
+    def _learn(self, background: Background, diff: Difference, regions: list[Region], now: MotionFrame) -> None:
         for mask in now.agitate:
             background.agitate(diff, grow(mask, 2))
         for mask in now.accept:
@@ -193,7 +193,7 @@ class Scene:
     def _begin(self, picture: Picture, t: float) -> None:
         """Learn scene and camera from this picture alone."""
         self._relearn(picture, t)
-        self.camera = Camera()
+        self.camera = ViewState()
         self.camera.look(picture, picture, t, 1.5)
 
     def _relearn(self, picture: Picture, t: float) -> None:

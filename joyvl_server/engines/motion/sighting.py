@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from joyvl_server.core.zones import Box
+from joyvl_server.core.watches.zones import Box
 from joyvl_server.engines.motion.background import Difference
 from joyvl_server.engines.motion.picture import Mask
 from joyvl_server.engines.motion.regions import Region
@@ -26,7 +26,7 @@ class Sighting:
 
 
 @dataclass(slots=True)
-class Moment:
+class MotionFrame:
     """One picture while it is worked on, and what it leads to.
 
     `places` are regions that something left, `changed` those that are a change of the scene. In the end `accept`

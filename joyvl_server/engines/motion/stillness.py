@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from joyvl_server.engines.motion.regions import Region
-from joyvl_server.engines.motion.sighting import Moment
+from joyvl_server.engines.motion.sighting import MotionFrame
 from joyvl_server.engines.motion.thing import MOVES, Thing
 
 STILL_S = 60.0
@@ -14,7 +14,7 @@ KEPT_S = 900.0
 """A thing that has been motionless for so long belongs to the scene from then on."""
 
 
-def watch_stillness(thing: Thing, body: Region, now: Moment) -> None:
+def watch_stillness(thing: Thing, body: Region, now: MotionFrame) -> None:
     long = now.t - thing.rests_since >= STILL_S
     if body.moving > STILL_SHARE and now.t > thing.born:
         if long and body.moving < MOVES:
@@ -27,5 +27,5 @@ def watch_stillness(thing: Thing, body: Region, now: Moment) -> None:
         now.say("still", thing.value * 0.95, body, f"still-{thing.id}-{now.t:.1f}")
 
 
-def belongs_to_the_scene(thing: Thing, now: Moment) -> bool:
+def belongs_to_the_scene(thing: Thing, now: MotionFrame) -> bool:
     return now.t - thing.rests_since > KEPT_S

@@ -9,7 +9,7 @@ from joyvl_server.engines.motion.changes import Changes
 from joyvl_server.engines.motion.linking import left_behind, link, reach
 from joyvl_server.engines.motion.picture import Mask, grow
 from joyvl_server.engines.motion.regions import EDGED, NEAR, Region, gap, union, without_shadows
-from joyvl_server.engines.motion.sighting import Moment, sureness
+from joyvl_server.engines.motion.sighting import MotionFrame, sureness
 from joyvl_server.engines.motion.stillness import belongs_to_the_scene, watch_stillness
 from joyvl_server.engines.motion.thing import (
     FAR,
@@ -91,9 +91,9 @@ class Things:
 
     # ------------------------------------------------------------------------------------------------- one picture
 
-    def update(self, regions: list[Region], diff: Difference, t: float, dt: float, stable_s: float) -> Moment:
+    def update(self, regions: list[Region], diff: Difference, t: float, dt: float, stable_s: float) -> MotionFrame:
         """What one more picture means; `dt` seconds after the last."""
-        now = Moment(diff, t, dt, stable_s)
+        now = MotionFrame(diff, t, dt, stable_s)
         real = [r for r in regions if r.area >= SMALL and r.edged >= EDGED and not r.rim]
         echoes = [r for r in real if self.changes.is_echo(r, t, dt)]
         now.accept += [r.mask for r in echoes]
@@ -128,7 +128,7 @@ class Things:
 
     # ---------------------------------------------------------------------------------------------- what was seen
 
-    def _seen(self, thing: Thing, mine: list[Region], now: Moment) -> None:
+    def _seen(self, thing: Thing, mine: list[Region], now: MotionFrame) -> None:
         before, body = thing.region, self._body(thing, mine, now)
         if left_behind(thing, body, now):
             now.changed.append(body)
@@ -156,7 +156,7 @@ class Things:
             now.accept.append(body.mask)
             self.all.remove(thing)
 
-    def _body(self, thing: Thing, mine: list[Region], now: Moment) -> Region:
+    def _body(self, thing: Thing, mine: list[Region], now: MotionFrame) -> Region:
         """The thing itself among its pieces. What it left behind, or came from, goes where it belongs."""
         body = max(mine, key=lambda r: r.area * (0.3 + r.moving))
         gone_on = body.moving >= MOVES and overlap(body, thing.region) < 0.4
@@ -177,7 +177,7 @@ class Things:
         thing.apart = thing.apart + 1 if any(gap(piece, body) > NEAR for piece in with_it[1:]) else 0
         return body if len(with_it) == 1 else union(now.diff, with_it, now.stable_s)
 
-    def _weigh(self, thing: Thing, body: Region, now: Moment) -> None:
+    def _weigh(self, thing: Thing, body: Region, now: MotionFrame) -> None:
         """Not announced yet: did it come in, was it there before, was it put there, or is it nothing?"""
         age = now.t - thing.born
         off = part_inside(thing.first, body.mask) < CLEAR_OF
@@ -205,7 +205,7 @@ class Things:
             now.agitate.append(body.mask)
             self.all.remove(thing)
 
-    def _announce(self, thing: Thing, body: Region, now: Moment) -> None:
+    def _announce(self, thing: Thing, body: Region, now: MotionFrame) -> None:
         """Say that it came; while it is not sure enough, say so again with each picture until it is."""
         thing.known = thing.value >= CERTAIN or now.t - thing.born > WEIGH_S
         thing.announced, thing.reached_in = True, body.at_edge
@@ -213,7 +213,7 @@ class Things:
 
     # ------------------------------------------------------------------------------- what came, and what was not seen
 
-    def _appeared(self, body: Region, now: Moment) -> None:
+    def _appeared(self, body: Region, now: MotionFrame) -> None:
         if len(self.all) >= MOST:
             return
         known = any(x.known for x in self.all)
@@ -228,7 +228,7 @@ class Things:
             self._announce(thing, body, now)
         # Else the next picture tells a comer from something put, taken or restless.
 
-    def _missed(self, thing: Thing, now: Moment) -> None:
+    def _missed(self, thing: Thing, now: MotionFrame) -> None:
         last = thing.region
         thing.missed += 1
         if not thing.known and not thing.announced:
@@ -237,13 +237,13 @@ class Things:
         elif last.moving >= MOVES or last.at_edge or thing.missed >= 2:
             self._leaves(thing, now)
 
-    def _leaves(self, thing: Thing, now: Moment) -> None:
+    def _leaves(self, thing: Thing, now: MotionFrame) -> None:
         self.all.remove(thing)
         went = thing.region.at_edge or part_inside(thing.region.mask, thing.first) < 0.5
         if (thing.announced or (thing.known and went and thing.size > SIZEABLE)) and not (thing.going or thing.split):
             self.changes.farewell(thing, now)
 
-    def _explain_places(self, now: Moment) -> None:
+    def _explain_places(self, now: MotionFrame) -> None:
         """Where a young thing came from it is explained; otherwise something was taken, once it is in clear view."""
         for place in now.places:
             source = next((x for x in self.all if self._came_from(x, place, now.t)), None)
@@ -255,7 +255,7 @@ class Things:
             ):
                 now.changed.append(place)
 
-    def _is_here(self, thing: Thing, now: Moment) -> bool:
+    def _is_here(self, thing: Thing, now: MotionFrame) -> bool:
         return thing.known and thing.seen == now.t
 
     def _came_from(self, thing: Thing, place: Region, t: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from joyvl_server.core.zones import CENTRE, LEFT, RIGHT, Box, Zone, side, zones_at
+from joyvl_server.core.watches.zones import CENTRE, LEFT, RIGHT, Box, Zone, side, zones_at
 
 SIDES = {LEFT: "on the left", CENTRE: "near the middle", RIGHT: "on the right"}
 WITH_PLACE = {

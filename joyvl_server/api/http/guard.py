@@ -1,0 +1,198 @@
+"""The door, as pure ASGI middleware: Host, Origin, key, content type and size are checked before any route runs.
+
+A browser lets every page send requests to 127.0.0.1. So also without keys: only our own names are answered to, a
+request that carries a foreign Origin (or that a foreign page embeds) is refused, and bodies must be JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from joyvl_server.api.http import bodies
+from joyvl_server.api.http.auth import FailedKeys, Keys, bearer, bearer_of_subprotocols
+from joyvl_server.api.http.hosts import HostPolicy, OriginPolicy, parse_host, same_origin
+from joyvl_server.api.http.problems import problem
+from joyvl_server.kit.clock import Clock
+from joyvl_server.settings import ServerSettings
+
+log = structlog.get_logger(__name__)
+
+CONTENT_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
+}
+CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID"
+CORS_EXPOSED = "ETag, Idempotency-Replayed, Location, Retry-After, X-Captured-At, X-Session-Id"
+
+OPEN_PATHS = ("/", "/healthz")
+OPEN_FOLDER = "/assets/"
+
+
+class Guard:
+    """Routes behind it find the caller's name (of its key) in `scope["state"]["caller"]`.
+
+    `scope["state"]["authorised"]`: it has a key, or none is asked for.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, clock: Clock) -> None:
+        self._app = app
+        self._limit = settings.max_body_bytes
+        self._hosts = HostPolicy.of(settings)
+        self._origins = OriginPolicy.of(settings)
+        self._keys = Keys(key.get_secret_value() for key in settings.api_keys)
+        self._failed = FailedKeys(clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        guarded = _with_headers(scope, send, self._extra_headers(headers))
+        refused = self._host_refused(headers) or self._origin_refused(scope, headers)
+        if refused is None and _is_preflight(scope, headers):
+            refused = _preflight()
+        refused = refused or self._key_refused(scope, headers)
+        if refused is not None:
+            return await refused(scope, receive, guarded)
+        if scope["type"] == "http" and bodies.has_body(headers):
+            try:
+                bodies.check_type(scope["path"], headers)
+                receive = read = await bodies.read(headers, receive, self._limit)
+                bodies.check_size(headers, read.body)
+            except bodies.BodyRefused as error:
+                # The rest of the body may still be on its way: this connection is of no use any more.
+                answer = problem(error.status, error.code, error.detail, headers={"Connection": "close"})
+                return await answer(scope, receive, guarded)
+            except bodies.ClientGone:
+                return
+        await self._app(scope, receive, guarded)
+
+    # -------------------------------------------------------------------------------------------------------- checks
+
+    def _host_refused(self, headers: Headers) -> Response | None:
+        named = headers.getlist("host")
+        host = parse_host(named[0]) if len(named) == 1 else None
+        if host is None:
+            return problem(400, "bad_host", "The request needs exactly one well-formed Host header.")
+        if not self._hosts.answers_to(host):
+            detail = "This server does not answer to that Host name. If it is yours, add it to server.allowed_hosts."
+            return problem(421, "unknown_host", detail)
+        return None
+
+    def _origin_refused(self, scope: Scope, headers: Headers) -> Response | None:
+        origin = headers.get("origin")
+        foreign = problem(
+            403,
+            "foreign_origin",
+            "A page of another origin may not call this server. If it is yours, add it to server.allowed_origins.",
+        )
+        if origin is None:
+            # Embedded pictures and the like carry no Origin; browsers tell by Sec-Fetch-Site who embeds them.
+            embedded = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+            return foreign if embedded and headers.get("sec-fetch-mode") != "navigate" else None
+        host = parse_host(headers["host"])
+        secure = scope.get("scheme") in ("https", "wss")
+        if len(headers.getlist("origin")) > 1 or host is None:
+            return foreign
+        return None if self._origins.is_listed(origin) or same_origin(origin, host, secure=secure) else foreign
+
+    def _key_refused(self, scope: Scope, headers: Headers) -> Response | None:
+        state = scope.setdefault("state", {})
+        state["caller"] = "local"
+        state["authorised"] = not self._keys
+        path = scope["path"]
+        if not self._keys or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
+            return None
+        key = bearer(headers.get("authorization"))
+        if key is None and scope["type"] == "websocket":
+            key = bearer_of_subprotocols(scope.get("subprotocols", ()))
+        if key is None:
+            detail = "This server asks for an API key: send it as `Authorization: Bearer KEY`."
+            return problem(401, "unauthorized", detail, headers={"WWW-Authenticate": 'Bearer realm="joyvl"'})
+        # Before the throttle: whoever shares an address with a guesser is not shut out.
+        caller = self._keys.check(key)
+        if caller is None:
+            return self._wrong_key(scope["client"][0] if scope.get("client") else "unknown")
+        state["caller"] = caller
+        state["authorised"] = True
+        return None
+
+    def _wrong_key(self, address: str) -> Response:
+        wait = self._failed.blocked_for(address)
+        if wait > 0:
+            detail = "Too many wrong API keys from this address; wait before the next try."
+            return problem(429, "too_many_failed_keys", detail, headers={"Retry-After": str(int(wait) + 1)})
+        self._failed.add(address)
+        if self._failed.blocked_for(address) > 0:
+            log.warning("address is slowed down after too many wrong API keys", address=address)
+        challenge = 'Bearer realm="joyvl", error="invalid_token"'
+        return problem(401, "unauthorized", "This API key is not known.", headers={"WWW-Authenticate": challenge})
+
+    def _extra_headers(self, headers: Headers) -> dict[str, str]:
+        origin = headers.get("origin")
+        if origin is None or not self._origins.is_listed(origin):
+            return SECURITY_HEADERS
+        shared = {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": CORS_EXPOSED,
+            "Vary": "Origin",
+        }
+        return {**SECURITY_HEADERS, **shared}
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    asks = "origin" in headers and "access-control-request-method" in headers
+    return scope["type"] == "http" and scope["method"] == "OPTIONS" and asks
+
+
+def _preflight() -> Response:
+    """The origin was checked before; whose page it is stands in the shared headers."""
+    headers = {
+        "Access-Control-Allow-Methods": CORS_METHODS,
+        "Access-Control-Allow-Headers": CORS_HEADERS,
+        "Access-Control-Max-Age": "600",
+    }
+    return Response(status_code=204, headers=headers)
+
+
+def _with_headers(scope: Scope, send: Send, extra: dict[str, str]) -> Send:
+    accepted = False
+
+    async def guarded(message: Message) -> None:
+        nonlocal accepted
+        kind = message["type"]
+        if kind in ("http.response.start", "websocket.http.response.start"):
+            headers = MutableHeaders(raw=_list(message.get("headers", ())))
+            for name, value in extra.items():
+                headers.setdefault(name, value)
+            message = {**message, "headers": headers.raw}
+        elif kind == "websocket.accept":
+            accepted = True
+        elif kind == "websocket.close" and not accepted:
+            # What no route takes up would end as an empty 403.
+            answer = problem(404, "not_found", "There is no WebSocket at this address.")
+            return await answer(scope, _nothing, guarded)
+        await send(message)
+
+    return guarded
+
+
+def _list(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return list(headers)
+
+
+async def _nothing() -> Message:
+    return {"type": "websocket.disconnect"}

@@ -1,0 +1,104 @@
+"""Carries a session's updates to one client until one side ends it. SSE and WebSocket share this."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from starlette.websockets import WebSocketDisconnect
+
+from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.sinks.updates import SlowReader, Update
+
+HEARTBEAT_S = 2.0
+"""Seconds of silence after which a sign of life is sent. Clients that hear nothing for some of them know that the line
+is dead, long before the network says so."""
+SEND_TIMEOUT_S = 20.0
+"""Seconds one message may wait for the client to read before the client counts as too slow."""
+LOOK_S = 1.0
+
+
+class End(StrEnum):
+    """Why a stream ended."""
+
+    OVER = "over"
+    """the session ended and everything was sent"""
+    SLOW = "slow"
+    """the client read too slowly"""
+    GONE = "gone"
+    """the client went away"""
+    STOPPING = "stopping"
+    """the server shuts down"""
+    MISUSED = "misused"
+    """the client sent something to a stream that only sends"""
+
+
+@dataclass(slots=True)
+class Relay:
+    """`deliver` sends one update, `beat` a sign of life; `gone` returns when the client ends it.
+
+    All are cancelled, and the subscription is let go, before `run` returns.
+    """
+
+    clock: Clock
+    updates: AsyncIterator[Update]
+    deliver: Callable[[Update], Awaitable[None]]
+    beat: Callable[[], Awaitable[None]]
+    gone: Callable[[], Coroutine[Any, Any, End]]
+    stopping: asyncio.Event
+    _sending_since: float | None = field(default=None, init=False)
+    _sent_at: float = field(default=0.0, init=False)
+
+    async def run(self) -> End:
+        self._sent_at = self.clock.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            ends = [
+                tasks.create_task(self.gone()),
+                tasks.create_task(self._stopped()),
+                tasks.create_task(self._pump()),
+                tasks.create_task(self._pulse()),
+            ]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            # Of several at once the one that says most: who has left was also too slow.
+            first = next(task for task in ends if task.done())
+            for task in ends:
+                task.cancel()
+        return first.result()
+
+    async def _pump(self) -> End:
+        try:
+            async for update in self.updates:
+                self._sending_since = self.clock.monotonic()
+                await self.deliver(update)
+                self._sending_since = None
+                self._sent_at = self.clock.monotonic()
+                await asyncio.sleep(0)  # a long backlog must not hold the loop
+        except SlowReader:
+            return End.SLOW
+        except (OSError, WebSocketDisconnect):
+            return End.GONE
+        return End.OVER
+
+    async def _pulse(self) -> End:
+        try:
+            while True:
+                await self.clock.sleep(LOOK_S)
+                now = self.clock.monotonic()
+                if self._sending_since is not None:
+                    if now - self._sending_since >= SEND_TIMEOUT_S:
+                        return End.SLOW
+                elif now - self._sent_at >= HEARTBEAT_S:
+                    self._sent_at = now
+                    async with asyncio.timeout(SEND_TIMEOUT_S):
+                        await self.beat()
+        except TimeoutError:
+            return End.SLOW
+        except (OSError, WebSocketDisconnect):
+            return End.GONE
+
+    async def _stopped(self) -> End:
+        await self.stopping.wait()
+        return End.STOPPING

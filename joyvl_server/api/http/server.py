@@ -1,0 +1,195 @@
+"""uvicorn inside our own process: our sockets, our signals, and a shutdown that is over in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from joyvl_server.api.context import Api
+from joyvl_server.api.http.connections import (
+    TIMEOUTS_S,
+    Connections,
+    ConnectionState,
+    HttpConnection,
+    Listener,
+    Phase,
+    WebSocketConnection,
+    raise_descriptor_limit,
+)
+from joyvl_server.api.http.hosts import ProxyPolicy
+from joyvl_server.core.errors import ConfigError
+from joyvl_server.settings import ServerSettings
+
+BACKLOG = 128
+STUCK_MS = 30_000
+"""A client that takes nothing for so long is cut off; else a stream nobody reads would keep its socket for ever."""
+PING_S = 15.0
+PONG_S = 30.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CLIENTS_DOING = (
+    "Invalid HTTP request received.",
+    "Unsupported upgrade request.",
+    "ASGI callable returned without completing handshake.",
+    "ASGI callable returned without completing response.",
+)
+MAX_MESSAGE = 65_536
+"""Bytes of a WebSocket message to us; clients have nothing to say there."""
+CONNECTIONS_S = 3.0
+"""Most seconds, and at most a third of the shutdown time, for requests that are being answered."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """What clients do wrong is no mistake of the app, as uvicorn takes it, and must not fill the log.
+
+    Nor is a request that the end of the server cuts off: uvicorn tells their number in one line.
+    """
+    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut_off and record.getMessage() not in CLIENTS_DOING
+
+
+class Server(uvicorn.Server):
+    """Signals are the caller's business. `announce` runs once it really listens; streams end when it shuts down."""
+
+    def __init__(self, app: FastAPI, api: Api, announce: Callable[[], None]) -> None:
+        settings = api.settings.server
+        limit = settings.shutdown_timeout_s
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http=HttpConnection,
+                ws=WebSocketConnection,
+                ws_max_size=MAX_MESSAGE,
+                ws_ping_interval=PING_S,
+                ws_ping_timeout=PONG_S,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies,
+                timeout_keep_alive=int(TIMEOUTS_S[Phase.IDLE]),
+                timeout_graceful_shutdown=math.ceil(min(CONNECTIONS_S, limit / 3)),
+                backlog=BACKLOG,
+            )
+        )
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
+        self._connections = Connections(
+            settings.max_connections, raise_descriptor_limit(), ProxyPolicy.of(settings).trusts
+        )
+        self.server_state = ConnectionState(self._connections)
+        self._api = api
+        self._announce = announce
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn would raise the signal again at the end, and a clean stop would look like a crash."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])
+        self.servers = [Listener(sockets or [], self._connections, self._connect)]  # type: ignore[list-item]
+        self._announce()
+
+    def _connect(self) -> HttpConnection:
+        return HttpConnection(self.config, self.server_state, self.lifespan.state)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._api.stop_by = self._api.clock.monotonic() + self._api.settings.server.shutdown_timeout_s
+        self._api.stopping.set()
+        await super().shutdown(sockets)
+
+
+def bind(settings: ServerSettings) -> list[socket.socket]:
+    """Sockets for every address of `host`. Raises `ConfigError` with a sentence when one cannot be had."""
+    host, port = settings.host.strip("[]"), settings.port
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        raise ConfigError(f"server.host: {host} is no address of this machine.") from None
+    # Of a free port of the system's choice there is one, not one per address.
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))[: 1 if port == 0 else None]
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in addresses:
+            sockets.append(_socket(family, address))
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        why = error.strerror or str(error)
+        hint = "Stop the other program, or choose another server.port."
+        raise ConfigError(f"Cannot listen on {host} port {port}: {why}. {hint}") from None
+    return sockets
+
+
+def _socket(family: int, address: tuple[object, ...]) -> socket.socket:
+    # asyncio sets TCP_NODELAY only on sockets that name their protocol; accepted ones inherit it.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Accepted connections inherit it from the listening socket.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
+        made.bind(address)
+        made.listen(BACKLOG)
+        made.setblocking(False)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def url_of(sockets: list[socket.socket]) -> str:
+    host, port = sockets[0].getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Stop:
+    """What a signal does: end the server; before there is one, cancel its start."""
+
+    def __init__(self, on_stop: Callable[[], None]) -> None:
+        self.server: Server | None = None
+        self.asked = False
+        self._task = asyncio.current_task()
+        self._on_stop = on_stop
+
+    def __call__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+        self.asked = True
+        self._on_stop()
+        if self.server is not None:
+            self.server.should_exit = True
+        elif self._task is not None:
+            self._task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def until_signal(on_stop: Callable[[], None]) -> AsyncIterator[Stop]:
+    stop = Stop(on_stop)
+    loop = asyncio.get_running_loop()
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            loop.add_signal_handler(number, stop)
+    try:
+        yield stop
+    except asyncio.CancelledError:
+        if not stop.asked:
+            raise
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,49 @@
+"""Calls as clients see them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from joyvl_server.api.schemas.common import (
+    EngineName,
+    FidelityIn,
+    FramesPerTick,
+    Input,
+    Name,
+    Output,
+    Threshold,
+)
+from joyvl_server.api.schemas.sessions import WatchIn
+
+MAX_SDP = 200_000
+"""Characters of an offer; browsers send about ten thousand."""
+
+
+class CallSession(Input):
+    """What the session of a call is opened with."""
+
+    type: Literal["realtime"] = "realtime"
+    name: Name | None = None
+    engine: EngineName | None = None
+    threshold: Threshold | None = None
+    fidelity: FidelityIn | None = None
+    frames_per_tick: FramesPerTick | None = None
+    watches: list[WatchIn] = Field(default_factory=list, max_length=64)
+
+
+class CallIn(Input):
+    sdp: str = Field(min_length=1, max_length=MAX_SDP, examples=["v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n…"])
+    session: CallSession = Field(default_factory=CallSession)
+
+
+class CallOut(Output):
+    id: str
+    session_id: str
+    created_at: str
+
+
+class CallsOut(Output):
+    data: list[CallOut]
+    next: str | None

@@ -1,0 +1,205 @@
+"""Sessions, watches and queries as clients see them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict
+
+from joyvl_server.api.schemas.common import (
+    FidelityIn,
+    FramesPerTick,
+    Input,
+    Name,
+    Output,
+    Patch,
+    Text,
+    Threshold,
+    kept,
+)
+from joyvl_server.api.schemas.ticks import TickOut
+from joyvl_server.core.config import Fidelity
+from joyvl_server.core.watches.kinds import WatchKind
+from joyvl_server.engines.base import Mode
+from joyvl_server.sessions.engines.health import EngineStatus
+from joyvl_server.sessions.watch_list import WatchDraft
+
+KindsIn = Annotated[
+    list[Annotated[WatchKind, Strict(False)]],
+    Field(
+        max_length=32,
+        description=(
+            "What it fires at, with engines that report kinds; empty: anything. Null: what its words name, also when "
+            "they change. Engines that read words go by the words."
+        ),
+    ),
+]
+
+
+class WatchIn(Input):
+    text: Text = Field(examples=["Tell me when someone falls."])
+    name: Name | None = Field(None, description="Short name; without one, the beginning of the text.")
+    zones: list[Name] = Field(
+        default_factory=list, max_length=32, description="Names of zones; empty: the whole picture."
+    )
+    threshold: Threshold | None = Field(None, description="Null: the session's.")
+    paused: bool = False
+    kinds: KindsIn | None = None
+
+    def to_draft(self) -> WatchDraft:
+        kinds = None if self.kinds is None else tuple(self.kinds)
+        return WatchDraft(self.text, self.name, tuple(self.zones), self.threshold, self.paused, kinds=kinds)
+
+
+class WatchPatch(Patch):
+    """Fields left out stay as they are."""
+
+    name: Name = kept()
+    text: Text = kept()
+    zones: list[Name] = kept(max_length=32)
+    threshold: Threshold | None = None
+    paused: bool = kept()
+    kinds: KindsIn | None = None
+
+    def changes(self) -> dict[str, Any]:
+        changes = super().changes()
+        if "zones" in changes:
+            changes["zones"] = tuple(self.zones)
+        if self.kinds is not None:
+            changes["kinds"] = tuple(self.kinds)
+        return changes
+
+
+class QueryIn(Input):
+    text: Text = Field(examples=["How many people are in the room?"])
+
+
+class SessionPatch(Patch):
+    """Fields left out stay as they are; null is the server's default."""
+
+    threshold: Threshold | None = None
+    fidelity: FidelityIn | None = None
+    frames_per_tick: FramesPerTick | None = None
+
+
+class WatchOut(Output):
+    id: str
+    session_id: str
+    name: str
+    text: str
+    zones: list[str]
+    threshold: float | None
+    paused: bool
+    kinds: list[WatchKind] = Field(description="What it fires at, with engines that report kinds; empty: anything.")
+    query_id: str | None = Field(description="The sentence it was made from. Deleting the watch undoes that.")
+    created_at: str
+    note: str | None = Field(description="What the engine makes of it, where that is not what one expects.")
+
+
+class WatchesOut(Output):
+    data: list[WatchOut]
+    next: str | None
+
+
+class QueryOut(Output):
+    id: str
+    text: str
+    status: str = Field(
+        description=(
+            "open, answered, withdrawn, expired; standing: it became a watch; cancel: it ended a watch or a question"
+        ),
+        examples=["open"],
+    )
+    asked_at: str
+    answer: str | None
+    watch_id: str | None = Field(description="The watch that was made of it, or that it paused.")
+
+
+class QueriesOut(Output):
+    data: list[QueryOut]
+    next: str | None
+
+
+class CapabilitiesOut(Output):
+    """What an engine can do; probed where it can be."""
+
+    mode: Mode = Field(
+        description=(
+            "structure: it sees structure, no words. scored: the probability of the model's own markers. markers: the "
+            "model writes its markers. instruct: any vision model, told in words."
+        )
+    )
+    note: str = Field(description="What people should know about it; empty where all is well.")
+    follows_instructions: bool = Field(description="Reads watches and queries as words.")
+    scores: bool = Field(description="The score is a probability, not only 0 or 1.")
+    reports_kinds: bool = Field(description="Says what kind of thing happened, and where.")
+    needs_every_frame: bool = Field(description="No frame may be skipped or shrunk.")
+    chooses: bool = Field(description="Says which watch a remark is about, and what a sentence is.")
+    prepares: bool = Field(description="The next chunk of context is made ready beside the present one.")
+    writes: bool = Field(description="Writes summaries.")
+    prefills: bool = Field(description="Goes on with an answer that was begun for it.")
+    uuids: bool = Field(description="Pictures are sent once and then named.")
+    priority: bool = Field(description="Orders its waiting requests by priority.")
+    context_tokens: int | None = Field(description="The longest prompt with its answer.")
+    cache_tokens: int | None = Field(description="Tokens its cache holds over all sessions.")
+    parallel: int = Field(description="Requests it takes well at once.")
+
+
+class PressureOut(Output):
+    """How short of time the engine is."""
+
+    step: int = Field(description="0 to 3, one of the names.")
+    name: Literal["none", "glances", "slower", "full"] = Field(
+        description=(
+            "none: it keeps up. glances: small pictures where little changed. slower: still cameras are looked at less "
+            "often, too. full: and no further session is taken."
+        )
+    )
+    sentence: str = Field(examples=["Short of engine time: still cameras are looked at less often."])
+
+
+class EngineStateOut(Output):
+    """Whether the engine decides for this session."""
+
+    status: EngineStatus = Field(
+        description=(
+            "ready: it decides. loading: it starts, or loads its model. away: it cannot be reached or does not answer. "
+            "cannot: it answers and cannot decide. slow: it decides, but less than once a second."
+        )
+    )
+    code: str | None = Field(description="A stable word; null where it decides as usual.")
+    reason: str | None = Field(description="A sentence for people; null where it decides as usual.")
+    since: str = Field(description="RFC 3339 time.")
+
+
+class LatencyOut(Output):
+    p50_ms: float | None
+    p95_ms: float | None
+    count: int
+
+
+class SessionOut(Output):
+    id: str
+    kind: str = Field(description="camera, call or file")
+    name: str
+    camera_id: str | None
+    engine: str
+    capabilities: CapabilitiesOut
+    threshold: float
+    tick_s: float
+    fidelity: Fidelity
+    frames_per_tick: int = Field(description="Pictures of one second that a decision sees.")
+    pressure: PressureOut
+    zones: list[dict[str, Any]]
+    state: dict[str, Any] | None
+    engine_state: EngineStateOut
+    watches: list[WatchOut]
+    queries: list[QueryOut] = Field(description="The open ones.")
+    last_remark: TickOut | None = Field(description="The newest second in which it spoke or delegated.")
+    latency: LatencyOut = Field(description="From the capture of a frame to its decision.")
+    created_at: str
+
+
+class SessionsOut(Output):
+    data: list[SessionOut]
+    next: str | None

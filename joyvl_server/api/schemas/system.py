@@ -1,0 +1,84 @@
+"""Events, engines and the server itself as clients see them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from joyvl_server.api.schemas.common import MAX_PAGE, Output, PageQuery
+from joyvl_server.api.schemas.sessions import CapabilitiesOut, PressureOut
+from joyvl_server.store.events import EventType
+
+
+class EventsQuery(PageQuery):
+    limit: int = Field(100, ge=1, le=MAX_PAGE, description="At most this many, newest first.")
+    camera_id: str | None = Field(None, max_length=80)
+    session_id: str | None = Field(None, max_length=80)
+    type: EventType | None = None
+    since: AwareDatetime | None = Field(
+        None, description="RFC 3339 time; events at it or later.", examples=["2026-11-20T09:30:00Z"]
+    )
+    until: AwareDatetime | None = Field(None, description="RFC 3339 time; events before it.")
+
+
+class EventOut(Output):
+    id: str
+    session_id: str
+    camera_id: str | None
+    type: str
+    t: float = Field(description="Stream seconds of the session.")
+    at: str = Field(description="RFC 3339 time.")
+    wall: float = Field(description="The same in Unix seconds.")
+    text: str
+    data: dict[str, Any]
+
+
+class EventsOut(Output):
+    data: list[EventOut]
+    next: str | None
+
+
+class SchedulerOut(Output):
+    """How busy an engine is that runs sessions now."""
+
+    pressure: PressureOut
+    sessions: int
+    load: float = Field(description="Work asked of it in its time; above 1 it cannot keep up.")
+    waiting: int = Field(description="Ticks that wait for their turn.")
+    breaker: str = Field(description="closed; open: it is away and is not asked; half_open: it is tried again.")
+
+
+class EngineOut(Output):
+    name: str
+    default: bool
+    capabilities: CapabilitiesOut | None
+    scheduler: SchedulerOut | None = Field(description="null while no session uses it.")
+    error: str | None = Field(description="Why it cannot be used as it is configured.")
+
+
+class EnginesOut(Output):
+    data: list[EngineOut]
+    next: None
+
+
+class HealthOut(Output):
+    status: Literal["ok"]
+
+
+class PartOut(Output):
+    ready: bool
+    reason: str | None = Field(
+        description="What is wrong with it; for an engine that decides, but slowly, what it manages."
+    )
+
+
+class ReadyOut(Output):
+    ready: bool
+    parts: dict[str, PartOut]
+
+
+class VersionOut(Output):
+    name: str = Field(examples=["joyvl-server"])
+    version: str = Field(examples=["0.1.0"])
+    api: str = Field(examples=["v1"])

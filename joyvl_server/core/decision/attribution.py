@@ -1,0 +1,76 @@
+"""May the engine speak, and whom does it concern? One score serves many watches: where the engine can choose, it is
+asked which of them it means; where it cannot, all whose own threshold is reached are concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from joyvl_server.core.decision.choices import Candidate
+from joyvl_server.core.events import Score, Suppressed, Urgency
+from joyvl_server.core.prompt.prefix import watch_line
+from joyvl_server.core.prompt.queries import Query
+from joyvl_server.core.watches.watches import WatchBook
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """`speak` or not, why not where the wish was there, and whom the remark concerns: watches or a query."""
+
+    speak: bool
+    suppressed: Suppressed | None = None
+    watches: tuple[str, ...] = ()
+    query: str | None = None
+    urgency: Urgency = Urgency.REMARK
+
+
+NOBODY = Attribution(speak=False)
+
+
+def concern(score: Score, book: WatchBook, threshold: float, query: Query | None) -> Attribution:
+    """Weigh one score.
+
+    `threshold` is the session's; a watch may have its own. `query` is the open one an answer would belong to. What an
+    engine sees by structure (`kind`) is never an answer. Without any watch everything is reported.
+    """
+    if score.kind is not None:
+        query = None
+    lowest = book.threshold(threshold)
+    if query is not None:
+        lowest = min(lowest, threshold)
+    if score.garbage is not None or not score.value >= lowest:
+        return Attribution(speak=False)
+    if query is not None:
+        return Attribution(speak=True, query=query.id, urgency=Urgency.ANSWER)
+    if not book.active:
+        return Attribution(speak=True)
+    if not book.looking_at(score.box):
+        return Attribution(speak=False, suppressed=Suppressed.ZONE)
+    wanted = book.matching(score.box, score.kind)
+    if not wanted:
+        return Attribution(speak=False, suppressed=Suppressed.KIND)
+    fired = tuple(w.id for w in wanted if score.value >= (threshold if w.threshold is None else w.threshold))
+    return Attribution(speak=bool(fired), watches=fired, urgency=Urgency.ALERT)
+
+
+def candidates(book: WatchBook, threshold: float, questions: Mapping[str, str]) -> tuple[Candidate, ...]:
+    """What a remark may be about: questions first, for somebody waits; then the active watches, the eager ones first.
+
+    `questions` are texts by id. Where there are more than a choice can hold, the least likely to fire are left out.
+    """
+    asked = [Candidate(text, query=query_id) for query_id, text in questions.items()]
+    eager_first = sorted(book.active, key=lambda watch: book.threshold_of([watch.id], threshold))
+    return (*asked, *(Candidate(watch_line(watch, book.zones), watch=watch.id) for watch in eager_first))
+
+
+def attributed(score: Score, candidate: Candidate, book: WatchBook, threshold: float) -> Attribution:
+    """Weigh a score that is known to be about `candidate`: its own threshold counts, the session's for all but watches.
+
+    A watch that is active no more concerns nobody.
+    """
+    watches = () if candidate.watch is None else (candidate.watch,)
+    if candidate.watch is not None and candidate.watch not in {watch.id for watch in book.active}:
+        return Attribution(speak=False)
+    speak = score.value >= book.threshold_of(watches, threshold)
+    urgency = Urgency.ALERT if watches else Urgency.ANSWER if candidate.query else Urgency.REMARK
+    return Attribution(speak, None if speak else Suppressed.BELOW, watches, candidate.query, urgency)

@@ -1,0 +1,88 @@
+"""What people say to the session: a question of this moment, an instruction from now on, or the end of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from joyvl_server.core.decision.attribution import candidates
+from joyvl_server.core.decision.choices import Candidate, Choice, RequestKind, end_which, kind_of
+from joyvl_server.core.effects import AddWatch, Effect, EndWatch, QueryClosed
+from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
+
+
+class UserRequests:
+    """Each sentence is classified once, also where its turn fails and it is sent again.
+
+    A standing one becomes a watch, one that ends something ends it, both right away; both are closed when the turn that
+    carried them has settled. What could not be found out, and an end of nothing, is a question.
+    """
+
+    def __init__(self, agenda: PromptComposer) -> None:
+        self._agenda = agenda
+        self._kinds: dict[str, RequestKind] = {}  # of open queries only
+
+    def asks(self, message: ComposedTurn) -> Choice[RequestKind] | None:
+        """The question to the engine where it is not known what somebody says in this turn."""
+        if message.query is None or message.query in self._kinds:
+            return None
+        return kind_of(message.turn.query or "")
+
+    def is_question(self, message: ComposedTurn) -> bool:
+        """False where somebody says in this turn what shall hold, or hold no more."""
+        return message.query is None or self._kinds.get(message.query, RequestKind.ONCE) is RequestKind.ONCE
+
+    def classify(
+        self, message: ComposedTurn, kind: RequestKind | None
+    ) -> tuple[list[Effect], Choice[Candidate] | None]:
+        """What follows from the answer (None: not found out), or the next question: which of several is to end?"""
+        query = self._open(message)
+        if query is None:
+            return [], None
+        if kind is RequestKind.STANDING:
+            self._kinds[query] = kind
+            return [AddWatch(query, message.turn.query or "")], None
+        targets = self._targets(query) if kind is RequestKind.CANCEL else ()
+        if len(targets) > 1:
+            return [], end_which(message.turn.query or "", targets)
+        return self.end(message, targets[0] if targets else None), None
+
+    def end(self, message: ComposedTurn, target: Candidate | None) -> list[Effect]:
+        """Somebody asked to stop `target`; None: nothing that could be found. What is over already needs no end."""
+        query = self._open(message)
+        if query is None:
+            return []
+        still = target is not None and target in self._targets(query)
+        self._kinds[query] = RequestKind.CANCEL if still else RequestKind.ONCE
+        if target is None or not still:
+            return []
+        if target.watch is not None:
+            return [EndWatch(query, target.watch)]
+        return [*self._agenda.withdraw(target.query or "")]
+
+    def candidates(self, threshold: float, message: ComposedTurn | None = None) -> tuple[Candidate, ...]:
+        """The questions that the model has read, the one it reads in this message too, and the active watches."""
+        questions = {query.id: query.text for query in self._agenda.shown()}
+        if message is not None and message.query is not None and self._agenda.is_open(message.query):
+            questions[message.query] = message.turn.query or ""
+        return candidates(self._agenda.book, threshold, questions)
+
+    def answered(self, message: ComposedTurn, query_id: str | None, epoch: int | None) -> list[QueryClosed]:
+        """What was just said answers this query; before the turn settles, for no prefix may ask it again."""
+        return self._agenda.answered(query_id, epoch) if self.is_question(message) else []
+
+    def settled(self, message: ComposedTurn, epoch: int | None) -> list[Effect]:
+        """The turn that carried it has settled; `epoch` is of the utterance that followed, if one did."""
+        if message.query is None or self.is_question(message):
+            return []
+        closed = self._agenda.close(message.query, self._kinds[message.query].value)
+        return [replace(query, epoch=epoch) for query in closed]
+
+    def forget(self, query_id: str) -> None:
+        """It is open no more, or somebody says something else under its name."""
+        self._kinds.pop(query_id, None)
+
+    def _open(self, message: ComposedTurn) -> str | None:
+        return message.query if self._agenda.is_open(message.query) else None
+
+    def _targets(self, but: str) -> tuple[Candidate, ...]:
+        return tuple(target for target in self.candidates(1.0) if target.query != but)

@@ -1,0 +1,72 @@
+"""How many tokens a context may have, and what of them goes to what."""
+
+from __future__ import annotations
+
+from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.errors import ConfigError
+from joyvl_server.core.prompt.tokens import MESSAGE, text_tokens
+
+ANSWER_RESERVE = 256
+"""tokens kept free for the answer to the last turn"""
+_FRAME_RESERVE = 320  # the largest frame that ingest gives, its time tag and the message around it
+_LEAST_WORDS = 600
+OVERDRAFT = 1.1
+"""of its share is what a context may have while the next chunk is being warmed"""
+
+
+class Budget:
+    """`tokens` is the smaller of the setting and the room the engine has, but never less than a system prompt, one
+    frame and a few words need. All sizes in tokens."""
+
+    def __init__(self, config: ObserverConfig, system: str) -> None:
+        self.system = MESSAGE + text_tokens(system)
+        self.tokens = self._most = config.context_tokens
+        self._config = config
+        self._fixed = self.system + ANSWER_RESERVE + _FRAME_RESERVE
+        if self.words < _LEAST_WORDS:
+            raise ConfigError(
+                f"The context budget of {config.context_tokens} tokens is too small for a system prompt of about "
+                f"{self.system} tokens: raise it to {self._fixed + _LEAST_WORDS} or shorten the prompt."
+            )
+
+    def set_room(self, tokens: int, most: int | None = None) -> None:
+        """The engine has room for `tokens`; see `ContextRoomChanged`."""
+        self.tokens = max(self._fixed + _LEAST_WORDS, min(self._config.context_tokens, tokens))
+        self._most = self.tokens if most is None else max(self.tokens, min(self._config.context_tokens, most))
+
+    @property
+    def least(self) -> bool:
+        """It is as small as it gets."""
+        return self.tokens <= self._fixed + _LEAST_WORDS
+
+    @property
+    def prompt(self) -> int:
+        """The longest prompt."""
+        return self.tokens - ANSWER_RESERVE
+
+    @property
+    def overdrawn(self) -> int:
+        """The longest prompt while the next chunk is being warmed: a cold one would cost everybody more."""
+        return min(self._most, round(self.tokens * OVERDRAFT)) - ANSWER_RESERVE
+
+    @property
+    def words(self) -> int:
+        """What is left beside the system prompt, the answer and one frame."""
+        return self.tokens - self._fixed
+
+    @property
+    def prefix(self) -> int:
+        return self.words // 3
+
+    @property
+    def memory(self) -> int:
+        """The video history in a prefix."""
+        return min(self._config.memory_tokens, self.prefix * 2 // 3)
+
+    @property
+    def query(self) -> int:
+        return self.words // 6
+
+    @property
+    def news(self) -> int:
+        return self.words // 6

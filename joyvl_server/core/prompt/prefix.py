@@ -1,0 +1,127 @@
+"""The words that stand once, at the start of a chunk: clock, history, standing watches, open queries.
+
+Each section appears only where it has something to say; a blank line stands between two. What does not fit the room is
+left out from the least needed: first video history, then the oldest questions and answers; watches are shortened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from joyvl_server.core.prompt.tokens import text_tokens
+from joyvl_server.core.prompt.wire_format import clean, query_block, time_tag
+from joyvl_server.core.watches.watches import Watch
+from joyvl_server.core.watches.zones import Zone, region
+
+VIDEO_HISTORY = "[Video History]"
+QA_HISTORY = "[Q&A History]"
+
+LEAD_IN = "Keep watching for each of these and speak when it happens:"
+
+MAX_LINE = 600
+"""characters of one watch or query, before it is shortened to its share of the room"""
+_LEAST = 12
+_LAST_SECOND = 253_402_300_799  # the year 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """What a prefix is made of. Lines are ready to print, oldest first."""
+
+    clock: str = ""
+    video_history: Sequence[str] = ()
+    qa_history: Sequence[str] = ()
+    watches: Sequence[str] = ()
+    queries: Sequence[str] = ()
+
+
+def build_prefix(sections: Sections, room: int) -> str:
+    """The prefix as text of at most `room` estimated tokens."""
+    blocks: list[str] = []
+    standing = _standing_blocks(sections, room)
+    room -= sum(_block_tokens(block) for block in standing)
+    if sections.clock and _block_tokens(sections.clock) <= room:
+        blocks.append(sections.clock)
+        room -= _block_tokens(sections.clock)
+    answers = _newest_block(QA_HISTORY, sections.qa_history, room)
+    room -= sum(_block_tokens(block) for block in answers)
+    blocks += _newest_block(VIDEO_HISTORY, sections.video_history, room)
+    return "\n\n".join(blocks + answers + standing)
+
+
+def clock_line(t: float, wall: float, utc_offset_s: int) -> str:
+    """What the clock on the wall showed at model time `t`; `wall` in Unix seconds."""
+    moment = datetime.fromtimestamp(min(max(0.0, wall + utc_offset_s), _LAST_SECOND), UTC)
+    sign, minutes = "-" if utc_offset_s < 0 else "+", abs(utc_offset_s) // 60
+    return f"[Clock] {time_tag(t)} is {moment:%Y-%m-%d %H:%M:%S} UTC{sign}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def watch_line(watch: Watch, zones: Sequence[Zone]) -> str:
+    """A watch in words: its text, and where it looks."""
+    text = clean(watch.text, MAX_LINE)
+    places = {zone.name: region(zone) for zone in zones}
+    where = [f"{clean(name, 60)}, {places[name]}" if name in places else clean(name, 60) for name in watch.zones]
+    return f"{text} (only here: {'; '.join(where)})" if where else text
+
+
+def shorten(text: str, tokens: int) -> str:
+    """`text` cut to at most `tokens` estimated tokens (at least one)."""
+    cost = text_tokens(text)
+    if cost <= tokens:
+        return text
+    while text and cost + 2 > tokens:
+        text = text[: min(len(text) - 1, len(text) * tokens // cost)]
+        cost = text_tokens(text)
+    return text.rstrip() + "…"
+
+
+def newest(lines: Sequence[str], room: int) -> list[str]:
+    """The newest lines that fit `room` tokens, with their line ends; oldest first, as `lines`."""
+    kept: list[str] = []
+    for line in reversed(lines):
+        room -= text_tokens(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return kept[::-1]
+
+
+def share(lines: Sequence[str], room: int) -> list[str]:
+    """All `lines`, each shortened to an even share of `room` tokens; only the first ones where there are too many."""
+    if not lines or room < _LEAST:
+        return []
+    kept = lines[: room // _LEAST]
+    each = room // len(kept)
+    return [shorten(line, each) for line in kept]
+
+
+def _standing_blocks(sections: Sections, room: int) -> list[str]:
+    """The standing watches and the open queries; each of the two may take half of what there is, or what is left.
+
+    Queries leave every watch the room for its first words.
+    """
+    head = text_tokens(query_block("")) + _LEAST  # the blank line, the lead-in's line ends and numbers
+    least = head + text_tokens(LEAD_IN) + (6 + _LEAST) * len(sections.watches) if sections.watches else 0
+    queries = share(sections.queries, min(room // 2, room - least) - head * len(sections.queries))
+    blocks = [query_block(line) for line in queries]
+    room -= sum(_block_tokens(block) for block in blocks)
+    if len(sections.watches) == 1:
+        return [query_block(line) for line in share(sections.watches, room - head)] + blocks
+    room -= head + text_tokens(LEAD_IN) + 6 * len(sections.watches)
+    watches = share(sections.watches, room)
+    if watches:
+        numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(watches, 1))
+        blocks.insert(0, query_block(f"{LEAD_IN}\n{numbered}"))
+    return blocks
+
+
+def _newest_block(title: str, lines: Sequence[str], room: int) -> list[str]:
+    """One block with as many of the newest lines as fit."""
+    kept = newest(lines, room - _block_tokens(title))
+    return ["\n".join([title, *kept])] if kept else []
+
+
+def _block_tokens(block: str) -> int:
+    return text_tokens(block) + 2

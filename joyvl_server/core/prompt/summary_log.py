@@ -1,0 +1,195 @@
+"""What is known of the video that is no longer in the context: passages under their times, and single events."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from joyvl_server.core.prompt.moments import moment, retagged, span_tag
+from joyvl_server.core.prompt.prefix import shorten
+from joyvl_server.core.prompt.tokens import text_tokens
+from joyvl_server.core.prompt.wire_format import clean
+
+MAX_EVENTS = 256
+MAX_PASSAGES = 96
+MAX_EVENT = 300
+LONGEST_S = 60.0
+"""of a stretch told in words, unless nothing happens in it"""
+ONE_CHANGE_S = 2.5
+"""changes no further apart are one"""
+MAX_CHANGES = 4
+"""told of one stretch"""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A stretch of video, `start` to `end` in stream seconds, and its text with times counted from `origin`.
+
+    Without a text it is told by what was said in it and, where somebody looked, by when the picture changed: `changes`
+    are (first, last) stream times. A block is an account of several passages.
+    """
+
+    number: int
+    start: float
+    end: float
+    origin: float = 0.0
+    text: str | None = None
+    block: bool = False
+    changes: tuple[tuple[float, float], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    t: float
+    text: str
+
+
+class SummaryLog:
+    """Oldest first. Where there are too many, the oldest that has no text is forgotten, then the oldest."""
+
+    def __init__(self) -> None:
+        self._passages: list[Summary] = []
+        self._events: deque[_Event] = deque(maxlen=MAX_EVENTS)
+        self._count = 0
+        self.changed = False
+        """something came that may call for `oldest`; whoever looked sets it back"""
+
+    def __len__(self) -> int:
+        return len(self._passages)
+
+    @property
+    def end(self) -> float | None:
+        """The stream time up to which there are passages."""
+        return self._passages[-1].end if self._passages else None
+
+    def event(self, t: float, text: str) -> None:
+        """Something was said. Where two tell the same of one moment, the longer one is kept."""
+        event = _Event(t, clean(text, MAX_EVENT))
+        last = self._events[-1] if self._events else None
+        if last is not None and last.t == t and (event.text in last.text or last.text in event.text):
+            self._events.pop()
+            event = max(last, event, key=lambda event: len(event.text))
+        self._events.append(event)
+
+    def add(self, start: float, end: float) -> int:
+        """A passage that nobody has summed up yet; returns its number."""
+        self._count += 1
+        self._passages.append(Summary(self._count, start, end))
+        if len(self._passages) > MAX_PASSAGES:
+            without_text = (passage for passage in self._passages[:-1] if passage.text is None)
+            self._passages.remove(next(without_text, self._passages[0]))
+        self.changed = True
+        return self._count
+
+    def tell(self, start: float, end: float, *, changed: bool) -> None:
+        """A moment whose picture the model will see no more, told in words. Quiet ones become one stretch."""
+        last = self._passages[-1] if self._passages else None
+        if last is None or last.changes is None or last.text is not None:
+            self.add(start, end)
+            changed = changed and last is not None  # there was nothing before that it could differ from
+            self._passages[-1] = replace(self._passages[-1], changes=((end, end),) if changed else ())
+            return
+        changes = last.changes
+        quiet = not changed and not self._events_in(start, end)
+        if changed and changes and end - changes[-1][1] <= ONE_CHANGE_S:
+            changes = (*changes[:-1], (changes[-1][0], end))
+        elif changed:
+            changes = (*changes, (end, end))
+        calm = quiet and not changes and not self._events_in(last.start, last.end)
+        if calm or (end - last.start <= LONGEST_S and len(changes) <= MAX_CHANGES):
+            self._passages[-1] = replace(last, end=end, changes=changes)
+        else:
+            self.add(start, end)
+            self._passages[-1] = replace(self._passages[-1], changes=((end, end),) if changed else ())
+
+    def write(self, numbers: Sequence[int], text: str, origin: float) -> None:
+        """The text of one passage that has none, or one account of several; nothing where one of them is gone."""
+        chosen = [passage for passage in self._passages if passage.number in numbers]
+        if len(chosen) < len(numbers) or (len(numbers) == 1 and chosen[0].text is not None):
+            return
+        first = chosen[0]
+        whole = replace(first, end=chosen[-1].end, origin=origin, text=text, block=len(numbers) > 1)
+        kept = [passage for passage in self._passages if passage.number not in numbers]
+        self._passages = sorted([*kept, whole], key=lambda passage: passage.number)
+        self.changed = True
+
+    def shorten(self, numbers: Sequence[int], tokens: int) -> None:
+        """One account of several without an engine: the start of each."""
+        chosen = [passage for passage in self._passages if passage.number in numbers]
+        each = tokens // max(1, len(chosen))
+        origin = chosen[0].origin if chosen else 0.0
+        texts = [shorten(self.text(passage, origin, tokens), each) for passage in chosen]
+        self.write(numbers, " ".join(text for text in texts if text), origin)
+
+    def text(self, passage: Summary, origin: float, tokens: int) -> str:
+        """What is known of it, with times of `origin`; of things said, the newest that fit `tokens`."""
+        if passage.text is not None:
+            return retagged(passage.text, passage.origin - origin)
+        changes = _in_words(passage, origin)
+        tokens -= text_tokens(changes)
+        kept: list[str] = []
+        for event in reversed(self._events_in(passage.start, passage.end)):
+            line = f"<{moment(event.t - origin)}> {event.text}"
+            tokens -= text_tokens(line) + 1
+            if tokens < 0:
+                break
+            kept.append(line)
+        if changes and not kept:
+            kept = ["Nothing was said."]
+        return " ".join([*reversed(kept), *([changes] if changes else [])])
+
+    def lines(self, origin: float, tokens: int, passages: Iterable[Summary] | None = None) -> list[str]:
+        """Those of which something is known, each under its times, oldest first. `tokens` bounds things said."""
+        texts = [(passage, self.text(passage, origin, tokens)) for passage in passages or self._passages]
+        return [f"{span_tag(p.start - origin, p.end - origin)} {text}" for p, text in texts if text]
+
+    def oldest(self, room: int, tokens: int) -> list[Summary]:
+        """Two or more that should become one, because all of them take more than three quarters of `room` tokens.
+
+        They are the oldest of the single ones or of the blocks, whichever take more.
+        """
+        sizes = {p.number: text_tokens(self.text(p, p.origin, tokens)) for p in self._passages}
+        if sum(sizes.values()) <= room * 3 // 4:
+            return []
+        told = [passage for passage in self._passages if sizes[passage.number]]
+        groups = [[passage for passage in told if passage.block is block] for block in (True, False)]
+        group = max(groups, key=lambda group: (len(group) > 1, sum(sizes[passage.number] for passage in group)))
+        if len(group) < 2:
+            group = told
+        chosen: list[Summary] = []
+        for passage in group:
+            if len(chosen) > 1 and sum(sizes[p.number] for p in chosen) >= room // 4:
+                break
+            chosen.append(passage)
+        return chosen if len(chosen) > 1 else []
+
+    def shift(self, seconds: float) -> None:
+        """Stream time jumped: what was stays as long ago as it is."""
+        self._events = deque((replace(event, t=event.t + seconds) for event in self._events), MAX_EVENTS)
+        self._passages = [
+            replace(
+                p,
+                start=p.start + seconds,
+                end=p.end + seconds,
+                origin=p.origin + seconds,
+                changes=p.changes and tuple((first + seconds, last + seconds) for first, last in p.changes),
+            )
+            for p in self._passages
+        ]
+
+    def _events_in(self, start: float, end: float) -> list[_Event]:
+        return [event for event in self._events if start <= event.t <= end]
+
+
+def _in_words(passage: Summary, origin: float) -> str:
+    """When the picture changed in it; empty where nobody looked."""
+    if passage.changes is None:
+        return ""
+    times = [
+        f"at <{moment(first - origin)}>"
+        if first == last
+        else f"from <{moment(first - origin)}> to <{moment(last - origin)}>"
+        for first, last in passage.changes
+    ]
+    return f"The picture changed {', '.join(times)}." if times else "Little changed."

@@ -1,0 +1,68 @@
+"""Shares of a few tokens, read from the log-probabilities in an answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from joyvl_server.core.events import Score
+from joyvl_server.core.prompt.wire_format import Verdict
+from joyvl_server.engines.openai.reading import Reader
+
+
+def shares_of(answer: dict[str, Any], ids: Sequence[int], names: Sequence[str], *, exact: bool) -> tuple[float, ...]:
+    """Softmax over the first token's log-probabilities of the tokens `ids`, which are written `names`.
+
+    Empty where none is listed. Not `exact`: a token that is not in the list of the likeliest counts as the least of
+    them, which is the most it can be.
+    """
+    listed = _listed(answer)
+    found = [listed.get(f"token_id:{token}", listed.get(name)) for token, name in zip(ids, names, strict=True)]
+    known = [value for value in found if value is not None]
+    if not known or (exact and len(known) < len(found)):
+        return ()
+    least = min(listed.values())
+    values = [least if value is None else value for value in found]
+    top = max(values)
+    weights = [math.exp(value - top) for value in values]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+def score_of_text(answer: dict[str, Any], reader: Reader) -> Score:
+    """What a whole answer says when it is read as text: 1, 0 or garbage."""
+    reader.feed(text_of(answer))
+    reader.finish()
+    if reader.verdict is Verdict.GARBAGE:
+        return Score(0.0, garbage=reader.garbage or "(an empty answer)")
+    return Score(1.0 if reader.verdict is Verdict.RESPONSE else 0.0)
+
+
+def text_of(answer: dict[str, Any]) -> str:
+    """The text of a whole answer; empty where there is none."""
+    message = first_choice(answer).get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    return content if isinstance(content, str) else ""
+
+
+def first_choice(answer: dict[str, Any]) -> dict[str, Any]:
+    choices = answer.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0]
+    return {}
+
+
+def _listed(answer: dict[str, Any]) -> dict[str, float]:
+    """Log-probabilities of the first token's alternatives, by what the server calls them."""
+    logprobs = first_choice(answer).get("logprobs")
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(content, list) or not content or not isinstance(content[0], dict):
+        return {}
+    others = content[0].get("top_logprobs")
+    listed: dict[str, float] = {}
+    for entry in [content[0], *(others if isinstance(others, list) else [])]:
+        if isinstance(entry, dict) and isinstance(name := entry.get("token"), str):
+            value = entry.get("logprob")
+            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                listed[name] = float(value)
+    return listed

@@ -1,0 +1,239 @@
+"""The HTTP side of engine `openai`: one server, and which fields it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx2
+import structlog
+
+from joyvl_server.core.errors import EngineError
+from joyvl_server.engines.openai.failures import (
+    Peer,
+    detail_of,
+    from_status,
+    from_transport,
+    from_words,
+    is_too_long,
+)
+from joyvl_server.engines.openai.messages import request_body
+from joyvl_server.engines.openai.options import OpenAIOptions
+from joyvl_server.engines.openai.stream import Completion, HttpCompletion
+from joyvl_server.kit import http
+
+MAX_ERROR_BODY = 65_536
+MAX_BODY = 4_194_304
+"""Bytes of an answer that is read whole: a list of models, a page of metrics, one completion."""
+
+log = structlog.get_logger(__name__)
+
+
+class Chat(Protocol):
+    """A server of chat completions. Messages are JSON objects, one each; `fields` are all other fields, model included.
+
+    All raise `EngineError` and its kin, and nothing else; code `engine_forgot` when a picture that was only named is
+    not there any more. Cancelling a call aborts the request.
+    """
+
+    @property
+    def peer(self) -> Peer: ...
+
+    async def ask(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """One whole chat completion: the JSON as the server sent it."""
+
+    async def stream(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> Completion:
+        """A streamed one, once its head is there. The caller closes it."""
+
+    async def models(self) -> list[str]:
+        """Names of the models it lists, in its order."""
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Which fields the server takes, learnt from what it refused."""
+
+    skips_special_tokens: bool = True
+    """takes `skip_special_tokens`; without it set to false, vLLM leaves the markers out of the text"""
+    new_limit: bool = False
+    """wants `max_completion_tokens` where others want `max_tokens`"""
+    proven: bool = False
+    """it took a request in this dialect, so a refusal means something else"""
+
+    def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        spoken = dict(fields)
+        if self.new_limit and "max_tokens" in spoken:
+            spoken["max_completion_tokens"] = spoken.pop("max_tokens")
+        if not self.skips_special_tokens:
+            spoken.pop("skip_special_tokens", None)
+        return spoken
+
+    def after_refusal(self, status: int, detail: str) -> Dialect | None:
+        """What to try next when a request was refused; None when the fields are not to blame."""
+        if status not in (400, 422) or is_too_long(detail):
+            return None
+        if "max_completion_tokens" in detail and not self.new_limit:
+            return replace(self, new_limit=True, proven=False)
+        if self.skips_special_tokens and (not self.proven or "skip_special_tokens" in detail):
+            return replace(self, skips_special_tokens=False, proven=False)
+        return None
+
+
+class ChatServer:
+    """One OpenAI-compatible server: a `Chat`, and what a probe looks at beside it."""
+
+    def __init__(self, options: OpenAIOptions) -> None:
+        self._base = options.base_url
+        self._secret = options.api_key.get_secret_value() if options.api_key else ""
+        self._dialect = Dialect()
+        self._client = http.client(
+            timeout_s=options.timeout_s,
+            connect_timeout_s=options.connect_timeout_s,
+            # Without TLS there is nothing to verify, and loading the certificates takes tens of milliseconds.
+            verify=options.base_url.startswith("https:"),
+        )
+        self._closed = False
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(self._base, "", self._secret)
+
+    async def models(self) -> list[str]:
+        return [str(model["id"]) for model in await self.listing()]
+
+    async def listing(self) -> list[dict[str, Any]]:
+        """The models as it lists them; each has an `id`."""
+        response = await self._send("GET", self._base + "/models")
+        body = await self._body(response, MAX_BODY)
+        if response.status_code != 200:
+            raise from_status(self.peer, response.status_code, detail_of(body))
+        try:
+            models = json.loads(body)["data"]
+            return [{**model, "id": model["id"]} for model in models]
+        except (ValueError, RecursionError, TypeError, KeyError):
+            raise EngineError(
+                f"{self.peer.url}/models is no list of models. Is it an OpenAI-compatible server?",
+                code="engine_protocol",
+            ) from None
+
+    async def ask(
+        self, messages: Sequence[bytes], fields: Mapping[str, Any], *, timeout_s: float | None = None
+    ) -> dict[str, Any]:
+        """`timeout_s` bounds each wait for bytes of this answer, where it may take longer than usual."""
+        response = await self._complete(messages, fields, timeout_s)
+        body = await self._body(response, MAX_BODY)
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        if isinstance(answer, dict) and isinstance(answer.get("choices"), list):
+            return answer
+        detail = detail_of(body)
+        if (told := from_words(self.peer, detail, body.decode("utf-8", "replace"))) is not None:
+            raise told
+        said = self.peer.quote(detail)
+        raise EngineError(
+            f"{self.peer.url} sent no answer that can be read. Is it an OpenAI-compatible server?"
+            + (f" It says: {said}" if said else ""),
+            code="engine_protocol",
+        )
+
+    async def stream(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> Completion:
+        response = await self._complete(messages, {**fields, "stream": True}, None)
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
+            return HttpCompletion(response, self.peer)
+        body = await self._body(response, MAX_ERROR_BODY)
+        detail = detail_of(body)
+        if (told := from_words(self.peer, detail, body.decode("utf-8", "replace"))) is not None:
+            raise told
+        said = self.peer.quote(detail)
+        raise EngineError(
+            f"{self.peer.url} did not stream its answer. Is it an OpenAI-compatible server?"
+            + (f" It says: {said}" if said else ""),
+            code="engine_protocol",
+        )
+
+    async def beside(self, path: str, data: Mapping[str, Any] | None = None) -> bytes:
+        """What vLLM has beside the API, at the root of the server: `/tokenize`, `/metrics`. Empty where it has not."""
+        parts = urlsplit(self._base)
+        url = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/v1')}{path}"
+        body = None if data is None else json.dumps(data).encode()
+        response = await self._send("GET" if body is None else "POST", url, body)
+        text = await self._body(response, MAX_BODY)
+        return text if response.status_code == 200 else b""
+
+    async def aclose(self) -> None:
+        self._closed = True
+        await self._client.aclose()
+
+    async def _complete(
+        self, messages: Sequence[bytes], fields: Mapping[str, Any], timeout_s: float | None
+    ) -> httpx2.Response:
+        """The response to a request that was taken."""
+        dialect = self._dialect
+        while True:
+            body = request_body(dialect.fields(fields), messages)
+            response = await self._send("POST", self._base + "/chat/completions", body, timeout_s)
+            if response.status_code == 200:
+                self._learn(dialect)
+                return response
+            refusal = await self._body(response, MAX_ERROR_BODY)
+            detail = detail_of(refusal)
+            peer = replace(self.peer, model=str(fields.get("model", "")))
+            wait = response.headers.get("retry-after")
+            error = from_status(peer, response.status_code, detail, wait, body=refusal.decode("utf-8", "replace"))
+            other = dialect.after_refusal(response.status_code, detail) if error.code == "engine_refused" else None
+            if other is None:
+                raise error
+            dialect = other
+
+    async def _send(
+        self, method: str, url: str, body: bytes | None = None, timeout_s: float | None = None
+    ) -> httpx2.Response:
+        """The response with its body unread."""
+        if self._closed:
+            raise EngineError("The engine is closed.", code="engine_closed")
+        headers = {"accept-encoding": "identity"}
+        if body is not None:
+            headers["content-type"] = "application/json"
+        if self._secret:
+            headers["authorization"] = f"Bearer {self._secret}"
+        try:
+            request = self._client.build_request(method, url, content=body, headers=headers)
+            if timeout_s is not None:
+                request.extensions["timeout"] = {**request.extensions["timeout"], "read": timeout_s}
+            return await self._client.send(request, stream=True)
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+            raise from_transport(self.peer, error) from error
+
+    async def _body(self, response: httpx2.Response, limit: int) -> bytes:
+        """The start of a body, at most `limit` bytes; the response is closed."""
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) >= limit:
+                    break
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            raise from_transport(self.peer, error) from error
+        finally:
+            await response.aclose()
+        return bytes(body[:limit])
+
+    def _learn(self, dialect: Dialect) -> None:
+        """A request in this dialect was taken."""
+        learnt = replace(dialect, proven=True)
+        if learnt != replace(self._dialect, proven=True):
+            log.info(
+                "the server does not take every field",
+                server=self.peer.url,
+                skip_special_tokens=learnt.skips_special_tokens,
+                limit="max_completion_tokens" if learnt.new_limit else "max_tokens",
+            )
+        self._dialect = learnt

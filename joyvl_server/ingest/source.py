@@ -1,0 +1,184 @@
+"""One source as main sees it: its state, its stream clock, and its newest picture out of a worker's shared memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from joyvl_server.core.errors import NoFrame, SourceError
+from joyvl_server.core.frame import Frame
+from joyvl_server.ingest.base import PullSpec, SourceState, SourceStatus, StateListener
+from joyvl_server.ingest.connection import Answer
+from joyvl_server.ingest.messages import Message
+from joyvl_server.ingest.shared_frames import Torn
+from joyvl_server.kit.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+LOCKSTEP_TIMEOUT_S = 60.0
+"""In lockstep nothing is late, so a look waits for the decoder; this only ends what hangs."""
+TRIES = 3
+
+
+class Worker(Protocol):
+    """What a source needs of its media worker."""
+
+    def ask(self, op: str, **fields: object) -> Answer: ...
+
+    def read(self, slot: int, sequence: int) -> Frame: ...
+
+    async def up(self) -> None: ...
+
+
+class RemoteSource:
+    """Implements `Source`. `spec` is None for a call."""
+
+    def __init__(
+        self, source_id: str, spec: PullSpec | None, slot: int, worker: Worker, on_state: StateListener,
+        on_close: Callable[[RemoteSource], Awaitable[None]], look_timeout_s: float, clock: Clock,
+    ) -> None:  # fmt: skip
+        self.id = source_id
+        self.spec = spec
+        self.slot = slot
+        self.zero: float | None = None
+        """the moment of a live source's first picture"""
+        self.closed = False
+        self._worker = worker
+        self._on_state = on_state
+        self._on_close = on_close
+        self._clock = clock
+        self._lockstep = spec is not None and spec.lockstep
+        self._is_file = spec is not None and spec.url.lower().startswith("file:")
+        self._timeout_s = LOCKSTEP_TIMEOUT_S if self._lockstep else look_timeout_s
+        self._state = SourceState(SourceStatus.CONNECTING, clock.wall())
+        self._anchor: tuple[float, float] | None = None
+        self._now = 0.0
+        self._asked: dict[tuple[float | None, bool, bool], Answer] = {}
+        self._last: tuple[int, Frame] | None = None
+
+    @property
+    def state(self) -> SourceState:
+        return self._state
+
+    @property
+    def now(self) -> float:
+        if not self._is_file:
+            if self.zero is not None:
+                self._now = max(self._now, self._clock.monotonic() - self.zero)
+        elif self._anchor is not None and self._state.status is not SourceStatus.ENDED:
+            moment, t = self._anchor
+            speed = self.spec.speed if self.spec is not None else 1.0
+            self._now = max(self._now, t + (self._clock.monotonic() - moment) * speed)
+        return self._now
+
+    async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
+        self._refuse()
+        if self._lockstep and at is not None:
+            self._now = max(self._now, at)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                if self._lockstep:
+                    await self._worker.up()
+                for _ in range(TRIES):
+                    sequence = (await asyncio.shield(self._ask(at, glance, trail)))["sequence"]
+                    try:
+                        return self._read(sequence)
+                    except Torn:
+                        continue
+        except TimeoutError:
+            pass
+        except SourceError as error:
+            code = error.code if error.code in ("connecting", "offline", "ended") else "offline"
+            raise NoFrame(str(error), code=code) from None
+        raise NoFrame("The picture did not come in time.", code="stale")
+
+    def _refuse(self) -> None:
+        status = self._state.status
+        if self.closed:
+            raise NoFrame("The source was closed.", code="ended")
+        if self._lockstep or status is SourceStatus.ONLINE:
+            return
+        if status is SourceStatus.CONNECTING:
+            raise NoFrame("The source has not shown a picture yet.", code="connecting")
+        code = "ended" if status is SourceStatus.ENDED else "offline"
+        raise NoFrame(self._state.error or "The source is not online.", code=code)
+
+    def _ask(self, at: float | None, glance: bool, trail: bool) -> Answer:
+        """One request at a time for the same look, however many wait for it."""
+        key = (at, glance, trail)
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = self._worker.ask("look", source=self.id, at=at, glance=glance, trail=trail)
+            asked.add_done_callback(lambda _: self._asked.pop(key, None))
+        return asked
+
+    def _read(self, sequence: int) -> Frame:
+        if self._last is None or self._last[0] != sequence:
+            self._last = (sequence, self._worker.read(self.slot, sequence))
+        return self._last[1]
+
+    def apply(self, report: Message) -> None:
+        """A state that the worker tells."""
+        if report["clock"] is not None:
+            self._anchor = (report["clock"][0], report["clock"][1])
+            self.zero = report["clock"][0] if self.zero is None and not self._is_file else self.zero
+        state = self._state
+        self._set(
+            SourceState(
+                status=SourceStatus(report["status"]),
+                since_wall=state.since_wall,
+                error_code=report["error_code"],
+                error=report["error"],
+                retry_in_s=report["retry_in_s"],
+                attempts=report["attempts"],
+                width=report["width"] or state.width,
+                height=report["height"] or state.height,
+                fps=report["fps"] or state.fps,
+                codec=report["codec"] or state.codec,
+            )
+        )
+
+    def worker_gone(self) -> None:
+        """A pull comes back with the next worker, a call does not."""
+        self._last = None
+        if self._state.status is SourceStatus.ENDED:
+            return
+        if self.spec is None:
+            message = "The media worker died, and the call with it. Call again."
+            self._set(replace(self._state, status=SourceStatus.ENDED, error_code="worker_died", error=message))
+        else:
+            message = "The media worker died. It is being restarted."
+            self._set(
+                replace(
+                    self._state, status=SourceStatus.OFFLINE, error_code="worker_died", error=message, retry_in_s=0.0
+                )
+            )
+
+    def _set(self, state: SourceState) -> None:
+        old = self._state
+        if state.status is not old.status:
+            _ = self.now  # a file's clock stops at its end
+            state = replace(state, since_wall=self._clock.wall())
+            self._log(state)
+        if state != old:
+            self._state = state
+            if not self.closed:
+                self._on_state(state)
+
+    def _log(self, state: SourceState) -> None:
+        """Once when it is gone, once when it is back."""
+        if state.status is SourceStatus.OFFLINE:
+            log.warning("source offline", source=self.id, code=state.error_code, error=state.error)
+        elif state.status is SourceStatus.ENDED:
+            log.info("source ended", source=self.id, code=state.error_code, error=state.error)
+        else:
+            log.info("source online", source=self.id, width=state.width, height=state.height, codec=state.codec)
+
+    async def aclose(self) -> None:
+        if not self.closed:
+            self.closed = True
+            await self._on_close(self)

@@ -1,0 +1,42 @@
+"""What a media worker is told when it starts. Plain data: a worker loads no settings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from joyvl_server.ingest.shared_frames import Layout
+from joyvl_server.ingest.worker.stage import Timeouts
+from joyvl_server.kit.netpolicy import NetPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """Names as in `MediaSettings`; `slots`: sources at once."""
+
+    slots: int
+    max_pixels: int
+    grey_side: int
+    jpeg_quality: int
+    open_timeout_s: float
+    stall_timeout_s: float
+    call_timeout_s: float
+    start_bitrate_kbps: int
+    min_bitrate_kbps: int
+    max_bitrate_kbps: int
+    policy: NetPolicy
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.slots, self.max_pixels, self.grey_side)
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return Timeouts(self.open_timeout_s, self.stall_timeout_s)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "policy": self.policy.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> WorkerConfig:
+        return cls(**{**data, "policy": NetPolicy.from_dict(data["policy"])})

@@ -1,0 +1,172 @@
+"""Open a URL for decoding: libav's options, what it may not do, and which stream is the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import av
+from av.codec.context import Flags
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from joyvl_server.core.errors import SourceError
+from joyvl_server.ingest import faults
+from joyvl_server.ingest.rtsp.answers import Redirected
+from joyvl_server.ingest.rtsp.proxy import RtspProxy
+from joyvl_server.ingest.worker.deadlines import Deadline
+from joyvl_server.kit.netpolicy import Target
+
+FILE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,ivf,h264,hevc,m4v,mjpeg"
+"""Formats that hold their pictures themselves. Playlists (hls, concat, dash, sdp …) would open what they name."""
+MAX_REDIRECTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open container and its picture stream. `fps`: None where the stream does not say."""
+
+    container: InputContainer
+    stream: VideoStream
+    codec: str
+    fps: float | None
+    has_audio: bool
+    proxy: RtspProxy | None = None
+
+    @property
+    def start_s(self) -> float:
+        base = self.stream.time_base
+        return float(self.stream.start_time * base) if self.stream.start_time is not None and base is not None else 0.0
+
+    @property
+    def duration_s(self) -> float | None:
+        return self.container.duration / 1e6 if self.container.duration else None
+
+    def close(self) -> None:
+        self.container.close()
+        if self.proxy is not None:
+            self.proxy.close()
+
+
+def open_target(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+    """Blocks until the stream's facts are known. The caller's thread holds `deadline`.
+
+    A camera may redirect three times, each time to an address that is checked. Raises `SourceError`.
+    """
+    if target.path is not None:
+        return _open_file(target, open_timeout_s, stall_timeout_s, deadline)
+    here = target
+    for _ in range(MAX_REDIRECTS + 1):
+        try:
+            return _open_rtsp(here, open_timeout_s, stall_timeout_s, deadline)
+        except Redirected as redirect:
+            here = target.redirected(redirect.location, here)
+    raise SourceError(f"The camera redirects more than {MAX_REDIRECTS} times.", code="redirected")
+
+
+def _open_file(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+    options = {"protocol_whitelist": "file", "format_whitelist": FILE_FORMATS}
+    try:
+        container = av.open(f"file:{target.path}", options=options, timeout=(open_timeout_s, stall_timeout_s))
+    except av.FFmpegError as error:
+        raise faults.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
+    try:
+        return _with_picture(container, live=False)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _open_rtsp(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+    """Raises `SourceError` and `Redirected`."""
+    try:
+        proxy = RtspProxy(target.url, open_timeout_s, deadline)
+    except OSError as error:
+        raise faults.at_connect(error) from None
+    try:
+        options = _rtsp_options(max(open_timeout_s, stall_timeout_s))
+        try:
+            container = av.open(proxy.url, options=options, timeout=(open_timeout_s, stall_timeout_s))
+        except av.FFmpegError as error:
+            if isinstance(proxy.failure, Redirected):
+                raise proxy.failure from None
+            raise faults.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
+        try:
+            return replace(_with_picture(container, live=True), proxy=proxy)
+        except BaseException:
+            container.close()
+            raise
+    except BaseException:
+        proxy.close()
+        raise
+
+
+def _rtsp_options(timeout_s: float) -> dict[str, str]:
+    return {
+        "rtsp_transport": "tcp",
+        "timeout": str(int(timeout_s * 1e6)),
+        "probesize": "50000",
+        "analyzeduration": "500000",
+        # A camera must not send us on to a file or to another protocol.
+        "protocol_whitelist": "rtsp,tcp,rtp",
+        "user_agent": "joyvl",
+    }
+
+
+def _with_picture(container: InputContainer, *, live: bool) -> Opened:
+    videos = [s for s in container.streams if s.type == "video" and not s.disposition & Disposition.attached_pic]
+    if not videos:
+        raise SourceError("There is sound or data in it, but no picture.", code="no_video")
+    known = [stream for stream in videos if isinstance(stream, VideoStream) and stream.codec_context is not None]
+    if not known:
+        raise SourceError("Its picture comes in a format that cannot be decoded here.", code="unknown_codec")
+    picture = known[0]
+    for stream in container.streams:
+        if stream is not picture:
+            stream.discard = Discard.all
+    # One thread per source: frame threads would each hold back a picture, and many sources share the cores anyway.
+    picture.codec_context.thread_type = "NONE"
+    picture.codec_context.thread_count = 1
+    if live:
+        picture.codec_context.flags |= Flags.low_delay
+    return Opened(
+        container=container,
+        stream=picture,
+        codec=picture.codec_context.name,
+        fps=_fps(picture.average_rate or picture.guessed_rate),
+        has_audio=any(stream.type == "audio" for stream in container.streams),
+    )
+
+
+def _fps(rate: Fraction | None) -> float | None:
+    """Streams without a rate are given odd ones, like 90000."""
+    return round(float(rate), 3) if rate and 0 < rate <= 240 else None
+
+
+def frames(opened: Opened, deadline: Deadline | None = None) -> Iterator[VideoFrame]:
+    """Decode until the end, or until the deadline: packets that never make a picture must not hold a source up.
+
+    Packets that cannot be decoded are passed over. Raises `av.FFmpegError` at a bad read.
+    """
+    proxy = opened.proxy
+    for packet in opened.container.demux(opened.stream):
+        if deadline is not None and deadline.passed:
+            return
+        if proxy is not None and proxy.hand_over():
+            proxy = None
+        try:
+            decoded = packet.decode()
+        except av.EOFError:
+            return
+        except av.FFmpegError:
+            continue
+        yield from decoded
+
+
+def seconds(frame: VideoFrame) -> float | None:
+    """The frame's pts in seconds."""
+    base = frame.time_base
+    return None if frame.pts is None or base is None else frame.pts * base.numerator / base.denominator

@@ -1,0 +1,83 @@
+"""Open a source once, look at it for a moment, close it: what is there, or what is wrong, in words."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import av
+
+from joyvl_server.core.errors import JoyvlError, NotAllowed, SourceError
+from joyvl_server.ingest import faults
+from joyvl_server.ingest.base import ProbeReport
+from joyvl_server.ingest.worker.deadlines import Deadline, hold
+from joyvl_server.ingest.worker.opening import Opened, frames, open_target, seconds
+from joyvl_server.ingest.worker.stage import Timeouts
+from joyvl_server.kit.netpolicy import NetPolicy, Target
+
+LOOK_S = 4.0
+"""How long to wait for a second keyframe."""
+
+
+def probe(url: str, policy: NetPolicy, timeouts: Timeouts) -> ProbeReport:
+    """Blocks for the open and stall timeouts and four seconds at most."""
+    began = time.monotonic()
+    try:
+        facts = _look(policy.check(url), timeouts)
+    except JoyvlError as error:
+        code = "not_allowed" if isinstance(error, NotAllowed) else error.code
+        took_s = round(time.monotonic() - began, 3)
+        return ProbeReport(False, took_s, error_code=code, error=str(error), hint=faults.hint(code))
+    return ProbeReport(True, round(time.monotonic() - began, 3), **facts)
+
+
+def _look(target: Target, timeouts: Timeouts) -> dict[str, Any]:
+    deadline = Deadline(time.monotonic() + timeouts.open_s)
+    with hold(deadline):
+        opened = open_target(target, timeouts.open_s, timeouts.stall_s, deadline)
+        try:
+            return _facts(opened, deadline, timeouts, is_file=target.path is not None)
+        finally:
+            opened.close()
+
+
+def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: bool) -> dict[str, Any]:
+    """Decodes up to the second keyframe. Raises `SourceError` where there is no picture."""
+    deadline.at = time.monotonic() + timeouts.stall_s
+    size: tuple[int, int] | None = None
+    times: list[float] = []
+    keys: list[float] = []
+    failure: av.FFmpegError | None = None
+    try:
+        for frame in frames(opened, deadline):
+            if size is None:
+                size = (frame.width, frame.height)
+                deadline.at = time.monotonic() + LOOK_S
+            at = seconds(frame)
+            if at is not None:
+                times.append(at)
+            start = at or 0.0  # the first frame may have no pts
+            if frame.key_frame and (not keys or start > keys[-1]):
+                keys.append(start)
+            if len(keys) > 1:
+                break
+    except av.FFmpegError as error:
+        failure = error
+    if size is None:
+        if is_file:
+            raise SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
+        raise faults.camera_gone(failure, timeouts.stall_s, late=deadline.passed)
+    return {
+        "width": size[0],
+        "height": size[1],
+        "fps": opened.fps or _rate(times),
+        "codec": opened.codec,
+        "has_audio": opened.has_audio,
+        "keyframe_interval_s": round(keys[1] - keys[0], 3) if len(keys) > 1 else None,
+        "extra": {} if len(keys) > 1 or not times else {"keyframes": f"one in {times[-1] - times[0]:.1f} s"},
+    }
+
+
+def _rate(times: list[float]) -> float | None:
+    span = times[-1] - times[0] if times else 0.0
+    return round((len(times) - 1) / span, 2) if span > 0 else None

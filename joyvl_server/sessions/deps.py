@@ -1,0 +1,54 @@
+"""What every session of a server shares, and what follows from it for the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from joyvl_server.core.config import Fidelity, ObserverConfig
+from joyvl_server.engines.base import Capabilities
+from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.unique_numbers import UniqueNumbers
+from joyvl_server.settings import SessionSettings
+from joyvl_server.store.events import Events
+from joyvl_server.store.ticks import Ticks
+from joyvl_server.store.watches import Watches
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDeps:
+    clock: Clock
+    settings: SessionSettings
+    metrics: Metrics
+    watches: Watches
+    events: Events
+    numbers: UniqueNumbers
+    ticks: Ticks | None = None
+    updates_backlog: int = 1024
+
+
+def observer_config(
+    settings: SessionSettings, can: Capabilities, threshold: float, fidelity: Fidelity
+) -> ObserverConfig:
+    """The machine's settings: the session's, and what the engine can do."""
+    return ObserverConfig(
+        threshold=threshold,
+        hysteresis=settings.hysteresis,
+        cooldown_s=settings.cooldown_s,
+        duplicate_window_s=settings.duplicate_window_s,
+        query_ttl_s=settings.query_ttl_s,
+        fidelity=fidelity,
+        context_tokens=settings.context_tokens,
+        chunk_s=settings.chunk_s,
+        memory_tokens=settings.memory_tokens,
+        summary_tokens=settings.summary_tokens,
+        language=settings.language,
+        lead_turns=settings.lead_turns,
+        model_time_s=settings.model_time_s,
+        follows_instructions=can.follows_instructions,
+        reports_kinds=can.reports_kinds,
+        needs_every_frame=can.needs_every_frame,
+        chooses=can.chooses,
+        prepares=can.prepares,
+        writes=can.writes or settings.summary_engine is not None,
+    )

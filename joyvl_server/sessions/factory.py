@@ -1,0 +1,152 @@
+"""Opens sessions over sources: room, engine, ticker, and the way of a source's states to its session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from joyvl_server.core.config import Fidelity
+from joyvl_server.core.errors import NotAllowed, StoreError
+from joyvl_server.core.watches.zones import Zone
+from joyvl_server.ingest.base import Source, SourceState, StateListener
+from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions import endings
+from joyvl_server.sessions.deps import SessionDeps
+from joyvl_server.sessions.engines.pool import EnginePool
+from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.supervisor import SessionSupervisor
+from joyvl_server.sessions.ticking.grid import phase
+from joyvl_server.sessions.ticking.lockstep import LockstepTicker
+from joyvl_server.sessions.ticking.ticker import LiveTicker, Ticker
+from joyvl_server.sessions.watch_list import WatchDraft, watch_record
+from joyvl_server.settings import Settings
+from joyvl_server.store.sessions import SessionRecord, Sessions
+from joyvl_server.store.watches import Watches, WatchRecord
+
+log = structlog.get_logger(__name__)
+
+
+class SessionFactory:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        engines: EnginePool,
+        runner: SessionSupervisor,
+        around: SessionDeps,
+        sessions: Sessions,
+        watches: Watches,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._engines = engines
+        self._runner = runner
+        self._around = around
+        self._sessions = sessions
+        self._watches = watches
+        self._opened = 0
+        self._coming = 0
+        self.down: Callable[[], int] = lambda: 0
+        """cameras that wait for their session; they keep their places"""
+
+    @contextmanager
+    def room(self, engine: str) -> Iterator[None]:
+        """Room for one session more on that engine, kept while the block opens it.
+
+        Raises `NotAllowed` (too_many, engine_full). What others are opening meanwhile counts as open.
+        """
+        limit = self._settings.sessions.max_sessions
+        if len(self._runner) + self._coming + self.down() >= limit:
+            sentence = f"All {limit} sessions are in use (sessions.max_sessions); end one first."
+            raise NotAllowed(sentence, code="too_many")
+        scheduler = self._engines.attendant(engine).scheduler
+        scheduler.check_room(self._settings.sessions.tick_s)
+        self._coming += 1
+        scheduler.coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+            scheduler.coming -= 1
+
+    async def engine_name(self, wanted: str | None) -> str:
+        """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used."""
+        name = wanted or self._settings.engine.name
+        await self._engines.load(name)
+        self._engines.get(name)
+        return name
+
+    async def store(self, record: SessionRecord, watches: Iterable[WatchDraft]) -> list[WatchRecord]:
+        """Keep a new session with its first watches. One that cannot be kept whole is ended."""
+        await self._sessions.add(record)
+        stored = [watch_record(record.id, draft, record.created_wall) for draft in watches]
+        try:
+            for watch in stored:
+                await self._watches.add(watch)
+        except BaseException:
+            self._sessions.post_end(record.id, endings.CRASHED, self._clock.wall())
+            raise
+        return stored
+
+    async def count_on(self, session_id: str) -> None:
+        """An earlier process may have watched it: no tick and no remark gets a number that was used then."""
+        if self._around.ticks is None:
+            return
+        try:
+            newest = await self._around.ticks.list(session_id, limit=1)
+        except StoreError as error:
+            log.warning("ticks cannot be read, the clock numbers on", session=session_id, error=str(error))
+            return
+        if newest:
+            self._around.numbers.stored(newest[0].id)
+
+    def live_ticker(self, speed: float = 1.0) -> Ticker:
+        tick_s = self._settings.sessions.tick_s
+        self._opened += 1
+        return LiveTicker(self._clock, tick_s, speed=speed, phase_s=phase(self._opened, tick_s / speed))
+
+    def lockstep_ticker(self, speed: float) -> Ticker:
+        """At most `speed` times as fast as real time, at 0 as fast as it decides."""
+        return LockstepTicker(self._clock, self._settings.sessions.tick_s, speed=speed or None)
+
+    def listener(self, session_id: str) -> StateListener:
+        """Hands a source's states to the session that runs then."""
+
+        def on_state(state: SourceState) -> None:
+            session = self._runner.find(session_id)
+            if session is not None:
+                session.on_source_state(state)
+
+        return on_state
+
+    def begin(
+        self,
+        record: SessionRecord,
+        source: Source,
+        ticker: Ticker,
+        *,
+        threshold: float | None = None,
+        zones: tuple[Zone, ...] = (),
+        watches: Iterable[WatchRecord] = (),
+        fidelity: Fidelity | None = None,
+        frames_per_tick: int | None = None,
+    ) -> Session:
+        """From now on it runs, until its source ends or the runner stops it."""
+        writer = self._settings.sessions.summary_engine
+        session = Session(
+            record,
+            source,
+            self._engines.attendant(record.engine),
+            ticker,
+            self._around,
+            pen=None if writer in (None, record.engine) else self._engines.attendant(writer),
+            threshold=threshold,
+            zones=zones,
+            watches=watches,
+            fidelity=fidelity,
+            frames_per_tick=frames_per_tick,
+        )
+        self._runner.begin(session)
+        return session

@@ -1,0 +1,319 @@
+"""The engine lane: carries the machine's engine effects out, one after the other, and brings back the outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from joyvl_server.core.effects import (
+    Abort,
+    Append,
+    AskChoice,
+    AskScore,
+    BeginChunk,
+    PrepareChunk,
+    Rollback,
+    Say,
+    Settle,
+)
+from joyvl_server.core.errors import ContextTooLong, EngineError
+from joyvl_server.core.events import Score
+from joyvl_server.core.prompt.tokens import image_tokens
+from joyvl_server.core.prompt.turns import Chunk, Look
+from joyvl_server.core.texts import TextJoiner
+from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
+from joyvl_server.sessions.engines.closing import CLOSE_S, Cut, close_session, cuttable
+from joyvl_server.sessions.scheduling.leases import Lease, Slice
+
+log = structlog.get_logger(__name__)
+
+EngineEffect = BeginChunk | PrepareChunk | Append | AskScore | AskChoice | Say | Abort | Settle | Rollback
+ENGINE_EFFECTS = (BeginChunk, PrepareChunk, Append, AskScore, AskChoice, Say, Abort, Settle, Rollback)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOutcomes:
+    """Where the lane reports to; each takes the step first, but for chunks."""
+
+    asked: Callable[[int], None]
+    """the request of this step is about to go out"""
+    scored: Callable[[int, Score], None]
+    chosen: Callable[[int, tuple[float, ...]], None]
+    text: Callable[[int, str], None]
+    said: Callable[[int], None]
+    failed: Callable[[int, str, str], None]
+    """step, stable code, sentence"""
+    trouble: Callable[[str], None]
+    """the code of any request that failed, also where the step goes on"""
+    prepared: Callable[[int], None]
+    """the chunk with this number stands beside the present one now"""
+    too_long: Callable[[ContextTooLong], None] = lambda error: None
+    """the engine found the prompt too long; told before `failed`"""
+    lost: Callable[[], None] = lambda: None
+    """the engine's session was thrown away: the present chunk is begun again"""
+
+
+class EngineExecutor:
+    """One session's conversation with its engine. A failure is an outcome, never an exception of the lane.
+
+    The turn at the engine (`hold`) is given back when the step speaks or when nothing is left of it.
+    """
+
+    def __init__(self, engine: Engine, spec: EngineSpec, timeout_s: float, outcomes: EngineOutcomes) -> None:
+        self._engine = engine
+        self._spec = spec
+        self._timeout_s = timeout_s
+        self._out = outcomes
+        # The machine never has two steps in flight, so a handful of effects is all that can ever wait here.
+        self._queue: asyncio.Queue[EngineEffect] = asyncio.Queue(maxsize=64)
+        self._session: EngineSession | None = None
+        self._chunk: Chunk | None = None
+        self._prepared: Chunk | None = None
+        self._pending = 0
+        self._grant: Lease | None = None
+        self._slice: asyncio.Task[object] | None = None
+        self._full, self._image_tokens = True, 0
+        self._appended: int | None = None
+        self._failed: int | None = None
+        self._aborted: int | None = None
+        self._saying: asyncio.Timeout | None = None
+        self._replying = False
+        self._failing = False
+
+    @property
+    def busy(self) -> bool:
+        return self._pending > 0
+
+    @property
+    def replying(self) -> bool:
+        """The step in flight speaks."""
+        return self._replying
+
+    @property
+    def slicing(self) -> bool:
+        """Background work goes on."""
+        return self._slice is not None
+
+    def hold(self, grant: Lease) -> None:
+        """The turn for what is put next."""
+        self._grant = grant
+
+    def put(self, effect: EngineEffect) -> None:
+        if isinstance(effect, Abort):
+            self._abort(effect.step)
+        else:
+            self._replying = self._replying or isinstance(effect, Say)
+            self._pending += 1
+            self._queue.put_nowait(effect)
+
+    async def idle(self) -> None:
+        """Wait until everything asked for has had its outcome."""
+        await self._queue.join()
+
+    async def free(self) -> None:
+        """Wait until it is idle and no slice runs."""
+        await self.idle()
+        if self._slice is not None:
+            await asyncio.wait({self._slice})
+
+    def rest(self, *, failed: bool = False) -> None:
+        """Give the turn back if nothing is left to do with it."""
+        if not self._pending and self._grant is not None:
+            grant, self._grant = self._grant, None
+            grant.release(failed=failed)
+
+    async def run(self) -> None:
+        """Work until cancelled; then the engine session is closed."""
+        try:
+            while True:
+                effect = await self._queue.get()
+                try:
+                    if self._slice is not None:
+                        await asyncio.wait({self._slice})  # short, and cut off where it is not
+                    await self._guarded(effect)
+                finally:
+                    self._pending -= 1
+                    self._replying = self._replying and self._pending > 0
+                    self.rest(failed=isinstance(effect, Rollback))
+                    self._queue.task_done()
+        finally:
+            await self._close()
+
+    async def slice(self, slot: Slice, work: Callable[[EngineSession], Awaitable[T]]) -> T:
+        """Background work on this lane's engine session, while the lane has nothing else to do.
+
+        Raises `EngineError`; `Cut` when turns waited for it, or when the lane is busy already.
+        """
+        if self.busy or self._slice is not None:
+            raise Cut
+        task = asyncio.ensure_future(self._sliced(work))
+        task.add_done_callback(self._slice_over)
+        self._slice = task
+        return await cuttable(slot, task)
+
+    def _slice_over(self, task: asyncio.Task[T]) -> None:
+        self._slice = None
+
+    async def _sliced(self, work: Callable[[EngineSession], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                if self._session is None:
+                    self._session = await self._engine.open(self._spec)
+                return await work(self._session)
+        except TimeoutError:
+            raise EngineError(self._too_slow, code="engine_timeout") from None
+
+    def _abort(self, step: int) -> None:
+        self._aborted = step
+        if self._saying is not None:
+            self._saying.reschedule(asyncio.get_running_loop().time())
+
+    async def _guarded(self, effect: EngineEffect) -> None:
+        """Do one effect; an engine's error becomes an outcome. A fault is logged when it starts and when it ends."""
+        step = None if isinstance(effect, BeginChunk | PrepareChunk) else effect.step
+        if step is not None and step == self._failed and isinstance(effect, AskScore | AskChoice | Say):
+            return  # its turn never reached the engine
+        try:
+            await self._do(effect)
+        except EngineError as error:
+            if isinstance(error, ContextTooLong):
+                self._out.too_long(error)
+            self._fail(effect, error.code, str(error))
+        except TimeoutError:
+            self._fail(effect, "engine_timeout", self._too_slow)
+            if not isinstance(effect, AskScore | AskChoice | Say):
+                await self._start_over()
+        else:
+            if self._failing and isinstance(effect, AskScore):
+                self._failing = False
+                log.debug("engine answers again", engine=self._engine.name, session=self._spec.session_id)
+
+    async def _start_over(self) -> None:
+        """A call that changes the engine's session was given up half-way: nobody knows what it holds now."""
+        session, self._session = self._session, None
+        if session is not None:
+            await close_session(session, self._engine.name)
+            if self._chunk is None:
+                self._out.lost()
+
+    @property
+    def _too_slow(self) -> str:
+        return f"The engine {self._engine.name} did not answer within {self._timeout_s:g} s."
+
+    def _fail(self, effect: EngineEffect, code: str, message: str) -> None:
+        self._out.trouble(code)
+        if isinstance(effect, PrepareChunk):
+            return  # tried again with the next turn
+        if isinstance(effect, AskChoice):
+            self._out.chosen(effect.step, ())
+            return
+        if not self._failing:
+            self._failing = True
+            # What lasts is said by the engine's health, once for all its sessions.
+            log.debug("engine fails", engine=self._engine.name, session=self._spec.session_id, code=code, error=message)
+        if not isinstance(effect, BeginChunk):
+            self._failed = effect.step
+            self._out.failed(effect.step, code, message)
+
+    async def _do(self, effect: EngineEffect) -> None:
+        match effect:
+            case BeginChunk(chunk):
+                self._chunk = chunk  # begun with the next turn: an engine that is away then may be back
+                self._prepared = None
+            case PrepareChunk(chunk):
+                self._prepared = chunk
+                if self._session is not None and self._chunk is None:
+                    async with asyncio.timeout(self._timeout_s):
+                        await self._prepare(self._session)
+            case Append(step, turn):
+                async with asyncio.timeout(self._timeout_s):
+                    session = await self._ready()
+                    await session.append(turn)
+                self._appended = step
+                image = turn.frame.image
+                self._full, self._image_tokens = turn.look is Look.FULL, image_tokens(image.width, image.height)
+            case AskScore(step):
+                self._ask(step)
+                async with asyncio.timeout(self._timeout_s):
+                    score = await self._opened().score()
+                self._out.scored(step, score.clean())
+            case AskChoice(step, question, options):
+                self._ask(step)
+                async with asyncio.timeout(self._timeout_s):
+                    shares = await self._opened().choose(question, options)
+                self._out.chosen(step, shares)
+            case Say(step):
+                if self._grant is not None:
+                    self._grant.speaks()
+                await self._say(step)
+            case Settle(_, answer):
+                async with asyncio.timeout(self._timeout_s):
+                    await self._opened().settle(answer)
+            case Rollback(step):
+                if self._session is not None and self._appended == step:
+                    async with asyncio.timeout(self._timeout_s):
+                        await self._session.rollback()
+
+    def _ask(self, step: int) -> None:
+        if self._grant is not None:
+            self._grant.began(full=self._full, image_tokens=self._image_tokens)
+        self._out.asked(step)
+
+    async def _ready(self) -> EngineSession:
+        if self._session is None:
+            self._session = await self._engine.open(self._spec)
+        if self._chunk is not None:
+            await self._session.begin(self._chunk)
+            self._chunk = None
+        if self._prepared is not None:
+            await self._prepare(self._session)
+        return self._session
+
+    async def _prepare(self, session: EngineSession) -> None:
+        chunk = self._prepared
+        if chunk is not None:
+            await session.prepare(chunk)
+            self._prepared = None
+            self._out.prepared(chunk.number)
+
+    def _opened(self) -> EngineSession:
+        if self._session is None:
+            raise EngineError("The engine's session is not open.")
+        return self._session
+
+    async def _say(self, step: int) -> None:
+        joiner = TextJoiner()
+        try:
+            async with asyncio.timeout(self._timeout_s) as self._saying, aclosing(self._opened().say()) as deltas:  # type: ignore[type-var]
+                async for delta in deltas:
+                    if (text := joiner.feed(delta)) or not delta:
+                        self._out.text(step, text)
+                    if self._aborted == step:
+                        return
+        except TimeoutError:
+            if self._aborted != step:
+                raise
+            return
+        finally:
+            self._saying = None
+        if rest := joiner.finish():
+            self._out.text(step, rest)
+        self._out.said(step)
+
+    async def _close(self) -> None:
+        """Within twice `CLOSE_S`, whatever the engine does."""
+        if self._grant is not None:
+            self._grant.release(failed=True)
+        if self._slice is not None:
+            self._slice.cancel()
+            await asyncio.wait({self._slice}, timeout=CLOSE_S)
+        session, self._session = self._session, None
+        if session is not None:
+            await close_session(session, self._engine.name)

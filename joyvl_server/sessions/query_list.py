@@ -1,0 +1,61 @@
+"""The questions of one session: open ones and the last closed ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from joyvl_server.core.errors import Conflict, NotFound
+from joyvl_server.kit.ids import new_id
+
+MAX_OPEN = 16
+KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class QueryView:
+    """A sentence of somebody. `status`: open, answered, withdrawn, expired, standing or cancel.
+
+    `answer` is what was said to it; `watch_id` the watch that was made of it, or that it ended.
+    """
+
+    id: str
+    text: str
+    asked_wall: float
+    status: str = "open"
+    answer: str | None = None
+    watch_id: str | None = None
+
+
+class QueryList:
+    def __init__(self) -> None:
+        self._all: dict[str, QueryView] = {}
+
+    def all(self) -> list[QueryView]:
+        return list(self._all.values())
+
+    def get(self, query_id: str) -> QueryView:
+        try:
+            return self._all[query_id]
+        except KeyError:
+            raise NotFound(f"There is no query {query_id} in this session.") from None
+
+    def ask(self, text: str, wall: float) -> QueryView:
+        if sum(q.status == "open" for q in self._all.values()) >= MAX_OPEN:
+            raise Conflict(f"{MAX_OPEN} questions are still open; withdraw one or wait.", code="too_many")
+        view = QueryView(new_id("qry"), text, wall)
+        self._all[view.id] = view
+        while len(self._all) > KEPT:
+            del self._all[next(iter(self._all))]
+        return view
+
+    def concerns(self, query_id: str, watch_id: str) -> None:
+        """This sentence became that watch, or ended it."""
+        if query_id in self._all:
+            self._all[query_id] = replace(self._all[query_id], watch_id=watch_id)
+
+    def close(self, query_id: str, reason: str, answer: str | None) -> QueryView | None:
+        view = self._all.get(query_id)
+        if view is None:
+            return None
+        self._all[query_id] = view = replace(view, status=reason, answer=answer)
+        return view

@@ -1,0 +1,131 @@
+"""The named supervisor of all session tasks: each runs, ends and fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from joyvl_server.core.errors import JoyvlError, NotFound
+from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions import endings
+from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.session import Session
+from joyvl_server.store.sessions import SessionRecord, Sessions
+
+log = structlog.get_logger(__name__)
+
+STOP_S = 15.0
+"""How long a session may take to give back what it holds; each part of that has a limit of its own."""
+
+OnFault = Callable[[SessionRecord, BaseException | None], None]
+
+
+class SessionSupervisor:
+    """Holds the live sessions.
+
+    `on_fault` is called when a camera's session has ended though nobody stopped it, with the error or the group of
+    errors that ended it.
+    """
+
+    def __init__(self, clock: Clock, metrics: Metrics, store: Sessions, on_fault: OnFault) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._store = store
+        self._on_fault = on_fault
+        self._live: dict[str, Session] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopped: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def all(self) -> list[Session]:
+        return list(self._live.values())
+
+    def find(self, session_id: str) -> Session | None:
+        return self._live.get(session_id)
+
+    def get(self, session_id: str) -> Session:
+        session = self._live.get(session_id)
+        if session is None:
+            raise NotFound(f"There is no running session {session_id}.")
+        return session
+
+    def begin(self, session: Session) -> None:
+        self._live[session.id] = session
+        self._metrics.sessions.labels(session.record.kind).inc()
+        self._tasks[session.id] = asyncio.create_task(self._run(session), name=f"session-{session.id}")
+
+    async def stop(self, session_id: str, reason: str) -> None:
+        """End it and wait until all it held is given back, `STOP_S` at most. Without such a session nothing happens."""
+        session = self._live.get(session_id)
+        if session is not None:
+            session.end_reason = reason
+            await self._cancelled(session)
+
+    async def ended(self, session_id: str) -> None:
+        """Wait until that session is over by itself."""
+        task = self._tasks.get(session_id)
+        if task is not None:
+            await asyncio.wait({task})
+
+    async def aclose(self, reason: str) -> None:
+        await asyncio.gather(*(self.stop(session.id, reason) for session in self.all()))
+
+    async def _cancelled(self, session: Session) -> None:
+        task = self._tasks[session.id]
+        self._stopped.add(session.id)
+        try:
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_S)
+            if not task.done():
+                log.error("session does not end", session=session.id)
+            elif self._live.get(session.id) is session:  # cancelled before its first step: `_run` was not reached
+                await session.aclose()
+            self._forget(session)
+        finally:
+            self._stopped.discard(session.id)
+
+    async def _run(self, session: Session) -> None:
+        fault: BaseException | None = None
+        try:
+            await session.run()
+        except* JoyvlError as group:
+            fault = _first(group)
+            session.end_reason = str(fault)
+        except* Exception as group:  # the supervisor's edge: counted, told, and nobody else is hurt
+            fault = group
+            self._metrics.crashes.inc()
+            session.end_reason = endings.CRASHED
+        finally:
+            stopped = session.id in self._stopped
+            self._forget(session)
+        if stopped:
+            if fault is not None:
+                log.error("session failed while it was stopped", session=session.id, exc_info=fault)
+        elif session.record.kind == "camera":
+            self._on_fault(session.record, fault)
+        elif isinstance(fault, JoyvlError):
+            log.error("session ended", session=session.id, error=session.end_reason)
+        elif fault is not None:
+            log.error("session crashed", session=session.id, exc_info=fault)
+
+    def _forget(self, session: Session) -> None:
+        if self._live.get(session.id) is not session:
+            return
+        del self._live[session.id]
+        del self._tasks[session.id]
+        self._metrics.sessions.labels(session.record.kind).dec()
+        session.finish()
+        if session.record.kind != "camera":
+            self._store.post_end(session.id, session.end_reason, self._clock.wall())
+
+
+def _first(group: BaseExceptionGroup[JoyvlError]) -> BaseException:
+    """The first error in it, however deep: a session's tasks are groups of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,84 @@
+"""The real registry, scheduler, sessions and engine `openai` over a simulated server, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.answers import abilities
+from bench.cost import CARD, Card
+from bench.scene import StillMedia, StillSource
+from bench.script import Script
+from bench.simulated import SimulatedServer
+from bench.store import inline_store
+from joyvl_server.engines.openai.engine import OpenAIEngine
+from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.virtual import VirtualClock
+from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.engines.pool import EnginePool
+from joyvl_server.sessions.registry import Registry
+from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.watch_list import WatchDraft
+from joyvl_server.settings import Settings
+
+URL = "rtsp://127.0.0.1/1"
+WATCH = "Tell me when someone comes in or leaves, and what they carry."
+
+
+@dataclass(slots=True)
+class House:
+    clock: VirtualClock
+    server: SimulatedServer
+    registry: Registry
+    media: StillMedia
+    sessions: list[Session] = field(default_factory=list)
+
+    async def add(self, *, watches: tuple[str, ...] = (WATCH,)) -> Session:
+        """One camera more. Raises `NotAllowed` where the engine cannot take it."""
+        drafts = tuple(WatchDraft(text=text) for text in watches)
+        view = await self.registry.cameras.add(
+            CameraDraft(name=f"camera {len(self.media.sources)}", url=URL, watches=drafts)
+        )
+        session = self.registry.session(view.record.session_id)
+        self.sessions.append(session)
+        return session
+
+    def source(self, session: Session) -> StillSource:
+        """What this session looks at."""
+        return self.media.sources[self.sessions.index(session)]
+
+
+@asynccontextmanager
+async def simulated_house(
+    script: Script,
+    make: Callable[[int, VirtualClock], StillSource],
+    *,
+    card: Card = CARD,
+    keeps: bool = True,
+    options: Mapping[str, object] | None = None,
+    **sessions: Any,
+) -> AsyncIterator[House]:
+    """`make(number, clock)` gives the n-th camera's source; `sessions` are settings of that group."""
+    clock = VirtualClock()
+    server = SimulatedServer(script, clock, card, keeps=keeps)
+    running = asyncio.create_task(server.run(), name="simulated engine")
+    with tempfile.TemporaryDirectory(prefix="joyvl-bench-") as folder:
+        engines = EnginePool({})
+        engines.add(OpenAIEngine(dict(options or {}), chat=server, abilities=abilities(card)))
+        settings = Settings(data_dir=Path(folder), engine={"name": "openai"}, sessions=sessions)
+        media = StillMedia(lambda number: make(number, clock))
+        store = inline_store(settings.data_dir)
+        registry = Registry(settings, store, media, NetPolicy(schemes=("rtsp",)), engines, clock)
+        await registry.start()
+        try:
+            yield House(clock, server, registry, media)
+        finally:
+            await registry.aclose()
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
