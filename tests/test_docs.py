@@ -80,7 +80,7 @@ def test_problem_codes():
         ("api", r'(?:problem|BodyRefused)\(\s*\d+,\s*"(\w+)"|\bcode ?= ?"(\w+)"'),
         ("sessions", r'code="(\w+)"'),
     ):
-        for path in (ROOT / "joyvl_server" / ring).glob("*.py"):
+        for path in (ROOT / "joyvl_server" / ring).rglob("*.py"):
             codes |= {a or b for a, b in re.findall(pattern if ring == "api" else f"{pattern}(x?)", path.read_text())}
     documented = set(re.findall(r"`(\w+)`", page("api.md").partition("## Problems")[2].partition("| status |")[2]))
     assert len(codes) > 30

@@ -1,4 +1,4 @@
-"""`joyvl bench …`: measurements anybody can repeat; docs/performance.md keeps their tables."""
+"""`joyvl bench …`: measurements anybody can repeat; docs/performance.md and docs/development/measurements.md keep their tables."""
 
 from __future__ import annotations
 
