@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -29,3 +30,22 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def wait_until(clock: Clock, event: asyncio.Future[Any] | Coroutine[Any, Any, object], until: float) -> bool:
+    """Wait for `event`, at most until the monotonic time `until`; True when it came.
+
+    A coroutine that did not come in time, or whose caller is cancelled, is cancelled; a future is left alone.
+    """
+    if isinstance(event, asyncio.Future) and event.done():
+        return True
+    ours = not isinstance(event, asyncio.Future)
+    waiting = asyncio.ensure_future(event)
+    sleeping = asyncio.ensure_future(clock.sleep(max(0.0, until - clock.monotonic())))
+    try:
+        await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.done()
+    finally:
+        sleeping.cancel()
+        if ours:
+            waiting.cancel()

@@ -17,9 +17,9 @@ from joyvl_server.sessions.deps import SessionDeps
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.supervisor import SessionSupervisor
-from joyvl_server.sessions.ticking.grid import phase
+from joyvl_server.sessions.ticking.base import Ticker, phase
 from joyvl_server.sessions.ticking.lockstep import LockstepTicker
-from joyvl_server.sessions.ticking.ticker import LiveTicker, Ticker
+from joyvl_server.sessions.ticking.ticker import LiveTicker
 from joyvl_server.sessions.watch_list import WatchDraft, watch_record
 from joyvl_server.settings import Settings
 from joyvl_server.store.sessions import SessionRecord, Sessions

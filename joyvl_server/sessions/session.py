@@ -27,7 +27,7 @@ from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priorit
 from joyvl_server.sessions.sinks.journal import Journal
 from joyvl_server.sessions.sinks.performer import Performer
 from joyvl_server.sessions.sinks.updates import UpdateLog
-from joyvl_server.sessions.ticking.ticker import Ticker
+from joyvl_server.sessions.ticking.base import Ticker
 from joyvl_server.sessions.watch_list import WatchDraft, WatchList
 from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.sessions import SessionRecord

@@ -22,7 +22,7 @@ from bench.scene import StillSource, View, drawn
 from bench.script import QUESTION, Script, question
 from bench.simulated import Request
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
-from joyvl_server.sessions.ticking.grid import phase
+from joyvl_server.sessions.ticking.base import phase
 
 COLUMNS = (
     ("scheme", "scheme"),

@@ -25,7 +25,7 @@ from joyvl_server.core.errors import NotAllowed
 from joyvl_server.core.frame import Grey
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
 from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.ticking.grid import phase
+from joyvl_server.sessions.ticking.base import phase
 
 CLIP = "people-one-by-one.mp4"
 COLUMNS = (

@@ -10,13 +10,12 @@ import structlog
 
 from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineUnavailable
 from joyvl_server.engines.base import Capabilities, Engine, TellsChanges
-from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.engines.closing import CLOSE_S
 from joyvl_server.sessions.engines.health import EngineHealth, EngineState, EngineStatus
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling.admission import ANSWER_TOKENS
 from joyvl_server.sessions.scheduling.scheduler import EngineScheduler
-from joyvl_server.sessions.waiting import before
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +88,7 @@ class EngineMonitor:
         """
         self.start()
         if not self._tried.is_set():
-            await before(self._clock, self._tried.wait(), self._clock.monotonic() + timeout_s)
+            await wait_until(self._clock, self._tried.wait(), self._clock.monotonic() + timeout_s)
         return self.capabilities
 
     async def there(self, away_s: float, tell: Callable[[EngineState], None]) -> EngineState:

@@ -13,10 +13,9 @@ from joyvl_server.core.errors import EngineError
 from joyvl_server.core.prompt.turns import Draft
 from joyvl_server.core.texts import TextJoiner
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
-from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.engines.closing import Cut, close_session, cuttable
 from joyvl_server.sessions.scheduling.leases import EngineClient, Slice, SliceKind
-from joyvl_server.sessions.waiting import before
 
 log = structlog.get_logger(__name__)
 
@@ -255,7 +254,7 @@ class BackgroundWork:
     async def _slot_before(self, until: float) -> Slice | None:
         wanted = asyncio.ensure_future(_slot(self._pen_seat, self._pen, "write"))
         try:
-            await before(self._clock, wanted, until)
+            await wait_until(self._clock, wanted, until)
         finally:
             if not wanted.done():
                 wanted.cancel()

@@ -6,7 +6,7 @@ from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.scheduling.cost_model import CostModel
-from joyvl_server.sessions.ticking.grid import phase
+from joyvl_server.sessions.ticking.base import phase
 
 BESIDE = 1.3
 """of its longest context is what a session keeps in the engine's cache: most chunks are half full and leave room for

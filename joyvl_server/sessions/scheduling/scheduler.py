@@ -23,7 +23,7 @@ import structlog
 
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.engines.base import Capabilities
-from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.engines.breaker import Breaker
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling import admission
@@ -32,7 +32,6 @@ from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, OnRoom,
 from joyvl_server.sessions.scheduling.load_meter import LoadMeter
 from joyvl_server.sessions.scheduling.slice_dispatcher import DispatchState, SliceDispatcher
 from joyvl_server.sessions.scheduling.wait_queue import LeaseRequest, WaitQueue
-from joyvl_server.sessions.waiting import before
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +160,7 @@ class EngineScheduler:
                 now = self._clock.monotonic()
                 if now >= until:
                     break
-                await before(self._clock, asked.granted, self.desk.patience(now, until))
+                await wait_until(self._clock, asked.granted, self.desk.patience(now, until))
         except asyncio.CancelledError:
             self._line.remove(asked)
             if asked.granted.done() and (grant := asked.granted.result()) is not None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling.leases import EngineClient, Priority, Slice, SliceKind
 from joyvl_server.sessions.scheduling.load_meter import LoadMeter
 from joyvl_server.sessions.scheduling.slice_policy import SlicePolicy
-from joyvl_server.sessions.waiting import before
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +71,7 @@ class SliceDispatcher:
         self._spare.want(self._clock.monotonic(), seat, kind, slot)
         try:
             self.pump(self._clock.monotonic())
-            while not await before(self._clock, slot, self._clock.monotonic() + PEEK_S):
+            while not await wait_until(self._clock, slot, self._clock.monotonic() + PEEK_S):
                 self.pump(self._clock.monotonic())
             return slot.result()
         except asyncio.CancelledError:
@@ -164,7 +163,7 @@ class SliceDispatcher:
         slot = self.beside
         if slot is None or slot.seat is not seat:
             return
-        if priority is Priority.ANSWER or not await before(self._clock, slot.ended.wait(), due + PATIENCE_S):
+        if priority is Priority.ANSWER or not await wait_until(self._clock, slot.ended.wait(), due + PATIENCE_S):
             self._cut(slot)
 
     def leave(self, seat: EngineClient) -> None:

@@ -8,7 +8,7 @@ from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import TickSkipped
 from joyvl_server.ingest.base import Source, SourceStatus
 from joyvl_server.kit.clock import Clock
-from joyvl_server.sessions.ticking.ticker import Ticking
+from joyvl_server.sessions.ticking.base import Ticking
 
 
 class LockstepTicker:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from enum import Enum, auto
-from typing import Protocol
 
 from joyvl_server.core.decisions import Skip
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import TickSkipped
-from joyvl_server.ingest.base import Source, SourceStatus
-from joyvl_server.kit.clock import Clock
-from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priority
-from joyvl_server.sessions.ticking.grid import Grid
-from joyvl_server.sessions.waiting import before
+from joyvl_server.ingest.base import SourceStatus
+from joyvl_server.kit.clock import Clock, wait_until
+from joyvl_server.sessions.scheduling.leases import EngineClient, Priority
+from joyvl_server.sessions.ticking.base import Ticking
 
 # Asking the media worker for the newest picture takes some milliseconds. Asking so much ahead keeps them out of the
 # tick and makes the picture that much older, so it is learnt how much is needed; at first it is the most.
@@ -25,43 +23,6 @@ LOOKS_KEPT = 8
 STALE_S = 0.08
 # After a reply that ended this long before the next second, the seconds it took are scored at once.
 AFTER_REPLY_S = 0.3
-
-
-class Ticking(Protocol):
-    """The part of a session that a ticker drives."""
-
-    @property
-    def source(self) -> Source: ...
-    @property
-    def seat(self) -> EngineClient: ...
-    @property
-    def priority(self) -> Priority: ...
-    @property
-    def pictures(self) -> int:
-        """Pictures of one second that a tick may bring."""
-
-    async def look(self, at: float | None = None) -> Frame: ...
-    @property
-    def busy(self) -> bool: ...
-    @property
-    def replying(self) -> bool: ...
-    async def idle(self) -> None: ...
-    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Lease) -> None: ...
-    def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None: ...
-    def skip(self, skipped: TickSkipped) -> None: ...
-
-
-class Ticker(Protocol):
-    async def run(self, session: Ticking) -> None:
-        """Tick until the source has ended."""
-
-    def wake(self) -> None:
-        """Tick now, without waiting for the next second: somebody waits for an answer."""
-
-    def online(self) -> None:
-        """The source shows pictures now: the first one is worth a tick at once."""
-
-
 REPLY_PEEK_S = 0.1
 """how often a second that came while a step was in flight looks whether that step has begun to reply"""
 
@@ -75,6 +36,31 @@ class Wait(Enum):
     """it was given to the reply, which has ended"""
     VAIN = auto()
     """it is seen to, without a tick"""
+
+
+class Grid:
+    """Due times on a monotonic clock, `interval` seconds apart. A late tick is skipped, never queued."""
+
+    def __init__(self, start: float, interval: float) -> None:
+        self._interval = interval
+        self.due = start
+
+    def keep_clear(self, until: float) -> None:
+        """Nothing is due before `until`, and nothing was missed: there was a tick out of turn."""
+        while self.due < until:
+            self.due += self._interval
+
+    def advance(self, now: float) -> list[float]:
+        """Move to the next due time after `now`; returns the due times that were missed, oldest first.
+
+        A tick is missed when its whole second has passed: until then it is served, only late.
+        """
+        self.due += self._interval
+        missed = []
+        while self.due + self._interval <= now:
+            missed.append(self.due)
+            self.due += self._interval
+        return missed
 
 
 class LiveTicker:
@@ -168,7 +154,7 @@ class LiveTicker:
             now = self._clock.monotonic()
             if now >= end:
                 break
-            idle = await before(self._clock, session.idle(), end if passed else min(end, now + REPLY_PEEK_S))
+            idle = await wait_until(self._clock, session.idle(), end if passed else min(end, now + REPLY_PEEK_S))
         if passed:
             return Wait.REPLIED if idle else Wait.VAIN
         if idle:
@@ -184,7 +170,7 @@ class LiveTicker:
 
     async def _asked(self, session: Ticking, until: float) -> None:
         """Someone asked: tick as soon as the step in flight has ended, unless the next second comes first."""
-        if session.busy and not await before(self._clock, session.idle(), until):
+        if session.busy and not await wait_until(self._clock, session.idle(), until):
             return
         now = self._clock.monotonic()
         if not session.seat.away:
@@ -282,7 +268,7 @@ class LiveTicker:
 
     async def _woken_before(self, until: float) -> bool:
         """Sleep until the monotonic time `until`; True when woken earlier."""
-        if not self._wake.is_set() and not await before(self._clock, self._wake.wait(), until):
+        if not self._wake.is_set() and not await wait_until(self._clock, self._wake.wait(), until):
             return False
         self._wake.clear()
         return True

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.inputs import QueryWithdrawn
-from joyvl_server.sessions.machine import input_log as recorder_module
+from joyvl_server.sessions.machine import input_log
 from joyvl_server.sessions.machine.input_log import InputLog
 
 LINE = QueryWithdrawn(1.0, "qry_1")
@@ -34,7 +34,7 @@ async def test_all_lines_are_there_after_closing(tmp_path):
 @pytest.mark.parametrize("written", [10, 5000])
 async def test_a_disk_that_hangs_holds_nobody(tmp_path, monkeypatch, written):
     """A pipe that nobody reads: opening it blocks for ever, as a dead network disk does. With a full queue too."""
-    monkeypatch.setattr(recorder_module, "CLOSE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(input_log, "CLOSE_TIMEOUT_S", 0.3)
     os.mkfifo(tmp_path / "ses_1.jsonl")
     recorder = InputLog.open(tmp_path, "ses_1", ObserverConfig())
     with capture_logs() as lines:
@@ -59,7 +59,7 @@ async def test_a_disk_that_hangs_holds_nobody(tmp_path, monkeypatch, written):
 
 
 async def test_many_that_hang_wait_at_the_same_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder_module, "CLOSE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(input_log, "CLOSE_TIMEOUT_S", 0.3)
     recorders = []
     for n in range(64):
         os.mkfifo(tmp_path / f"ses_{n}.jsonl")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from joyvl_server.sessions.ticking.grid import Grid, phase
+from joyvl_server.sessions.ticking.base import phase
+from joyvl_server.sessions.ticking.ticker import Grid
 
 
 def test_sessions_are_spread_over_the_interval():

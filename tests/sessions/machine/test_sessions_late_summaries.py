@@ -37,7 +37,7 @@ from joyvl_server.core.replay import replay
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
 from joyvl_server.sessions.machine import input_log
 from joyvl_server.sessions.machine.runner import MachineRunner
-from joyvl_server.sessions.ticking.grid import phase
+from joyvl_server.sessions.ticking.base import phase
 
 GREY = np.full((6, 8), 128, np.uint8)
 HOUR_S, SECONDS = 3600, 900
