@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from joyvl_server.core.errors import JoyvlError
+from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.child import LONGEST_LINE, STOP_BOUND_S, ChildProcess, Launch
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.kit.masking import mask_text
@@ -167,7 +168,7 @@ class Supervisor:
 
     async def _run(self, stopping: asyncio.Future[None]) -> None:
         """Live after live, until it is stopped. Cancelling it kills the process at once."""
-        failures = 0
+        backoff = Backoff(self._limits.cooldown_s, self._limits.cooldown_max_s)
         try:
             while not stopping.done():
                 self.status, self._up_since = Status.STARTING, None
@@ -175,21 +176,15 @@ class Supervisor:
                 if stopping.done():
                     return
                 if self._up_since is not None and self._clock.monotonic() - self._up_since >= self._limits.stable_s:
-                    failures = 0
+                    backoff.worked()
                 if self._told != reason:
                     self._told = reason
                     self._log.warning("process gone", reason=reason, last_lines=self.last_lines)
                 self.status = Status.COOLDOWN
-                await self._rest(self._pause(failures), stopping)
-                failures += 1
+                await self._rest(backoff.failed(free=1), stopping)
                 self.restarts += not stopping.done()
         finally:
             self.status = Status.STOPPED
-
-    def _pause(self, failures: int) -> float:
-        if failures == 0:
-            return 0.0
-        return min(self._limits.cooldown_max_s, self._limits.cooldown_s * 2.0 ** min(failures - 1, 16))
 
     async def _rest(self, pause: float, stopping: asyncio.Future[None]) -> None:
         sleeping = asyncio.create_task(_slept(self._clock, pause), name=f"pause of {self._service.name}")

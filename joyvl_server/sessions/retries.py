@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.ingest.base import SourceState, SourceStatus
+from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -24,13 +25,13 @@ CRASHED = "An internal error ended its session. The log says more."
 
 @dataclass(slots=True)
 class _Fault:
-    """`faults`: how many in a row. `down`: there is no session now. `retry_at`: monotonic; None for never."""
+    """`down`: there is no session now. `retry_at`: monotonic; None for never."""
 
     code: str
     error: str
     kind: str
     since_wall: float
-    faults: int = 1
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S))
     down: bool = True
     retry_at: float | None = None
 
@@ -60,23 +61,27 @@ class CameraRetries:
         """Its session has ended by this error, or could not be opened. None: it ended without one."""
         if self._closed:
             return
-        fault = self._count(camera_id, name, error)
+        fault = self._note(camera_id, name, error)
         self._cancel(camera_id)
         if isinstance(error, ConfigError):
             fault.retry_at = None
             return
-        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(fault.faults - 1, 16))
+        pause = fault.backoff.pause_s
         fault.retry_at = self._clock.monotonic() + pause
         self._tasks[camera_id] = asyncio.create_task(self._retry(camera_id, name, pause), name=f"retry of {camera_id}")
 
-    def _count(self, camera_id: str, name: str, error: BaseException | None) -> _Fault:
+    def _note(self, camera_id: str, name: str, error: BaseException | None) -> _Fault:
         (code, words), kind = _told(error), _kind(error)
         fault = self._faults.get(camera_id)
         if fault is not None and (fault.code, fault.error, fault.kind) == (code, words, kind):
-            fault.faults, fault.down = fault.faults + 1, True
+            fault.down = True
+            fault.backoff.failed()
             return fault
-        faults = 1 if fault is None else fault.faults + 1
-        fault = self._faults[camera_id] = _Fault(code, words, kind, self._clock.wall(), faults)
+        another = _Fault(code, words, kind, self._clock.wall())
+        if fault is not None:
+            another.backoff = fault.backoff
+        fault = self._faults[camera_id] = another
+        fault.backoff.failed()
         odd = error if error is not None and not isinstance(error, JoyvlError) else None
         log.error("camera is not watched", camera=name, code=code, error=words, exc_info=odd)
         state = self.state(camera_id)
@@ -100,7 +105,7 @@ class CameraRetries:
             error_code=fault.code,
             error=fault.error,
             retry_in_s=None if left is None else round(left, 1),
-            attempts=fault.faults,
+            attempts=fault.backoff.failures,
         )
 
     def forget(self, camera_id: str) -> None:

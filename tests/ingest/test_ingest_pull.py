@@ -28,7 +28,7 @@ SOON = Timeouts(1.0, 0.6)
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts pulls; in the end every one of their threads must be gone."""
-    monkeypatch.setattr(backoff, "RUNGS", ((0.05, 5), (0.1, 5)))
+    monkeypatch.setattr(backoff, "STEPS", ((0.05, 5), (0.1, 5)))
     pulls: list[Pull] = []
     before = threading.active_count()
 
@@ -198,7 +198,7 @@ def replies(status: bytes) -> Callable[[bytes], bytes]:
 
 
 def test_away_for_long_a_camera_is_noticed_when_it_is_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "RUNGS", ())
+    monkeypatch.setattr(backoff, "STEPS", ())
     monkeypatch.setattr(backoff, "LAST_S", 0.05)
     with OddCamera() as camera:
         port = camera.port
@@ -212,7 +212,7 @@ def test_away_for_long_a_camera_is_noticed_when_it_is_back(start: Start, monkeyp
 
 def test_as_long_as_nobody_answers_nothing_is_opened(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are taken but nothing comes back: a camera that starts, or hangs."""
-    monkeypatch.setattr(backoff, "RUNGS", ())
+    monkeypatch.setattr(backoff, "STEPS", ())
     monkeypatch.setattr(backoff, "LAST_S", 0.05)
     monkeypatch.setattr(faults, "KNOCK_S", 0.1)
     asked: list[bytes] = []

@@ -179,7 +179,7 @@ def test_a_camera_that_redirects_to_itself_is_left_alone_soon(monkeypatch: pytes
         error = why_not(with_password(camera), NetPolicy())
         assert (error.code, camera.connections) == ("redirected", MAX_REDIRECTS + 1)
         camera.connections = 0
-        monkeypatch.setattr(backoff, "RUNGS", ((0.05, 5),))
+        monkeypatch.setattr(backoff, "STEPS", ((0.05, 5),))
         told = Told()
         source = Pull(PullSpec(camera.url), NetPolicy(), Timeouts(2.0, 2.0), told, GreyHistory(192))
         source.start()

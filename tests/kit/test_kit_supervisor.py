@@ -123,11 +123,6 @@ async def test_the_pause_grows_while_it_keeps_failing_and_it_is_said_once() -> N
     assert "process back" not in [entry["event"] for entry in logs]
 
 
-async def test_the_pause_has_a_limit() -> None:
-    supervisor = Supervisor(Child(), Limits(cooldown_s=0.5, cooldown_max_s=30))
-    assert [supervisor._pause(n) for n in (0, 1, 2, 3, 50)] == [0.0, 0.5, 1.0, 2.0, 30.0]
-
-
 async def test_not_ready_in_time_is_killed() -> None:
     child = Child()
     child.hangs = True

@@ -8,7 +8,7 @@ from random import Random
 
 from joyvl_server.core.errors import NotAllowed, SourceError
 from joyvl_server.ingest import faults
-from joyvl_server.ingest.backoff import Backoff
+from joyvl_server.ingest.backoff import SourceBackoff
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.ingest.worker.deadlines import NEVER, hold
 from joyvl_server.ingest.worker.grey_history import GreyHistory
@@ -36,7 +36,7 @@ class Pull:
         self._spec = spec
         self._policy = policy
         self._stage = Stage(timeouts, tell, trail)
-        self._ladder = Backoff(Random())
+        self._backoff = SourceBackoff(Random())
         is_file = spec.url.lower().startswith("file:")
         self._player: Player = FilePlayer(spec.speed, spec.loop, start) if is_file else CameraPlayer(zero)
         self._knocks = 0
@@ -64,7 +64,7 @@ class Pull:
             while not stage.stopped:
                 error = self._try()
                 if stage.clear():
-                    self._ladder.reset()
+                    self._backoff.worked()
                 if stage.stopped:
                     return
                 if error is None:
@@ -77,7 +77,7 @@ class Pull:
         try:
             self._stage.within(NEVER)
             target = self._policy.check(self._spec.url)  # again each time: a name may point elsewhere by now
-            if self._ladder.attempts and target.path is None:
+            if self._backoff.attempts and target.path is None:
                 self._knock(target.url)
             self._player.play(target, self._stage)
             return None
@@ -101,7 +101,7 @@ class Pull:
 
     def _wait(self, error: SourceError) -> None:
         self._code = error.code
-        pause = self._ladder.next_s(error.code)
-        attempts = self._ladder.attempts
+        pause = self._backoff.failed(error.code)
+        attempts = self._backoff.attempts
         self._stage.tell(Report(SourceStatus.OFFLINE, error.code, str(error), retry_in_s=pause, attempts=attempts))
         self._stage.pause(pause)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from joyvl_server.kit.backoff import Backoff
+
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 5.0
 """A check costs the server nothing, and whoever waits for it should not wait longer once it is back."""
@@ -34,7 +36,7 @@ class Breaker:
         self.state = BreakerState.CLOSED
         self.opened_at = 0.0
         self._failures = 0
-        self._pause = FIRST_PAUSE_S
+        self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._probe_at = 0.0
 
     @property
@@ -59,12 +61,12 @@ class Breaker:
             return False
         self.state = BreakerState.OPEN
         self.opened_at = now
-        self._probe_at = now + self._pause
+        self._probe_at = now + (self._backoff.pause_s or self._backoff.failed())
         return True
 
     def worked(self) -> bool:
         """A request succeeded: the engine is there, and short pauses are fair again. True when that closed it."""
-        self._pause = FIRST_PAUSE_S
+        self._backoff.worked()
         return self._close()
 
     def probing(self) -> None:
@@ -73,8 +75,7 @@ class Breaker:
 
     def probe_failed(self, now: float) -> None:
         self.state = BreakerState.OPEN
-        self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
-        self._probe_at = now + self._pause
+        self._probe_at = now + self._backoff.failed()
 
     def probe_worked(self) -> bool:
         """One success closes it. The pause stays as long as it is until a real request works too."""

@@ -13,6 +13,7 @@ from joyvl_server.core.errors import EngineError
 from joyvl_server.core.prompt.turns import Draft
 from joyvl_server.core.texts import TextJoiner
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
+from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.engines.closing import Cut, close_session, cuttable
 from joyvl_server.sessions.scheduling.leases import EngineClient, Slice, SliceKind
@@ -28,6 +29,7 @@ MOST_CUTS = 8
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """before a slice that hung or failed is asked for again; doubled each time, until one goes through"""
 FREE_CUTS = 2
+"""slices in a row that are cut off without a pause: one that was only a little too long is smaller the next time"""
 CHARACTERS_A_TOKEN = 4
 LONGEST_CHARACTERS_A_TOKEN = 12
 WITHOUT_PROGRESS = 3
@@ -59,23 +61,6 @@ class SliceOutcomes:
     """id of the draft, stable code, sentence"""
     trouble: Callable[[str], None]
     """the code of a request of this session's own engine that failed"""
-
-
-class _Pause:
-    """Grows with each slice in a row that came to nothing. The first ones that are cut off cost none: one that was only
-    a little too long is smaller the next time."""
-
-    def __init__(self) -> None:
-        self._failed = 0
-
-    def failed(self, *, cut: bool = False) -> float:
-        """Seconds to wait now."""
-        self._failed += 1
-        times = self._failed - (FREE_CUTS if cut else 0)
-        return 0.0 if times <= 0 else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(times - 1, 16))
-
-    def worked(self) -> None:
-        self._failed = 0
 
 
 @dataclass(slots=True)
@@ -110,8 +95,8 @@ class BackgroundWork:
         self._number: int | None = None
         self._warm_turns: int | None = None
         self._to_warm = asyncio.Event()
-        self._warm_pause = _Pause()
-        self._write_pause = _Pause()
+        self._warm_backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._write_backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._drafts: dict[str, _Writing] = {}
         self._to_write = asyncio.Event()
 
@@ -172,7 +157,7 @@ class BackgroundWork:
             warmth = await self._lane.slice(slot, lambda session: session.warm(slot.tokens))
         except Cut:
             if slot.over:  # it began, and took too long
-                pause = self._warm_pause.failed(cut=True)
+                pause = self._warm_backoff.failed(free=FREE_CUTS)
             slot.give_back()
             await self._rest(self._seat, "warm", pause)
             return False
@@ -180,12 +165,12 @@ class BackgroundWork:
             slot.failed()
             self._to_warm.clear()  # until the next turn
             self._out.trouble(error.code)
-            await self._rest(self._seat, "warm", self._warm_pause.failed())
+            await self._rest(self._seat, "warm", self._warm_backoff.failed())
             return False
         except BaseException:
             slot.failed()
             raise
-        self._warm_pause.worked()
+        self._warm_backoff.worked()
         slot.done(warmth.fresh)
         if number is None or number != self._number:
             return True
@@ -230,7 +215,7 @@ class BackgroundWork:
                 writing.cuts += 1
                 if writing.cuts >= MOST_CUTS:
                     self._give_up(draft, "engine_timeout", "The engine is too slow to write between its turns.")
-                await self._rest(self._pen_seat, "write", self._write_pause.failed(cut=True))
+                await self._rest(self._pen_seat, "write", self._write_backoff.failed(free=FREE_CUTS))
             return
         except EngineError as error:
             slot.failed()
@@ -239,7 +224,7 @@ class BackgroundWork:
         except BaseException:
             slot.failed()
             raise
-        self._write_pause.worked()
+        self._write_backoff.worked()
         writing.cuts = 0
         writing.text += writing.joiner.feed(piece.text) + (writing.joiner.finish() if piece.done else "")
         used = max(1, len(piece.text) // CHARACTERS_A_TOKEN) if piece.done else tokens
@@ -267,7 +252,7 @@ class BackgroundWork:
         if writing.failures >= MOST_FAILURES or error.code == "engine_cannot":
             self._give_up(writing.draft, error.code, str(error))
         if error.code != "engine_cannot":
-            await self._rest(self._pen_seat, "write", self._write_pause.failed())
+            await self._rest(self._pen_seat, "write", self._write_backoff.failed())
 
     async def _rest(self, seat: EngineClient, kind: SliceKind, seconds: float) -> None:
         """Others may have their slices meanwhile."""

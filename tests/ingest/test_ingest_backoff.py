@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from joyvl_server.ingest.backoff import JITTER, Backoff
+from joyvl_server.ingest.backoff import JITTER, SourceBackoff
 from joyvl_server.ingest.faults import KNOCK_S
 
 DAY_S = 86_400.0
@@ -16,46 +16,46 @@ class Middle(Random):
         return 1.0
 
 
-def test_the_rungs() -> None:
-    ladder = Backoff(Middle())
-    assert [ladder.next_s() for _ in range(13)] == [1.0] * 5 + [2.0] * 5 + [3.0] * 3
-    assert ladder.attempts == 13
+def test_the_steps() -> None:
+    backoff = SourceBackoff(Middle())
+    assert [backoff.failed() for _ in range(13)] == [1.0] * 5 + [2.0] * 5 + [3.0] * 3
+    assert backoff.attempts == 13
 
 
 @pytest.mark.parametrize("code", ["refused", "unreachable", "timeout", "not_found", "not_a_stream", "lost", "stalled"])
 def test_however_long_it_is_away_tries_are_never_more_than_five_seconds_apart(code: str) -> None:
-    ladder, away_s, longest = Backoff(Random(3)), 0.0, 0.0
+    backoff, away_s, longest = SourceBackoff(Random(3)), 0.0, 0.0
     while away_s < DAY_S / 4:
-        between = ladder.next_s(code) + KNOCK_S  # where nothing answers, a try takes that long
+        between = backoff.failed(code) + KNOCK_S  # where nothing answers, a try takes that long
         away_s, longest = away_s + between, max(longest, between)
     assert 4.0 < longest <= 5.0
 
 
 def test_a_refused_password_is_not_tried_until_the_camera_locks_us_out() -> None:
-    ladder = Backoff(Middle())
-    pauses = [ladder.next_s("unauthorized") for _ in range(7)]
+    backoff = SourceBackoff(Middle())
+    pauses = [backoff.failed("unauthorized") for _ in range(7)]
     assert pauses == [30.0, 30.0, 60.0, 60.0, 300.0, 300.0, 300.0]
 
 
 def test_a_password_that_is_refused_now_and_then_is_still_tried_slowly() -> None:
-    ladder = Backoff(Middle())
+    backoff = SourceBackoff(Middle())
     codes = ["refused", "unauthorized", "refused", "unauthorized", "unauthorized"]
-    assert [ladder.next_s(code) for code in codes] == [1.0, 30.0, 1.0, 30.0, 60.0]
+    assert [backoff.failed(code) for code in codes] == [1.0, 30.0, 1.0, 30.0, 60.0]
 
 
 def test_a_success_starts_it_again() -> None:
-    ladder = Backoff(Middle())
+    backoff = SourceBackoff(Middle())
     for _ in range(12):
-        ladder.next_s()
-        ladder.next_s("unauthorized")
-    ladder.reset()
-    assert ladder.attempts == 0
-    assert ladder.next_s() == 1.0
-    assert ladder.next_s("unauthorized") == 30.0
+        backoff.failed()
+        backoff.failed("unauthorized")
+    backoff.worked()
+    assert backoff.attempts == 0
+    assert backoff.failed() == 1.0
+    assert backoff.failed("unauthorized") == 30.0
 
 
 def test_pauses_differ_but_not_by_much() -> None:
-    ladder = Backoff(Random(7))
-    pauses = [ladder.next_s() for _ in range(5)]
+    backoff = SourceBackoff(Random(7))
+    pauses = [backoff.failed() for _ in range(5)]
     assert len(set(pauses)) == 5
     assert pauses == pytest.approx([1.0] * 5, rel=JITTER)
