@@ -66,10 +66,7 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
         call = await api.registry.open_call(
             wanted.sdp,
             name=session.name,
-            engine=session.engine,
-            threshold=session.threshold,
-            fidelity=session.fidelity,
-            frames_per_tick=session.frames_per_tick,
+            spec=session.spec(),
             watches=tuple(w.to_draft() for w in session.watches),
         )
         headers = {"Location": f"{CALLS_PATH}/{call.id}", "X-Session-Id": call.session_id}

@@ -115,5 +115,5 @@ async def read_zones(api: ApiDep, camera_id: str) -> Response:
 @router.put("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
 async def replace_zones(api: ApiDep, camera_id: str, body: ZonesIn) -> Response:
     """Set all zones at once; those not in the body are gone."""
-    view = await api.registry.cameras.change(camera_id, {"zones": tuple(z.to_zone() for z in body.zones)})
+    view = await api.registry.cameras.change(camera_id, {"zones": body.zones})
     return JsonResponse({"zones": payloads.zones(view.record.zones)})

@@ -19,7 +19,7 @@ from joyvl_server.kit.masking import restore_url
 from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.kit.source_check import SourceCheck
 from joyvl_server.sessions import endings, payloads
-from joyvl_server.sessions.cameras import CameraDraft, CameraView, pull_spec
+from joyvl_server.sessions.cameras import CameraDraft, CameraView, pull_spec, spec_of
 from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.retries import CameraRetries
 from joyvl_server.sessions.supervisor import SessionSupervisor
@@ -95,8 +95,8 @@ class CameraService:
         """Raises `Conflict` (name in use), `ConfigError` (the engine), `NotAllowed`: the net policy refuses the URL, or
         there is no room for one session more (too_many, engine_full)."""
         for watch in draft.watches:
-            check_zones(watch.zones, draft.zones)
-        engine = await self._opener.engine_name(draft.engine)
+            check_zones(watch.zones, draft.spec.zones)
+        engine = await self._opener.engine_name(draft.spec.engine)
         with self._opener.room(engine):
             await self._reach.check(draft.url)
             now = self._clock.wall()
@@ -188,7 +188,7 @@ class CameraService:
         live = self._runner.find(camera.session_id)
         anew = any(getattr(before, field) != getattr(camera, field) for field in REOPENS)
         if live is not None and not anew:
-            live.adjust(camera)
+            live.change(spec_of(camera), name=camera.name)
             return
         self._retries.forget(camera.id)
         why = endings.CAMERA_CHANGED if camera.enabled else endings.CAMERA_DISABLED
@@ -250,16 +250,7 @@ class CameraService:
         try:
             if self._closed:
                 raise Conflict("The server is shutting down.", code="stopping")
-            self._opener.begin(
-                record,
-                source,
-                self._opener.live_ticker(camera.speed),
-                threshold=camera.threshold,
-                zones=camera.zones,
-                watches=watches,
-                fidelity=camera.fidelity,
-                frames_per_tick=camera.frames_per_tick,
-            )
+            self._opener.begin(record, spec_of(camera), source, self._opener.live_ticker(camera.speed), watches)
         except BaseException:
             await source.aclose()
             raise
@@ -290,12 +281,12 @@ def _record_of(draft: CameraDraft, now: float) -> CameraRecord:
         enabled=draft.enabled,
         loop=draft.loop,
         speed=draft.speed,
-        engine=draft.engine,
-        threshold=draft.threshold,
-        zones=draft.zones,
+        engine=draft.spec.engine,
+        threshold=draft.spec.threshold,
+        zones=draft.spec.zones,
         session_id=new_id("ses"),
         created_wall=now,
         updated_wall=now,
-        fidelity=draft.fidelity,
-        frames_per_tick=draft.frames_per_tick,
+        fidelity=draft.spec.fidelity,
+        frames_per_tick=draft.spec.frames_per_tick,
     )

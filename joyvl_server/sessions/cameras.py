@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from joyvl_server.core.config import Fidelity
-from joyvl_server.core.watches.zones import Zone
 from joyvl_server.ingest.base import PullSpec, SourceState
+from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.store.cameras import CameraRecord
 
@@ -18,12 +17,8 @@ class CameraDraft:
     enabled: bool = True
     loop: bool = False
     speed: float = 1.0
-    engine: str | None = None
-    threshold: float | None = None
-    zones: tuple[Zone, ...] = ()
+    spec: SessionSpec = field(default_factory=SessionSpec)
     watches: tuple[WatchDraft, ...] = ()
-    fidelity: Fidelity | None = None
-    frames_per_tick: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +35,10 @@ class Call:
     session_id: str
     answer_sdp: str
     created_wall: float
+
+
+def spec_of(camera: CameraRecord) -> SessionSpec:
+    return SessionSpec.model_construct(**{name: getattr(camera, name) for name in SessionSpec.model_fields})
 
 
 def pull_spec(camera: CameraRecord) -> PullSpec:

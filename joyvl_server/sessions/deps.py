@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.config import Fidelity, ObserverConfig
+from joyvl_server.core.config import ObserverConfig
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.metrics import Metrics
@@ -27,17 +27,15 @@ class SessionDeps:
     updates_backlog: int = 1024
 
 
-def observer_config(
-    settings: SessionSettings, can: Capabilities, threshold: float, fidelity: Fidelity
-) -> ObserverConfig:
-    """The machine's settings: the session's, and what the engine can do."""
+def observer_config(settings: SessionSettings, can: Capabilities) -> ObserverConfig:
+    """The machine's settings: the session's own (`SessionSpec.resolved`), and what the engine can do."""
     return ObserverConfig(
-        threshold=threshold,
+        threshold=settings.threshold,
         hysteresis=settings.hysteresis,
         cooldown_s=settings.cooldown_s,
         duplicate_window_s=settings.duplicate_window_s,
         query_ttl_s=settings.query_ttl_s,
-        fidelity=fidelity,
+        fidelity=settings.fidelity,
         context_tokens=settings.context_tokens,
         chunk_s=settings.chunk_s,
         memory_tokens=settings.memory_tokens,

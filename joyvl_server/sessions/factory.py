@@ -7,15 +7,14 @@ from contextlib import contextmanager
 
 import structlog
 
-from joyvl_server.core.config import Fidelity
 from joyvl_server.core.errors import NotAllowed, StoreError
-from joyvl_server.core.watches.zones import Zone
 from joyvl_server.ingest.base import Source, SourceState, StateListener
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions import endings
 from joyvl_server.sessions.deps import SessionDeps
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.supervisor import SessionSupervisor
 from joyvl_server.sessions.ticking.base import Ticker, phase
 from joyvl_server.sessions.ticking.lockstep import LockstepTicker
@@ -124,29 +123,22 @@ class SessionFactory:
     def begin(
         self,
         record: SessionRecord,
+        spec: SessionSpec,
         source: Source,
         ticker: Ticker,
-        *,
-        threshold: float | None = None,
-        zones: tuple[Zone, ...] = (),
         watches: Iterable[WatchRecord] = (),
-        fidelity: Fidelity | None = None,
-        frames_per_tick: int | None = None,
     ) -> Session:
         """From now on it runs, until its source ends or the runner stops it."""
         writer = self._settings.sessions.summary_engine
         session = Session(
             record,
+            spec,
             source,
             self._engines.attendant(record.engine),
             ticker,
             self._around,
             pen=None if writer in (None, record.engine) else self._engines.attendant(writer),
-            threshold=threshold,
-            zones=zones,
             watches=watches,
-            fidelity=fidelity,
-            frames_per_tick=frames_per_tick,
         )
         self._runner.begin(session)
         return session

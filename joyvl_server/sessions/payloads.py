@@ -17,6 +17,8 @@ from joyvl_server.kit.masking import mask_text
 from joyvl_server.sessions.engines.health import EngineState
 from joyvl_server.sessions.machine.tick_timer import Timings
 from joyvl_server.sessions.query_list import QueryView
+from joyvl_server.sessions.spec import SessionSpec
+from joyvl_server.settings import SessionSettings
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.tick_records import TickRecord
 from joyvl_server.store.watches import WatchRecord
@@ -32,17 +34,11 @@ class Observed(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
     @property
-    def threshold(self) -> float: ...
+    def spec(self) -> SessionSpec: ...
     @property
-    def tick_s(self) -> float: ...
-    @property
-    def fidelity(self) -> str: ...
-    @property
-    def frames_per_tick(self) -> int: ...
+    def settings(self) -> SessionSettings: ...
     @property
     def pressure(self) -> Pressure: ...
-    @property
-    def zones(self) -> tuple[Zone, ...]: ...
     @property
     def state(self) -> SourceState: ...
     @property
@@ -210,12 +206,12 @@ def session(of: Observed) -> dict[str, Any]:
         "camera_id": record.camera_id,
         "engine": of.engine_name,
         "capabilities": asdict(of.capabilities),
-        "threshold": of.threshold,
-        "tick_s": of.tick_s,
-        "fidelity": of.fidelity,
-        "frames_per_tick": of.frames_per_tick,
+        "threshold": of.settings.threshold,
+        "tick_s": of.settings.tick_s,
+        "fidelity": of.settings.fidelity,
+        "frames_per_tick": of.settings.frames_per_tick,
         "pressure": pressure(of.pressure),
-        "zones": zones(of.zones),
+        "zones": zones(of.spec.zones),
         "state": source(of.state),
         "engine_state": engine_state(of.engine_state),
         "watches": [watch(w, of) for w in of.watches()],

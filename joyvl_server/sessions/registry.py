@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from joyvl_server.core.config import Fidelity
 from joyvl_server.core.errors import Conflict, NotFound, StoreError
 from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock
@@ -22,6 +21,7 @@ from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.supervisor import SessionSupervisor
 from joyvl_server.sessions.unique_numbers import UniqueNumbers
 from joyvl_server.sessions.watch_list import WatchDraft, check_zones
@@ -127,13 +127,12 @@ class Registry:
         return self._runner.get(session_id)
 
     async def change_session(self, session_id: str, changes: dict[str, Any]) -> Session:
-        """`threshold`, `fidelity` and `frames_per_tick`, from now on; a camera keeps them."""
+        """Fields of its `SessionSpec` that need no new session, from now on; a camera keeps them."""
         session = self.session(session_id)
         if session.record.camera_id is not None:
             await self.cameras.change(session.record.camera_id, changes)
         else:
-            now = {name: getattr(session, name) for name in ("threshold", "fidelity", "frames_per_tick")}
-            session.change(**(now | changes))
+            session.change(session.spec.changed(changes))
         return session
 
     async def end_session(self, session_id: str) -> None:
@@ -165,7 +164,7 @@ class Registry:
             else:
                 ticker = self._opener.live_ticker(spec.speed)
             source = await self._media.open(record.id, spec, self._opener.listener(record.id))
-            return self._opener.begin(record, source, ticker, watches=stored)
+            return self._opener.begin(record, SessionSpec(), source, ticker, stored)
 
     def _session_lost(self, record: SessionRecord, error: BaseException | None) -> None:
         self.cameras.session_lost(record, error)
@@ -190,31 +189,21 @@ class Registry:
         offer_sdp: str,
         *,
         name: str | None = None,
-        engine: str | None = None,
-        threshold: float | None = None,
+        spec: SessionSpec | None = None,
         watches: tuple[WatchDraft, ...] = (),
-        fidelity: Fidelity | None = None,
-        frames_per_tick: int | None = None,
     ) -> Call:
         """Take a WebRTC call and begin to watch it. Raises `SourceError` (bad_sdp), `NotAllowed`, `ConfigError`."""
         for watch in watches:
             check_zones(watch.zones, ())
-        engine_name = await self._opener.engine_name(engine)
+        spec = spec or SessionSpec()
+        engine_name = await self._opener.engine_name(spec.engine)
         with self._opener.room(engine_name):
             call_id, now = new_id("call"), self._clock.wall()
             record = SessionRecord(new_id("ses"), "call", name or "Browser call", None, engine_name, None, now)
             source, answer = await self._media.answer(call_id, offer_sdp, self._opener.listener(record.id))
             try:
                 stored = await self._opener.store(record, watches)
-                self._opener.begin(
-                    record,
-                    source,
-                    self._opener.live_ticker(),
-                    threshold=threshold,
-                    watches=stored,
-                    fidelity=fidelity,
-                    frames_per_tick=frames_per_tick,
-                )
+                self._opener.begin(record, spec, source, self._opener.live_ticker(), stored)
             except BaseException:
                 await source.aclose()
                 raise

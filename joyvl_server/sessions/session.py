@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from joyvl_server.core import events as ev
-from joyvl_server.core.config import Fidelity
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.watches.zones import Zone
@@ -27,9 +26,9 @@ from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priorit
 from joyvl_server.sessions.sinks.journal import Journal
 from joyvl_server.sessions.sinks.performer import Performer
 from joyvl_server.sessions.sinks.updates import UpdateLog
+from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.ticking.base import Ticker
 from joyvl_server.sessions.watch_list import WatchDraft, WatchList
-from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.watches import WatchRecord
 
@@ -37,40 +36,35 @@ from joyvl_server.store.watches import WatchRecord
 class Session:
     """Build it and let a supervisor `run` it, then `finish` it. Every public coroutine may raise `JoyvlError`.
 
-    `pen` looks after the engine that writes summaries, where that is another one. `fidelity` and `frames_per_tick`
-    are the settings' where they are None.
+    `pen` looks after the engine that writes summaries, where that is another one. `settings` are the server's with
+    those of `spec` in their place.
     """
 
     def __init__(
         self,
         record: SessionRecord,
+        spec: SessionSpec,
         source: Source,
         attendant: EngineMonitor,
         ticker: Ticker,
         around: SessionDeps,
         *,
         pen: EngineMonitor | None = None,
-        threshold: float | None = None,
-        zones: tuple[Zone, ...] = (),
         watches: Iterable[WatchRecord] = (),
-        fidelity: Fidelity | None = None,
-        frames_per_tick: int | None = None,
     ) -> None:
-        settings = around.settings
         self.id = record.id
         self.record = record
+        self.spec = spec
+        self.settings = spec.resolved(around.settings)
         self.source = source
         self.engine_name = attendant.engine.name
-        self.tick_s = settings.tick_s
-        self.threshold = settings.threshold if threshold is None else threshold
-        self.fidelity: Fidelity = fidelity or settings.fidelity
-        self.frames_per_tick: int = frames_per_tick or settings.frames_per_tick
+        self.tick_s = self.settings.tick_s
         self.end_reason = endings.SOURCE_ENDED
         self._around = around
         self._ticker = ticker
         self._state = source.state
         around.metrics.sources.labels(source.state.status.value).inc()
-        self._standing = WatchList(self.id, around.watches, watches, zones)
+        self._standing = WatchList(self.id, around.watches, watches, spec.zones)
         self._questions = QueryList()
         self._journal = Journal(
             record,
@@ -79,7 +73,7 @@ class Session:
             around.clock,
             lambda: source.now,
             around.numbers,
-            threshold=lambda: self.threshold,
+            threshold=lambda: self.settings.threshold,
             ticks=around.ticks,
         )
         self.updates = UpdateLog(
@@ -94,7 +88,7 @@ class Session:
             pen,
             around,
             now=lambda: source.now,
-            facts=lambda can: observer_config(settings, can, self.threshold, self.fidelity),
+            facts=lambda can: observer_config(self.settings, can),
             first=self._first_inputs,
             perform=self._performer.perform,
             on_pressure=self._updated,
@@ -198,7 +192,7 @@ class Session:
     async def look(self, at: float | None = None) -> Frame:
         """The newest picture with what this session's engine and fidelity need of it. Raises `NoFrame`."""
         every = self.capabilities.needs_every_frame
-        spares = self.fidelity != "faithful" or self.pressure is not Pressure.NONE
+        spares = self.settings.fidelity != "faithful" or self.pressure is not Pressure.NONE
         glance = not every and (spares or self.capabilities.prepares)  # the lead of a chunk is made of glances
         return await self.source.look(at=at, glance=glance, trail=every)
 
@@ -208,7 +202,7 @@ class Session:
 
     @property
     def pictures(self) -> int:
-        return 1 if self.capabilities.needs_every_frame else self.frames_per_tick
+        return 1 if self.capabilities.needs_every_frame else self.settings.frames_per_tick
 
     @property
     def now(self) -> float:
@@ -240,7 +234,7 @@ class Session:
 
     @property
     def zones(self) -> tuple[Zone, ...]:
-        return self._standing.zones
+        return self.spec.zones
 
     @property
     def pressure(self) -> Pressure:
@@ -296,25 +290,20 @@ class Session:
         self._questions.get(query_id)
         self.driver.take(ev.QueryWithdrawn(self.source.now, query_id))
 
-    def change(self, *, threshold: float | None, fidelity: Fidelity | None, frames_per_tick: int | None) -> None:
-        """From now on; what is None becomes the settings' again. The machine learns only of what is another."""
-        settings, before = self._around.settings, (self.threshold, self.fidelity)
-        self.threshold = settings.threshold if threshold is None else threshold
-        self.fidelity = fidelity or settings.fidelity
-        self.frames_per_tick = frames_per_tick or settings.frames_per_tick
-        if self.threshold != before[0]:
-            self.driver.take(ev.SensitivityChanged(self.source.now, self.threshold))
-        if self.fidelity != before[1]:
-            self.driver.take(ev.FidelityChanged(self.source.now, self.fidelity))
-        self._updated()
-
-    def adjust(self, camera: CameraRecord) -> None:
-        """Its camera was changed in a way that needs no new session."""
-        self.record = replace(self.record, name=camera.name)
-        if camera.zones != self._standing.zones:
-            self._standing.zones = camera.zones
+    def change(self, spec: SessionSpec, *, name: str | None = None) -> None:
+        """From now on, with another name where one is given. The machine learns only of what is another."""
+        before, zones = self.settings, self.spec.zones
+        self.spec, self.settings = spec, spec.resolved(self._around.settings)
+        if name is not None:
+            self.record = replace(self.record, name=name)
+        if spec.zones != zones:
+            self._standing.zones = spec.zones
             self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))
-        self.change(threshold=camera.threshold, fidelity=camera.fidelity, frames_per_tick=camera.frames_per_tick)
+        if self.settings.threshold != before.threshold:
+            self.driver.take(ev.SensitivityChanged(self.source.now, self.settings.threshold))
+        if self.settings.fidelity != before.fidelity:
+            self.driver.take(ev.FidelityChanged(self.source.now, self.settings.fidelity))
+        self._updated()
 
     def _watches_changed(self, type: str, query_id: str | None, **data: Any) -> None:
         self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))

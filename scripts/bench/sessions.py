@@ -216,7 +216,7 @@ class _Measured:
                 left_out.add(at)
             elif tick["skipped"] is None:
                 looks[tick["look"]] += 1
-        if session.fidelity == "faithful":
+        if session.settings.fidelity == "faithful":
             left_out.clear()  # that was the ladder's doing
         kept = [s for at, s in enumerate(seconds, first) if at not in left_out or s.scored is not None]
         return cls(kept, looks, len(seconds) - len(kept))

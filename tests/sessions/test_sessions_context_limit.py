@@ -15,6 +15,7 @@ from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.spec import SessionSpec
 
 A_PICTURE = 300
 VLLM = "This model's maximum context length is {limit} tokens. However, you requested {asked} tokens."
@@ -64,7 +65,8 @@ def in_the_stream(words: str) -> Reply:
 
 async def add(house: House, engine: OpenAIEngine, name: str = "door") -> Session:
     house.registry.engines.add(engine)
-    view = await house.registry.cameras.add(CameraDraft(name=name, url="rtsp://192.168.1.20/1", engine="openai"))
+    spec = SessionSpec(engine="openai")
+    view = await house.registry.cameras.add(CameraDraft(name, "rtsp://192.168.1.20/1", spec=spec))
     session = house.registry.session(view.record.session_id)
     attendant = house.registry.engines.attendant("openai")
     async with asyncio.timeout(20):

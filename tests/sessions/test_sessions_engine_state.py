@@ -19,6 +19,7 @@ from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines import monitor
 from joyvl_server.sessions.engines.health import EngineHealth
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.spec import SessionSpec
 
 AWAY = EngineUnavailable("No server answers there.")
 LOADING = EngineLoading("It loads its model.")
@@ -312,7 +313,7 @@ async def test_what_people_change_live_makes_no_new_machine_later(house: House):
     session, _ = await add(house)
     await seconds(house, 2)
     driver = session.driver
-    session.change(threshold=None, fidelity="eco", frames_per_tick=None)
+    session.change(SessionSpec(fidelity="eco"))
     session.engine_changed()
     await seconds(house, 2)
     assert session.driver is driver

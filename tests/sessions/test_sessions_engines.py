@@ -17,6 +17,7 @@ from joyvl_server.core.inputs import EngineRestarted
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.watch_list import WatchDraft
 
 URL = "rtsp://192.168.1.20/1"
@@ -204,11 +205,11 @@ async def test_places_are_given_back_when_sessions_end(house: House):
 
 async def test_calls_go_before_cameras(house: House):
     camera, _ = await add(house)
-    call = await house.registry.open_call("v=0\r\n", fidelity="eco", frames_per_tick=2)
+    call = await house.registry.open_call("v=0\r\n", spec=SessionSpec(fidelity="eco", frames_per_tick=2))
     session = house.registry.session(call.session_id)
     assert session.priority < camera.priority
-    assert (session.fidelity, session.frames_per_tick, session.pictures) == ("eco", 2, 2)
-    assert (camera.fidelity, camera.frames_per_tick) == ("faithful", 1)
+    assert (session.settings.fidelity, session.settings.frames_per_tick, session.pictures) == ("eco", 2, 2)
+    assert (camera.settings.fidelity, camera.settings.frames_per_tick) == ("faithful", 1)
 
 
 async def test_a_sentence_becomes_a_watch_and_ends_one(house: House):

@@ -10,6 +10,7 @@ from joyvl_server.core.errors import ConfigError, Conflict, JoyvlError, NoFrame,
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.watch_list import WatchDraft
 
 URL = "rtsp://cam:secret@192.168.1.20/stream"
@@ -19,7 +20,12 @@ LEFT = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0)))
 
 async def test_everything_is_there_after_a_restart(tmp_path: Path):
     async with open_house(tmp_path) as house:
-        draft = CameraDraft("door", URL, zones=(LEFT,), watches=(WatchDraft("people", zones=("door",)),), threshold=0.7)
+        draft = CameraDraft(
+            "door",
+            URL,
+            spec=SessionSpec(zones=(LEFT,), threshold=0.7),
+            watches=(WatchDraft("people", zones=("door",)),),
+        )
         before = await house.registry.cameras.add(draft)
         await house.registry.cameras.add(CameraDraft("yard", URL, enabled=False))
     async with open_house(tmp_path) as house:
@@ -28,7 +34,7 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path):
         assert yard.state is None
         session = house.registry.session(door.record.session_id)
         assert [w.text for w in session.watches()] == ["people"]
-        assert (session.threshold, session.zones) == (0.7, (LEFT,))
+        assert (session.settings.threshold, session.zones) == (0.7, (LEFT,))
         assert house.media.sources[door.record.id].state.status is SourceStatus.CONNECTING
 
 
@@ -48,7 +54,7 @@ async def test_calls_of_an_earlier_run_are_over(tmp_path: Path):
 
 async def test_one_camera_that_cannot_be_opened_does_not_keep_the_others(tmp_path: Path):
     async with open_house(tmp_path) as house:
-        await house.registry.cameras.add(CameraDraft("door", URL, engine="scripted"))
+        await house.registry.cameras.add(CameraDraft("door", URL, spec=SessionSpec(engine="scripted")))
         await house.registry.cameras.add(CameraDraft("yard", "rtsp://192.168.1.20/2"))
         door = house.registry.cameras.all()[0].record
         await house.registry.store.main.write(
@@ -73,7 +79,7 @@ async def test_a_name_used_twice_leaves_nothing_behind(house: House):
     [
         ({"url": "ftp://x/y"}, NotAllowed),
         ({"url": "rtsp://169.254.169.254/latest"}, NotAllowed),
-        ({"engine": "nonesuch"}, ConfigError),
+        ({"spec": SessionSpec(engine="nonesuch")}, ConfigError),
         ({"watches": (WatchDraft("x", zones=("nowhere",)),)}, JoyvlError),
     ],
 )
@@ -103,7 +109,7 @@ async def test_zones_threshold_and_name_change_while_the_session_goes_on(house: 
     session = house.registry.session(view.record.session_id)
     await house.registry.cameras.change(view.record.id, {"zones": (LEFT,), "threshold": 0.9, "name": "gate"})
     assert house.registry.session(view.record.session_id) is session
-    assert (session.zones, session.threshold, session.record.name) == ((LEFT,), 0.9, "gate")
+    assert (session.zones, session.settings.threshold, session.record.name) == ((LEFT,), 0.9, "gate")
 
 
 async def test_the_machine_learns_only_of_what_is_another(house: House, monkeypatch: pytest.MonkeyPatch):
@@ -129,9 +135,9 @@ async def test_how_talkative_a_camera_is_outlives_a_restart(tmp_path: Path):
         view = await house.registry.cameras.add(CameraDraft("door", URL))
         call = await house.registry.open_call(OFFER)
         for session_id in (view.record.session_id, call.session_id):
-            assert (await house.registry.change_session(session_id, {"threshold": 0.9})).threshold == 0.9
+            assert (await house.registry.change_session(session_id, {"threshold": 0.9})).settings.threshold == 0.9
     async with open_house(tmp_path) as house:
-        assert house.registry.session(view.record.session_id).threshold == 0.9
+        assert house.registry.session(view.record.session_id).settings.threshold == 0.9
 
 
 async def test_sources_are_counted_by_status(house: House):

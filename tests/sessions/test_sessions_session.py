@@ -17,6 +17,7 @@ from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.watch_list import WatchDraft
 
 URL = "rtsp://192.168.1.20/1"
@@ -207,7 +208,9 @@ async def test_a_watch_with_a_zone_hears_only_of_its_zone(house: House):
     house.engine.capabilities = Capabilities(follows_instructions=False, reports_kinds=True, scores=True)
     boxes = iter([Box(0.7, 0.2, 0.9, 0.8), Box(0.1, 0.2, 0.2, 0.8)] + [Box(0.7, 0.2, 0.9, 0.8)] * 9)
     house.engine.script = lambda turn: (Score(0.9, "enter", next(boxes), f"k{turn.step}"), ["Something came in."])
-    session, source = await add_camera(house, zones=(left,), watches=(WatchDraft("the door", zones=("door",)),))
+    session, source = await add_camera(
+        house, spec=SessionSpec(zones=(left,)), watches=(WatchDraft("the door", zones=("door",)),)
+    )
     await seconds(house, source, 4)
     first, second = session.ticks()[:2]
     assert (first["decision"], first["suppressed"]) == ("silent", "zone")

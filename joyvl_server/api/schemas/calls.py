@@ -6,30 +6,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from joyvl_server.api.schemas.common import (
-    EngineName,
-    FidelityIn,
-    FramesPerTick,
-    Input,
-    Name,
-    Output,
-    Threshold,
-)
+from joyvl_server.api.schemas.common import Input, Output
 from joyvl_server.api.schemas.sessions import WatchIn
+from joyvl_server.api.schemas.settings import SettingsInput, with_settings
+from joyvl_server.sessions.spec import Name
 
 MAX_SDP = 200_000
 """Characters of an offer; browsers send about ten thousand."""
 
 
-class CallSession(Input):
+@with_settings(camera=False)
+class CallSession(SettingsInput):
     """What the session of a call is opened with."""
 
     type: Literal["realtime"] = "realtime"
     name: Name | None = None
-    engine: EngineName | None = None
-    threshold: Threshold | None = None
-    fidelity: FidelityIn | None = None
-    frames_per_tick: FramesPerTick | None = None
     watches: list[WatchIn] = Field(default_factory=list, max_length=64)
 
 

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints
 
-from joyvl_server.api.schemas.common import (
-    EngineName,
-    FidelityIn,
-    FramesPerTick,
-    Input,
-    Name,
-    Output,
-    Patch,
-    Share,
-    Threshold,
-    kept,
-)
+from joyvl_server.api.schemas.common import Input, Output, kept
 from joyvl_server.api.schemas.sessions import EngineStateOut, WatchIn, WatchOut
-from joyvl_server.core.config import Fidelity
-from joyvl_server.core.watches.zones import Zone
+from joyvl_server.api.schemas.settings import SettingsInput, SettingsPatch, with_settings
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.spec import Name, Zones
 
 Url = Annotated[
     str,
@@ -35,45 +23,16 @@ Url = Annotated[
     ),
 ]
 Speed = Annotated[float, Field(gt=0, le=100, description="Speed of a file; 1 is real time.")]
-Point = Annotated[list[Share], Field(min_length=2, max_length=2, description="[x, y]; x to the right, y down.")]
 
 
-class ZoneIn(Input):
-    name: Name
-    points: list[Point] = Field(min_length=3, max_length=64)
-
-    def to_zone(self) -> Zone:
-        return Zone(self.name, tuple((x, y) for x, y in self.points))
-
-
-Zones = Annotated[list[ZoneIn], Field(max_length=32)]
-
-
-def check_names(zones: list[ZoneIn]) -> None:
-    seen: set[str] = set()
-    for zone in zones:
-        if zone.name in seen:
-            raise PydanticCustomError("zone_twice", "zones: two zones have the same name.")
-        seen.add(zone.name)
-
-
-class CameraIn(Input):
+@with_settings()
+class CameraIn(SettingsInput):
     name: Name = Field(examples=["front door"])
     url: Url
     enabled: bool = True
     loop: bool = Field(False, description="Begin a file again at its end.")
     speed: Speed = 1.0
-    engine: EngineName | None = Field(None, description="The engine that decides; null: the server's default.")
-    threshold: Threshold | None = None
-    fidelity: FidelityIn | None = None
-    frames_per_tick: FramesPerTick | None = None
-    zones: Zones = Field(default_factory=list)
     watches: list[WatchIn] = Field(default_factory=list, max_length=64)
-
-    @model_validator(mode="after")
-    def _zones_fit(self) -> CameraIn:
-        check_names(self.zones)
-        return self
 
     def to_draft(self) -> CameraDraft:
         return CameraDraft(
@@ -82,16 +41,13 @@ class CameraIn(Input):
             enabled=self.enabled,
             loop=self.loop,
             speed=self.speed,
-            engine=self.engine,
-            threshold=self.threshold,
-            fidelity=self.fidelity,
-            frames_per_tick=self.frames_per_tick,
-            zones=tuple(z.to_zone() for z in self.zones),
+            spec=self.spec(),
             watches=tuple(w.to_draft() for w in self.watches),
         )
 
 
-class CameraPatch(Patch):
+@with_settings()
+class CameraPatch(SettingsPatch):
     """Fields left out stay as they are. A URL that still shows `:***@` keeps the stored password."""
 
     name: Name = kept()
@@ -99,32 +55,10 @@ class CameraPatch(Patch):
     enabled: bool = kept()
     loop: bool = kept()
     speed: Speed = kept()
-    engine: EngineName | None = None
-    threshold: Threshold | None = None
-    fidelity: FidelityIn | None = None
-    frames_per_tick: FramesPerTick | None = None
-    zones: Zones = kept()
-
-    @model_validator(mode="after")
-    def _zones_fit(self) -> CameraPatch:
-        if "zones" in self.model_fields_set:
-            check_names(self.zones)
-        return self
-
-    def changes(self) -> dict[str, Any]:
-        changes = super().changes()
-        if "zones" in changes:
-            changes["zones"] = tuple(z.to_zone() for z in self.zones)
-        return changes
 
 
-class ZonesIn(Input):
+class ZonesIn(SettingsInput):
     zones: Zones
-
-    @model_validator(mode="after")
-    def _zones_fit(self) -> ZonesIn:
-        check_names(self.zones)
-        return self
 
 
 class ProbeIn(Input):
@@ -153,6 +87,7 @@ class SourceStateOut(Output):
     codec: str | None
 
 
+@with_settings()
 class CameraOut(Output):
     id: str = Field(examples=["cam_01J9ZX"])
     name: str
@@ -160,10 +95,6 @@ class CameraOut(Output):
     enabled: bool
     loop: bool
     speed: float
-    engine: str | None
-    threshold: float | None
-    fidelity: Fidelity | None = Field(description="null: the server's default.")
-    frames_per_tick: int | None = Field(description="null: the server's default.")
     zones: list[ZoneOut]
     session_id: str
     created_at: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -13,8 +13,6 @@ from pydantic import (
     StringConstraints,
 )
 from pydantic_core import PydanticCustomError
-
-from joyvl_server.core.config import Fidelity
 
 T = TypeVar("T")
 
@@ -39,41 +37,18 @@ def _printable(text: str) -> str:
     return text
 
 
-def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise PydanticCustomError("not_printable", "A name is one line of characters that can be shown.")
-    return text
-
-
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_one_line)]
 Text = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_printable)
 ]
-Share = Annotated[float, Field(ge=0, le=1)]
-"""0 to 1: a probability, or a part of the picture's width or height."""
-Threshold = Annotated[float, Field(ge=0, le=1, description="Speak when the score reaches this, 0 to 1.")]
-FidelityIn = Annotated[
-    Fidelity,
-    Field(
-        description=(
-            "What pictures may cost. faithful: each in full. adaptive: a small one where little changed. eco: also "
-            "fewer decisions while nothing moves. Null: the server's."
-        )
-    ),
-]
-FramesPerTick = Annotated[
-    Literal[1, 2, 4], Field(description="Pictures of one second that a decision sees, for fast scenes.")
-]
-EngineName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.\-]+$")]
 
 
-def _without_default(schema: dict[str, Any]) -> None:
+def without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
 def kept(**more: Any) -> Any:
     """A field of a PATCH that may be left out (`model_fields_set` tells), but not be null."""
-    return Field(default=None, json_schema_extra=_without_default, **more)
+    return Field(default=None, json_schema_extra=without_default, **more)
 
 
 class Patch(Input):

@@ -6,22 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
-from joyvl_server.api.schemas.common import (
-    FidelityIn,
-    FramesPerTick,
-    Input,
-    Name,
-    Output,
-    Patch,
-    Text,
-    Threshold,
-    kept,
-)
+from joyvl_server.api.schemas.common import Input, Output, Patch, Text, kept
+from joyvl_server.api.schemas.settings import SettingsPatch, with_settings
 from joyvl_server.api.schemas.ticks import TickOut
-from joyvl_server.core.config import Fidelity
 from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.engines.base import Mode
 from joyvl_server.sessions.engines.health import EngineStatus
+from joyvl_server.sessions.spec import Name, Threshold
 from joyvl_server.sessions.watch_list import WatchDraft
 
 KindsIn = Annotated[
@@ -74,12 +65,9 @@ class QueryIn(Input):
     text: Text = Field(examples=["How many people are in the room?"])
 
 
-class SessionPatch(Patch):
+@with_settings(live=True, camera=False)
+class SessionPatch(SettingsPatch):
     """Fields left out stay as they are; null is the server's default."""
-
-    threshold: Threshold | None = None
-    fidelity: FidelityIn | None = None
-    frames_per_tick: FramesPerTick | None = None
 
 
 class WatchOut(Output):
@@ -178,6 +166,7 @@ class LatencyOut(Output):
     count: int
 
 
+@with_settings(resolved=True)
 class SessionOut(Output):
     id: str
     kind: str = Field(description="camera, call or file")
@@ -185,10 +174,7 @@ class SessionOut(Output):
     camera_id: str | None
     engine: str
     capabilities: CapabilitiesOut
-    threshold: float
     tick_s: float
-    fidelity: Fidelity
-    frames_per_tick: int = Field(description="Pictures of one second that a decision sees.")
     pressure: PressureOut
     zones: list[dict[str, Any]]
     state: dict[str, Any] | None

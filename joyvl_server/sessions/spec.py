@@ -1,0 +1,139 @@
+"""What a session may be told to do differently from the server's settings: the one definition of each such setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from joyvl_server.core.config import Fidelity
+from joyvl_server.core.watches.zones import Zone
+from joyvl_server.settings import SessionSettings
+
+MAX_ZONES = 32
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("not_printable", "A name is one line of characters that can be shown.")
+    return text
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_one_line)]
+Share = Annotated[float, Field(ge=0, le=1)]
+"""0 to 1: a probability, or a part of the picture's width or height."""
+Threshold = Annotated[float, Field(ge=0, le=1, description="Speak when the score reaches this, 0 to 1.")]
+EngineName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.\-]+$")]
+Point = Annotated[list[Share], Field(min_length=2, max_length=2, description="[x, y]; x to the right, y down.")]
+
+
+class ZoneIn(BaseModel):
+    """A zone as clients send it and as it is stored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: Name
+    points: list[Point] = Field(min_length=3, max_length=64)
+
+    def to_zone(self) -> Zone:
+        return Zone(self.name, tuple((x, y) for x, y in self.points))
+
+
+def zone_data(zone: Zone) -> dict[str, Any]:
+    """A zone as JSON."""
+    return {"name": zone.name, "points": [list(point) for point in zone.points]}
+
+
+def _zones_schema(_source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    read = handler.generate_schema(Annotated[list[ZoneIn], Field(max_length=MAX_ZONES)])
+    return core_schema.no_info_after_validator_function(lambda zones: tuple(z.to_zone() for z in zones), read)
+
+
+def _zones_data(zones: Any) -> Any:
+    return [zone_data(zone) for zone in zones] if isinstance(zones, tuple) else zones
+
+
+Zones = Annotated[
+    tuple[Zone, ...],
+    GetPydanticSchema(_zones_schema),
+    BeforeValidator(_zones_data, json_schema_input_type=list[ZoneIn]),
+    PlainSerializer(_zones_data),
+]
+
+
+def check_zone_names(zones: Iterable[Zone]) -> None:
+    names = [zone.name for zone in zones]
+    if len(names) > len(set(names)):
+        raise PydanticCustomError("zone_twice", "zones: two zones have the same name.")
+
+
+def setting(title: str, description: str, *, reopens: bool = False, camera_only: bool = False) -> dict[str, Any]:
+    """Arguments of a field. `reopens`: a change needs a new session. `camera_only`: calls do not have it."""
+    marks = {"x-reopens": reopens, "x-camera-only": camera_only}
+    return {
+        "title": title,
+        "description": description,
+        "json_schema_extra": {mark: True for mark, on in marks.items() if on},
+    }
+
+
+class SessionSpec(BaseModel):
+    """The settings of one session. None is the value of the server's settings.
+
+    REST, the camera's row, the page's form and the reference are made from these fields.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    engine: EngineName | None = Field(
+        None, **setting("Engine", "The engine that decides; null: the server's default.", reopens=True)
+    )
+    threshold: Threshold | None = Field(
+        None, **setting("Threshold", "Speak when the score reaches this, 0 to 1; lower is more talkative.")
+    )
+    fidelity: Fidelity | None = Field(
+        None,
+        **setting(
+            "Pictures",
+            "What pictures may cost. faithful: each in full. adaptive: a small one where little changed. eco: also "
+            "fewer decisions while nothing moves. Null: the server's.",
+        ),
+    )
+    frames_per_tick: Literal[1, 2, 4] | None = Field(
+        None, **setting("Pictures a look", "Pictures of one second that a decision sees, for fast scenes.")
+    )
+    zones: Zones = Field((), **setting("Zones", "The named parts of the picture.", camera_only=True))
+
+    @model_validator(mode="after")
+    def _check_zones(self) -> Self:
+        check_zone_names(self.zones)
+        return self
+
+    def resolved(self, settings: SessionSettings) -> SessionSettings:
+        """The server's settings with this session's in their place: no value is None."""
+        names = type(self).model_fields.keys() & type(settings).model_fields.keys()
+        given = {name: getattr(self, name) for name in names}
+        return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+    def changed(self, changes: dict[str, Any]) -> SessionSpec:
+        """With these fields in place of its own; they are valid already."""
+        return self.model_copy(update=changes)
+
+
+def is_marked(field: FieldInfo, mark: str) -> bool:
+    """Is it marked so by `setting`: `reopens`, `camera-only`?"""
+    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get(f"x-{mark}"))
