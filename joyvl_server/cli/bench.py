@@ -1,33 +1,48 @@
-"""`joyvl bench …`: measurements anybody can repeat from a checkout. They stand beside the package, not in it."""
+"""`joyvl bench …`: measurements anybody can repeat from a checkout. They stand beside the package, not in it.
+
+They are loaded when one of them is called, or when their list is wanted: no other command pays for them.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-SCRIPTS = CHECKOUT / "scripts"
+from joyvl_server.cli.fail import USAGE
 
-
-def load() -> typer.Typer:
-    """The benchmarks' commands; outside a checkout one that says where to get them."""
-    if not (SCRIPTS / "bench" / "__init__.py").is_file():
-        return _elsewhere()
-    if str(SCRIPTS) not in sys.path:
-        sys.path.append(str(SCRIPTS))
-    from bench import app
-
-    return app
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+MISSING = "The benchmarks are not part of the package. Clone the sources of joyvl-server and call `joyvl bench` there."
 
 
-def _elsewhere() -> typer.Typer:
-    app = typer.Typer(help="Measure this machine (only in a checkout of the sources).")
-    app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(_missing)
-    return app
+class BenchGroup(TyperGroup):
+    """The commands of `scripts/bench`. Without a checkout every call prints where to get them, and ends with 2."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not (SCRIPTS / "bench" / "commands.py").is_file():
+            typer.echo(MISSING, err=True)
+            raise typer.Exit(USAGE)
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return self._load().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return self._load().get_command(ctx, cmd_name)
+
+    def _load(self) -> TyperGroup:
+        if str(SCRIPTS) not in sys.path:
+            sys.path.insert(0, str(SCRIPTS))
+        from bench.commands import app
+
+        return typer.main.get_group(app)
 
 
-def _missing(context: typer.Context) -> None:
-    typer.echo("The benchmarks are not part of the package. Run `joyvl bench` in a checkout of the sources.", err=True)
-    raise typer.Exit(2)
+app = typer.Typer(
+    cls=BenchGroup, help="Measure this machine: a table, or one JSON object with --json.", no_args_is_help=True
+)
+app.callback()(lambda: None)

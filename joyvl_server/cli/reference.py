@@ -18,9 +18,9 @@ A command that fails prints one sentence on stderr and ends with 1, with 2 where
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every command below this one with its whole name. Typer's own copy of click has no public types."""
-    if hasattr(command, "commands"):
-        for name, child in command.commands.items():
-            yield from commands(child, f"{path} {name}")
+    if hasattr(command, "list_commands"):
+        for name in command.list_commands(None):
+            yield from commands(command.get_command(None, name), f"{path} {name}")
     else:
         yield path, command
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.answers import CHOOSE, SAY, SCORE
-from bench.cost import NOTE
-from bench.house import simulated_house
-from bench.measure import Second, seconds_of, times
-from bench.prompt import tokens_of
-from bench.reference import Reference, Scheme, figures
-from bench.scene import StillSource, View, drawn
-from bench.script import QUESTION, Script, question
-from bench.simulated import Request
+from bench.simulation.card import NOTE
+from bench.simulation.deployment import simulated_deployment
+from bench.simulation.prompt import tokens_of
+from bench.simulation.reference_scheme import Reference, Scheme, figures
+from bench.simulation.replies import CHOOSE, SAY, SCORE
+from bench.simulation.scripted_model import QUESTION, ScriptedModel, question
+from bench.simulation.seconds import Second, seconds_of, times
+from bench.simulation.server import Request
+from bench.simulation.sources import SimulatedSource, View, drawn
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
 from joyvl_server.sessions.ticking.base import phase
 
@@ -90,23 +90,23 @@ def _row(scheme: str, reply_tokens: int, of: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _ours(seconds: int, reply_tokens: int, asked: Sequence[int]) -> dict[str, Any]:
-    def make(number: int, clock: VirtualClock) -> StillSource:
-        return StillSource(number, clock, VIEW, drawn())
+    def make(number: int, clock: VirtualClock) -> SimulatedSource:
+        return SimulatedSource(number, clock, VIEW, drawn())
 
-    async with simulated_house(Script(reply_tokens=reply_tokens), make) as house:
-        session = await house.add()
-        source = house.source(session)
+    async with simulated_deployment(ScriptedModel(reply_tokens=reply_tokens), make) as deployment:
+        session = await deployment.add()
+        source = deployment.source(session)
         for number, at in enumerate(asked, 1):
-            await house.clock.sleep(source.opened + at + 0.37 - house.clock.monotonic())
+            await deployment.clock.sleep(source.opened + at + 0.37 - deployment.clock.monotonic())
             await session.ask(question(number))
-        await house.clock.sleep(source.opened + seconds + 3 - house.clock.monotonic())
+        await deployment.clock.sleep(source.opened + seconds + 3 - deployment.clock.monotonic())
         await asyncio.sleep(0)
-        requests = [request for request in house.server.requests if request.began < source.opened + seconds]
+        requests = [request for request in deployment.server.requests if request.began < source.opened + seconds]
         offset = phase(1, session.tick_s)
-        decided = seconds_of(house.server.requests, opened=source.opened, phase=offset, count=seconds - 1)
+        decided = seconds_of(deployment.server.requests, opened=source.opened, phase=offset, count=seconds - 1)
         closed = Counter(query.status for query in session.queries())
-        ladder = house.registry.schedulers()
-        load = {kind: round(spent / seconds, 4) for kind, spent in house.server.stepper.spent.items()}
+        ladder = deployment.registry.schedulers()
+        load = {kind: round(spent / seconds, 4) for kind, spent in deployment.server.batcher.spent.items()}
     result = _figures(decided, requests, seconds)
     return result | {"queries": dict(closed), "schedulers": ladder, "load_by_kind": load}
 

@@ -15,7 +15,7 @@ from typing import Any
 import av
 from av.video.frame import VideoFrame
 
-from bench.still import still_room
+from bench.still_scene import still_room
 from joyvl_server.core.config import Fidelity, ObserverConfig
 from joyvl_server.core.errors import SourceError
 from joyvl_server.core.frame import Frame, Image

@@ -17,8 +17,8 @@ from typing import Any
 
 import av
 
-from bench.rtsp import BITS_PER_PIXEL, SECONDS, pictures
-from bench.serving import (
+from bench.live.rtsp_camera import BITS_PER_PIXEL, SECONDS, pictures
+from bench.live.server import (
     SCRIPTS,
     WATCHES,
     instant_engine,
@@ -84,7 +84,7 @@ async def _bench(seconds: float) -> dict[str, Any]:
 
 async def _cameras(name: str, width: int, height: int, fps: int, seconds: float, engine: int) -> dict[str, Any]:
     size = (str(width), str(height), str(fps))
-    async with _process("bench.rtsp", *size) as camera:
+    async with _process("bench.live.rtsp_camera", *size) as camera:
         url = f"rtsp://127.0.0.1:{int(await _line(camera))}/bench"
 
         async def ours() -> Cost:
@@ -94,7 +94,7 @@ async def _cameras(name: str, width: int, height: int, fps: int, seconds: float,
                 return await _cost(registry, seconds / ROUNDS)
 
         async def bare() -> float:
-            async with _process("bench.bare", "decode", url, str(SOURCES)) as process:
+            async with _process("bench.live.bare_loops", "decode", url, str(SOURCES)) as process:
                 await _until_ready(process)
                 return await _share(process.pid, seconds / ROUNDS)
 
@@ -115,7 +115,7 @@ async def _calls(seconds: float, engine: int) -> dict[str, Any]:
                 return await _cost(registry, seconds / ROUNDS)
 
         async def bare() -> float:
-            async with _process("bench.bare", "receive") as receiver, _caller(path) as caller:
+            async with _process("bench.live.bare_loops", "receive") as receiver, _caller(path) as caller:
 
                 async def answer(offer: str) -> str:
                     await _write(receiver, offer)
@@ -199,7 +199,7 @@ async def _process(module: str, *args: str) -> AsyncIterator[asyncio.subprocess.
 @asynccontextmanager
 async def _caller(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(_process("bench.bare", "call", str(path), str(SOURCES)))
+        yield await stack.enter_async_context(_process("bench.live.bare_loops", "call", str(path), str(SOURCES)))
 
 
 async def _connect(caller: asyncio.subprocess.Process, answer: Callable[[str], Awaitable[str]]) -> None:

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.cost import BESIDE, CARD, NOTE, Card
-from bench.house import House, simulated_house
-from bench.measure import EARLY_S, Second, jain, seconds_of, times
-from bench.scene import GREYS_PER_S, StillSource, View, drawn, footage, moment_of
-from bench.script import Script
+from bench.simulation.card import CARD, CARD_WITH_CPU_INTAKE, NOTE, Card
+from bench.simulation.deployment import Deployment, simulated_deployment
+from bench.simulation.scripted_model import ScriptedModel
+from bench.simulation.seconds import EARLY_S, Second, jain, seconds_of, times
+from bench.simulation.sources import GREYS_PER_S, SimulatedSource, View, drawn, footage, moment_of
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.core.frame import Grey
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
@@ -86,7 +86,7 @@ def bench_sessions(clips: Path | None, *, quick: bool = False) -> dict[str, Any]
     levels = {"most": 3} if quick else {"overloads": OVERLOADS}
     found = {variant.name: _variant(variant, greys, lengths, **levels) for variant in VARIANTS}
     # With the other reading of the 40 ms; too many at once are the same there.
-    aside = [replace(variant, name=f"{variant.name}, 40 ms aside", card=BESIDE) for variant in VARIANTS]
+    aside = [replace(variant, name=f"{variant.name}, 40 ms aside", card=CARD_WITH_CPU_INTAKE) for variant in VARIANTS]
     others = {} if quick else {variant.name: _variant(variant, greys, lengths) for variant in aside}
     held = _most(found, "held")
     stalled = [(variant, max(1, held[variant.name])) for variant in VARIANTS[: 1 if quick else 2]]
@@ -133,36 +133,36 @@ def _variant(
 
 
 async def _level(variant: Variant, count: int, greys: Sequence[Grey], lengths: Lengths) -> dict[str, Any]:
-    async with _house(variant, greys) as house:
-        refused = await _come(house, count)
-        await house.clock.sleep(lengths.settle)
-        before, began = dict(house.server.stepper.spent), house.clock.monotonic()
-        seen = await _watch(house, lengths.measure)
-        spent = {k: (s - before.get(k, 0.0)) / lengths.measure for k, s in house.server.stepper.spent.items()}
-        await house.clock.sleep(3.0)
-        measured = [_Measured.of(house, session, began, lengths.measure) for session in house.sessions]
+    async with _deployment(variant, greys) as deployment:
+        refused = await _come(deployment, count)
+        await deployment.clock.sleep(lengths.settle)
+        before, began = dict(deployment.server.batcher.spent), deployment.clock.monotonic()
+        seen = await _watch(deployment, lengths.measure)
+        spent = {k: (s - before.get(k, 0.0)) / lengths.measure for k, s in deployment.server.batcher.spent.items()}
+        await deployment.clock.sleep(3.0)
+        measured = [_Measured.of(deployment, session, began, lengths.measure) for session in deployment.sessions]
     return _row(variant, count, refused, measured, seen, spent)
 
 
-def _house(variant: Variant, greys: Sequence[Grey]) -> Any:
+def _deployment(variant: Variant, greys: Sequence[Grey]) -> Any:
     length = len(greys) / GREYS_PER_S
 
-    def make(number: int, clock: VirtualClock) -> StillSource:
-        return StillSource(number, clock, variant.view, greys, shift_s=number * 0.618 * length % length)
+    def make(number: int, clock: VirtualClock) -> SimulatedSource:
+        return SimulatedSource(number, clock, variant.view, greys, shift_s=number * 0.618 * length % length)
 
-    script = Script(reply_tokens=REPLY_TOKENS, every_s=REPLY_EVERY_S)
-    return simulated_house(script, make, card=variant.card, fidelity=variant.fidelity)
+    model = ScriptedModel(reply_tokens=REPLY_TOKENS, every_s=REPLY_EVERY_S)
+    return simulated_deployment(model, make, card=variant.card, fidelity=variant.fidelity)
 
 
-async def _come(house: House, count: int) -> int:
+async def _come(deployment: Deployment, count: int) -> int:
     """Sessions come one after the other; how many were refused."""
     refused = 0
     for _ in range(count):
         try:
-            await house.add()
+            await deployment.add()
         except NotAllowed:
             refused += 1
-        await house.clock.sleep(JOIN_EVERY_S)
+        await deployment.clock.sleep(JOIN_EVERY_S)
     return refused
 
 
@@ -174,12 +174,12 @@ class Seen:
     waiting_most: int = 0
 
 
-async def _watch(house: House, seconds: float) -> Seen:
+async def _watch(deployment: Deployment, seconds: float) -> Seen:
     seen = Seen(Counter())
-    end = house.clock.monotonic() + seconds
-    while house.clock.monotonic() < end:
-        await house.clock.sleep(0.5)
-        (state,) = house.registry.schedulers()
+    end = deployment.clock.monotonic() + seconds
+    while deployment.clock.monotonic() < end:
+        await deployment.clock.sleep(0.5)
+        (state,) = deployment.registry.schedulers()
         seen.steps[state["step"]] += 1
         seen.waiting_most = max(seen.waiting_most, state["waiting"])
     return seen
@@ -199,12 +199,12 @@ class _Measured:
         return sum(s.decided for s in self.seconds) / len(self.seconds) if self.seconds else 1.0
 
     @classmethod
-    def of(cls, house: House, session: Session, began: float, length: int) -> _Measured:
-        number = house.sessions.index(session)
-        source = house.media.sources[number]
+    def of(cls, deployment: Deployment, session: Session, began: float, length: int) -> _Measured:
+        number = deployment.sessions.index(session)
+        source = deployment.media.sources[number]
         offset = phase(number + 1, session.tick_s)
         first = int(began - source.opened - offset) + 1
-        requests = [r for r in house.server.requests if r.pictures and moment_of(r.pictures[-1])[0] == number]
+        requests = [r for r in deployment.server.requests if r.pictures and moment_of(r.pictures[-1])[0] == number]
         seconds = seconds_of(requests, opened=source.opened, phase=offset, count=first + length)[first:]
         left_out: set[int] = set()
         looks: Counter[str] = Counter()
@@ -257,19 +257,19 @@ def _row(
 async def _stall(variant: Variant, count: int, greys: Sequence[Grey], *, quick: bool) -> dict[str, Any]:
     """The engine stands still for half a minute. Nothing may pile up, and soon all must be as before."""
     after = 60 if quick else 150
-    async with _house(variant, greys) as house:
-        refused = await _come(house, count)
-        await house.clock.sleep(30 if not quick else 10)
-        began = house.clock.monotonic()
-        house.server.most_waiting = 0
-        house.server.stepper.stalled_until = began + STALL_S
-        during = await _watch(house, STALL_S)
-        most = house.server.most_waiting
-        afterwards = await _watch(house, after)
+    async with _deployment(variant, greys) as deployment:
+        refused = await _come(deployment, count)
+        await deployment.clock.sleep(30 if not quick else 10)
+        began = deployment.clock.monotonic()
+        deployment.server.most_waiting = 0
+        deployment.server.batcher.stalled_until = began + STALL_S
+        during = await _watch(deployment, STALL_S)
+        most = deployment.server.most_waiting
+        afterwards = await _watch(deployment, after)
         await asyncio.sleep(3.0)
         length = int(STALL_S) + after
-        measured = [_Measured.of(house, session, began, length) for session in house.sessions]
-        failed = Counter(t["skipped"] for s in house.sessions for t in s.ticks(length + 60) if t["skipped"])
+        measured = [_Measured.of(deployment, session, began, length) for session in deployment.sessions]
+        failed = Counter(t["skipped"] for s in deployment.sessions for t in s.ticks(length + 60) if t["skipped"])
     ended = began + STALL_S
     late = sorted(s.due for one in measured for s in one.seconds if s.due > ended and not s.decided)
     return {
@@ -278,7 +278,7 @@ async def _stall(variant: Variant, count: int, greys: Sequence[Grey], *, quick: 
         "stall_s": STALL_S,
         "recovered_after_s": _calm_after(ended, late, ended + after),
         "waiting_most": max(during.waiting_most, afterwards.waiting_most),
-        "requests_at_engine_most": max(most, house.server.most_waiting),
+        "requests_at_engine_most": max(most, deployment.server.most_waiting),
         "steps_after": dict(afterwards.steps),
         "skipped": dict(failed),
     }

@@ -8,7 +8,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from bench.serving import (
+from bench.live.server import (
     WATCHES,
     Spent,
     instant_engine,

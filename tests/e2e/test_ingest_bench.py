@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import pytest
 from bench import ingest as bench
-from bench.rtsp import encode, packetise
+from bench.live.rtsp_camera import encode, packetise
 
 from fakes.told import Told, until
 from joyvl_server.ingest.base import PullSpec
@@ -33,7 +33,7 @@ def test_it_measures_a_camera_and_a_call(monkeypatch: pytest.MonkeyPatch) -> Non
 async def test_its_camera_is_one_that_the_hub_can_watch() -> None:
     hub = MediaHub(MediaSettings(), NetPolicy())
     try:
-        async with bench._process("bench.rtsp", "160", "120", "15") as camera:
+        async with bench._process("bench.live.rtsp_camera", "160", "120", "15") as camera:
             url = f"rtsp://127.0.0.1:{int(await bench._line(camera))}/bench"
             source = await hub.open("cam", PullSpec(url), Told())
             await until(lambda: source.state.status == "online")

@@ -178,7 +178,7 @@ def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) ->
 
 def test_the_proxy_leaves_a_dense_stream_to_a_busy_reader_too() -> None:
     """Pictures of many packets, more of which wait whenever one is decoded: there is no pause by itself."""
-    command = [sys.executable, "-m", "bench.rtsp", "1280", "720", "15"]
+    command = [sys.executable, "-m", "bench.live.rtsp_camera", "1280", "720", "15"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=SCRIPTS) as camera:
         try:
             assert camera.stdout is not None

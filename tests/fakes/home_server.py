@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.scene import StillMedia, StillSource, View, drawn
-from bench.store import inline_store
+from bench.simulation.inline_store import inline_store
+from bench.simulation.sources import SimulatedMedia, SimulatedSource, View, drawn
 
 from joyvl_server.engines.openai.abilities import unknown
 from joyvl_server.engines.openai.engine import OpenAIEngine
@@ -161,7 +161,7 @@ async def home(
         engines = EnginePool({})
         engines.add(engine)
         settings = Settings(data_dir=Path(folder), engine={"name": "openai"}, sessions=sessions)
-        media = StillMedia(lambda number: StillSource(number, clock, View(), drawn()))
+        media = SimulatedMedia(lambda number: SimulatedSource(number, clock, View(), drawn()))
         store = inline_store(settings.data_dir)
         registry = Registry(settings, store, media, NetPolicy(schemes=("rtsp",)), engines, clock)
         await registry.start()

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import psutil
 import pytest
-from bench.cost import Card
-from bench.house import House, simulated_house
-from bench.scene import StillSource, View, drawn
-from bench.script import Script, question
+from bench.simulation.card import Card
+from bench.simulation.deployment import Deployment, simulated_deployment
+from bench.simulation.scripted_model import ScriptedModel, question
+from bench.simulation.sources import SimulatedSource, View, drawn
 
 from joyvl_server.core.observer import Observer
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
@@ -51,9 +51,9 @@ class Day:
     observers: weakref.WeakSet[Observer] = field(default_factory=weakref.WeakSet)
 
 
-def make(number: int, clock: VirtualClock) -> StillSource:
+def make(number: int, clock: VirtualClock) -> SimulatedSource:
     greys = [np.ascontiguousarray(grey[::4, ::4]) for grey in drawn()[::4]]
-    return StillSource(number, clock, VIEW, greys, shift_s=11.0 * number)
+    return SimulatedSource(number, clock, VIEW, greys, shift_s=11.0 * number)
 
 
 @pytest.fixture
@@ -70,40 +70,40 @@ def day(monkeypatch: pytest.MonkeyPatch) -> Day:
 
 
 async def live(day: Day, hours: int) -> None:
-    script = Script(every_s=60.0)
-    async with simulated_house(script, make, card=QUICK, keeps=False, **SETTINGS) as house:
+    model = ScriptedModel(every_s=60.0)
+    async with simulated_deployment(model, make, card=QUICK, keeps=False, **SETTINGS) as deployment:
         for _ in range(SESSIONS):
-            await house.add()
+            await deployment.add()
         for hour in range(hours):
-            await an_hour(house, day, hour)
+            await an_hour(deployment, day, hour)
             gc.collect()
             day.rss.append(psutil.Process().memory_info().rss / MB)
         assert len(day.observers) == SESSIONS
-        day.replies = script.replies
+        day.replies = model.replies
 
 
-async def an_hour(house: House, day: Day, hour: int) -> None:
+async def an_hour(deployment: Deployment, day: Day, hour: int) -> None:
     """Somebody asks every ten minutes, a watch comes and goes, and once an hour the engine stands still for a while."""
-    decided = house.server.totals.kinds.get("score", 0)
+    decided = deployment.server.totals.kinds.get("score", 0)
     for tenth in range(6):
-        session = house.sessions[tenth % SESSIONS]
+        session = deployment.sessions[tenth % SESSIONS]
         await session.ask(question(6 * hour + tenth + 1))
         watch = await session.add_watch(WatchDraft(text=f"Tell me when a parcel is brought, number {tenth}."))
         if tenth == 3:
-            house.server.stepper.stalled_until = house.clock.monotonic() + 20.0
+            deployment.server.batcher.stalled_until = deployment.clock.monotonic() + 20.0
         for _ in range(10):
-            await house.clock.sleep(60.0)
-            look_into(house, day)
+            await deployment.clock.sleep(60.0)
+            look_into(deployment, day)
         await session.remove_watch(watch.id)
-    day.ticks.append(house.server.totals.kinds["score"] - decided)
+    day.ticks.append(deployment.server.totals.kinds["score"] - decided)
 
 
-def look_into(house: House, day: Day) -> None:
-    day.longest_prompt = max(day.longest_prompt, house.server.longest)
-    day.most_waiting = max(day.most_waiting, house.registry.schedulers()[0]["waiting"])
-    day.most_pending = max(day.most_pending, len(house.server.stepper.jobs))
+def look_into(deployment: Deployment, day: Day) -> None:
+    day.longest_prompt = max(day.longest_prompt, deployment.server.longest)
+    day.most_waiting = max(day.most_waiting, deployment.registry.schedulers()[0]["waiting"])
+    day.most_pending = max(day.most_pending, len(deployment.server.batcher.jobs))
     day.most_open_queries = max(
-        day.most_open_queries, max(sum(q.status == "open" for q in s.queries()) for s in house.sessions)
+        day.most_open_queries, max(sum(q.status == "open" for q in s.queries()) for s in deployment.sessions)
     )
     for observer in day.observers:
         assert observer.context.tokens <= CONTEXT_TOKENS

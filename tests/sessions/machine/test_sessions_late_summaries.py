@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.answers import WRITE
-from bench.house import House, simulated_house
-from bench.scene import StillSource, View
-from bench.script import Script
+from bench.simulation.deployment import Deployment, simulated_deployment
+from bench.simulation.replies import WRITE
+from bench.simulation.scripted_model import ScriptedModel
+from bench.simulation.sources import SimulatedSource, View
 
 from joyvl_server.core.errors import EngineUnavailable
 from joyvl_server.core.events import (
@@ -45,7 +45,7 @@ LATE = "Much later it became known"
 PHASE = phase(1, 1.0)
 """when in each second the first session's tick is due"""
 Before = Callable[[str], Awaitable[None]]
-Fault = Callable[[House], Before]
+Fault = Callable[[Deployment], Before]
 
 
 @dataclass
@@ -103,22 +103,24 @@ def record(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int, fault: F
     """The log of one session that ran for so long."""
     monkeypatch.setattr(input_log, "QUEUE_LINES", 1_000_000)  # virtual hours pass faster than a disk writes
 
-    def make(number: int, clock: VirtualClock) -> StillSource:
-        return StillSource(number, clock, View(bytes=600), (GREY,))
+    def make(number: int, clock: VirtualClock) -> SimulatedSource:
+        return SimulatedSource(number, clock, View(bytes=600), (GREY,))
 
     async def main() -> Path:
-        script = Script(every_s=60.0)
-        async with simulated_house(script, make, keeps=False, record_dir=folder, context_tokens=12_000) as house:
+        model = ScriptedModel(every_s=60.0)
+        async with simulated_deployment(
+            model, make, keeps=False, record_dir=folder, context_tokens=12_000
+        ) as deployment:
             if fault is not None:
-                house.server.before = fault(house)
-            session = await house.add()
-            await house.clock.sleep(seconds)
+                deployment.server.before = fault(deployment)
+            session = await deployment.add()
+            await deployment.clock.sleep(seconds)
             return folder / f"{session.id}.jsonl"
 
     return run_virtual(main())
 
 
-def never(house: House) -> Before:
+def never(deployment: Deployment) -> Before:
     async def before(kind: str) -> None:
         if kind == WRITE:
             await asyncio.Event().wait()
@@ -126,9 +128,9 @@ def never(house: House) -> Before:
     return before
 
 
-def fails_for_an_hour(house: House) -> Before:
+def fails_for_an_hour(deployment: Deployment) -> Before:
     async def before(kind: str) -> None:
-        if kind == WRITE and house.clock.monotonic() < HOUR_S:
+        if kind == WRITE and deployment.clock.monotonic() < HOUR_S:
             raise EngineUnavailable("The summary was refused.")
 
     return before
@@ -160,12 +162,12 @@ class ComesLater:
         monkeypatch.setattr(MachineRunner, "__init__", noted)
         monkeypatch.setattr(Observer, "handle", seen)
 
-    def __call__(self, house: House) -> Before:
+    def __call__(self, deployment: Deployment) -> Before:
         async def before(kind: str) -> None:
             if kind == WRITE:
                 await asyncio.Event().wait()
             while self._begun:
-                draft, now = self._begun.pop(0), house.clock.monotonic()
+                draft, now = self._begun.pop(0), deployment.clock.monotonic()
                 asyncio.get_running_loop().call_soon(self._drivers[0].take, Written(now, draft, f"{LATE} {now:.0f}"))
 
         return before

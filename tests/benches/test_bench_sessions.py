@@ -6,8 +6,6 @@ import json
 from collections import Counter
 
 import pytest
-from bench.measure import Second
-from bench.scene import drawn
 from bench.sessions import (
     COLUMNS,
     STALL_S,
@@ -20,6 +18,8 @@ from bench.sessions import (
     _row,
     bench_sessions,
 )
+from bench.simulation.seconds import Second
+from bench.simulation.sources import drawn
 
 from joyvl_server.kit.virtual import run_virtual
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.cost import CARD, Card
-from bench.prompt import Message
-from bench.stepper import Job
+from bench.simulation.batcher import Job
+from bench.simulation.card import CARD, Card
+from bench.simulation.prompt import Message
 from joyvl_server.core.prompt.turns import SILENCE
 from joyvl_server.core.prompt.wire_format import RESPONSE
 from joyvl_server.engines.openai.abilities import LETTERS, Abilities
@@ -32,12 +32,12 @@ def abilities(card: Card = CARD, context_tokens: int = 30_000) -> Abilities:
         priority=True,
         grows=True,
         context_tokens=context_tokens,
-        cache_tokens=card.room,
+        cache_tokens=card.cache_tokens,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedRequest:
     messages: Sequence[Message]
     bytes: int
     prefilled: bool

@@ -13,7 +13,7 @@ NOTE = "Calculated, not measured: the costs of an RTX 3090 with 8-bit weights, o
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Times in seconds, room in tokens."""
+    """Times in seconds, the cache in tokens."""
 
     fresh_s: float = 0.35e-3
     """a token that is not in the cache"""
@@ -27,11 +27,11 @@ class Card:
     """and for each token of context of those requests"""
     request_s: float = 0.04
     """taking in a request; taken as time of the engine itself, one after the other, which is the careful reading"""
-    aside_s: float = 0.0
+    cpu_s: float = 0.0
     """taking in a request where that is done beside the steps, by the server's processor"""
     budget: int = 2048
     """fresh and produced tokens of one step"""
-    room: int = 80_000
+    cache_tokens: int = 80_000
     """tokens the key-value cache holds"""
     block: int = 16
     """only whole blocks are found in the cache again"""
@@ -46,5 +46,5 @@ class Card:
 
 
 CARD = Card()
-BESIDE = replace(CARD, request_s=0.0, aside_s=CARD.request_s)
+CARD_WITH_CPU_INTAKE = replace(CARD, request_s=0.0, cpu_s=CARD.request_s)
 """the other reading of the 40 ms: they make a request later, but take none of the card's time"""

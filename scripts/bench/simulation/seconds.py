@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.answers import CHOOSE, SAY, SCORE, SLICES
-from bench.scene import moment_of
-from bench.simulated import Request
+from bench.simulation.replies import CHOOSE, SAY, SCORE, SLICES
+from bench.simulation.server import Request
+from bench.simulation.sources import moment_of
 
 IN_TIME_S = 1.0
 EARLY_S = 0.06

@@ -8,14 +8,14 @@ from base64 import b64encode
 from contextlib import suppress
 
 import pytest
-from bench.answers import RESPONSE_ID, SILENCE_ID
-from bench.cache import PrefixCache
-from bench.cost import CARD, Card
-from bench.prompt import Piece, Reader, prompt_of, tokens_of
-from bench.scene import StillSource, View, drawn, jpeg, moment_of, name_of, size_of
-from bench.script import Script, question, words
-from bench.simulated import SimulatedServer
-from bench.stepper import Job, Stepper
+from bench.simulation.batcher import ContinuousBatcher, Job
+from bench.simulation.card import CARD, Card
+from bench.simulation.prefix_cache import PrefixCache
+from bench.simulation.prompt import Piece, Reader, prompt_of, tokens_of
+from bench.simulation.replies import RESPONSE_ID, SILENCE_ID
+from bench.simulation.scripted_model import ScriptedModel, question, words
+from bench.simulation.server import SimulatedServer
+from bench.simulation.sources import SimulatedSource, View, drawn, jpeg, moment_of, name_of, size_of
 
 from joyvl_server.core.errors import EngineError
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
@@ -58,12 +58,12 @@ def steps(card: Card, *jobs: tuple[float, Job]) -> None:
 
     async def main() -> None:
         clock = VirtualClock()
-        stepper = Stepper(card, clock)
-        running = asyncio.ensure_future(stepper.run())
+        batcher = ContinuousBatcher(card, clock)
+        running = asyncio.ensure_future(batcher.run())
         for at, job in jobs:
             if at > clock.monotonic():
                 await clock.sleep(at - clock.monotonic())
-            stepper.add(job)
+            batcher.add(job)
         while any(not job.finished for _, job in jobs):
             await clock.sleep(0.01)
         running.cancel()
@@ -107,7 +107,7 @@ def test_running_goes_before_waiting():
 
 def test_where_there_is_no_room_it_waits():
     first, second = job("a", tokens=900, produce=50), job("b", tokens=900)
-    steps(Card(room=1000), (0.0, first), (0.1, second))
+    steps(Card(cache_tokens=1000), (0.0, first), (0.1, second))
     assert second.finished > first.finished
 
 
@@ -158,7 +158,7 @@ MARKERS = {"logprobs": True, "logprob_token_ids": [SILENCE_ID, RESPONSE_ID]}
 
 @pytest.mark.parametrize(("said", "best"), [("<1.0 seconds>", "</silence>"), (question(1), "</response>")])
 def test_it_is_silent_until_it_is_asked(said: str, best: str):
-    server = SimulatedServer(Script(), VirtualClock())
+    server = SimulatedServer(ScriptedModel(), VirtualClock())
     answer = ask(server, message("system", "You watch."), message("user", text(said), picture(1.0)), **MARKERS)
     assert answer["choices"][0]["message"]["content"] == best
     (request,) = server.requests
@@ -167,14 +167,14 @@ def test_it_is_silent_until_it_is_asked(said: str, best: str):
 
 
 def test_a_picture_that_was_never_sent_is_refused():
-    server = SimulatedServer(Script(), VirtualClock())
+    server = SimulatedServer(ScriptedModel(), VirtualClock())
     with pytest.raises(EngineError) as caught:
         ask(server, message("user", text("x"), picture(1.0, named=True)), **MARKERS)
     assert caught.value.code == "engine_forgot"
 
 
 def test_a_summary_comes_in_slices_and_what_was_written_is_in_the_cache():
-    script, so_far, fresh = Script(summary_tokens=100), "", []
+    script, so_far, fresh = ScriptedModel(summary_tokens=100), "", []
 
     async def main() -> str:
         nonlocal so_far
@@ -201,7 +201,7 @@ def test_a_summary_comes_in_slices_and_what_was_written_is_in_the_cache():
 def test_an_aborted_answer_takes_no_more_time():
     async def main() -> tuple[float, int]:
         clock = VirtualClock()
-        server = SimulatedServer(Script(reply_tokens=400), clock)
+        server = SimulatedServer(ScriptedModel(reply_tokens=400), clock)
         running = asyncio.ensure_future(server.run())
         stream = await server.stream([message("user", text(question(1)), picture(1.0))], {"model": "m"})
         await stream.read()
@@ -220,7 +220,7 @@ def test_an_aborted_answer_takes_no_more_time():
 def test_the_drawn_scene_moves_and_its_source_shows_it():
     async def main() -> list[float]:
         clock = VirtualClock()
-        source = StillSource(0, clock, View(), drawn())
+        source = SimulatedSource(0, clock, View(), drawn())
         shown = []
         for _ in range(40):
             frame = await source.look(glance=True)

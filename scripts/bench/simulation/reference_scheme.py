@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.cost import CARD, Card
-from bench.measure import Second
-from bench.prompt import Piece
-from bench.scene import View
-from bench.stepper import Job, Stepper
+from bench.simulation.batcher import ContinuousBatcher, Job
+from bench.simulation.card import CARD, Card
+from bench.simulation.prompt import Piece
+from bench.simulation.seconds import Second
+from bench.simulation.sources import View
 from joyvl_server.core.prompt.tokens import image_tokens
 from joyvl_server.kit.clock import Clock
 
@@ -72,7 +72,7 @@ class Reference:
         self._scheme = scheme
         self._questions = questions
         self._card = card
-        self._stepper = Stepper(card, clock)
+        self._stepper = ContinuousBatcher(card, clock)
         self._picture = image_tokens(view.width, view.height)
         self._turns: list[int] = []
         self._chunk = 0

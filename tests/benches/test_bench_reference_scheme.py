@@ -5,9 +5,9 @@ from __future__ import annotations
 from statistics import median
 
 import pytest
-from bench.cost import CARD
-from bench.reference import Reference, Scheme, as_measured, figures, roll_overs
-from bench.scene import View
+from bench.simulation.card import CARD
+from bench.simulation.reference_scheme import Reference, Scheme, as_measured, figures, roll_overs
+from bench.simulation.sources import View
 
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
 

@@ -61,7 +61,7 @@ class View:
     glance_bytes: int = 5_500
 
 
-class StillSource:
+class SimulatedSource:
     """Always online; a new picture at each look. `greys` are shown `GREYS_PER_S` a second, over and over."""
 
     def __init__(self, number: int, clock: Clock, view: View, greys: Sequence[Grey], shift_s: float = 0.0) -> None:
@@ -102,11 +102,11 @@ class StillSource:
         self.end()
 
 
-class StillMedia:
+class SimulatedMedia:
     """Gives the sources out in order, whatever the URL: the n-th one is `make(n)`."""
 
-    def __init__(self, make: Callable[[int], StillSource]) -> None:
-        self.sources: list[StillSource] = []
+    def __init__(self, make: Callable[[int], SimulatedSource]) -> None:
+        self.sources: list[SimulatedSource] = []
         self._make = make
 
     async def open(self, source_id: str, spec: PullSpec, on_state: StateListener) -> Source:

@@ -1,6 +1,6 @@
 """A camera for `joyvl bench ingest`: draws a scene, encodes it once, and serves it over RTSP at real speed.
 
-    python -m bench.rtsp WIDTH HEIGHT FPS        prints its port, then serves until it is killed
+    python -m bench.live.rtsp_camera WIDTH HEIGHT FPS        prints its port, then serves until it is killed
 
 Just enough of RTSP for RTP inside the TCP connection, without passwords. Every client gets the same bytes, so that
 what is measured beside each other decodes the same pictures.

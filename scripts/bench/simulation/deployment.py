@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.answers import abilities
-from bench.cost import CARD, Card
-from bench.scene import StillMedia, StillSource
-from bench.script import Script
-from bench.simulated import SimulatedServer
-from bench.store import inline_store
+from bench.simulation.card import CARD, Card
+from bench.simulation.inline_store import inline_store
+from bench.simulation.replies import abilities
+from bench.simulation.scripted_model import ScriptedModel
+from bench.simulation.server import SimulatedServer
+from bench.simulation.sources import SimulatedMedia, SimulatedSource
 from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.kit.netpolicy import NetPolicy
 from joyvl_server.kit.virtual import VirtualClock
@@ -31,11 +31,11 @@ WATCH = "Tell me when someone comes in or leaves, and what they carry."
 
 
 @dataclass(slots=True)
-class House:
+class Deployment:
     clock: VirtualClock
     server: SimulatedServer
     registry: Registry
-    media: StillMedia
+    media: SimulatedMedia
     sessions: list[Session] = field(default_factory=list)
 
     async def add(self, *, watches: tuple[str, ...] = (WATCH,)) -> Session:
@@ -48,35 +48,35 @@ class House:
         self.sessions.append(session)
         return session
 
-    def source(self, session: Session) -> StillSource:
+    def source(self, session: Session) -> SimulatedSource:
         """What this session looks at."""
         return self.media.sources[self.sessions.index(session)]
 
 
 @asynccontextmanager
-async def simulated_house(
-    script: Script,
-    make: Callable[[int, VirtualClock], StillSource],
+async def simulated_deployment(
+    model: ScriptedModel,
+    make: Callable[[int, VirtualClock], SimulatedSource],
     *,
     card: Card = CARD,
     keeps: bool = True,
     options: Mapping[str, object] | None = None,
     **sessions: Any,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[Deployment]:
     """`make(number, clock)` gives the n-th camera's source; `sessions` are settings of that group."""
     clock = VirtualClock()
-    server = SimulatedServer(script, clock, card, keeps=keeps)
+    server = SimulatedServer(model, clock, card, keeps=keeps)
     running = asyncio.create_task(server.run(), name="simulated engine")
     with tempfile.TemporaryDirectory(prefix="joyvl-bench-") as folder:
         engines = EnginePool({})
         engines.add(OpenAIEngine(dict(options or {}), chat=server, abilities=abilities(card)))
         settings = Settings(data_dir=Path(folder), engine={"name": "openai"}, sessions=sessions)
-        media = StillMedia(lambda number: make(number, clock))
+        media = SimulatedMedia(lambda number: make(number, clock))
         store = inline_store(settings.data_dir)
         registry = Registry(settings, store, media, NetPolicy(schemes=("rtsp",)), engines, clock)
         await registry.start()
         try:
-            yield House(clock, server, registry, media)
+            yield Deployment(clock, server, registry, media)
         finally:
             await registry.aclose()
             running.cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.serving import WATCHES, instant_engine, serving, until_watching
+from bench.live.server import WATCHES, instant_engine, serving, until_watching
 
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.sessions.cameras import CameraDraft

@@ -1,6 +1,6 @@
 """A simulated vLLM in virtual time: prefix cache, continuous batching, pictures known by name. No network, no weights.
 
-It takes what the engine `openai` really sends, and answers by a script.
+It takes what the engine `openai` really sends, and answers as a scripted model does.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.answers import (
+from bench.simulation.batcher import ContinuousBatcher, Job
+from bench.simulation.card import CARD, Card
+from bench.simulation.prompt import Piece, Reader, prompt_of, text_pieces, tokens_of
+from bench.simulation.replies import (
     CHOOSE,
     RESPONSE_ID,
     SAY,
     SCORE,
     WRITE,
-    Asked,
+    ParsedRequest,
     SimulatedCompletion,
     completion,
     kind_of,
     token,
 )
-from bench.cost import CARD, Card
-from bench.prompt import Piece, Reader, prompt_of, text_pieces, tokens_of
-from bench.scene import size_of
-from bench.script import Script
-from bench.stepper import Job, Stepper
+from bench.simulation.scripted_model import ScriptedModel
+from bench.simulation.sources import size_of
 from joyvl_server.core.errors import EngineError
 from joyvl_server.engines.openai.failures import Peer
 from joyvl_server.engines.openai.messages import request_body
@@ -65,9 +65,9 @@ class Totals:
 class SimulatedServer:
     """A `Chat`. `await run()` in a task beside it. `before(kind)` may wait, or raise `EngineError`, for faults."""
 
-    def __init__(self, script: Script, clock: Clock, card: Card = CARD, *, keeps: bool = True) -> None:
-        self.script = script
-        self.stepper = Stepper(card, clock)
+    def __init__(self, model: ScriptedModel, clock: Clock, card: Card = CARD, *, keeps: bool = True) -> None:
+        self.model = model
+        self.batcher = ContinuousBatcher(card, clock)
         self.requests: list[Request] = []
         """all of them, oldest first, where `keeps`"""
         self.totals = Totals()
@@ -85,7 +85,7 @@ class SimulatedServer:
         return Peer("http://simulated/v1", MODEL)
 
     async def run(self) -> None:
-        await self.stepper.run()
+        await self.batcher.run()
 
     async def models(self) -> list[str]:
         return [MODEL]
@@ -99,7 +99,7 @@ class SimulatedServer:
         await self._taken_in(kind)
         produced, text, whole = 1, "", False
         if kind == WRITE:
-            text, whole = self.script.write(asked.so_far, int(fields["max_tokens"]))
+            text, whole = self.model.write(asked.so_far, int(fields["max_tokens"]))
             produced = len(tokens_of(text)) + whole
         done = asyncio.get_running_loop().create_future()
 
@@ -120,10 +120,10 @@ class SimulatedServer:
         shares: Sequence[float] = ()
         ids = [int(number) for number in fields.get("logprob_token_ids", ())]
         if kind == SCORE:
-            score = self.script.score(asked.turn)
+            score = self.model.score(asked.turn)
             shares = [score if number == RESPONSE_ID else 1 - score for number in ids]
         elif kind == CHOOSE:
-            shares = self.script.choose(asked.last.text, len(ids))
+            shares = self.model.choose(asked.last.text, len(ids))
         if kind != WRITE:
             best = max(range(len(ids)), key=lambda at: shares[at], default=None)
             text = "" if best is None else token(ids[best])
@@ -132,7 +132,7 @@ class SimulatedServer:
     async def stream(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> Completion:
         asked = self._read(messages, fields)
         await self._taken_in(SAY)
-        words = tokens_of(self.script.reply(asked.turn))
+        words = tokens_of(self.model.reply(asked.turn))
         tokens: asyncio.Queue[str | None] = asyncio.Queue()
 
         def on_token(count: int) -> None:
@@ -151,19 +151,19 @@ class SimulatedServer:
     async def _taken_in(self, kind: str) -> None:
         if self.before is not None:
             await self.before(kind)
-        if self.stepper.card.aside_s:
-            await self._clock.sleep(self.stepper.card.aside_s)
+        if self.batcher.card.cpu_s:
+            await self._clock.sleep(self.batcher.card.cpu_s)
 
-    def _read(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> Asked:
+    def _read(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> ParsedRequest:
         size = sum(map(len, messages)) + len(messages) + len(request_body(fields, ()))
         read = [self._reader.read(message) for message in messages]
         if missing := sum(len(message.missing) for message in read):
             raise EngineError(f"Cache miss for {missing} images.", code="engine_forgot")
-        return Asked(read, size, prefilled=bool(fields.get("continue_final_message")))
+        return ParsedRequest(read, size, prefilled=bool(fields.get("continue_final_message")))
 
     def _begin(
         self,
-        asked: Asked,
+        asked: ParsedRequest,
         fields: Mapping[str, Any],
         kind: str,
         produced: int,
@@ -173,17 +173,17 @@ class SimulatedServer:
         prompt = prompt_of(asked.messages, prefilled=asked.prefilled)
         job = Job(prompt, produced, on_token, int(fields.get("priority", 0)), kind, answer)
         self.totals.kinds[kind] += 1
-        self.stepper.add(job)
-        self.most_waiting = max(self.most_waiting, len(self.stepper.jobs))
+        self.batcher.add(job)
+        self.most_waiting = max(self.most_waiting, len(self.batcher.jobs))
         self.longest = max(self.longest, job.total)
         return job
 
     def _abort(self, job: Job) -> None:
         if not job.finished and not job.dropped:
             self.totals.aborted += 1
-            self.stepper.drop(job)
+            self.batcher.drop(job)
 
-    def _end(self, job: Job, asked: Asked) -> None:
+    def _end(self, job: Job, asked: ParsedRequest) -> None:
         if self._keeps:
             now = self._clock.monotonic()
             turn = asked.turn

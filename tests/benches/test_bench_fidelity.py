@@ -12,7 +12,7 @@ from bench.fidelity import (
     labelled,
     painted,
 )
-from bench.still import Nuisance, still_room
+from bench.still_scene import CameraNoise, still_room
 
 from fakes.video import draw_clip
 from joyvl_server.core.errors import SourceError
@@ -44,11 +44,13 @@ def test_ten_minutes_of_a_still_room_cost_a_fifth():
 @pytest.mark.slow
 @pytest.mark.aside
 @pytest.mark.parametrize(
-    "nuisance", [Nuisance(noise=10), Nuisance(crf=38), Nuisance(drift=0.3), Nuisance(noise=1, crf=20)], ids=str
+    "noise",
+    [CameraNoise(grain=10), CameraNoise(crf=38), CameraNoise(drift=0.3), CameraNoise(grain=1, crf=20)],
+    ids=str,
 )
-def test_other_noise_light_and_compression_do_too(nuisance: Nuisance):
+def test_other_noise_light_and_compression_do_too(noise: CameraNoise):
     viewer = Viewer("adaptive")
-    for frame in painted(enumerate(still_room(300, 11, nuisance))):
+    for frame in painted(enumerate(still_room(300, 11, noise))):
         viewer.look(frame)
     assert viewer.ratio <= 0.20
 

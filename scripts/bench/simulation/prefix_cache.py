@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.prompt import Piece
+from bench.simulation.prompt import Piece
 
 
 class Node:
@@ -26,10 +26,10 @@ class Node:
 
 
 class PrefixCache:
-    """`room` in tokens. `used` never exceeds it."""
+    """`cache_tokens` is its capacity. `used` never exceeds it."""
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, cache_tokens: int) -> None:
+        self.cache_tokens = cache_tokens
         self.used = 0
         """tokens held, reserved ones included"""
         self._root = Node(None, "", 0)
@@ -57,7 +57,7 @@ class PrefixCache:
 
     def reserve(self, tokens: int) -> bool:
         """Room for so many new tokens, where need be by eviction; False where all that is held is in use."""
-        while self.used + tokens > self.room:
+        while self.used + tokens > self.cache_tokens:
             leaf = min((leaf for leaf in self._leaves if not leaf.pins), key=lambda leaf: leaf.stamp, default=None)
             if leaf is None:
                 return False

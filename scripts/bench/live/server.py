@@ -31,14 +31,14 @@ START_TIMEOUT_S = 60.0
 ALL = 10_000
 """more ticks than a session remembers"""
 WORKER = "joyvl_server.ingest.worker.process"
-SCRIPTS = Path(__file__).parents[1]
+SCRIPTS = Path(__file__).parents[2]
 
 
 @asynccontextmanager
 async def instant_engine() -> AsyncIterator[int]:
     """The port of an engine that answers at once."""
     engine = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.engine", stdout=asyncio.subprocess.PIPE, cwd=SCRIPTS
+        sys.executable, "-m", "bench.live.instant_engine", stdout=asyncio.subprocess.PIPE, cwd=SCRIPTS
     )
     try:
         assert engine.stdout is not None

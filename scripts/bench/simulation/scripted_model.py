@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from itertools import cycle, islice
 
-from bench.prompt import Message, tokens_of
-from bench.scene import moment_of
+from bench.simulation.prompt import Message, tokens_of
+from bench.simulation.sources import moment_of
 
 WORDS = tuple(
     """
@@ -25,11 +25,11 @@ def words(count: int, opening: str = "") -> str:
 
 
 def question(number: int) -> str:
-    """A question as people ask it, with a number by which the script knows it again."""
+    """A question as people ask it, with a number by which the model knows it again."""
     return f"Question {number}: what is the person at the table doing now?"
 
 
-class Script:
+class ScriptedModel:
     """Speaks in the turn that holds a question, and every `every_s` seconds of each session's stream by itself.
 
     Replies have `reply_tokens`, summaries `summary_tokens`. The first of the options is chosen, but where the options

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.cache import Node, PrefixCache
-from bench.cost import Card
-from bench.prompt import HEAD_OF_ANSWER, Piece
+from bench.simulation.card import Card
+from bench.simulation.prefix_cache import Node, PrefixCache
+from bench.simulation.prompt import HEAD_OF_ANSWER, Piece
 from joyvl_server.kit.clock import Clock
 
 
@@ -47,12 +47,12 @@ class Job:
         return self.done + self.produced
 
 
-class Stepper:
+class ContinuousBatcher:
     """One card. `run` it in a task; `add` a job, `drop` one that nobody wants any more."""
 
     def __init__(self, card: Card, clock: Clock) -> None:
         self.card = card
-        self.cache = PrefixCache(card.room)
+        self.cache = PrefixCache(card.cache_tokens)
         self.stalled_until = 0.0
         """until then no step begins (a fault that a test brings about)"""
         self.spent: defaultdict[str, float] = defaultdict(float)
@@ -70,8 +70,8 @@ class Stepper:
         """Raises `ValueError` where a prompt can never fit."""
         job.arrived = self._clock.monotonic()
         job.total = sum(piece.tokens for piece in job.prompt)
-        if job.total + job.produce > self.card.room:
-            raise ValueError(f"{job.total} tokens do not fit {self.card.room}")
+        if job.total + job.produce > self.card.cache_tokens:
+            raise ValueError(f"{job.total} tokens do not fit {self.card.cache_tokens}")
         self._waiting.append(job)
         self._work.set()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from bench import report
+from bench.commands import report
 from bench.tick import COLUMNS, bench_tick
 
 

@@ -24,10 +24,10 @@ KEYFRAME_EVERY = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Nuisance:
+class CameraNoise:
     """What a still picture does by itself."""
 
-    noise: float = 4.0
+    grain: float = 4.0
     """standard deviation of one pixel, in grey levels"""
     drift: float = 0.12
     """how far the light goes up and down"""
@@ -38,26 +38,26 @@ class Nuisance:
     """of x264: from 28 on blocks are seen"""
 
 
-TYPICAL = Nuisance()
+TYPICAL = CameraNoise()
 
 
-def still_room(seconds: int, seed: int, nuisance: Nuisance = TYPICAL) -> Iterator[VideoFrame]:
+def still_room(seconds: int, seed: int, noise: CameraNoise = TYPICAL) -> Iterator[VideoFrame]:
     """One decoded picture a second."""
-    encoded = _encode(_pictures(seconds, seed, nuisance), nuisance.crf)
+    encoded = _encode(_pictures(seconds, seed, noise), noise.crf)
     with av.open(encoded, "r") as file:
         yield from file.decode(video=0)
 
 
-def _pictures(seconds: int, seed: int, nuisance: Nuisance) -> Iterator[npt.NDArray[np.uint8]]:
+def _pictures(seconds: int, seed: int, noise: CameraNoise) -> Iterator[npt.NDArray[np.uint8]]:
     """The empty room of the demo clip, shape (HEIGHT, WIDTH, 3), RGB."""
     rng = np.random.default_rng(seed)
     room = cv2.resize(next(frames()), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     phase = rng.uniform(0, 2 * math.pi)
     for t in range(seconds * FPS):
-        angle = phase + 2 * math.pi * t / nuisance.period_s
-        lit = room * (1 + nuisance.drift * math.sin(angle))
-        lit += nuisance.warmth * math.sin(1.7 * angle) * np.array((1, 0, -1), np.float32)
-        lit += nuisance.noise * rng.standard_normal((HEIGHT, WIDTH, 1), np.float32)
+        angle = phase + 2 * math.pi * t / noise.period_s
+        lit = room * (1 + noise.drift * math.sin(angle))
+        lit += noise.warmth * math.sin(1.7 * angle) * np.array((1, 0, -1), np.float32)
+        lit += noise.grain * rng.standard_normal((HEIGHT, WIDTH, 1), np.float32)
         yield np.clip(lit, 0, 255).astype(np.uint8)
 
 

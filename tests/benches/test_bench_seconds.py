@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from bench.answers import CHOOSE, SAY, SCORE, WARM
-from bench.measure import jain, seconds_of, times
-from bench.scene import name_of
-from bench.simulated import Request
+from bench.simulation.replies import CHOOSE, SAY, SCORE, WARM
+from bench.simulation.seconds import jain, seconds_of, times
+from bench.simulation.server import Request
+from bench.simulation.sources import name_of
 
 
 def request(kind: str, began: float, ended: float, *moments: float) -> Request:

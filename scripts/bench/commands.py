@@ -1,0 +1,108 @@
+"""The commands below `joyvl bench`; docs/performance.md and docs/development/measurements.md keep their tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from joyvl_server.cli.fail import sentences
+from joyvl_server.kit import logs
+
+app = typer.Typer()
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("tick")
+def tick_command(
+    sessions: Annotated[
+        list[int] | None, typer.Option(help="How many sessions; may be given several times (1, 8, 32).")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Seconds to measure at each number of sessions.")] = 30.0,
+    json_out: Json = False,
+) -> None:
+    """From a tick being due to its request on the wire, with an engine that answers at once."""
+    from bench.tick import COLUMNS, bench_tick
+
+    logs.configure("error", "auto")
+    with sentences():
+        report(bench_tick(tuple(sessions or (1, 8, 32)), seconds), COLUMNS, json_out)
+
+
+@app.command("ingest")
+def ingest_command(
+    seconds: Annotated[float, typer.Option(help="Seconds to measure each source.")] = 20.0, json_out: Json = False
+) -> None:
+    """Share of a core per RTSP camera and per call, beside a bare PyAV or aiortc loop in the same run."""
+    from bench.ingest import COLUMNS, bench_ingest
+
+    logs.configure("error", "auto")
+    with sentences():
+        report(bench_ingest(seconds), COLUMNS, json_out)
+
+
+@app.command("context")
+def context_command(
+    seconds: Annotated[int, typer.Option(help="Simulated seconds.", min=400)] = 7200, json_out: Json = False
+) -> None:
+    """Two simulated hours of one session beside the reference's scheme: what a tick costs, and when one is late."""
+    from bench.context import COLUMNS, bench_context
+
+    logs.configure("error", "auto")
+    with sentences():
+        report(bench_context(seconds), COLUMNS, json_out)
+
+
+@app.command("sessions")
+def sessions_command(
+    clips: Annotated[
+        Path | None, typer.Option(help="Folder with people-one-by-one.mp4, whose movement is shown; else it is drawn.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few levels, and short ones.")] = False,
+    json_out: Json = False,
+) -> None:
+    """How many simulated sessions one simulated card holds, and what gives way when they are too many."""
+    from bench.sessions import COLUMNS, bench_sessions
+
+    logs.configure("error", "auto")
+    with sentences():
+        report(bench_sessions(clips, quick=quick), COLUMNS, json_out)
+
+
+@app.command("fidelity")
+def fidelity_command(
+    clips: Annotated[Path | None, typer.Option(help="Folder of the labelled clips; else drawn scenes alone.")] = None,
+    json_out: Json = False,
+) -> None:
+    """Image tokens of adaptive and eco beside faithful, and whether what happens gets a full look."""
+    from bench.fidelity import COLUMNS, bench_fidelity
+
+    logs.configure("error", "auto")
+    with sentences():
+        report(bench_fidelity(clips), COLUMNS, json_out)
+
+
+def report(result: dict[str, Any], columns: Sequence[tuple[str, str]], json_out: bool) -> None:
+    """`result["rows"]` as a table with `columns` (key, heading), or the whole result as one JSON object."""
+    if json_out:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+        return
+    cells = [[heading for _, heading in columns]]
+    cells += [[_cell(row.get(key)) for key, _ in columns] for row in result["rows"]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    for number, row in enumerate(cells):
+        typer.echo("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+        if number == 0:
+            typer.echo("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    for note in result.get("notes", ()):
+        typer.echo(note)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
