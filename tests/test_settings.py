@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from joyvl_server.cli.config import SHOWN_DEFAULTS, annotated_yaml, reference_markdown
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.kit.layers import leaves
+from joyvl_server.kit.settings_layers import leaves
 from joyvl_server.settings import ServerSettings, Settings, check_listen, default_data_dir, load
 
 ROOT = Path(__file__).parent.parent

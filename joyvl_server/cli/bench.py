@@ -13,7 +13,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from joyvl_server.cli.fail import USAGE
+from joyvl_server.cli.exits import USAGE
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 MISSING = "The benchmarks are not part of the package. Clone the sources of joyvl-server and call `joyvl bench` there."

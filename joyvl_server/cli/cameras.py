@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import httpx2
 import typer
 
-from joyvl_server.cli.fail import FAILED, sentences
+from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
 from joyvl_server.cli.watch import KINDS_HELP
 from joyvl_server.core.errors import JoyvlError, NotFound
 from joyvl_server.core.watches.kinds import read_kinds
-from joyvl_server.kit.http import client
+from joyvl_server.kit.net.http import client
 
 app = typer.Typer(help="Cameras of a running server: list, add, probe, enable, disable, remove.", no_args_is_help=True)
 
@@ -56,7 +56,7 @@ def add(
     key: Key = None,
 ) -> None:
     """Register a camera."""
-    with sentences():
+    with errors_as_exit_codes():
         chosen = read_kinds(kinds)
     watches = [{"text": text, "kinds": chosen} for text in watch or ()]
     body = {"name": name, "url": url, "watches": watches, "loop": loop, "engine": engine}
@@ -118,12 +118,12 @@ def _find(server: str, key: str | None, name: str) -> str:
     for camera in _call(server, key, "GET", "/v1/cameras?limit=200")["data"]:
         if name in (camera["id"], camera["name"]):
             return str(camera["id"])
-    with sentences():
+    with errors_as_exit_codes():
         raise NotFound(f"There is no camera {name} on {server}.")
 
 
 def _call(server: str, key: str | None, method: str, path: str, body: Any = None) -> Any:
-    with sentences():
+    with errors_as_exit_codes():
         return asyncio.run(_request(server, key, method, path, body))
 
 

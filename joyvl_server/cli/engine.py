@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import numpy as np
 import typer
 
-from joyvl_server.cli.fail import sentences
+from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.core.errors import ConfigError, EngineError, EngineTimeout
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.prompt import wire_format
@@ -22,8 +22,8 @@ from joyvl_server.engines.vllm.engine import VllmEngine
 from joyvl_server.engines.vllm.install import vllm_environment
 from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.kit import logs, plugins
-from joyvl_server.kit.environments import Environment, State, commands, find_python, make
 from joyvl_server.kit.jpeg import encode
+from joyvl_server.kit.virtualenvs import EnvironmentState, VirtualEnvironment, commands, find_python, make
 from joyvl_server.settings import Settings, load
 
 app = typer.Typer(help="Engines: install, list, check.", no_args_is_help=True)
@@ -54,7 +54,7 @@ def install(
     dry_run: DryRun = False,
 ) -> None:
     """Make the environment an engine needs, beside the server's own. Run again, it finishes what broke off."""
-    with sentences():
+    with errors_as_exit_codes():
         if name != INSTALLABLE:
             raise ConfigError(f"Engine {name} needs no environment; only {INSTALLABLE} does.")
         settings = load(config, {"data_dir": data_dir})
@@ -64,7 +64,7 @@ def install(
 @app.command("list")
 def list_engines(config: Config = None, data_dir: DataDir = None) -> None:
     """Every installed engine, and whether it can be used."""
-    with sentences():
+    with errors_as_exit_codes():
         settings = load(config, {"data_dir": data_dir})
         for name in plugins.names(GROUP):
             chosen = "*" if name == settings.engine.name else " "
@@ -81,18 +81,18 @@ def check(
     ] = False,
 ) -> None:
     """Can this engine be used? Ends with 1 and the reason where it cannot."""
-    with sentences():
+    with errors_as_exit_codes():
         settings = load(config, {"data_dir": data_dir})
         logs.configure("error", settings.log.format)  # what is wrong is told as a sentence
         asyncio.run(_check(name or settings.engine.name, settings, start=start))
 
 
-def build(environment: Environment, python: str | None, installer: str, *, dry_run: bool) -> None:
+def build(environment: VirtualEnvironment, python: str | None, installer: str, *, dry_run: bool) -> None:
     """Make an environment and say so. Raises `ConfigError`, `JoyvlError`."""
     if installer not in ("auto", "pip", "uv"):
         raise ConfigError(f"--installer is auto, pip or uv, not {installer}.")
     state = environment.state()
-    if state is State.READY:
+    if state is EnvironmentState.READY:
         typer.echo(f"{environment.folder} is ready.")
         return
     found = find_python(environment.pythons, python)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from joyvl_server.cli.engine import Config, DataDir, DryRun, Installer, Python, Requirement, build
-from joyvl_server.cli.fail import sentences
+from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.engines.vllm import quantize as recipe
 from joyvl_server.engines.vllm.install import quantize_environment
@@ -44,7 +44,7 @@ def quantize(
     dry_run: DryRun = False,
 ) -> None:
     """Write weights of 4 or 8 bits for engine `vllm`. Makes the environment it needs on its first run."""
-    with sentences():
+    with errors_as_exit_codes():
         source, target = _checked(model, out, scheme, group_size)
         settings = load(config, {"data_dir": data_dir})
         environment = quantize_environment(settings.data_dir, tuple(requirement or ()))

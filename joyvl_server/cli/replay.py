@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from joyvl_server.cli.fail import FAILED, sentences
+from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.core.replay import decode_effect, encode_effect, encode_input
 from joyvl_server.core.replay import replay as replay_lines
@@ -26,10 +26,10 @@ def replay(
     Ends with 1 when the machine now answers otherwise than it did when the log was made.
     """
     differences = 0
-    with sentences():
+    with errors_as_exit_codes():
         try:
             with log.open(encoding="utf-8") as file:
-                lines = Lines(file)
+                lines = LogLines(file)
                 for input, effects in replay_lines(lines):
                     if inputs:
                         typer.echo(_line({"input": encode_input(input)}))
@@ -44,7 +44,7 @@ def replay(
         raise typer.Exit(FAILED)
 
 
-class Lines:
+class LogLines:
     """The lines of a file, the one read last at hand."""
 
     def __init__(self, file: Iterable[str]) -> None:

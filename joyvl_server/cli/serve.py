@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from joyvl_server.cli.fail import sentences
+from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.settings import load
 
 
@@ -25,7 +25,7 @@ def serve(
     """Run the server until Ctrl-C or SIGTERM."""
     from joyvl_server.app import serve as run_server
 
-    with sentences():
+    with errors_as_exit_codes():
         run_server(
             load(
                 config,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from joyvl_server.cli.fail import UNDECIDED, USAGE, sentences
+from joyvl_server.cli.exits import UNDECIDED, USAGE, errors_as_exit_codes
 from joyvl_server.cli.serve import given
 from joyvl_server.compose import build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError, SourceError
@@ -72,7 +72,7 @@ def watch(
 
     A file waits for an engine that still loads its model (sessions.engine_loading_s), and a while for one that is away.
     """
-    with sentences(), tempfile.TemporaryDirectory(prefix="joyvl-watch-") as folder:
+    with errors_as_exit_codes(), tempfile.TemporaryDirectory(prefix="joyvl-watch-") as folder:
         settings = load(
             config,
             given(
@@ -137,7 +137,7 @@ async def _watch(
 ) -> None:
     registry = await build_registry(settings)
     is_file = spec.url.startswith("file:")
-    progress = Progress(printer, settings.sessions)
+    progress = DecisionReporter(printer, settings.sessions)
     try:
         await registry.start()
         if is_file and not progress.waited(await registry.engine_there(progress.waiting)):
@@ -156,7 +156,7 @@ async def _watch(
 async def _print_until_end(
     session: Session,
     printer: JsonPrinter | TextPrinter,
-    progress: Progress,
+    progress: DecisionReporter,
     duration: float | None,
     *,
     is_file: bool,
@@ -183,7 +183,7 @@ async def _print_until_end(
     return None
 
 
-class Progress:
+class DecisionReporter:
     """Whether the engine decides: says so once when it does not, and once when it does again."""
 
     def __init__(self, printer: JsonPrinter | TextPrinter, settings: SessionSettings) -> None:

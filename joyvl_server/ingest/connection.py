@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest.messages import Channel, Message
+from joyvl_server.ingest.channel import Channel, Message
 
 log = structlog.get_logger(__name__)
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from itertools import count
 
 from joyvl_server.core.errors import Conflict, NotAllowed, SourceError
-from joyvl_server.ingest import faults
+from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.base import ProbeReport, PullSpec, StateListener
 from joyvl_server.ingest.media_worker import MediaWorker, WorkerKind
 from joyvl_server.ingest.source import RemoteSource
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.probe import LOOK_S
 from joyvl_server.kit.clock import Clock, SystemClock
-from joyvl_server.kit.netpolicy import NetPolicy
-from joyvl_server.kit.source_check import SourceCheck
+from joyvl_server.kit.net.policy import NetPolicy
+from joyvl_server.kit.net.source_check import SourceCheck
 from joyvl_server.settings import MediaSettings
 
 IDLE_S = 30.0
@@ -32,7 +32,7 @@ PROBE_WAIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerView:
+class WorkerInfo:
     """For metrics and `/readyz`. `pid` is None while it is not running."""
 
     name: str
@@ -72,9 +72,9 @@ class MediaHub:
         self._closed = False
 
     @property
-    def workers(self) -> list[WorkerView]:
+    def workers(self) -> list[WorkerInfo]:
         return [
-            WorkerView(w.name, w.kind, s.status.value, s.pid, len(w.sources), s.restarts)
+            WorkerInfo(w.name, w.kind, s.status.value, s.pid, len(w.sources), s.restarts)
             for w in self._workers
             for s in (w.supervisor,)
         ]
@@ -115,7 +115,9 @@ class MediaHub:
                 report = ProbeReport(**await worker.request("probe", timeout_s, url=spec.url))
             except SourceError as error:
                 took_s = round(self._clock.monotonic() - began, 3)
-                return ProbeReport(False, took_s, error_code=error.code, error=str(error), hint=faults.hint(error.code))
+                return ProbeReport(
+                    False, took_s, error_code=error.code, error=str(error), hint=source_errors.hint(error.code)
+                )
         if report.error_code == "not_allowed":
             raise NotAllowed(report.error or "The source is not allowed.")
         return report

@@ -14,8 +14,8 @@ from typing import Any
 from joyvl_server.core.errors import SourceError
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest import shared_frames
+from joyvl_server.ingest.channel import Message
 from joyvl_server.ingest.connection import Answer, WorkerConnection, worker_died
-from joyvl_server.ingest.messages import Message
 from joyvl_server.ingest.source import RemoteSource
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.kit.child import Launch

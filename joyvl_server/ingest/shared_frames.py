@@ -29,12 +29,12 @@ _BYTES_PER_PIXEL = 3
 """Pure noise at quality 100 takes two bytes a pixel."""
 
 
-class Torn(Exception):
+class TornFrame(Exception):
     """The half was written while it was read, or holds another picture than the one asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FrameLayout:
     """Sizes of one arena; both sides make it from the same settings."""
 
     slots: int
@@ -66,7 +66,7 @@ def _pages(size: int) -> int:
     return -(-size // _PAGE) * _PAGE
 
 
-def create(layout: Layout) -> int:
+def create(layout: FrameLayout) -> int:
     """A new file descriptor without a name, of the layout's size. The caller closes it."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("joyvl-arena", os.MFD_CLOEXEC)
@@ -80,7 +80,7 @@ def create(layout: Layout) -> int:
 class SharedFrames:
     """One mapping of the shared memory. `close()` gives it back."""
 
-    def __init__(self, fd: int, layout: Layout) -> None:
+    def __init__(self, fd: int, layout: FrameLayout) -> None:
         self._layout = layout
         self._memory = mmap.mmap(fd, layout.size)
 
@@ -114,12 +114,12 @@ class SharedFrames:
         struct.pack_into("<Q", memory, start, sequence)
 
     def read(self, slot: int, sequence: int) -> Frame:
-        """Main's side: a copy of the picture with this sequence number. Raises `Torn`."""
+        """Main's side: a copy of the picture with this sequence number. Raises `TornFrame`."""
         start, memory, layout = self._start(slot, sequence), self._memory, self._layout
         head = _HEAD.unpack_from(memory, start)
         found, t, wall, size, w, h, small, small_w, small_h, grey_w, grey_h, steps, sha, small_sha = head
         if found != sequence:
-            raise Torn
+            raise TornFrame
         image = Image(_take(memory, start + _PAGE, size), sha.hex(), w, h)
         grey = np.frombuffer(_take(memory, start + layout.grey_at, grey_w * grey_h), np.uint8)
         glance = None
@@ -127,7 +127,7 @@ class SharedFrames:
             glance = Image(_take(memory, start + layout.glance_at, small), small_sha.hex(), small_w, small_h)
         trail = tuple(self._step(start + layout.trail_at(index)) for index in range(min(steps, KEPT)))
         if struct.unpack_from("<Q", memory, start)[0] != sequence:
-            raise Torn
+            raise TornFrame
         return Frame(t, wall, image, grey.reshape(grey_h, grey_w), glance, trail)
 
     def _step(self, at: int) -> tuple[float, Grey]:

@@ -12,9 +12,9 @@ import structlog
 from joyvl_server.core.errors import NoFrame, SourceError
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.base import PullSpec, SourceState, SourceStatus, StateListener
+from joyvl_server.ingest.channel import Message
 from joyvl_server.ingest.connection import Answer
-from joyvl_server.ingest.messages import Message
-from joyvl_server.ingest.shared_frames import Torn
+from joyvl_server.ingest.shared_frames import TornFrame
 from joyvl_server.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ LOCKSTEP_TIMEOUT_S = 60.0
 TRIES = 3
 
 
-class Worker(Protocol):
+class SourceWorker(Protocol):
     """What a source needs of its media worker."""
 
     def ask(self, op: str, **fields: object) -> Answer: ...
@@ -38,7 +38,7 @@ class RemoteSource:
     """Implements `Source`. `spec` is None for a call."""
 
     def __init__(
-        self, source_id: str, spec: PullSpec | None, slot: int, worker: Worker, on_state: StateListener,
+        self, source_id: str, spec: PullSpec | None, slot: int, worker: SourceWorker, on_state: StateListener,
         on_close: Callable[[RemoteSource], Awaitable[None]], look_timeout_s: float, clock: Clock,
     ) -> None:  # fmt: skip
         self.id = source_id
@@ -87,7 +87,7 @@ class RemoteSource:
                     sequence = (await asyncio.shield(self._ask(at, glance, trail)))["sequence"]
                     try:
                         return self._read(sequence)
-                    except Torn:
+                    except TornFrame:
                         continue
         except TimeoutError:
             pass

@@ -16,8 +16,8 @@ from joyvl_server.ingest.base import Media, ProbeReport, PullSpec, SourceState
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.kit.masking import restore_url
-from joyvl_server.kit.netpolicy import NetPolicy
-from joyvl_server.kit.source_check import SourceCheck
+from joyvl_server.kit.net.policy import NetPolicy
+from joyvl_server.kit.net.source_check import SourceCheck
 from joyvl_server.sessions import endings, payloads
 from joyvl_server.sessions.cameras import CameraDraft, CameraView, pull_spec, spec_of
 from joyvl_server.sessions.factory import SessionFactory

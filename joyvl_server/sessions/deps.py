@@ -11,7 +11,7 @@ from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.unique_numbers import UniqueNumbers
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.events import Events
-from joyvl_server.store.ticks import Ticks
+from joyvl_server.store.ticks.ticks import Ticks
 from joyvl_server.store.watches import Watches
 
 

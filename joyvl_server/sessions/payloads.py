@@ -20,7 +20,7 @@ from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.tick_records import TickRecord
+from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 

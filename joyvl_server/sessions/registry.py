@@ -11,7 +11,7 @@ from joyvl_server.core.errors import Conflict, NotFound, StoreError
 from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions import endings
 from joyvl_server.sessions.camera_service import CameraService
 from joyvl_server.sessions.cameras import Call
@@ -31,7 +31,7 @@ from joyvl_server.store.events import Events
 from joyvl_server.store.idempotency import Idempotency
 from joyvl_server.store.sessions import SessionRecord, Sessions
 from joyvl_server.store.store import Store
-from joyvl_server.store.ticks import DAY_S, TickRetention, Ticks
+from joyvl_server.store.ticks.ticks import DAY_S, TickRetention, Ticks
 from joyvl_server.store.watches import Watches
 
 

@@ -17,8 +17,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.kit.layers import Layer, env_layer, unknown, yaml_layer
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
+from joyvl_server.kit.settings_layers import SettingsLayer, env_layer, unknown, yaml_layer
 from joyvl_server.settings.groups import (
     EngineSettings,
     LogSettings,
@@ -56,7 +56,7 @@ def default_data_dir() -> Path:
     return Path(base) / "joyvl"
 
 
-_layers: ContextVar[tuple[Layer, ...]] = ContextVar("layers", default=())
+_layers: ContextVar[tuple[SettingsLayer, ...]] = ContextVar("layers", default=())
 
 
 class Settings(BaseSettings):
@@ -107,7 +107,7 @@ def load(
     if config is None and variables.get(CONFIG_VARIABLE):
         config = Path(variables[CONFIG_VARIABLE]).expanduser()
     env = env_layer(variables, ENV_PREFIX, Settings, own=(CONFIG_VARIABLE,))
-    file = Layer() if config is None else yaml_layer(config, Settings)
+    file = SettingsLayer() if config is None else yaml_layer(config, Settings)
     token = _layers.set((env, file))
     try:
         return Settings(**_given(overrides or {}))
@@ -141,7 +141,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: _given(v) if isinstance(v, Mapping) else v for k, v in values.items() if v is not None}
 
 
-def _sentence(mistake: Any, layers: tuple[Layer, ...]) -> str:
+def _sentence(mistake: Any, layers: tuple[SettingsLayer, ...]) -> str:
     names = tuple(str(part) for part in mistake["loc"])
     if mistake["type"] == "extra_forbidden":
         return unknown(names, Settings)

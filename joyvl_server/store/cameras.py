@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from joyvl_server.core.config import Fidelity
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.core.watches.zones import Zone
-from joyvl_server.store.database import Database
 from joyvl_server.store.sessions import SessionRecord, insert_session
+from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.watches import WatchRecord, insert_watch
 
 

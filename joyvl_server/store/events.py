@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from joyvl_server.store.database import Database
+from joyvl_server.store.sqlite.database import Database
 
 EventType = Literal[
     "spoke",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from joyvl_server.store.database import Database
+from joyvl_server.store.sqlite.database import Database
 
 KEPT_S = 24 * 3600.0
 KEPT = 10_000

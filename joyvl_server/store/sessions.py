@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from typing import Literal
 
 from joyvl_server.core.errors import Conflict, NotFound
-from joyvl_server.store.database import Database
+from joyvl_server.store.sqlite.database import Database
 
 Kind = Literal["camera", "call", "file"]
 KEPT = 10_000

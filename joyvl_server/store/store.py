@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from joyvl_server.core.errors import StoreError
-from joyvl_server.store.database import Database
 from joyvl_server.store.folder import MAIN, DataFolder
-from joyvl_server.store.migrate import MIGRATIONS
-from joyvl_server.store.old_ticks import move_old_ticks
+from joyvl_server.store.sqlite.database import Database
+from joyvl_server.store.sqlite.migrate import MIGRATIONS
+from joyvl_server.store.ticks.old_ticks import move_old_ticks
 
 TICKS = "ticks.db"
 TICK_MIGRATIONS = MIGRATIONS / "ticks"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.core.watches.kinds import Kinds, WatchKind, in_order
 from joyvl_server.core.watches.named_kinds import named_kinds
-from joyvl_server.store.database import Database
+from joyvl_server.store.sqlite.database import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from joyvl_server.cli.fail import sentences
+from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.kit import logs
 
 app = typer.Typer()
@@ -29,7 +29,7 @@ def tick_command(
     from bench.tick import COLUMNS, bench_tick
 
     logs.configure("error", "auto")
-    with sentences():
+    with errors_as_exit_codes():
         report(bench_tick(tuple(sessions or (1, 8, 32)), seconds), COLUMNS, json_out)
 
 
@@ -41,7 +41,7 @@ def ingest_command(
     from bench.ingest import COLUMNS, bench_ingest
 
     logs.configure("error", "auto")
-    with sentences():
+    with errors_as_exit_codes():
         report(bench_ingest(seconds), COLUMNS, json_out)
 
 
@@ -53,7 +53,7 @@ def context_command(
     from bench.context import COLUMNS, bench_context
 
     logs.configure("error", "auto")
-    with sentences():
+    with errors_as_exit_codes():
         report(bench_context(seconds), COLUMNS, json_out)
 
 
@@ -69,7 +69,7 @@ def sessions_command(
     from bench.sessions import COLUMNS, bench_sessions
 
     logs.configure("error", "auto")
-    with sentences():
+    with errors_as_exit_codes():
         report(bench_sessions(clips, quick=quick), COLUMNS, json_out)
 
 
@@ -82,7 +82,7 @@ def fidelity_command(
     from bench.fidelity import COLUMNS, bench_fidelity
 
     logs.configure("error", "auto")
-    with sentences():
+    with errors_as_exit_codes():
         report(bench_fidelity(clips), COLUMNS, json_out)
 
 

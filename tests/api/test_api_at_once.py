@@ -13,7 +13,7 @@ from fakes.house import URL, House, house
 from fakes.media import FakeMedia
 from fakes.told import until
 from joyvl_server.core.errors import NotAllowed, StoreError
-from joyvl_server.kit import netpolicy
+from joyvl_server.kit.net import policy
 
 OTHER = "rtsp://cam:s3cret@127.0.0.1:554/two"
 
@@ -209,7 +209,7 @@ async def test_a_camera_that_cannot_be_opened_at_its_creation_leaves_nothing(tmp
 
 async def test_slow_name_servers_hold_up_nobody_else(h: House, monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
-    real = netpolicy.socket.getaddrinfo
+    real = policy.socket.getaddrinfo
 
     def slow(host, *args, **kwargs):
         if str(host).endswith(".slow"):
@@ -217,7 +217,7 @@ async def test_slow_name_servers_hold_up_nobody_else(h: House, monkeypatch: pyte
             raise OSError("no answer")
         return real("127.0.0.1", *args, **kwargs)
 
-    monkeypatch.setattr(netpolicy.socket, "getaddrinfo", slow)
+    monkeypatch.setattr(policy.socket, "getaddrinfo", slow)
     one, two = await h.camera("one"), await h.camera("two")
     waiting = [
         asyncio.create_task(h.client.patch(f"/v1/cameras/{one['id']}", json={"url": f"rtsp://cam{n}.slow/1"}))
@@ -241,7 +241,7 @@ async def test_slow_name_servers_hold_up_nobody_else(h: House, monkeypatch: pyte
 
 async def test_a_refused_address_is_refused_while_all_names_are_slow(h: House, monkeypatch) -> None:
     go = threading.Event()
-    monkeypatch.setattr(netpolicy.socket, "getaddrinfo", lambda *a, **k: go.wait(30) and [])
+    monkeypatch.setattr(policy.socket, "getaddrinfo", lambda *a, **k: go.wait(30) and [])
     body = {"name": "x", "url": "rtsp://169.254.169.254/1"}
     slow = [
         asyncio.create_task(h.client.post("/v1/cameras", json={"name": f"c{n}", "url": f"rtsp://cam{n}.slow/1"}))

@@ -15,7 +15,7 @@ from fakes.clock import ManualClock
 from fakes.media import FakeMedia
 from joyvl_server.app import create_app
 from joyvl_server.kit import plugins
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.engines import pool as engines_module
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry

@@ -9,7 +9,7 @@ from fakes.media import picture
 from joyvl_server.api.schemas.ticks import TickOut, TicksOut, TimingsOut
 from joyvl_server.sessions.payloads import rfc3339
 from joyvl_server.sessions.sinks import performer
-from joyvl_server.store import ticks
+from joyvl_server.store.ticks import ticks
 
 
 @pytest.fixture

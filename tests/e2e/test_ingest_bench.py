@@ -10,7 +10,7 @@ from bench.live.rtsp_camera import encode, packetise
 from fakes.told import Told, until
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.hub import MediaHub
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.settings import MediaSettings
 
 

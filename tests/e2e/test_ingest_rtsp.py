@@ -20,9 +20,9 @@ from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.worker.deadlines import Deadline, hold
 from joyvl_server.ingest.worker.grey_history import GreyHistory
 from joyvl_server.ingest.worker.opening import frames, open_target
-from joyvl_server.ingest.worker.pull import Pull
+from joyvl_server.ingest.worker.pull import PullSource
 from joyvl_server.ingest.worker.stage import Timeouts
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 
 pytestmark = pytest.mark.rtsp
 
@@ -155,7 +155,7 @@ def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) ->
 
     told = Told()
     with RtspServer(clip, auth=("cam", "s3cret"), digest=True) as server:
-        source = Pull(PullSpec(server.url), NetPolicy(), Timeouts(8.0, 2.0), told, GreyHistory(192))
+        source = PullSource(PullSpec(server.url), NetPolicy(), Timeouts(8.0, 2.0), told, GreyHistory(192))
         source.start()
         try:
             told.wait(lambda reports: "online" in reports.statuses)

@@ -25,7 +25,7 @@ from joyvl_server.app import create_app
 from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.engines.base import Capabilities, WithoutSlices
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings

@@ -14,7 +14,7 @@ import pytest
 
 from fakes import rtsp_server
 from joyvl_server.ingest.hub import MediaHub
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.settings import MediaSettings
 
 FAST: dict[str, Any] = {"open_timeout_s": 3.0, "stall_timeout_s": 1.5, "call_timeout_s": 3.0}

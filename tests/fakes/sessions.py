@@ -8,7 +8,7 @@ from fakes.clock import ManualClock
 from fakes.engine import ScriptedEngine
 from fakes.media import FakeMedia
 from joyvl_server.core.events import Score
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings

@@ -249,7 +249,7 @@ def test_a_killed_main_leaves_no_worker_and_no_memory(clip: Path) -> None:
         sys.path[:0] = [{str(here)!r}, {str(here / "tests")!r}]
         from joyvl_server.ingest.base import PullSpec
         from joyvl_server.ingest.hub import MediaHub
-        from joyvl_server.kit.netpolicy import NetPolicy
+        from joyvl_server.kit.net.policy import NetPolicy
         from joyvl_server.settings import MediaSettings
         async def main():
             hub = MediaHub(MediaSettings(), NetPolicy(file_roots=({str(clip.parent)!r},)))

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from joyvl_server.ingest.backoff import JITTER, SourceBackoff
-from joyvl_server.ingest.faults import KNOCK_S
+from joyvl_server.ingest.source_errors import KNOCK_S
 
 DAY_S = 86_400.0
 

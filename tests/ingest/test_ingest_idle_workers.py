@@ -10,7 +10,7 @@ from fakes.clock import ManualClock
 from joyvl_server.ingest import hub as hub_module
 from joyvl_server.ingest.hub import IDLE_S, SWEEP_EVERY_S, MediaHub
 from joyvl_server.ingest.media_worker import WorkerKind
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.settings import MediaSettings
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from joyvl_server.store.database import Database
+from joyvl_server.store.sqlite.database import Database
 
 
 @pytest.fixture

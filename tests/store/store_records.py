@@ -5,7 +5,7 @@ from joyvl_server.kit.ids import new_id
 from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.events import EventRecord
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.tick_records import TickRecord
+from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 DOOR = Zone("door", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0)))

@@ -6,9 +6,9 @@ from store_records import camera, event, session, watch
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.store.cameras import Cameras
-from joyvl_server.store.database import Database
 from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import Sessions
+from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.watches import Watches
 
 

@@ -23,7 +23,7 @@ from joyvl_server.engines.openai.failures import (
 from joyvl_server.engines.openai.messages import request_body
 from joyvl_server.engines.openai.options import OpenAIOptions
 from joyvl_server.engines.openai.stream import Completion, HttpCompletion
-from joyvl_server.kit import http
+from joyvl_server.kit.net import http
 
 MAX_ERROR_BODY = 65_536
 MAX_BODY = 4_194_304

@@ -22,11 +22,11 @@ from joyvl_server.engines.vllm.failures import Autopsy
 from joyvl_server.engines.vllm.flags import Plan, flags, plan
 from joyvl_server.engines.vllm.options import VllmOptions
 from joyvl_server.engines.vllm.progress import Download, Progress, Stage
-from joyvl_server.kit import http
 from joyvl_server.kit.child import Launch
 from joyvl_server.kit.clock import Clock, SystemClock
-from joyvl_server.kit.environments import STAMP
+from joyvl_server.kit.net import http
 from joyvl_server.kit.supervisor import Limits, Status, Supervisor
+from joyvl_server.kit.virtualenvs import STAMP
 
 log = structlog.get_logger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from joyvl_server.ingest.shared_frames import Layout
+from joyvl_server.ingest.shared_frames import FrameLayout
 from joyvl_server.ingest.worker.stage import Timeouts
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class WorkerConfig:
     policy: NetPolicy
 
     @property
-    def layout(self) -> Layout:
-        return Layout(self.slots, self.max_pixels, self.grey_side)
+    def layout(self) -> FrameLayout:
+        return FrameLayout(self.slots, self.max_pixels, self.grey_side)
 
     @property
     def timeouts(self) -> Timeouts:

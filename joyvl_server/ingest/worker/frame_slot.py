@@ -12,14 +12,14 @@ from joyvl_server.ingest.shared_frames import SharedFrames
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.frame_encoder import FrameEncoder
 from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.newest import Newest
+from joyvl_server.ingest.worker.newest import DecodedFrame
 
 
 class Showing(Protocol):
     """A pull, a lockstep file or a call."""
 
     @property
-    def newest(self) -> Newest | None: ...
+    def newest(self) -> DecodedFrame | None: ...
 
 
 class FrameSlot:
@@ -65,7 +65,7 @@ class FrameSlot:
                 await asyncio.get_running_loop().run_in_executor(painters, self._paint, newest, glance)
             return self._sequence
 
-    def _paint(self, newest: Newest, glance: bool) -> None:
+    def _paint(self, newest: DecodedFrame, glance: bool) -> None:
         picture = self._painter.paint(newest.frame, glance=glance, aspect=newest.aspect)
         self._arena.write(self._slot, self._sequence + 1, newest.t, newest.wall, picture, newest.trail)
         self._sequence += 1

@@ -11,22 +11,22 @@ import av
 from av.video.frame import VideoFrame
 
 from joyvl_server.core.errors import JoyvlError, NoFrame, SourceError
-from joyvl_server.ingest import faults
+from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.ingest.stream_clock import STEP_S
 from joyvl_server.ingest.worker.deadlines import Deadline
 from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.newest import Newest, Report, Tell, aspect_of, online
+from joyvl_server.ingest.worker.newest import DecodedFrame, SourceReport, Tell, aspect_of, online
 from joyvl_server.ingest.worker.opening import Opened, frames, open_target, seconds
 from joyvl_server.ingest.worker.stage import Timeouts
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 
 
-class Lockstep:
+class LockstepFile:
     """Stream time is the position in the file, plus what earlier loops took. Any thread may call its methods."""
 
     def __init__(self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, tell: Tell, trail: GreyHistory) -> None:
-        self.newest: Newest | None = None
+        self.newest: DecodedFrame | None = None
         self._spec = spec
         self._policy = policy
         self._timeouts = timeouts
@@ -35,7 +35,7 @@ class Lockstep:
         self._lock = threading.Lock()
         self._opened: Opened | None = None
         self._frames: Iterator[VideoFrame] = iter(())
-        self._next: Newest | None = None
+        self._next: DecodedFrame | None = None
         self._base = 0.0
         self._number = 0
         self._wall0 = time.time()
@@ -43,7 +43,7 @@ class Lockstep:
         self._over: SourceError | None = None
         self._closed = False
 
-    def advance(self, at: float | None) -> Newest:
+    def advance(self, at: float | None) -> DecodedFrame:
         """The last frame with t <= `at` (the current one without `at`). Blocks. Raises `NoFrame`: ended, offline."""
         with self._lock:
             if self._closed:
@@ -81,7 +81,7 @@ class Lockstep:
         try:
             self._load()
         except JoyvlError as error:
-            self._tell(Report(SourceStatus.OFFLINE, error.code, str(error), attempts=1))
+            self._tell(SourceReport(SourceStatus.OFFLINE, error.code, str(error), attempts=1))
             raise NoFrame(str(error), code="offline") from None
 
     def _load(self) -> None:
@@ -110,12 +110,12 @@ class Lockstep:
             self._opened.close()
             self._load()
 
-    def _decode(self) -> Newest | None:
+    def _decode(self) -> DecodedFrame | None:
         assert self._opened is not None
         try:
             frame = next(self._frames, None)
         except av.FFmpegError:
-            self._over = faults.file_broken()
+            self._over = source_errors.file_broken()
             return None
         if frame is None:
             return None
@@ -125,12 +125,12 @@ class Lockstep:
         t = t if last is None else max(t, last + STEP_S)
         self._number += 1
         aspect = aspect_of(self._opened.stream.codec_context.sample_aspect_ratio)
-        return Newest(frame, self._number, t, self._wall0 + t, aspect)
+        return DecodedFrame(frame, self._number, t, self._wall0 + t, aspect)
 
     def _end(self) -> NoFrame:
         over = self._over or SourceError("The file has ended.", code="ended")
         if self._size is not None:
             self._size = None
-            self._tell(Report(SourceStatus.ENDED, over.code, str(over)))
+            self._tell(SourceReport(SourceStatus.ENDED, over.code, str(over)))
         self._over = over
         return NoFrame(str(over), code="ended")

@@ -13,7 +13,7 @@ from joyvl_server.ingest.worker.grey_history import TrailOf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Newest:
+class DecodedFrame:
     """The frame decoded last, as the decoder gave it: nobody has looked at it yet, so nothing was converted.
 
     `number` tells one frame from the next. `aspect`: width of a pixel to its height. `trail`: the moments before.
@@ -28,7 +28,7 @@ class Newest:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SourceReport:
     """A state, as a worker tells main. `clock`: (monotonic moment, t) of its anchor."""
 
     status: SourceStatus
@@ -46,7 +46,7 @@ class Report:
         return asdict(self)
 
 
-Tell = Callable[[Report], None]
+Tell = Callable[[SourceReport], None]
 """Called from any thread."""
 
 
@@ -56,5 +56,5 @@ def aspect_of(ratio: object) -> float:
     return value if 0.2 < value < 5.0 else 1.0
 
 
-def online(frame: VideoFrame, fps: float | None, codec: str, clock: tuple[float, float] | None = None) -> Report:
-    return Report(SourceStatus.ONLINE, width=frame.width, height=frame.height, fps=fps, codec=codec, clock=clock)
+def online(frame: VideoFrame, fps: float | None, codec: str, clock: tuple[float, float] | None = None) -> SourceReport:
+    return SourceReport(SourceStatus.ONLINE, width=frame.width, height=frame.height, fps=fps, codec=codec, clock=clock)

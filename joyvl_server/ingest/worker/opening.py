@@ -14,11 +14,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest import faults
+from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.rtsp.answers import Redirected
 from joyvl_server.ingest.rtsp.proxy import RtspProxy
 from joyvl_server.ingest.worker.deadlines import Deadline
-from joyvl_server.kit.netpolicy import Target
+from joyvl_server.kit.net.policy import CheckedUrl
 
 FILE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,ivf,h264,hevc,m4v,mjpeg"
 """Formats that hold their pictures themselves. Playlists (hls, concat, dash, sdp …) would open what they name."""
@@ -51,7 +51,7 @@ class Opened:
             self.proxy.close()
 
 
-def open_target(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+def open_target(target: CheckedUrl, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
     """Blocks until the stream's facts are known. The caller's thread holds `deadline`.
 
     A camera may redirect three times, each time to an address that is checked. Raises `SourceError`.
@@ -67,12 +67,12 @@ def open_target(target: Target, open_timeout_s: float, stall_timeout_s: float, d
     raise SourceError(f"The camera redirects more than {MAX_REDIRECTS} times.", code="redirected")
 
 
-def _open_file(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+def _open_file(target: CheckedUrl, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
     options = {"protocol_whitelist": "file", "format_whitelist": FILE_FORMATS}
     try:
         container = av.open(f"file:{target.path}", options=options, timeout=(open_timeout_s, stall_timeout_s))
     except av.FFmpegError as error:
-        raise faults.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
+        raise source_errors.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
     try:
         return _with_picture(container, live=False)
     except BaseException:
@@ -80,12 +80,12 @@ def _open_file(target: Target, open_timeout_s: float, stall_timeout_s: float, de
         raise
 
 
-def _open_rtsp(target: Target, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+def _open_rtsp(target: CheckedUrl, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
     """Raises `SourceError` and `Redirected`."""
     try:
         proxy = RtspProxy(target.url, open_timeout_s, deadline)
     except OSError as error:
-        raise faults.at_connect(error) from None
+        raise source_errors.at_connect(error) from None
     try:
         options = _rtsp_options(max(open_timeout_s, stall_timeout_s))
         try:
@@ -93,7 +93,7 @@ def _open_rtsp(target: Target, open_timeout_s: float, stall_timeout_s: float, de
         except av.FFmpegError as error:
             if isinstance(proxy.failure, Redirected):
                 raise proxy.failure from None
-            raise faults.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
+            raise source_errors.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
         try:
             return replace(_with_picture(container, live=True), proxy=proxy)
         except BaseException:

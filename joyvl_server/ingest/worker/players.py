@@ -8,26 +8,26 @@ from typing import Protocol
 import av
 
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest import faults
+from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.stream_clock import FileStreamClock, LiveStreamClock
 from joyvl_server.ingest.worker.deadlines import NEVER
 from joyvl_server.ingest.worker.opening import Opened, frames, open_target, seconds
-from joyvl_server.ingest.worker.stage import Stage
-from joyvl_server.kit.netpolicy import Target
+from joyvl_server.ingest.worker.stage import FramePublisher
+from joyvl_server.kit.net.policy import CheckedUrl
 
 
-class Player(Protocol):
-    def play(self, target: Target, stage: Stage) -> None:
+class FrameReader(Protocol):
+    def play(self, target: CheckedUrl, stage: FramePublisher) -> None:
         """Open it and show its frames. Returns when it is over for good; raises `SourceError` when it is lost."""
 
 
-class CameraPlayer:
+class CameraReader:
     """`zero`: the moment from which its stream time counts, where a worker before this one has shown a picture."""
 
     def __init__(self, zero: float | None) -> None:
         self._timeline = LiveStreamClock(zero)
 
-    def play(self, target: Target, stage: Stage) -> None:
+    def play(self, target: CheckedUrl, stage: FramePublisher) -> None:
         """Never returns: a stream that ends is lost."""
         opened = _open(target, stage)
         failure: av.FFmpegError | None = None
@@ -43,10 +43,10 @@ class CameraPlayer:
             failure = error
         finally:
             opened.close()
-        raise faults.camera_gone(failure, stage.timeouts.stall_s, late=stage.deadline.passed)
+        raise source_errors.camera_gone(failure, stage.timeouts.stall_s, late=stage.deadline.passed)
 
 
-class FilePlayer:
+class FileReader:
     """`start`: the stream time to go on from, when a worker takes the file over from one that died."""
 
     def __init__(self, speed: float, loop: bool, start: float) -> None:
@@ -55,7 +55,7 @@ class FilePlayer:
         self._loop = loop
         self._start = start
 
-    def play(self, target: Target, stage: Stage) -> None:
+    def play(self, target: CheckedUrl, stage: FramePublisher) -> None:
         while True:
             opened = _open(target, stage)
             try:
@@ -69,7 +69,7 @@ class FilePlayer:
                     raise damage
                 return
 
-    def _once(self, opened: Opened, stage: Stage) -> SourceError | None:
+    def _once(self, opened: Opened, stage: FramePublisher) -> SourceError | None:
         """From its start to its end. Returns what ended it early. Raises `SourceError` when it showed nothing."""
         stage.within(NEVER)
         skip = self._seek(opened)
@@ -90,7 +90,7 @@ class FilePlayer:
                 stage.show(opened, frame, placed.t, time.time(), self._timeline.clock)
                 shown = True
         except av.FFmpegError:
-            damage = faults.file_broken()
+            damage = source_errors.file_broken()
         if not shown:
             raise damage or SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
         stage.pause(frame_s / self._speed)  # the last picture stays as long as the others
@@ -110,7 +110,7 @@ class FilePlayer:
         return position
 
 
-def _open(target: Target, stage: Stage) -> Opened:
+def _open(target: CheckedUrl, stage: FramePublisher) -> Opened:
     timeouts = stage.timeouts
     stage.within(timeouts.open_s)
     return open_target(target, timeouts.open_s, timeouts.stall_s, stage.deadline)

@@ -8,12 +8,12 @@ from typing import Any
 import av
 
 from joyvl_server.core.errors import JoyvlError, NotAllowed, SourceError
-from joyvl_server.ingest import faults
+from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.base import ProbeReport
 from joyvl_server.ingest.worker.deadlines import Deadline, hold
 from joyvl_server.ingest.worker.opening import Opened, frames, open_target, seconds
 from joyvl_server.ingest.worker.stage import Timeouts
-from joyvl_server.kit.netpolicy import NetPolicy, Target
+from joyvl_server.kit.net.policy import CheckedUrl, NetPolicy
 
 LOOK_S = 4.0
 """How long to wait for a second keyframe."""
@@ -27,11 +27,11 @@ def probe(url: str, policy: NetPolicy, timeouts: Timeouts) -> ProbeReport:
     except JoyvlError as error:
         code = "not_allowed" if isinstance(error, NotAllowed) else error.code
         took_s = round(time.monotonic() - began, 3)
-        return ProbeReport(False, took_s, error_code=code, error=str(error), hint=faults.hint(code))
+        return ProbeReport(False, took_s, error_code=code, error=str(error), hint=source_errors.hint(code))
     return ProbeReport(True, round(time.monotonic() - began, 3), **facts)
 
 
-def _look(target: Target, timeouts: Timeouts) -> dict[str, Any]:
+def _look(target: CheckedUrl, timeouts: Timeouts) -> dict[str, Any]:
     deadline = Deadline(time.monotonic() + timeouts.open_s)
     with hold(deadline):
         opened = open_target(target, timeouts.open_s, timeouts.stall_s, deadline)
@@ -66,7 +66,7 @@ def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: b
     if size is None:
         if is_file:
             raise SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
-        raise faults.camera_gone(failure, timeouts.stall_s, late=deadline.passed)
+        raise source_errors.camera_gone(failure, timeouts.stall_s, late=deadline.passed)
     return {
         "width": size[0],
         "height": size[1],

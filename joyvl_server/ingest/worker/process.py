@@ -24,22 +24,22 @@ import av
 
 from joyvl_server.core.errors import JoyvlError, SourceError
 from joyvl_server.ingest.base import PullSpec
-from joyvl_server.ingest.messages import Channel, Message
+from joyvl_server.ingest.channel import Channel, Message
 from joyvl_server.ingest.shared_frames import SharedFrames
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.frame_slot import FrameSlot
 from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.lockstep import Lockstep
-from joyvl_server.ingest.worker.newest import Report, Tell
+from joyvl_server.ingest.worker.lockstep import LockstepFile
+from joyvl_server.ingest.worker.newest import SourceReport, Tell
 from joyvl_server.ingest.worker.probe import probe
-from joyvl_server.ingest.worker.pull import Pull
+from joyvl_server.ingest.worker.pull import PullSource
 
 log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 3.0
 
 
-class Worker:
+class WorkerProcess:
     """All sources of one process. Runs on one loop; each pull has a thread, pictures are made in a small pool."""
 
     def __init__(self, config: WorkerConfig, arena: SharedFrames, channel: Channel, group: asyncio.TaskGroup) -> None:
@@ -81,7 +81,7 @@ class Worker:
             self._channel.send(message)
 
     def _teller(self, source_id: str) -> Tell:
-        def tell(report: Report) -> None:
+        def tell(report: SourceReport) -> None:
             with suppress(RuntimeError):  # the loop is closed: we are ending
                 event = {"event": "state", "source": source_id, **report.to_dict()}
                 self._loop.call_soon_threadsafe(self._send, event)
@@ -94,28 +94,28 @@ class Worker:
     async def _open(self, message: Message) -> Message:
         source_id, spec, config = message["source"], PullSpec(**message["spec"]), self._config
         tell, trail = self._teller(source_id), GreyHistory(config.grey_side)
-        source: Pull | Lockstep
+        source: PullSource | LockstepFile
         if spec.lockstep:
-            source = Lockstep(spec, config.policy, config.timeouts, tell, trail)
+            source = LockstepFile(spec, config.policy, config.timeouts, tell, trail)
         else:
-            source = Pull(
+            source = PullSource(
                 spec, config.policy, config.timeouts, tell, trail,
                 zero=message["zero"], start=message["start"],
             )  # fmt: skip
         self._hold(source_id, message["slot"], source, trail)
-        if isinstance(source, Pull):
+        if isinstance(source, PullSource):
             source.start()
         return {}
 
     async def _prepare(self, _: Message) -> Message:
-        await self._loop.run_in_executor(self._blocking, import_module, "joyvl_server.ingest.worker.call")
+        await self._loop.run_in_executor(self._blocking, import_module, "joyvl_server.ingest.webrtc.call")
         return {}
 
     async def _answer(self, message: Message) -> Message:
-        from joyvl_server.ingest.worker.call import Call  # aiortc takes 40 MB: only for workers that hold calls
+        from joyvl_server.ingest.webrtc.call import WebRtcCall  # aiortc takes 40 MB: only for workers that hold calls
 
         trail = GreyHistory(self._config.grey_side)
-        call = Call(self._config, self._teller(message["source"]), trail)
+        call = WebRtcCall(self._config, self._teller(message["source"]), trail)
         held = self._hold(message["source"], message["slot"], call, trail)
         try:
             sdp = await call.answer(message["sdp"])
@@ -145,7 +145,7 @@ class Worker:
         if held is None:
             raise SourceError("The source is not open here.", code="internal")
         held.trail.wanted = held.trail.wanted or message["trail"]
-        if isinstance(held.source, Lockstep):
+        if isinstance(held.source, LockstepFile):
             await self._loop.run_in_executor(self._blocking, held.source.advance, message["at"])
         return {"sequence": await held.look(self._painters, glance=message["glance"])}
 
@@ -156,7 +156,7 @@ class Worker:
         return {}
 
     async def _end(self, held: FrameSlot) -> None:
-        if isinstance(held.source, Pull | Lockstep):
+        if isinstance(held.source, PullSource | LockstepFile):
             await self._loop.run_in_executor(self._blocking, held.source.close, CLOSE_TIMEOUT_S)
         else:
             await held.hang_up(CLOSE_TIMEOUT_S)
@@ -188,7 +188,7 @@ async def main(control_fd: int, arena_fd: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, channel.close)
     try:
         async with asyncio.TaskGroup() as group:
-            worker = Worker(config, arena, channel, group)
+            worker = WorkerProcess(config, arena, channel, group)
             channel.send({"id": hello["id"], "ok": {"pid": os.getpid()}})
             await worker.serve()
             await worker.aclose()

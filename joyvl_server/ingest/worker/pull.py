@@ -7,15 +7,15 @@ import threading
 from random import Random
 
 from joyvl_server.core.errors import NotAllowed, SourceError
-from joyvl_server.ingest import faults
+from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.backoff import SourceBackoff
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.ingest.worker.deadlines import NEVER, hold
 from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.newest import Newest, Report, Tell
-from joyvl_server.ingest.worker.players import CameraPlayer, FilePlayer, Player
-from joyvl_server.ingest.worker.stage import Stage, Timeouts
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.ingest.worker.newest import DecodedFrame, SourceReport, Tell
+from joyvl_server.ingest.worker.players import CameraReader, FileReader, FrameReader
+from joyvl_server.ingest.worker.stage import FramePublisher, Timeouts
+from joyvl_server.kit.net.policy import NetPolicy
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ DEAF_KNOCKS = 6
 """Some server may not answer what a knock says: after so many in a row it is opened all the same."""
 
 
-class Pull:
+class PullSource:
     """`tell` hears every change of state, from the source's thread.
 
     `zero`: the moment a camera's stream time counts from. `start`: the stream time a file goes on from.
@@ -35,16 +35,16 @@ class Pull:
     ) -> None:  # fmt: skip
         self._spec = spec
         self._policy = policy
-        self._stage = Stage(timeouts, tell, trail)
+        self._stage = FramePublisher(timeouts, tell, trail)
         self._backoff = SourceBackoff(Random())
         is_file = spec.url.lower().startswith("file:")
-        self._player: Player = FilePlayer(spec.speed, spec.loop, start) if is_file else CameraPlayer(zero)
+        self._player: FrameReader = FileReader(spec.speed, spec.loop, start) if is_file else CameraReader(zero)
         self._knocks = 0
         self._code: str | None = None
         self._thread = threading.Thread(target=self._run, name="pull", daemon=True)
 
     @property
-    def newest(self) -> Newest | None:
+    def newest(self) -> DecodedFrame | None:
         """None while there is nothing to look at."""
         return self._stage.newest
 
@@ -68,7 +68,7 @@ class Pull:
                 if stage.stopped:
                     return
                 if error is None:
-                    stage.tell(Report(SourceStatus.ENDED, "ended", "The file has ended."))
+                    stage.tell(SourceReport(SourceStatus.ENDED, "ended", "The file has ended."))
                     return
                 self._wait(error)
 
@@ -92,7 +92,7 @@ class Pull:
 
     def _knock(self, url: str) -> None:
         """It was away: opening costs much more than finding that nobody is there yet. Raises `SourceError`."""
-        absent = faults.knock(url)
+        absent = source_errors.knock(url)
         if absent is None or self._knocks == DEAF_KNOCKS:
             self._knocks = 0
             return
@@ -103,5 +103,7 @@ class Pull:
         self._code = error.code
         pause = self._backoff.failed(error.code)
         attempts = self._backoff.attempts
-        self._stage.tell(Report(SourceStatus.OFFLINE, error.code, str(error), retry_in_s=pause, attempts=attempts))
+        self._stage.tell(
+            SourceReport(SourceStatus.OFFLINE, error.code, str(error), retry_in_s=pause, attempts=attempts)
+        )
         self._stage.pause(pause)

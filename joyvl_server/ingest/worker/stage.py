@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 
 from joyvl_server.ingest.worker.deadlines import Deadline
 from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.newest import Newest, Tell, aspect_of, online
+from joyvl_server.ingest.worker.newest import DecodedFrame, Tell, aspect_of, online
 from joyvl_server.ingest.worker.opening import Opened
 
 
@@ -22,14 +22,14 @@ class Timeouts:
     stall_s: float
 
 
-class Stage:
+class FramePublisher:
     """`newest` is None while there is nothing to look at."""
 
     def __init__(self, timeouts: Timeouts, tell: Tell, trail: GreyHistory) -> None:
         self.trail = trail
         self.timeouts = timeouts
         self.deadline = Deadline()
-        self.newest: Newest | None = None
+        self.newest: DecodedFrame | None = None
         self.tell = tell
         self._stop = threading.Event()
         self._number = 0
@@ -66,7 +66,7 @@ class Stage:
             self._aspect = aspect_of(opened.stream.codec_context.sample_aspect_ratio)
         self._number += 1
         trail = self.trail.before(frame, t, self._aspect)
-        self.newest = Newest(frame, self._number, t, wall, self._aspect, trail)
+        self.newest = DecodedFrame(frame, self._number, t, wall, self._aspect, trail)
         if new:
             self.tell(online(frame, opened.fps, opened.codec, clock))
 

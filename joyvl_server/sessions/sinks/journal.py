@@ -15,8 +15,8 @@ from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.unique_numbers import UniqueNumbers
 from joyvl_server.store.events import EventRecord, Events
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.tick_records import TickRecord
-from joyvl_server.store.ticks import Ticks
+from joyvl_server.store.ticks.records import TickRecord
+from joyvl_server.store.ticks.ticks import Ticks
 
 # What a remark's event keeps of its tick.
 KEPT = ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")

@@ -34,7 +34,7 @@ from joyvl_server.sessions.sinks.journal import Journal
 from joyvl_server.sessions.sinks.updates import UpdateLog
 from joyvl_server.sessions.unique_numbers import UniqueNumbers
 from joyvl_server.sessions.watch_list import WatchDraft
-from joyvl_server.store.tick_records import TickRecord
+from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from joyvl_server.sessions import payloads
-from joyvl_server.store.tick_records import TickRecord
+from joyvl_server.store.ticks.records import TickRecord
 
 # Every update type there is; docs/reference/updates.md describes each and a test holds the two together.
 UPDATE_TYPES = (

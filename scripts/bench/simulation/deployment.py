@@ -17,7 +17,7 @@ from bench.simulation.scripted_model import ScriptedModel
 from bench.simulation.server import SimulatedServer
 from bench.simulation.sources import SimulatedMedia, SimulatedSource
 from joyvl_server.engines.openai.engine import OpenAIEngine
-from joyvl_server.kit.netpolicy import NetPolicy
+from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.kit.virtual import VirtualClock
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines.pool import EnginePool

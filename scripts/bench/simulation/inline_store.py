@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from joyvl_server.store.database import Database
 from joyvl_server.store.folder import MAIN
-from joyvl_server.store.migrate import MIGRATIONS, migrate
+from joyvl_server.store.sqlite.database import Database
+from joyvl_server.store.sqlite.migrate import MIGRATIONS, migrate
 from joyvl_server.store.store import TICK_MIGRATIONS, TICKS, Store
 
 T = TypeVar("T")

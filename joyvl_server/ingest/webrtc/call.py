@@ -1,0 +1,192 @@
+"""A browser call in a worker: answers an offer, drains its tracks at full rate, hangs up when nothing comes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
+from aiortc.mediastreams import MediaStreamError
+from av.video.frame import VideoFrame
+
+from joyvl_server.ingest.base import SourceStatus
+from joyvl_server.ingest.stream_clock import LiveStreamClock
+from joyvl_server.ingest.webrtc.jitter_buffer import hand_out_at_once
+from joyvl_server.ingest.webrtc.sdp import bad_sdp, check_offer, first_picture_format, with_bitrates
+from joyvl_server.ingest.worker.config import WorkerConfig
+from joyvl_server.ingest.worker.grey_history import GreyHistory
+from joyvl_server.ingest.worker.newest import DecodedFrame, SourceReport, Tell, online
+from joyvl_server.ingest.worker.opening import seconds
+
+log = logging.getLogger(__name__)
+
+WATCH_EVERY_S = 1.0
+FREE_TIMEOUT_S = 5.0
+FPS_AFTER_S = 3.0
+MAX_UNDECODED = 90
+"""Encoded frames that may wait for aiortc's decoder, some three seconds; it sets no bound itself."""
+# aiortc meets odd offers with many kinds of errors, most of them out of its parser.
+ODD_OFFER = (
+    ValueError, KeyError, IndexError, AttributeError, AssertionError, TypeError,
+    InternalError, InvalidAccessError, InvalidStateError, OperationError,
+)  # fmt: skip
+
+
+class WebRtcCall:
+    """One peer connection, on the worker's loop. Answer it, then `run` it: that ends when the call has ended."""
+
+    def __init__(self, config: WorkerConfig, tell: Tell, trail: GreyHistory) -> None:
+        self.newest: DecodedFrame | None = None
+        self._config = config
+        self._tell = tell
+        self._trail = trail
+        self._timeline = LiveStreamClock()
+        # No STUN server: browsers are in the same network, or reach us at an address they know.
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._tracks: list[MediaStreamTrack] = []
+        self._codec = ""
+        self._over = asyncio.Event()
+        self._frames = 0
+        self._first_at = 0.0
+        self._first_frame = 0
+        self._frame_at = 0.0
+        self._fps: float | None = None
+        self._told: tuple[int, int, float | None] | None = None
+        self._packets = 0
+        self._heard_at = time.monotonic()
+
+    async def answer(self, offer: str) -> str:
+        """The answer SDP, with all its candidates. Raises `SourceError` (bad_sdp); everything is freed then."""
+        try:
+            return await self._answer(check_offer(offer))
+        except ODD_OFFER as error:
+            await self._free()
+            log.debug("an odd offer: %s: %s", type(error).__name__, error)
+            raise bad_sdp("it is damaged, or has no video format that can be received (VP8, H.264)") from None
+        except BaseException:
+            await self._free()
+            raise
+
+    async def _answer(self, offer: str) -> str:
+        self._peer.on("track", self._tracks.append)
+        self._peer.on("connectionstatechange", self._on_connection)
+        await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        if not any(track.kind == "video" for track in self._tracks):
+            raise bad_sdp("it sends no video")
+        for transceiver in self._peer.getTransceivers():
+            if transceiver.kind == "video" and not hand_out_at_once(transceiver.receiver):
+                log.warning("this aiortc cannot hand out pictures at once: each is one picture's time older")
+        await self._peer.setLocalDescription(await self._peer.createAnswer())
+        answer = self._peer.localDescription.sdp
+        self._codec = first_picture_format(answer) or "unknown"
+        config = self._config
+        return with_bitrates(answer, config.start_bitrate_kbps, config.min_bitrate_kbps, config.max_bitrate_kbps)
+
+    async def run(self) -> None:
+        """Until it is hung up, by either side or because nothing comes. Tells the end last, when all is freed."""
+        end = SourceReport(SourceStatus.ENDED, "ended", "The call was hung up.")
+        picture = next(track for track in self._tracks if track.kind == "video")
+        try:
+            async with asyncio.TaskGroup() as group:
+                drains = [group.create_task(self._drain(track, shown=track is picture)) for track in self._tracks]
+                end = await self._watch() or end
+                for drain in drains:
+                    drain.cancel()
+        finally:
+            self.newest = None
+            await self._free()
+            self._tell(end)
+
+    def hang_up(self) -> None:
+        self._over.set()
+
+    def _on_connection(self) -> None:
+        if self._peer.connectionState in ("closed", "failed"):
+            self._over.set()
+
+    async def _drain(self, track: MediaStreamTrack, *, shown: bool) -> None:
+        """aiortc's queues have no bound, so every track is emptied as fast as it fills."""
+        with suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if shown and isinstance(frame, VideoFrame):
+                    self._show(frame)
+        if shown:
+            self._over.set()  # the other side said that its video is over
+
+    def _show(self, frame: VideoFrame) -> None:
+        now = time.monotonic()
+        placed = self._timeline.place(seconds(frame), now)
+        self._frames += 1
+        self._frame_at = now
+        trail = self._trail.before(frame, placed.t)
+        self.newest = DecodedFrame(frame, self._frames, placed.t, time.time() - now + placed.moment, trail=trail)
+        facts = (frame.width, frame.height, self._fps)
+        if facts != self._told:
+            if self._told is None:
+                self._first_at, self._first_frame = now, self._frames
+            self._told = facts
+            self._tell(online(frame, self._fps, self._codec, self._timeline.clock))
+
+    async def _watch(self) -> SourceReport | None:
+        """Until it is over. None: it was hung up; else what went wrong."""
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), WATCH_EVERY_S)
+            now = time.monotonic()
+            if await self._has_heard():
+                self._heard_at = now
+            if now - self._heard_at > self._config.call_timeout_s:
+                return self._silent()
+            self._check_picture(now)
+            for transceiver in self._peer.getTransceivers():
+                _bound_decoder(transceiver.receiver)
+        return None
+
+    async def _has_heard(self) -> bool:
+        """Has any packet of media come since the last time?"""
+        stats = await self._peer.getTransceivers()[0].receiver.getStats()
+        packets = sum(entry.packetsReceived for entry in stats.values() if entry.type == "transport")
+        before, self._packets = self._packets, int(packets)
+        return self._packets > before
+
+    def _silent(self) -> SourceReport:
+        waited = self._config.call_timeout_s
+        if self._peer.connectionState != "connected":
+            sentence = f"The call did not connect within {waited:g} s. A firewall may be in the way of UDP."
+            return SourceReport(SourceStatus.ENDED, "timeout", sentence)
+        return SourceReport(SourceStatus.ENDED, "lost", f"Nothing came from the other side for {waited:g} s.")
+
+    def _check_picture(self, now: float) -> None:
+        if self._told is None:
+            return
+        stall_s = self._config.stall_timeout_s
+        if now - self._frame_at > stall_s:
+            self.newest = self._told = None
+            sentence = f"The call is connected but sent no picture for {stall_s:g} s."
+            self._tell(SourceReport(SourceStatus.OFFLINE, "stalled", sentence))
+        elif self._fps is None and now - self._first_at > FPS_AFTER_S:
+            self._fps = round((self._frames - self._first_frame) / (now - self._first_at), 1)
+
+    async def _free(self) -> None:
+        try:
+            await asyncio.wait_for(self._peer.close(), FREE_TIMEOUT_S)
+        except TimeoutError:
+            log.warning("a call's connection did not close in time")
+        except ODD_OFFER:  # half-made connections of odd offers cannot always be closed as a whole
+            for transceiver in self._peer.getTransceivers():
+                with suppress(*ODD_OFFER):
+                    await transceiver.receiver.transport.transport.stop()
+
+
+def _bound_decoder(receiver: RTCRtpReceiver) -> None:
+    """When the machine is too slow: throw away what waits, and ask for a whole picture (a PLI)."""
+    waiting = getattr(receiver, "_RTCRtpReceiver__decoder_queue", None)
+    if waiting is None or waiting.qsize() <= MAX_UNDECODED:
+        return
+    while waiting.qsize() > 1:
+        waiting.get_nowait()
+    getattr(receiver, "_RTCRtpReceiver__decoder_error", asyncio.Event()).set()

@@ -1,0 +1,46 @@
+"""May a source be reached? The net policy, asked without holding up the loop: it resolves names and reads the disk."""
+
+from __future__ import annotations
+
+from joyvl_server.core.errors import SourceError
+from joyvl_server.kit.net.policy import NetPolicy
+from joyvl_server.kit.threads import BoundedThreads
+
+THREADS = 16
+TIMEOUT_S = 2.0
+
+
+class SourceCheck:
+    """Names are resolved in threads of its own, so that slow name servers hold up neither one another nor the rest."""
+
+    def __init__(self, policy: NetPolicy, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._policy = policy
+        self._threads = BoundedThreads("check of a source", most=THREADS, timeout_s=timeout_s)
+
+    async def check(self, url: str) -> None:
+        """Raises `NotAllowed`, or `SourceError` for a file that cannot be read.
+
+        A name that has no address (yet), or whose name server takes too long, passes: the media worker asks the policy
+        again at each connect.
+        """
+        try:
+            if not url.lower().startswith("file:"):
+                self._policy.check(url, resolve=_no_names)
+                return
+        except _NameNeeded:
+            pass
+        try:
+            await self._threads.run(lambda: self._policy.check(url))
+        except TimeoutError:
+            return
+        except SourceError as error:
+            if error.code != "unreachable":
+                raise
+
+
+class _NameNeeded(Exception):
+    """The URL holds a name, not an address."""
+
+
+def _no_names(host: str) -> list[str]:
+    raise _NameNeeded

@@ -1,0 +1,136 @@
+"""The writer's bounded queue: who waits for what, what is in a hurry, and what is dropped where it is full."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from joyvl_server.core.errors import StoreError
+
+log = structlog.get_logger(__name__)
+
+Work = Callable[[sqlite3.Connection], Any]
+BATCH = 256
+"""Jobs in one transaction."""
+PATIENCE_S = 5.0
+"""Seconds that posts without hurry wait for others, to share a transaction: what `kill -9` may lose of them. A commit
+writes whole pages."""
+
+
+@dataclass(slots=True)
+class WriteJob:
+    work: Work
+    future: Future[Any] | None
+    """None: nobody awaits it."""
+    hurry: bool = True
+    """False: it may wait for others"""
+    settled: Callable[[bool], None] | None = None
+    """told, in the writer's thread, whether it was kept"""
+    tries: int = 0
+
+
+class WriteQueue:
+    """In order, at most `limit` of each kind: awaited, posted, posted without hurry. Thread-safe."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.refused = 0
+        """posts dropped because it was full or closed"""
+        self._name = name
+        self._limit = limit
+        self._jobs: deque[WriteJob] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._called = False
+        self._overflowed = 0
+        self._awaited = 0
+        self._patient = 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    def submit(self, work: Work) -> Future[Any]:
+        """Raises `StoreError` where closed or overloaded."""
+        future: Future[Any] = Future()
+        with self._changed:
+            if self._closing:
+                raise StoreError("The store is closed.", code="store_closed")
+            if self._awaited >= self._limit:
+                raise StoreError(f"More than {self._limit} writes wait for the disk. Try again.", code="store_busy")
+            self._awaited += 1
+            self._jobs.append(WriteJob(work, future))
+            self._changed.notify()
+        return future
+
+    def post(self, job: WriteJob, *, late: bool = False) -> bool:
+        """False where it is full, or closed and not `late`, and the job was dropped."""
+        with self._changed:
+            hurried = len(self._jobs) - self._awaited - self._patient
+            if (self._closing and not late) or (hurried if job.hurry else self._patient) >= self._limit:
+                self.refused += 1
+                self._overflowed += 1
+                first = self._overflowed == 1
+            else:
+                self._jobs.append(job)
+                self._patient += not job.hurry
+                self._changed.notify()
+                return True
+        if first:
+            reason = "closed" if self._closing else "queue full"
+            log.error("store drops records", store=self._name, reason=reason, limit=self._limit)
+        return False
+
+    def put_back(self, jobs: Iterable[WriteJob]) -> None:
+        """What nobody awaits goes to the front again, in its order."""
+        again = list(jobs)
+        with self._changed:
+            self._jobs.extendleft(reversed(again))
+            self._patient += sum(not job.hurry for job in again)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+
+    def call(self) -> None:
+        """`take` returns at once, without a job."""
+        with self._changed:
+            self._called = True
+            self._changed.notify()
+
+    def take(self, wait_s: float, *, pause_s: float = 0.0) -> list[WriteJob] | None:
+        """The next jobs; none where nothing has come for `wait_s`; None when closed and nothing is left.
+
+        For `pause_s` before that only what somebody awaits is taken up.
+        """
+        with self._changed:
+            if pause_s and not self._awaited:
+                self._changed.wait_for(lambda: self._closing or self._awaited > 0, pause_s)
+            self._changed.wait_for(lambda: self._closing or self._called or len(self._jobs) > 0, wait_s)
+            called, self._called = self._called, False
+            if called or not self._jobs:
+                return None if self._closing and not self._jobs else []
+            self._changed.wait_for(self._worthwhile, PATIENCE_S)
+            batch = [self._jobs.popleft() for _ in range(min(BATCH, len(self._jobs)))]
+            self._awaited -= sum(job.future is not None for job in batch)
+            self._patient -= sum(not job.hurry for job in batch)
+            recovered = self._overflowed if len(self._jobs) < self._limit // 2 and not self._closing else 0
+            self._overflowed -= recovered
+        if recovered:
+            log.info("store keeps up again", store=self._name, dropped=recovered)
+        return batch
+
+    def _worthwhile(self) -> bool:
+        """Is there a job in a hurry, or enough for a full transaction?"""
+        return self._closing or len(self._jobs) > self._patient or len(self._jobs) >= BATCH
