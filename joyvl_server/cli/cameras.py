@@ -27,7 +27,7 @@ DEFAULT = "http://127.0.0.1:8099"
 
 @app.command("list")
 def list_cameras(server: Server = DEFAULT, key: Key = None, json_out: Json = False) -> None:
-    """Every camera and how it is."""
+    """List the cameras with their states."""
     cameras = _call(server, key, "GET", "/v1/cameras?limit=200")["data"]
     if json_out:
         typer.echo(json.dumps(cameras, indent=2, ensure_ascii=False))
@@ -40,18 +40,19 @@ def list_cameras(server: Server = DEFAULT, key: Key = None, json_out: Json = Fal
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="A name for it.")],
-    url: Annotated[str, typer.Argument(help="Its address, like rtsp://user:password@host/stream.")],
-    watch: Annotated[list[str] | None, typer.Option(help="What to look out for; may be given several times.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the camera.")],
+    url: Annotated[str, typer.Argument(help="Address of the camera, like rtsp://user:password@host/stream.")],
+    watch: Annotated[list[str] | None, typer.Option(help="What to watch for; give it once for each watch.")] = None,
     kinds: Annotated[str | None, typer.Option(help=KINDS_HELP)] = None,
     engine: Annotated[str | None, typer.Option(help="The engine that decides.")] = None,
     fidelity: Annotated[
-        str | None, typer.Option(help="What pictures may cost: faithful, adaptive or eco; else the server's default.")
+        str | None,
+        typer.Option(help="What frames may cost: faithful, adaptive or eco."),
     ] = None,
     frames: Annotated[
-        int | None, typer.Option(help="Pictures of one second that a decision sees: 1, 2 or 4 for fast scenes.")
+        int | None, typer.Option(help="Frames of one second in a decision: 1, 2 or 4; more for fast scenes.")
     ] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Files: begin again at the end.")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="Files: play from the start when the file ends.")] = False,
     server: Server = DEFAULT,
     key: Key = None,
 ) -> None:
@@ -72,7 +73,7 @@ def add(
 def probe(
     url: Annotated[str, typer.Argument(help="The address to try.")], server: Server = DEFAULT, key: Key = None
 ) -> None:
-    """Try an address from the server and say what is there."""
+    """Let the server open an address once, and print what is there."""
     report = _call(server, key, "POST", "/v1/cameras/probe", {"url": url})
     if not report["ok"]:
         typer.echo(" ".join(part for part in (report["error"], report["hint"]) if part), err=True)
@@ -86,14 +87,14 @@ def probe(
 
 @app.command()
 def enable(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
-    """Begin to watch a camera again."""
+    """Switch a camera on."""
     _call(server, key, "POST", f"/v1/cameras/{_find(server, key, name)}/enable")
     typer.echo(f"{name} is enabled.")
 
 
 @app.command()
 def disable(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
-    """Stop watching a camera; its settings, watches and events stay."""
+    """Switch a camera off; its settings, watches and events stay."""
     _call(server, key, "POST", f"/v1/cameras/{_find(server, key, name)}/disable")
     typer.echo(f"{name} is disabled.")
 

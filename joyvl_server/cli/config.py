@@ -26,23 +26,24 @@ SHOWN_DEFAULTS = {"data_dir": "~/.local/share/joyvl"}
 _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
 
 _YAML_HEAD = """\
-# Every setting of joyvl-server, with its default. Copy what you change to a file of your own and name it with
-# `joyvl serve --config FILE` or JOYVL_CONFIG. Flags win over environment (JOYVL_SERVER__PORT=8100), over this file.
-# Any setting may be given as a file with _FILE appended (JOYVL_SERVER__API_KEYS_FILE=/run/secrets/keys).
+# Every setting of joyvl-server, with its default. Copy what you change into your own file and name that file with
+# `joyvl serve --config FILE` or JOYVL_CONFIG. Flags win over environment variables (JOYVL_SERVER__PORT=8100), and
+# these over the file. Append _FILE to read a value from a file (JOYVL_SERVER__API_KEYS_FILE=/run/secrets/keys).
 """
 _REFERENCE_HEAD = """\
 # Settings
 
 <!-- Made by `joyvl config reference` from joyvl_server/settings/groups.py; don't edit it by hand. -->
 
-Flags win over environment variables, over one YAML file (`--config FILE` or `JOYVL_CONFIG`), over these defaults.
-[configs/joyvl.yaml](../../configs/joyvl.yaml) holds every setting with its default. What the REST API creates (cameras,
-watches) is kept in the database, never in that file.
+The order of precedence is: flags, environment variables, one YAML file (`--config FILE` or `JOYVL_CONFIG`), these
+defaults. [configs/joyvl.yaml](../../configs/joyvl.yaml) holds every setting with its default. What the REST API creates
+(cameras, watches) is in the database, never in that file.
 
-Environment variables begin with `JOYVL_`; two underscores join nested names: `JOYVL_SERVER__PORT=8100`. Lists are
-separated by commas, or written as JSON. Append `_FILE` to give the value as a file, for example a secret:
-`JOYVL_SERVER__API_KEYS_FILE=/run/secrets/keys`, one key a line. An empty variable counts as not set. A mistyped name is
-an error, with the nearest known name. Options of engines: `JOYVL_ENGINE__OPTIONS__OPENAI__BASE_URL=…`.
+Environment variables begin with `JOYVL_`; two underscores join nested names: `JOYVL_SERVER__PORT=8100`. Write lists
+with commas, or as JSON. Append `_FILE` to read the value from a file, for example a secret:
+`JOYVL_SERVER__API_KEYS_FILE=/run/secrets/keys`, one key on each line. An empty variable counts as not set. For a
+mistyped name the error names the nearest known name. Options of engines:
+`JOYVL_ENGINE__OPTIONS__OPENAI__BASE_URL=…`.
 
 `joyvl config show` prints the effective settings with secrets as `***` (`--defaults`: all defaults, annotated),
 `joyvl config check FILE` checks a file, `joyvl config schema` prints a JSON schema for editors.
@@ -64,14 +65,14 @@ def show(
 
 @app.command()
 def check(file: Annotated[Path, typer.Argument(help="YAML file with settings.")]) -> None:
-    """Check a file of settings, together with the environment, as the server would read it."""
+    """Check a settings file, together with the environment, as the server would read it."""
     settings = _load(file)
     try:
         check_listen(settings)
         _check_engines(settings)
     except ConfigError as error:
         _refuse(error)
-    typer.echo(f"{file} is right.")
+    typer.echo(f"{file} is correct.")
 
 
 @app.command()

@@ -33,14 +33,14 @@ INSTALLABLE = "vllm"
 
 Config = Annotated[Path | None, typer.Option(help="YAML file with settings.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder that holds the environments (data_dir).")]
-Python = Annotated[str | None, typer.Option(help="Python to make the environment with.")]
+Python = Annotated[str | None, typer.Option(help="Python that makes the environment.")]
 Installer = Annotated[
-    str, typer.Option(help="pip, uv, or auto: uv where it is on the path and no PIP_… names a source.")
+    str, typer.Option(help="pip, uv, or auto: uv where uv is on the path and no PIP_… variable names a source.")
 ]
 Requirement = Annotated[
-    list[str] | None, typer.Option(help="Install this instead of the usual; may be given several times.")
+    list[str] | None, typer.Option(help="Install this instead of the default packages; give it once for each package.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what the command would do, and do nothing.")]
 
 
 @app.command()
@@ -53,7 +53,7 @@ def install(
     requirement: Requirement = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Make the environment an engine needs, beside the server's own. Run again, it finishes what broke off."""
+    """Make the separate environment that an engine needs. If it was interrupted, run it a second time to finish."""
     with errors_as_exit_codes():
         if name != INSTALLABLE:
             raise ConfigError(f"Engine {name} needs no environment; only {INSTALLABLE} does.")
@@ -63,7 +63,7 @@ def install(
 
 @app.command("list")
 def list_engines(config: Config = None, data_dir: DataDir = None) -> None:
-    """Every installed engine, and whether it can be used."""
+    """List the installed engines, and whether each can be used."""
     with errors_as_exit_codes():
         settings = load(config, {"data_dir": data_dir})
         for name in plugins.names(GROUP):
@@ -73,14 +73,14 @@ def list_engines(config: Config = None, data_dir: DataDir = None) -> None:
 
 @app.command()
 def check(
-    name: Annotated[str | None, typer.Argument(help="The engine; that of the settings if left out.")] = None,
+    name: Annotated[str | None, typer.Argument(help="The engine. Without it the engine of the settings.")] = None,
     config: Config = None,
     data_dir: DataDir = None,
     start: Annotated[
-        bool, typer.Option("--start", help="Start it, try what it can do, let it decide once, and stop it again.")
+        bool, typer.Option("--start", help="Start the engine, try what it can do, ask for one decision, and stop it.")
     ] = False,
 ) -> None:
-    """Can this engine be used? Ends with 1 and the reason where it cannot."""
+    """Check whether an engine can be used. If not, print the reason and end with 1."""
     with errors_as_exit_codes():
         settings = load(config, {"data_dir": data_dir})
         logs.configure("error", settings.log.format)  # what is wrong is told as a sentence

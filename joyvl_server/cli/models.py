@@ -32,9 +32,11 @@ def models() -> None:
 @app.command()
 def quantize(
     model: Annotated[str, typer.Argument(help=f"Name on the Hugging Face Hub, like {MODEL}, or a folder.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write the weights into; it must not be there yet.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the new weights; it must not exist yet.")],
     scheme: Annotated[str, typer.Option(help="w4a16: 4-bit weights. fp8: 8-bit weights.")] = "w4a16",
-    group_size: Annotated[int, typer.Option(help="w4a16: weights that share a scale; fewer is finer.")] = 32,
+    group_size: Annotated[
+        int, typer.Option(help="w4a16: number of weights that share a scale; fewer is more exact.")
+    ] = 32,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 …")] = "auto",
     config: Config = None,
     data_dir: DataDir = None,
@@ -43,7 +45,7 @@ def quantize(
     requirement: Requirement = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Write weights of 4 or 8 bits for engine `vllm`. Makes the environment it needs on its first run."""
+    """Write weights of 4 or 8 bits for engine `vllm`. The first run makes the environment that this needs."""
     with errors_as_exit_codes():
         source, target = _checked(model, out, scheme, group_size)
         settings = load(config, {"data_dir": data_dir})

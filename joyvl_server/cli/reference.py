@@ -9,10 +9,10 @@ import typer.main
 
 HEAD = """# Commands
 
-Made from the commands by `python -m joyvl_server.cli.reference`; a test holds the two together. Every command has
-`--help`.
-A command that fails prints one sentence on stderr and ends with 1, with 2 where the settings or the call are wrong.
-`joyvl watch` ends with 3 where the engine decided nothing, or no longer did at the end; Ctrl-C ends it with 130.
+`python -m joyvl_server.cli.reference` makes this page from the commands; a test checks it. Every command has `--help`.
+
+A command that fails prints one sentence on stderr and ends with 1, or with 2 when settings or arguments are wrong.
+`joyvl watch` ends with 3 when the engine decided nothing, or had stopped deciding at the end. Ctrl-C ends it with 130.
 """
 
 

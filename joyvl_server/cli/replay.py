@@ -16,12 +16,10 @@ from joyvl_server.core.replay import replay as replay_lines
 
 
 def replay(
-    log: Annotated[
-        Path, typer.Argument(help="An input log, as sessions.record_dir or joyvl watch --record makes them.")
-    ],
-    inputs: Annotated[bool, typer.Option("--inputs", help="Print the inputs too.")] = False,
+    log: Annotated[Path, typer.Argument(help="An input log, made by sessions.record_dir or joyvl watch --record.")],
+    inputs: Annotated[bool, typer.Option("--inputs", help="Also print the inputs.")] = False,
 ) -> None:
-    """Feed a recorded session to the decision machine again and print its effects, one JSON object a line.
+    """Feed the recorded inputs of a session to the observer and print its effects, one JSON object on each line.
 
     Ends with 1 when the machine now answers otherwise than it did when the log was made.
     """

@@ -18,7 +18,7 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Folder for the database and files (data_dir).")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine of new sessions (engine.name).")] = None,
     demo: Annotated[
-        bool | None, typer.Option(help="Show the drawn clip as camera demo on a first start (demo).")
+        bool | None, typer.Option(help="Add the camera demo, a drawn clip, at the first start (demo).")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error (log.level).")] = None,
 ) -> None:

@@ -43,34 +43,34 @@ FIELDS = (
 )
 
 KINDS_HELP = (
-    "What the watches fire at, with an engine that reads no words: any, or some kinds such as enter,leave; without it "
-    "what their words name."
+    "What the watches fire at when the engine reads no words: any, or kinds such as enter,leave. Without it the kinds "
+    "that their words name."
 )
 
 
 def watch(
     source: Annotated[str, typer.Argument(help="A video file, or a URL such as rtsp://user:password@host/stream.")],
-    watch: Annotated[list[str] | None, typer.Option(help="What to look out for; may be given several times.")] = None,
+    watch: Annotated[list[str] | None, typer.Option(help="What to watch for; give it once for each watch.")] = None,
     kinds: Annotated[str | None, typer.Option(help=KINDS_HELP)] = None,
     engine: Annotated[str | None, typer.Option(help="The engine that decides (engine.name).")] = None,
     speed: Annotated[
         str, typer.Option(help="Files: 1 is real time; 8 or max go faster and wait for every decision.")
     ] = "1",
-    json_lines: Annotated[bool, typer.Option("--json", help="Print one JSON object a tick.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="Print one JSON object for each tick.")] = False,
     threshold: Annotated[
-        float | None, typer.Option(help="Speak from this score on, 0 to 1 (sessions.threshold).")
+        float | None, typer.Option(help="Speak when the score reaches this, 0 to 1 (sessions.threshold).")
     ] = None,
     fidelity: Annotated[
-        str | None, typer.Option(help="What pictures may cost: faithful, adaptive or eco (sessions.fidelity).")
+        str | None, typer.Option(help="What frames may cost: faithful, adaptive or eco (sessions.fidelity).")
     ] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Files: begin again at the end.")] = False,
-    duration: Annotated[float | None, typer.Option(help="Stop after so many seconds of the stream.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Files: play from the start when the file ends.")] = False,
+    duration: Annotated[float | None, typer.Option(help="Stop after this many seconds of the stream.")] = None,
     record: Annotated[Path | None, typer.Option(help="Folder for the input log, for joyvl replay.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
 ) -> None:
-    """Watch one source and print what is decided.
+    """Watch one source and print the decisions.
 
-    A file waits for an engine that still loads its model (sessions.engine_loading_s), and a while for one that is away.
+    A file waits while the engine loads its model (sessions.engine_loading_s), and for a while when the engine is away.
     """
     with errors_as_exit_codes(), tempfile.TemporaryDirectory(prefix="joyvl-watch-") as folder:
         settings = load(

@@ -66,8 +66,8 @@ class Settings(BaseSettings):
 
     data_dir: Folder = Field(default_factory=default_data_dir, description="Folder for the database and files.")
     demo: bool = Field(True, description="Register the drawn clip as camera `demo` when there is no camera yet.")
-    server: ServerSettings = Field(default_factory=ServerSettings, description="Listening, keys, limits.")
-    engine: EngineSettings = Field(default_factory=EngineSettings, description="What decides.")
+    server: ServerSettings = Field(default_factory=ServerSettings, description="Address, keys, limits.")
+    engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine that decides.")
     sessions: SessionSettings = Field(default_factory=SessionSettings, description="Ticks, sensitivity, context.")
     media: MediaSettings = Field(default_factory=MediaSettings, description="Sources, workers, pictures.")
     net: NetSettings = Field(default_factory=NetSettings, description="What sources may reach.")

@@ -19,11 +19,11 @@ class ServerSettings(Group):
     port: int = Field(8099, ge=0, le=65535, description="TCP port; 0 lets the system choose one.")
     api_keys: list[Key] = Field(
         default_factory=list,
-        description="Keys that clients send as `Authorization: Bearer …`. Empty: no key asked, loopback only.",
+        description="Keys that clients send as `Authorization: Bearer …`. Empty: no key needed, loopback only.",
     )
     allowed_hosts: list[str] = Field(
         default_factory=list,
-        description="Further Host names to answer to, beside loopback names and `server.host`; `*` answers to any.",
+        description="Host names to accept in addition to loopback names and `server.host`; `*` accepts any.",
     )
     allowed_origins: list[Origin] = Field(
         default_factory=list,
@@ -32,21 +32,21 @@ class ServerSettings(Group):
     trusted_proxies: list[ProxyNetwork] = Field(
         default_factory=list,
         description=(
-            "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. "
-            "Empty: nobody's."
+            "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` the server "
+            "believes. Empty: none."
         ),
     )
     max_connections: int = Field(
         1024,
         ge=8,
         description=(
-            "Connections at once, at most half of the file descriptors the system grants. When all are taken, new "
-            "clients get the place of the connection that has been idle longest."
+            "Connections at once, at most half of the file descriptors that the system grants. At the limit, a new "
+            "client makes the server close the connection that has been idle longest."
         ),
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     updates_backlog: int = Field(1024, ge=16, description="Updates kept per session for clients that resume.")
-    shutdown_timeout_s: float = Field(10.0, gt=0, description="Seconds that running work may take to end on shutdown.")
+    shutdown_timeout_s: float = Field(10.0, gt=0, description="Seconds that running work may take to end at shutdown.")
 
 
 class EngineSettings(Group):
@@ -69,49 +69,49 @@ class SessionSettings(Group):
         ge=0,
         le=0.5,
         description=(
-            "After a remark the score must fall this much below the threshold before the threshold alone counts again; "
-            "until then it must rise this much above it."
+            "After a remark the score must exceed the threshold by this much. When the score has once fallen this much "
+            "below the threshold, the threshold alone counts."
         ),
     )
     cooldown_s: float = Field(
-        2.0, ge=0, description="Seconds after a remark in which another of the same kind is not said."
+        2.0, ge=0, description="Seconds after a remark in which the session says nothing of the same kind."
     )
-    duplicate_window_s: float = Field(30.0, ge=0, description="Seconds in which the same words are not said again.")
+    duplicate_window_s: float = Field(
+        30.0, ge=0, description="Seconds in which the session does not repeat the same words."
+    )
     fidelity: Fidelity = Field(
         "faithful",
         description=(
-            "What frames may cost: every frame in full; a small picture where little changed; or, beside that, fewer "
-            "decisions while the picture stays still. Cameras and calls may have their own."
+            "What frames may cost. `faithful`: every frame in full. `adaptive`: a small picture where little changed. "
+            "`eco`: also fewer decisions while the picture stays still. Cameras and calls may have their own."
         ),
     )
     frames_per_tick: FramesPerTick = Field(
         1,
-        description="Pictures of one second that a decision sees; more for fast scenes. Each costs a picture's tokens.",
+        description="Frames of one second in a decision; more for fast scenes. Each costs the tokens of a picture.",
     )
-    query_ttl_s: float = Field(600.0, gt=0, description="Seconds after which an unanswered question is dropped.")
+    query_ttl_s: float = Field(600.0, gt=0, description="Seconds after which an unanswered query expires.")
     context_tokens: int = Field(24_000, ge=2048, description="Token budget of one chunk of context.")
     chunk_s: float = Field(600.0, ge=10, description="Longest chunk of context, in stream seconds.")
-    lead_turns: int = Field(
-        8, ge=1, le=60, description="Turns of the old chunk that stand at the start of the next one."
-    )
+    lead_turns: int = Field(8, ge=1, le=60, description="Turns of the old chunk with which the next one begins.")
     model_time_s: float = Field(
-        7200.0, ge=60, description="The model's time restarts at the first change of chunk after this, in seconds."
+        7200.0, ge=60, description="Seconds after which the model's time restarts, at the next switch of chunks."
     )
     memory_tokens: int = Field(
-        2400, ge=256, description="Room for what is remembered of earlier chunks, in tokens; part of `context_tokens`."
+        2400, ge=256, description="Tokens for the memory of earlier chunks; part of `context_tokens`."
     )
     summary_tokens: int = Field(240, ge=32, le=2000, description="Longest summary of one chunk, in tokens.")
     language: Language = Field("en", description="Language of the summaries, like `en` or `de-CH`.")
     summary_engine: str | None = Field(
-        None, description="The engine that writes the summaries, by its name. Null: the one that decides."
+        None, description="Name of the engine that writes the summaries. Null: the engine that decides."
     )
     engine_timeout_s: float = Field(20.0, gt=0, description="Longest wait for one answer of the engine, in seconds.")
     engine_loading_s: float = Field(
         600.0, gt=0, description="Longest time an engine may load its model before it counts as away, in seconds."
     )
-    max_sessions: int = Field(64, ge=1, description="Sessions at once; more are refused.")
+    max_sessions: int = Field(64, ge=1, description="Sessions at once; the server refuses more.")
     record_dir: Folder | None = Field(
-        None, description="Folder for input logs of every session, for `joyvl replay`. Off by default."
+        None, description="Folder for an input log of every session, for `joyvl replay`. Null: no logs."
     )
 
     @model_validator(mode="after")
@@ -126,25 +126,25 @@ class MediaSettings(Group):
     worker_calls: int = Field(8, ge=1, le=32, description="Browser calls per media worker process.")
     open_timeout_s: float = Field(8.0, gt=0, description="Seconds a source may take to open.")
     stall_timeout_s: float = Field(
-        10.0, gt=0, description="Seconds without a picture after which a source counts as lost."
+        10.0, gt=0, description="Seconds without a frame after which a source counts as lost."
     )
-    look_timeout_s: float = Field(0.5, gt=0, description="Seconds to wait for the newest picture of a source.")
+    look_timeout_s: float = Field(0.5, gt=0, description="Seconds to wait for the newest frame of a source.")
     max_pixels: int = Field(
         262_144,
         ge=65_536,
-        description="Largest picture given to engines and pages, in pixels; larger ones are scaled down.",
+        description="Largest picture for engines and pages, in pixels; the server scales larger ones down.",
     )
     jpeg_quality: int = Field(85, ge=30, le=100, description="JPEG quality; higher is sharper and larger.")
     grey_side: int = Field(192, ge=64, le=512, description="Longer side of the small grey picture, in pixels.")
     file_roots: list[Folder] = Field(
-        default_factory=list, description="Folders whose files cameras may play. `DATA_DIR/media` is always one."
+        default_factory=list, description="Folders whose files cameras may play. `DATA_DIR/media` is always allowed."
     )
     call_timeout_s: float = Field(
-        20.0, gt=0, description="Seconds a call may take to connect, or be without packets, before it is hung up."
+        20.0, gt=0, description="Seconds without a connection or without packets after which the server ends a call."
     )
     start_bitrate_kbps: int = Field(2500, ge=100, description="Bit rate at which browsers begin to send video.")
-    min_bitrate_kbps: int = Field(1250, ge=50, description="Bit rate below which browsers do not go.")
-    max_bitrate_kbps: int = Field(4000, ge=100, description="Bit rate browsers may reach.")
+    min_bitrate_kbps: int = Field(1250, ge=50, description="Lowest bit rate of browsers.")
+    max_bitrate_kbps: int = Field(4000, ge=100, description="Highest bit rate of browsers.")
 
     @model_validator(mode="after")
     def _check_bitrates(self) -> MediaSettings:
@@ -158,47 +158,53 @@ class NetSettings(Group):
     allow: list[Rule] = Field(
         default_factory=list,
         description=(
-            "Networks or host names that sources may reach although `net.deny` holds them, like `192.168.1.0/24` or "
-            "`*.lan`. The more exact rule wins."
+            "Networks or host names that sources may reach although `net.deny` covers them, like `192.168.1.0/24` or "
+            "`*.lan`. The more specific rule wins."
         ),
     )
     deny: list[Rule] = Field(
         default_factory=list,
         description=(
             "Networks or host names that sources may not reach. Link-local, metadata, multicast and unspecified "
-            "addresses are always refused, but to a `net.allow` that names exactly them."
+            "addresses are always denied, unless `net.allow` names exactly these."
         ),
     )
 
 
 class StoreSettings(Group):
     max_events: int = Field(
-        1_000_000, ge=1000, description="Events kept in the database; beyond this the oldest are deleted."
+        1_000_000, ge=1000, description="Events in the database; the server deletes the oldest beyond this."
     )
     tick_days: float = Field(
         7.0,
         ge=0.01,
         description=(
-            "Days for which the score, threshold and decision of every tick are kept: about 1 MB a day and session."
+            "Days for which the server keeps score, threshold and decision of every tick: about 1 MB a day for each "
+            "session."
         ),
     )
     tick_detail_days: float = Field(
         1.0,
         ge=0,
-        description="Days for which a tick's text, box and timings are kept too: about 1 MB a day and session.",
+        description=(
+            "Days for which the server also keeps text, box and timings of every tick: about 1 MB a day for each "
+            "session."
+        ),
     )
     max_ticks_mb: int = Field(
         2000,
         ge=16,
-        description="Largest size of the ticks in MB; beyond it the oldest details are deleted, then the oldest ticks.",
+        description=(
+            "Largest size of the ticks in MB; beyond it the server deletes the oldest details, then the oldest ticks."
+        ),
     )
     max_ended_sessions: int = Field(
-        10_000, ge=100, description="Ended sessions kept in the database; beyond this the oldest are deleted."
+        10_000, ge=100, description="Ended sessions in the database; the server deletes the oldest beyond this."
     )
 
 
 class LogSettings(Group):
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious level logged.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious level in the log.")
     format: Literal["auto", "text", "json"] = Field(
         "auto", description="`text`, `json` lines, or `auto`: text on a terminal, JSON lines elsewhere."
     )

@@ -20,12 +20,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @app.command("tick")
 def tick_command(
     sessions: Annotated[
-        list[int] | None, typer.Option(help="How many sessions; may be given several times (1, 8, 32).")
+        list[int] | None, typer.Option(help="Number of sessions; give it once for each number (1, 8, 32).")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Seconds to measure at each number of sessions.")] = 30.0,
     json_out: Json = False,
 ) -> None:
-    """From a tick being due to its request on the wire, with an engine that answers at once."""
+    """Measure the time from a due tick to its score, with an engine that answers at once."""
     from bench.tick import COLUMNS, bench_tick
 
     logs.configure("error", "auto")
@@ -37,7 +37,7 @@ def tick_command(
 def ingest_command(
     seconds: Annotated[float, typer.Option(help="Seconds to measure each source.")] = 20.0, json_out: Json = False
 ) -> None:
-    """Share of a core per RTSP camera and per call, beside a bare PyAV or aiortc loop in the same run."""
+    """Measure the share of a core for each RTSP camera and call, compared with a bare PyAV or aiortc loop."""
     from bench.ingest import COLUMNS, bench_ingest
 
     logs.configure("error", "auto")
@@ -49,7 +49,7 @@ def ingest_command(
 def context_command(
     seconds: Annotated[int, typer.Option(help="Simulated seconds.", min=400)] = 7200, json_out: Json = False
 ) -> None:
-    """Two simulated hours of one session beside the reference's scheme: what a tick costs, and when one is late."""
+    """Simulate two hours of one session and of the reference's scheme: what a tick costs, and when one is late."""
     from bench.context import COLUMNS, bench_context
 
     logs.configure("error", "auto")
@@ -60,12 +60,13 @@ def context_command(
 @app.command("sessions")
 def sessions_command(
     clips: Annotated[
-        Path | None, typer.Option(help="Folder with people-one-by-one.mp4, whose movement is shown; else it is drawn.")
+        Path | None,
+        typer.Option(help="Folder with people-one-by-one.mp4; without it movement is drawn."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Few levels, and short ones.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter runs.")] = False,
     json_out: Json = False,
 ) -> None:
-    """How many simulated sessions one simulated card holds, and what gives way when they are too many."""
+    """Simulate how many sessions one card holds, and what they give up when they are too many."""
     from bench.sessions import COLUMNS, bench_sessions
 
     logs.configure("error", "auto")
@@ -75,10 +76,12 @@ def sessions_command(
 
 @app.command("fidelity")
 def fidelity_command(
-    clips: Annotated[Path | None, typer.Option(help="Folder of the labelled clips; else drawn scenes alone.")] = None,
+    clips: Annotated[
+        Path | None, typer.Option(help="Folder of the labelled clips; without it only drawn scenes.")
+    ] = None,
     json_out: Json = False,
 ) -> None:
-    """Image tokens of adaptive and eco beside faithful, and whether what happens gets a full look."""
+    """Count the image tokens of adaptive, eco and faithful, and check that each event gets a full look."""
     from bench.fidelity import COLUMNS, bench_fidelity
 
     logs.configure("error", "auto")

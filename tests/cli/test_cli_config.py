@@ -92,7 +92,7 @@ def test_check_of_a_right_file(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("server: {host: 0.0.0.0, api_keys: [geheim]}\nengine: {options: {openai: {base_url: 'http://h'}}}")
     result = run("check", file)
-    assert (result.exit_code, result.stdout) == (0, f"{file} is right.\n")
+    assert (result.exit_code, result.stdout) == (0, f"{file} is correct.\n")
 
 
 def test_schema_is_the_settings_as_json():
