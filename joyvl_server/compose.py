@@ -9,11 +9,10 @@ from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.ingest.hub import MediaHub
 from joyvl_server.kit.clock import Clock, SystemClock
-from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.cameras import CameraDraft, CameraView
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
-from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.store import Store
 
 DEMO_NAME = "demo"
@@ -45,13 +44,14 @@ async def arrange_demo(registry: Registry) -> None:
     url = path.resolve().as_uri()
     if not registry.settings.demo:
         for view in registry.cameras.all():
-            if view.record.url == url and await _is_untouched(registry, view.record):
+            if view.record.url == url and await _is_untouched(registry, view):
                 await registry.cameras.remove(view.record.id)
     elif await registry.untouched():
         await asyncio.to_thread(draw_demo, path)
         await registry.cameras.add(CameraDraft(name=DEMO_NAME, url=url, loop=True))
 
 
-async def _is_untouched(registry: Registry, camera: CameraRecord) -> bool:
-    as_drawn = camera.name == DEMO_NAME and camera.updated_wall == camera.created_wall and not camera.zones
+async def _is_untouched(registry: Registry, view: CameraView) -> bool:
+    camera = view.record
+    as_drawn = camera.name == DEMO_NAME and camera.updated_wall == camera.created_wall and not view.spec.zones
     return as_drawn and not await registry.cameras.watches(camera.id)

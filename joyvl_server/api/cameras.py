@@ -109,11 +109,11 @@ async def read_camera_snapshot(api: ApiDep, request: Request, camera_id: str) ->
 @router.get("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
 async def read_zones(api: ApiDep, camera_id: str) -> Response:
     """The named parts of the camera's picture."""
-    return JsonResponse({"zones": payloads.zones(api.registry.cameras.get(camera_id).record.zones)})
+    return JsonResponse({"zones": payloads.zones(api.registry.cameras.get(camera_id).spec.zones)})
 
 
 @router.put("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
 async def replace_zones(api: ApiDep, camera_id: str, body: ZonesIn) -> Response:
     """Set all zones at once; those not in the body are gone."""
     view = await api.registry.cameras.change(camera_id, {"zones": body.zones})
-    return JsonResponse({"zones": payloads.zones(view.record.zones)})
+    return JsonResponse({"zones": payloads.zones(view.spec.zones)})

@@ -10,7 +10,9 @@ from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.unique_numbers import UniqueNumbers
 from joyvl_server.settings import SessionSettings
+from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
+from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.ticks.ticks import Ticks
 from joyvl_server.store.watches import Watches
 
@@ -23,6 +25,8 @@ class SessionDeps:
     watches: Watches
     events: Events
     numbers: UniqueNumbers
+    sessions: Sessions
+    cameras: Cameras
     ticks: Ticks | None = None
     updates_backlog: int = 1024
 

@@ -1,15 +1,14 @@
-"""Opens sessions over sources: room, engine, ticker, and the way of a source's states to its session."""
+"""Opens sessions over sources: admission, engine, ticker, and the way of a source's states to its session."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 
 import structlog
 
 from joyvl_server.core.errors import NotAllowed, StoreError
 from joyvl_server.ingest.base import Source, SourceState, StateListener
-from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions import endings
 from joyvl_server.sessions.deps import SessionDeps
 from joyvl_server.sessions.engines.pool import EnginePool
@@ -20,9 +19,8 @@ from joyvl_server.sessions.ticking.base import Ticker, phase
 from joyvl_server.sessions.ticking.lockstep import LockstepTicker
 from joyvl_server.sessions.ticking.ticker import LiveTicker
 from joyvl_server.sessions.watch_list import WatchDraft, watch_record
-from joyvl_server.settings import Settings
-from joyvl_server.store.sessions import SessionRecord, Sessions
-from joyvl_server.store.watches import Watches, WatchRecord
+from joyvl_server.store.sessions import SessionRecord
+from joyvl_server.store.watches import WatchRecord
 
 log = structlog.get_logger(__name__)
 
@@ -30,38 +28,33 @@ log = structlog.get_logger(__name__)
 class SessionFactory:
     def __init__(
         self,
-        settings: Settings,
-        clock: Clock,
+        default_engine: str,
+        deps: SessionDeps,
         engines: EnginePool,
-        runner: SessionSupervisor,
-        around: SessionDeps,
-        sessions: Sessions,
-        watches: Watches,
+        supervisor: SessionSupervisor,
     ) -> None:
-        self._settings = settings
-        self._clock = clock
+        self._default_engine = default_engine
+        self._settings = deps.settings
+        self._deps = deps
         self._engines = engines
-        self._runner = runner
-        self._around = around
-        self._sessions = sessions
-        self._watches = watches
+        self._supervisor = supervisor
         self._opened = 0
         self._coming = 0
-        self.down: Callable[[], int] = lambda: 0
+        self.waiting: Sized = ()
         """cameras that wait for their session; they keep their places"""
 
     @contextmanager
-    def room(self, engine: str) -> Iterator[None]:
-        """Room for one session more on that engine, kept while the block opens it.
+    def admission(self, engine: str) -> Iterator[None]:
+        """A place for one session more on that engine, kept while the block opens it.
 
         Raises `NotAllowed` (too_many, engine_full). What others are opening meanwhile counts as open.
         """
-        limit = self._settings.sessions.max_sessions
-        if len(self._runner) + self._coming + self.down() >= limit:
+        limit = self._settings.max_sessions
+        if len(self._supervisor) + self._coming + len(self.waiting) >= limit:
             sentence = f"All {limit} sessions are in use (sessions.max_sessions); end one first."
             raise NotAllowed(sentence, code="too_many")
         scheduler = self._engines.attendant(engine).scheduler
-        scheduler.check_room(self._settings.sessions.tick_s)
+        scheduler.check_room(self._settings.tick_s)
         self._coming += 1
         scheduler.coming += 1
         try:
@@ -72,49 +65,49 @@ class SessionFactory:
 
     async def engine_name(self, wanted: str | None) -> str:
         """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used."""
-        name = wanted or self._settings.engine.name
+        name = wanted or self._default_engine
         await self._engines.load(name)
         self._engines.get(name)
         return name
 
     async def store(self, record: SessionRecord, watches: Iterable[WatchDraft]) -> list[WatchRecord]:
         """Keep a new session with its first watches. One that cannot be kept whole is ended."""
-        await self._sessions.add(record)
+        await self._deps.sessions.add(record)
         stored = [watch_record(record.id, draft, record.created_wall) for draft in watches]
         try:
             for watch in stored:
-                await self._watches.add(watch)
+                await self._deps.watches.add(watch)
         except BaseException:
-            self._sessions.post_end(record.id, endings.CRASHED, self._clock.wall())
+            self._deps.sessions.post_end(record.id, endings.CRASHED, self._deps.clock.wall())
             raise
         return stored
 
     async def count_on(self, session_id: str) -> None:
         """An earlier process may have watched it: no tick and no remark gets a number that was used then."""
-        if self._around.ticks is None:
+        if self._deps.ticks is None:
             return
         try:
-            newest = await self._around.ticks.list(session_id, limit=1)
+            newest = await self._deps.ticks.list(session_id, limit=1)
         except StoreError as error:
             log.warning("ticks cannot be read, the clock numbers on", session=session_id, error=str(error))
             return
         if newest:
-            self._around.numbers.stored(newest[0].id)
+            self._deps.numbers.stored(newest[0].id)
 
     def live_ticker(self, speed: float = 1.0) -> Ticker:
-        tick_s = self._settings.sessions.tick_s
+        tick_s = self._settings.tick_s
         self._opened += 1
-        return LiveTicker(self._clock, tick_s, speed=speed, phase_s=phase(self._opened, tick_s / speed))
+        return LiveTicker(self._deps.clock, tick_s, speed=speed, phase_s=phase(self._opened, tick_s / speed))
 
     def lockstep_ticker(self, speed: float) -> Ticker:
         """At most `speed` times as fast as real time, at 0 as fast as it decides."""
-        return LockstepTicker(self._clock, self._settings.sessions.tick_s, speed=speed or None)
+        return LockstepTicker(self._deps.clock, self._settings.tick_s, speed=speed or None)
 
     def listener(self, session_id: str) -> StateListener:
         """Hands a source's states to the session that runs then."""
 
         def on_state(state: SourceState) -> None:
-            session = self._runner.find(session_id)
+            session = self._supervisor.find(session_id)
             if session is not None:
                 session.on_source_state(state)
 
@@ -128,17 +121,17 @@ class SessionFactory:
         ticker: Ticker,
         watches: Iterable[WatchRecord] = (),
     ) -> Session:
-        """From now on it runs, until its source ends or the runner stops it."""
-        writer = self._settings.sessions.summary_engine
+        """From now on it runs, until its source ends or the supervisor stops it."""
+        writer = self._settings.summary_engine
         session = Session(
             record,
             spec,
             source,
             self._engines.attendant(record.engine),
             ticker,
-            self._around,
+            self._deps,
             pen=None if writer in (None, record.engine) else self._engines.attendant(writer),
             watches=watches,
         )
-        self._runner.begin(session)
+        self._supervisor.begin(session)
         return session

@@ -36,7 +36,7 @@ from joyvl_server.store.watches import Watches
 
 
 class Registry:
-    """Composed of what it needs; `start` before use, `aclose` at the end. `cameras` is the book of cameras."""
+    """Composed of what it needs; `start` before use, `aclose` at the end. `cameras` holds the registered cameras."""
 
     def __init__(
         self, settings: Settings, store: Store, media: Media, policy: NetPolicy, engines: EnginePool, clock: Clock
@@ -53,30 +53,29 @@ class Registry:
         self._clock = clock
         self._records = Sessions(db, kept=settings.store.max_ended_sessions)
         self._calls: dict[str, Call] = {}
-        watches = Watches(db)
-        around = SessionDeps(
+        deps = SessionDeps(
             clock,
             settings.sessions,
             self.metrics,
-            watches,
+            Watches(db),
             self.events,
             UniqueNumbers(clock.wall),
+            self._records,
+            Cameras(db),
             self.ticks,
             settings.server.updates_backlog,
         )
         engines.attend(clock, self.metrics, self._engine_changed, settings.sessions.engine_loading_s)
-        self._runner = SessionSupervisor(clock, self.metrics, self._records, self._session_lost)
-        self._opener = SessionFactory(settings, clock, engines, self._runner, around, self._records, watches)
-        self.cameras = self._book = CameraService(
-            clock, media, policy, self._opener, self._runner, self.events, Cameras(db), self._records, watches
-        )
+        self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
+        self._factory = SessionFactory(settings.engine.name, deps, engines, self._supervisor)
+        self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
 
     async def start(self) -> None:
         """Take up what was there before: cameras with their sessions and watches. Calls of an earlier run are over."""
         self.ticks.tidy()
         await self._records.end_open("the server was restarted")
         await self._close_timeline()
-        await self._book.take_up()
+        await self.cameras.take_up()
 
     async def _close_timeline(self) -> None:
         """Sessions that were running when the server was killed end where they were last seen."""
@@ -92,8 +91,8 @@ class Registry:
 
     async def aclose(self) -> None:
         """End every session, then give engines, media workers and the database back."""
-        await self._book.aclose()
-        await self._runner.aclose(endings.STOPPED)
+        await self.cameras.aclose()
+        await self._supervisor.aclose(endings.STOPPED)
         await self._media.aclose()
         await self.engines.aclose()
         await self.store.aclose()
@@ -121,10 +120,10 @@ class Registry:
     # ------------------------------------------------------------------------------------------------------ sessions
 
     def sessions(self) -> list[Session]:
-        return self._runner.all()
+        return self._supervisor.all()
 
     def session(self, session_id: str) -> Session:
-        return self._runner.get(session_id)
+        return self._supervisor.get(session_id)
 
     async def change_session(self, session_id: str, changes: dict[str, Any]) -> Session:
         """Fields of its `SessionSpec` that need no new session, from now on; a camera keeps them."""
@@ -138,15 +137,15 @@ class Registry:
     async def end_session(self, session_id: str) -> None:
         if self.session(session_id).record.kind == "camera":
             raise Conflict("This session belongs to a camera: disable or delete the camera instead.")
-        await self._runner.stop(session_id, endings.ENDED)
+        await self._supervisor.stop(session_id, endings.ENDED)
 
     async def ended(self, session_id: str) -> None:
         """Wait until that session is over by itself."""
-        await self._runner.ended(session_id)
+        await self._supervisor.ended(session_id)
 
     async def engine_there(self, tell: Callable[[EngineState], None]) -> EngineState:
         """Wait until the default engine can be asked; see `Attendant.there`. Raises `ConfigError`."""
-        attendant = self.engines.attendant(await self._opener.engine_name(None))
+        attendant = self.engines.attendant(await self._factory.engine_name(None))
         return await attendant.there(self.settings.sessions.engine_timeout_s, tell)
 
     async def watch_url(self, spec: PullSpec, *, name: str, watches: tuple[WatchDraft, ...] = ()) -> Session:
@@ -154,25 +153,25 @@ class Registry:
 
         A lockstep file goes at most `speed` times as fast as real time, and at 0 as fast as it decides.
         """
-        engine = await self._opener.engine_name(None)
+        engine = await self._factory.engine_name(None)
         record = SessionRecord(new_id("ses"), "file", name, None, engine, None, self._clock.wall())
-        with self._opener.room(engine):
-            stored = await self._opener.store(record, watches)
+        with self._factory.admission(engine):
+            stored = await self._factory.store(record, watches)
             if spec.lockstep:
-                ticker = self._opener.lockstep_ticker(spec.speed)
+                ticker = self._factory.lockstep_ticker(spec.speed)
                 spec = replace(spec, speed=1.0)  # the ticker sets the pace
             else:
-                ticker = self._opener.live_ticker(spec.speed)
-            source = await self._media.open(record.id, spec, self._opener.listener(record.id))
-            return self._opener.begin(record, SessionSpec(), source, ticker, stored)
+                ticker = self._factory.live_ticker(spec.speed)
+            source = await self._media.open(record.id, spec, self._factory.listener(record.id))
+            return self._factory.begin(record, SessionSpec(), source, ticker, stored)
 
-    def _session_lost(self, record: SessionRecord, error: BaseException | None) -> None:
+    def session_lost(self, record: SessionRecord, error: BaseException | None) -> None:
         self.cameras.session_lost(record, error)
 
     # --------------------------------------------------------------------------------------------------------- calls
 
     def calls(self) -> list[Call]:
-        return [call for call in self._calls.values() if self._runner.find(call.session_id) is not None]
+        return [call for call in self._calls.values() if self._supervisor.find(call.session_id) is not None]
 
     def call(self, call_id: str) -> Call:
         for call in self.calls():
@@ -196,14 +195,14 @@ class Registry:
         for watch in watches:
             check_zones(watch.zones, ())
         spec = spec or SessionSpec()
-        engine_name = await self._opener.engine_name(spec.engine)
-        with self._opener.room(engine_name):
+        engine_name = await self._factory.engine_name(spec.engine)
+        with self._factory.admission(engine_name):
             call_id, now = new_id("call"), self._clock.wall()
             record = SessionRecord(new_id("ses"), "call", name or "Browser call", None, engine_name, None, now)
-            source, answer = await self._media.answer(call_id, offer_sdp, self._opener.listener(record.id))
+            source, answer = await self._media.answer(call_id, offer_sdp, self._factory.listener(record.id))
             try:
-                stored = await self._opener.store(record, watches)
-                self._opener.begin(record, spec, source, self._opener.live_ticker(), stored)
+                stored = await self._factory.store(record, watches)
+                self._factory.begin(record, spec, source, self._factory.live_ticker(), stored)
             except BaseException:
                 await source.aclose()
                 raise
@@ -212,7 +211,7 @@ class Registry:
         return call
 
     async def hang_up(self, call_id: str) -> None:
-        await self._runner.stop(self.call(call_id).session_id, endings.HUNG_UP)
+        await self._supervisor.stop(self.call(call_id).session_id, endings.HUNG_UP)
 
 
 def _retention(settings: StoreSettings) -> TickRetention:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -36,23 +36,26 @@ class _Fault:
     retry_at: float | None = None
 
 
+class FaultyCameras(Protocol):
+    """The cameras whose faults are kept here."""
+
+    async def reopen(self, camera_id: str) -> None:
+        """Begin the session of a camera that is still enabled and has none."""
+
+    def went_down(self, camera_id: str, state: SourceState) -> None:
+        """A camera has lost its session for a reason that was not told before."""
+
+
 class CameraRetries:
-    """Owns the tasks that wait. `reopen` begins the session of a camera that is still enabled and has none.
+    """Owns the tasks that wait. Its length: how many cameras wait for their session; they keep their places.
 
     A fault is logged when it starts, when it is another one than before, and when it is over. A configuration error
-    can't pass by itself: it is kept, and only a change of the camera brings it back. `on_down` is called when a camera
-    has lost its session for a reason that was not told before.
+    can't pass by itself: it is kept, and only a change of the camera brings it back.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        reopen: Callable[[str], Awaitable[None]],
-        on_down: Callable[[str, SourceState], None],
-    ) -> None:
+    def __init__(self, clock: Clock, cameras: FaultyCameras) -> None:
         self._clock = clock
-        self._reopen = reopen
-        self._on_down = on_down
+        self._cameras = cameras
         self._faults: dict[str, _Fault] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed = False
@@ -86,11 +89,10 @@ class CameraRetries:
         log.error("camera is not watched", camera=name, code=code, error=words, exc_info=odd)
         state = self.state(camera_id)
         assert state is not None
-        self._on_down(camera_id, state)
+        self._cameras.went_down(camera_id, state)
         return fault
 
-    def down(self) -> int:
-        """How many cameras wait for their session: they keep their places."""
+    def __len__(self) -> int:
         return sum(fault.down for fault in self._faults.values())
 
     def state(self, camera_id: str) -> SourceState | None:
@@ -133,7 +135,7 @@ class CameraRetries:
         await self._clock.sleep(pause)
         fault = self._faults[camera_id]
         try:
-            await self._reopen(camera_id)
+            await self._cameras.reopen(camera_id)
         except Exception as error:  # a supervisor's edge: whatever it was, it is tried again, later
             self.failed(camera_id, name, error)
             return

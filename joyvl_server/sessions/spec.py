@@ -129,6 +129,11 @@ class SessionSpec(BaseModel):
         given = {name: getattr(self, name) for name in names}
         return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 
+    def shown(self, settings: SessionSettings) -> dict[str, Any]:
+        """Every setting as JSON, as it is in force: `settings` are the resolved ones."""
+        own = self.model_dump(mode="json")
+        return {name: getattr(settings, name) if name in type(settings).model_fields else own[name] for name in own}
+
     def changed(self, changes: dict[str, Any]) -> SessionSpec:
         """With these fields in place of its own; they are valid already."""
         return self.model_copy(update=changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
@@ -19,21 +19,20 @@ log = structlog.get_logger(__name__)
 STOP_S = 15.0
 """How long a session may take to give back what it holds; each part of that has a limit of its own."""
 
-OnFault = Callable[[SessionRecord, BaseException | None], None]
+
+class FaultListener(Protocol):
+    def session_lost(self, record: SessionRecord, error: BaseException | None) -> None:
+        """A camera's session has ended though nobody stopped it, by this error or group of errors."""
 
 
 class SessionSupervisor:
-    """Holds the live sessions.
+    """Holds the live sessions."""
 
-    `on_fault` is called when a camera's session has ended though nobody stopped it, with the error or the group of
-    errors that ended it.
-    """
-
-    def __init__(self, clock: Clock, metrics: Metrics, store: Sessions, on_fault: OnFault) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, store: Sessions, faults: FaultListener) -> None:
         self._clock = clock
         self._metrics = metrics
         self._store = store
-        self._on_fault = on_fault
+        self._faults = faults
         self._live: dict[str, Session] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopped: set[str] = set()
@@ -106,7 +105,7 @@ class SessionSupervisor:
             if fault is not None:
                 log.error("session failed while it was stopped", session=session.id, exc_info=fault)
         elif session.record.kind == "camera":
-            self._on_fault(session.record, fault)
+            self._faults.session_lost(session.record, fault)
         elif isinstance(fault, JoyvlError):
             log.error("session ended", session=session.id, error=session.end_reason)
         elif fault is not None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
-from joyvl_server.core.config import Fidelity
 from joyvl_server.core.errors import Conflict, NotFound
-from joyvl_server.core.watches.zones import Zone
 from joyvl_server.store.sessions import SessionRecord, insert_session
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.watches import WatchRecord, insert_watch
@@ -18,7 +15,7 @@ from joyvl_server.store.watches import WatchRecord, insert_watch
 
 @dataclass(frozen=True, slots=True)
 class CameraRecord:
-    """`url` may hold a password: mask it for anybody. What is None is the server's default."""
+    """`url` may hold a password: mask it for anybody. `spec`: the session's settings as the text of a JSON object."""
 
     id: str
     name: str
@@ -26,14 +23,10 @@ class CameraRecord:
     enabled: bool
     loop: bool
     speed: float
-    engine: str | None
-    threshold: float | None
-    zones: tuple[Zone, ...]
     session_id: str
     created_wall: float
     updated_wall: float
-    fidelity: Fidelity | None = None
-    frames_per_tick: int | None = None
+    spec: str = "{}"
 
 
 class Cameras:
@@ -48,7 +41,7 @@ class Cameras:
 
         def work(connection: sqlite3.Connection) -> None:
             _check_name(connection, camera)
-            connection.execute("INSERT INTO cameras VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", _values(camera))
+            connection.execute("INSERT INTO cameras VALUES (?,?,?,?,?,?,?,?,?,?)", astuple(camera))
             if session is not None:
                 insert_session(connection, session)
             for watch in wanted:
@@ -74,9 +67,9 @@ class Cameras:
         def work(connection: sqlite3.Connection) -> None:
             _check_name(connection, camera)
             cursor = connection.execute(
-                "UPDATE cameras SET name=?, url=?, enabled=?, loop=?, speed=?, engine=?, threshold=?, zones=?, "
-                "session_id=?, created_wall=?, updated_wall=?, fidelity=?, frames_per_tick=? WHERE id = ?",
-                (*_values(camera)[1:], camera.id),
+                "UPDATE cameras SET name=?, url=?, enabled=?, loop=?, speed=?, session_id=?, created_wall=?, "
+                "updated_wall=?, spec=? WHERE id = ?",
+                (*astuple(camera)[1:], camera.id),
             )
             if not cursor.rowcount:
                 raise _missing(camera.id)
@@ -112,27 +105,6 @@ def _missing(camera_id: str) -> NotFound:
     return NotFound(f"There is no camera {camera_id}.")
 
 
-def _values(camera: CameraRecord) -> tuple[object, ...]:
-    zones = json.dumps([[zone.name, zone.points] for zone in camera.zones])
-    return (
-        camera.id,
-        camera.name,
-        camera.url,
-        camera.enabled,
-        camera.loop,
-        camera.speed,
-        camera.engine,
-        camera.threshold,
-        zones,
-        camera.session_id,
-        camera.created_wall,
-        camera.updated_wall,
-        camera.fidelity,
-        camera.frames_per_tick,
-    )
-
-
 def _record(row: sqlite3.Row) -> CameraRecord:
     values = dict(row)
-    zones = tuple(Zone(name, tuple((x, y) for x, y in points)) for name, points in json.loads(values["zones"]))
-    return CameraRecord(**{**values, "enabled": bool(values["enabled"]), "loop": bool(values["loop"]), "zones": zones})
+    return CameraRecord(**{**values, "enabled": bool(values["enabled"]), "loop": bool(values["loop"])})

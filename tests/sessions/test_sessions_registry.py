@@ -45,8 +45,8 @@ async def test_calls_of_an_earlier_run_are_over(tmp_path: Path):
         assert (await store.get(call.session_id)).ended_wall is None
         # as after kill -9: nothing was tidied up
         await house.registry.store.main.write(lambda c: c.execute("UPDATE sessions SET name = 'left over'"))
-        house.registry._runner.find(call.session_id).finish = lambda: None
-        house.registry._runner._store = type("Dead", (), {"post_end": staticmethod(lambda *a: None)})()
+        house.registry._supervisor.find(call.session_id).finish = lambda: None
+        house.registry._supervisor._store = type("Dead", (), {"post_end": staticmethod(lambda *a: None)})()
     async with open_house(tmp_path) as house:
         record = await house.registry._records.get(call.session_id)
         assert record.end_reason == "the server was restarted"
@@ -58,7 +58,7 @@ async def test_one_camera_that_cannot_be_opened_does_not_keep_the_others(tmp_pat
         await house.registry.cameras.add(CameraDraft("yard", "rtsp://192.168.1.20/2"))
         door = house.registry.cameras.all()[0].record
         await house.registry.store.main.write(
-            lambda c: c.execute("UPDATE cameras SET engine = 'gone' WHERE id = ?", (door.id,))
+            lambda c: c.execute("UPDATE cameras SET spec = json_object('engine', 'gone') WHERE id = ?", (door.id,))
         )
     async with open_house(tmp_path) as house:
         faulty, well = (v.state for v in house.registry.cameras.all())

@@ -1,6 +1,5 @@
 """Records as tests need them, each field overridable."""
 
-from joyvl_server.core.watches.zones import Zone
 from joyvl_server.kit.ids import new_id
 from joyvl_server.store.cameras import CameraRecord
 from joyvl_server.store.events import EventRecord
@@ -8,7 +7,7 @@ from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
-DOOR = Zone("door", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0)))
+SPEC = '{"zones": [{"name": "door", "points": [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0]]}]}'
 
 
 def camera(**changes):
@@ -19,12 +18,10 @@ def camera(**changes):
         "enabled": True,
         "loop": False,
         "speed": 1.0,
-        "engine": None,
-        "threshold": None,
-        "zones": (DOOR,),
         "session_id": new_id("ses"),
         "created_wall": 100.0,
         "updated_wall": 100.5,
+        "spec": SPEC,
     }
     return CameraRecord(**{**values, **changes})
 

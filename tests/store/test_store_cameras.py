@@ -4,7 +4,6 @@ import pytest
 from store_records import camera, event, session, watch
 
 from joyvl_server.core.errors import Conflict, NotFound
-from joyvl_server.core.watches.zones import Zone
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import Sessions
@@ -14,8 +13,7 @@ from joyvl_server.store.watches import Watches
 
 async def test_a_camera_comes_back_as_it_was(db):
     plain = camera()
-    full = camera(name="über die Straße", enabled=False, loop=True, speed=2.5, engine="openai", threshold=0.0, zones=())
-    full = replace(full, fidelity="eco", frames_per_tick=4)
+    full = camera(name="über die Straße", enabled=False, loop=True, speed=2.5, spec='{"fidelity": "eco"}')
     for record in (plain, full):
         await Cameras(db).add(record)
         assert await Cameras(db).get(record.id) == record
@@ -58,13 +56,10 @@ async def test_an_update_replaces_all_of_it(db):
         enabled=False,
         loop=True,
         speed=4.0,
-        engine="openai",
-        threshold=0.9,
-        zones=(Zone("a", ((0.25, 0.25), (1.0, 0.0), (0.0, 1.0))), Zone("b", ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)))),
+        session_id="ses_other",
         created_wall=7.0,
         updated_wall=8.0,
-        fidelity="adaptive",
-        frames_per_tick=2,
+        spec='{"threshold": 0.9}',
     )
     await cameras.update(after)
     assert await cameras.get(before.id) == after

@@ -73,7 +73,7 @@ async def test_cameras_and_watches_of_the_first_version_are_taken_over(tmp_path)
 
     db = await Database.open(path)
     (camera,) = await Cameras(db).list()
-    assert (camera.name, camera.threshold, camera.fidelity, camera.frames_per_tick) == ("front", 0.5, None, None)
+    assert (camera.name, camera.url, camera.enabled, camera.spec) == ("front", "rtsp://h/x", True, '{"threshold":0.5}')
     (watch,) = await Watches(db).list("ses_1")
     assert (watch.text, watch.query_id) == ("when someone comes in", None)
     assert watch.fires_at == (WatchKind.ENTER,)  # as its words say, like a new one

@@ -1,0 +1,111 @@
+"""A session's own settings: what they replace, how a camera's row keeps them."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from pydantic import ValidationError
+from structlog.testing import capture_logs
+
+from joyvl_server.core.watches.zones import Zone
+from joyvl_server.sessions.cameras import Camera, CameraDraft
+from joyvl_server.sessions.spec import SessionSpec
+from joyvl_server.settings import SessionSettings
+
+DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0)))
+DRAFT = CameraDraft("door", "rtsp://192.168.1.20/1", spec=SessionSpec(threshold=0.7, zones=(DOOR,)))
+
+
+def row(text: str) -> Camera:
+    return Camera.read(replace(DRAFT.camera(1.0).record, spec=text))
+
+
+def test_what_is_not_set_is_the_servers():
+    settings = SessionSettings(threshold=0.3, fidelity="eco")
+    assert SessionSpec().resolved(settings) == settings
+    resolved = SessionSpec(threshold=0.0, frames_per_tick=4).resolved(settings)
+    assert (resolved.threshold, resolved.fidelity, resolved.frames_per_tick) == (0.0, "eco", 4)
+    assert resolved.tick_s == settings.tick_s
+
+
+def test_what_is_in_force_is_shown():
+    settings = SessionSettings(threshold=0.3)
+    spec = SessionSpec(fidelity="eco", zones=(DOOR,))
+    shown = spec.shown(spec.resolved(settings))
+    assert (shown["threshold"], shown["fidelity"], shown["engine"]) == (0.3, "eco", None)
+    assert shown["zones"] == [{"name": "door", "points": [[0.0, 0.0], [0.3, 0.0], [0.3, 1.0]]}]
+
+
+def test_a_spec_is_frozen_and_valid():
+    with pytest.raises(ValidationError):
+        SessionSpec(threshold=2.0)
+    with pytest.raises(ValidationError):
+        SessionSpec(zones=(DOOR, DOOR))
+    with pytest.raises(ValidationError):
+        SessionSpec().threshold = 0.5
+
+
+def test_a_row_gives_back_what_was_kept():
+    camera = DRAFT.camera(1.0)
+    assert json.loads(camera.record.spec).keys() == {"threshold", "zones"}
+    assert Camera.read(camera.record) == camera
+
+
+def test_a_change_is_kept_and_null_is_the_servers_again():
+    camera = DRAFT.camera(1.0).changed({"threshold": None, "fidelity": "eco", "name": "gate"}, 2.0)
+    assert (camera.record.name, camera.record.updated_wall, camera.spec.threshold) == ("gate", 2.0, None)
+    assert Camera.read(camera.record) == camera
+
+
+def test_what_a_newer_server_has_written_is_kept():
+    with capture_logs() as logs:
+        camera = row('{"threshold": 0.7, "voice": {"name": "anna"}}')
+    assert camera.spec == SessionSpec(threshold=0.7)
+    (told,) = logs
+    assert (told["log_level"], told["settings"]) == ("warning", ["voice"])
+    changed = camera.changed({"fidelity": "eco"}, 2.0)
+    assert json.loads(changed.record.spec) == {"threshold": 0.7, "fidelity": "eco", "voice": {"name": "anna"}}
+    assert camera.changed({"name": "gate"}, 2.0).record.spec == camera.record.spec
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "[]", "3", '{"threshold": 0.7', "[" * 5000, "\x00", '{"threshold": 0.7}}']
+)
+def test_a_damaged_row_is_told_and_counts_as_not_set(text):
+    with capture_logs() as logs:
+        camera = row(text)
+    assert camera.spec == SessionSpec()
+    assert [told["log_level"] for told in logs] == ["error"]
+    assert json.loads(camera.changed({"threshold": 0.5}, 2.0).record.spec) == {"threshold": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", "much"),
+        ("threshold", 7),
+        ("threshold", [0.5]),
+        ("fidelity", "splendid"),
+        ("frames_per_tick", 3),
+        ("zones", [{"name": "x"}]),
+        ("zones", [{"name": "x", "points": [[0, 0], [1, 0], [1, 1]]}] * 2),
+        ("zones", "[["),
+    ],
+)
+def test_one_damaged_setting_takes_no_other_with_it(name, value):
+    with capture_logs() as logs:
+        camera = row(json.dumps({"engine": "motion", name: value}))
+    assert camera.spec == SessionSpec(engine="motion")
+    (told,) = logs
+    assert (told["log_level"], list(told["errors"])) == ("error", [name])
+    assert json.loads(camera.changed({"engine": None}, 2.0).record.spec) == {name: value}
+    wanted = {"zones": ()}.get(name)
+    assert name not in json.loads(camera.changed({name: wanted}, 2.0).record.spec)
+
+
+def test_only_a_change_of_the_source_or_of_the_engine_needs_a_new_session():
+    camera = DRAFT.camera(1.0)
+    for changes in ({"name": "gate"}, {"threshold": 0.1, "fidelity": "eco", "frames_per_tick": 2, "zones": ()}):
+        assert not camera.changed(changes, 2.0).reopens(camera)
+    for changes in ({"engine": "motion"}, {"url": "rtsp://192.168.1.21/1"}, {"loop": True}, {"enabled": False}):
+        assert camera.changed(changes, 2.0).reopens(camera)
