@@ -1,11 +1,10 @@
-"""What the rest of the house sees of a source: its spec, its state and `look()`.
+"""What the other rings see of a source: its spec, its state and `look()`.
 
 `hub.MediaHub` implements these in main over media workers; tests have a fake in `tests/fakes/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -36,6 +35,10 @@ class PullSpec:
     speed: float = 1.0
     lockstep: bool = False
 
+    @property
+    def is_file(self) -> bool:
+        return self.url.lower().startswith("file:")
+
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
@@ -56,8 +59,10 @@ class SourceState:
     codec: str | None = None
 
 
-StateListener = Callable[[SourceState], None]
-"""Called on main's loop, at each change, in order. Must not block."""
+class StateListener(Protocol):
+    """What a source calls at each change of its state: on main's loop, in order. It must not block."""
+
+    def __call__(self, state: SourceState, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +102,14 @@ class Source(Protocol):
         `at`: for lockstep files, advance to this stream time first. `glance`: also give the small JPEG. `trail`: also
         give the small grey pictures of the moments before, as far as they were kept since the first look that asked.
         Raises `NoFrame` (code connecting, offline, stale or ended) within `media.look_timeout_s`. The same frame may
-        be returned twice; callers compare `frame.t`.
+        be returned twice; callers compare `frame.t`. Cancelling it takes the frame from nobody else who waits for it.
         """
 
     async def aclose(self) -> None:
-        """Release it: nothing of it is left in the worker. Idempotent."""
+        """Release it: nothing of it is left in the worker. Idempotent.
+
+        Cancelled, the worker releases it all the same.
+        """
 
 
 @runtime_checkable
@@ -109,15 +117,22 @@ class Media(Protocol):
     """All sources of this server."""
 
     async def open(self, source_id: str, spec: PullSpec, on_state: StateListener) -> Source:
-        """Add a pull source. Returns at once; connecting goes on by itself, for ever. Raises `NotAllowed`."""
+        """Add a pull source. Returns at once; connecting goes on by itself, for ever. Raises `NotAllowed`.
+
+        Cancelled, it adds nothing.
+        """
 
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[Source, str]:
-        """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (bad_sdp), `NotAllowed`."""
+        """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (bad_sdp), `NotAllowed`.
+
+        Cancelled, it hangs the call up.
+        """
 
     def expect_call(self) -> None:
-        """Make ready for a call, which may come soon or not at all. Returns at once."""
+        """Get ready for a call, which may come soon or not at all. Returns at once."""
 
     async def probe(self, spec: PullSpec) -> ProbeReport:
-        """Open it once, look, close it."""
+        """Open it once, look, close it. Raises `NotAllowed`. Cancelled, the worker ends its try by itself."""
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """End all sources and workers. Cancelled, it leaves some of them running."""

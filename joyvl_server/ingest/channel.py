@@ -1,7 +1,8 @@
 """Messages between main and a media worker: one JSON object a line, over a socket pair.
 
 Main asks: {"id": 7, "op": "look", …}. The worker answers {"id": 7, "ok": {…}} or {"id": 7, "error": {code, message}},
-and tells on its own {"event": "state", "source": …, …}. URLs with passwords travel only here, never on a command line.
+and sends events of its own: {"event": "state", "source": …, …}. URLs with passwords travel only here, never on a
+command line.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Channel:
 
     @classmethod
     async def over(cls, end: socket.socket) -> Channel:
+        """Take over a connected socket. Cancelled, the socket stays the caller's."""
         reader, writer = await asyncio.open_connection(sock=end, limit=MAX_LINE)
         return cls(reader, writer)
 
@@ -41,7 +43,7 @@ class Channel:
         self._writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Until the other side is gone."""
+        """Until the other side is gone. Cancelled, it loses no message."""
         while True:
             try:
                 line = await self._reader.readline()

@@ -1,12 +1,11 @@
-"""Main's end of the connection to one media worker: requests with answers, and what the worker tells on its own."""
+"""Main's end of the connection to one media worker: requests with answers, and the worker's own events."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -22,24 +21,31 @@ def worker_died() -> SourceError:
     return SourceError("The media worker died. It is being restarted.", code="worker_died")
 
 
-class WorkerConnection:
-    """`on_event` gets every message that is no answer. Nothing here waits longer than its caller says."""
+class EventReceiver(Protocol):
+    """Gets every message that is no answer."""
 
-    def __init__(self, on_event: Callable[[Message], None]) -> None:
-        self._on_event = on_event
+    def receive(self, event: Message) -> None: ...
+
+
+class WorkerConnection:
+    """Nothing here waits longer than its caller says."""
+
+    def __init__(self, receiver: EventReceiver) -> None:
+        self._receiver = receiver
         self._channel: Channel | None = None
         self._answers: dict[int, Answer] = {}
         self._ids = count(1)
         self._reader: asyncio.Task[None] | None = None
 
     async def connect(self, end: socket.socket) -> None:
+        """Take over a connected socket. Cancelled, the socket stays the caller's."""
         self._channel = await Channel.over(end)
         self._reader = asyncio.create_task(self._read(self._channel), name="messages of a media worker")
 
     def ask(self, op: str, **fields: Any) -> Answer:
         """Send a request; the future gets the answer, or `SourceError` (worker_died or the worker's own)."""
         answer: Answer = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(_seen)
+        answer.add_done_callback(_retrieve)
         number = next(self._ids)
         try:
             if self._channel is None:
@@ -53,7 +59,10 @@ class WorkerConnection:
         return answer
 
     async def request(self, op: str, timeout_s: float, **fields: Any) -> Message:
-        """`ask` and wait. Raises `SourceError`: the worker's own, worker_died, or timeout."""
+        """`ask` and wait. Raises `SourceError`: the worker's own, worker_died, or timeout.
+
+        Cancelled, the worker still does what was asked; nobody gets its answer.
+        """
         try:
             return await asyncio.wait_for(self.ask(op, **fields), timeout_s)
         except TimeoutError:
@@ -76,7 +85,7 @@ class WorkerConnection:
             if "id" in message:
                 self._settle(message)
             else:
-                self._tell(message)
+                self._deliver(message)
 
     def _settle(self, message: Message) -> None:
         answer = self._answers.get(message["id"])
@@ -87,14 +96,14 @@ class WorkerConnection:
         else:
             answer.set_exception(SourceError(message["error"]["message"], code=message["error"]["code"]))
 
-    def _tell(self, message: Message) -> None:
+    def _deliver(self, event: Message) -> None:
         try:
-            self._on_event(message)
+            self._receiver.receive(event)
         except Exception:  # a listener's fault must not cut all other sources off
             log.exception("a listener of source states failed")
 
 
-def _seen(answer: Answer) -> None:
-    """A failed request whose asker is gone is no news."""
+def _retrieve(answer: Answer) -> None:
+    """Nobody may wait any more for a request that failed: asyncio must not complain about that."""
     if not answer.cancelled():
         answer.exception()

@@ -28,7 +28,7 @@ SWEEP_EVERY_S = 5.0
 ANSWER_TIMEOUT_S = 15.0
 PROBES_AT_ONCE = 8
 PROBE_WAIT_S = 2.0
-"""A source that says nothing takes its probe twenty seconds: whoever waits behind such ones is told to come back."""
+"""A source that says nothing holds its probe for twenty seconds: whoever waits behind such ones must come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class WorkerInfo:
 
 
 class MediaHub:
-    """Implements `Media`. `clock` must run as the machine's own: workers stamp frames with theirs."""
+    """Implements `Media`. `clock` must run like the machine's own: workers stamp frames with that."""
 
     def __init__(self, settings: MediaSettings, policy: NetPolicy, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._reach = SourceCheck(policy)
+        self._source_check = SourceCheck(policy)
         self._clock: Clock = clock or SystemClock()
         self._config = WorkerConfig(
             slots=max(settings.worker_cameras, settings.worker_calls),
@@ -80,13 +80,15 @@ class MediaHub:
         ]
 
     async def open(self, source_id: str, spec: PullSpec, on_state: StateListener) -> RemoteSource:
+        """See `Media.open`. Raises `Conflict` where the source is open. Cancelled, it adds nothing."""
         await self._check(spec.url)
-        source, worker = self._place(source_id, spec, WorkerKind.CAMERAS, on_state)
+        source, worker = self._add_source(source_id, spec, WorkerKind.CAMERAS, on_state)
         worker.send_open(source)
         return source
 
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[RemoteSource, str]:
-        source, worker = self._place(source_id, None, WorkerKind.CALLS, on_state)
+        """See `Media.answer`. Raises `Conflict` where the source is open. Cancelled, it hangs the call up."""
+        source, worker = self._add_source(source_id, None, WorkerKind.CALLS, on_state)
         try:
             reply = await worker.request(
                 "answer", ANSWER_TIMEOUT_S, source=source_id, slot=source.slot, sdp=offer_sdp,
@@ -100,17 +102,20 @@ class MediaHub:
         """One idle worker is kept ready: to start one, and aiortc in it, takes a second."""
         if self._closed or any(worker.kind is WorkerKind.CALLS and not worker.sources for worker in self._workers):
             return
-        worker = self._with_room(WorkerKind.CALLS)
+        worker = self._worker_for(WorkerKind.CALLS)
         if not worker.sources:
             worker.prepare_for_calls()
 
     async def probe(self, spec: PullSpec) -> ProbeReport:
-        """Raises `NotAllowed`: the net policy, or probes_busy where too many sources are being tried already."""
+        """Raises `NotAllowed`: the net policy, or probes_busy where too many sources are being tried already.
+
+        Cancelled, the worker ends its try by itself.
+        """
         began = self._clock.monotonic()
         timeout_s = self._settings.open_timeout_s + self._settings.stall_timeout_s + LOOK_S + 2
         await self._check(spec.url)
-        async with self._probe_place():
-            worker = self._with_room(WorkerKind.CAMERAS)
+        async with self._probe_permit():
+            worker = self._worker_for(WorkerKind.CAMERAS)
             try:
                 report = ProbeReport(**await worker.request("probe", timeout_s, url=spec.url))
             except SourceError as error:
@@ -125,10 +130,10 @@ class MediaHub:
     async def _check(self, url: str) -> None:
         """Raises `NotAllowed`. What cannot be said right now is left to the worker, which checks at each try."""
         with suppress(SourceError):
-            await self._reach.check(url)
+            await self._source_check.check(url)
 
     @asynccontextmanager
-    async def _probe_place(self) -> AsyncIterator[None]:
+    async def _probe_permit(self) -> AsyncIterator[None]:
         try:
             await asyncio.wait_for(self._probes.acquire(), PROBE_WAIT_S)
         except TimeoutError:
@@ -139,26 +144,26 @@ class MediaHub:
         finally:
             self._probes.release()
 
-    def _place(
+    def _add_source(
         self, source_id: str, spec: PullSpec | None, kind: WorkerKind, on_state: StateListener
     ) -> tuple[RemoteSource, MediaWorker]:
         if any(source_id in worker.sources for worker in self._workers):
             raise Conflict(f"The source {source_id} is already open.")
-        worker = self._with_room(kind)
+        worker = self._worker_for(kind)
         look_s = self._settings.look_timeout_s
-        source = RemoteSource(source_id, spec, worker.free_slot(), worker, on_state, worker.close, look_s, self._clock)
+        source = RemoteSource(source_id, spec, worker, on_state, look_s, self._clock)
         worker.add(source, kind)
         return source, worker
 
-    def _with_room(self, kind: WorkerKind) -> MediaWorker:
-        """The first worker with room for one more of this kind; a new one where there is none."""
+    def _worker_for(self, kind: WorkerKind) -> MediaWorker:
+        """The fullest worker that takes one more source of this kind; a new one where there is none."""
         if self._closed:
             raise SourceError("The server is shutting down.", code="internal")
-        room = self._settings.worker_cameras if kind is WorkerKind.CAMERAS else self._settings.worker_calls
-        fitting = [w for w in self._workers if w.kind in (kind, None) and len(w.sources) < room]
+        most = self._settings.worker_cameras if kind is WorkerKind.CAMERAS else self._settings.worker_calls
+        fitting = [w for w in self._workers if w.kind in (kind, None) and len(w.sources) < most]
         if fitting:
             best = max(fitting, key=lambda worker: len(worker.sources))
-            best.empty_since = self._clock.monotonic()
+            best.touch()
             return best
         worker = MediaWorker(f"media worker {next(self._numbers)}", self._config, self._clock)
         worker.supervisor.start()
@@ -180,6 +185,7 @@ class MediaHub:
             self._ending = []
 
     async def aclose(self) -> None:
+        """End all workers, with their sources. Cancelled, it leaves some of them running."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -187,7 +193,7 @@ class MediaHub:
         workers, self._workers, self._ending = [*self._workers, *self._ending], [], []
         for worker in workers:
             for source in worker.sources.values():
-                source.closed = True
+                source.detach()
         await asyncio.gather(*(worker.supervisor.aclose() for worker in workers))
 
 

@@ -1,4 +1,4 @@
-"""One media worker as main sees it: a supervised process, its connection, its shared memory, and its sources."""
+"""One media worker in main: a supervised process, its connection, its shared memory, and its sources."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from joyvl_server.core.errors import SourceError
 from joyvl_server.core.frame import Frame
-from joyvl_server.ingest import shared_frames
 from joyvl_server.ingest.channel import Message
 from joyvl_server.ingest.connection import Answer, WorkerConnection, worker_died
+from joyvl_server.ingest.shared_frames import SharedFrames, create_memory
 from joyvl_server.ingest.source import RemoteSource
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.kit.child import Launch
@@ -43,25 +43,27 @@ class MediaWorker:
         self.sources: dict[str, RemoteSource] = {}
         self._config = config
         self._clock = clock
-        self._link = WorkerConnection(self._on_event)
-        self._end: socket.socket | None = None
-        self._arena: shared_frames.SharedFrames | None = None
+        self._connection = WorkerConnection(self)
+        self._socket: socket.socket | None = None
+        self._frames: SharedFrames | None = None
         self._is_ready = False
 
     async def launch(self) -> Launch:
+        """For the supervisor, as `ready`, `check` and `gone`. It waits for nothing."""
         ours, theirs = socket.socketpair()
-        memory = shared_frames.create(self._config.layout)
-        self._end, self._arena = ours, shared_frames.SharedFrames(memory, self._config.layout)
+        memory = create_memory(self._config.layout)
+        self._socket, self._frames = ours, SharedFrames(memory, self._config.layout)
         control = theirs.detach()
         path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
         argv = (sys.executable, "-m", "joyvl_server.ingest.worker.process", str(control), str(memory))
         return Launch(argv, {"PYTHONPATH": path}, (control, memory), family=False)
 
     async def ready(self) -> None:
-        assert self._end is not None
-        end, self._end = self._end, None
-        await self._link.connect(end)
-        await self._link.request("hello", START_TIMEOUT_S, config=self._config.to_dict())
+        """Connect, and open its sources. Cancelled, the supervisor ends the process."""
+        assert self._socket is not None
+        end, self._socket = self._socket, None
+        await self._connection.connect(end)
+        await self._connection.request("hello", START_TIMEOUT_S, config=self._config.to_dict())
         self._is_ready = True
         if self.kind is WorkerKind.CALLS:
             self.prepare_for_calls()
@@ -69,35 +71,41 @@ class MediaWorker:
             self.send_open(source)
 
     async def check(self) -> None:
-        await self._link.ask("ping")
+        """Raises `SourceError` when it is gone. Cancelled, it waits for no answer."""
+        await self._connection.ask("ping")
 
     def gone(self, reason: str) -> None:
         self._is_ready = False
-        self._link.close()
-        if self._end is not None:
-            self._end.close()
-            self._end = None
-        if self._arena is not None:
-            self._arena.close()
-            self._arena = None
+        self._connection.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._frames is not None:
+            self._frames.close()
+            self._frames = None
         for source in list(self.sources.values()):
             if not source.closed:
                 source.worker_gone()
             if source.spec is None:
                 self.drop(source)
 
-    def _on_event(self, message: Message) -> None:
-        source = self.sources.get(message["source"])
+    def receive(self, event: Message) -> None:
+        """A state of one of its sources."""
+        source = self.sources.get(event["source"])
         if source is None:
             return
-        source.apply(message)
-        if source.spec is None and message["status"] == "ended":
+        source.apply(event)
+        if source.spec is None and event["status"] == "ended":
             self.drop(source)
 
     def free_slot(self) -> int:
         """A slot that no source has. Raises `StopIteration` when there is none."""
         taken = {source.slot for source in self.sources.values()}
         return next(slot for slot in range(self._config.slots) if slot not in taken)
+
+    def touch(self) -> None:
+        """It counts as used: it is not ended for being idle for a while."""
+        self.empty_since = self._clock.monotonic()
 
     def add(self, source: RemoteSource, kind: WorkerKind) -> None:
         self.kind = kind
@@ -107,46 +115,50 @@ class MediaWorker:
         """It takes calls only from now on, and is ready for the first one before that comes."""
         self.kind = WorkerKind.CALLS
         if self._is_ready:
-            self._link.ask("prepare")
+            self._connection.ask("prepare")
 
     def drop(self, source: RemoteSource) -> None:
         if self.sources.get(source.id) is source:
             del self.sources[source.id]
         if not self.sources:
             self.kind = None
-            self.empty_since = self._clock.monotonic()
+            self.touch()
 
     def send_open(self, source: RemoteSource) -> None:
-        """Sent when the worker is ready, if it is not yet."""
+        """Where the worker is not ready yet, this happens when it is."""
         if source.spec is None or source.closed or not self._is_ready:
             return
-        self._link.ask(
+        self._connection.ask(
             "open", source=source.id, slot=source.slot, spec=asdict(source.spec), zero=source.zero,
-            start=source.now if source.spec.url.lower().startswith("file:") else 0.0,
+            start=source.now if source.spec.is_file else 0.0,
         )  # fmt: skip
 
     async def close(self, source: RemoteSource) -> None:
-        """The worker frees all of it; then its slot is free too."""
+        """The worker frees all of it; then its slot is free too. Cancelled, the worker frees it all the same."""
         if source.id in self.sources and self._is_ready:
             with suppress(SourceError):
-                await self._link.request("close", CLOSE_TIMEOUT_S, source=source.id)
+                await self._connection.request("close", CLOSE_TIMEOUT_S, source=source.id)
         self.drop(source)
 
     def ask(self, op: str, **fields: Any) -> Answer:
-        return self._link.ask(op, **fields)
+        return self._connection.ask(op, **fields)
 
     async def request(self, op: str, timeout_s: float, **fields: Any) -> Message:
-        """Wait until the worker is up, then ask. Raises `SourceError`."""
+        """Wait until the worker is up, then ask. Raises `SourceError`.
+
+        Cancelled, the worker still does what it was asked; nobody gets its answer.
+        """
         await self.up()
-        return await self._link.request(op, timeout_s, **fields)
+        return await self._connection.request(op, timeout_s, **fields)
 
     async def up(self) -> None:
+        """Wait until it is ready. Raises `SourceError` (worker_died). Cancelling it changes nothing."""
         try:
             await self.supervisor.up(START_TIMEOUT_S)
         except TimeoutError:
             raise SourceError("The media worker does not start. The log says more.", code="worker_died") from None
 
     def read(self, slot: int, sequence: int) -> Frame:
-        if self._arena is None:
+        if self._frames is None:
             raise worker_died()
-        return self._arena.read(slot, sequence)
+        return self._frames.read(slot, sequence)

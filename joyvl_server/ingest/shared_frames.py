@@ -1,9 +1,10 @@
 """Pictures in shared memory, from a media worker to main.
 
-One arena per worker, made before it starts and handed over as a file descriptor: it has no name, so nothing is left
+One memory per worker, made before it starts and handed over as a file descriptor: it has no name, so nothing is left
 behind whatever is killed. It has a slot per source; a slot has two halves, written in turn, so that main reads one
-while the worker writes the other. A half's sequence number is taken away before writing and set after it: a reader that
-finds the same number before and after copying has a whole picture. Pages that were never written cost no memory.
+while the worker writes the other. The writer clears a half's sequence number before it writes and sets it afterwards: a
+reader that finds the same number before and after copying has a whole picture. Pages that were never written cost no
+memory.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import numpy as np
 
 from joyvl_server.core.frame import Frame, Grey, Image
 from joyvl_server.ingest.worker.frame_encoder import GLANCE_PIXELS, EncodedFrame
-from joyvl_server.ingest.worker.grey_history import KEPT, TrailOf
+from joyvl_server.ingest.worker.grey_history import TRAIL_LENGTH, GreyTrail
 
 _HEAD = struct.Struct("<QddIIIIIIIII32s32s")
 """sequence, t, wall; bytes, width, height of picture and of glance; grey width, height; trail's length; both sha256."""
 _TRAIL = struct.Struct("<dII")
-"""t, width, height of one grey picture of the trail; its pixels follow at its place."""
+"""t, width, height of one grey picture of the trail; its pixels follow."""
 _PAGE = 4096
 _BYTES_PER_PIXEL = 3
 """Pure noise at quality 100 takes two bytes a pixel."""
@@ -35,50 +36,50 @@ class TornFrame(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FrameLayout:
-    """Sizes of one arena; both sides make it from the same settings."""
+    """Sizes and offsets, in bytes; both sides make them from the same settings."""
 
     slots: int
     max_pixels: int
     grey_side: int
 
     @property
-    def glance_at(self) -> int:
+    def glance_offset(self) -> int:
         return _PAGE + _pages(self.max_pixels * _BYTES_PER_PIXEL)
 
     @property
-    def grey_at(self) -> int:
-        return self.glance_at + _pages(GLANCE_PIXELS * _BYTES_PER_PIXEL)
+    def grey_offset(self) -> int:
+        return self.glance_offset + _pages(GLANCE_PIXELS * _BYTES_PER_PIXEL)
 
-    def trail_at(self, index: int) -> int:
-        """Where the trail's picture with this index stands; the one after the last is the end."""
-        return self.grey_at + _pages(self.grey_side**2) + index * _pages(_TRAIL.size + self.grey_side**2)
+    def trail_offset(self, index: int) -> int:
+        """Where the trail's picture with this index begins; the one after the last is the end."""
+        return self.grey_offset + _pages(self.grey_side**2) + index * _pages(_TRAIL.size + self.grey_side**2)
 
     @property
-    def half(self) -> int:
-        return self.trail_at(KEPT)
+    def half_size(self) -> int:
+        return self.trail_offset(TRAIL_LENGTH)
 
     @property
     def size(self) -> int:
-        return self.slots * 2 * self.half
+        return self.slots * 2 * self.half_size
 
 
 def _pages(size: int) -> int:
     return -(-size // _PAGE) * _PAGE
 
 
-def create(layout: FrameLayout) -> int:
+def create_memory(layout: FrameLayout) -> int:
     """A new file descriptor without a name, of the layout's size. The caller closes it."""
     if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("joyvl-arena", os.MFD_CLOEXEC)
+        fd = os.memfd_create("joyvl-frames", os.MFD_CLOEXEC)
     else:
-        with tempfile.TemporaryFile(prefix="joyvl-arena") as unlinked:
+        with tempfile.TemporaryFile(prefix="joyvl-frames") as unlinked:
             fd = os.dup(unlinked.fileno())
     os.ftruncate(fd, layout.size)
     return fd
 
 
 class SharedFrames:
-    """One mapping of the shared memory. `close()` gives it back."""
+    """One mapping of the shared memory, for the worker to write and for main to read."""
 
     def __init__(self, fd: int, layout: FrameLayout) -> None:
         self._layout = layout
@@ -88,23 +89,23 @@ class SharedFrames:
         self._memory.close()
 
     def write(
-        self, slot: int, sequence: int, t: float, wall: float, picture: EncodedFrame, trail: TrailOf = ()
+        self, slot: int, sequence: int, t: float, wall: float, picture: EncodedFrame, trail: GreyTrail = ()
     ) -> None:
         """Worker's side. `sequence` grows by one with each picture of a slot, from 1."""
         start, memory, layout = self._start(slot, sequence), self._memory, self._layout
         image, glance = picture.image, picture.glance
         small = glance.jpeg if glance is not None else b""
-        if len(image.jpeg) > layout.glance_at - _PAGE or len(small) > layout.grey_at - layout.glance_at:
+        if len(image.jpeg) > layout.glance_offset - _PAGE or len(small) > layout.grey_offset - layout.glance_offset:
             raise ValueError(f"a JPEG of {len(image.jpeg)} bytes does not fit its slot")
         height, width = picture.grey.shape
         small_size = (glance.width, glance.height) if glance is not None else (0, 0)
         small_sha = bytes.fromhex(glance.sha256) if glance is not None else bytes(32)
         struct.pack_into("<Q", memory, start, 0)
         _put(memory, start + _PAGE, image.jpeg)
-        _put(memory, start + layout.glance_at, small)
-        _put(memory, start + layout.grey_at, picture.grey.tobytes())
+        _put(memory, start + layout.glance_offset, small)
+        _put(memory, start + layout.grey_offset, picture.grey.tobytes())
         for index, (then, grey) in enumerate(trail):
-            at = start + layout.trail_at(index)
+            at = start + layout.trail_offset(index)
             _TRAIL.pack_into(memory, at, then, grey.shape[1], grey.shape[0])
             _put(memory, at + _TRAIL.size, grey.tobytes())
         _HEAD.pack_into(
@@ -121,22 +122,22 @@ class SharedFrames:
         if found != sequence:
             raise TornFrame
         image = Image(_take(memory, start + _PAGE, size), sha.hex(), w, h)
-        grey = np.frombuffer(_take(memory, start + layout.grey_at, grey_w * grey_h), np.uint8)
+        grey = np.frombuffer(_take(memory, start + layout.grey_offset, grey_w * grey_h), np.uint8)
         glance = None
         if small:
-            glance = Image(_take(memory, start + layout.glance_at, small), small_sha.hex(), small_w, small_h)
-        trail = tuple(self._step(start + layout.trail_at(index)) for index in range(min(steps, KEPT)))
+            glance = Image(_take(memory, start + layout.glance_offset, small), small_sha.hex(), small_w, small_h)
+        trail = tuple(self._read_grey(start + layout.trail_offset(index)) for index in range(min(steps, TRAIL_LENGTH)))
         if struct.unpack_from("<Q", memory, start)[0] != sequence:
             raise TornFrame
         return Frame(t, wall, image, grey.reshape(grey_h, grey_w), glance, trail)
 
-    def _step(self, at: int) -> tuple[float, Grey]:
+    def _read_grey(self, at: int) -> tuple[float, Grey]:
         t, width, height = _TRAIL.unpack_from(self._memory, at)
         pixels = np.frombuffer(_take(self._memory, at + _TRAIL.size, width * height), np.uint8)
         return t, pixels.reshape(height, width)
 
     def _start(self, slot: int, sequence: int) -> int:
-        return (slot * 2 + sequence % 2) * self._layout.half
+        return (slot * 2 + sequence % 2) * self._layout.half_size
 
 
 def _put(memory: mmap.mmap, at: int, data: bytes) -> None:

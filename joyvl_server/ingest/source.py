@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,38 +26,43 @@ TRIES = 3
 class SourceWorker(Protocol):
     """What a source needs of its media worker."""
 
+    def free_slot(self) -> int: ...
+
     def ask(self, op: str, **fields: object) -> Answer: ...
 
     def read(self, slot: int, sequence: int) -> Frame: ...
 
-    async def up(self) -> None: ...
+    async def up(self) -> None:
+        """Wait until it is ready. Raises `SourceError` (worker_died). Cancelling it changes nothing."""
+
+    async def close(self, source: RemoteSource) -> None:
+        """Free all that belongs to this source. Cancelled, the worker frees it all the same."""
 
 
 class RemoteSource:
-    """Implements `Source`. `spec` is None for a call."""
+    """Implements `Source`. `spec` is None for a call. It takes a free slot of its worker."""
 
     def __init__(
-        self, source_id: str, spec: PullSpec | None, slot: int, worker: SourceWorker, on_state: StateListener,
-        on_close: Callable[[RemoteSource], Awaitable[None]], look_timeout_s: float, clock: Clock,
+        self, source_id: str, spec: PullSpec | None, worker: SourceWorker, listener: StateListener,
+        look_timeout_s: float, clock: Clock,
     ) -> None:  # fmt: skip
         self.id = source_id
         self.spec = spec
-        self.slot = slot
+        self.slot = worker.free_slot()
         self.zero: float | None = None
         """the moment of a live source's first picture"""
         self.closed = False
         self._worker = worker
-        self._on_state = on_state
-        self._on_close = on_close
+        self._listener = listener
         self._clock = clock
         self._lockstep = spec is not None and spec.lockstep
-        self._is_file = spec is not None and spec.url.lower().startswith("file:")
+        self._is_file = spec is not None and spec.is_file
         self._timeout_s = LOCKSTEP_TIMEOUT_S if self._lockstep else look_timeout_s
         self._state = SourceState(SourceStatus.CONNECTING, clock.wall())
         self._anchor: tuple[float, float] | None = None
         self._now = 0.0
-        self._asked: dict[tuple[float | None, bool, bool], Answer] = {}
-        self._last: tuple[int, Frame] | None = None
+        self._looks: dict[tuple[float | None, bool, bool], Answer] = {}
+        self._newest: tuple[int, Frame] | None = None
 
     @property
     def state(self) -> SourceState:
@@ -76,7 +80,8 @@ class RemoteSource:
         return self._now
 
     async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
-        self._refuse()
+        """See `Source.look`. Cancelled, the request goes on for others who wait for the same frame."""
+        self._check_shows()
         if self._lockstep and at is not None:
             self._now = max(self._now, at)
         try:
@@ -96,7 +101,7 @@ class RemoteSource:
             raise NoFrame(str(error), code=code) from None
         raise NoFrame("The picture did not come in time.", code="stale")
 
-    def _refuse(self) -> None:
+    def _check_shows(self) -> None:
         status = self._state.status
         if self.closed:
             raise NoFrame("The source was closed.", code="ended")
@@ -108,21 +113,21 @@ class RemoteSource:
         raise NoFrame(self._state.error or "The source is not online.", code=code)
 
     def _ask(self, at: float | None, glance: bool, trail: bool) -> Answer:
-        """One request at a time for the same look, however many wait for it."""
+        """One request at a time for the same look, however many callers wait for it."""
         key = (at, glance, trail)
-        asked = self._asked.get(key)
-        if asked is None:
-            asked = self._asked[key] = self._worker.ask("look", source=self.id, at=at, glance=glance, trail=trail)
-            asked.add_done_callback(lambda _: self._asked.pop(key, None))
-        return asked
+        answer = self._looks.get(key)
+        if answer is None:
+            answer = self._looks[key] = self._worker.ask("look", source=self.id, at=at, glance=glance, trail=trail)
+            answer.add_done_callback(lambda _: self._looks.pop(key, None))
+        return answer
 
     def _read(self, sequence: int) -> Frame:
-        if self._last is None or self._last[0] != sequence:
-            self._last = (sequence, self._worker.read(self.slot, sequence))
-        return self._last[1]
+        if self._newest is None or self._newest[0] != sequence:
+            self._newest = (sequence, self._worker.read(self.slot, sequence))
+        return self._newest[1]
 
     def apply(self, report: Message) -> None:
-        """A state that the worker tells."""
+        """A state that the worker reports."""
         if report["clock"] is not None:
             self._anchor = (report["clock"][0], report["clock"][1])
             self.zero = report["clock"][0] if self.zero is None and not self._is_file else self.zero
@@ -144,7 +149,7 @@ class RemoteSource:
 
     def worker_gone(self) -> None:
         """A pull comes back with the next worker, a call does not."""
-        self._last = None
+        self._newest = None
         if self._state.status is SourceStatus.ENDED:
             return
         if self.spec is None:
@@ -167,7 +172,7 @@ class RemoteSource:
         if state != old:
             self._state = state
             if not self.closed:
-                self._on_state(state)
+                self._listener(state)
 
     def _log(self, state: SourceState) -> None:
         """Once when it is gone, once when it is back."""
@@ -178,7 +183,12 @@ class RemoteSource:
         else:
             log.info("source online", source=self.id, width=state.width, height=state.height, codec=state.codec)
 
+    def detach(self) -> None:
+        """Its listener hears nothing more, and nobody gets a frame."""
+        self.closed = True
+
     async def aclose(self) -> None:
+        """Release it in its worker. Idempotent. Cancelled, the worker releases it all the same."""
         if not self.closed:
             self.closed = True
-            await self._on_close(self)
+            await self._worker.close(self)

@@ -26,7 +26,7 @@ HINTS = {
     "lost": "Nothing to do if it comes back by itself; else look at the camera and its network.",
     "not_allowed": "Use an address that this server allows, or change the `net` and `media` settings.",
 }
-KNOCK_S = 1.3
+REACH_TIMEOUT_S = 1.3
 """Long enough for a second SYN where the first was lost."""
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL)
 
@@ -54,7 +54,7 @@ def at_open(error: av.FFmpegError, url: str, timeout_s: float, *, late: bool) ->
         return SourceError(f"No stream within {timeout_s:g} s.", code="timeout")
     if isinstance(error, ConnectionRefusedError):
         return _refused()
-    return ask_by_hand(url)
+    return diagnose_rtsp(url)
 
 
 def _at_file(error: av.FFmpegError) -> SourceError:
@@ -72,11 +72,15 @@ def camera_gone(error: av.FFmpegError | None, stall_s: float, *, late: bool) -> 
     return SourceError("The connection to the camera broke.", code="lost")
 
 
+def no_picture_in_file() -> SourceError:
+    return SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
+
+
 def file_broken() -> SourceError:
     return SourceError("The file cannot be read on: it is damaged or was cut off.", code="lost")
 
 
-def ask_by_hand(url: str) -> SourceError:
+def diagnose_rtsp(url: str) -> SourceError:
     """Why did a camera not open? Says RTSP's hello and looks at what comes back. Blocks for two seconds at most."""
     try:
         answer = _hello(url, 2.0)
@@ -98,13 +102,13 @@ def at_connect(error: OSError) -> SourceError:
     return SourceError("Something is there, but it breaks off the connection.", code="not_a_stream")
 
 
-def knock(url: str) -> SourceError | None:
+def why_unreachable(url: str) -> SourceError | None:
     """Why a camera that was away cannot be back yet; None where something answers, and opening is worth a try.
 
-    Costs a connection, without a password. Blocks for `KNOCK_S` at most.
+    Costs a connection, without a password. Blocks for `REACH_TIMEOUT_S` at most.
     """
     try:
-        _hello(url, KNOCK_S)
+        _hello(url, REACH_TIMEOUT_S)
     except OSError as error:
         return at_connect(error)
     return None

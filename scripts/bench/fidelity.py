@@ -120,7 +120,7 @@ def painted(pictures: Iterable[tuple[float, VideoFrame]]) -> Iterator[Frame]:
     media = MediaSettings()
     painter = FrameEncoder(media.max_pixels, media.grey_side, media.jpeg_quality)
     for t, video in pictures:
-        picture = painter.paint(video, glance=True)
+        picture = painter.encode(video, glance=True)
         yield Frame(float(t), float(t), picture.image, picture.grey, picture.glance)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -17,11 +18,11 @@ from fakes.told import Told, until
 from fakes.video import draw_clip, join
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
-from joyvl_server.ingest.worker.deadlines import Deadline, hold
+from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts, libav_obeys
 from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.opening import frames, open_target
+from joyvl_server.ingest.worker.opening import frames, open_source
+from joyvl_server.ingest.worker.publisher import FramePublisher
 from joyvl_server.ingest.worker.pull import PullSource
-from joyvl_server.ingest.worker.stage import Timeouts
 from joyvl_server.kit.net.policy import NetPolicy
 
 pytestmark = pytest.mark.rtsp
@@ -40,9 +41,14 @@ async def shows(server: RtspServer, **settings: object) -> None:
     async with media_hub(**settings) as hub:
         source = await hub.open("cam", PullSpec(server.url), Told())
         await until(lambda: source.state.status == "online")
-        frame = await source.look()
-        assert 0 < frame.t <= source.now
-        assert frame.t == pytest.approx(source.now, abs=0.7)
+        end = time.monotonic() + 30
+        while True:  # on a busy machine a single picture may be late
+            frame = await source.look()
+            assert 0 <= frame.t <= source.now
+            if source.now - frame.t < 0.7:
+                break
+            assert time.monotonic() < end
+            await asyncio.sleep(0.1)
         assert source.state.error is None
 
 
@@ -155,7 +161,9 @@ def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) ->
 
     told = Told()
     with RtspServer(clip, auth=("cam", "s3cret"), digest=True) as server:
-        source = PullSource(PullSpec(server.url), NetPolicy(), Timeouts(8.0, 2.0), told, GreyHistory(192))
+        source = PullSource(
+            PullSpec(server.url), NetPolicy(), Timeouts(8.0, 2.0), FramePublisher(told, GreyHistory(192))
+        )
         source.start()
         try:
             told.wait(lambda reports: "online" in reports.statuses)
@@ -184,8 +192,8 @@ def test_the_proxy_leaves_a_dense_stream_to_a_busy_reader_too() -> None:
             assert camera.stdout is not None
             url = f"rtsp://127.0.0.1:{int(camera.stdout.readline())}/dense"
             deadline = Deadline(time.monotonic() + 60)
-            with hold(deadline):
-                opened = open_target(NetPolicy().check(url), 10.0, 10.0, deadline)
+            with libav_obeys(deadline):
+                opened = open_source(NetPolicy().check(url), Timeouts(10.0, 10.0), deadline)
                 try:
                     for number, _ in enumerate(frames(opened, deadline)):
                         time.sleep(0.08)  # slower than they come

@@ -9,9 +9,12 @@ from typing import Any
 
 
 class Told(list[Any]):
-    """Call it with a report or state. `statuses`, `codes`: what they said, in order."""
+    """A listener of states and a `StateReporter`. `statuses`, `codes`: what they said, in order."""
 
-    def __call__(self, report: Any) -> None:
+    def __call__(self, state: Any) -> None:
+        self.append(state)
+
+    def report(self, report: Any) -> None:
         self.append(report)
 
     @property

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from joyvl_server.ingest.backoff import JITTER, SourceBackoff
-from joyvl_server.ingest.source_errors import KNOCK_S
+from joyvl_server.ingest.source_errors import REACH_TIMEOUT_S
 
 DAY_S = 86_400.0
 
@@ -26,7 +26,7 @@ def test_the_steps() -> None:
 def test_however_long_it_is_away_tries_are_never_more_than_five_seconds_apart(code: str) -> None:
     backoff, away_s, longest = SourceBackoff(Random(3)), 0.0, 0.0
     while away_s < DAY_S / 4:
-        between = backoff.failed(code) + KNOCK_S  # where nothing answers, a try takes that long
+        between = backoff.failed(code) + REACH_TIMEOUT_S  # where nothing answers, a try takes that long
         away_s, longest = away_s + between, max(longest, between)
     assert 4.0 < longest <= 5.0
 

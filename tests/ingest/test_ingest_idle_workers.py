@@ -23,7 +23,10 @@ class Worker:
         self.empty_since = 0.0
         self.supervisor = self
         self.may_end = asyncio.Event()
-        self.ending = self.ended = False
+        self.touched = self.ending = self.ended = False
+
+    def touch(self) -> None:
+        self.touched = True
 
     def start(self) -> None:
         """Nothing to start."""
@@ -38,12 +41,12 @@ async def test_nothing_is_placed_on_a_worker_that_ends_after_another(monkeypatch
     monkeypatch.setattr(hub_module, "MediaWorker", Worker)
     clock = ManualClock()
     hub = MediaHub(MediaSettings(), NetPolicy(), clock)
-    first = hub._with_room(WorkerKind.CAMERAS)
+    first = hub._worker_for(WorkerKind.CAMERAS)
     second = Worker()
     hub._workers.append(second)
     await clock.advance(IDLE_S + 2 * SWEEP_EVERY_S)
     assert first.ending
-    found = hub._with_room(WorkerKind.CAMERAS)
+    found = hub._worker_for(WorkerKind.CAMERAS)
     found.empty_since = clock.monotonic()
     first.may_end.set()
     second.may_end.set()
@@ -58,7 +61,7 @@ async def test_who_closes_the_hub_meanwhile_waits_for_those_that_are_ending(monk
     monkeypatch.setattr(hub_module, "MediaWorker", Worker)
     clock = ManualClock()
     hub = MediaHub(MediaSettings(), NetPolicy(), clock)
-    workers = [hub._with_room(WorkerKind.CAMERAS), Worker()]
+    workers = [hub._worker_for(WorkerKind.CAMERAS), Worker()]
     hub._workers.append(workers[1])
     await clock.advance(IDLE_S + 2 * SWEEP_EVERY_S)
     assert [worker.ending for worker in workers] == [True, False]

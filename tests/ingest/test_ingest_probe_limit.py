@@ -30,7 +30,7 @@ class Worker:
 async def test_silent_probes_hold_up_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "PROBE_WAIT_S", 0.2)
     media, worker = hub.MediaHub(MediaSettings(), NetPolicy()), Worker()
-    monkeypatch.setattr(media, "_with_room", lambda kind: worker)
+    monkeypatch.setattr(media, "_worker_for", lambda kind: worker)
     spec = PullSpec("rtsp://127.0.0.1/1")
     silent = [asyncio.create_task(media.probe(spec)) for _ in range(hub.PROBES_AT_ONCE)]
     await asyncio.sleep(0)

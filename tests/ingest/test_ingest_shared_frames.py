@@ -12,7 +12,7 @@ import pytest
 
 from joyvl_server.core.frame import Image
 from joyvl_server.ingest import shared_frames
-from joyvl_server.ingest.shared_frames import FrameLayout, SharedFrames, TornFrame
+from joyvl_server.ingest.shared_frames import FrameLayout, SharedFrames, TornFrame, create_memory
 from joyvl_server.ingest.worker.frame_encoder import EncodedFrame
 
 LAYOUT = FrameLayout(slots=3, max_pixels=65_536, grey_side=64)
@@ -28,7 +28,7 @@ def picture(byte: int, size: int = 5000, *, glance: bool = False) -> EncodedFram
 
 @pytest.fixture
 def ends() -> Iterator[tuple[SharedFrames, SharedFrames]]:
-    fd = shared_frames.create(LAYOUT)
+    fd = create_memory(LAYOUT)
     worker, main = SharedFrames(fd, LAYOUT), SharedFrames(fd, LAYOUT)
     os.close(fd)
     yield worker, main
@@ -60,7 +60,7 @@ def test_the_half_before_stays_readable_the_one_before_that_does_not(ends: tuple
 
 def test_slots_do_not_touch_each_other(ends: tuple[SharedFrames, SharedFrames]) -> None:
     worker, main = ends
-    biggest = LAYOUT.glance_at - 4096
+    biggest = LAYOUT.glance_offset - 4096
     for slot in range(3):
         for sequence in (1, 2):
             worker.write(slot, sequence, 0.0, 0.0, picture(10 * slot + sequence, biggest, glance=True))
@@ -73,7 +73,7 @@ def test_too_big_is_refused_and_harms_nothing(ends: tuple[SharedFrames, SharedFr
     worker, main = ends
     worker.write(0, 1, 1.0, 0.0, picture(1))
     with pytest.raises(ValueError, match="does not fit"):
-        worker.write(0, 2, 2.0, 0.0, picture(2, LAYOUT.half))
+        worker.write(0, 2, 2.0, 0.0, picture(2, LAYOUT.half_size))
     assert main.read(0, 1).t == 1.0
 
 
@@ -127,7 +127,7 @@ def test_a_reader_beside_a_writer_never_gets_a_mixed_picture(ends: tuple[SharedF
 
 
 def test_it_has_no_name_and_costs_nothing_before_it_is_used() -> None:
-    fd = shared_frames.create(FrameLayout(slots=64, max_pixels=262_144, grey_side=192))
+    fd = create_memory(FrameLayout(slots=64, max_pixels=262_144, grey_side=192))
     try:
         status = os.fstat(fd)
         assert status.st_nlink == 0
@@ -138,7 +138,7 @@ def test_it_has_no_name_and_costs_nothing_before_it_is_used() -> None:
 
 def test_without_memfd_a_file_without_a_name_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create", raising=False)
-    fd = shared_frames.create(LAYOUT)
+    fd = create_memory(LAYOUT)
     try:
         status = os.fstat(fd)
         assert (status.st_nlink, status.st_size) == (0, LAYOUT.size)

@@ -16,7 +16,7 @@ from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.base import PullSpec, Source, SourceStatus
 from joyvl_server.ingest.shared_frames import TornFrame
 from joyvl_server.ingest.source import RemoteSource
-from joyvl_server.ingest.worker.newest import SourceReport
+from joyvl_server.ingest.worker.publisher import SourceReport
 
 CAMERA = PullSpec("rtsp://cam/x")
 
@@ -30,6 +30,9 @@ class Worker:
         self.frames: dict[int, Frame] = {}
         self.torn = 0
         self.closed: list[str] = []
+
+    def free_slot(self) -> int:
+        return 3
 
     def ask(self, op: str, **fields: Any) -> asyncio.Future[dict[str, Any]]:
         self.asked.append({"op": op, **fields})
@@ -51,9 +54,7 @@ class Worker:
 class Scene:
     def __init__(self, spec: PullSpec | None = CAMERA, look_timeout_s: float = 0.5) -> None:
         self.clock, self.worker, self.told = ManualClock(), Worker(), Told()
-        self.source = RemoteSource(
-            "cam", spec, 3, self.worker, self.told, self.worker.close, look_timeout_s, self.clock
-        )
+        self.source = RemoteSource("cam", spec, self.worker, self.told, look_timeout_s, self.clock)
 
     def tells(self, status: str, **facts: Any) -> None:
         self.source.apply(SourceReport(SourceStatus(status), **facts).to_dict())
@@ -121,7 +122,7 @@ async def test_a_torn_picture_is_asked_for_again_but_not_for_ever() -> None:
                 break
         if fine:
             assert (await look).t == 1.0
-            scene.source._last = None
+            scene.source._newest = None
         else:
             with pytest.raises(NoFrame) as caught:
                 await look

@@ -14,22 +14,21 @@ from av.video.frame import VideoFrame
 
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.ingest.stream_clock import LiveStreamClock
-from joyvl_server.ingest.webrtc.jitter_buffer import hand_out_at_once
-from joyvl_server.ingest.webrtc.sdp import bad_sdp, check_offer, first_picture_format, with_bitrates
+from joyvl_server.ingest.webrtc.jitter_buffer import use_marker_buffer
+from joyvl_server.ingest.webrtc.sdp import bad_sdp, check_offer, video_codec_of, with_bitrates
 from joyvl_server.ingest.worker.config import WorkerConfig
-from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.newest import DecodedFrame, SourceReport, Tell, online
 from joyvl_server.ingest.worker.opening import seconds
+from joyvl_server.ingest.worker.publisher import DecodedFrame, FramePublisher, SourceReport
 
 log = logging.getLogger(__name__)
 
-WATCH_EVERY_S = 1.0
+CHECK_INTERVAL_S = 1.0
 FREE_TIMEOUT_S = 5.0
 FPS_AFTER_S = 3.0
 MAX_UNDECODED = 90
 """Encoded frames that may wait for aiortc's decoder, some three seconds; it sets no bound itself."""
 # aiortc meets odd offers with many kinds of errors, most of them out of its parser.
-ODD_OFFER = (
+OFFER_ERRORS = (
     ValueError, KeyError, IndexError, AttributeError, AssertionError, TypeError,
     InternalError, InvalidAccessError, InvalidStateError, OperationError,
 )  # fmt: skip
@@ -38,31 +37,36 @@ ODD_OFFER = (
 class WebRtcCall:
     """One peer connection, on the worker's loop. Answer it, then `run` it: that ends when the call has ended."""
 
-    def __init__(self, config: WorkerConfig, tell: Tell, trail: GreyHistory) -> None:
-        self.newest: DecodedFrame | None = None
+    def __init__(self, config: WorkerConfig, publisher: FramePublisher) -> None:
         self._config = config
-        self._tell = tell
-        self._trail = trail
-        self._timeline = LiveStreamClock()
+        self._publisher = publisher
+        self._clock = LiveStreamClock()
         # No STUN server: browsers are in the same network, or reach us at an address they know.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._tracks: list[MediaStreamTrack] = []
         self._codec = ""
-        self._over = asyncio.Event()
+        self._ended = asyncio.Event()
         self._frames = 0
         self._first_at = 0.0
         self._first_frame = 0
         self._frame_at = 0.0
         self._fps: float | None = None
-        self._told: tuple[int, int, float | None] | None = None
         self._packets = 0
-        self._heard_at = time.monotonic()
+        self._last_packets_at = time.monotonic()
+
+    @property
+    def newest(self) -> DecodedFrame | None:
+        """None while there is no picture."""
+        return self._publisher.newest
 
     async def answer(self, offer: str) -> str:
-        """The answer SDP, with all its candidates. Raises `SourceError` (bad_sdp); everything is freed then."""
+        """The answer SDP, with all its candidates. Raises `SourceError` (bad_sdp).
+
+        Where it fails or is cancelled, everything is freed.
+        """
         try:
             return await self._answer(check_offer(offer))
-        except ODD_OFFER as error:
+        except OFFER_ERRORS as error:
             await self._free()
             log.debug("an odd offer: %s: %s", type(error).__name__, error)
             raise bad_sdp("it is damaged, or has no video format that can be received (VP8, H.264)") from None
@@ -77,76 +81,75 @@ class WebRtcCall:
         if not any(track.kind == "video" for track in self._tracks):
             raise bad_sdp("it sends no video")
         for transceiver in self._peer.getTransceivers():
-            if transceiver.kind == "video" and not hand_out_at_once(transceiver.receiver):
+            if transceiver.kind == "video" and not use_marker_buffer(transceiver.receiver):
                 log.warning("this aiortc cannot hand out pictures at once: each is one picture's time older")
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         answer = self._peer.localDescription.sdp
-        self._codec = first_picture_format(answer) or "unknown"
+        self._codec = video_codec_of(answer) or "unknown"
         config = self._config
         return with_bitrates(answer, config.start_bitrate_kbps, config.min_bitrate_kbps, config.max_bitrate_kbps)
 
     async def run(self) -> None:
-        """Until it is hung up, by either side or because nothing comes. Tells the end last, when all is freed."""
+        """Until it is hung up, by either side or because nothing comes. Reports the end last, when all is freed.
+
+        Cancelled, it frees all and reports the end too.
+        """
         end = SourceReport(SourceStatus.ENDED, "ended", "The call was hung up.")
         picture = next(track for track in self._tracks if track.kind == "video")
         try:
             async with asyncio.TaskGroup() as group:
-                drains = [group.create_task(self._drain(track, shown=track is picture)) for track in self._tracks]
-                end = await self._watch() or end
+                drains = [group.create_task(self._drain(track, published=track is picture)) for track in self._tracks]
+                end = await self._monitor() or end
                 for drain in drains:
                     drain.cancel()
         finally:
-            self.newest = None
+            self._publisher.clear()
             await self._free()
-            self._tell(end)
+            self._publisher.report(end)
 
     def hang_up(self) -> None:
-        self._over.set()
+        self._ended.set()
 
     def _on_connection(self) -> None:
         if self._peer.connectionState in ("closed", "failed"):
-            self._over.set()
+            self._ended.set()
 
-    async def _drain(self, track: MediaStreamTrack, *, shown: bool) -> None:
+    async def _drain(self, track: MediaStreamTrack, *, published: bool) -> None:
         """aiortc's queues have no bound, so every track is emptied as fast as it fills."""
         with suppress(MediaStreamError):
             while True:
                 frame = await track.recv()
-                if shown and isinstance(frame, VideoFrame):
-                    self._show(frame)
-        if shown:
-            self._over.set()  # the other side said that its video is over
+                if published and isinstance(frame, VideoFrame):
+                    self._publish(frame)
+        if published:
+            self._ended.set()  # the other side said that its video is over
 
-    def _show(self, frame: VideoFrame) -> None:
+    def _publish(self, frame: VideoFrame) -> None:
         now = time.monotonic()
-        placed = self._timeline.place(seconds(frame), now)
+        placed = self._clock.place(seconds(frame), now)
         self._frames += 1
         self._frame_at = now
-        trail = self._trail.before(frame, placed.t)
-        self.newest = DecodedFrame(frame, self._frames, placed.t, time.time() - now + placed.moment, trail=trail)
-        facts = (frame.width, frame.height, self._fps)
-        if facts != self._told:
-            if self._told is None:
-                self._first_at, self._first_frame = now, self._frames
-            self._told = facts
-            self._tell(online(frame, self._fps, self._codec, self._timeline.clock))
+        if self.newest is None:
+            self._first_at, self._first_frame = now, self._frames
+        wall = time.time() - now + placed.moment
+        self._publisher.publish(frame, placed.t, wall, codec=self._codec, fps=self._fps, clock=self._clock.clock)
 
-    async def _watch(self) -> SourceReport | None:
+    async def _monitor(self) -> SourceReport | None:
         """Until it is over. None: it was hung up; else what went wrong."""
-        while not self._over.is_set():
+        while not self._ended.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), WATCH_EVERY_S)
+                await asyncio.wait_for(self._ended.wait(), CHECK_INTERVAL_S)
             now = time.monotonic()
-            if await self._has_heard():
-                self._heard_at = now
-            if now - self._heard_at > self._config.call_timeout_s:
+            if await self._got_packets():
+                self._last_packets_at = now
+            if now - self._last_packets_at > self._config.call_timeout_s:
                 return self._silent()
             self._check_picture(now)
             for transceiver in self._peer.getTransceivers():
                 _bound_decoder(transceiver.receiver)
         return None
 
-    async def _has_heard(self) -> bool:
+    async def _got_packets(self) -> bool:
         """Has any packet of media come since the last time?"""
         stats = await self._peer.getTransceivers()[0].receiver.getStats()
         packets = sum(entry.packetsReceived for entry in stats.values() if entry.type == "transport")
@@ -161,13 +164,13 @@ class WebRtcCall:
         return SourceReport(SourceStatus.ENDED, "lost", f"Nothing came from the other side for {waited:g} s.")
 
     def _check_picture(self, now: float) -> None:
-        if self._told is None:
+        if self.newest is None:
             return
         stall_s = self._config.stall_timeout_s
         if now - self._frame_at > stall_s:
-            self.newest = self._told = None
+            self._publisher.clear()
             sentence = f"The call is connected but sent no picture for {stall_s:g} s."
-            self._tell(SourceReport(SourceStatus.OFFLINE, "stalled", sentence))
+            self._publisher.report(SourceReport(SourceStatus.OFFLINE, "stalled", sentence))
         elif self._fps is None and now - self._first_at > FPS_AFTER_S:
             self._fps = round((self._frames - self._first_frame) / (now - self._first_at), 1)
 
@@ -176,9 +179,9 @@ class WebRtcCall:
             await asyncio.wait_for(self._peer.close(), FREE_TIMEOUT_S)
         except TimeoutError:
             log.warning("a call's connection did not close in time")
-        except ODD_OFFER:  # half-made connections of odd offers cannot always be closed as a whole
+        except OFFER_ERRORS:  # half-made connections of odd offers cannot always be closed as a whole
             for transceiver in self._peer.getTransceivers():
-                with suppress(*ODD_OFFER):
+                with suppress(*OFFER_ERRORS):
                     await transceiver.receiver.transport.transport.stop()
 
 

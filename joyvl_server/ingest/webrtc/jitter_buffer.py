@@ -1,4 +1,4 @@
-"""A video jitter buffer that hands a picture out when its last packet is there, not when the next picture begins.
+"""A video jitter buffer that returns a picture when its last packet is there, not when the next picture begins.
 
 aiortc's knows that a picture is whole only from the timestamp after it, so every picture is as old as the time to the
 next one: 33 ms at 30 fps, 67 at 15. RTP's marker bit says it at once (RFC 7741 for VP8, RFC 6184 for H.264).
@@ -16,10 +16,10 @@ _FIELD = "_RTCRtpReceiver__jitter_buffer"
 
 
 class MarkerJitterBuffer(JitterBuffer):
-    """Goes back to the way of aiortc for good when a sender marks packets within a picture.
+    """Does as aiortc's from the moment on when a sender marks packets within a picture.
 
-    Where several pictures become whole at once, after a lost packet was sent again, each packet that follows hands one
-    of them out.
+    Where several pictures become whole at once, after a lost packet was sent again, each packet that follows returns
+    one of them.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -27,24 +27,24 @@ class MarkerJitterBuffer(JitterBuffer):
         self._trusted = True
         self._marked: int | None = None
         """sequence number of the newest packet with a marker"""
-        self._handed: int | None = None
+        self._last_timestamp: int | None = None
         """timestamp of the picture that a marker ended last"""
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
         """Whether a whole picture must be asked for (PLI), and the next picture if it is whole."""
         wants_keyframe, frame = super().add(packet)
         if self._packets[packet.sequence_number % self._capacity] is packet:
-            self._note(packet)
+            self._record(packet)
         if frame is not None and not frame.data:
             frame = None  # padding between pictures; a decoder would take it for the end
         if frame is None and self._trusted:
             frame = self._whole()
         return wants_keyframe, frame
 
-    def _note(self, packet: RtpPacket) -> None:
+    def _record(self, packet: RtpPacket) -> None:
         if packet.marker:
             self._marked = packet.sequence_number
-        if packet.timestamp == self._handed and _data(packet):
+        if packet.timestamp == self._last_timestamp and _data(packet):
             self._trusted = False
 
     def _whole(self) -> JitterFrame | None:
@@ -67,7 +67,7 @@ class MarkerJitterBuffer(JitterBuffer):
                 self.remove(count + 1)
                 if timestamp is None:
                     return None
-                self._handed = timestamp
+                self._last_timestamp = timestamp
                 return JitterFrame(b"".join(parts), timestamp)
         return None
 
@@ -77,7 +77,7 @@ def _data(packet: RtpPacket) -> bytes:
     return data
 
 
-def hand_out_at_once(receiver: RTCRtpReceiver) -> bool:
+def use_marker_buffer(receiver: RTCRtpReceiver) -> bool:
     """Give a video receiver that has not begun such a buffer. False: this aiortc keeps its own elsewhere."""
     if not isinstance(getattr(receiver, _FIELD, None), JitterBuffer):
         return False

@@ -10,7 +10,7 @@ from joyvl_server.core.errors import SourceError
 MAX_SDP = 65_536
 MAX_SECTIONS = 8
 MAX_CANDIDATES = 64
-_PICTURE = re.compile(r"a=rtpmap:(\d+) (?:VP8|VP9|H264|H265|AV1)/90000", re.IGNORECASE)
+_VIDEO_FORMAT = re.compile(r"a=rtpmap:(\d+) (?:VP8|VP9|H264|H265|AV1)/90000", re.IGNORECASE)
 
 
 def bad_sdp(what: str) -> SourceError:
@@ -56,22 +56,22 @@ def _may_be_peer(candidate: str) -> bool:
 
 def with_bitrates(sdp: str, start_kbps: int, least_kbps: int, most_kbps: int) -> str:
     """Our answer with `x-google-…` on the fmtp line of each video format (Chrome starts at 320x240 otherwise)."""
-    wish = f"x-google-start-bitrate={start_kbps};x-google-min-bitrate={least_kbps};x-google-max-bitrate={most_kbps}"
+    bitrates = f"x-google-start-bitrate={start_kbps};x-google-min-bitrate={least_kbps};x-google-max-bitrate={most_kbps}"
     lines = sdp.replace("\r\n", "\n").rstrip("\n").split("\n")
-    formats = {found.group(1) for line in lines if (found := _PICTURE.fullmatch(line))}
+    formats = {found.group(1) for line in lines if (found := _VIDEO_FORMAT.fullmatch(line))}
     with_line = {line.split(":", 1)[1].split(" ", 1)[0] for line in lines if line.startswith("a=fmtp:")}
     out = []
     for line in lines:
-        found = _PICTURE.fullmatch(line)
+        found = _VIDEO_FORMAT.fullmatch(line)
         if line.startswith("a=fmtp:") and line.split(":", 1)[1].split(" ", 1)[0] in formats:
-            line = f"{line};{wish}"
+            line = f"{line};{bitrates}"
         out.append(line)
         if found and found.group(1) not in with_line:
-            out.append(f"a=fmtp:{found.group(1)} {wish}")
+            out.append(f"a=fmtp:{found.group(1)} {bitrates}")
     return "\r\n".join(out) + "\r\n"
 
 
-def first_picture_format(sdp: str) -> str | None:
+def video_codec_of(sdp: str) -> str | None:
     """The video format that a peer will send after this answer: `vp8`, `h264` …"""
-    found = _PICTURE.search(sdp)
+    found = _VIDEO_FORMAT.search(sdp)
     return found.group(0).split(" ")[1].split("/")[0].lower() if found else None

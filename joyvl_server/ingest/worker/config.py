@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from joyvl_server.ingest.shared_frames import FrameLayout
-from joyvl_server.ingest.worker.stage import Timeouts
+from joyvl_server.ingest.worker.deadlines import Timeouts
 from joyvl_server.kit.net.policy import NetPolicy
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 
 import av.container.core
@@ -19,20 +20,48 @@ import av.container.core
 NEVER = float("inf")
 
 
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to open a source, and seconds without a picture after which it is lost."""
+
+    open_s: float
+    stall_s: float
+
+
 class Deadline:
-    """`at`: the monotonic moment after which libav gives up in the thread that holds it. Any thread may set it."""
+    """`at`: the monotonic moment after which libav gives up in the thread that obeys it. Any thread may call it."""
 
     def __init__(self, at: float = NEVER) -> None:
         self.at = at
+        self._cancelled = threading.Event()
 
     @property
     def passed(self) -> bool:
         return time.monotonic() > self.at
 
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def allow(self, seconds: float) -> None:
+        """libav may wait so long from now on, but not once it was cancelled."""
+        self.at = time.monotonic() + seconds
+        if self._cancelled.is_set():
+            self.at = 0.0
+
+    def cancel(self) -> None:
+        """The thread must end whatever it does now."""
+        self._cancelled.set()
+        self.at = 0.0
+
+    def sleep(self, seconds: float) -> bool:
+        """Blocks for so long at most. Returns whether it was cancelled meanwhile."""
+        return self._cancelled.wait(max(0.0, seconds))
+
 
 _LEAP_S = 1e6
 _leaps = count(1)
-_held: dict[int, Deadline] = {}
+_deadlines: dict[int, Deadline] = {}
 
 
 class _Clock:
@@ -41,7 +70,7 @@ class _Clock:
     @staticmethod
     def monotonic() -> float:
         now = time.monotonic()
-        deadline = _held.get(threading.get_ident())
+        deadline = _deadlines.get(threading.get_ident())
         if deadline is None or now <= deadline.at:
             return now
         # A leap beyond any timeout, and beyond the leap before: a wait that starts now must end now too.
@@ -49,12 +78,12 @@ class _Clock:
 
 
 @contextmanager
-def hold(deadline: Deadline) -> Iterator[None]:
+def libav_obeys(deadline: Deadline) -> Iterator[None]:
     """libav's calls in this thread obey `deadline` while inside."""
     av.container.core.time = _Clock  # type: ignore[attr-defined]
     ident = threading.get_ident()
-    _held[ident] = deadline
+    _deadlines[ident] = deadline
     try:
         yield
     finally:
-        del _held[ident]
+        del _deadlines[ident]

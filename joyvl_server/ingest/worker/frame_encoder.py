@@ -29,7 +29,7 @@ class EncodedFrame:
 class GreyScaler:
     """Makes small grey pictures, straight from the frame, so that all of one source are made alike.
 
-    Not to be used by two threads at once: libswscale's context is kept.
+    Not for two threads at once: it keeps libswscale's context.
     """
 
     def __init__(self, side: int) -> None:
@@ -46,7 +46,7 @@ class GreyScaler:
 
 
 class FrameEncoder:
-    """Makes pictures of one source. Not to be used by two threads at once: libswscale's contexts are kept.
+    """Encodes frames of one source. Not for two threads at once: it keeps libswscale's contexts.
 
     `max_pixels`: larger frames are scaled down; `grey_side`: longer side of the grey picture, in pixels.
     """
@@ -54,11 +54,11 @@ class FrameEncoder:
     def __init__(self, max_pixels: int, grey_side: int, quality: int) -> None:
         self._max_pixels = max_pixels
         self._quality = quality
-        self._full = _JpegMaker(quality)
-        self._small = _JpegMaker(quality)
-        self._greyer = GreyScaler(grey_side)
+        self._full = _JpegEncoder(quality)
+        self._small = _JpegEncoder(quality)
+        self._grey = GreyScaler(grey_side)
 
-    def paint(self, frame: VideoFrame, *, glance: bool, aspect: float = 1.0) -> EncodedFrame:
+    def encode(self, frame: VideoFrame, *, glance: bool, aspect: float = 1.0) -> EncodedFrame:
         """`aspect`: width of one pixel to its height. The frame is only read, so its decoder may go on meanwhile."""
         colours, turns = _colours(frame), _quarter_turns(frame)
         size = fit(frame.width * aspect, frame.height, self._max_pixels)
@@ -67,11 +67,11 @@ class FrameEncoder:
         if glance:
             shrunk = self._small.scale(scaled, fit(*size, GLANCE_PIXELS), colours)
             small = self._small.encode(shrunk, colours, turns)
-        return EncodedFrame(self._full.encode(scaled, colours, turns), self._greyer.grey(frame, aspect), small)
+        return EncodedFrame(self._full.encode(scaled, colours, turns), self._grey.grey(frame, aspect), small)
 
 
-class _JpegMaker:
-    """Scales and encodes pictures of one size after the other; libswscale's contexts are kept.
+class _JpegEncoder:
+    """Scales and encodes pictures of one size after the other; it keeps libswscale's contexts.
 
     Scaled in the frame's own colours, then turned to RGB: asked for both at once, libswscale takes twice as long.
     """

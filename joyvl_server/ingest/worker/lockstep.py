@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import av
 from av.video.frame import VideoFrame
@@ -14,33 +13,29 @@ from joyvl_server.core.errors import JoyvlError, NoFrame, SourceError
 from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.ingest.stream_clock import STEP_S
-from joyvl_server.ingest.worker.deadlines import Deadline
-from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.newest import DecodedFrame, SourceReport, Tell, aspect_of, online
-from joyvl_server.ingest.worker.opening import Opened, frames, open_target, seconds
-from joyvl_server.ingest.worker.stage import Timeouts
+from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts
+from joyvl_server.ingest.worker.opening import OpenedStream, frames, open_source, seconds
+from joyvl_server.ingest.worker.publisher import DecodedFrame, FramePublisher, SourceReport, aspect_of
 from joyvl_server.kit.net.policy import NetPolicy
 
 
 class LockstepFile:
     """Stream time is the position in the file, plus what earlier loops took. Any thread may call its methods."""
 
-    def __init__(self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, tell: Tell, trail: GreyHistory) -> None:
-        self.newest: DecodedFrame | None = None
+    def __init__(self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, publisher: FramePublisher) -> None:
         self._spec = spec
         self._policy = policy
         self._timeouts = timeouts
-        self._tell = tell
-        self._trail = trail
+        self._publisher = publisher
         self._lock = threading.Lock()
-        self._opened: Opened | None = None
+        self._opened: OpenedStream | None = None
         self._frames: Iterator[VideoFrame] = iter(())
-        self._next: DecodedFrame | None = None
+        self._next: tuple[VideoFrame, float] | None = None
+        """the frame after the newest, with its t"""
         self._base = 0.0
-        self._number = 0
         self._wall0 = time.time()
-        self._size: tuple[int, int] | None = None
-        self._over: SourceError | None = None
+        self._end: SourceError | None = None
+        self._end_reported = False
         self._closed = False
 
     def advance(self, at: float | None) -> DecodedFrame:
@@ -49,12 +44,13 @@ class LockstepFile:
             if self._closed:
                 raise NoFrame("The file was closed.", code="ended")
             self._open()
-            until = at if at is not None else (self.newest.t if self.newest is not None else 0.0)
-            while self._next is not None and (self.newest is None or self._next.t <= until) and not self._closed:
-                self._step()
-            if self.newest is None or (self._next is None and until >= self.newest.t + self._frame_s):
-                raise self._end()
-            return self.newest
+            newest = self._publisher.newest
+            until = at if at is not None else (newest.t if newest is not None else 0.0)
+            while self._next is not None and (newest is None or self._next[1] <= until) and not self._closed:
+                newest = self._step(*self._next)
+            if newest is None or (self._next is None and until >= newest.t + self._frame_s):
+                raise self._ended()
+            return newest
 
     def close(self, timeout_s: float) -> bool:
         """False: a step is still being made; the file is closed after it."""
@@ -65,7 +61,8 @@ class LockstepFile:
             if self._opened is not None:
                 self._opened.close()
                 self._opened = None
-            self.newest = self._next = None
+            self._next = None
+            self._publisher.clear()
             return True
         finally:
             self._lock.release()
@@ -76,61 +73,56 @@ class LockstepFile:
         return 1 / fps if fps else 0.04
 
     def _open(self) -> None:
-        if self._opened is not None or self._over is not None:
+        if self._opened is not None or self._end is not None:
             return
         try:
             self._load()
         except JoyvlError as error:
-            self._tell(SourceReport(SourceStatus.OFFLINE, error.code, str(error), attempts=1))
+            self._publisher.report(SourceReport(SourceStatus.OFFLINE, error.code, str(error), attempts=1))
             raise NoFrame(str(error), code="offline") from None
 
     def _load(self) -> None:
         """Open it and decode its first frame. Raises `SourceError`, `NotAllowed`."""
-        target = self._policy.check(self._spec.url)
-        self._opened = open_target(target, self._timeouts.open_s, self._timeouts.stall_s, Deadline())
+        url = self._policy.check(self._spec.url)
+        self._opened = open_source(url, self._timeouts, Deadline())
         self._frames = frames(self._opened)
         self._next = self._decode()
         if self._next is None:
             self._opened.close()
             self._opened = None
-            raise SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
+            raise source_errors.no_picture_in_file()
 
-    def _step(self) -> None:
+    def _step(self, frame: VideoFrame, t: float) -> DecodedFrame:
         assert self._opened is not None
-        assert self._next is not None
-        shown = self._next
-        self.newest = replace(shown, trail=self._trail.before(shown.frame, shown.t, shown.aspect))
-        size = (self.newest.frame.width, self.newest.frame.height)
-        if size != self._size:
-            self._size = size
-            self._tell(online(self.newest.frame, self._opened.fps, self._opened.codec))
+        newest = self._publisher.publish(
+            frame, t, self._wall0 + t, codec=self._opened.codec, fps=self._opened.fps,
+            aspect=aspect_of(self._opened.sample_aspect_ratio),
+        )  # fmt: skip
         self._next = self._decode()
         if self._next is None and self._spec.loop:
-            self._base = self.newest.t + self._frame_s
+            self._base = t + self._frame_s
             self._opened.close()
             self._load()
+        return newest
 
-    def _decode(self) -> DecodedFrame | None:
+    def _decode(self) -> tuple[VideoFrame, float] | None:
         assert self._opened is not None
         try:
             frame = next(self._frames, None)
         except av.FFmpegError:
-            self._over = source_errors.file_broken()
+            self._end = source_errors.file_broken()
             return None
         if frame is None:
             return None
         pts = seconds(frame)
-        last = self.newest.t if self.newest is not None else None
+        newest = self._publisher.newest
+        last = newest.t if newest is not None else None
         t = self._base + max(0.0, pts - self._opened.start_s) if pts is not None else (last or 0.0) + self._frame_s
-        t = t if last is None else max(t, last + STEP_S)
-        self._number += 1
-        aspect = aspect_of(self._opened.stream.codec_context.sample_aspect_ratio)
-        return DecodedFrame(frame, self._number, t, self._wall0 + t, aspect)
+        return frame, t if last is None else max(t, last + STEP_S)
 
-    def _end(self) -> NoFrame:
-        over = self._over or SourceError("The file has ended.", code="ended")
-        if self._size is not None:
-            self._size = None
-            self._tell(SourceReport(SourceStatus.ENDED, over.code, str(over)))
-        self._over = over
-        return NoFrame(str(over), code="ended")
+    def _ended(self) -> NoFrame:
+        end = self._end = self._end or SourceError("The file has ended.", code="ended")
+        if not self._end_reported and self._publisher.newest is not None:
+            self._end_reported = True
+            self._publisher.report(SourceReport(SourceStatus.ENDED, end.code, str(end)))
+        return NoFrame(str(end), code="ended")

@@ -17,7 +17,7 @@ from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.rtsp.answers import Redirected
 from joyvl_server.ingest.rtsp.proxy import RtspProxy
-from joyvl_server.ingest.worker.deadlines import Deadline
+from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts
 from joyvl_server.kit.net.policy import CheckedUrl
 
 FILE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,ivf,h264,hevc,m4v,mjpeg"
@@ -26,7 +26,7 @@ MAX_REDIRECTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedStream:
     """An open container and its picture stream. `fps`: None where the stream does not say."""
 
     container: InputContainer
@@ -45,34 +45,39 @@ class Opened:
     def duration_s(self) -> float | None:
         return self.container.duration / 1e6 if self.container.duration else None
 
+    @property
+    def sample_aspect_ratio(self) -> Fraction | None:
+        """Width of a pixel to its height, as the decoder knows it now."""
+        return self.stream.codec_context.sample_aspect_ratio
+
     def close(self) -> None:
         self.container.close()
         if self.proxy is not None:
             self.proxy.close()
 
 
-def open_target(target: CheckedUrl, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
-    """Blocks until the stream's facts are known. The caller's thread holds `deadline`.
+def open_source(url: CheckedUrl, timeouts: Timeouts, deadline: Deadline) -> OpenedStream:
+    """Blocks until the stream's facts are known. The caller's thread obeys `deadline` (`libav_obeys`).
 
     A camera may redirect three times, each time to an address that is checked. Raises `SourceError`.
     """
-    if target.path is not None:
-        return _open_file(target, open_timeout_s, stall_timeout_s, deadline)
-    here = target
+    if url.path is not None:
+        return _open_file(url, timeouts, deadline)
+    here = url
     for _ in range(MAX_REDIRECTS + 1):
         try:
-            return _open_rtsp(here, open_timeout_s, stall_timeout_s, deadline)
+            return _open_rtsp(here, timeouts, deadline)
         except Redirected as redirect:
-            here = target.redirected(redirect.location, here)
+            here = url.redirected(redirect.location, here)
     raise SourceError(f"The camera redirects more than {MAX_REDIRECTS} times.", code="redirected")
 
 
-def _open_file(target: CheckedUrl, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+def _open_file(url: CheckedUrl, timeouts: Timeouts, deadline: Deadline) -> OpenedStream:
     options = {"protocol_whitelist": "file", "format_whitelist": FILE_FORMATS}
     try:
-        container = av.open(f"file:{target.path}", options=options, timeout=(open_timeout_s, stall_timeout_s))
+        container = av.open(f"file:{url.path}", options=options, timeout=(timeouts.open_s, timeouts.stall_s))
     except av.FFmpegError as error:
-        raise source_errors.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
+        raise source_errors.at_open(error, url.url, timeouts.open_s, late=deadline.passed) from None
     try:
         return _with_picture(container, live=False)
     except BaseException:
@@ -80,20 +85,20 @@ def _open_file(target: CheckedUrl, open_timeout_s: float, stall_timeout_s: float
         raise
 
 
-def _open_rtsp(target: CheckedUrl, open_timeout_s: float, stall_timeout_s: float, deadline: Deadline) -> Opened:
+def _open_rtsp(url: CheckedUrl, timeouts: Timeouts, deadline: Deadline) -> OpenedStream:
     """Raises `SourceError` and `Redirected`."""
     try:
-        proxy = RtspProxy(target.url, open_timeout_s, deadline)
+        proxy = RtspProxy(url.url, timeouts.open_s, deadline)
     except OSError as error:
         raise source_errors.at_connect(error) from None
     try:
-        options = _rtsp_options(max(open_timeout_s, stall_timeout_s))
+        options = _rtsp_options(max(timeouts.open_s, timeouts.stall_s))
         try:
-            container = av.open(proxy.url, options=options, timeout=(open_timeout_s, stall_timeout_s))
+            container = av.open(proxy.url, options=options, timeout=(timeouts.open_s, timeouts.stall_s))
         except av.FFmpegError as error:
             if isinstance(proxy.failure, Redirected):
                 raise proxy.failure from None
-            raise source_errors.at_open(error, target.url, open_timeout_s, late=deadline.passed) from None
+            raise source_errors.at_open(error, url.url, timeouts.open_s, late=deadline.passed) from None
         try:
             return replace(_with_picture(container, live=True), proxy=proxy)
         except BaseException:
@@ -116,7 +121,7 @@ def _rtsp_options(timeout_s: float) -> dict[str, str]:
     }
 
 
-def _with_picture(container: InputContainer, *, live: bool) -> Opened:
+def _with_picture(container: InputContainer, *, live: bool) -> OpenedStream:
     videos = [s for s in container.streams if s.type == "video" and not s.disposition & Disposition.attached_pic]
     if not videos:
         raise SourceError("There is sound or data in it, but no picture.", code="no_video")
@@ -132,7 +137,7 @@ def _with_picture(container: InputContainer, *, live: bool) -> Opened:
     picture.codec_context.thread_count = 1
     if live:
         picture.codec_context.flags |= Flags.low_delay
-    return Opened(
+    return OpenedStream(
         container=container,
         stream=picture,
         codec=picture.codec_context.name,
@@ -146,7 +151,7 @@ def _fps(rate: Fraction | None) -> float | None:
     return round(float(rate), 3) if rate and 0 < rate <= 240 else None
 
 
-def frames(opened: Opened, deadline: Deadline | None = None) -> Iterator[VideoFrame]:
+def frames(opened: OpenedStream, deadline: Deadline | None = None) -> Iterator[VideoFrame]:
     """Decode until the end, or until the deadline: packets that never make a picture must not hold a source up.
 
     Packets that cannot be decoded are passed over. Raises `av.FFmpegError` at a bad read.

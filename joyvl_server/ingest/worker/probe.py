@@ -7,12 +7,11 @@ from typing import Any
 
 import av
 
-from joyvl_server.core.errors import JoyvlError, NotAllowed, SourceError
+from joyvl_server.core.errors import JoyvlError, NotAllowed
 from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.base import ProbeReport
-from joyvl_server.ingest.worker.deadlines import Deadline, hold
-from joyvl_server.ingest.worker.opening import Opened, frames, open_target, seconds
-from joyvl_server.ingest.worker.stage import Timeouts
+from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts, libav_obeys
+from joyvl_server.ingest.worker.opening import OpenedStream, frames, open_source, seconds
 from joyvl_server.kit.net.policy import CheckedUrl, NetPolicy
 
 LOOK_S = 4.0
@@ -31,19 +30,19 @@ def probe(url: str, policy: NetPolicy, timeouts: Timeouts) -> ProbeReport:
     return ProbeReport(True, round(time.monotonic() - began, 3), **facts)
 
 
-def _look(target: CheckedUrl, timeouts: Timeouts) -> dict[str, Any]:
+def _look(url: CheckedUrl, timeouts: Timeouts) -> dict[str, Any]:
     deadline = Deadline(time.monotonic() + timeouts.open_s)
-    with hold(deadline):
-        opened = open_target(target, timeouts.open_s, timeouts.stall_s, deadline)
+    with libav_obeys(deadline):
+        opened = open_source(url, timeouts, deadline)
         try:
-            return _facts(opened, deadline, timeouts, is_file=target.path is not None)
+            return _facts(opened, deadline, timeouts, is_file=url.path is not None)
         finally:
             opened.close()
 
 
-def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: bool) -> dict[str, Any]:
+def _facts(opened: OpenedStream, deadline: Deadline, timeouts: Timeouts, *, is_file: bool) -> dict[str, Any]:
     """Decodes up to the second keyframe. Raises `SourceError` where there is no picture."""
-    deadline.at = time.monotonic() + timeouts.stall_s
+    deadline.allow(timeouts.stall_s)
     size: tuple[int, int] | None = None
     times: list[float] = []
     keys: list[float] = []
@@ -52,7 +51,7 @@ def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: b
         for frame in frames(opened, deadline):
             if size is None:
                 size = (frame.width, frame.height)
-                deadline.at = time.monotonic() + LOOK_S
+                deadline.allow(LOOK_S)
             at = seconds(frame)
             if at is not None:
                 times.append(at)
@@ -65,7 +64,7 @@ def _facts(opened: Opened, deadline: Deadline, timeouts: Timeouts, *, is_file: b
         failure = error
     if size is None:
         if is_file:
-            raise SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
+            raise source_errors.no_picture_in_file()
         raise source_errors.camera_gone(failure, timeouts.stall_s, late=deadline.passed)
     return {
         "width": size[0],

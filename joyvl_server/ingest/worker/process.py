@@ -1,6 +1,6 @@
 """A media worker: a process that owns calls and cameras, and decodes what main does not.
 
-    python -m joyvl_server.ingest.worker.process CONTROL_FD ARENA_FD
+    python -m joyvl_server.ingest.worker.process CONTROL_FD MEMORY_FD
 
 Main starts it (see `media_worker`). It ends when main closes the connection, and dies with main.
 """
@@ -16,9 +16,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 import av
 
@@ -30,27 +30,54 @@ from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.frame_slot import FrameSlot
 from joyvl_server.ingest.worker.grey_history import GreyHistory
 from joyvl_server.ingest.worker.lockstep import LockstepFile
-from joyvl_server.ingest.worker.newest import SourceReport, Tell
 from joyvl_server.ingest.worker.probe import probe
+from joyvl_server.ingest.worker.publisher import FramePublisher, SourceReport
 from joyvl_server.ingest.worker.pull import PullSource
+
+if TYPE_CHECKING:
+    from joyvl_server.ingest.webrtc.call import WebRtcCall
 
 log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 3.0
 
 
-class WorkerProcess:
-    """All sources of one process. Runs on one loop; each pull has a thread, pictures are made in a small pool."""
+class ChannelReporter:
+    """Sends the states of one source to main, from any thread."""
 
-    def __init__(self, config: WorkerConfig, arena: SharedFrames, channel: Channel, group: asyncio.TaskGroup) -> None:
+    def __init__(self, channel: Channel, source_id: str) -> None:
+        self._channel = channel
+        self._source_id = source_id
+        self._loop = asyncio.get_running_loop()
+
+    def report(self, report: SourceReport) -> None:
+        event = {"event": "state", "source": self._source_id, **report.to_dict()}
+        with suppress(RuntimeError):  # the loop is closed: the worker ends
+            self._loop.call_soon_threadsafe(_send, self._channel, event)
+
+
+@dataclass(slots=True)
+class OpenSource:
+    """`task` runs a call; pulled sources and files have threads of their own."""
+
+    source: PullSource | LockstepFile | WebRtcCall
+    publisher: FramePublisher
+    slot: FrameSlot
+    task: asyncio.Task[None] | None = None
+
+
+class WorkerProcess:
+    """All sources of one process. Runs on one loop; each pull has a thread, a small pool encodes pictures."""
+
+    def __init__(self, config: WorkerConfig, memory: SharedFrames, channel: Channel, group: asyncio.TaskGroup) -> None:
         self._config = config
-        self._arena = arena
+        self._memory = memory
         self._channel = channel
         self._group = group
         self._loop = asyncio.get_running_loop()
-        self._painters = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="painter")
+        self._encoders = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="encoder")
         self._blocking = ThreadPoolExecutor(config.slots + 8, thread_name_prefix="blocking")
-        self._held: dict[str, FrameSlot] = {}
+        self._sources: dict[str, OpenSource] = {}
         self._ops: dict[str, Callable[[Message], Awaitable[Message]]] = {
             "ping": self._ping,
             "prepare": self._prepare,
@@ -62,7 +89,7 @@ class WorkerProcess:
         }
 
     async def serve(self) -> None:
-        """Until main is gone or says so."""
+        """Until main is gone or says so. Cancelled, it takes no more requests; those that run go on."""
         async for message in self._channel.messages():
             self._group.create_task(self._handle(message), name=f"op {message['op']}")
 
@@ -74,37 +101,23 @@ class WorkerProcess:
         except Exception:  # the edge of one request: main gets an answer, the log the reason
             log.exception("request %s failed", message["op"])
             reply = {"error": {"code": "internal", "message": "The media worker failed. Its log says more."}}
-        self._send({"id": message["id"], **reply})
-
-    def _send(self, message: Message) -> None:
-        with suppress(ConnectionError):
-            self._channel.send(message)
-
-    def _teller(self, source_id: str) -> Tell:
-        def tell(report: SourceReport) -> None:
-            with suppress(RuntimeError):  # the loop is closed: we are ending
-                event = {"event": "state", "source": source_id, **report.to_dict()}
-                self._loop.call_soon_threadsafe(self._send, event)
-
-        return tell
+        _send(self._channel, {"id": message["id"], **reply})
 
     async def _ping(self, _: Message) -> Message:
-        return {"sources": len(self._held)}
+        return {"sources": len(self._sources)}
 
     async def _open(self, message: Message) -> Message:
-        source_id, spec, config = message["source"], PullSpec(**message["spec"]), self._config
-        tell, trail = self._teller(source_id), GreyHistory(config.grey_side)
-        source: PullSource | LockstepFile
+        spec, config = PullSpec(**message["spec"]), self._config
+        publisher = self._publisher(message["source"])
         if spec.lockstep:
-            source = LockstepFile(spec, config.policy, config.timeouts, tell, trail)
+            file = LockstepFile(spec, config.policy, config.timeouts, publisher)
+            self._add(message, file, publisher)
         else:
-            source = PullSource(
-                spec, config.policy, config.timeouts, tell, trail,
-                zero=message["zero"], start=message["start"],
-            )  # fmt: skip
-        self._hold(source_id, message["slot"], source, trail)
-        if isinstance(source, PullSource):
-            source.start()
+            pull = PullSource(
+                spec, config.policy, config.timeouts, publisher, zero=message["zero"], start=message["start"]
+            )
+            self._add(message, pull, publisher)
+            pull.start()
         return {}
 
     async def _prepare(self, _: Message) -> Message:
@@ -114,53 +127,59 @@ class WorkerProcess:
     async def _answer(self, message: Message) -> Message:
         from joyvl_server.ingest.webrtc.call import WebRtcCall  # aiortc takes 40 MB: only for workers that hold calls
 
-        trail = GreyHistory(self._config.grey_side)
-        call = WebRtcCall(self._config, self._teller(message["source"]), trail)
-        held = self._hold(message["source"], message["slot"], call, trail)
+        publisher = self._publisher(message["source"])
+        call = WebRtcCall(self._config, publisher)
+        opened = self._add(message, call, publisher)
         try:
             sdp = await call.answer(message["sdp"])
         except BaseException:
-            self._held.pop(message["source"], None)
+            self._sources.pop(message["source"], None)
             raise
-        running = self._group.create_task(self._run_call(call, message["source"]), name="call")
-        held.ends_with(running, call.hang_up)
+        opened.task = self._group.create_task(self._run_call(call, message["source"]), name="call")
         return {"sdp": sdp}
 
-    async def _run_call(self, call: Any, source_id: str) -> None:
+    async def _run_call(self, call: WebRtcCall, source_id: str) -> None:
         try:
             await call.run()
         except Exception:  # this call's supervisor
             log.exception("a call failed in an unknown way")
         finally:
-            self._held.pop(source_id, None)
+            self._sources.pop(source_id, None)
 
-    def _hold(self, source_id: str, slot: int, source: Any, trail: GreyHistory) -> FrameSlot:
-        if source_id in self._held:
+    def _publisher(self, source_id: str) -> FramePublisher:
+        return FramePublisher(ChannelReporter(self._channel, source_id), GreyHistory(self._config.grey_side))
+
+    def _add(
+        self, message: Message, source: PullSource | LockstepFile | WebRtcCall, publisher: FramePublisher
+    ) -> OpenSource:
+        if message["source"] in self._sources:
             raise SourceError("The source is already open.", code="internal")
-        held = self._held[source_id] = FrameSlot(source, trail, slot, self._config, self._arena)
-        return held
+        slot = FrameSlot(publisher, message["slot"], self._config, self._memory)
+        opened = self._sources[message["source"]] = OpenSource(source, publisher, slot)
+        return opened
 
     async def _look(self, message: Message) -> Message:
-        held = self._held.get(message["source"])
-        if held is None:
+        opened = self._sources.get(message["source"])
+        if opened is None:
             raise SourceError("The source is not open here.", code="internal")
-        held.trail.wanted = held.trail.wanted or message["trail"]
-        if isinstance(held.source, LockstepFile):
-            await self._loop.run_in_executor(self._blocking, held.source.advance, message["at"])
-        return {"sequence": await held.look(self._painters, glance=message["glance"])}
+        opened.publisher.history.wanted |= message["trail"]
+        if isinstance(opened.source, LockstepFile):
+            await self._loop.run_in_executor(self._blocking, opened.source.advance, message["at"])
+        return {"sequence": await opened.slot.encode_newest(self._encoders, glance=message["glance"])}
 
     async def _close(self, message: Message) -> Message:
-        held = self._held.pop(message["source"], None)
-        if held is not None:
-            await self._end(held)
+        opened = self._sources.pop(message["source"], None)
+        if opened is not None:
+            await self._end(opened)
         return {}
 
-    async def _end(self, held: FrameSlot) -> None:
-        if isinstance(held.source, PullSource | LockstepFile):
-            await self._loop.run_in_executor(self._blocking, held.source.close, CLOSE_TIMEOUT_S)
-        else:
-            await held.hang_up(CLOSE_TIMEOUT_S)
-        await held.settle()
+    async def _end(self, opened: OpenSource) -> None:
+        if isinstance(opened.source, PullSource | LockstepFile):
+            await self._loop.run_in_executor(self._blocking, opened.source.close, CLOSE_TIMEOUT_S)
+        elif opened.task is not None:
+            opened.source.hang_up()
+            await asyncio.wait({opened.task}, timeout=CLOSE_TIMEOUT_S)
+        await opened.slot.release()
 
     async def _probe(self, message: Message) -> Message:
         config = self._config
@@ -168,10 +187,11 @@ class WorkerProcess:
         return asdict(report)
 
     async def aclose(self) -> None:
-        held = list(self._held.values())
-        self._held.clear()
-        await asyncio.gather(*map(self._end, held))
-        self._painters.shutdown(wait=False, cancel_futures=True)
+        """End all sources, each within `CLOSE_TIMEOUT_S`. Cancelled, it leaves their threads to the process's end."""
+        opened = list(self._sources.values())
+        self._sources.clear()
+        await asyncio.gather(*map(self._end, opened))
+        self._encoders.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
 
 
@@ -179,16 +199,22 @@ class _Over(Exception):
     """Main is gone, or told us to end."""
 
 
-async def main(control_fd: int, arena_fd: int) -> None:
+def _send(channel: Channel, message: Message) -> None:
+    with suppress(ConnectionError):
+        channel.send(message)
+
+
+async def main(control_fd: int, memory_fd: int) -> None:
+    """The process's work, until main is gone, closes the connection, or sends SIGTERM. Nobody cancels it."""
     channel = await Channel.over(socket.socket(fileno=control_fd))
     hello = await anext(channel.messages())
     config = WorkerConfig.from_dict(hello["config"])
-    arena = SharedFrames(arena_fd, config.layout)
-    os.close(arena_fd)
+    memory = SharedFrames(memory_fd, config.layout)
+    os.close(memory_fd)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, channel.close)
     try:
         async with asyncio.TaskGroup() as group:
-            worker = WorkerProcess(config, arena, channel, group)
+            worker = WorkerProcess(config, memory, channel, group)
             channel.send({"id": hello["id"], "ok": {"pid": os.getpid()}})
             await worker.serve()
             await worker.aclose()

@@ -18,12 +18,12 @@ from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest import backoff
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.rtsp.proxy import RtspProxy
-from joyvl_server.ingest.worker.deadlines import Deadline, hold
+from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts, libav_obeys
 from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.opening import MAX_REDIRECTS, open_target
+from joyvl_server.ingest.worker.opening import MAX_REDIRECTS, open_source
 from joyvl_server.ingest.worker.probe import probe
+from joyvl_server.ingest.worker.publisher import FramePublisher
 from joyvl_server.ingest.worker.pull import PullSource
-from joyvl_server.ingest.worker.stage import Timeouts
 from joyvl_server.kit.net.policy import NetPolicy
 
 PASSWORD = "hunter2"
@@ -44,8 +44,8 @@ def with_password(camera: OddCamera) -> str:
 def why_not(url: str, policy: NetPolicy, timeout_s: float = 2.0) -> SourceError:
     target = policy.check(url)
     deadline = Deadline(time.monotonic() + timeout_s)
-    with pytest.raises(SourceError) as caught, hold(deadline):
-        open_target(target, timeout_s, timeout_s, deadline).close()
+    with pytest.raises(SourceError) as caught, libav_obeys(deadline):
+        open_source(target, Timeouts(timeout_s, timeout_s), deadline).close()
     assert PASSWORD not in str(caught.value)
     return caught.value
 
@@ -181,7 +181,9 @@ def test_a_camera_that_redirects_to_itself_is_left_alone_soon(monkeypatch: pytes
         camera.connections = 0
         monkeypatch.setattr(backoff, "STEPS", ((0.05, 5),))
         told = Told()
-        source = PullSource(PullSpec(camera.url), NetPolicy(), Timeouts(2.0, 2.0), told, GreyHistory(192))
+        source = PullSource(
+            PullSpec(camera.url), NetPolicy(), Timeouts(2.0, 2.0), FramePublisher(told, GreyHistory(192))
+        )
         source.start()
         told.wait(lambda reports: len(reports) >= 3)
         assert source.close(5.0)

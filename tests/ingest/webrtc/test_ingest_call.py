@@ -18,6 +18,7 @@ from joyvl_server.ingest.webrtc import call as call_module
 from joyvl_server.ingest.webrtc.call import WebRtcCall
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.grey_history import GreyHistory
+from joyvl_server.ingest.worker.publisher import FramePublisher
 from joyvl_server.kit.net.policy import NetPolicy
 
 CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, 1.0, 2.0, 2500, 1250, 4000, NetPolicy())
@@ -44,7 +45,7 @@ class Caller:
 
 def begin(config: WorkerConfig = CONFIG) -> tuple[WebRtcCall, Told]:
     told = Told()
-    return WebRtcCall(config, told, GreyHistory(192)), told
+    return WebRtcCall(config, FramePublisher(told, GreyHistory(192))), told
 
 
 def held() -> tuple[int, int, int]:
@@ -99,7 +100,7 @@ async def test_a_picture_is_shown_before_the_next_one_comes() -> None:
 
 async def test_the_frame_rate_is_told_when_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_module, "FPS_AFTER_S", 0.5)
-    monkeypatch.setattr(call_module, "WATCH_EVERY_S", 0.2)
+    monkeypatch.setattr(call_module, "CHECK_INTERVAL_S", 0.2)
     caller = Caller()
     call, told = begin()
     answer = await call.answer(await caller.offer())

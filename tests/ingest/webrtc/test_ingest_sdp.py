@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest.webrtc.sdp import MAX_SDP, check_offer, first_picture_format, with_bitrates
+from joyvl_server.ingest.webrtc.sdp import MAX_SDP, check_offer, video_codec_of, with_bitrates
 
 OFFER = "\r\n".join(
     [
@@ -96,5 +96,5 @@ def test_every_video_format_gets_the_bit_rates() -> None:
     assert [line for line in lines if "x-google" not in line] == [
         line for line in answer.split("\r\n") if not line.startswith("a=fmtp:99")
     ]
-    assert first_picture_format(answer) == "vp8"
-    assert first_picture_format("v=0\r\n") is None
+    assert video_codec_of(answer) == "vp8"
+    assert video_codec_of("v=0\r\n") is None

@@ -8,12 +8,12 @@ import time
 import av
 
 from fakes.odd_camera import OddCamera
-from joyvl_server.ingest.worker.deadlines import Deadline, hold
+from joyvl_server.ingest.worker.deadlines import Deadline, libav_obeys
 
 
 def open_slowly(url: str, deadline: Deadline, took: list[float]) -> None:
     began = time.monotonic()
-    with hold(deadline):
+    with libav_obeys(deadline):
         try:
             av.open(url, options={"rtsp_transport": "tcp"}, timeout=(20.0, 20.0))
         except av.FFmpegError:
@@ -28,7 +28,7 @@ def test_another_thread_ends_a_wait() -> None:
         thread.start()
         time.sleep(0.3)
         assert thread.is_alive()
-        deadline.at = 0.0
+        deadline.cancel()
         thread.join(5)
     assert took
     assert took[0] < 2.0
@@ -36,7 +36,7 @@ def test_another_thread_ends_a_wait() -> None:
 
 def test_a_deadline_set_before_ends_it_too_and_only_this_thread() -> None:
     took: list[float] = []
-    with OddCamera(answer=lambda request: None) as camera, hold(Deadline()):
+    with OddCamera(answer=lambda request: None) as camera, libav_obeys(Deadline()):
         soon = Deadline(time.monotonic() + 0.3)
         thread = threading.Thread(target=open_slowly, args=(camera.url, soon, took))
         thread.start()

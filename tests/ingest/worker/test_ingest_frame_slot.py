@@ -1,4 +1,4 @@
-"""A source in a worker: one picture a frame, however many look."""
+"""A source's place in shared memory: a frame is encoded once, however many look."""
 
 from __future__ import annotations
 
@@ -10,47 +10,44 @@ from concurrent.futures import ThreadPoolExecutor
 import av
 import pytest
 
+from fakes.told import Told
 from fakes.video import picture
 from joyvl_server.core.errors import NoFrame
-from joyvl_server.ingest import shared_frames
-from joyvl_server.ingest.shared_frames import SharedFrames
+from joyvl_server.ingest.shared_frames import SharedFrames, create_memory
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.frame_encoder import FrameEncoder
 from joyvl_server.ingest.worker.frame_slot import FrameSlot
 from joyvl_server.ingest.worker.grey_history import GreyHistory
-from joyvl_server.ingest.worker.newest import DecodedFrame
+from joyvl_server.ingest.worker.publisher import FramePublisher
 from joyvl_server.kit.net.policy import NetPolicy
 
 CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, 5, 5, 2500, 1250, 4000, NetPolicy())
 
 
-class Shown:
-    newest: DecodedFrame | None = None
+class Scene:
+    def __init__(self, memory: SharedFrames, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.publisher = FramePublisher(Told(), GreyHistory(192))
+        self.memory, self.pool, self.encoded = memory, ThreadPoolExecutor(2), 0
+        self.slot = FrameSlot(self.publisher, 1, CONFIG, memory)
+        encode = FrameEncoder.encode
+
+        def counted(*args, **kwargs):
+            self.encoded += 1
+            return encode(*args, **kwargs)
+
+        monkeypatch.setattr(FrameEncoder, "encode", counted)
 
     def show(self, number: int) -> None:
         frame = av.VideoFrame.from_ndarray(picture(number, (320, 240)), "rgb24").reformat(format="yuv420p")
-        self.newest = DecodedFrame(frame, number, number / 10, 1e9 + number / 10)
-
-
-class Scene:
-    def __init__(self, memory: SharedFrames, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.shown, self.memory, self.pool, self.painted = Shown(), memory, ThreadPoolExecutor(2), 0
-        self.held = FrameSlot(self.shown, GreyHistory(192), 1, CONFIG, memory)
-        paint = FrameEncoder.paint
-
-        def counted(*args, **kwargs):
-            self.painted += 1
-            return paint(*args, **kwargs)
-
-        monkeypatch.setattr(FrameEncoder, "paint", counted)
+        self.publisher.publish(frame, number / 10, 1e9 + number / 10, codec="h264", fps=10.0)
 
     async def look(self, *, glance: bool = False):
-        return self.memory.read(1, await self.held.look(self.pool, glance=glance))
+        return self.memory.read(1, await self.slot.encode_newest(self.pool, glance=glance))
 
 
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    fd = shared_frames.create(CONFIG.layout)
+    fd = create_memory(CONFIG.layout)
     memory = SharedFrames(fd, CONFIG.layout)
     os.close(fd)
     scene = Scene(memory, monkeypatch)
@@ -63,33 +60,33 @@ def test_the_config_survives_the_way_to_the_worker() -> None:
     assert WorkerConfig.from_dict(CONFIG.to_dict()) == CONFIG
 
 
-async def test_many_looks_at_one_frame_paint_once(scene: Scene) -> None:
-    scene.shown.show(1)
+async def test_many_looks_at_one_frame_encode_it_once(scene: Scene) -> None:
+    scene.show(1)
     frames = await asyncio.gather(*(scene.look() for _ in range(10)))
-    assert scene.painted == 1
+    assert scene.encoded == 1
     assert {frame.t for frame in frames} == {0.1}
     assert frames[0].wall == pytest.approx(1e9 + 0.1)
 
 
 async def test_frames_nobody_looks_at_cost_nothing(scene: Scene) -> None:
     for number in range(1, 50):
-        scene.shown.show(number)
+        scene.show(number)
     assert (await scene.look()).t == 4.9
-    assert scene.painted == 1
+    assert scene.encoded == 1
 
 
-async def test_a_glance_is_painted_when_somebody_asks(scene: Scene) -> None:
-    scene.shown.show(1)
+async def test_a_glance_is_encoded_when_somebody_asks(scene: Scene) -> None:
+    scene.show(1)
     assert (await scene.look()).glance is None
     assert (await scene.look(glance=True)).glance is not None
     assert (await scene.look()).glance is not None
-    assert scene.painted == 2
+    assert scene.encoded == 2
 
 
 async def test_nothing_shown_or_closed_is_no_frame(scene: Scene) -> None:
     with pytest.raises(NoFrame):
         await scene.look()
-    scene.shown.show(1)
-    await scene.held.settle()
+    scene.show(1)
+    await scene.slot.release()
     with pytest.raises(NoFrame):
         await scene.look()

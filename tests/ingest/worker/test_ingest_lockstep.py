@@ -1,4 +1,4 @@
-"""Files that go as far as they are asked."""
+"""Files that advance only as far as they are asked."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from fakes.told import Told
 from fakes.video import draw_clip
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
+from joyvl_server.ingest.worker.deadlines import Timeouts
 from joyvl_server.ingest.worker.grey_history import GreyHistory
 from joyvl_server.ingest.worker.lockstep import LockstepFile
-from joyvl_server.ingest.worker.stage import Timeouts
+from joyvl_server.ingest.worker.publisher import FramePublisher
 from joyvl_server.kit.net.policy import NetPolicy
 
 
@@ -26,7 +27,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(path: Path, *, loop: bool = False, told: Told | None = None) -> LockstepFile:
     policy = NetPolicy(file_roots=(str(path.parent),))
     spec = PullSpec(path.as_uri(), loop=loop, lockstep=True)
-    return LockstepFile(spec, policy, Timeouts(5, 5), Told() if told is None else told, GreyHistory(192))
+    publisher = FramePublisher(Told() if told is None else told, GreyHistory(192))
+    return LockstepFile(spec, policy, Timeouts(5, 5), publisher)
 
 
 def test_it_gives_the_last_frame_up_to_the_moment_asked_for(clip: Path) -> None:

@@ -13,18 +13,18 @@ import pytest
 from fakes.odd_camera import UNKNOWN, OddCamera
 from fakes.video import draw_clip, draw_sound, join
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest.worker.deadlines import Deadline, hold
-from joyvl_server.ingest.worker.opening import Opened, frames, open_target, seconds
+from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts, libav_obeys
+from joyvl_server.ingest.worker.opening import OpenedStream, frames, open_source, seconds
 from joyvl_server.kit.net.policy import NetPolicy
 
 SECRET = "s3cret"
 
 
-def opened(url: str, roots: tuple[str, ...] = (), timeout_s: float = 3.0) -> Opened:
+def opened(url: str, roots: tuple[str, ...] = (), timeout_s: float = 3.0) -> OpenedStream:
     target = NetPolicy(file_roots=roots).check(url)
     deadline = Deadline(time.monotonic() + timeout_s)
-    with hold(deadline):
-        return open_target(target, timeout_s, timeout_s, deadline)
+    with libav_obeys(deadline):
+        return open_source(target, Timeouts(timeout_s, timeout_s), deadline)
 
 
 def why_not(url: str, roots: tuple[str, ...] = (), timeout_s: float = 3.0) -> SourceError:

@@ -16,9 +16,10 @@ from joyvl_server.core.errors import NotAllowed
 from joyvl_server.ingest import backoff, source_errors
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.worker import pull
+from joyvl_server.ingest.worker.deadlines import Timeouts
 from joyvl_server.ingest.worker.grey_history import GreyHistory
+from joyvl_server.ingest.worker.publisher import FramePublisher
 from joyvl_server.ingest.worker.pull import PullSource
-from joyvl_server.ingest.worker.stage import Timeouts
 from joyvl_server.kit.net.policy import CheckedUrl, NetPolicy
 
 Start = Callable[..., tuple[PullSource, Told]]
@@ -35,7 +36,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     def begin(spec: PullSpec, policy: NetPolicy | None = None, begin_at: float = 0.0) -> tuple[PullSource, Told]:
         told = Told()
         policy = policy or NetPolicy(file_roots=(str(tmp_path),))
-        source = PullSource(spec, policy, SOON, told, GreyHistory(192), start=begin_at)
+        source = PullSource(spec, policy, SOON, FramePublisher(told, GreyHistory(192)), start=begin_at)
         pulls.append(source)
         source.start()
         return source, told
@@ -162,7 +163,7 @@ def test_a_fault_nobody_thought_of_ends_nothing(start: Start, monkeypatch: pytes
     calls = []
 
     class Broken:
-        def play(self, *_: object) -> None:
+        def read(self, *_: object) -> None:
             calls.append(1)
             raise ZeroDivisionError("rtsp://cam:s3cret@x")
 
@@ -214,7 +215,7 @@ def test_as_long_as_nobody_answers_nothing_is_opened(start: Start, monkeypatch: 
     """Connections are taken but nothing comes back: a camera that starts, or hangs."""
     monkeypatch.setattr(backoff, "STEPS", ())
     monkeypatch.setattr(backoff, "LAST_S", 0.05)
-    monkeypatch.setattr(source_errors, "KNOCK_S", 0.1)
+    monkeypatch.setattr(source_errors, "REACH_TIMEOUT_S", 0.1)
     asked: list[bytes] = []
 
     def deaf(request: bytes) -> None:
@@ -222,11 +223,11 @@ def test_as_long_as_nobody_answers_nothing_is_opened(start: Start, monkeypatch: 
 
     with OddCamera(answer=deaf) as camera:
         _, told = start(PullSpec(f"rtsp://cam:s3cret@127.0.0.1:{camera.port}/x"))
-        told.wait(lambda t: len(t) >= 1 + pull.DEAF_KNOCKS + 1)
+        told.wait(lambda t: len(t) >= 1 + pull.MAX_SKIPPED_OPENS + 1)
     assert set(told.codes) == {"timeout"}
-    knocks = asked[2 : 2 + pull.DEAF_KNOCKS]  # before them: the first opening, and why it failed
+    knocks = asked[2 : 2 + pull.MAX_SKIPPED_OPENS]  # before them: the first opening, and why it failed
     assert all(knock.startswith(b"OPTIONS * ") and b"Authorization" not in knock for knock in knocks)
-    assert any(not request.startswith(b"OPTIONS * ") for request in asked[2 + pull.DEAF_KNOCKS :]), (
+    assert any(not request.startswith(b"OPTIONS * ") for request in asked[2 + pull.MAX_SKIPPED_OPENS :]), (
         "it is tried in full"
     )
 
@@ -243,7 +244,7 @@ def test_a_fault_that_comes_at_every_try_is_logged_once(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        def play(self, *_: object) -> None:
+        def read(self, *_: object) -> None:
             raise ZeroDivisionError
 
     monkeypatch.setattr(pull, "FileReader", lambda *_: Broken())
