@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,7 +34,7 @@ def replay(
                     now = [encode_effect(effect) for effect in effects]
                     for effect in now:
                         typer.echo(_line({"effect": effect}))
-                    differences += now != _recorded(lines.newest)
+                    differences += _differ(now, json.loads(lines.newest)["out"])
         except (OSError, UnicodeDecodeError) as error:
             raise JoyvlError(f"The log {log} cannot be read: {error}") from None
     if differences:
@@ -56,13 +56,16 @@ class LogLines:
                 yield line
 
 
-def _recorded(line: str) -> list[object]:
-    """The effects in a line of a log. What effects did not tell yet when it was made has its default."""
-    recorded = json.loads(line)["out"]
+def _differ(now: list[dict[str, Any]], recorded: list[dict[str, Any]]) -> bool:
+    """Are the effects others than those in the log? What effects did not tell yet when it was made is not compared."""
     try:
-        return [encode_effect(decode_effect(effect)) for effect in recorded]
+        told = [encode_effect(decode_effect(effect)) for effect in recorded]
     except (KeyError, TypeError, ValueError):  # there is no such effect any more
-        return list(recorded)
+        return True
+    if len(now) != len(told):
+        return True
+    steps = zip(now, told, recorded, strict=True)
+    return any(then[name] != effect.get(name) for effect, then, names in steps for name in names)
 
 
 def _line(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What an observer is made with. Frozen: what may change while it runs comes as an input."""
+"""What an observer is made with. Frozen: a change while it runs comes as an input with a config of its own."""
 
 from __future__ import annotations
 
@@ -11,14 +11,32 @@ eco: also fewer ticks while it stays still."""
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the decisions depend on of what an engine can do (see its `Capabilities`)."""
+
+    follows_instructions: bool = True
+    """reads watches and queries as words"""
+    reports_kinds: bool = False
+    """says what kind of thing happened"""
+    needs_every_frame: bool = False
+    """no frame may be skipped or shrunk"""
+    chooses: bool = False
+    """answers a question at the tail of a turn with one of several letters"""
+    prepares: bool = False
+    """warms the next chunk beside the present one"""
+    writes: bool = False
+    """writes texts in the background; an engine of its own may do it"""
+
+
+@dataclass(frozen=True, slots=True)
 class ObserverConfig:
-    """Settings of one session and the facts about its engine.
+    """Settings of one session and the facts about its engine. `ConfigChanged` changes them while it runs.
 
     Times in seconds, scores and changes 0 to 1, sizes in tokens or characters.
     """
 
     threshold: float = 0.5
-    """speak when the score reaches this (changed live by `SensitivityChanged`)"""
+    """speak when the score reaches this"""
     hysteresis: float = 0.1
     """after a remark the score must fall this much below the threshold, or rise this much above it, to speak again"""
     cooldown_s: float = 2.0
@@ -26,7 +44,6 @@ class ObserverConfig:
     query_ttl_s: float = 600.0
 
     fidelity: Fidelity = "faithful"
-    """at first (changed live by `FidelityChanged`)"""
     full_look_change: float = 0.25
     """adaptive, eco: a change that deserves a full look; 1 is 48 grey levels beyond noise in a 200th of the picture"""
     motion_look_s: float = 2.0
@@ -60,16 +77,13 @@ class ObserverConfig:
     """own system prompt; None takes the built-in one"""
 
     delegation: bool = True
-    follows_instructions: bool = True
-    reports_kinds: bool = False
-    needs_every_frame: bool = False
-    chooses: bool = False
-    prepares: bool = False
-    writes: bool = False
-    """the facts above are the engine's `Capabilities`"""
+    engine: EngineFacts = EngineFacts()
+    """changed by `CapabilitiesChanged` too"""
 
     max_answer_chars: int = 2000
     first_epoch: int = 1
-    """epoch of the first utterance, each further one has the next; the shell sees to it that none is used twice"""
+    """epoch of the first utterance, each further one has the next; the shell sees to it that none is used twice.
+    Only the config that the observer is made with counts"""
     task_prefix: str = "task_"
-    """start of the ids of delegated tasks; the shell makes it unique where ids must outlive the process"""
+    """start of the ids of delegated tasks; the shell makes it unique where ids must outlive the process. Only the
+    config that the observer is made with counts"""

@@ -81,6 +81,15 @@ class Score:
         return replace(self, kind=kind, key=key, garbage=garbage)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How likely a remark is about this watch or query, 0 to 1; neither of the two: about none that was offered."""
+
+    share: float
+    watch: str | None = None
+    query: str | None = None
+
+
 class Pressure(IntEnum):
     """How short of time the engine is: what every session gives up, in this order."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.decisions import Decision, Skip, Suppressed, Urgency
+from joyvl_server.core.decisions import Decision, Share, Skip, Suppressed, Urgency
 from joyvl_server.core.prompt.turns import Chunk, Draft, Look, UserTurn
 from joyvl_server.core.watches.zones import Box
 
@@ -154,12 +154,13 @@ class EndWatch:
 
 @dataclass(frozen=True, slots=True)
 class QueryClosed:
-    """A query ended: answered (by which utterance, which came before), withdrawn, expired, or it was no question but
-    a standing instruction (`standing`) or the end of one (`cancel`)."""
+    """A query ended: answered, withdrawn, expired, or it was no question but a standing instruction (`standing`) or
+    the end of one (`cancel`). `epoch` is the utterance that answered it, which came before, and `answer` its words."""
 
     id: str
     reason: str
     epoch: int | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,9 @@ class Decided:
 
     `t` and `wall` are the frame's capture time (the due time where there is no frame). `skipped` is set where no
     decision was taken; then `decision` is silent. `suppressed` says why a wish to speak became silence.
-    `watches` are ids of the watches the remark concerns.
+    `threshold` is what the score was compared with: the lowest of what could have been spoken about, or that of what
+    the remark is about. `watches` are ids of the watches the remark concerns. `shares` are the engine's answer to what
+    it is about, the largest first, where it was asked.
     """
 
     step: int
@@ -179,6 +182,7 @@ class Decided:
     skipped: Skip | None = None
     suppressed: Suppressed | None = None
     score: float | None = None
+    threshold: float | None = None
     kind: str | None = None
     zone: str | None = None
     box: Box | None = None
@@ -187,6 +191,7 @@ class Decided:
     epoch: int | None = None
     watches: tuple[str, ...] = ()
     query: str | None = None
+    shares: tuple[Share, ...] = ()
     change: float | None = None
     detail: str = ""
 

@@ -1,6 +1,6 @@
 """Inputs, effects and what a tick comes to, under one name for those who speak to the observer."""
 
-from joyvl_server.core.decisions import Decision, Pressure, Score, Skip, Suppressed, Urgency
+from joyvl_server.core.decisions import Decision, Pressure, Score, Share, Skip, Suppressed, Urgency
 from joyvl_server.core.effects import (
     Abort,
     AddWatch,
@@ -24,12 +24,13 @@ from joyvl_server.core.effects import (
     Write,
 )
 from joyvl_server.core.inputs import (
+    CapabilitiesChanged,
     Chosen,
     ChunkWarmed,
+    ConfigChanged,
     ContextRoomChanged,
     EngineFailed,
     EngineRestarted,
-    FidelityChanged,
     Input,
     Passed,
     PictureLimitChanged,
@@ -39,7 +40,6 @@ from joyvl_server.core.inputs import (
     QueryWithdrawn,
     SaidDone,
     Scored,
-    SensitivityChanged,
     TaskChanged,
     TextDelta,
     Tick,
@@ -56,8 +56,10 @@ __all__ = [
     "AskChoice",
     "AskScore",
     "BeginChunk",
+    "CapabilitiesChanged",
     "Chosen",
     "ChunkWarmed",
+    "ConfigChanged",
     "ContextRoomChanged",
     "Decided",
     "Decision",
@@ -66,7 +68,6 @@ __all__ = [
     "EndWatch",
     "EngineFailed",
     "EngineRestarted",
-    "FidelityChanged",
     "Input",
     "Passed",
     "PictureLimitChanged",
@@ -82,8 +83,8 @@ __all__ = [
     "Say",
     "Score",
     "Scored",
-    "SensitivityChanged",
     "Settle",
+    "Share",
     "Skip",
     "StopWriting",
     "Suppressed",

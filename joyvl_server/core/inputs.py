@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.config import Fidelity
+from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.core.decisions import Pressure, Score, Skip
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.watches.watches import WatchBook
@@ -103,17 +103,26 @@ class WatchesChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class SensitivityChanged:
+class CapabilitiesChanged:
+    """The engine can do more or less than before, or another one took its place: it has nothing in its cache.
+
+    History, watches, open queries, epochs and ids of tasks go on. A step in flight goes on too, its outcome is still
+    expected. The next turn begins a chunk with a short lead.
+    """
+
     at: float
-    threshold: float
+    engine: EngineFacts
 
 
 @dataclass(frozen=True, slots=True)
-class FidelityChanged:
-    """What pictures may cost from now on."""
+class ConfigChanged:
+    """Other settings from now on. `first_epoch` and `task_prefix` are ignored: both count from the beginning.
+
+    Other `engine` facts are `CapabilitiesChanged`. Another system prompt begins a chunk with a short lead.
+    """
 
     at: float
-    fidelity: Fidelity
+    config: ObserverConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +217,14 @@ Input = (
     | QueryAsked
     | QueryWithdrawn
     | WatchesChanged
-    | SensitivityChanged
+    | CapabilitiesChanged
+    | ConfigChanged
     | PlaybackAcked
     | TaskChanged
     | ChunkWarmed
     | Written
     | WriteFailed
     | PressureChanged
-    | FidelityChanged
     | ContextRoomChanged
     | PictureLimitChanged
     | EngineRestarted

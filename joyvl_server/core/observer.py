@@ -19,6 +19,7 @@ is the remark about?) only with engines that choose. No clock, no chance: record
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, assert_never
 
 from joyvl_server.core import events as ev
@@ -63,10 +64,6 @@ class Observer:
     def state(self) -> StepState:
         return StepState.IDLE if self._flight is None else self._flight.state
 
-    def text_of(self, epoch: int | None) -> str | None:
-        """The words of an utterance; None where there is none, or it is long forgotten."""
-        return None if epoch is None else self._speech.utterances.text(epoch)
-
     def heard(self, epoch: int) -> str:
         """The part of an utterance that playback acknowledged."""
         return self._speech.utterances.heard(epoch)
@@ -88,8 +85,10 @@ class Observer:
                 self._agenda.book = book
                 self._looking.watch(book)
                 self._speech.thresholds_changed()
-            case ev.SensitivityChanged(_, threshold):
-                self._weighing.change(threshold)
+            case ev.CapabilitiesChanged(_, engine):
+                self._configure(replace(self.config, engine=engine), engine_changed=True)
+            case ev.ConfigChanged(_, config):
+                self._configure(config, engine_changed=config.engine != self.config.engine)
             case ev.PlaybackAcked(_, epoch, heard):
                 self._speech.utterances.hear(epoch, heard)
             case ev.TaskChanged():
@@ -108,8 +107,6 @@ class Observer:
                 self._agenda.engine_restarted()
             case ev.PressureChanged(_, pressure):
                 self._looking.press(pressure)
-            case ev.FidelityChanged(_, fidelity):
-                self._looking.change(fidelity)
             case _:
                 assert_never(input)
         effects, self._effects = self._effects, []
@@ -163,15 +160,17 @@ class Observer:
         flight = self._flight = PendingStep(message, glimpse)
         self._tick_wanted = False
         self._effects += [*effects, ev.Append(flight.step, message.turn)]
-        flight.kind = self._sentences.asks(message) if self.config.chooses else None
+        flight.kind = self._sentences.asks(message) if self.config.engine.chooses else None
         self._next(flight, flight.kind, StepState.CLASSIFYING)
 
     def _chosen(self, flight: PendingStep, shares: tuple[float, ...]) -> None:
         if flight.state is StepState.ATTRIBUTING:
+            flight.shared = flight.shares(shares)
             self._weighing.attribute(flight, flight.meant(shares))
             self._speak(flight)
         elif flight.state is StepState.CLASSIFYING:
-            effects, flight.which = self._sentences.classify(flight.message, flight.heard(shares))
+            kind, chooses = flight.heard(shares), self.config.engine.chooses
+            effects, flight.which = self._sentences.classify(flight.message, kind, chooses=chooses)
             self._effects += effects
             self._next(flight, flight.which, StepState.ENDING)
         else:
@@ -224,7 +223,7 @@ class Observer:
         query = flight.concern.query if self._agenda.is_open(flight.concern.query) else None
         t, question = flight.frame.t, remark.question
         self._effects += self._speech.end(flight, self._agenda)
-        answered = [] if question else self._sentences.answered(flight.message, query, flight.epoch)
+        answered = [] if question else self._sentences.answered(flight.message, query, flight.epoch, remark.note)
         self._settle(flight, remark.written)
         self._effects += answered
         if question:
@@ -265,7 +264,8 @@ class Observer:
         self._looking.settled(flight)
         self._effects.append(ev.Settle(flight.step, written))
         self._effects += self._agenda.settled(flight.message)
-        self._effects += self._sentences.settled(flight.message, flight.epoch)
+        said = None if flight.epoch is None else flight.remark.note
+        self._effects += self._sentences.settled(flight.message, flight.epoch, said)
         self._tick_wanted = self._tick_wanted or self._agenda.urgent
 
     def _end_step(self) -> None:
@@ -282,15 +282,26 @@ class Observer:
             ev.Decided(self._steps, t, wall, ev.Decision.SILENT, Look.SKIP, skipped=reason, change=change)
         )
 
-    # --------------------------------------------------------------------------------------------------------- asking
+    # -------------------------------------------------------------------------------------------- asking, configuring
 
     def _asked(self, asked: ev.QueryAsked) -> None:
-        if not self.config.follows_instructions:
+        if not self.config.engine.follows_instructions:
             self._effects += self._speech.decline(asked)
             return
         self._sentences.forget(asked.id)
         self._effects += self._agenda.ask(asked.id, asked.text, asked.at)
         self._want_tick()
+
+    def _configure(self, config: ObserverConfig, *, engine_changed: bool) -> None:
+        """`config` counts from now on. Raises `ConfigError`, and changes nothing, where its budget is too small."""
+        self.context.configure(config)
+        self.config = config
+        self._effects += self._agenda.configure(config)
+        self._looking.configure(config)
+        self._speech.configure(config)
+        self._weighing.configure(config)
+        if engine_changed:
+            self._agenda.engine_restarted()
 
     def _want_tick(self) -> None:
         """Now, or as soon as the step in flight has ended."""

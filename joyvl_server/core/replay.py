@@ -1,12 +1,13 @@
 """Input logs: a header line, then one line an input with the effects it had. Read again, they give the same effects.
 
 ```
-{"joyvl_log": 1, "config": {…}}
+{"joyvl_log": 2, "config": {…}}
 {"in": {"type": "Tick", …}, "out": [{"type": "BeginChunk", …}, …]}
 ```
 
 Pictures are named by hash and size, without their bytes; the small grey picture is kept in inputs (the gaze looks at
-it) and left out of effects. A file may hold several logs one after the other, each with its header.
+it) and left out of effects. A file may hold several logs one after the other, each with its header. Logs of version 1
+are read as well: what changed live in them (`SensitivityChanged`, `FidelityChanged`) is `ConfigChanged` now.
 """
 
 from __future__ import annotations
@@ -24,18 +25,21 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.events import Effect, Input
 from joyvl_server.core.frame import Grey, Image
 from joyvl_server.core.observer import Observer
 
-VERSION = 1
+VERSION = 2
 MAX_GREY = 1 << 20
 """pixels of a grey picture in a log, at most"""
 
 _INPUTS = {cls.__name__: cls for cls in get_args(Input)}
 _EFFECTS = {cls.__name__: cls for cls in get_args(Effect)}
+_ENGINE_FACTS = {field.name for field in fields(EngineFacts)}
+_CHANGED_BY = {"SensitivityChanged": "threshold", "FidelityChanged": "fidelity"}
+"""inputs of version 1, and the one setting that each of them changed"""
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
@@ -83,10 +87,11 @@ def _encode_grey(grey: Grey) -> dict[str, Any]:
 def replay(lines: Iterable[str]) -> Iterator[tuple[Input, list[Effect]]]:
     """Feed a log to a fresh observer; yields each input with the effects it has now.
 
-    Raises `ConfigError` for a file that is no log, is of another version, or lacks lines. A last line that was cut
-    off, as a killed server leaves it, is left out.
+    Raises `ConfigError` for a file that is no log, is of a version not known here, or lacks lines. A last line that was
+    cut off, as a killed server leaves it, is left out.
     """
     observer: Observer | None = None
+    version = VERSION
     cut: ConfigError | None = None
     for number, line in enumerate(lines, 1):
         if cut is not None:
@@ -97,11 +102,11 @@ def replay(lines: Iterable[str]) -> Iterator[tuple[Input, list[Effect]]]:
             cut = ConfigError(f"Line {number} of the log is not JSON: the file is damaged, or it is no input log.")
             continue
         if isinstance(entry, dict) and "joyvl_log" in entry:
-            observer = Observer(decode_header(entry))
+            version, observer = entry["joyvl_log"], Observer(decode_header(entry))
             continue
         if observer is None:
             raise ConfigError("This is no input log of joyvl: its first line has no `joyvl_log` version.")
-        input = _decode_line(entry, number)
+        input = _decode_line(entry, number, observer.config if version == 1 else None)
         try:
             effects = observer.handle(input)
         except RuntimeError as error:
@@ -112,13 +117,17 @@ def replay(lines: Iterable[str]) -> Iterator[tuple[Input, list[Effect]]]:
 
 
 def decode_header(entry: dict[str, Any]) -> ObserverConfig:
-    """The config in a header line. Raises `ConfigError`."""
+    """The config in a header line of any version known here. Raises `ConfigError`."""
     version = entry["joyvl_log"]
-    if version != VERSION:
-        raise ConfigError(f"The log has version {version!r}; this server reads version {VERSION}.")
+    if version not in (1, VERSION):
+        raise ConfigError(
+            f"The log has version {version!r}; this server reads versions 1 to {VERSION}. "
+            "Replay it with the release of joyvl-server that recorded it."
+        )
     try:
-        config: ObserverConfig = _decode(ObserverConfig, entry["config"])
-    except (KeyError, TypeError, ValueError) as error:
+        data = _with_engine(entry["config"]) if version == 1 else entry["config"]
+        config: ObserverConfig = _decode(ObserverConfig, data)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"The header of the log cannot be read: {error}") from error
     return config
 
@@ -135,11 +144,22 @@ def decode_effect(data: dict[str, Any]) -> Effect:
     return effect
 
 
-def _decode_line(entry: Any, number: int) -> Input:
+def _decode_line(entry: Any, number: int, config: ObserverConfig | None) -> Input:
+    """`config` is in force where the line is of version 1."""
     try:
-        return decode_input(entry["in"])
+        data = entry["in"]
+        if config is not None and (setting := _CHANGED_BY.get(data["type"])) is not None:
+            changed = {**_encode(config, greys=False), setting: data[setting]}
+            data = {"type": "ConfigChanged", "at": data["at"], "config": changed}
+        return decode_input(data)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"Line {number} of the log cannot be read: {error}") from error
+
+
+def _with_engine(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a log of version 1, whose facts about the engine stood among the settings."""
+    settings = {name: value for name, value in config.items() if name not in _ENGINE_FACTS}
+    return {**settings, "engine": {name: config[name] for name in config if name in _ENGINE_FACTS}}
 
 
 def _decode_typed(known: dict[str, type], data: dict[str, Any]) -> Any:

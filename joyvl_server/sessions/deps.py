@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.metrics import Metrics
@@ -47,6 +47,13 @@ def observer_config(settings: SessionSettings, can: Capabilities) -> ObserverCon
         language=settings.language,
         lead_turns=settings.lead_turns,
         model_time_s=settings.model_time_s,
+        engine=engine_facts(settings, can),
+    )
+
+
+def engine_facts(settings: SessionSettings, can: Capabilities) -> EngineFacts:
+    """What the machine has to know of the engine; an engine of its own may write the summaries."""
+    return EngineFacts(
         follows_instructions=can.follows_instructions,
         reports_kinds=can.reports_kinds,
         needs_every_frame=can.needs_every_frame,

@@ -299,10 +299,9 @@ class Session:
         if spec.zones != zones:
             self._standing.zones = spec.zones
             self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))
-        if self.settings.threshold != before.threshold:
-            self.driver.take(ev.SensitivityChanged(self.source.now, self.settings.threshold))
-        if self.settings.fidelity != before.fidelity:
-            self.driver.take(ev.FidelityChanged(self.source.now, self.settings.fidelity))
+        if (self.settings.threshold, self.settings.fidelity) != (before.threshold, before.fidelity):
+            config = observer_config(self.settings, self.capabilities)
+            self.driver.take(ev.ConfigChanged(self.source.now, config))
         self._updated()
 
     def _watches_changed(self, type: str, query_id: str | None, **data: Any) -> None:

@@ -79,9 +79,9 @@ def test_an_answered_query_joins_the_history() -> None:
     sender = Sender(chunk_s=3.0, lead_turns=0)
     sender.agenda.ask("a", "Who is it?", 0.0)
     sender.second()
-    assert sender.agenda.answered("a", 7) == [QueryClosed("a", "answered", 7)]
-    assert sender.agenda.answered("a", 8) == []
-    assert sender.agenda.answered(None, 9) == []
+    assert sender.agenda.answered("a", 7, "The postman.") == [QueryClosed("a", "answered", 7, "The postman.")]
+    assert sender.agenda.answered("a", 8, "") == []
+    assert sender.agenda.answered(None, 9, "") == []
     sender.agenda.said(1.0, "The postman.")
     prefix = [sender.second()[0] for _ in range(5)][3].prefix
     assert "[Query 1 minute before] Who is it?\n[Response 1 minute before] The postman." in prefix

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from fakes.configs import make_config
 from fakes.frames import make_frame
 from fakes.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
 from joyvl_server.core.config import ObserverConfig
@@ -366,7 +367,7 @@ def test_a_turn_that_fits_neither_chunk_begins_one_of_its_own() -> None:
 
 
 def test_a_chunk_that_would_leave_no_room_for_a_turn_is_not_prepared() -> None:
-    context = Context(ObserverConfig(context_tokens=2048, prepares=True))
+    context = Context(make_config(context_tokens=2048, prepares=True))
     turn = UserTurn(1, 0.0, make_frame(0))
     context.begin(context.make("", (), 0.0), 0.0)
     context.append(turn)

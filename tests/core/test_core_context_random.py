@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+from fakes.configs import make_config
 from fakes.frames import make_frame
 from fakes.prompts import Mirror
-from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.events import ChunkWarmed, Effect, TaskChanged, WriteFailed, Written
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.prompt.composer import PromptComposer
@@ -39,7 +39,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.random = random = Random(seed)
-        self.config = ObserverConfig(
+        self.config = make_config(
             context_tokens=random.choice([LEAST, 2500, 4000, 4000, 8000, 24_000]),
             chunk_s=random.choice([20.0, 60.0, 600.0, 1e9]),
             memory_tokens=random.choice([0, 200, 1000, 4000]),

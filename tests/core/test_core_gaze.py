@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fakes.configs import make_config
 from fakes.frames import make_frame
 from fakes.looking import room, shot, with_figure
 from joyvl_server.core.config import ObserverConfig
@@ -39,7 +40,7 @@ def test_faithful_looks_at_everything_in_full() -> None:
 
 @pytest.mark.parametrize("fidelity", ["faithful", "adaptive", "eco"])
 def test_an_engine_that_needs_every_frame_gets_every_frame(fidelity) -> None:
-    eye = Gaze(ObserverConfig(fidelity=fidelity, needs_every_frame=True))
+    eye = Gaze(make_config(fidelity=fidelity, needs_every_frame=True))
     eye.pressure = Pressure.FULL
     assert [look(eye, t) for t in range(20)] == [FULL] * 20
 

@@ -13,7 +13,6 @@ from joyvl_server.core.events import (
     Decided,
     Decision,
     EngineFailed,
-    FidelityChanged,
     Pressure,
     PressureChanged,
     QueryClosed,
@@ -21,7 +20,6 @@ from joyvl_server.core.events import (
     SaidDone,
     Score,
     Scored,
-    SensitivityChanged,
     Settle,
     Skip,
     Suppressed,
@@ -60,6 +58,7 @@ def test_below_the_threshold_the_turn_settles_as_silence() -> None:
             wall=EPOCH + 5.0,
             decision=Decision.SILENT,
             look=Look.FULL,
+            threshold=0.5,
             score=0.49,
             kind="move",
             zone="left",
@@ -153,7 +152,7 @@ def test_sensitivity_changes_at_once() -> None:
     shell = Shell()
     shell.tick(0.0)
     assert only(shell.score(0.0, 0.3), Decided).decision is Decision.SILENT
-    shell.observer.handle(SensitivityChanged(0.5, 0.3))
+    shell.configure(0.5, threshold=0.3)
     assert only(shell.says(1.0, CAME, 0.3), Decided).decision is Decision.SPEAK
 
 
@@ -161,7 +160,7 @@ def test_what_pictures_may_cost_changes_with_the_next_one() -> None:
     shell = Shell()
     looks = []
     for t, fidelity in enumerate(["faithful", "faithful", "adaptive", "adaptive", "faithful", "eco"]):
-        assert shell.observer.handle(FidelityChanged(t, fidelity)) == []
+        assert shell.configure(t, fidelity=fidelity) == []
         looks.append(only(shell.tick(float(t), glance=True), Append).turn.look)
         shell.score(t + 0.1, 0.0)
     assert looks == [Look.FULL, Look.FULL, Look.GLANCE, Look.GLANCE, Look.FULL, Look.GLANCE]

@@ -13,7 +13,6 @@ from joyvl_server.core.events import (
     QueryWithdrawn,
     Rollback,
     Say,
-    SensitivityChanged,
     Settle,
     Suppressed,
     Urgency,
@@ -110,7 +109,7 @@ def test_an_answer_is_told_from_an_alert() -> None:
     assert shell.choose_text(3.2, shell.score(3.1, 0.5), "Who is in the garden?") == [Say(4)]  # cooldown or not
     effects = shell.text(3.3, "The gardener is.") + shell.done(3.4)
     assert (only(effects, Decided).watches, only(effects, Decided).query) == ((), "q")
-    assert only(effects, QueryClosed) == QueryClosed("q", "answered", 2)
+    assert only(effects, QueryClosed) == QueryClosed("q", "answered", 2, "The gardener is.")
     assert only(effects, UtteranceDone).urgency is Urgency.ANSWER
 
 
@@ -176,7 +175,7 @@ def test_thresholds_count_as_they_are_when_the_engine_answers() -> None:
     shell = watching(FALL, POST)
     shell.tick(1.0)
     choice = shell.score(1.1, 0.6)
-    shell.observer.handle(SensitivityChanged(1.15, 0.7))
+    shell.configure(1.15, threshold=0.7)
     assert only(shell.choose_text(1.2, choice, POST.text), Decided).suppressed is Suppressed.BELOW
 
 

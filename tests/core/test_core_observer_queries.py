@@ -32,7 +32,7 @@ def test_a_query_ticks_at_once_and_its_answer_is_exempt_from_everything() -> Non
     decided = only(effects, Decided)
     assert (decided.decision, decided.query, decided.watches) == (Decision.SPEAK, "q", ())
     assert only(effects, UtteranceDone).urgency is Urgency.ANSWER
-    assert only(effects, QueryClosed) == QueryClosed("q", "answered", decided.epoch)
+    assert only(effects, QueryClosed) == QueryClosed("q", "answered", decided.epoch, "It is red, I think. Yes")
     assert kinds(effects).index("QueryClosed") > kinds(effects).index("UtteranceDone")
 
 
@@ -114,7 +114,6 @@ def test_an_engine_that_reads_no_words_says_so_at_once() -> None:
     assert effects == [
         UtteranceDelta(1, NO_WORDS),
         UtteranceDone(1, 3.0, EPOCH + 3.0, NO_WORDS, Urgency.NOTICE),
-        QueryClosed("q", "answered", 1),
+        QueryClosed("q", "answered", 1, NO_WORDS),
     ]
-    assert shell.observer.text_of(1) == NO_WORDS
     assert only(shell.tick(4.0), Append).turn.query is None

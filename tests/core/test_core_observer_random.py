@@ -1,8 +1,11 @@
 """Whatever shells and engines do in whatever order: the machine keeps its promises."""
 
+from collections.abc import Iterator
+
 from hypothesis import HealthCheck, given, settings
 
 from fakes.logs import Log, logs
+from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.events import (
     Abort,
     AddWatch,
@@ -10,9 +13,12 @@ from joyvl_server.core.events import (
     AskChoice,
     AskScore,
     BeginChunk,
+    CapabilitiesChanged,
+    ConfigChanged,
     Decided,
     Decision,
     Delegate,
+    Effect,
     EndWatch,
     Passed,
     QueryAsked,
@@ -42,7 +48,7 @@ from joyvl_server.core.prompt.wire_format import (
 
 MARKERS = (SILENCE, RESPONSE, DELEGATION)
 
-many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+many = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def same_words(read: str, shown: str) -> bool:
@@ -75,6 +81,15 @@ def test_every_tick_gets_exactly_one_decision_and_never_two_steps_are_in_flight(
     assert sorted(decided + ([] if flying is None else [flying])) == list(range(1, ticks + 1))
 
 
+def budgeted(log: Log) -> Iterator[tuple[int, Effect]]:
+    """Each effect with the largest context of that moment."""
+    budget = log.config.context_tokens
+    for input, effects in log.steps:
+        if isinstance(input, ConfigChanged):
+            budget = input.config.context_tokens
+        yield from ((budget, effect) for effect in effects)
+
+
 @many
 @given(logs())
 def test_the_engine_can_follow_and_its_prompt_only_grows_under_the_budget(log) -> None:
@@ -82,7 +97,7 @@ def test_the_engine_can_follow_and_its_prompt_only_grows_under_the_budget(log) -
     held: list[SettledTurn] | None = None
     prefix, system, separator = "", "", log.config.separator
     pending: UserTurn | None = None
-    for effect in all_effects(log):
+    for budget, effect in budgeted(log):
         match effect:
             case BeginChunk(chunk):
                 assert pending is None
@@ -98,7 +113,7 @@ def test_the_engine_can_follow_and_its_prompt_only_grows_under_the_budget(log) -
                     for u, p in zip(turns, firsts, strict=True)
                 )
                 tokens = MESSAGE + text_tokens(system) + sum(users) + sum(answer_tokens(s.answer) for s in held)
-                assert tokens <= log.config.context_tokens - ANSWER_RESERVE
+                assert tokens <= budget - ANSWER_RESERVE
                 assert all(a.t <= b.t for a, b in zip(turns, turns[1:], strict=False))
             case Settle(_, answer):
                 held.append(SettledTurn(pending, answer))
@@ -153,7 +168,12 @@ def test_seconds_of_a_reply_are_told_once_and_in_order(log) -> None:
     passed: set[float] = set()
     last: float | None = None
     pending: UserTurn | None = None
+    every = log.config.engine.needs_every_frame
     for input, effects in log.steps:
+        if isinstance(input, CapabilitiesChanged):
+            every = input.engine.needs_every_frame
+        elif isinstance(input, ConfigChanged):
+            every = input.config.engine.needs_every_frame
         if isinstance(input, Tick | Passed):
             passed.add((*input.burst, input.frame)[0].t)
         for effect in effects:
@@ -165,7 +185,7 @@ def test_seconds_of_a_reply_are_told_once_and_in_order(log) -> None:
                 assert len(pending.backlog) <= MAX_SECONDS
                 assert {second.frames[0].t for second in pending.backlog} <= passed
                 if pending.backlog:
-                    assert not log.config.needs_every_frame
+                    assert not every
                     assert not jumped
                     assert last is None or times[0] > last
             elif isinstance(effect, Settle):
@@ -178,17 +198,20 @@ def test_only_engines_that_choose_are_asked_and_a_sentence_is_obeyed_once(log) -
     obeyed: set[str] = set()
     asked: set[str] = set()
     active: set[str] = set()
+    chooses = log.config.engine.chooses
     for input, effects in log.steps:
         match input:
             case QueryAsked(id=query_id):
                 obeyed.discard(query_id)
                 asked.add(query_id)
+            case CapabilitiesChanged(_, engine) | ConfigChanged(_, ObserverConfig(engine=engine)):
+                chooses = engine.chooses
             case WatchesChanged(_, book):
                 active = {watch.id for watch in book.active}
         for effect in effects:
             match effect:
                 case AskChoice():
-                    assert log.config.chooses
+                    assert chooses
                     assert effect.options == tuple("ABCDEFGHIJKLMNOPQRST"[: len(effect.options)])
                 case AddWatch(query_id) | EndWatch(query_id):
                     assert query_id in asked - obeyed

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fakes.observing import CAME, POST, Shell, kinds, only
-from joyvl_server.core.events import Decided, Decision, SensitivityChanged, Suppressed
+from joyvl_server.core.events import Decided, Decision, Suppressed
 
 
 @pytest.mark.parametrize("threshold", [0.001, 0.1, 0.37, 0.5, 0.9, 1.0])
@@ -14,7 +14,7 @@ def test_a_fresh_session_speaks_exactly_at_its_threshold(threshold) -> None:
         for live in (False, True):
             shell = Shell(threshold=0.2 if live else threshold)
             if live:
-                shell.observer.handle(SensitivityChanged(0.0, threshold))
+                shell.configure(0.0, threshold=threshold)
             shell.tick(0.0)
             assert (kinds(shell.score(0.1, value)) == ["Say"]) is speaks
 
@@ -23,7 +23,7 @@ def test_moving_the_sensitivity_flips_the_decision() -> None:
     shell = Shell(cooldown_s=0.0)
     decisions = []
     for t, threshold in enumerate((0.3, 0.31, 0.3, 0.2, 0.9)):
-        shell.observer.handle(SensitivityChanged(t, threshold))
+        shell.configure(t, threshold=threshold)
         decisions.append(only(shell.says(t, f"This is remark number {t}.", 0.3), Decided).decision is Decision.SPEAK)
     assert decisions == [True, False, True, True, False]
 

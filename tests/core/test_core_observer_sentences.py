@@ -102,7 +102,7 @@ def test_who_gives_an_instruction_is_answered() -> None:
     effects = shell.text(1.3, "I will tell you.") + shell.done(1.4)
     decided = only(effects, Decided)
     assert (decided.decision, decided.query, decided.watches) == (Decision.SPEAK, "q", ())
-    assert only(effects, QueryClosed) == QueryClosed("q", "standing", decided.epoch)
+    assert only(effects, QueryClosed) == QueryClosed("q", "standing", decided.epoch, "I will tell you.")
     assert kinds(effects).index("QueryClosed") > kinds(effects).index("UtteranceDone")
 
 
@@ -247,7 +247,8 @@ def test_an_answer_that_broke_off_still_closes_what_was_no_question() -> None:
     shell.text(1.3, f"{CAME} I will")
     effects = shell.fail(1.4)
     assert only(effects, UtteranceDone).interrupted
-    assert only(effects, QueryClosed) == QueryClosed("q", "standing", only(effects, Decided).epoch)
+    epoch = only(effects, Decided).epoch
+    assert only(effects, QueryClosed) == QueryClosed("q", "standing", epoch, f"{CAME} I will")
 
 
 def test_an_answer_nobody_asked_for_is_a_mistake_of_the_shell() -> None:

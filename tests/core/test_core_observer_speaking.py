@@ -43,9 +43,6 @@ def test_speech_is_held_to_the_first_sentence_and_then_flows() -> None:
     ]
     decided = only(effects, Decided)
     assert (decided.decision, decided.text, decided.epoch, decided.score) == (Decision.SPEAK, said, 1, 0.9)
-    assert shell.observer.text_of(1) == said
-    assert shell.observer.text_of(None) is None
-    assert shell.observer.text_of(99) is None
 
 
 def test_a_marker_with_nothing_after_it_is_silence() -> None:

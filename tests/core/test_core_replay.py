@@ -2,6 +2,7 @@ import base64
 import json
 import zlib
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -145,10 +146,10 @@ def test_a_damaged_line_is_named(entry, says) -> None:
         (["not JSON"], "Line 1 of the log is not JSON"),
         ([line(tick_with())], "no input log of joyvl"),
         (["[]"], "no input log of joyvl"),
-        ([line({"joyvl_log": 99, "config": {}})], "The log has version 99; this server reads version 1"),
-        ([line({"joyvl_log": 1})], "header of the log cannot be read"),
-        ([line({"joyvl_log": 1, "config": {"fidelity": "sloppy"}})], "'sloppy' is none of 'faithful', 'adaptive'"),
-        ([line({"joyvl_log": 1, "config": {"context_tokens": 10}})], "too small"),
+        ([line({"joyvl_log": 99, "config": {}})], "The log has version 99; this server reads versions 1 to 2"),
+        ([line({"joyvl_log": 2})], "header of the log cannot be read"),
+        ([line({"joyvl_log": 2, "config": {"fidelity": "sloppy"}})], "'sloppy' is none of 'faithful', 'adaptive'"),
+        ([line({"joyvl_log": 2, "config": {"context_tokens": 10}})], "too small"),
     ],
 )
 def test_what_is_no_log_is_refused_in_words(lines, says) -> None:
@@ -161,3 +162,34 @@ def test_the_trail_is_not_logged() -> None:
     entry = encode_input(ev.Tick(3.0, frame))
     assert "trail" not in entry["frame"]
     assert decode_input(through_json(entry)).frame.trail == ()
+
+
+def version_1() -> list[str]:
+    """A session that a server recorded before the engine's facts had a place of their own."""
+    return (Path(__file__).parent / "logs" / "version_1.jsonl").read_text().splitlines()
+
+
+def test_a_log_of_version_1_replays_to_what_was_recorded() -> None:
+    lines = version_1()
+    steps = list(replay(lines))
+    assert len(steps) == len(lines) - 1
+    for text, (_, effects) in zip(lines[1:], steps, strict=True):
+        now = [through_json(encode_effect(effect)) for effect in effects]
+        recorded = json.loads(text)["out"]
+        assert [effect["type"] for effect in now] == [effect["type"] for effect in recorded]
+        for effect, then in zip(now, recorded, strict=True):
+            assert {name: effect[name] for name in then} == then
+
+
+def test_what_changed_live_in_version_1_is_a_config_now() -> None:
+    changes = [input.config for input, _ in replay(version_1()) if isinstance(input, ev.ConfigChanged)]
+    assert [(config.threshold, config.fidelity) for config in changes] == [(0.3, "adaptive"), (0.3, "eco")]
+    assert all(config.engine.chooses and config.context_tokens == 2600 for config in changes)
+
+
+def test_a_version_is_that_of_its_own_header() -> None:
+    old, new = version_1()[0], line(header(ObserverConfig()))
+    sense = line({"in": {"type": "SensitivityChanged", "at": 1.0, "threshold": 0.4}})
+    assert [input.config.threshold for input, _ in replay([new, old, sense])] == [0.4]
+    with pytest.raises(ConfigError, match="Line 3 of the log cannot be read: 'SensitivityChanged'"):
+        list(replay([old, new, sense]))

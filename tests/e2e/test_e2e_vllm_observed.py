@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from vllm_sessions import TICKS, footage, probed
 
 from fakes.sniffing import Sent, Sniffer
 from joyvl_server.core import events as ev
+from joyvl_server.core.config import EngineFacts
 from joyvl_server.core.decisions import Decision
 from joyvl_server.core.observer import Observer, ObserverConfig
 from joyvl_server.core.prompt.turns import Draft
@@ -115,16 +116,15 @@ async def test_two_minutes_of_a_real_observer(vllm: VllmServer, clips: Path) -> 
             memory_tokens=800,
             summary_tokens=48,
             lead_turns=6,
-            chooses=can.chooses,
-            prepares=can.prepares,
-            writes=can.writes,
+            engine=EngineFacts(chooses=can.chooses, prepares=can.prepares, writes=can.writes),
         )
         shell = Shell(Observer(config), await engine.open(EngineSpec("s1")), sniffer)
         watches = [Watch(name, name, f"Tell me when {name} comes") for name in ("a man", "the post")]
         await shell._do(ev.WatchesChanged(0.0, book(watches, [])))
         for step, frame in enumerate(frames):
             # A random model's score means nothing: the sensitivity says when it speaks.
-            await shell._do(ev.SensitivityChanged(frame.t, ALWAYS if step % 15 == 7 else NEVER))
+            config = replace(config, threshold=ALWAYS if step % 15 == 7 else NEVER)
+            await shell._do(ev.ConfigChanged(frame.t, config))
             if step == 30:
                 await shell._do(ev.QueryAsked(frame.t, "q1", "what is on the table?"))
             await shell.tick(frame)

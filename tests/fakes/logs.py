@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import strategies as st
 
 from fakes.frames import EPOCH, make_frame
+from joyvl_server.core.config import EngineFacts
 from joyvl_server.core.events import (
     AskChoice,
     AskScore,
+    CapabilitiesChanged,
     Chosen,
     ChunkWarmed,
+    ConfigChanged,
     ContextRoomChanged,
     Decided,
     Effect,
     EngineFailed,
     EngineRestarted,
-    FidelityChanged,
     Input,
     Passed,
     PlaybackAcked,
@@ -31,7 +33,6 @@ from joyvl_server.core.events import (
     Say,
     Score,
     Scored,
-    SensitivityChanged,
     Skip,
     TaskChanged,
     TextDelta,
@@ -84,6 +85,14 @@ BOOKS = st.builds(
     watches=st.lists(WATCHES, max_size=3, unique_by=lambda watch: watch.id).map(tuple),
     zones=st.sampled_from([(), (DOOR,)]),
 )
+FACTS = st.builds(
+    EngineFacts,
+    follows_instructions=MOSTLY,
+    needs_every_frame=MOSTLY.map(lambda usual: not usual),
+    chooses=MOSTLY,
+    prepares=MOSTLY,
+    writes=MOSTLY,
+)
 CONFIGS = st.builds(
     ObserverConfig,
     threshold=UNIT | st.just(0.5),
@@ -98,11 +107,7 @@ CONFIGS = st.builds(
     lead_turns=st.integers(0, 10),
     model_time_s=st.floats(10, 300),
     delegation=st.booleans(),
-    follows_instructions=MOSTLY,
-    needs_every_frame=MOSTLY.map(lambda usual: not usual),
-    chooses=MOSTLY,
-    prepares=MOSTLY,
-    writes=MOSTLY,
+    engine=FACTS,
     max_answer_chars=st.integers(1, 400),
 )
 
@@ -144,7 +149,7 @@ class Shell:
         now += ["passed"] * 3 if self.saying else []
         now += ["warmed"] * 2 if self.prepared else []
         now += ["written"] * 2 + ["unwritten"] if self.drafts else []
-        seldom = ["passed", "pressure", "room", "restarted"]
+        seldom = ["passed", "pressure", "room", "restarted", "able", "reconfigured"]
         often = ["ask", "ask", "watch", "watch"]
         return [*now, *often, *seldom, "tick", "skipped", "withdraw", "sense", "heard", "task"]
 
@@ -176,10 +181,15 @@ class Shell:
                 return WriteFailed(t, self.drafts.pop(0), "engine", "It failed.")
             case "pressure":
                 if draw(st.booleans()):
-                    return FidelityChanged(t, draw(st.sampled_from(["faithful", "adaptive", "eco"])))
+                    fidelity = draw(st.sampled_from(["faithful", "adaptive", "eco"]))
+                    return ConfigChanged(t, replace(self.observer.config, fidelity=fidelity))
                 return PressureChanged(t, draw(st.sampled_from(Pressure)))
             case "room":
                 return ContextRoomChanged(t, draw(st.integers(2048, 8000)))
+            case "reconfigured":
+                return ConfigChanged(t, draw(CONFIGS))
+            case "able":
+                return CapabilitiesChanged(t, draw(FACTS))
             case "restarted":
                 return EngineRestarted(t)
             case "skipped":
@@ -209,7 +219,7 @@ class Shell:
             case "watch":
                 return WatchesChanged(t, draw(BOOKS))
             case "sense":
-                return SensitivityChanged(t, draw(UNIT))
+                return ConfigChanged(t, replace(self.observer.config, threshold=draw(UNIT)))
             case "heard":
                 return PlaybackAcked(t, draw(st.integers(0, self.epochs + 1)), draw(st.integers(0, 300)))
             case _:

@@ -1,14 +1,18 @@
 """Plays the shell and the engine for one observer, a second at a time."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from fakes.configs import make_config
 from fakes.frames import make_frame
 from joyvl_server.core.events import (
     AskChoice,
+    CapabilitiesChanged,
     Chosen,
+    ConfigChanged,
     Decided,
     Effect,
     EngineFailed,
@@ -23,7 +27,7 @@ from joyvl_server.core.events import (
 )
 from joyvl_server.core.frame import Frame, Grey
 from joyvl_server.core.gaze.gaze import Glimpse
-from joyvl_server.core.observer import Observer, ObserverConfig, StepState
+from joyvl_server.core.observer import Observer, StepState
 from joyvl_server.core.prompt.turns import Look
 from joyvl_server.core.watches.watches import Watch, book
 from joyvl_server.core.watches.zones import Box, Zone
@@ -73,7 +77,7 @@ class Shell:
     """Plays the shell and the engine: one second at a time."""
 
     def __init__(self, **config: Any) -> None:
-        self.observer = Observer(ObserverConfig(**config))
+        self.observer = Observer(make_config(**config))
         self.step = 0
         self._flying = 0
 
@@ -130,6 +134,14 @@ class Shell:
 
     def ask(self, t: float, query_id: str = "q", text: str = "What colour is the car?") -> list[Effect]:
         return self.observer.handle(QueryAsked(t, query_id, text))
+
+    def configure(self, t: float, **settings: Any) -> list[Effect]:
+        """Settings that are others from now on."""
+        return self.observer.handle(ConfigChanged(t, replace(self.observer.config, **settings)))
+
+    def able(self, t: float, **facts: bool) -> list[Effect]:
+        """What the engine can do from now on, beside what it could before."""
+        return self.observer.handle(CapabilitiesChanged(t, replace(self.observer.config.engine, **facts)))
 
     def watch(self, t: float, *watches: Watch) -> list[Effect]:
         return self.observer.handle(WatchesChanged(t, book(watches, [DOOR])))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fakes.configs import make_config
 from fakes.frames import make_frame
 from fakes.prompts import Mirror
-from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.events import (
     BeginChunk,
     ChunkWarmed,
@@ -27,7 +27,7 @@ class Sender:
     """`second` composes a turn and settles it, unless it fails. `effects` are those of the second before."""
 
     def __init__(self, **config: Any) -> None:
-        self.config = ObserverConfig(**config)
+        self.config = make_config(**config)
         self.context = Context(self.config)
         self.agenda = PromptComposer(self.config, self.context)
         self.mirror = Mirror(self.config.separator, self.config.context_tokens)

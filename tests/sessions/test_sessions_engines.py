@@ -142,14 +142,14 @@ async def test_what_is_found_out_later_reaches_sessions_that_run(house: House):
     house.engine.probe = probe
     session, _ = await add(house)
     await seconds(house, 3)
-    assert not session.driver._observer.config.chooses
+    assert not session.driver._observer.config.engine.chooses
     assert session.ticks()[-1]["skipped"] is None  # it did not wait
     asked = await session.ask("What colour is it?")
     await session.add_watch(WatchDraft("Tell me about cats"))
     probed.set()
     await seconds(house, 8)
     config = session.driver._observer.config
-    assert (config.chooses, config.prepares, config.writes) == (True, True, True)
+    assert (config.engine.chooses, config.engine.prepares, config.engine.writes) == (True, True, True)
     assert session.capabilities == able
     assert "session.updated" in kinds(session)
     assert session.ticks()[-1]["skipped"] is None
@@ -274,6 +274,6 @@ async def test_summaries_of_another_engine(tmp_path):
         house.registry.engines.add(writer)
         session, _ = await add(house)
         await seconds(house, 2)
-        assert session.driver._observer.config.writes
+        assert session.driver._observer.config.engine.writes
         states = {s["engine"]: s["sessions"] for s in house.registry.schedulers()}
         assert states == {"scripted": 1, "scripted-2": 0}  # it writes there, and takes nobody's place

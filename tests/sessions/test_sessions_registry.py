@@ -120,8 +120,8 @@ async def test_the_machine_learns_only_of_what_is_another(house: House, monkeypa
     monkeypatch.setattr(driver, "take", lambda input: told.append(type(input).__name__))
     for changes, learnt in (
         ({"name": "gate"}, []),
-        ({"fidelity": "eco"}, ["FidelityChanged"]),
-        ({"fidelity": "eco", "threshold": 0.9}, ["SensitivityChanged"]),
+        ({"fidelity": "eco"}, ["ConfigChanged"]),
+        ({"fidelity": "eco", "threshold": 0.9}, ["ConfigChanged"]),
         ({"zones": (LEFT,)}, ["WatchesChanged"]),
         ({"zones": (LEFT,), "threshold": 0.9, "frames_per_tick": 2}, []),
     ):

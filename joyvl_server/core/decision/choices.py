@@ -65,11 +65,16 @@ class Choice(Generic[T]):
     def options(self) -> tuple[str, ...]:
         return LETTERS[: len(self.meanings)]
 
+    def ranked(self, shares: Sequence[float]) -> list[tuple[float, T | None]]:
+        """Each share with what it means, the largest first; empty where the shares say nothing."""
+        if len(shares) != len(self.meanings) or not all(math.isfinite(value) for value in shares):
+            return []
+        return sorted(zip(shares, self.meanings, strict=True), key=lambda pair: -pair[0])
+
     def taken(self, shares: Sequence[float]) -> T | None:
         """The meaning with the largest share, the first of equals; None where the shares say nothing."""
-        if len(shares) != len(self.meanings) or not all(math.isfinite(value) for value in shares):
-            return None
-        return self.meanings[max(range(len(shares)), key=lambda number: shares[number])]
+        ranked = self.ranked(shares)
+        return ranked[0][1] if ranked else None
 
 
 def kind_of(sentence: str) -> Choice[RequestKind]:

@@ -16,6 +16,11 @@ class Hysteresis:
         self._level: float | None = None
         self._since = 0.0
 
+    def configure(self, margin: float, window_s: float) -> None:
+        """Another margin and window from now on."""
+        self._margin = margin
+        self._window_s = window_s
+
     def spoke(self, level: float, t: float) -> None:
         """A remark was made at stream time `t`; `level` is the threshold that it reached."""
         self._level = level

@@ -9,7 +9,7 @@ from enum import IntEnum
 from joyvl_server.core.decision.answer_buffer import AnswerBuffer
 from joyvl_server.core.decision.attribution import NOBODY, Attribution
 from joyvl_server.core.decision.choices import Candidate, Choice, RequestKind
-from joyvl_server.core.events import Decided, Decision, Score, Skip, Suppressed
+from joyvl_server.core.events import Decided, Decision, Score, Share, Skip, Suppressed
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.gaze.gaze import Glimpse
 from joyvl_server.core.prompt.composer import ComposedTurn
@@ -45,7 +45,9 @@ class PendingStep:
     score: Score | None = None
     concern: Attribution = NOBODY
     level: float = 0.0
-    """the threshold that counts for that"""
+    """the threshold that its score was compared with"""
+    shared: tuple[Share, ...] = ()
+    """how likely it is about what, where the engine was asked"""
     epoch: int | None = None
     """of its utterance, once something was shown"""
     state: StepState = StepState.SCORING
@@ -85,6 +87,14 @@ class PendingStep:
         assert self.which is not None, "nobody asked which one is meant"
         return self.which.taken(shares)
 
+    def shares(self, shares: Sequence[float]) -> tuple[Share, ...]:
+        """The answer to `which`, the largest share first."""
+        assert self.which is not None, "nobody asked which one is meant"
+        return tuple(
+            Share(share) if about is None else Share(share, about.watch, about.query)
+            for share, about in self.which.ranked(shares)
+        )
+
     def decided(
         self,
         decision: Decision,
@@ -109,6 +119,7 @@ class PendingStep:
             skipped=skipped,
             suppressed=suppressed,
             score=score.value if score else None,
+            threshold=self.level if score else None,
             kind=score.kind if score else None,
             zone=place(box, zones) if box else None,
             box=box,
@@ -117,6 +128,7 @@ class PendingStep:
             epoch=self.epoch,
             watches=self.concern.watches,
             query=query,
+            shares=self.shared,
             change=self.glimpse.change,
             detail=detail,
         )

@@ -24,6 +24,11 @@ class Repetition:
         self._said: deque[tuple[float, _Identity]] = deque(maxlen=MAX_REMARKS)
         self._last: dict[str | None, float] = {}
 
+    def configure(self, cooldown_s: float, duplicate_window_s: float) -> None:
+        """Other times from now on."""
+        self._cooldown_s = cooldown_s
+        self._window_s = duplicate_window_s
+
     def cooling(self, kind: str | None, t: float) -> bool:
         """Was a remark of this kind made less than the cooldown ago?"""
         last = self._last.get(kind)

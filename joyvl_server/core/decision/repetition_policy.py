@@ -30,6 +30,14 @@ class RepetitionPolicy:
         self._repetition = Repetition(config.cooldown_s, config.duplicate_window_s)
         self._hysteresis = Hysteresis(config.hysteresis, config.duplicate_window_s)
 
+    def configure(self, config: ObserverConfig) -> None:
+        """`config` counts from now on."""
+        if config.threshold != self._config.threshold:
+            self.thresholds_changed()
+        self._config = config
+        self._repetition.configure(config.cooldown_s, config.duplicate_window_s)
+        self._hysteresis.configure(config.hysteresis, config.duplicate_window_s)
+
     def thresholds_changed(self) -> None:
         self._hysteresis.reset()
 
@@ -75,5 +83,5 @@ class RepetitionPolicy:
         return [
             UtteranceDelta(epoch, NO_WORDS),
             UtteranceDone(epoch, asked.at, asked.wall, NO_WORDS, Urgency.NOTICE),
-            QueryClosed(asked.id, ANSWERED, epoch),
+            QueryClosed(asked.id, ANSWERED, epoch, NO_WORDS),
         ]

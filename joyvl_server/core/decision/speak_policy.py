@@ -10,7 +10,7 @@ from joyvl_server.core.decision.choices import Candidate, Choice, about_which
 from joyvl_server.core.decision.pending_step import PendingStep
 from joyvl_server.core.decision.repetition_policy import RepetitionPolicy
 from joyvl_server.core.decision.user_requests import UserRequests
-from joyvl_server.core.decisions import Score
+from joyvl_server.core.decisions import Score, Suppressed
 from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
 
 
@@ -22,15 +22,15 @@ class SpeakPolicy:
     ) -> None:
         self.threshold = config.threshold
         """the session's"""
-        self._chooses = config.chooses
+        self._chooses = config.engine.chooses
         self._agenda = agenda
         self._sentences = sentences
         self._speech = speech
 
-    def change(self, threshold: float) -> None:
-        """The session's threshold is another from now on."""
-        self.threshold = threshold
-        self._speech.thresholds_changed()
+    def configure(self, config: ObserverConfig) -> None:
+        """`config` counts from now on."""
+        self.threshold = config.threshold
+        self._chooses = config.engine.chooses
 
     def weigh(self, flight: PendingStep, score: Score) -> Choice[Candidate] | None:
         """Take the score in; the question which of several it is about, where that has to be known."""
@@ -38,6 +38,7 @@ class SpeakPolicy:
         t = flight.frame.t
         self._speech.see(score, t)
         flight.concern = self._concern(flight)
+        flight.level = self._agenda.book.threshold(self.threshold)
         offered = self._candidates(flight.message) if flight.concern.speak and score.kind is None else ()
         if len(offered) > 1:
             lowest = self._agenda.book.threshold(self.threshold)
@@ -70,7 +71,8 @@ class SpeakPolicy:
     def _hold_back(self, flight: PendingStep) -> None:
         """A remark that nobody asked for may come too soon after another one."""
         about = flight.concern
-        flight.level = self._agenda.book.threshold_of(about.watches, self.threshold)
+        if about.speak or about.suppressed is Suppressed.BELOW:
+            flight.level = self._agenda.book.threshold_of(about.watches, self.threshold)
         if not about.speak or about.query is not None:
             return
         held = self._speech.held_back(flight.scored, flight.level, flight.frame.t)

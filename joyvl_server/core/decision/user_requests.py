@@ -32,9 +32,12 @@ class UserRequests:
         return message.query is None or self._kinds.get(message.query, RequestKind.ONCE) is RequestKind.ONCE
 
     def classify(
-        self, message: ComposedTurn, kind: RequestKind | None
+        self, message: ComposedTurn, kind: RequestKind | None, *, chooses: bool
     ) -> tuple[list[Effect], Choice[Candidate] | None]:
-        """What follows from the answer (None: not found out), or the next question: which of several is to end?"""
+        """What follows from the answer (None: not found out), or the next question: which of several is to end?
+
+        An engine that no longer `chooses` cannot say which.
+        """
         query = self._open(message)
         if query is None:
             return [], None
@@ -42,9 +45,9 @@ class UserRequests:
             self._kinds[query] = kind
             return [AddWatch(query, message.turn.query or "")], None
         targets = self._targets(query) if kind is RequestKind.CANCEL else ()
-        if len(targets) > 1:
+        if len(targets) > 1 and chooses:
             return [], end_which(message.turn.query or "", targets)
-        return self.end(message, targets[0] if targets else None), None
+        return self.end(message, targets[0] if len(targets) == 1 else None), None
 
     def end(self, message: ComposedTurn, target: Candidate | None) -> list[Effect]:
         """Somebody asked to stop `target`; None: nothing that could be found. What is over already needs no end."""
@@ -66,16 +69,16 @@ class UserRequests:
             questions[message.query] = message.turn.query or ""
         return candidates(self._agenda.book, threshold, questions)
 
-    def answered(self, message: ComposedTurn, query_id: str | None, epoch: int | None) -> list[QueryClosed]:
+    def answered(self, message: ComposedTurn, query_id: str | None, epoch: int | None, text: str) -> list[QueryClosed]:
         """What was just said answers this query; before the turn settles, for no prefix may ask it again."""
-        return self._agenda.answered(query_id, epoch) if self.is_question(message) else []
+        return self._agenda.answered(query_id, epoch, text) if self.is_question(message) else []
 
-    def settled(self, message: ComposedTurn, epoch: int | None) -> list[Effect]:
-        """The turn that carried it has settled; `epoch` is of the utterance that followed, if one did."""
+    def settled(self, message: ComposedTurn, epoch: int | None, text: str | None) -> list[Effect]:
+        """The turn that carried it has settled; `epoch` and `text` are of the utterance that followed, if one did."""
         if message.query is None or self.is_question(message):
             return []
         closed = self._agenda.close(message.query, self._kinds[message.query].value)
-        return [replace(query, epoch=epoch) for query in closed]
+        return [replace(query, epoch=epoch, answer=text) for query in closed]
 
     def forget(self, query_id: str) -> None:
         """It is open no more, or somebody says something else under its name."""

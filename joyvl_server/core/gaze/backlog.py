@@ -28,6 +28,10 @@ class Backlog:
         self._offered, self._waiting = _before(t, self._waiting), []
         return tuple(self._offered)
 
+    def drop(self) -> None:
+        """Nobody wants any of them."""
+        self._waiting, self._offered = [], []
+
     def settled(self) -> None:
         self._offered = []
 

@@ -7,7 +7,7 @@ does all the time (leaves, rain, a screen, a badly compressed edge) is learnt as
 beyond all that in the liveliest few cells, so that a hand in a corner or somebody far away is one.
 
 The constants were chosen on drawn scenes (random rooms with people, hands, things, leaves, rain, light, shake and
-H.264), never on recorded footage. See `joyvl bench fidelity` and docs/development/measurements.md for what they come to.
+H.264), never on recorded footage. See `joyvl bench fidelity` and docs/development/measurements.md.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.config import Fidelity, ObserverConfig
+from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.gaze.change import NO_CELLS, Cells, NoiseTracker, apart, coarse, difference
@@ -50,15 +50,13 @@ class Glimpse:
 class Gaze:
     """Judges frames; the caller tells by `saw` which ones the model got, or will get with the next turn.
 
-    `pressure` is the engine's, `fidelity` the session's; `timed` says that an active watch depends on time
-    (`time_conditions`): then no second is skipped. All may be set at any time. Engines that need every frame get every
-    frame in full.
+    `pressure` is the engine's; `timed` says that an active watch depends on time (`time_conditions`): then no second
+    is skipped. Both may be set at any time. Engines that need every frame get every frame in full.
     """
 
     def __init__(self, config: ObserverConfig) -> None:
         self.pressure = Pressure.NONE
         self.timed = False
-        self.fidelity: Fidelity = config.fidelity
         self._config = config
         self._unrest = NoiseTracker()
         self._shape: tuple[int, ...] | None = None
@@ -67,6 +65,10 @@ class Gaze:
         self._active = self._owed = False
         self._settled = True
         self._stirs: tuple[float, ...] = ()
+
+    def configure(self, config: ObserverConfig) -> None:
+        """`config` counts from now on."""
+        self._config = config
 
     def judge(self, frame: Frame, *, wanted: bool) -> Glimpse:
         """The cost of `frame`; `wanted` when somebody asked something: then it is looked at in full.
@@ -124,8 +126,8 @@ class Gaze:
         return begins or goes_on or stir < SIGN or as_before
 
     def _look(self, frame: Frame, *, full: bool) -> Look:
-        faithful = self.fidelity == "faithful" and self.pressure is Pressure.NONE
-        if full or faithful or self._config.needs_every_frame:
+        faithful = self._config.fidelity == "faithful" and self.pressure is Pressure.NONE
+        if full or faithful or self._config.engine.needs_every_frame:
             return Look.FULL
         if frame.t - self._seen_t < self._blindness(frame.t - self._stirred_t) - SLACK_S:
             return Look.SKIP
@@ -136,9 +138,9 @@ class Gaze:
         config = self._config
         if self.timed or still_s < config.still_after_s:
             return 0.0
-        if self.fidelity == "eco" or self.pressure >= Pressure.SLOWER:
+        if config.fidelity == "eco" or self.pressure >= Pressure.SLOWER:
             return min(max(config.max_blind_s, still_s * ECO_SHARE), config.eco_blind_s)
-        return config.max_blind_s if self.fidelity == "adaptive" else 0.0
+        return config.max_blind_s if config.fidelity == "adaptive" else 0.0
 
     def _remember(self, t: float, cells: Cells, change: float, stir: float) -> None:
         self._last = cells

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from joyvl_server.core.config import Fidelity, ObserverConfig
+from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decision.pending_step import PendingStep
 from joyvl_server.core.decisions import Pressure, Skip
 from joyvl_server.core.gaze.backlog import Backlog
@@ -20,7 +20,7 @@ class Looking:
     that pass during the reply."""
 
     def __init__(self, config: ObserverConfig) -> None:
-        self._keeps = not config.needs_every_frame
+        self._keeps = not config.engine.needs_every_frame
         self._gaze = Gaze(config)
         self._backlog = Backlog()
         self._again = False
@@ -29,9 +29,12 @@ class Looking:
         """How short of time the engine is."""
         self._gaze.pressure = pressure
 
-    def change(self, fidelity: Fidelity) -> None:
-        """What pictures may cost from now on."""
-        self._gaze.fidelity = fidelity
+    def configure(self, config: ObserverConfig) -> None:
+        """`config` counts from now on. An engine that needs every frame follows them itself: nothing waits for it."""
+        self._keeps = not config.engine.needs_every_frame
+        self._gaze.configure(config)
+        if not self._keeps:
+            self._backlog.drop()
 
     def watch(self, book: WatchBook) -> None:
         """A watch that depends on time needs every second."""

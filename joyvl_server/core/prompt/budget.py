@@ -19,18 +19,26 @@ class Budget:
     frame and a few words need. All sizes in tokens."""
 
     def __init__(self, config: ObserverConfig, system: str) -> None:
-        self.system = MESSAGE + text_tokens(system)
-        self.tokens = self._most = config.context_tokens
-        self._config = config
-        self._fixed = self.system + ANSWER_RESERVE + _FRAME_RESERVE
-        if self.words < _LEAST_WORDS:
+        self._room: tuple[int, int | None] | None = None
+        self.configure(config, system)
+
+    def configure(self, config: ObserverConfig, system: str) -> None:
+        """`config` counts from now on. Raises `ConfigError`, and changes nothing, where its budget is too small."""
+        tokens = MESSAGE + text_tokens(system)
+        fixed = tokens + ANSWER_RESERVE + _FRAME_RESERVE
+        if config.context_tokens - fixed < _LEAST_WORDS:
             raise ConfigError(
                 f"The context budget of {config.context_tokens} tokens is too small for a system prompt of about "
-                f"{self.system} tokens: raise it to {self._fixed + _LEAST_WORDS} or shorten the prompt."
+                f"{tokens} tokens: raise it to {fixed + _LEAST_WORDS} or shorten the prompt."
             )
+        self.system, self._fixed, self._config = tokens, fixed, config
+        self.tokens = self._most = config.context_tokens
+        if self._room is not None:
+            self.set_room(*self._room)
 
     def set_room(self, tokens: int, most: int | None = None) -> None:
         """The engine has room for `tokens`; see `ContextRoomChanged`."""
+        self._room = (tokens, most)
         self.tokens = max(self._fixed + _LEAST_WORDS, min(self._config.context_tokens, tokens))
         self._most = self.tokens if most is None else max(self.tokens, min(self._config.context_tokens, most))
 

@@ -74,15 +74,20 @@ class PromptComposer:
         self._book = book
         self._news.meet(book)
 
+    def configure(self, config: ObserverConfig) -> list[Effect]:
+        """`config` counts from now on."""
+        self._config = config
+        return self._rollover.configure(config)
+
     @property
     def urgent(self) -> bool:
         """Is there something that should not wait for the next second?"""
-        return self._queries.waiting() is not None or self._news.notes_waiting
+        return self._reads and (self._queries.waiting() is not None or self._news.notes_waiting)
 
     @property
     def waiting(self) -> bool:
         """Is there anything the model has not been told?"""
-        return self._queries.waiting() is not None or self._news.waiting(self.book)
+        return self.urgent or self._news.waiting(self.book)
 
     def compose(
         self,
@@ -184,7 +189,7 @@ class PromptComposer:
 
     def concerned(self, message: ComposedTurn) -> Query | None:
         """The open query that an answer to this message belongs to."""
-        return self._queries.concerned(message.query)
+        return self._queries.concerned(message.query) if self._reads or message.query is not None else None
 
     def shown(self) -> list[Query]:
         """The open queries that the model has read in settled turns, oldest first."""
@@ -193,12 +198,12 @@ class PromptComposer:
     def is_open(self, query_id: str | None) -> bool:
         return self._queries.is_open(query_id)
 
-    def answered(self, query_id: str | None, epoch: int | None) -> list[QueryClosed]:
+    def answered(self, query_id: str | None, epoch: int | None, text: str) -> list[QueryClosed]:
         query = None if query_id is None else self._queries.close(query_id)
         if query is None:
             return []
         self._rollover.history.add(Entry.QUERY, query.asked_at, query.text)
-        return [QueryClosed(query.id, ANSWERED, epoch)]
+        return [QueryClosed(query.id, ANSWERED, epoch, text)]
 
     # --------------------------------------------------------------------------------------------------------- tasks
 
@@ -207,20 +212,20 @@ class PromptComposer:
         return self._tasks.hand_over(question)
 
     def task_changed(self, change: TaskChanged) -> None:
-        """A result, or word that there will be none, joins the next turn."""
+        """A result, or word that there will be none, joins the next turn; it waits for an engine that reads words."""
         outcome = self._tasks.changed(change)
-        if outcome is not None and self._config.follows_instructions:
+        if outcome is not None and (self._reads or outcome.known):
             self._news.add(outcome.news)
             self._rollover.history.add(Entry.RESULT, change.at, outcome.text)
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
     def _message(self, looks: _Looks, book: WatchBook) -> ComposedTurn:
-        query = self._queries.waiting()
+        query = self._queries.waiting() if self._reads else None
         room = self._context.budget.news
         text = None if query is None else self._query_text(query)
-        changes = self._news.watch_changes(book, room, text) if self._config.follows_instructions else ()
-        notes = self._news.notes(room)
+        changes = self._news.watch_changes(book, room, text) if self._reads else ()
+        notes = self._news.notes(room) if self._reads else ()
         turn = UserTurn(
             step=looks.step,
             t=self._context.model_time(looks.burst[0] if looks.burst else looks.frame),
@@ -235,6 +240,11 @@ class PromptComposer:
             change=looks.change,
         )
         return ComposedTurn(turn, book, None if query is None else query.id, notes)
+
+    @property
+    def _reads(self) -> bool:
+        """Does the engine read words? What is to be told waits for one that does."""
+        return self._config.engine.follows_instructions
 
     def _query_text(self, query: Query) -> str:
         """The room may have become smaller since it was asked."""

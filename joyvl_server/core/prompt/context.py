@@ -65,7 +65,7 @@ class Context:
 
     def __init__(self, config: ObserverConfig) -> None:
         self._config = config
-        self.system = config.system or system_prompt(delegation=config.delegation)
+        self.system = _system(config)
         self.budget = Budget(config, self.system)
         self.present: ChunkState | None = None
         self.prepared: ChunkState | None = None
@@ -80,6 +80,8 @@ class Context:
         self._warming = TURNS_TO_WARM
         self._pending: UserTurn | None = None
         self._number = 0
+        self._bare = False
+        """turns of the present chunk settled without their pictures: nobody can send them again"""
 
     @property
     def tokens(self) -> int:
@@ -91,6 +93,16 @@ class Context:
     def set_room(self, tokens: int, most: int | None = None) -> None:
         """The engine has room for `tokens`."""
         self.budget.set_room(tokens, most)
+        self._single = self._single and self.budget.least
+        self._keep_prepared_within_budget()
+
+    def configure(self, config: ObserverConfig) -> None:
+        """`config` counts from now on. Raises `ConfigError`, and changes nothing, where its budget is too small."""
+        system = _system(config)
+        self.budget.configure(config, system)
+        if (system, config.separator) != (self.system, self._config.separator):
+            self.restart()
+        self.system, self._config = system, config
         self._single = self._single and self.budget.least
         self._keep_prepared_within_budget()
 
@@ -167,7 +179,7 @@ class Context:
         """
         turns = self.turns
         start = max(0, len(turns) - self._config.lead_turns)
-        return turns[start if self.cut is None or self._config.prepares else min(self.cut, start) :]
+        return turns[start if self.cut is None or self._config.engine.prepares else min(self.cut, start) :]
 
     def lead_room(self, writing: int = 0) -> float:
         """Turns to keep room for between the cut and the switch, at the size they had lately; `writing` of them for a
@@ -227,6 +239,8 @@ class Context:
 
     def lead_before(self, turn: UserTurn, move: ChunkMove) -> list[SettledTurn]:
         """The turns that lead a chunk begun anew before `turn`, oldest first."""
+        if self._bare and self._config.engine.follows_instructions:
+            return []
         turns: Sequence[SettledTurn] = self.turns if move is ChunkMove.SLIDE else self.lead
         if move is ChunkMove.SHORT:
             turns = turns[len(turns) - min(self._short_lead, len(turns)) :]
@@ -297,7 +311,9 @@ class Context:
 
     def settle(self, answer: str) -> None:
         """The pending turn stays, answered with `answer` in the wire format."""
-        turn = self._take_pending("settle").kept(pictures=self._config.follows_instructions)
+        pictures = self._config.engine.follows_instructions
+        turn = self._take_pending("settle").kept(pictures=pictures)
+        self._bare = self._bare or not pictures
         settled = SettledTurn(turn, answer)
         assert self.present is not None, "no chunk has begun"
         self._cold = False
@@ -338,6 +354,7 @@ class Context:
 
     def _go_over(self, growing: ChunkState, t: float) -> None:
         growing.began = t
+        self._bare = self._bare and bool(growing.turns)
         self.present, self.prepared, self.cut, self.restarted, self._warm = growing, None, None, False, 0
 
     def _take_pending(self, what: str) -> UserTurn:
@@ -349,3 +366,7 @@ class Context:
     def _require_no_pending(self, what: str) -> None:
         if self._pending is not None:
             raise RuntimeError(f"Cannot {what}: the turn before is neither settled nor rolled back.")
+
+
+def _system(config: ObserverConfig) -> str:
+    return config.system or system_prompt(delegation=config.delegation)

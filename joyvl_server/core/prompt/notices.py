@@ -41,7 +41,8 @@ class Notices:
         return bool(self._notes)
 
     def waiting(self, book: WatchBook) -> bool:
-        return bool(self._notes) or any(book.changes_since(self.known))
+        """Do the watches differ from what the model was told?"""
+        return any(book.changes_since(self.known))
 
     def add(self, text: str) -> None:
         self._count += 1

@@ -53,6 +53,11 @@ class Rollover:
         self.history = History()
         self.summaries = Summaries(config)
 
+    def configure(self, config: ObserverConfig) -> list[Effect]:
+        """`config` counts from now on."""
+        self._config = config
+        return self.summaries.configure(config)
+
     def before(self, move: ChunkMove, turn: UserTurn, standing: PrefixLines) -> list[Effect]:
         """The chunk that begins before `turn`. Its model time may differ afterwards."""
         context, t = self._context, turn.frame.t
@@ -69,7 +74,7 @@ class Rollover:
         context = self._context
         effects = self.summaries.settled(standing.watches, context.budget.tokens, self._memory)
         room = context.lead_room(TURNS_TO_WRITE if self.summaries.hopeful else 0)
-        cuts = (self._config.prepares or self.summaries.enabled) and not context.slides
+        cuts = (self._config.engine.prepares or self.summaries.enabled) and not context.slides
         if cuts and context.cut is None and not context.restarted and context.left <= room:
             turns, present = context.turns, context.present
             assert present is not None, "no chunk has begun"
@@ -90,7 +95,7 @@ class Rollover:
     def _prepare(self, standing: PrefixLines) -> list[Effect]:
         """The next chunk, if it is time: with what is known now, and the turns since the cut."""
         context, cut = self._context, self._context.cut
-        if not self._config.prepares or cut is None or context.prepared is not None or context.slides:
+        if not self._config.engine.prepares or cut is None or context.prepared is not None or context.slides:
             return []
         if context.restarted or context.pending or cut == len(context.turns):
             return []  # without a turn there is nothing that carries the prefix
@@ -130,7 +135,7 @@ class Rollover:
     @property
     def _parts(self) -> int:
         """What the histories' usual room is divided by in a chunk that is read at once."""
-        return COLD if self._config.prepares or self._context.slides else 1
+        return COLD if self._config.engine.prepares or self._context.slides else 1
 
     @property
     def _memory(self) -> int:

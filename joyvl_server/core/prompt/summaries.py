@@ -65,9 +65,20 @@ class Summaries:
         self._drafts = 0
         self._unfinished = 0
 
+    def configure(self, config: ObserverConfig) -> list[Effect]:
+        """`config` counts from now on. Where nobody writes any more, no draft is waited for."""
+        self._config = config
+        if self.enabled:
+            return []
+        effects = self._drop_summary()
+        if (wanted := self._account) is not None:
+            effects += self._stop(wanted)
+            self._shorten(wanted)
+        return effects
+
     @property
     def enabled(self) -> bool:
-        return self._config.writes and self._config.memory_tokens > 0
+        return self._config.engine.writes and self._config.memory_tokens > 0
 
     @property
     def hopeful(self) -> bool:

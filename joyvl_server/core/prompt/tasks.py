@@ -18,6 +18,8 @@ class TaskOutcome:
 
     news: str
     text: str
+    known: bool
+    """it was handed over in this session, not so long ago that it is forgotten"""
 
 
 class DelegatedTasks:
@@ -45,4 +47,4 @@ class DelegatedTasks:
         found = "Result of" if change.status == "completed" else "No result of"
         result = clean(change.result, MAX_RESULT)
         text = f"{question}: {result}" if question else result
-        return TaskOutcome(f"[{found} the question handed over] {text}", text)
+        return TaskOutcome(f"[{found} the question handed over] {text}", text, question != "")

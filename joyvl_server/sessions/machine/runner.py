@@ -150,9 +150,6 @@ class MachineRunner:
     async def idle(self) -> None:
         await self._lane.idle()
 
-    def text_of(self, epoch: int | None) -> str | None:
-        return self._observer.text_of(epoch)
-
     def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, age_s: float, grant: Lease) -> None:
         """A second has come, `due` (monotonic); its frame is `age_s` seconds old now. Takes the grant over."""
         if self._lane.busy:

@@ -156,12 +156,11 @@ class Performer:
         self._session.driver.take(TaskChanged(self._session.now, effect.task_id, "failed", reason))
 
     def _query_closed(self, closed: QueryClosed) -> None:
-        answer = self._session.driver.text_of(closed.epoch)
-        view = self._questions.close(closed.id, closed.reason, answer)
+        view = self._questions.close(closed.id, closed.reason, closed.answer)
         if view is not None:
             self._updates.publish("query.closed", query=payloads.query(view))
             self._journal.note(
-                "query_closed", answer or "", query_id=closed.id, reason=closed.reason, epoch=closed.epoch
+                "query_closed", closed.answer or "", query_id=closed.id, reason=closed.reason, epoch=closed.epoch
             )
 
     def _decided(self, decided: Decided) -> None:
