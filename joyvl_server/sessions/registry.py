@@ -46,7 +46,7 @@ class Registry:
         self.engines = engines
         db = store.main
         self.events = Events(db, kept=settings.store.max_events)
-        self.ticks = Ticks(store.ticks, db, _retention(settings.store), wall=clock.wall)
+        self.ticks = Ticks(store.ticks, db, _retention(settings.store), clock)
         self.idempotency = Idempotency(db)
         self.store = store
         self._media = media

@@ -9,12 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fakes.house import URL, House, house
 from fakes.small_disk import SmallDisk, small_disk
-from joyvl_server.store.sqlite import write_queue, writer
+from joyvl_server.store.sqlite import write_connection, write_queue
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    for module, name in ((writer, "RETRY_S"), (writer, "CHECK_S"), (write_queue, "PATIENCE_S")):
+    for module, name in ((write_connection, "RETRY_S"), (write_connection, "CHECK_S"), (write_queue, "PATIENCE_S")):
         monkeypatch.setattr(module, name, 0.05)
 
 

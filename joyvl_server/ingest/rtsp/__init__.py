@@ -1,0 +1,1 @@
+"""What stands between libav and a camera while its stream is opened."""

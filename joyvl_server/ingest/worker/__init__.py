@@ -1,0 +1,1 @@
+"""What runs in a media worker: sources, decoding, encoding."""

@@ -1,0 +1,1 @@
+"""The network: what sources may reach, and the one HTTP client."""

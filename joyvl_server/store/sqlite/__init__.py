@@ -1,0 +1,1 @@
+"""SQLite as the store uses it: one file, one writer, a few readers, numbered migrations."""

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean to a user, and which of them are the disk's fault rather than a statement's."""
+"""What SQLite's errors mean to a user, and which of them come from the disk rather than from a statement."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ _SENTENCES = {
     sqlite3.SQLITE_IOERR: ("store_io", "The disk fails to read or write {path}. Check its space and its health."),
     sqlite3.SQLITE_CORRUPT: (
         "store_corrupt",
-        "The database {path} is damaged. Stop the server and put a backup in its place, or move it away to begin anew.",
+        "The database {path} is damaged. Stop the server and put a backup in its place, or move it "
+        "away to start empty.",
     ),
     sqlite3.SQLITE_NOTADB: (
         "store_corrupt",
-        "{path} is not a database, or it is damaged. Move it away to begin anew, or put a backup in its place.",
+        "{path} is not a database, or it is damaged. Move it away to start empty, or put a backup in its place.",
     ),
     sqlite3.SQLITE_READONLY: (
         "store_readonly",
@@ -30,7 +31,7 @@ _SENTENCES = {
     sqlite3.SQLITE_INTERRUPT: ("store_closed", "The store was closed while it read."),
 }
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_OF_ALL = (
+_AFFECTS_ALL = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_READONLY,
@@ -40,7 +41,7 @@ _OF_ALL = (
 
 
 def is_storage_fault(error: BaseException) -> bool:
-    """Is it the disk, the file or the machine, so that the same statement may well succeed later?"""
+    """Does it come from the disk, the file or the machine, so that the same statement may succeed later?"""
     return isinstance(error, sqlite3.Error) and _primary(error) in _SENTENCES
 
 
@@ -50,12 +51,12 @@ def is_damage(error: BaseException) -> bool:
 
 
 def affects_all_writes(error: BaseException) -> bool:
-    """Can it be no single statement's fault?"""
-    return isinstance(error, StoreError) or (isinstance(error, sqlite3.Error) and _primary(error) in _OF_ALL)
+    """Does it stop every write, whatever the statement?"""
+    return isinstance(error, StoreError) or (isinstance(error, sqlite3.Error) and _primary(error) in _AFFECTS_ALL)
 
 
 def store_error(error: sqlite3.Error | StoreError, path: Path) -> StoreError:
-    """The same as a sentence, with a code."""
+    """The error as a sentence, with a code."""
     if isinstance(error, StoreError):
         return error
     code, sentence = _SENTENCES.get(_primary(error), ("store", f"The database {{path}} refused: {error}."))

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -24,15 +24,23 @@ PATIENCE_S = 5.0
 writes whole pages."""
 
 
+class PostListener(Protocol):
+    """Called in the writer's thread once a posted write has its outcome."""
+
+    def settled(self, *, kept: bool) -> None:
+        """`kept`: it is written. Otherwise it is lost."""
+
+
 @dataclass(slots=True)
 class WriteJob:
+    """One write, to be committed together with others."""
+
     work: Work
     future: Future[Any] | None
     """None: nobody awaits it."""
     hurry: bool = True
     """False: it may wait for others"""
-    settled: Callable[[bool], None] | None = None
-    """told, in the writer's thread, whether it was kept"""
+    listener: PostListener | None = None
     tries: int = 0
 
 
@@ -47,7 +55,7 @@ class WriteQueue:
         self._jobs: deque[WriteJob] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._called = False
+        self._woken = False
         self._overflowed = 0
         self._awaited = 0
         self._patient = 0
@@ -91,11 +99,11 @@ class WriteQueue:
         return False
 
     def put_back(self, jobs: Iterable[WriteJob]) -> None:
-        """What nobody awaits goes to the front again, in its order."""
-        again = list(jobs)
+        """Put jobs that nobody awaits back to the front, in their order."""
+        returned = list(jobs)
         with self._changed:
-            self._jobs.extendleft(reversed(again))
-            self._patient += sum(not job.hurry for job in again)
+            self._jobs.extendleft(reversed(returned))
+            self._patient += sum(not job.hurry for job in returned)
 
     def close(self) -> None:
         """Take nothing more."""
@@ -103,23 +111,23 @@ class WriteQueue:
             self._closing = True
             self._changed.notify()
 
-    def call(self) -> None:
-        """`take` returns at once, without a job."""
+    def wake(self) -> None:
+        """Make `take` return at once, without a job."""
         with self._changed:
-            self._called = True
+            self._woken = True
             self._changed.notify()
 
     def take(self, wait_s: float, *, pause_s: float = 0.0) -> list[WriteJob] | None:
         """The next jobs; none where nothing has come for `wait_s`; None when closed and nothing is left.
 
-        For `pause_s` before that only what somebody awaits is taken up.
+        Until `pause_s` are over only an awaited job ends the wait.
         """
         with self._changed:
             if pause_s and not self._awaited:
                 self._changed.wait_for(lambda: self._closing or self._awaited > 0, pause_s)
-            self._changed.wait_for(lambda: self._closing or self._called or len(self._jobs) > 0, wait_s)
-            called, self._called = self._called, False
-            if called or not self._jobs:
+            self._changed.wait_for(lambda: self._closing or self._woken or len(self._jobs) > 0, wait_s)
+            woken, self._woken = self._woken, False
+            if woken or not self._jobs:
                 return None if self._closing and not self._jobs else []
             self._changed.wait_for(self._worthwhile, PATIENCE_S)
             batch = [self._jobs.popleft() for _ in range(min(BATCH, len(self._jobs)))]

@@ -1,0 +1,1 @@
+"""Ticks: packed small, thinned out with age."""

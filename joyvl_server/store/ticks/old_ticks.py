@@ -20,7 +20,7 @@ from joyvl_server.core.errors import StoreError
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.sqlite.errors import is_damage, is_storage_fault
 from joyvl_server.store.ticks.records import TickRecord
-from joyvl_server.store.ticks.ticks import insert_spans, session_number
+from joyvl_server.store.ticks.spans import insert_spans, session_number
 
 log = structlog.get_logger(__name__)
 

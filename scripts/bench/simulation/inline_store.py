@@ -10,6 +10,7 @@ from typing import TypeVar
 from joyvl_server.store.folder import MAIN
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.sqlite.migrate import MIGRATIONS, migrate
+from joyvl_server.store.sqlite.write_queue import PostListener
 from joyvl_server.store.store import TICK_MIGRATIONS, TICKS, Store
 
 T = TypeVar("T")
@@ -61,11 +62,11 @@ class InlineDatabase(Database):
         work: Callable[[sqlite3.Connection], object],
         *,
         hurry: bool = True,
-        settled: Callable[[bool], None] | None = None,
+        listener: PostListener | None = None,
     ) -> bool:
         work(self._connection)
-        if settled is not None:
-            settled(True)
+        if listener is not None:
+            listener.settled(kept=True)
         return True
 
     async def aclose(self) -> None:

@@ -15,7 +15,7 @@ from joyvl_server.core.errors import StoreError
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import Sessions
-from joyvl_server.store.sqlite import write_queue, writer
+from joyvl_server.store.sqlite import write_connection, write_queue
 from joyvl_server.store.store import Store
 from joyvl_server.store.ticks import ticks
 from joyvl_server.store.ticks.ticks import TickRetention, Ticks
@@ -27,8 +27,8 @@ FOR_EVER = TickRetention(1e12, 1e12)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     for module, name, seconds in (
-        (writer, "RETRY_S", 0.05),
-        (writer, "CHECK_S", 0.05),
+        (write_connection, "RETRY_S", 0.05),
+        (write_connection, "CHECK_S", 0.05),
         (write_queue, "PATIENCE_S", 0.02),
     ):
         monkeypatch.setattr(module, name, seconds)
@@ -203,8 +203,8 @@ async def test_a_damaged_page_in_ticks_stops_nothing_and_ticks_begin_again(tmp_p
         await store.ticks.write(lambda c: None)
         newest = await kept.list("ses_1")
     assert faults_told(lines, "joyvl.db") == []
-    assert faults_told(lines, "ticks.db").count("store is begun again") == 1
-    assert set(faults_told(lines, "ticks.db")) <= {"store is begun again", "store works again"}
+    assert faults_told(lines, "ticks.db").count("store begins with a new file") == 1
+    assert set(faults_told(lines, "ticks.db")) <= {"store begins with a new file", "store works again"}
     assert newest[0].id == 2_000_000
     assert (tmp_path / "ticks.damaged.db").stat().st_size > 4096
     assert {e.text for e in await Events(store.main).list(limit=1)} == {"after"}
@@ -216,7 +216,7 @@ async def test_ticks_that_are_no_database_at_all_are_put_aside_at_the_start(tmp_
     (tmp_path / "ticks.damaged.db").write_text("of an earlier time")
     with capture_logs() as lines:
         store = await Store.open(tmp_path)
-    assert faults_told(lines, "ticks.db") == ["store is begun again"]
+    assert faults_told(lines, "ticks.db") == ["store begins with a new file"]
     assert store.ticks.fault is None
     assert (tmp_path / "ticks.damaged.db").read_bytes() == b"holiday photos " * 1000
     ticks_of(store).post(tick())
@@ -385,7 +385,7 @@ async def test_only_the_ticks_are_removed_by_somebody_who_needs_room(tmp_path):
         await until(lambda: store.ticks.renewed == 1)
         kept.post(tick(id=6_000_000))
         await store.ticks.write(lambda c: None)
-    assert faults_told(lines, "ticks.db") == ["store fails", "store is begun again", "store works again"]
+    assert faults_told(lines, "ticks.db") == ["store fails", "store begins with a new file", "store works again"]
     assert [t.id for t in await kept.list("ses_1")] == [6_000_000]
     assert not (tmp_path / "ticks.damaged.db").exists()
     assert store.main.fault is None
@@ -394,7 +394,7 @@ async def test_only_the_ticks_are_removed_by_somebody_who_needs_room(tmp_path):
 
 async def test_a_commit_into_a_file_that_was_just_removed_is_no_success(tmp_path, monkeypatch):
     """Between the last look and the commit: SQLite itself does not notice."""
-    monkeypatch.setattr(writer, "CHECK_S", 60.0)
+    monkeypatch.setattr(write_connection, "CHECK_S", 60.0)
     folder = tmp_path / "data"
     store = await Store.open(folder)
     await Sessions(store.main).add(session())

@@ -331,7 +331,7 @@ async def test_a_path_that_cannot_be(tmp_path):
 async def test_a_file_held_in_another_mode_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "joyvl.db"
     await (await Database.open(path)).aclose()
-    monkeypatch.setattr("joyvl_server.store.sqlite.database.BUSY_S", 0.02)
+    monkeypatch.setattr("joyvl_server.store.sqlite.database_file.BUSY_S", 0.02)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("PRAGMA journal_mode = DELETE")
     other.execute("BEGIN EXCLUSIVE")

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.events import Events
-from joyvl_server.store.sqlite import writer as writer_module
+from joyvl_server.store.sqlite import write_connection
 from joyvl_server.store.sqlite.database import Database
 
 
@@ -87,10 +87,10 @@ def test_a_full_disk_is_told_survived_and_nothing_posted_is_lost(tmp_path):
         from pathlib import Path
         from structlog.testing import capture_logs
         from joyvl_server.core.errors import StoreError
-        from joyvl_server.store.sqlite import writer
+        from joyvl_server.store.sqlite import write_connection
         from joyvl_server.store.sqlite.database import Database
 
-        writer.RETRY_S = 0.02
+        write_connection.RETRY_S = 0.02
         put = lambda c: c.execute("INSERT INTO t VALUES (zeroblob(20000))") and None
 
         async def main():
@@ -140,8 +140,8 @@ def test_a_full_disk_is_told_survived_and_nothing_posted_is_lost(tmp_path):
 
 
 async def test_a_file_held_by_another_process(tmp_path, monkeypatch):
-    monkeypatch.setattr("joyvl_server.store.sqlite.database.BUSY_S", 0.05)
-    monkeypatch.setattr(writer_module, "RETRY_S", 0.02)
+    monkeypatch.setattr("joyvl_server.store.sqlite.database_file.BUSY_S", 0.05)
+    monkeypatch.setattr(write_connection, "RETRY_S", 0.02)
     db = await Database.open(tmp_path / "joyvl.db")
     other = sqlite3.connect(tmp_path / "joyvl.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -164,7 +164,7 @@ async def test_a_file_held_by_another_process(tmp_path, monkeypatch):
 
 
 async def test_posts_that_cannot_be_written_at_the_end_are_counted_and_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("joyvl_server.store.sqlite.database.BUSY_S", 0.02)
+    monkeypatch.setattr("joyvl_server.store.sqlite.database_file.BUSY_S", 0.02)
     db = await Database.open(tmp_path / "joyvl.db")
     other = sqlite3.connect(tmp_path / "joyvl.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -13,8 +13,7 @@ from store_records import drained, event
 from structlog.testing import capture_logs
 
 from joyvl_server.store.events import Events
-from joyvl_server.store.sqlite import write_queue as jobs_module
-from joyvl_server.store.sqlite import writer as writer_module
+from joyvl_server.store.sqlite import write_connection, write_queue
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.sqlite.writer import Writer
 from joyvl_server.store.store import Store
@@ -57,7 +56,7 @@ async def count(db):
 
 
 async def test_a_trickle_costs_few_commits(db, commits, monkeypatch):
-    monkeypatch.setattr(jobs_module, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(write_queue, "PATIENCE_S", 0.2)
     started = time.monotonic()
     for n in range(100):
         post(db, n)
@@ -81,9 +80,9 @@ async def test_what_is_in_a_hurry_takes_the_others_along_in_their_order(db, comm
 
 
 async def test_a_full_transaction_does_not_wait(db, commits):
-    for n in range(jobs_module.BATCH):
+    for n in range(write_queue.BATCH):
         post(db, n)
-    await until(lambda: sum(commits) == jobs_module.BATCH, 1)
+    await until(lambda: sum(commits) == write_queue.BATCH, 1)
 
 
 async def test_many_ticks_never_push_out_an_event(tmp_path):
@@ -99,9 +98,9 @@ async def test_many_ticks_never_push_out_an_event(tmp_path):
 
 
 async def test_while_the_disk_refuses_they_wait_like_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("joyvl_server.store.sqlite.database.BUSY_S", 0.02)
-    monkeypatch.setattr(writer_module, "RETRY_S", 0.02)
-    monkeypatch.setattr(jobs_module, "PATIENCE_S", 0.02)
+    monkeypatch.setattr("joyvl_server.store.sqlite.database_file.BUSY_S", 0.02)
+    monkeypatch.setattr(write_connection, "RETRY_S", 0.02)
+    monkeypatch.setattr(write_queue, "PATIENCE_S", 0.02)
     db = await Database.open(tmp_path / "joyvl.db", post_limit=10)
     await db.write(lambda c: c.execute("CREATE TABLE t (x INTEGER)") and None)
     other = sqlite3.connect(tmp_path / "joyvl.db", isolation_level=None)

@@ -11,11 +11,12 @@ import textwrap
 import time
 
 import pytest
-from store_records import camera, session
+from store_records import session
 from structlog.testing import capture_logs
 
 from fakes.small_disk import small_disk
 from joyvl_server.store.cameras import Cameras
+from joyvl_server.store.sessions import insert_session
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.sqlite.migrate import MIGRATIONS
 from joyvl_server.store.store import Store
@@ -34,10 +35,14 @@ async def old_folder(folder, count, sessions=3):
         shutil.copy(script, before)
     db = await Database.open(folder / "joyvl.db", migrations=before)
     shutil.rmtree(before)
-    await Cameras(db).add(camera(id="cam_1", session_id="ses_0"), session(id="ses_0"))
     names = [(n + 1, f"ses_{n}") for n in range(sessions)]
 
     def insert(connection):
+        insert_session(connection, session(id="ses_0"))
+        connection.execute(
+            "INSERT INTO cameras (id, name, url, enabled, loop, speed, zones, session_id, created_wall, updated_wall) "
+            "VALUES ('cam_1', 'front', 'rtsp://10.0.0.2/x', 1, 0, 1.0, '[]', 'ses_0', 100.0, 100.0)"
+        )
         connection.executemany("INSERT INTO tick_sessions VALUES (?,?)", names)
         marks = ",".join("?" * 19)
         columns = (

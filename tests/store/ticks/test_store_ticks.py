@@ -8,6 +8,7 @@ from store_records import drained, session, tick
 from joyvl_server.core.errors import NotFound
 from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.store import Store
+from joyvl_server.store.ticks import spans
 from joyvl_server.store.ticks import ticks as ticks_module
 from joyvl_server.store.ticks.ticks import DAY_S, TickRetention, Ticks
 
@@ -22,23 +23,23 @@ async def store(tmp_path):
     await opened.aclose()
 
 
-class Wall:
+class Clock:
     """A wall clock that tests set."""
 
     def __init__(self):
         self.now = float(START)
 
-    def __call__(self):
+    def wall(self):
         return self.now
 
 
 @pytest.fixture
-def wall():
-    return Wall()
+def clock():
+    return Clock()
 
 
-def ticks_of(store, wall=lambda: float(START), **retention):
-    return Ticks(store.ticks, store.main, TickRetention(**retention), wall=wall)
+def ticks_of(store, clock=None, **retention):
+    return Ticks(store.ticks, store.main, TickRetention(**retention), clock or Clock())
 
 
 def second(n, session_id="ses_1", **changes):
@@ -49,7 +50,7 @@ def second(n, session_id="ses_1", **changes):
 
 def pack_often(monkeypatch, seconds=10, span=7):
     monkeypatch.setattr(ticks_module, "PACK_S", float(seconds))
-    monkeypatch.setattr(ticks_module, "SPAN_TICKS", span)
+    monkeypatch.setattr(spans, "SPAN_TICKS", span)
 
 
 FULL = {
@@ -178,17 +179,17 @@ async def test_what_comes_while_a_commit_is_under_way_is_kept_when_the_store_clo
     await store.aclose()
 
 
-async def test_details_go_before_scores_and_both_with_age(store, monkeypatch, wall):
+async def test_details_go_before_scores_and_both_with_age(store, monkeypatch, clock):
     pack_often(monkeypatch, seconds=600, span=600)
-    ticks = ticks_of(store, wall, scores_s=7 * DAY_S, details_s=DAY_S)
+    ticks = ticks_of(store, clock, scores_s=7 * DAY_S, details_s=DAY_S)
     hours = 24 * 9
     for hour in range(hours):
-        wall.now = float(START + hour * 3600)
+        clock.now = float(START + hour * 3600)
         for n in range(2):
             ticks.post(second(hour * 3600 + n, score=0.25, threshold=0.5, text="Someone comes in.", kind="enter"))
         await drained(store.ticks)
     kept = await ticks.list("ses_1", limit=1000)
-    age = [(wall.now - t.wall) / 3600 for t in kept]
+    age = [(clock.now - t.wall) / 3600 for t in kept]
     whole = [t for t in kept if not t.compact]
     # At least as long as promised, and not much longer.
     assert 24 * 7 <= max(age) <= 24 * 7 + 2
@@ -199,12 +200,12 @@ async def test_details_go_before_scores_and_both_with_age(store, monkeypatch, wa
     assert len(kept) == 2 * len({int(a) for a in age})
 
 
-async def test_what_is_left_of_an_old_tick(store, monkeypatch, wall):
+async def test_what_is_left_of_an_old_tick(store, monkeypatch, clock):
     pack_often(monkeypatch, seconds=1)
-    ticks = ticks_of(store, wall, details_s=100.0)
+    ticks = ticks_of(store, clock, details_s=100.0)
     ticks.post(second(0, **FULL))
     await drained(store.ticks)
-    wall.now += 200
+    clock.now += 200
     ticks.post(second(200, **FULL))
     await drained(store.ticks)
     assert await ticks.list("ses_1") == [
@@ -213,10 +214,10 @@ async def test_what_is_left_of_an_old_tick(store, monkeypatch, wall):
     ]
 
 
-async def test_beyond_the_size_the_oldest_details_go_first_then_the_oldest_ticks(store, monkeypatch, wall):
+async def test_beyond_the_size_the_oldest_details_go_first_then_the_oldest_ticks(store, monkeypatch, clock):
     pack_often(monkeypatch, seconds=30, span=30)
-    monkeypatch.setattr(ticks_module, "TRIM_BATCH", 2)
-    ticks = ticks_of(store, wall, max_bytes=100_000)
+    monkeypatch.setattr(spans, "TRIM_BATCH", 2)
+    ticks = ticks_of(store, clock, max_bytes=100_000)
     noise = random.Random(1)
     sizes, rows = [], []
     count = "SELECT (SELECT count(*) FROM details), (SELECT count(*) FROM spans)"
@@ -225,7 +226,7 @@ async def test_beyond_the_size_the_oldest_details_go_first_then_the_oldest_ticks
             ticks.post(second(minute * 30 + n, score=noise.random(), text=noise.randbytes(40).hex()))
         await drained(store.ticks)
         rows.append(await store.ticks.read(lambda c: tuple(c.execute(count).fetchone())))
-        sizes.append(await store.ticks.read(ticks_module._used_bytes))
+        sizes.append(await store.ticks.read(spans.used_bytes))
     assert max(sizes) < 140_000
     thinned = next(n for n, (details, spans) in enumerate(rows) if details < spans)
     fewer = next(n for n in range(1, 300) if rows[n][1] < rows[n - 1][1])
@@ -236,32 +237,32 @@ async def test_beyond_the_size_the_oldest_details_go_first_then_the_oldest_ticks
     assert not kept[0].compact
 
 
-async def test_nothing_is_kept_of_a_session_whose_last_tick_went(store, monkeypatch, wall):
+async def test_nothing_is_kept_of_a_session_whose_last_tick_went(store, monkeypatch, clock):
     pack_often(monkeypatch, seconds=1)
-    ticks = ticks_of(store, wall, scores_s=1000.0)
+    ticks = ticks_of(store, clock, scores_s=1000.0)
     ticks.post(second(0, "ses_gone"))
     await drained(store.ticks)
-    wall.now += 5000
+    clock.now += 5000
     ticks.post(second(5000, "ses_here"))
     await drained(store.ticks)
     names = await store.ticks.read(lambda c: [r[0] for r in c.execute("SELECT session_id FROM tick_sessions")])
     assert names == ["ses_here"]
 
 
-async def test_old_ticks_go_at_the_start_also_where_no_tick_comes(store, monkeypatch, wall):
+async def test_old_ticks_go_at_the_start_also_where_no_tick_comes(store, monkeypatch, clock):
     pack_often(monkeypatch, seconds=1)
-    ticks_of(store, wall).post(second(0))
+    ticks_of(store, clock).post(second(0))
     await drained(store.ticks)
-    wall.now += 10 * DAY_S
-    ticks_of(store, wall).tidy()
+    clock.now += 10 * DAY_S
+    ticks_of(store, clock).tidy()
     await drained(store.ticks)
     with pytest.raises(NotFound):
         await ticks_of(store).list("ses_1")
 
 
-async def test_a_damaged_span_costs_only_itself(store, monkeypatch, wall):
+async def test_a_damaged_span_costs_only_itself(store, monkeypatch, clock):
     pack_often(monkeypatch, seconds=1)
-    ticks = ticks_of(store, wall)
+    ticks = ticks_of(store, clock)
     for n in range(0, 30, 10):
         ticks.post(second(n))
         await drained(store.ticks)
@@ -270,7 +271,7 @@ async def test_a_damaged_span_costs_only_itself(store, monkeypatch, wall):
 
 
 async def test_more_than_can_wait_is_dropped_and_counted(store, monkeypatch):
-    monkeypatch.setattr(ticks_module, "MOST_WAITING", 10)
+    monkeypatch.setattr(ticks_module, "MAX_WAITING", 10)
     ticks = ticks_of(store)
     for n in range(25):
         ticks.post(second(n))
@@ -285,10 +286,10 @@ async def test_more_than_can_wait_is_dropped_and_counted(store, monkeypatch):
 async def test_a_tick_is_small_on_the_disk(tmp_path):
     """What the settings promise: about 12 bytes of score, and about as many of details, a tick."""
     store = await Store.open(tmp_path)
-    wall, noise = Wall(), random.Random(1)
-    ticks = ticks_of(store, wall)
+    clock, noise = Clock(), random.Random(1)
+    ticks = ticks_of(store, clock)
     for n in range(3 * 600):
-        wall.now = float(START + n)
+        clock.now = float(START + n)
         for s in range(8):
             jitter = noise.randrange(20_000)
             ticks.post(
@@ -307,14 +308,14 @@ async def test_a_tick_is_small_on_the_disk(tmp_path):
         if n % 5 == 4:
             await drained(store.ticks)
     count = 3 * 600 * 8
-    await store.ticks.write(lambda c: ticks_module.pack_fresh(c, lambda error: None))
+    await store.ticks.write(lambda c: spans.pack_fresh(c, spans.DamageLog()))
     used = await store.ticks.read(
         lambda c: [
             c.execute(f"SELECT sum(length({x})) FROM {y}").fetchone()[0]
             for x, y in (("scores", "spans"), ("data", "details"))
         ]
     )
-    whole = await store.ticks.read(ticks_module._used_bytes)
+    whole = await store.ticks.read(spans.used_bytes)
     await store.aclose()
     assert used[0] / count < 10
     assert used[1] / count < 14
@@ -323,7 +324,7 @@ async def test_a_tick_is_small_on_the_disk(tmp_path):
 
 async def test_pages_come_from_the_index_without_sorting(store):
     plan = await store.ticks.read(
-        lambda c: [r["detail"] for r in c.execute(f"EXPLAIN QUERY PLAN {ticks_module.SPANS}", (1, 1, 9))]
+        lambda c: [r["detail"] for r in c.execute(f"EXPLAIN QUERY PLAN {spans.SPANS}", (1, 1, 9))]
     )
     assert plan[0].startswith("SEARCH s USING INDEX spans_session (session=? AND last>?)")
     assert not any("TEMP B-TREE" in line for line in plan)
