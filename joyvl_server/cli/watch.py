@@ -19,7 +19,7 @@ from joyvl_server.core.watches.kinds import read_kinds
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.kit import logs
 from joyvl_server.sessions import payloads
-from joyvl_server.sessions.engines.health import EngineState, EngineStatus
+from joyvl_server.sessions.engines.state import EngineState, EngineStatus
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.settings import Settings, load

@@ -8,7 +8,7 @@ found in the entry-point group `joyvl.engines`: the entry is a callable `(settin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -169,12 +169,40 @@ class Engine(Protocol):
     async def aclose(self) -> None: ...
 
 
-@runtime_checkable
-class TellsChanges(Protocol):
-    """An engine that may find out by itself, between probes, that it can do other things."""
+class EngineEvents(Protocol):
+    """Who an engine tells what it notices between probes. Called on the event loop; never blocks, raises nothing."""
 
-    on_change: Callable[[], None]
-    """set by who uses it; called on the event loop when `capabilities` have changed, and must not block"""
+    def capabilities_changed(self) -> None:
+        """`capabilities` are others than before, without a probe."""
+
+    def doubted(self) -> None:
+        """What answers may be another server or model than the one that was probed: a probe is worth its price."""
+
+
+@runtime_checkable
+class ReportsEvents(Protocol):
+    """An engine that notices such things."""
+
+    def report_to(self, events: EngineEvents) -> None:
+        """From now on; called once, before any session is opened."""
+
+
+@runtime_checkable
+class Restartable(Protocol):
+    """An engine that runs a server of its own."""
+
+    @property
+    def restarts(self) -> int:
+        """How often a ready server was replaced by a new one: each time all it had cached was lost."""
+
+
+@runtime_checkable
+class SlowToLoad(Protocol):
+    """An engine that knows how long it may take to load its model."""
+
+    @property
+    def loading_s(self) -> float:
+        """The longest start, in seconds."""
 
 
 EngineSettings = Mapping[str, object]

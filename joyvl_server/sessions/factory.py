@@ -53,15 +53,13 @@ class SessionFactory:
         if len(self._supervisor) + self._coming + len(self.waiting) >= limit:
             sentence = f"All {limit} sessions are in use (sessions.max_sessions); end one first."
             raise NotAllowed(sentence, code="too_many")
-        scheduler = self._engines.attendant(engine).scheduler
-        scheduler.check_room(self._settings.tick_s)
-        self._coming += 1
-        scheduler.coming += 1
-        try:
-            yield
-        finally:
-            self._coming -= 1
-            scheduler.coming -= 1
+        scheduler = self._engines.monitor(engine).scheduler
+        with scheduler.admit(self._settings.tick_s):
+            self._coming += 1
+            try:
+                yield
+            finally:
+                self._coming -= 1
 
     async def engine_name(self, wanted: str | None) -> str:
         """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used."""
@@ -127,10 +125,10 @@ class SessionFactory:
             record,
             spec,
             source,
-            self._engines.attendant(record.engine),
+            self._engines.monitor(record.engine),
             ticker,
             self._deps,
-            pen=None if writer in (None, record.engine) else self._engines.attendant(writer),
+            pen=None if writer in (None, record.engine) else self._engines.monitor(writer),
             watches=watches,
         )
         self._supervisor.begin(session)

@@ -14,7 +14,7 @@ from joyvl_server.core.watches.zones import Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.kit.masking import mask_text
-from joyvl_server.sessions.engines.health import EngineState
+from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.machine.tick_timer import Timings
 from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.spec import SessionSpec

@@ -16,8 +16,8 @@ from joyvl_server.sessions import endings
 from joyvl_server.sessions.camera_service import CameraService
 from joyvl_server.sessions.cameras import Call
 from joyvl_server.sessions.deps import SessionDeps
-from joyvl_server.sessions.engines.health import EngineState
 from joyvl_server.sessions.engines.pool import EnginePool
+from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
@@ -65,7 +65,7 @@ class Registry:
             self.ticks,
             settings.server.updates_backlog,
         )
-        engines.attend(clock, self.metrics, self._engine_changed, settings.sessions.engine_loading_s)
+        engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
         self._factory = SessionFactory(settings.engine.name, deps, engines, self._supervisor)
         self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
@@ -112,11 +112,6 @@ class Registry:
         """How every engine in use is doing: see `EngineScheduler.snapshot`."""
         return self.engines.schedulers()
 
-    def _engine_changed(self, name: str) -> None:
-        for session in self.sessions():
-            if session.engine_name == name:
-                session.engine_changed()
-
     # ------------------------------------------------------------------------------------------------------ sessions
 
     def sessions(self) -> list[Session]:
@@ -144,9 +139,9 @@ class Registry:
         await self._supervisor.ended(session_id)
 
     async def engine_there(self, tell: Callable[[EngineState], None]) -> EngineState:
-        """Wait until the default engine can be asked; see `Attendant.there`. Raises `ConfigError`."""
-        attendant = self.engines.attendant(await self._factory.engine_name(None))
-        return await attendant.there(self.settings.sessions.engine_timeout_s, tell)
+        """Wait until the default engine can be asked; see `EngineMonitor.there`. Raises `ConfigError`."""
+        monitor = self.engines.monitor(await self._factory.engine_name(None))
+        return await monitor.there(self.settings.sessions.engine_timeout_s, tell)
 
     async def watch_url(self, spec: PullSpec, *, name: str, watches: tuple[WatchDraft, ...] = ()) -> Session:
         """A session on one URL that is not registered as a camera; `joyvl watch` uses it.

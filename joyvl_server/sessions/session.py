@@ -17,8 +17,8 @@ from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions import endings, payloads
 from joyvl_server.sessions.deps import SessionDeps, observer_config
-from joyvl_server.sessions.engines.health import EngineState
 from joyvl_server.sessions.engines.monitor import EngineMonitor
+from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.machine.observation import Observation
 from joyvl_server.sessions.machine.runner import MachineRunner
 from joyvl_server.sessions.query_list import QueryList, QueryView
@@ -45,7 +45,7 @@ class Session:
         record: SessionRecord,
         spec: SessionSpec,
         source: Source,
-        attendant: EngineMonitor,
+        monitor: EngineMonitor,
         ticker: Ticker,
         around: SessionDeps,
         *,
@@ -57,7 +57,7 @@ class Session:
         self.spec = spec
         self.settings = spec.resolved(around.settings)
         self.source = source
-        self.engine_name = attendant.engine.name
+        self.engine_name = monitor.engine.name
         self.tick_s = self.settings.tick_s
         self.end_reason = endings.SOURCE_ENDED
         self._around = around
@@ -84,7 +84,7 @@ class Session:
         )
         self._observation = Observation(
             EngineSpec(session_id=self.id, tick_s=self.tick_s),
-            attendant,
+            monitor,
             pen,
             around,
             now=lambda: source.now,
@@ -92,8 +92,7 @@ class Session:
             first=self._first_inputs,
             perform=self._performer.perform,
             on_pressure=self._updated,
-            on_health=self._engine_state_changed,
-            pictures=lambda: self._state.status is SourceStatus.ONLINE,
+            listener=self,
         )
         self._engine_missed = False
 
@@ -111,7 +110,7 @@ class Session:
         """Tick until the source ends or the caller cancels; then engine session, recorder and source are given back."""
         self._journal.note("session_started", self.record.name)
         if not self.engine_state.decides:
-            self._engine_state_changed(self.engine_state)
+            self.engine_state_changed(self.engine_state)
         if self._state.status is SourceStatus.ONLINE:
             self._ticker.online()
         try:
@@ -136,7 +135,11 @@ class Session:
         self.updates.close()
         self._journal.note("session_ended", self.end_reason)
 
-    def engine_changed(self) -> None:
+    @property
+    def has_pictures(self) -> bool:
+        return self._state.status is SourceStatus.ONLINE
+
+    def engine_capabilities_changed(self) -> None:
         """The engine was probed: it may be able to do more, or be another one."""
         self._updated()
         self._observation.engine_changed()
@@ -155,8 +158,8 @@ class Session:
         return self._observation.driver
 
     @property
-    def seat(self) -> EngineClient:
-        return self._observation.seat
+    def engine_client(self) -> EngineClient:
+        return self._observation.client
 
     @property
     def state(self) -> SourceState:
@@ -177,7 +180,7 @@ class Session:
         self.updates.publish(f"camera.{kind}", state=shown)
         self._journal.note(f"camera_{kind}", state.error or "", state=shown)
 
-    def _engine_state_changed(self, state: EngineState) -> None:
+    def engine_state_changed(self, state: EngineState) -> None:
         """Told at once; in the timeline once when decisions stop and once when they come again."""
         self._updated()
         if state.trying or state.decides is not self._engine_missed:
@@ -239,7 +242,7 @@ class Session:
     @property
     def pressure(self) -> Pressure:
         """How short of time the engine is."""
-        return self._observation.seat.pressure
+        return self._observation.client.pressure
 
     @property
     def last_remark(self) -> dict[str, Any] | None:

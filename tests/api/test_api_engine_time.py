@@ -149,8 +149,8 @@ def full(h: House, monkeypatch):
     def refuse(interval_s: float) -> None:
         raise NotAllowed("The engine quiet serves 1 sessions and cannot take another one.", code="engine_full")
 
-    scheduler = h.engines.attendant("quiet").scheduler
-    monkeypatch.setattr(scheduler, "check_room", refuse)
+    scheduler = h.engines.monitor("quiet").scheduler
+    monkeypatch.setattr(scheduler, "check_admission", refuse)
     return h
 
 

@@ -64,7 +64,7 @@ async def test_an_engine_that_decides_nothing_is_in_readiness_the_camera_and_its
     camera = await h.camera()
     assert camera["engine_state"]["status"] == "ready"
     await h.clock.settle()
-    health = h.registry.engines.attendant("quiet").health
+    health = h.registry.engines.monitor("quiet")._health
     health.failed("engine_unavailable", "No server answers at http://u:s3cret@model:8000.")
     answer = await h.client.get("/readyz")
     reason = "No server answers at http://u:***@model:8000."

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from fakes.engine_events import EventCounter
 from fakes.openai_server import FakeOpenAI, cut, mute, refuses, says, whole
 from fakes.openai_session import said
 from fakes.openai_vllm import RESPONSE_ID, SILENCE_ID, FakeVllm
@@ -15,7 +16,6 @@ from joyvl_server.core.errors import EngineError, EngineUnavailable
 from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Draft, SettledTurn
 from joyvl_server.engines.base import Capabilities, EngineSession, EngineSpec
-from joyvl_server.engines.openai import engine as openai_engine
 from joyvl_server.engines.openai.engine import OpenAIEngine
 
 
@@ -215,73 +215,70 @@ async def test_a_plain_server_that_knows_nothing_of_this_is_no_fault(says_so: st
         (mute(), EngineError),
     ],
 )
-async def test_a_probe_that_finds_nothing_out_says_why_and_is_made_good_later(
-    server: FakeVllm, monkeypatch: pytest.MonkeyPatch, fault, kind: type[EngineError]
+async def test_a_probe_that_finds_nothing_out_says_why_and_can_be_repeated(
+    server: FakeVllm, fault, kind: type[EngineError]
 ) -> None:
-    monkeypatch.setattr(openai_engine, "PROBE_PAUSE_S", 0.0)
     server.script(fault)
     engine = OpenAIEngine({"base_url": server.base_url, "timeout_s": 0.5, "probe_timeout_s": 0.5})
     with pytest.raises(kind):
         await engine.probe()
+    assert engine.doubted
     assert engine.capabilities.mode == "markers"
     session = await begun(engine)
     assert await session.score() == Score(0.0)
     await session.settle("</silence>")
-    async with asyncio.timeout(5):
-        while engine.capabilities.mode != "scored":
-            await asyncio.sleep(0.01)
+    assert (await engine.probe()).mode == "scored"
+    assert not engine.doubted
     await session.append(turn(1))
     assert (await session.score()).value == pytest.approx(0.25)
     await engine.aclose()
 
 
-async def test_no_server_is_said_and_a_server_that_comes_back_is_probed(
-    server: FakeVllm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(openai_engine, "PROBE_PAUSE_S", 0.0)
-    engine = OpenAIEngine({"base_url": server.base_url})
+async def test_no_server_is_said_and_a_server_that_was_away_is_in_doubt(server: FakeVllm) -> None:
+    engine, events = OpenAIEngine({"base_url": server.base_url}), EventCounter()
+    engine.report_to(events)
     await engine.probe()
+    assert not engine.doubted
     await server.stop()
     with pytest.raises(EngineUnavailable, match="Is it running"):
         await score(engine)
+    assert engine.doubted
+    assert events.doubts == 1
     server.has -= {"markers"}
     server.pictures.clear()
     await server.start()
     await engine.check()
-    async with asyncio.timeout(5):
-        while engine.capabilities.mode != "instruct":
-            await asyncio.sleep(0.01)
+    assert engine.capabilities.mode == "scored"  # it probes nothing by itself
+    assert (await engine.probe()).mode == "instruct"
     assert await score(engine) == Score(0.0)
     await engine.aclose()
 
 
-async def test_two_who_ask_at_once_share_a_probe_and_closing_ends_it(server: FakeVllm) -> None:
+async def test_a_probe_that_is_cancelled_aborts_its_request_and_leaves_what_was_known(server: FakeVllm) -> None:
     server.script(mute())
     engine = OpenAIEngine({"base_url": server.base_url})
-    probes = [asyncio.ensure_future(engine.probe()) for _ in range(2)]
+    probing = asyncio.ensure_future(engine.probe())
     await server.asked.wait()
-    assert len(server.completions) == 1
+    probing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probing
+    await server.completions[0].aborted.wait()
+    assert engine.doubted
+    assert engine.capabilities.mode == "markers"
     await engine.aclose()
-    results = await asyncio.gather(*probes, return_exceptions=True)
-    assert all(isinstance(result, EngineError | asyncio.CancelledError) for result in results)
-    async with asyncio.timeout(5):
-        await server.completions[0].aborted.wait()
 
 
-async def test_scores_that_stop_coming_are_a_text_tick_and_a_new_probe(
-    server: FakeVllm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(openai_engine, "PROBE_PAUSE_S", 0.0)
-    engine = OpenAIEngine({"base_url": server.base_url})
+async def test_scores_that_stop_coming_are_a_text_tick_and_a_doubt(server: FakeVllm) -> None:
+    engine, events = OpenAIEngine({"base_url": server.base_url}), EventCounter()
+    engine.report_to(events)
     await engine.probe()
     server.has -= {"ids", "allowed", "top"}
     assert await score(engine) == Score(0.0)
     assert engine.capabilities.mode == "markers"
+    assert events.doubts == 1
     server.has |= {"ids"}
     assert await score(engine) == Score(0.0)
-    async with asyncio.timeout(5):
-        while engine.capabilities.mode != "scored":
-            await asyncio.sleep(0.01)
+    assert (await engine.probe()).mode == "scored"
     await engine.aclose()
 
 
@@ -311,7 +308,8 @@ async def test_given_abilities_are_not_probed_and_stay(server: FakeVllm) -> None
     given = first._link.abilities
     await first.aclose()
     server.requests.clear()
-    engine = OpenAIEngine({"base_url": server.base_url}, abilities=given)
+    engine, events = OpenAIEngine({"base_url": server.base_url}, abilities=given), EventCounter()
+    engine.report_to(events)
     assert (await engine.probe()).scores
     assert server.requests == []
     assert (await score(engine)).value == pytest.approx(0.25)
@@ -319,6 +317,7 @@ async def test_given_abilities_are_not_probed_and_stay(server: FakeVllm) -> None
     with pytest.raises(EngineError, match="not today"):
         await score(engine)
     assert (await score(engine)).value == pytest.approx(0.25)
+    assert events.doubts == 0
     await engine.aclose()
 
 

@@ -38,6 +38,7 @@ class ScriptedEngine:
         self.hangs: set[str] = set()
         """methods that never answer; the names are those of `calls`"""
         self.closed = False
+        self.restarts = 0
 
     async def open(self, spec: EngineSpec) -> ScriptedSession:
         if self.refuse_open is not None:

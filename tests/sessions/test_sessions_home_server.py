@@ -148,7 +148,7 @@ def test_after_a_restart_of_the_engine_it_is_learnt_anew():
         await asyncio.sleep(40)
         assert h.server.asked[-1].pictures == 2
         h.server.reuses = True
-        h.registry.engines.attendant("openai").scheduler.restarted()
+        h.registry.engines.monitor("openai").scheduler.restarted()
         await asyncio.sleep(40)
         assert h.server.asked[-1].pictures > 20
 

@@ -11,7 +11,7 @@ from joyvl_server.api.schemas.settings import SettingsPatch, with_settings
 from joyvl_server.api.schemas.ticks import TickOut
 from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.engines.base import Mode
-from joyvl_server.sessions.engines.health import EngineStatus
+from joyvl_server.sessions.engines.state import EngineStatus
 from joyvl_server.sessions.spec import Name, Threshold
 from joyvl_server.sessions.watch_list import WatchDraft
 

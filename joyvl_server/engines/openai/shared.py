@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from joyvl_server.core.errors import EngineError
+from joyvl_server.engines.base import EngineEvents
 from joyvl_server.engines.openai.abilities import Abilities, unknown
 from joyvl_server.engines.openai.messages import EncodedMessage
 from joyvl_server.engines.openai.options import OpenAIOptions
@@ -75,10 +76,8 @@ class ServerState:
         self._given = abilities is not None
         self.doubted = not self._given
         """it may not be as we think: not probed yet, or it was away, or it refused what it should take"""
-        self.answered: Callable[[], None] = lambda: None
-        """called after each request that went well"""
-        self.changed: Callable[[], None] = lambda: None
-        """called when the abilities have become others without a probe"""
+        self.events: EngineEvents | None = None
+        """who is told what is noticed between probes"""
         self._options = options
         self._model = options.model
         self._pictures: OrderedDict[str, None] = OrderedDict()
@@ -118,7 +117,7 @@ class ServerState:
         if self.abilities.mode == "scored" and not self._given:
             log.warning("the server no longer does what it did when it was probed", server=self.url, why=why)
             self.abilities = unknown(self._options)
-        self.doubted = True
+        self._in_doubt()
 
     @property
     def url(self) -> str:
@@ -140,7 +139,6 @@ class ServerState:
                 self._forgot()
                 continue
             self._sent(messages)
-            self.answered()
             return answer
         raise AssertionError  # the second round returns or raises
 
@@ -181,15 +179,21 @@ class ServerState:
             note = " ".join(filter(None, [self.abilities.note, NO_NAMES + " vLLM: raise --mm-processor-cache-gb."]))
             self.abilities = replace(self.abilities, uuids=False, note=note)
             log.warning(NO_NAMES, server=self.url)
-            self.changed()
+            if self.events is not None:
+                self.events.capabilities_changed()
 
     def _failed(self, error: EngineError) -> EngineError:
         if error.code == "engine_model":
             self._model = self._options.model  # it may have been started anew with another one
             self.doubt(str(error))
         elif error.code in ("engine_refused", "engine_forgot", "engine_unavailable", "engine_cut"):
-            self.doubted = True  # it takes other fields than it did, or may come back as another one
+            self._in_doubt()  # it takes other fields than it did, or may come back as another one
         return error
+
+    def _in_doubt(self) -> None:
+        self.doubted = True
+        if self.events is not None and not self._given:
+            self.events.doubted()
 
 
 def _number(value: object) -> int:

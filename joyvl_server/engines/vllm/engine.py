@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import structlog
@@ -11,7 +11,15 @@ import structlog
 from joyvl_server.core.errors import ConfigError, EngineError
 from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Chunk, Draft, UserTurn
-from joyvl_server.engines.base import Capabilities, EngineSession, EngineSettings, EngineSpec, Piece, Warmth
+from joyvl_server.engines.base import (
+    Capabilities,
+    EngineEvents,
+    EngineSession,
+    EngineSettings,
+    EngineSpec,
+    Piece,
+    Warmth,
+)
 from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.engines.openai.shared import TokenUsage
 from joyvl_server.engines.vllm.options import WHERE, read_options
@@ -63,13 +71,9 @@ class VllmEngine:
         """What went over the wire since the engine was made: counters that only grow."""
         return self.openai.usage
 
-    @property
-    def on_change(self) -> Callable[[], None]:
-        return self.openai.on_change
-
-    @on_change.setter
-    def on_change(self, on_change: Callable[[], None]) -> None:
-        self.openai.on_change = on_change
+    def report_to(self, events: EngineEvents) -> None:
+        """See `ReportsEvents`."""
+        self.openai.report_to(events)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -90,8 +94,13 @@ class VllmEngine:
         return VllmSession(await self.openai.open(spec), self._process)
 
     async def probe(self) -> Capabilities:
-        """Start it and wait until it is ready. Raises `EngineUnavailable`, a sentence, when a start fails."""
+        """Start it, wait until it is ready, and probe a server that is in doubt.
+
+        Raises `EngineUnavailable`, a sentence, when a start fails. Cancelling it does not end the process.
+        """
         await self._process.wait()
+        if self.openai.doubted:
+            await self.openai.probe()
         return self.capabilities
 
     async def check(self) -> str:

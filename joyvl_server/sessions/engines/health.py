@@ -1,22 +1,26 @@
 """Whether an engine decides, and if it does not, why: the engine as a whole, and each session that it decides for.
 
-What the engine as a whole is comes from those who ask after it (the attendant): loading, away, cannot. What it is for a
-session comes from that session's ticks: failures in a row, answers outside the protocol in a row, time without any
-decision. A session shows the engine's own state where that is bad, else what it found itself. A session's own fault
-ends with its next decision, and only with that: a server that lists its models well may still decide nothing.
+How the engine is as a whole comes from its monitor, which asks after it: loading, away, cannot. How it is for a session
+comes from that session's requests: failures in a row, answers outside the protocol in a row, time without any decision.
+A session shows the engine's own state where that is bad, else what it found itself. A session's own fault ends with its
+next decision, and only with that: a server that lists its models well may still decide nothing.
+
+The breaker hears of every request here, and the monitor hears when it opens and when requests work again.
 
 No I/O. Times come from the clock; `look` has to be called once a second for what only time can show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import structlog
 
+from joyvl_server.core.decisions import Skip
 from joyvl_server.kit.clock import Clock
+from joyvl_server.sessions.engines.breaker import Breaker, BreakerListener
+from joyvl_server.sessions.engines.decision_rate import DecisionRate
+from joyvl_server.sessions.engines.state import STATUS_OF_CODE, EngineListener, EngineState, EngineStatus
 
 log = structlog.get_logger(__name__)
 
@@ -29,58 +33,9 @@ BLIND_S = 10.0
 SLOW_TIMES = 3.0
 """an engine known to be slow may take this many times its usual time before a session counts as blind"""
 GARBAGE = "engine_garbage"
-LOADING_CODE = "engine_loading"
 MOST_QUOTED = 80
-
-
-class EngineStatus(StrEnum):
-    READY = "ready"
-    """it decides"""
-    LOADING = "loading"
-    """it starts, or loads its model"""
-    AWAY = "away"
-    """not reachable, or it does not answer"""
-    CANNOT = "cannot"
-    """it answers and cannot decide: nonsense, a context too small, a model that does not see, a wrong key"""
-    SLOW = "slow"
-    """it decides, but less than once a second"""
-
-
-_STATUS = {
-    LOADING_CODE: EngineStatus.LOADING,
-    "engine_unavailable": EngineStatus.AWAY,
-    "engine_timeout": EngineStatus.AWAY,
-    "engine_cut": EngineStatus.AWAY,
-    "engine_overloaded": EngineStatus.AWAY,
-    "engine_blind": EngineStatus.AWAY,
-}
-"""By the error's code; any other is something the engine cannot do."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineState:
-    """`reason` is a sentence for people, `code` a stable word; both None where it decides as usual.
-
-    `since_wall`: Unix seconds at which this status began.
-    """
-
-    status: EngineStatus
-    code: str | None
-    reason: str | None
-    since_wall: float
-
-    @property
-    def decides(self) -> bool:
-        return self.status in (EngineStatus.READY, EngineStatus.SLOW)
-
-    @property
-    def cannot(self) -> bool:
-        return self.status is EngineStatus.CANNOT
-
-    @property
-    def trying(self) -> bool:
-        """Nothing is known of it yet."""
-        return self.status is EngineStatus.LOADING and self.code is None
+RESTS = (Skip.STILL, Skip.NO_FRAME, Skip.OFFLINE)
+"""seconds in which nothing was asked of the engine because there was nothing to look at"""
 
 
 @dataclass(slots=True)
@@ -96,8 +51,12 @@ class _Trouble:
 class EngineHealth:
     """One engine's state. `loading_s` is the longest time that it may load its model before it counts as away."""
 
-    def __init__(self, engine: str, clock: Clock, loading_s: float) -> None:
+    def __init__(self, engine: str, clock: Clock, loading_s: float, listener: BreakerListener) -> None:
         self.engine = engine
+        self.breaker = Breaker()
+        self.worked_at = float("-inf")
+        """when a request last worked (monotonic)"""
+        self._listener = listener
         self._clock = clock
         self._loading_s = loading_s
         self._own = self._made(EngineStatus.READY, None, None)
@@ -143,7 +102,7 @@ class EngineHealth:
         """
         if self._clock.monotonic() - self._decided_at < LASTING_S:
             return
-        status = _STATUS.get(code, EngineStatus.CANNOT)
+        status = STATUS_OF_CODE.get(code, EngineStatus.CANNOT)
         if status is not EngineStatus.LOADING:
             self._loading_since = None
         elif self._loading_since is None:
@@ -164,13 +123,16 @@ class EngineHealth:
 
     # -------------------------------------------------------------------------------------------------- for sessions
 
-    def join(
-        self, session_id: str, pictures: Callable[[], bool], on_change: Callable[[EngineState], None]
-    ) -> SessionHealth:
-        """A session that it decides for. `pictures`: is there anything to look at now? `leave` it at the end."""
-        session = SessionHealth(self, session_id, self._clock, pictures, on_change)
+    def join(self, session_id: str, tick_s: float, listener: EngineListener) -> SessionHealth:
+        """A session that it decides for. `leave` it at the end."""
+        session = SessionHealth(self, session_id, self._clock, tick_s, listener)
         self._sessions.append(session)
         return session
+
+    @property
+    def listeners(self) -> list[EngineListener]:
+        """Of all sessions, in the order in which they joined."""
+        return [session.listener for session in self._sessions]
 
     def leave(self, session: SessionHealth) -> None:
         if session in self._sessions:
@@ -186,18 +148,30 @@ class EngineHealth:
             session.look()
         self._log()
 
-    def decided(self) -> None:
+    def decided(self, now: float) -> None:
         """It has decided for one of its sessions."""
-        self._decided_at = self._clock.monotonic()
-        if self._own.decides and self._trying_since is None:
-            self._log()
-        else:
+        self._decided_at = now
+        if self._trying_since is not None or self._own.status is not EngineStatus.READY:
             self.answers()
+        elif not self._told:
+            self._log()
 
     def noted(self, code: str, reason: str) -> None:
-        """A session's request failed."""
+        """A session's tick failed."""
         self._last_failure = (code, reason)
         self._log()
+
+    def request_worked(self, now: float) -> None:
+        """Any request of any session."""
+        self.worked_at = now
+        if not self.breaker.calm:
+            self._listener.recovered(closed=self.breaker.worked())
+
+    def request_failed(self, code: str) -> None:
+        """Any request of any session failed, with the error's code."""
+        if self.breaker.failed(code, self._clock.monotonic()):
+            log.debug("engine is asked nothing for now", engine=self.engine, code=code)
+            self._listener.opened()
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
@@ -244,21 +218,16 @@ class EngineHealth:
 
 
 class SessionHealth:
-    """Whether one session gets decisions. `on_change` is told each new state, once."""
+    """Whether one session gets decisions. Its machine's runner reports how its requests and ticks went."""
 
     def __init__(
-        self,
-        engine: EngineHealth,
-        session_id: str,
-        clock: Clock,
-        pictures: Callable[[], bool],
-        on_change: Callable[[EngineState], None],
+        self, engine: EngineHealth, session_id: str, clock: Clock, tick_s: float, listener: EngineListener
     ) -> None:
         self.session_id = session_id
+        self.listener = listener
         self._engine = engine
         self._clock = clock
-        self._pictures = pictures
-        self._on_change = on_change
+        self._rate = DecisionRate(tick_s)
         self.slow_s: float | None = None
         """seconds between two decisions, where there are fewer than ticks; see `slow`"""
         self._trouble: _Trouble | None = None
@@ -269,17 +238,30 @@ class SessionHealth:
     def state(self) -> EngineState:
         return self._state
 
-    @property
-    def failing(self) -> bool:
-        """The last request failed."""
-        return self._trouble is not None
-
     def decided(self) -> None:
         """A tick was decided."""
-        self._trouble = None
-        self._quiet_since = self._clock.monotonic()
-        self.look()
-        self._engine.decided()
+        now = self._clock.monotonic()
+        self._engine.request_worked(now)
+        self._quiet_since = now
+        if self._trouble is not None or self._state.status is not EngineStatus.READY:
+            self._trouble = None
+            self.look()
+        self._engine.decided(now)
+
+    def request_failed(self, code: str) -> None:
+        """A request failed, one of the background work too; `failed` says what it meant for the tick."""
+        self._engine.request_failed(code)
+
+    def ticked(self, skipped: Skip | None) -> None:
+        """A second of the session is over: decided, or skipped for this reason."""
+        if skipped is None:
+            self._rate.decided(self._clock.monotonic())
+            if self._rate.slow_s != self.slow_s:
+                self.slow(self._rate.slow_s)
+        elif skipped not in (Skip.BUSY, Skip.LATE):
+            self._rate.rested()
+        if skipped in RESTS:
+            self._quiet_since = self._clock.monotonic()
 
     def slow(self, seconds: float | None) -> None:
         """It gets one decision in so many `seconds`, fewer than it has ticks; None: as many as ticks.
@@ -289,10 +271,6 @@ class SessionHealth:
         if seconds != self.slow_s:
             self.slow_s = seconds
             self._engine.look()
-
-    def rested(self) -> None:
-        """A tick needed no decision, or had nothing to look at."""
-        self._quiet_since = self._clock.monotonic()
 
     def failed(self, code: str, reason: str) -> None:
         """A tick's request failed: the error's code and sentence."""
@@ -305,7 +283,8 @@ class SessionHealth:
         self._engine.noted(code, reason)
 
     def garbage(self, answer: str) -> None:
-        """A tick was answered outside the protocol."""
+        """A tick was answered outside the protocol: the request worked, and decided nothing."""
+        self._engine.request_worked(self._clock.monotonic())
         quoted = " ".join(answer.split())
         quoted = quoted if len(quoted) <= MOST_QUOTED else quoted[: MOST_QUOTED - 1] + "…"
         self.failed(
@@ -321,17 +300,17 @@ class SessionHealth:
         self._state = found = replace(found, since_wall=since)
         news = found.status is EngineStatus.SLOW and found.reason != before.reason
         if news or (found.status, found.code, _stage(found)) != (before.status, before.code, _stage(before)):
-            self._on_change(found)
+            self.listener.engine_state_changed(found)
 
     def leave(self) -> None:
         """The session has ended."""
         self._engine.leave(self)
 
     def _found(self) -> EngineState:
-        now, own = self._clock.monotonic(), self._engine.own
-        if not self._pictures():
+        now, own, pictures = self._clock.monotonic(), self._engine.own, self.listener.has_pictures
+        if not pictures:
             self._trouble = None
-        if not (self._pictures() and own.decides):
+        if not (pictures and own.decides):
             self._quiet_since = now
         fault = self._fault(now)
         return own if fault is None or not (own.decides or own.trying) else fault
@@ -340,7 +319,7 @@ class SessionHealth:
         """What this session itself found wrong."""
         trouble = self._trouble
         if trouble is not None and (trouble.count >= FAILURES or self._lasts(trouble, now)):
-            status = _STATUS.get(trouble.code, EngineStatus.CANNOT)
+            status = STATUS_OF_CODE.get(trouble.code, EngineStatus.CANNOT)
             return EngineState(status, trouble.code, trouble.reason, self._clock.wall())
         quiet = now - self._quiet_since
         if quiet < self._engine.patience_s:

@@ -13,8 +13,8 @@ from joyvl_server.engines.base import Engine, EngineSettings
 from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.kit.threads import BoundedThreads
-from joyvl_server.sessions.engines.health import EngineStatus
 from joyvl_server.sessions.engines.monitor import EngineMonitor
+from joyvl_server.sessions.engines.state import EngineStatus
 from joyvl_server.sessions.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ IMPORT_S = 30.0
 
 
 class EnginePool:
-    """`attend` gives it what its engines are looked after with; until then it only builds and describes them."""
+    """`equip` gives it what its engines are monitored with; until then it only builds and describes them."""
 
     def __init__(self, options: Mapping[str, EngineSettings]) -> None:
         self._options = options
@@ -38,23 +38,19 @@ class EnginePool:
         """what builds each engine, or the `ConfigError` that says why it cannot be imported"""
         self._imports: dict[str, asyncio.Task[None]] = {}
         self._threads = BoundedThreads("import of a plug-in", most=4, timeout_s=IMPORT_S)
-        self._attendants: dict[str, EngineMonitor] = {}
+        self._monitors: dict[str, EngineMonitor] = {}
         self._asking: dict[str, asyncio.Task[str | None]] = {}
         self._clock: Clock = SystemClock()
         self._metrics: Metrics | None = None
-        self._on_change: Callable[[str], None] = lambda name: None
         self._loading_s = LOADING_S
 
     def add(self, engine: Engine) -> None:
         """Use this engine under its own name, ahead of any installed one."""
         self._engines[engine.name] = engine
 
-    def attend(
-        self, clock: Clock, metrics: Metrics, on_change: Callable[[str], None], loading_s: float = LOADING_S
-    ) -> None:
-        """`on_change` is called with an engine's name when it turns out to be able to do other things. `loading_s` is
-        the longest time one may load its model."""
-        self._clock, self._metrics, self._on_change, self._loading_s = clock, metrics, on_change, loading_s
+    def equip(self, clock: Clock, metrics: Metrics, loading_s: float = LOADING_S) -> None:
+        """What monitors are made with from now on. `loading_s` is the longest time an engine may load its model."""
+        self._clock, self._metrics, self._loading_s = clock, metrics, loading_s
 
     async def load(self, name: str) -> None:
         """Import what that engine needs, off the loop and once, for `get`, which says what was wrong with it.
@@ -104,21 +100,17 @@ class EnginePool:
         except Exception as error:  # somebody else's code: whatever it raises, the reason is for the user
             raise ConfigError(f"The engine {name} cannot be built: {type(error).__name__}: {error}") from error
 
-    def attendant(self, name: str) -> EngineMonitor:
-        """Who looks after that engine, from its first use on. Raises `ConfigError` as `get` does."""
-        if name not in self._attendants:
-            self._attendants[name] = EngineMonitor(
-                self.get(name),
-                self._clock,
-                self._metrics or Metrics(),
-                lambda name: self._on_change(name),
-                self._loading_s,
+    def monitor(self, name: str) -> EngineMonitor:
+        """The monitor of that engine, made at its first use. Raises `ConfigError` as `get` does."""
+        if name not in self._monitors:
+            self._monitors[name] = EngineMonitor(
+                self.get(name), self._clock, self._metrics or Metrics(), self._loading_s
             )
-        return self._attendants[name]
+        return self._monitors[name]
 
     def schedulers(self) -> list[dict[str, Any]]:
         """A snapshot of the scheduler of every engine in use."""
-        return [attendant.scheduler.snapshot() for attendant in self._attendants.values()]
+        return [monitor.scheduler.snapshot() for monitor in self._monitors.values()]
 
     def describe(self) -> list[dict[str, Any]]:
         """Every installed engine: its name, its capabilities, or why it cannot be used as configured."""
@@ -126,7 +118,7 @@ class EnginePool:
 
     def _describe(self, name: str) -> dict[str, Any]:
         try:
-            found = self._attendants.get(name) or self.get(name)
+            found = self._monitors.get(name) or self.get(name)
             return {"name": name, "capabilities": found.capabilities, "error": None}
         except ConfigError as error:
             return {"name": name, "capabilities": None, "error": str(error)}
@@ -137,18 +129,18 @@ class EnginePool:
         What sessions use is known and asked nothing. An engine that nobody uses yet is asked, for a second at most.
         """
         parts: dict[str, str | None] = {}
-        for name in sorted({*self._attendants, default}):
-            attendant = self._attendants.get(name)
-            if attendant is None or not attendant.started:
+        for name in sorted({*self._monitors, default}):
+            monitor = self._monitors.get(name)
+            if monitor is None or not monitor.started:
                 parts[f"engine {name}"] = await self._ask(name)
             else:
-                state = attendant.health.state
+                state = monitor.state
                 parts[f"engine {name}"] = None if state.decides else state.reason
         return parts
 
     def slow(self) -> dict[str, str]:
         """What engines manage that decide less than once a second, by their names."""
-        states = {name: attendant.health.state for name, attendant in self._attendants.items()}
+        states = {name: monitor.state for name, monitor in self._monitors.items()}
         return {
             name: state.reason for name, state in states.items() if state.status is EngineStatus.SLOW and state.reason
         }
@@ -178,8 +170,8 @@ class EnginePool:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        await asyncio.gather(*(attendant.aclose() for attendant in self._attendants.values()))
-        self._attendants.clear()
+        await asyncio.gather(*(monitor.aclose() for monitor in self._monitors.values()))
+        self._monitors.clear()
         engines, self._engines = list(self._engines.values()), {}
         await asyncio.gather(*(_close(engine) for engine in engines))
 

@@ -15,8 +15,9 @@ from joyvl_server.core.texts import TextJoiner
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.clock import Clock, wait_until
-from joyvl_server.sessions.engines.closing import Cut, close_session, cuttable
-from joyvl_server.sessions.scheduling.leases import EngineClient, Slice, SliceKind
+from joyvl_server.sessions.engines.closing import close_session
+from joyvl_server.sessions.scheduling.leases import EngineClient
+from joyvl_server.sessions.scheduling.slice_policy import Slice, SliceCut, SliceKind
 
 log = structlog.get_logger(__name__)
 
@@ -80,16 +81,16 @@ class BackgroundWork:
     def __init__(
         self,
         clock: Clock,
-        seat: EngineClient,
+        client: EngineClient,
         lane: SliceLane,
-        pen_seat: EngineClient,
+        writer_client: EngineClient,
         pen: SliceLane,
         out: SliceOutcomes,
     ) -> None:
         self._clock = clock
-        self._seat = seat
+        self._client = client
         self._lane = lane
-        self._pen_seat = pen_seat
+        self._writer_client = writer_client
         self._pen = pen
         self._out = out
         self._number: int | None = None
@@ -137,9 +138,9 @@ class BackgroundWork:
         idle = 0
         while True:
             if not self._to_warm.is_set():
-                self._seat.finished("warm")
+                self._client.finished("warm")
                 await self._to_warm.wait()
-            slot = await _slot(self._seat, self._lane, "warm")
+            slot = await _slot(self._client, self._lane, "warm")
             if not self._to_warm.is_set():
                 slot.give_back()
                 continue
@@ -155,17 +156,17 @@ class BackgroundWork:
         pause = 0.0
         try:
             warmth = await self._lane.slice(slot, lambda session: session.warm(slot.tokens))
-        except Cut:
+        except SliceCut:
             if slot.over:  # it began, and took too long
                 pause = self._warm_backoff.failed(free=FREE_CUTS)
             slot.give_back()
-            await self._rest(self._seat, "warm", pause)
+            await self._rest(self._client, "warm", pause)
             return False
         except EngineError as error:
             slot.failed()
             self._to_warm.clear()  # until the next turn
             self._out.trouble(error.code)
-            await self._rest(self._seat, "warm", self._warm_backoff.failed())
+            await self._rest(self._client, "warm", self._warm_backoff.failed())
             return False
         except BaseException:
             slot.failed()
@@ -188,7 +189,7 @@ class BackgroundWork:
         while True:
             await self._to_write.wait()
             if not self._drafts:
-                self._pen_seat.finished("write")
+                self._writer_client.finished("write")
                 self._to_write.clear()
                 continue
             await self._write(next(iter(self._drafts.values())))
@@ -208,14 +209,14 @@ class BackgroundWork:
         tokens = max(1, min(slot.tokens, draft.max_tokens - writing.tokens))
         try:
             piece = await self._pen.slice(slot, lambda session: session.write(draft, writing.text, tokens))
-        except Cut:
+        except SliceCut:
             hung = slot.over
             slot.give_back()
             if hung:
                 writing.cuts += 1
                 if writing.cuts >= MOST_CUTS:
                     self._give_up(draft, "engine_timeout", "The engine is too slow to write between its turns.")
-                await self._rest(self._pen_seat, "write", self._write_backoff.failed(free=FREE_CUTS))
+                await self._rest(self._writer_client, "write", self._write_backoff.failed(free=FREE_CUTS))
             return
         except EngineError as error:
             slot.failed()
@@ -237,7 +238,7 @@ class BackgroundWork:
             self._out.written(draft.id, writing.text[:longest])
 
     async def _slot_before(self, until: float) -> Slice | None:
-        wanted = asyncio.ensure_future(_slot(self._pen_seat, self._pen, "write"))
+        wanted = asyncio.ensure_future(_slot(self._writer_client, self._pen, "write"))
         try:
             await wait_until(self._clock, wanted, until)
         finally:
@@ -252,12 +253,12 @@ class BackgroundWork:
         if writing.failures >= MOST_FAILURES or error.code == "engine_cannot":
             self._give_up(writing.draft, error.code, str(error))
         if error.code != "engine_cannot":
-            await self._rest(self._pen_seat, "write", self._write_backoff.failed())
+            await self._rest(self._writer_client, "write", self._write_backoff.failed())
 
-    async def _rest(self, seat: EngineClient, kind: SliceKind, seconds: float) -> None:
+    async def _rest(self, client: EngineClient, kind: SliceKind, seconds: float) -> None:
         """Others may have their slices meanwhile."""
         if seconds > 0:
-            seat.finished(kind)
+            client.finished(kind)
             await self._clock.sleep(seconds)
 
     def _give_up(self, draft: Draft, code: str, message: str) -> None:
@@ -265,11 +266,11 @@ class BackgroundWork:
             self._out.write_failed(draft.id, code, message)
 
 
-async def _slot(seat: EngineClient, lane: SliceLane, kind: SliceKind) -> Slice:
+async def _slot(client: EngineClient, lane: SliceLane, kind: SliceKind) -> Slice:
     """A slice for a lane that has nothing else to do by then."""
     while True:
         await lane.free()
-        slot = await seat.slice(kind)
+        slot = await client.slice(kind)
         if not lane.busy and not lane.slicing:
             return slot
         slot.give_back()
@@ -290,7 +291,7 @@ class WriterExecutor:
 
     async def slice(self, slot: Slice, work: Callable[[EngineSession], Awaitable[T]]) -> T:
         """As `EngineLane.slice`."""
-        return await cuttable(slot, asyncio.ensure_future(self._sliced(work)))
+        return await slot.result(asyncio.ensure_future(self._sliced(work)))
 
     async def _sliced(self, work: Callable[[EngineSession], Awaitable[T]]) -> T:
         try:

@@ -27,8 +27,9 @@ from joyvl_server.core.prompt.tokens import image_tokens
 from joyvl_server.core.prompt.turns import Chunk, Look
 from joyvl_server.core.texts import TextJoiner
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
-from joyvl_server.sessions.engines.closing import CLOSE_S, Cut, close_session, cuttable
-from joyvl_server.sessions.scheduling.leases import Lease, Slice
+from joyvl_server.sessions.engines.closing import CLOSE_S, close_session
+from joyvl_server.sessions.scheduling.leases import Lease
+from joyvl_server.sessions.scheduling.slice_policy import Slice, SliceCut
 
 log = structlog.get_logger(__name__)
 
@@ -149,14 +150,14 @@ class EngineExecutor:
     async def slice(self, slot: Slice, work: Callable[[EngineSession], Awaitable[T]]) -> T:
         """Background work on this lane's engine session, while the lane has nothing else to do.
 
-        Raises `EngineError`; `Cut` when turns waited for it, or when the lane is busy already.
+        Raises `EngineError`; `SliceCut` when turns waited for it, or when the lane is busy already.
         """
         if self.busy or self._slice is not None:
-            raise Cut
+            raise SliceCut
         task = asyncio.ensure_future(self._sliced(work))
         task.add_done_callback(self._slice_over)
         self._slice = task
-        return await cuttable(slot, task)
+        return await slot.result(task)
 
     def _slice_over(self, task: asyncio.Task[T]) -> None:
         self._slice = None

@@ -7,29 +7,29 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.effects import Effect
 from joyvl_server.core.inputs import Input
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions.deps import SessionDeps
-from joyvl_server.sessions.engines.health import EngineState
 from joyvl_server.sessions.engines.monitor import EngineMonitor
+from joyvl_server.sessions.engines.state import EngineListener
 from joyvl_server.sessions.machine.runner import MachineRunner
+from joyvl_server.sessions.scheduling.leases import EngineLimits
 
 
 class Observation:
     """`facts` gives the machine's settings as they are now, `first` what a new machine has to know first.
 
     `pen` looks after the engine that writes summaries, where that is another one. `now` gives stream seconds.
-    `on_pressure` is called when the engine's pressure has changed, `on_health` when it decides no longer, or again;
-    `pictures`: does the source show any? `leave` it at the end.
+    `on_pressure` is called when the engine's pressure has changed; `listener` hears how the engine is. `leave` it
+    at the end.
     """
 
     def __init__(
         self,
         spec: EngineSpec,
-        attendant: EngineMonitor,
+        monitor: EngineMonitor,
         pen: EngineMonitor | None,
         around: SessionDeps,
         *,
@@ -38,11 +38,10 @@ class Observation:
         first: Callable[[], Iterable[Input]],
         perform: Callable[[Effect], None],
         on_pressure: Callable[[], None],
-        on_health: Callable[[EngineState], None],
-        pictures: Callable[[], bool],
+        listener: EngineListener,
     ) -> None:
         self._spec = spec
-        self._attendant = attendant
+        self._monitor = monitor
         self._pen = pen
         self._around = around
         self._now = now
@@ -50,28 +49,27 @@ class Observation:
         self._first = first
         self._perform = perform
         self._on_pressure = on_pressure
-        self.seat = attendant.scheduler.join(
+        self.client = monitor.scheduler.join(
             spec.session_id,
             spec.tick_s,
-            self._room,
-            on_restart=self._restarted,
+            self,
             admitted=True,
             most_tokens=around.settings.context_tokens,
         )
-        self._pen_seat = None if pen is None else pen.scheduler.join(spec.session_id, None)
+        self._writer_client = None if pen is None else pen.scheduler.join(spec.session_id, None)
         self._changed = asyncio.Event()
-        self._config = facts(attendant.capabilities)
-        self._told = self.seat.pressure
-        self.health = attendant.health.join(spec.session_id, pictures, on_health)
+        self._config = facts(monitor.capabilities)
+        self._told = self.client.pressure
+        self.health = monitor.join(spec.session_id, spec.tick_s, listener)
         self.driver = self._new_driver()
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._attendant.capabilities
+        return self._monitor.capabilities
 
     async def run(self, tick: Callable[[], Awaitable[None]], *, stays: bool) -> None:
         """Drive the machine while `tick` runs; with `stays`, also after it has ended, until cancelled."""
-        await self._attendant.known(self._around.settings.engine_timeout_s)
+        await self._monitor.known(self._around.settings.engine_timeout_s)
         self.engine_changed()
         while await self._drive(tick, stays):
             self._changed.clear()
@@ -84,10 +82,10 @@ class Observation:
 
     def leave(self) -> None:
         """Give the places at the engines back."""
-        self.seat.leave()
+        self.client.leave()
         self.health.leave()
-        if self._pen_seat is not None:
-            self._pen_seat.leave()
+        if self._writer_client is not None:
+            self._writer_client.leave()
 
     def engine_changed(self) -> None:
         """The engine was probed: it may be able to do more, or be another one."""
@@ -114,11 +112,11 @@ class Observation:
         # No machine begins where another one began: people and clients tell remarks and tasks by these.
         config = replace(self._config, first_epoch=around.numbers.next(), task_prefix=f"{new_id('task')}_")
         driver = MachineRunner(
-            self._attendant.engine,
+            self._monitor.engine,
             self._spec,
             config,
-            self.seat,
-            pen=None if self._pen is None or self._pen_seat is None else (self._pen.engine, self._pen_seat),
+            self.client,
+            pen=None if self._pen is None or self._writer_client is None else (self._pen.engine, self._writer_client),
             engine_timeout_s=around.settings.engine_timeout_s,
             record_dir=around.settings.record_dir,
             clock=around.clock,
@@ -127,19 +125,21 @@ class Observation:
             perform=self._perform,
             health=self.health,
             capabilities=lambda: self.capabilities,
-            too_long=self._attendant.too_long,
+            too_long=self._monitor.too_long,
         )
         for input in self._first():
             driver.take(input)
         return driver
 
-    def _room(self, pressure: Pressure, tokens: int | None) -> None:
-        self.driver.room(pressure, tokens)
-        if pressure is not self._told:
-            self._told = pressure
+    def limits_changed(self, limits: EngineLimits) -> None:
+        """See `LimitsListener`."""
+        self.driver.limit(limits)
+        if limits.pressure is not self._told:
+            self._told = limits.pressure
             self._on_pressure()
 
-    def _restarted(self) -> None:
+    def engine_restarted(self) -> None:
+        """See `LimitsListener`."""
         self.driver.engine_restarted()
 
 

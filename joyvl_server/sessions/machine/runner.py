@@ -10,7 +10,6 @@ from pathlib import Path
 import structlog
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.decisions import Pressure, Skip
 from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, Write
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.events import Score
@@ -37,7 +36,6 @@ from joyvl_server.core.prompt.budget import ANSWER_RESERVE
 from joyvl_server.core.prompt.picture_limit import PictureCosts
 from joyvl_server.engines.base import Capabilities, Engine, EngineSpec
 from joyvl_server.kit.clock import Clock
-from joyvl_server.sessions.engines.decision_rate import DecisionRate
 from joyvl_server.sessions.engines.health import SessionHealth
 from joyvl_server.sessions.machine.background import BackgroundWork, SliceOutcomes, WriterExecutor
 from joyvl_server.sessions.machine.executor import ENGINE_EFFECTS, EngineExecutor, EngineOutcomes
@@ -45,13 +43,11 @@ from joyvl_server.sessions.machine.input_log import InputLog
 from joyvl_server.sessions.machine.tick_timer import TickTimer
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling.admission import longest_prompt
-from joyvl_server.sessions.scheduling.leases import EngineClient, Lease
+from joyvl_server.sessions.scheduling.leases import EngineClient, EngineLimits, Lease
 
 log = structlog.get_logger(__name__)
 
 
-RESTS = (Skip.STILL, Skip.NO_FRAME, Skip.OFFLINE)
-"""seconds in which nothing was asked of the engine because there was nothing to look at"""
 NO_LIMIT = 1_000_000_000
 """where the engine does not say: the setting is the bound"""
 
@@ -68,7 +64,7 @@ class MachineRunner:
         engine: Engine,
         spec: EngineSpec,
         config: ObserverConfig,
-        seat: EngineClient,
+        client: EngineClient,
         *,
         pen: tuple[Engine, EngineClient] | None,
         engine_timeout_s: float,
@@ -82,13 +78,11 @@ class MachineRunner:
         too_long: Callable[[int, ContextTooLong], None],
     ) -> None:
         self.stopwatch = TickTimer(clock, metrics)
-        self.rate = DecisionRate(spec.tick_s)
         self._session_id = spec.session_id
         self._engine = engine
         self._metrics = metrics
         self._now = now
         self._perform = perform
-        self._seat = seat
         self._health = health
         self._capabilities = capabilities
         self._too_long = too_long
@@ -112,9 +106,9 @@ class MachineRunner:
         self._pen = None if pen is None else WriterExecutor(pen[0], spec, engine_timeout_s)
         self._slices = BackgroundWork(
             clock,
-            seat,
+            client,
             self._lane,
-            seat if pen is None else pen[1],
+            client if pen is None else pen[1],
             self._pen or self._lane,
             SliceOutcomes(self._warmed, self._written, self._write_failed, self._trouble),
         )
@@ -123,8 +117,8 @@ class MachineRunner:
         self._costs = PictureCosts(spec.tick_s)
         self._request: tuple[int, float, tuple[int, int]] | None = None
         """step, when it went out (monotonic), and its pictures, as `Context.pictures`"""
-        self._room: tuple[Pressure, int | None] = (Pressure.NONE, None)
-        self.room(*seat.told)
+        self._limits = EngineLimits()
+        self.limit(client.limits)
 
     async def run(self) -> None:
         """Carry out what the engine is asked for, until cancelled."""
@@ -165,12 +159,13 @@ class MachineRunner:
         """A second passed while a reply was on its way."""
         self.take(Passed(self._now(), frame, burst))
 
-    def room(self, pressure: Pressure, tokens: int | None) -> None:
+    def limit(self, limits: EngineLimits) -> None:
         """How short of time the engine is, and how long a context may be (None: as long as the settings say)."""
-        before, self._room = self._room, (pressure, tokens)
-        if pressure is not before[0]:
-            self.take(PressureChanged(self._now(), pressure))
-        if tokens != before[1]:
+        before, self._limits = self._limits, limits
+        if limits.pressure is not before.pressure:
+            self.take(PressureChanged(self._now(), limits.pressure))
+        tokens = limits.context_tokens
+        if tokens != before.context_tokens:
             limit = longest_prompt(self._capabilities())
             room = NO_LIMIT if tokens is None else tokens
             self.take(ContextRoomChanged(self._now(), room, NO_LIMIT if limit is None else limit))
@@ -208,17 +203,8 @@ class MachineRunner:
             self._slices.stop(effect.id)
         else:
             if isinstance(effect, Decided):
-                self._count(effect.skipped)
+                self._health.ticked(effect.skipped)
             self._perform(effect)
-
-    def _count(self, skipped: Skip | None) -> None:
-        if skipped is None:
-            self.rate.decided(self._clock.monotonic())
-            self._health.slow(self.rate.slow_s)
-        elif skipped not in (Skip.BUSY, Skip.LATE):
-            self.rate.rested()
-        if skipped in RESTS:
-            self._health.rested()
 
     # --------------------------------------------------------------------------------------------- the lane's outcomes
 
@@ -241,7 +227,6 @@ class MachineRunner:
             self.take(PictureLimitChanged(self._now(), limit.most, limit.fresh))
 
     def _scored(self, step: int, score: Score) -> None:
-        self._seat.worked()
         self.stopwatch.scored()
         if score.garbage is not None:
             self._metrics.garbage.inc()
@@ -269,7 +254,7 @@ class MachineRunner:
 
     def _trouble(self, code: str) -> None:
         self._metrics.engine_failures.labels(self._engine.name, code).inc()
-        self._seat.failed(code)
+        self._health.request_failed(code)
 
     def _prepared(self, number: int) -> None:
         self._slices.prepared(number)

@@ -20,11 +20,11 @@ SHORTEST_CONTEXT = 2048
 MOST_LOAD = 0.74
 """of ticks alone; the rest is for replies, and for the chunks and texts between the ticks"""
 SPREAD = 0.35
-"""of the room is what two sessions may differ by, where they share a cache"""
+"""of a context is what two sessions may differ by, where they share a cache"""
 
 
 def longest_prompt(can: Capabilities) -> int | None:
-    """What the engine takes of one session, with room for the answer; None where it is not known."""
+    """The longest prompt the engine takes of one session, its answer not counted; None where it is not known."""
     return None if can.context_tokens is None else can.context_tokens - ANSWER_TOKENS
 
 
@@ -46,7 +46,7 @@ def context_tokens(can: Capabilities, sessions: int, number: int = 0, most: int 
 
 
 def check(
-    engine: str, can: Capabilities, pace: CostModel, load: float, rates: list[float], new: float, step: Pressure
+    engine: str, can: Capabilities, cost: CostModel, load: float, rates: list[float], new: float, pressure: Pressure
 ) -> None:
     """Raises `NotAllowed` (engine_full) where one session more could not be held.
 
@@ -56,9 +56,9 @@ def check(
     after = len(rates) + 1
     now = f"The engine {engine} serves {len(rates)} sessions at a load of {load:.0%}"
     todo = "End a session, raise sessions.tick_s, or use another engine."
-    if step is Pressure.FULL:
+    if pressure is Pressure.FULL:
         raise NotAllowed(f"{now} and cannot take another one. {todo}", code="engine_full")
-    cheapest = pace.work(True) if can.needs_every_frame else pace.price
+    cheapest = cost.work(True) if can.needs_every_frame else cost.price
     wanted = (sum(rates) + new) * cheapest
     if rates and wanted > MOST_LOAD:
         raise NotAllowed(
@@ -69,10 +69,10 @@ def check(
         raise NotAllowed(
             f"{now}, which leaves no time for another one now. Try again in a moment. {todo}", code="engine_full"
         )
-    room = context_tokens(can, after)
-    if rates and room is not None and room < SHORTEST_CONTEXT:
+    each = context_tokens(can, after)
+    if rates and each is not None and each < SHORTEST_CONTEXT:
         raise NotAllowed(
-            f"{now}; with {after} each would have {room} tokens of its cache, and {SHORTEST_CONTEXT} are the least. "
+            f"{now}; with {after} each would have {each} tokens of its cache, and {SHORTEST_CONTEXT} are the least. "
             f"{todo}",
             code="engine_full",
         )

@@ -1,5 +1,7 @@
-"""How fast an engine is, learnt from what it did: seconds a look costs, how well requests go side by side, and how much
-fits a slice. Pure; times are given.
+"""What an engine's work costs, and how loaded it is. Pure; times are given.
+
+`CostModel` learns from what the engine did: seconds a look costs, how well requests go side by side, how much fits a
+slice. `LoadMeter` counts the requests in flight, feeds the model, and says when sessions must step back.
 
 One look alone takes `alone(full)` seconds. With n in flight each takes (1 + s·(n − 1)) times as long: s is 0 where
 the engine does them side by side and 1 where one waits for the other. What it can do at most follows from the two.
@@ -8,6 +10,10 @@ the engine does them side by side and 1 where one waits for the other. What it c
 from __future__ import annotations
 
 from collections import deque
+
+from joyvl_server.core.decisions import Pressure
+from joyvl_server.sessions.scheduling.degradation import DegradationPolicy, LoadReading
+from joyvl_server.sessions.scheduling.leases import Lease
 
 WINDOW_S = 8.0
 """of the readings of load and lateness"""
@@ -22,6 +28,11 @@ FIRST_WARM_RATE, FIRST_WRITE_RATE = 1200.0, 40.0
 REQUEST_TOKENS, GLANCE_TOKENS, FULL_TOKENS = 200, 66, 254
 """What a look costs beside its picture; a glance's picture; a full look's, until one was seen. They say what a glance
 may cost before one was measured."""
+ASSESS_S = 0.5
+"""between two looks at the load"""
+STALLED_S = 1.0
+"""without any answer: the engine stands still, which says nothing about its speed"""
+RECOVERY_S = 1.5
 OUTLIER = 4.0
 """times the usual: a look that took longer says that the engine stood still, not what a look costs"""
 
@@ -39,9 +50,9 @@ class CostModel:
         """when the first look was through"""
         self._measured_alone = 0
         self._done: deque[tuple[float, float]] = deque(maxlen=KEPT)
-        """(time, engine seconds) of the turns in the window, the lost ones too"""
+        """(time, engine seconds) of the steps in the window, the lost ones too"""
         self._waits: deque[tuple[float, bool]] = deque(maxlen=KEPT)
-        """(time, too late) of the turns in the window"""
+        """(time, too late) of the steps in the window"""
         self._began: float | None = None
         self._rates = {"warm": FIRST_WARM_RATE, "write": FIRST_WRITE_RATE}
 
@@ -108,12 +119,12 @@ class CostModel:
         self._average(now)
 
     def waited(self, now: float, *, late: bool) -> None:
-        """A turn began, `late` when it had to wait for half its second."""
+        """A step began, `late` when it had to wait for half its second."""
         self._began = now if self._began is None else self._began
         self._waits.append((now, late))
 
     def lost(self, now: float) -> None:
-        """A turn whose second was over before it began: its work is wanted too."""
+        """A step whose second was over before it began: its work is wanted too."""
         self._done.append((now, self.work(True)))
         self.waited(now, late=True)
 
@@ -125,7 +136,7 @@ class CostModel:
         return sum(work for _, work in self._done) / min(WINDOW_S, max(2.0, now - self._began))
 
     def late(self, now: float) -> float:
-        """Share of the turns of late that waited for half their second, or lost it; 0 while there are hardly any."""
+        """Share of the latest steps that waited for half their second, or lost it; 0 while there are hardly any."""
         _forget(self._waits, now)
         return sum(late for _, late in self._waits) / max(4, len(self._waits))
 
@@ -148,6 +159,95 @@ class CostModel:
     def slice_too_long(self, kind: str) -> None:
         """A slice had to be cut off: the next one is smaller."""
         self._rates[kind] = max(1.0, self._rates[kind] * 0.7)
+
+
+class LoadMeter:
+    """`running` are the leases that hold a place. `capacity`: how many requests the engine takes well at once."""
+
+    def __init__(self, capacity: int, now: float) -> None:
+        self.cost = CostModel(capacity)
+        self.running: set[Lease] = set()
+        self.assessed_at = float("-inf")
+        self._policy = DegradationPolicy()
+        self._slicing = False
+        self._area, self._counted_at = 0.0, now
+        self._answered_at = now
+        self._stalled_at = float("-inf")
+
+    @property
+    def pressure(self) -> Pressure:
+        return self._policy.step
+
+    def adapt(self, capacity: int) -> None:
+        self.cost.parallel = max(1, capacity)
+
+    def granted(self, now: float, lease: Lease, waited: float, of: float) -> None:
+        """A lease has its place, after `waited` seconds of the `of` seconds it had."""
+        if not self.stalled(now):
+            self.cost.waited(now, late=waited > of / 2)
+        self._count(now)
+        self.running.add(lease)
+
+    def began(self, now: float, lease: Lease) -> None:
+        """Its request goes out."""
+        lease.began_at = now
+        lease.area = self._count(now)
+
+    def ended(self, now: float, lease: Lease, *, answered: bool) -> None:
+        """Its place is free; `answered`: its requests went through. Nothing where it holds none."""
+        if lease not in self.running:
+            return
+        area = self._count(now)
+        if answered and lease.began_at is not None:
+            self._answered_at = now
+            seconds = now - lease.began_at
+            beside = (area - lease.area) / seconds if seconds > 0 else 1.0
+            self.cost.looked(now, lease.full, seconds, beside, lease.image_tokens)
+        self.running.discard(lease)
+
+    def lost(self, now: float) -> None:
+        """A step's second was over before it had a place."""
+        if not self.stalled(now):
+            self.cost.lost(now)
+
+    def slice_began(self, now: float) -> None:
+        """One that holds the engine up."""
+        self._count(now)
+        self._slicing = True
+
+    def slice_ended(self, now: float) -> None:
+        self._count(now)
+        self._slicing = False
+
+    def sliced(self, now: float, kind: str, offered: int, tokens: int, planned: float, seconds: float) -> None:
+        """A slice went through; see `CostModel.sliced`."""
+        self._answered_at = now
+        self.cost.sliced(kind, offered, tokens, planned, seconds)
+
+    def is_back(self, now: float) -> None:
+        """It was away until now."""
+        self._stalled_at = now
+
+    def stalled(self, now: float) -> bool:
+        """No answer for long, or just now again: what waits then says nothing about the load."""
+        begun = [lease.began_at for lease in self.running if lease.began_at is not None]
+        usual = self.cost.alone(True) or 0.0
+        if begun and now - max(self._answered_at, min(begun)) > max(STALLED_S, 4 * usual):
+            self._stalled_at = now
+        return now - self._stalled_at < RECOVERY_S
+
+    def assess(self, now: float, sessions: int) -> bool:
+        """Read the load, at most twice a second; True when the pressure changed."""
+        if now - self.assessed_at < ASSESS_S or self.stalled(now):
+            return False
+        self.assessed_at = now
+        return self._policy.read(now, LoadReading(self.cost.load(now), self.cost.late(now), sessions))
+
+    def _count(self, now: float) -> float:
+        """Requests × seconds so far; to be called just before their number changes."""
+        self._area += (len(self.running) + self._slicing) * (now - self._counted_at)
+        self._counted_at = now
+        return self._area
 
 
 def _forget(seen: deque[tuple[float, float]] | deque[tuple[float, bool]], now: float) -> None:

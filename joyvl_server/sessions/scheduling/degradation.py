@@ -1,8 +1,8 @@
 """How far every session of an engine steps back while the engine is short of time. Pure; times and loads are given.
 
-Up, one step at a time: when the load was too high, or too many turns came late, for `UP_AFTER_S`. Down, one step at a
-time: when it was calm for a while and the load known from the step below would fit. What had to go up again soon
-after it went down waits twice as long the next time, so that it does not swing.
+Up, one step at a time: when the load was too high, or too many steps came late, for `UP_AFTER_S`. Down, one step at a
+time: when it was calm for a while and the load known from the step below would fit. After a step down that
+soon had to be taken back, the next one waits twice as long, so that it does not swing.
 
 One session alone at its engine gives up large pictures at most: looking less often would serve nobody.
 """
@@ -20,7 +20,7 @@ ALONE_LOAD = 1.0
 """where one session has the engine for itself: nobody else gains by what it gives up"""
 FITS_LOAD = 0.65
 LATE_SHARE = 0.15
-"""of the turns: that many waited half their second, or lost it"""
+"""of the steps: that many waited half their second, or lost it"""
 CALM_SHARE = 0.03
 UP_AFTER_S = 4.0
 SETTLE_S = 8.0
@@ -37,7 +37,7 @@ KNOWN_FOR_S = 600.0
 class LoadReading:
     """One look at the engine.
 
-    `load`: work asked for, in parts of the engine's time. `late`: share of turns that waited too long.
+    `load`: work asked for, in parts of the engine's time. `late`: share of steps that waited too long.
     """
 
     load: float

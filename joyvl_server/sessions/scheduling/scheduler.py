@@ -1,22 +1,22 @@
 """Who may ask the engine now: one scheduler per engine, for all its sessions.
 
-- A session asks for its turn when its tick is due, and looks at its source when the turn is granted. A turn whose
-  second is over is dropped. A seat has at most one waiting turn, so nothing ever piles up. Whose second would be over
-  before it is through lets the others go first.
-- Order (`wait_queue`): class (somebody waits for an answer, call, camera); within it, who lost more seconds in a row,
-  then the earliest deadline. Every two lost seconds lift a seat by one class: after four, a camera goes before the
-  calls.
-- Background work runs in slices (`slice_policy`), one at a time: while no turn waits or runs and the next tick of any
-  seat is further off than the slice is long; and where that never comes, in the time it is owed.
+- A session asks for a lease when its tick is due, and looks at its source when the lease is granted. A request whose
+  second is over is dropped. A client has at most one waiting request, so nothing ever piles up. A request that would
+  not be through within its second lets the others go first.
+- Order (`leases`): class (somebody waits for an answer, call, camera); within it, who lost more seconds in a row, then
+  the earliest deadline. Every two lost seconds lift a client by one class: after four, a camera goes before the calls.
+- Background work runs in slices (`slice_policy`), one at a time: while no step waits or runs and the next tick of any
+  client is further off than the slice is long; and where that never comes, in the time it is owed.
 - What the engine can do is learnt (`cost_model`); it makes sessions step back (`degradation`) and turns new ones away
   (`admission`).
-- An engine that is away is not asked (`breaker`).
+- An engine that is away is not asked: its monitor's breaker says so.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -27,11 +27,18 @@ from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.engines.breaker import Breaker
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling import admission
-from joyvl_server.sessions.scheduling.cost_model import WINDOW_S
-from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, OnRoom, Priority
-from joyvl_server.sessions.scheduling.load_meter import LoadMeter
+from joyvl_server.sessions.scheduling.cost_model import ASSESS_S, WINDOW_S, LoadMeter
+from joyvl_server.sessions.scheduling.leases import (
+    EngineClient,
+    EngineLimits,
+    Lease,
+    LeaseRequest,
+    LimitsListener,
+    Priority,
+    WaitQueue,
+)
 from joyvl_server.sessions.scheduling.slice_dispatcher import DispatchState, SliceDispatcher
-from joyvl_server.sessions.scheduling.wait_queue import LeaseRequest, WaitQueue
+from joyvl_server.sessions.scheduling.slice_policy import Slice, SliceClient, SliceKind
 
 log = structlog.get_logger(__name__)
 
@@ -41,261 +48,276 @@ IN_TIME_S = 0.7
 
 
 class EngineScheduler:
-    """Everything on one event loop; nothing here blocks. `can` may come later, by `adapt`."""
+    """Everything on one event loop; nothing here blocks. `breaker` is only read: the engine's monitor changes it.
 
-    def __init__(
-        self, clock: Clock, *, engine: str, parallel: int, metrics: Metrics, can: Capabilities | None = None
-    ) -> None:
+    `can`: what the engine can do; `adapt` tells what is found out later.
+    """
+
+    def __init__(self, clock: Clock, engine: str, can: Capabilities, breaker: Breaker, metrics: Metrics) -> None:
         self.engine = engine
-        self.breaker = Breaker()
-        self.on_open: Callable[[], None] = lambda: None
-        """called when the breaker has opened"""
-        self.on_recovery: Callable[[], None] = lambda: None
-        """called when a request works again after others failed"""
-        self.coming = 0
-        """sessions that have room here, and no seat yet"""
+        self.breaker = breaker
         self._clock = clock
         self._metrics = metrics
-        self._can = can or Capabilities(parallel=parallel)
-        self._meter = LoadMeter(parallel, clock.monotonic())
-        self._seats: list[EngineClient] = []
-        self._line = WaitQueue()
+        self._can = can
+        self._meter = LoadMeter(can.parallel, clock.monotonic())
+        self._clients: list[EngineClient] = []
+        self._opening = 0
+        """sessions that were admitted and have not joined yet"""
+        self._queue = WaitQueue()
         self._speaking: set[Lease] = set()
-        self.desk = SliceDispatcher(clock, engine, self._meter, metrics, self._moment, self._due, self._pump)
-        metrics.engine_load.labels(engine).set_function(lambda: self._meter.pace.load(clock.monotonic()))
+        self._slices = SliceDispatcher(clock, engine, self._meter, metrics, self)
+        metrics.engine_load.labels(engine).set_function(lambda: self._meter.cost.load(clock.monotonic()))
         self._show()
 
-    # --------------------------------------------------------------------------------------------------------- seats
+    # ------------------------------------------------------------------------------------------------------- clients
 
     def join(
         self,
         session_id: str,
         interval_s: float | None,
-        on_room: OnRoom = lambda pressure, tokens: None,
+        listener: LimitsListener | None = None,
         *,
-        on_restart: Callable[[], None] = lambda: None,
         admitted: bool = False,
         most_tokens: int | None = None,
     ) -> EngineClient:
-        """A seat for a session that ticks every `interval_s` seconds; None for one that only wants slices.
+        """A client for a session that ticks every `interval_s` seconds; None for one that only wants slices.
 
-        Raises `NotAllowed` (engine_full), unless it was `admitted` before. `on_room` tells later changes; what holds
-        now is in `seat.pressure` and `seat.context_tokens`. `most_tokens` is the longest context it wants.
+        Raises `NotAllowed` (engine_full), unless it was `admitted` before. `listener` is told later changes; the
+        limits that hold now are in `client.limits`. `most_tokens` is the longest context it wants.
         """
         if interval_s is not None and not admitted:
-            self.check_room(interval_s)
-        taken = {seat.number for seat in self._seats}
+            self.check_admission(interval_s)
+        taken = {client.number for client in self._clients}
         number = next(n for n in range(len(taken) + 1) if n not in taken)
-        seat = EngineClient(
-            self, session_id, interval_s, on_room, on_restart, number, most_tokens, self._clock.monotonic()
+        since = self._clock.monotonic()
+        client = EngineClient(
+            self, session_id, interval_s, listener, number=number, most_tokens=most_tokens, since=since
         )
-        self._seats.append(seat)
-        seat.told = self._told(seat)
+        self._clients.append(client)
+        client.limits = self._limits(client)
         self._tell()
-        return seat
+        return client
 
-    def check_room(self, interval_s: float) -> None:
+    @contextmanager
+    def admit(self, interval_s: float) -> Iterator[None]:
+        """A place for one session more, ticking like this, kept while the block opens it. Raises `NotAllowed`."""
+        self.check_admission(interval_s)
+        self._opening += 1
+        try:
+            yield
+        finally:
+            self._opening -= 1
+
+    def check_admission(self, interval_s: float) -> None:
         """Raises `NotAllowed` (engine_full) where one session more, ticking like this, could not be held."""
         now = self._clock.monotonic()
-        seats = {seat: 1 / seat.interval_s for seat in self._seats if seat.interval_s}
-        unseen = sum(rate * max(0.0, 1 - (now - seat.since) / WINDOW_S) for seat, rate in seats.items())
-        pace, rates = self._meter.pace, [*seats.values(), *[1 / interval_s] * self.coming]
-        load = pace.load(now) + (unseen + self.coming / interval_s) * pace.usual
-        admission.check(self.engine, self._can, pace, load, rates, 1 / interval_s, self.pressure)
+        clients = {client: 1 / client.interval_s for client in self._clients if client.interval_s}
+        unseen = sum(rate * max(0.0, 1 - (now - client.since) / WINDOW_S) for client, rate in clients.items())
+        cost, rates = self._meter.cost, [*clients.values(), *[1 / interval_s] * self._opening]
+        load = cost.load(now) + (unseen + self._opening / interval_s) * cost.usual
+        admission.check(self.engine, self._can, cost, load, rates, 1 / interval_s, self.pressure)
 
-    def leave(self, seat: EngineClient) -> None:
-        if seat in self._seats:
-            self._seats.remove(seat)
-            self._line.send_away(seat)
-            self.desk.leave(seat)
-            for grant in [g for g in self._meter.running | self._speaking if g.seat is seat]:
-                grant.release(failed=True)
+    def leave(self, client: EngineClient) -> None:
+        if client in self._clients:
+            self._clients.remove(client)
+            self._queue.refuse(client)
+            self._slices.leave(client)
+            for lease in [held for held in self._meter.running | self._speaking if held.client is client]:
+                lease.release(failed=True)
             self._tell()
-
-    def adapt(self, can: Capabilities) -> None:
-        """The engine was probed: what it can do now."""
-        self._can = can
-        self._meter.pace.parallel = max(1, can.parallel)
-        self._tell()
-        self._pump()
-
-    def restarted(self) -> None:
-        """The engine has lost what it had cached: every session begins anew."""
-        for seat in self._seats:
-            seat.on_restart()
 
     @property
     def pressure(self) -> Pressure:
-        return self._meter.step
-
-    @property
-    def away(self) -> bool:
-        """Nothing may be asked of it: the breaker is open."""
-        return self.breaker.open
+        return self._meter.pressure
 
     def snapshot(self) -> dict[str, Any]:
-        """For the API: the ladder's step as number and word, sessions, load, turns that wait, the breaker's state."""
+        """For the API: the pressure as number and word, sessions, load, requests that wait, the breaker's state."""
         return {
             "engine": self.engine,
             "pressure": int(self.pressure),
             "step": self.pressure.name.lower(),
             "sessions": self._sessions,
-            "load": round(self._meter.pace.load(self._clock.monotonic()), 3),
-            "waiting": len(self._line),
+            "load": round(self._meter.cost.load(self._clock.monotonic()), 3),
+            "waiting": len(self._queue.requests),
             "breaker": self.breaker.state.value,
         }
 
-    # --------------------------------------------------------------------------------------------------------- turns
+    # --------------------------------------------------------------------------------------- what its monitor tells it
 
-    async def turn(self, seat: EngineClient, priority: Priority, due: float, until: float) -> Lease | None:
-        """See `EngineClient.turn`."""
-        await self.desk.make_way(seat, priority, due)
+    def adapt(self, can: Capabilities) -> None:
+        """What the engine can do now."""
+        self._can = can
+        self._meter.adapt(can.parallel)
+        self._tell()
+        self.pump()
+
+    def restarted(self) -> None:
+        """The engine has lost what it had cached: every session begins anew."""
+        for client in self._clients:
+            if client.listener is not None:
+                client.listener.engine_restarted()
+
+    def went_away(self) -> None:
+        """The breaker has opened: nobody waits for a lease any longer."""
+        self._queue.refuse()
+
+    def came_back(self) -> None:
+        """The breaker has closed."""
+        self._meter.is_back(self._clock.monotonic())
+        self.pump()
+
+    # -------------------------------------------------------------------------------------------------------- leases
+
+    async def lease(self, client: EngineClient, priority: Priority, due: float, until: float) -> Lease | None:
+        """See `EngineClient.lease`."""
+        if self._slices.beside is not None:
+            await self._slices.make_way(client, due, at_once=priority is Priority.ANSWER)
         if self.breaker.open:
             return None
-        asked = LeaseRequest(seat, priority, due, until, asyncio.get_running_loop().create_future())
-        self._line.add(asked)
-        self._pump()
+        now = self._clock.monotonic()
+        if now < until and self._idle and self._free:
+            lease = self._grant(now, client, due, until)
+            self._assess(now)
+            return lease
+        request = LeaseRequest(client, priority, due, until, asyncio.get_running_loop().create_future())
+        self._queue.add(request)
+        self.pump()
+        granted = await self._answered(request)
+        if granted is None and not self.breaker.open:
+            client.lost += 1
+            now = self._clock.monotonic()
+            self._meter.lost(now)
+            self._assess(now)
+        return granted
+
+    async def _answered(self, request: LeaseRequest) -> Lease | None:
+        granted, until = request.granted, request.until
         try:
-            while not asked.granted.done():
+            while not granted.done():
                 now = self._clock.monotonic()
                 if now >= until:
                     break
-                await wait_until(self._clock, asked.granted, self.desk.patience(now, until))
+                await wait_until(self._clock, granted, self._slices.patience(now, until))
         except asyncio.CancelledError:
-            self._line.remove(asked)
-            if asked.granted.done() and (grant := asked.granted.result()) is not None:
-                grant.release()
+            self._queue.remove(request)
+            if granted.done() and (lease := granted.result()) is not None:
+                lease.release()
             raise
-        self._line.remove(asked)
-        grant = asked.granted.result() if asked.granted.done() else None
-        if grant is None and not self.breaker.open:
-            seat.lost += 1
-            self._meter.lost(self._clock.monotonic())
-            self._assess()
-        return grant
+        self._queue.remove(request)
+        return granted.result() if granted.done() else None
 
-    def urge(self, seat: EngineClient) -> None:
-        self._line.urge(seat)
+    def urge(self, client: EngineClient) -> None:
+        self._queue.urge(client)
 
-    def began(self, grant: Lease) -> None:
+    def began(self, lease: Lease) -> None:
         """See `Lease.began`."""
-        self._meter.began(self._clock.monotonic(), grant)
+        self._meter.began(self._clock.monotonic(), lease)
 
-    def speaks(self, grant: Lease) -> None:
+    def speaks(self, lease: Lease) -> None:
         """See `Lease.speaks`."""
-        self._give_up_place(grant, answered=True)
-        grant.speaking = True
-        if grant.counted:
-            self._speaking.add(grant)
-        self._pump()
+        self._meter.ended(self._clock.monotonic(), lease, answered=True)
+        lease.speaking = True
+        if lease.counted:
+            self._speaking.add(lease)
+        self.pump()
 
-    def released(self, grant: Lease, *, failed: bool) -> None:
+    def released(self, lease: Lease, *, failed: bool) -> None:
         """See `Lease.release`."""
-        grant.released = True
-        self._give_up_place(grant, answered=not failed)
-        self._speaking.discard(grant)
-        self._pump()
+        lease.released = True
+        self._meter.ended(self._clock.monotonic(), lease, answered=not failed)
+        self._speaking.discard(lease)
+        self.pump()
 
-    def _give_up_place(self, grant: Lease, *, answered: bool) -> None:
-        if grant in self._meter.running:
-            now = self._clock.monotonic()
-            if answered:
-                self._meter.answered(now, grant)
-            self._meter.count(now)
-            self._meter.running.discard(grant)
-
-    def _pump(self) -> None:
-        """Whenever something changed: give out the places there are."""
+    def pump(self) -> None:
+        """Whenever something has changed: give out the places there are."""
         now = self._clock.monotonic()
-        self.desk.pump(now)  # a slice that is overdue goes before the turns that wait
-        while self.desk.slot is None and len(self._meter.running) < self._meter.pace.parallel:
-            asked = self._line.next(now, self._meter.pace.takes(len(self._meter.running)))
-            if asked is None:
-                break
-            self._grant(now, asked)
-        self.desk.pump(now)
-        self._assess()
+        if not self._idle:
+            self._slices.pump(now)  # a slice that is overdue goes before the requests that wait
+            while self._slices.current is None and self._free:
+                request = self._queue.next(now, self._meter.cost.takes(len(self._meter.running)))
+                if request is None:
+                    break
+                request.answer(self._grant(now, request.client, request.due, request.until))
+            self._slices.pump(now)
+        self._assess(now)
 
-    def _grant(self, now: float, asked: LeaseRequest) -> None:
-        waited = max(0.0, now - asked.due)
+    @property
+    def _idle(self) -> bool:
+        """No request waits, and no slice waits or holds the engine up."""
+        return not (self._queue.requests or self._slices.wanted or self._slices.current)
+
+    @property
+    def _free(self) -> bool:
+        """There is a place."""
+        return len(self._meter.running) < self._meter.cost.parallel
+
+    def _grant(self, now: float, client: EngineClient, due: float, until: float) -> Lease:
+        waited = max(0.0, now - due)
         self._metrics.waiting.observe(waited)
-        self._meter.granted(now, waited, asked.until - asked.due)
-        self._meter.count(now)
-        grant = Lease(self, asked.seat, asked.due)
-        self._meter.running.add(grant)
-        asked.seat.lost = 0
-        asked.answer(grant)
+        lease = Lease(self, client, due)
+        self._meter.granted(now, lease, waited, until - due)
+        client.lost = 0
+        return lease
 
-    def _moment(self, now: float) -> DispatchState:
+    # -------------------------------------------------------------------------------------------------------- slices
+
+    async def slice(self, client: EngineClient, kind: SliceKind) -> Slice:
+        """See `EngineClient.slice`."""
+        return await self._slices.slice(client, kind)
+
+    def finished(self, client: EngineClient, kind: SliceKind) -> None:
+        """See `EngineClient.finished`."""
+        self._slices.finished(client, kind)
+
+    def dispatch_state(self, now: float) -> DispatchState | None:
+        """See `SliceHost`."""
+        if self.breaker.open:
+            return None
         # A tick that is due while its own step is in flight is asked for in a moment, and after a reply when that ends.
-        speaking = {grant.seat for grant in self._speaking}
-        overdue = any(s.next_due is not None and s.next_due <= now and s not in speaking for s in self._seats)
+        speaking = {lease.client for lease in self._speaking}
+        overdue = any(c.next_due is not None and c.next_due <= now and c not in speaking for c in self._clients)
         return DispatchState(
-            quiet=not self._meter.running and not self._line and not overdue,
-            free=len(self._meter.running) < self._meter.pace.parallel,
-            next_due=min((s.next_due for s in self._seats if s.next_due and s.next_due > now), default=None),
+            quiet=not self._meter.running and not self._queue.requests and not overdue,
+            free=self._free,
+            next_due=min((c.next_due for c in self._clients if c.next_due and c.next_due > now), default=None),
             slack=self._slack(now),
-            away=self.breaker.open,
-            engaged=self._line.seats | {grant.seat for grant in self._meter.running | self._speaking},
+            engaged=set(self._queue.requests) | {lease.client for lease in self._meter.running | self._speaking},
         )
 
-    def _due(self, begin: float, end: float, but: EngineClient) -> int:
-        """How many ticks are due in that time, of all seats but one."""
-        return sum(s is not but and s.next_due is not None and begin < s.next_due < end for s in self._seats)
+    def ticks_between(self, begin: float, end: float, but: SliceClient) -> int:
+        """See `SliceHost`."""
+        return sum(c is not but and c.next_due is not None and begin < c.next_due < end for c in self._clients)
 
     def _slack(self, now: float) -> float:
-        """How long the engine may be held up from now on so that the next tick of every seat is still in time."""
-        cost = self._meter.pace.usual
-        dues = sorted(s.next_due for s in self._seats if s.next_due is not None and s.next_due > now - 1)
+        """How long the engine may be held up from now on so that the next tick of every client is still in time."""
+        cost = self._meter.cost.usual
+        dues = sorted(c.next_due for c in self._clients if c.next_due is not None and c.next_due > now - 1)
         return min((due + IN_TIME_S - now - cost * (n + 1) for n, due in enumerate(dues)), default=IN_TIME_S)
 
-    # ------------------------------------------------------------------------------------------- breaker and pressure
-
-    def worked(self) -> None:
-        """A request succeeded."""
-        shaky = self.breaker.shaky
-        if self.breaker.worked():
-            self.back()
-        if shaky:
-            self.on_recovery()
-
-    def failed(self, code: str) -> None:
-        """A request failed; the breaker may open on it."""
-        if self.breaker.failed(code, self._clock.monotonic()):
-            log.debug("engine is asked nothing for now", engine=self.engine, code=code)
-            self._line.send_away()
-            self._show()
-            self.on_open()
-
-    def back(self) -> None:
-        """The breaker has closed."""
-        away = self._clock.monotonic() - self.breaker.opened_at
-        log.debug("engine is asked again", engine=self.engine, away_s=round(away, 1))
-        self._meter.is_back(self._clock.monotonic())
-        self._show()
-        self._pump()
+    # ------------------------------------------------------------------------------------------------------ pressure
 
     @property
     def _sessions(self) -> int:
-        return sum(seat.interval_s is not None for seat in self._seats)
+        return sum(client.interval_s is not None for client in self._clients)
 
-    def _told(self, seat: EngineClient) -> tuple[Pressure, int | None]:
-        return self.pressure, admission.context_tokens(self._can, self._sessions, seat.number, seat.most_tokens)
+    def _limits(self, client: EngineClient) -> EngineLimits:
+        tokens = admission.context_tokens(self._can, self._sessions, client.number, client.most_tokens)
+        return EngineLimits(self.pressure, tokens)
 
-    def _assess(self) -> None:
-        if self._meter.assess(self._clock.monotonic(), self._sessions):
+    def _assess(self, now: float) -> None:
+        if now - self._meter.assessed_at >= ASSESS_S and self._meter.assess(now, self._sessions):
             log.info("engine pressure", **self.snapshot())
             self._tell()
             self._show()
 
     def _tell(self) -> None:
-        """Tell every seat what changed for it."""
-        for seat in list(self._seats):
-            now = self._told(seat)
-            if seat.told != now:
-                seat.told = now
-                seat.on_room(*now)
+        """Tell every client what has changed for it."""
+        for client in list(self._clients):
+            limits = self._limits(client)
+            if client.limits != limits:
+                client.limits = limits
+                if client.listener is not None:
+                    client.listener.limits_changed(limits)
 
     def _show(self) -> None:
         self._metrics.engine_pressure.labels(self.engine).set(int(self.pressure))
-        self._metrics.breaker_open.labels(self.engine).set(int(self.breaker.open))

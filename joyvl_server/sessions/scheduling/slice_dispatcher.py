@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Set
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.scheduling.leases import EngineClient, Priority, Slice, SliceKind
-from joyvl_server.sessions.scheduling.load_meter import LoadMeter
-from joyvl_server.sessions.scheduling.slice_policy import SlicePolicy
+from joyvl_server.sessions.scheduling.cost_model import LoadMeter
+from joyvl_server.sessions.scheduling.slice_policy import Slice, SliceClient, SliceKind, SlicePolicy
 
 log = structlog.get_logger(__name__)
 
 CUT_S = 0.55
-"""a slice that takes longer is cut off as soon as a turn waits"""
+"""a slice that takes longer is cut off as soon as a step waits"""
 PATIENCE_S = 0.2
-"""of a turn with a slice of its own session that has not ended yet"""
+"""of a step with a slice of its own session that has not ended yet"""
 LEAST_TOKENS = 6
 PEEK_S = 0.25
 """how often a slice looks whether its moment has come, while nothing else happens"""
@@ -27,32 +27,34 @@ PEEK_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class DispatchState:
-    """How things stand at the engine; see `SlicePolicy.length`. `away`: nothing may be asked of it."""
+    """How things stand at the engine; see `SlicePolicy.length`."""
 
     quiet: bool
     free: bool
     next_due: float | None
     slack: float
-    away: bool
-    engaged: set[EngineClient]
-    """seats that wait for a turn or have one"""
+    engaged: Set[SliceClient]
+    """clients that wait for a lease or have one"""
+
+
+class SliceHost(Protocol):
+    """The scheduler as the dispatcher needs it."""
+
+    def dispatch_state(self, now: float) -> DispatchState | None:
+        """None while nothing may be asked of the engine."""
+
+    def ticks_between(self, begin: float, end: float, but: SliceClient) -> int:
+        """How many ticks are due in that time, of all clients but one."""
+
+    def pump(self) -> None:
+        """Something has changed."""
 
 
 class SliceDispatcher:
-    """`moment` says how things stand, `due` how many seats but one tick between two moments; `changed` is called when a
-    slice has ended."""
+    """`wanted` are the slices that wait; nothing needs to be pumped while there are none."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        engine: str,
-        meter: LoadMeter,
-        metrics: Metrics,
-        moment: Callable[[float], DispatchState],
-        due: Callable[[float, float, EngineClient], int],
-        changed: Callable[[], None],
-    ) -> None:
-        self.slot: Slice | None = None
+    def __init__(self, clock: Clock, engine: str, meter: LoadMeter, metrics: Metrics, host: SliceHost) -> None:
+        self.current: Slice | None = None
         """the slice that runs and holds the engine up"""
         self.beside: Slice | None = None
         """the one that runs beside the ticks of others"""
@@ -60,122 +62,115 @@ class SliceDispatcher:
         self._engine = engine
         self._meter = meter
         self._metrics = metrics
-        self._moment = moment
-        self._due = due
-        self._changed = changed
-        self._spare = SlicePolicy()
+        self._host = host
+        self._policy = SlicePolicy()
+        self.wanted = self._policy.wanted
 
-    async def slice(self, seat: EngineClient, kind: SliceKind) -> Slice:
+    async def slice(self, client: SliceClient, kind: SliceKind) -> Slice:
         """See `EngineClient.slice`."""
-        slot: asyncio.Future[Slice] = asyncio.get_running_loop().create_future()
-        self._spare.want(self._clock.monotonic(), seat, kind, slot)
+        granted: asyncio.Future[Slice] = asyncio.get_running_loop().create_future()
+        self._policy.want(self._clock.monotonic(), client, kind, granted)
         try:
             self.pump(self._clock.monotonic())
-            while not await wait_until(self._clock, slot, self._clock.monotonic() + PEEK_S):
+            while not await wait_until(self._clock, granted, self._clock.monotonic() + PEEK_S):
                 self.pump(self._clock.monotonic())
-            return slot.result()
+            return granted.result()
         except asyncio.CancelledError:
-            if slot.done():
-                slot.result().give_back()
+            if granted.done():
+                granted.result().give_back()
             raise
         finally:
-            if not slot.done():
-                self._spare.forget(self._clock.monotonic(), seat, kind)
+            if not granted.done():
+                self._policy.forget(self._clock.monotonic(), client, kind)
 
-    def finished(self, seat: EngineClient, kind: SliceKind) -> None:
-        """The seat has no more of that work for now."""
-        self._spare.forget(self._clock.monotonic(), seat, kind)
+    def finished(self, client: SliceClient, kind: SliceKind) -> None:
+        """The client has no more of that work for now."""
+        self._policy.forget(self._clock.monotonic(), client, kind)
 
     def pump(self, now: float) -> None:
         """Give out the next slices if this is their moment."""
-        if not self._spare.wanted:
+        if not self.wanted:
             return
-        moment = self._moment(now)
-        if moment.away:
+        state = self._host.dispatch_state(now)
+        if state is None:
             return
-        side_by_side = self._meter.pace.parallel > 1
-        key = self._spare.first(("warm",) if side_by_side else ("warm", "write"))
+        side_by_side = self._meter.cost.parallel > 1
+        key = self._policy.first(("warm",) if side_by_side else ("warm", "write"))
         if key is None:
-            self._spare.idle(now)
-            if self.beside is None and self.slot is None and moment.free:
-                found = self._spare.beside(now, moment.engaged)
+            self._policy.idle(now)
+            if self.beside is None and self.current is None and state.free:
+                found = self._policy.beside(now, state.engaged)
                 if found is not None:
-                    seat, pause = found
-                    self.beside = self._give(now, seat, "write", pause, self._held_up(now, seat, pause))
+                    client, pause = found
+                    self.beside = self._give(now, client, "write", pause, self._held_up(now, client, pause))
             return
-        if self.slot is not None:
+        if self.current is not None:
             return
-        length = self._spare.length(
-            now,
-            quiet=moment.quiet,
-            free=moment.free,
-            next_due=moment.next_due,
-            slack=moment.slack,
+        length = self._policy.length(
+            now, quiet=state.quiet, free=state.free, next_due=state.next_due, slack=state.slack
         )
         if length is not None:
-            self._meter.count(now)
-            self._meter.slicing = True
-            self.slot = self._give(now, *key, length)
+            self._meter.slice_began(now)
+            self.current = self._give(now, *key, length)
 
-    def _held_up(self, now: float, seat: EngineClient, length: float) -> float:
+    def _held_up(self, now: float, client: SliceClient, length: float) -> float:
         """Seconds that the ticks of others take out of a slice beside them."""
-        return self._meter.pace.usual * self._due(now, now + length, seat)
+        return self._meter.cost.usual * self._host.ticks_between(now, now + length, client)
 
-    def _give(self, now: float, seat: EngineClient, kind: SliceKind, length: float, held_up: float = 0.0) -> Slice:
-        future = self._spare.take(seat, kind)
-        tokens = max(LEAST_TOKENS, self._meter.pace.tokens(kind, length - held_up))
-        slot = Slice(self, seat, kind, length, tokens, now)
+    def _give(self, now: float, client: SliceClient, kind: SliceKind, length: float, held_up: float = 0.0) -> Slice:
+        future = self._policy.take(client, kind)
+        tokens = max(LEAST_TOKENS, self._meter.cost.tokens(kind, length - held_up))
+        given = Slice(self, client, kind, length, tokens, now)
         if not future.done():
-            future.set_result(slot)
-        return slot
+            future.set_result(given)
+        return given
 
-    def sliced(self, slot: Slice, outcome: str, tokens: int) -> None:
+    def sliced(self, slice: Slice, outcome: str, tokens: int) -> None:
         """See `Slice`."""
-        if slot.over:
+        if slice.over:
             return
-        slot.over = True
-        slot.ended.set()
+        slice.over = True
+        slice.ended.set()
         now = self._clock.monotonic()
-        if self.beside is slot:
+        if self.beside is slice:
             self.beside = None
         else:
-            self._meter.count(now)
-            self._meter.slicing, self.slot = False, None
-            self._spare.spent(now, now - slot.began_at)
+            self._meter.slice_ended(now)
+            self.current = None
+            self._policy.spent(now, now - slice.began_at)
         if outcome == "done":
-            self._meter.sliced(now, slot, tokens)
+            self._meter.sliced(now, slice.kind, slice.tokens, tokens, slice.seconds, now - slice.began_at)
         self._metrics.slices.labels(self._engine, outcome).inc()
         # First whoever had this slice may ask for the next one.
-        asyncio.get_running_loop().call_soon(self._changed)
+        asyncio.get_running_loop().call_soon(self._host.pump)
 
     def patience(self, now: float, until: float) -> float:
-        """Until when a turn should wait before it asks again: a slice that takes too long is cut off then."""
-        if self.slot is None:
+        """Until when a step should wait before it asks again: a slice that takes too long is cut off then."""
+        if self.current is None:
             return until
-        at = self.slot.began_at + CUT_S
+        at = self.current.began_at + CUT_S
         if now >= at:
-            self._cut(self.slot)
+            self._cut(self.current)
             return until
         return min(until, at)
 
-    async def make_way(self, seat: EngineClient, priority: Priority, due: float) -> None:
-        """The seat asks for a turn: a slice of its own beside others ends, at once where somebody waits for it."""
-        slot = self.beside
-        if slot is None or slot.seat is not seat:
+    async def make_way(self, client: SliceClient, due: float, *, at_once: bool) -> None:
+        """The client asks for a lease: a slice of its own beside others ends, `at_once` where somebody waits for it."""
+        slice = self.beside
+        if slice is None or slice.client is not client:
             return
-        if priority is Priority.ANSWER or not await wait_until(self._clock, slot.ended.wait(), due + PATIENCE_S):
-            self._cut(slot)
+        if at_once or not await wait_until(self._clock, slice.ended.wait(), due + PATIENCE_S):
+            self._cut(slice)
 
-    def leave(self, seat: EngineClient) -> None:
-        self._spare.forget(self._clock.monotonic(), seat)
-        for slot in (self.slot, self.beside):
-            if slot is not None and slot.seat is seat:
-                slot.give_back()
+    def leave(self, client: SliceClient) -> None:
+        self._policy.forget(self._clock.monotonic(), client)
+        for slice in (self.current, self.beside):
+            if slice is not None and slice.client is client:
+                slice.give_back()
 
-    def _cut(self, slot: Slice) -> None:
-        if self._clock.monotonic() - slot.began_at > slot.seconds:
-            self._meter.pace.slice_too_long(slot.kind)
-        log.debug("slice cut off", engine=self._engine, session=slot.seat.session_id, kind=slot.kind)
-        if slot.on_cut is not None:
-            slot.on_cut()
-        self.sliced(slot, "cut", 0)
+    def _cut(self, slice: Slice) -> None:
+        if self._clock.monotonic() - slice.began_at > slice.seconds:
+            self._meter.cost.slice_too_long(slice.kind)
+        log.debug("slice cut off", engine=self._engine, session=slice.client.session_id, kind=slice.kind)
+        slice.cut()
+        self.sliced(slice, "cut", 0)

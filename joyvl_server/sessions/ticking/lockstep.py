@@ -44,7 +44,7 @@ class LockstepTicker:
             else:
                 last_t = frame.t
                 now = self._clock.monotonic()
-                session.tick(frame, burst, now, 1.0, session.seat.at_once(now))
+                session.tick(frame, burst, now, 1.0, session.engine_client.at_once(now))
                 await session.idle()
             number += 1
             if self._speed is not None:

@@ -79,26 +79,26 @@ class LiveTicker:
         self._awaited = False
         self._arrived = False
         self._ticked_at = float("-inf")
-        self._seat: EngineClient | None = None
+        self._client: EngineClient | None = None
         self._last_t: float | None = None
         self._burst: list[Frame] = []
 
     def wake(self) -> None:
         self._awaited = True
         self._wake.set()
-        if self._seat is not None:
-            self._seat.urge()
+        if self._client is not None:
+            self._client.urge()
 
     def online(self) -> None:
         self._arrived = True
         self._wake.set()
 
     async def run(self, session: Ticking) -> None:
-        self._seat = session.seat
+        self._client = session.engine_client
         grid = Grid(self._clock.monotonic() + self._phase, self._interval)
         try:
             while session.source.state.status is not SourceStatus.ENDED:
-                self._seat.expect(grid.due)
+                self._client.next_due = grid.due
                 if await self._woken(session, grid.due):
                     arrived, self._arrived = self._arrived, False
                     if arrived:
@@ -111,7 +111,7 @@ class LiveTicker:
                 for missed in grid.advance(self._clock.monotonic()):
                     self._skip(session, Skip.LATE, missed)
         finally:
-            self._seat.expect(None)
+            self._client.next_due = None
 
     # ------------------------------------------------------------------------------------------------------ a second
 
@@ -124,7 +124,7 @@ class LiveTicker:
                 if waited is Wait.REPLIED:
                     await self._extra(session, until)
                 return
-        if session.seat.away:
+        if session.engine_client.away:
             self._skip(session, Skip.AWAY)
             return
         frame = None
@@ -165,7 +165,7 @@ class LiveTicker:
     async def _extra(self, session: Ticking, until: float) -> None:
         """A reply has ended: what passed meanwhile is scored at once, unless the next second is near anyway."""
         now = self._clock.monotonic()
-        if until - now >= AFTER_REPLY_S and not session.seat.away:
+        if until - now >= AFTER_REPLY_S and not session.engine_client.away:
             await self._turn(session, now, until, None, extra=True)
 
     async def _asked(self, session: Ticking, until: float) -> None:
@@ -173,7 +173,7 @@ class LiveTicker:
         if session.busy and not await wait_until(self._clock, session.idle(), until):
             return
         now = self._clock.monotonic()
-        if not session.seat.away:
+        if not session.engine_client.away:
             await self._turn(session, now, now + self._interval, None, extra=True)
 
     async def _first(self, session: Ticking, grid: Grid) -> None:
@@ -192,10 +192,10 @@ class LiveTicker:
         what was seen before.
         """
         priority = Priority.ANSWER if self._awaited else session.priority
-        grant = await session.seat.turn(priority, due, until)
+        grant = await session.engine_client.lease(priority, due, until)
         if grant is None:
             if not extra:
-                self._skip(session, Skip.AWAY if session.seat.away else Skip.LATE, due)
+                self._skip(session, Skip.AWAY if session.engine_client.away else Skip.LATE, due)
             return
         try:
             if frame is None:

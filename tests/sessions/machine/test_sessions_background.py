@@ -14,6 +14,7 @@ from joyvl_server.core.effects import Append, AskChoice, AskScore, BeginChunk, P
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
 from joyvl_server.core.prompt.turns import Chunk, Draft, Look, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSpec, Piece, Warmth
+from joyvl_server.sessions.engines.breaker import Breaker
 from joyvl_server.sessions.machine.background import (
     MOST_CUTS,
     MOST_DRAFTS,
@@ -107,8 +108,8 @@ class Engine:
 class Played:
     def __init__(self, clock: ManualClock, *, other_pen: bool = False) -> None:
         self.clock, self.engine, self.told = clock, Engine(clock), []
-        self.of = EngineScheduler(clock, engine="played", parallel=1, metrics=Metrics())
-        self.seat = self.of.join("one", 1.0)
+        self.of = EngineScheduler(clock, "played", Capabilities(parallel=1), Breaker(), Metrics())
+        self.client = self.of.join("one", 1.0)
 
         def tell(name: str):
             return lambda *values: self.told.append((name, *values))
@@ -120,18 +121,18 @@ class Played:
         self.lane = EngineExecutor(self.engine, EngineSpec("one"), 20.0, outcomes)
         self.writer = Engine(clock)
         pen = WriterExecutor(self.writer, EngineSpec("one"), 20.0) if other_pen else self.lane
-        other = EngineScheduler(clock, engine="writer", parallel=1, metrics=Metrics())
-        pen_seat = other.join("one", None) if other_pen else self.seat
+        other = EngineScheduler(clock, "writer", Capabilities(parallel=1), Breaker(), Metrics())
+        writer_client = other.join("one", None) if other_pen else self.client
         slice_outcomes = SliceOutcomes(tell("warmed"), tell("written"), tell("write_failed"), tell("trouble"))
-        self.slices = BackgroundWork(clock, self.seat, self.lane, pen_seat, pen, slice_outcomes)
+        self.slices = BackgroundWork(clock, self.client, self.lane, writer_client, pen, slice_outcomes)
         self.tasks = [asyncio.create_task(self.lane.run()), asyncio.create_task(self.slices.run())]
 
     async def step(self, number: int, *effects: object) -> None:
         """A turn at the engine for these effects."""
         now = self.clock.monotonic()
-        grant = await self.seat.turn(Priority.CAMERA, now, now + 1)
-        assert grant is not None
-        self.lane.hold(grant)
+        lease = await self.client.lease(Priority.CAMERA, now, now + 1)
+        assert lease is not None
+        self.lane.hold(lease)
         self.lane.put(Append(number, UserTurn(number, 0.0, make_frame(0.0), Look.FULL)))
         for effect in effects:
             self.lane.put(effect)
@@ -168,7 +169,7 @@ async def test_a_step_gives_its_place_back_when_nothing_is_left(played, clock):
     one = played()
     await one.step(1, AskScore(1))
     other = one.of.join("two", 1.0)
-    waiting = asyncio.create_task(other.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1))
+    waiting = asyncio.create_task(other.lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1))
     await clock.advance(0.05)
     assert not waiting.done()
     await clock.advance(0.06)
@@ -181,7 +182,7 @@ async def test_a_step_that_speaks_gives_its_place_back_at_the_score(played, cloc
     await clock.advance(0.11)
     assert one.lane.replying
     now = clock.monotonic()
-    assert await one.of.join("two", 1.0).turn(Priority.CAMERA, now, now + 1) is not None
+    assert await one.of.join("two", 1.0).lease(Priority.CAMERA, now, now + 1) is not None
     await clock.advance(0.6)
     assert not one.lane.replying
     assert one.told_of("said") == [[1]]
@@ -315,9 +316,9 @@ async def test_an_engine_that_cannot_write_is_asked_once(played, clock):
 async def test_a_text_that_never_comes_is_given_up_in_time(played, clock):
     one = played()
     now = clock.monotonic()
-    held = await one.of.join("other", 1.0).turn(Priority.CALL, now, now + 1)  # and never lets go
+    held = await one.of.join("other", 1.0).lease(Priority.CALL, now, now + 1)  # and never lets go
     for _ in range(5):
-        one.of.failed("engine_unavailable")  # away: no slice is given out at all
+        one.of.breaker.failed("engine_unavailable", now)  # away: no slice is given out at all
     one.slices.write(draft())
     await clock.advance(WRITE_S - 1)
     assert one.told_of("write_failed") == []
@@ -339,7 +340,7 @@ async def test_only_so_many_texts_wait(played, clock):
 async def test_another_engine_writes_where_it_is_set(played, clock):
     one = played(other_pen=True)
     now = clock.monotonic()
-    await one.seat.turn(Priority.CAMERA, now, now + 1)  # the own engine is busy all the time
+    await one.client.lease(Priority.CAMERA, now, now + 1)  # the own engine is busy all the time
     one.slices.write(draft())
     await clock.advance(3.0)
     assert one.writer.calls == ["open", "write", "write", "write"]
@@ -358,7 +359,7 @@ async def test_the_end_of_the_lane_ends_its_slice(played, clock):
     await asyncio.gather(*one.tasks, return_exceptions=True)
     assert one.engine.inside is None
     assert one.engine.closed == 1
-    assert one.of.desk.slot is None
+    assert one.of._slices.current is None
 
 
 async def ticks(one: Played, count: int, first: int = 1) -> None:

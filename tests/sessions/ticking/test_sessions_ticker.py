@@ -12,7 +12,9 @@ from joyvl_server.core.decisions import Skip
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import TickSkipped
+from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import SourceState, SourceStatus
+from joyvl_server.sessions.engines.breaker import Breaker
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling.leases import Lease, Priority
 from joyvl_server.sessions.scheduling.scheduler import EngineScheduler
@@ -36,7 +38,7 @@ class Played:
     def __init__(self, clock: ManualClock, of: EngineScheduler, *, pictures: int = 1) -> None:
         self.clock, self.pictures = clock, pictures
         self.source = Source()
-        self.seat = of.join("played", 1.0)
+        self.engine_client = of.join("played", 1.0)
         self.zero = clock.monotonic()
         self.takes, self.replies = 0.1, float("inf")
         self.ticks: list[tuple[float, Frame, tuple[Frame, ...]]] = []
@@ -74,19 +76,19 @@ class Played:
         if status is SourceStatus.ONLINE:
             ticker.online()
 
-    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, grant: Lease) -> None:
+    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, lease: Lease) -> None:
         assert not self.busy
         self.began = self.t
         self.ticks.append((self.t, frame, burst))
-        self._step = asyncio.create_task(self._run(grant))
+        self._step = asyncio.create_task(self._run(lease))
 
-    async def _run(self, grant: Lease) -> None:
-        grant.began(full=True)
+    async def _run(self, lease: Lease) -> None:
+        lease.began(full=True)
         await self.clock.sleep(min(self.takes, self.replies))
         if self.replies < self.takes:
-            grant.speaks()
+            lease.speaks()
             await self.clock.sleep(self.takes - self.replies)
-        grant.release()
+        lease.release()
 
     def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
         self.passes.append((self.t, frame))
@@ -106,7 +108,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def of(clock: ManualClock) -> EngineScheduler:
-    return EngineScheduler(clock, engine="e", parallel=1, metrics=Metrics())
+    return EngineScheduler(clock, "e", Capabilities(parallel=1), Breaker(), Metrics())
 
 
 @pytest.fixture
@@ -193,7 +195,7 @@ async def test_many_that_come_online_together_have_a_turn_each(clock, of, run):
 async def test_a_turn_that_waited_gets_the_newest_picture(clock, of, run):
     session, other = Played(clock, of), of.join("other", 1.0)
     await run(session)
-    held = await other.turn(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
+    held = await other.lease(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
     await clock.advance(0.9)
     held.release()
     await clock.advance(0.05)
@@ -205,7 +207,7 @@ async def test_a_turn_that_waited_gets_the_newest_picture(clock, of, run):
 async def test_a_second_that_nobody_had_time_for_is_late(clock, of, run):
     session, other = Played(clock, of), of.join("other", 1.0)
     await run(session)
-    held = await other.turn(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
+    held = await other.lease(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
     await clock.advance(2.0)
     assert session.skips == [(1.5, Skip.LATE)]
     held.release()
@@ -273,9 +275,9 @@ async def test_someone_asks(clock, of, run):
 async def test_whoever_asked_goes_before_the_others(clock, of, run):
     session, other, call = Played(clock, of), of.join("other", 1.0), of.join("call", 1.0)
     ticker = await run(session)
-    held = await other.turn(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
+    held = await other.lease(Priority.CALL, clock.monotonic(), clock.monotonic() + 1)
     await clock.advance(0.2)
-    waiting = asyncio.create_task(call.turn(Priority.CALL, clock.monotonic(), clock.monotonic() + 1))
+    waiting = asyncio.create_task(call.lease(Priority.CALL, clock.monotonic(), clock.monotonic() + 1))
     await clock.settle()
     ticker.wake()
     await clock.settle()
@@ -300,10 +302,10 @@ async def test_an_engine_that_is_away_is_told(clock, of, run):
     await run(session)
     await clock.advance(1.0)
     for _ in range(5):
-        of.failed("engine_unavailable")
+        of.breaker.failed("engine_unavailable", clock.monotonic())
     await clock.advance(2.0)
     assert [reason for _, reason in session.skips] == [Skip.AWAY, Skip.AWAY]
-    of.worked()
+    of.breaker.worked()
     await clock.advance(1.0)
     assert len(session.ticks) == 2
 

@@ -314,7 +314,7 @@ async def test_what_people_change_live_makes_no_new_machine_later(house: House):
     await seconds(house, 2)
     driver = session.driver
     session.change(SessionSpec(fidelity="eco"))
-    session.engine_changed()
+    session.engine_capabilities_changed()
     await seconds(house, 2)
     assert session.driver is driver
 
@@ -357,7 +357,12 @@ async def test_an_engine_that_does_not_let_go_of_its_probe_holds_up_no_end(tmp_p
         may_end.set()
 
 
+class Nobody:
+    def opened(self) -> None: ...
+    def recovered(self, *, closed: bool) -> None: ...
+
+
 def test_an_engine_that_is_shut_off_by_background_work_alone_has_a_reason():
-    health = EngineHealth("scripted", ManualClock(), 600.0)
+    health = EngineHealth("scripted", ManualClock(), 600.0, Nobody())
     health.shut_off()
     assert (health.state.status, health.state.reason) == ("away", "The engine scripted does not answer.")

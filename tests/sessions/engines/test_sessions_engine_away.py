@@ -16,6 +16,7 @@ from joyvl_server.core.events import Score
 from joyvl_server.core.inputs import EngineRestarted
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.scheduling.leases import EngineLimits
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.watch_list import WatchDraft
@@ -173,8 +174,9 @@ async def test_pressure_is_told_and_asks_for_small_pictures(house: House):
     session, source = await add(house)
     await seconds(house, 2)
     assert not any(glance for _, glance in source.looks)
-    session.seat.told = (Pressure.GLANCES, 4000)
-    session.seat.on_room(*session.seat.told)
+    client = session.engine_client
+    client.limits = EngineLimits(Pressure.GLANCES, 4000)
+    client.listener.limits_changed(client.limits)
     assert session.pressure is Pressure.GLANCES
     updated = [u for u in session.updates._ring if u.type == "session.updated"][-1]
     assert updated.data["session"]["pressure"]["step"] == 1
@@ -184,8 +186,8 @@ async def test_pressure_is_told_and_asks_for_small_pictures(house: House):
 
 async def test_a_full_engine_takes_no_further_session(house: House):
     await add(house)
-    scheduler = house.registry.engines.attendant("scripted").scheduler
-    scheduler._meter._ladder.step = Pressure.FULL
+    scheduler = house.registry.engines.monitor("scripted").scheduler
+    scheduler._meter._policy.step = Pressure.FULL
     with pytest.raises(NotAllowed) as refused:
         await add(house, "one more")
     assert refused.value.code == "engine_full"

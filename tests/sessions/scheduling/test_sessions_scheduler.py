@@ -1,4 +1,4 @@
-"""The scheduler alone, in time that only the test moves: seats ask, grants are held as long as an engine would."""
+"""The scheduler alone, in time that only the test moves: clients ask, leases are held as long as an engine would."""
 
 from __future__ import annotations
 
@@ -11,20 +11,41 @@ from fakes.clock import ManualClock
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.engines.base import Capabilities
+from joyvl_server.sessions.engines.breaker import Breaker
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling.admission import BESIDE
-from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priority
+from joyvl_server.sessions.scheduling.leases import (
+    EngineClient,
+    EngineLimits,
+    Lease,
+    LeaseRequest,
+    Priority,
+    WaitQueue,
+)
 from joyvl_server.sessions.scheduling.scheduler import EngineScheduler
-from joyvl_server.sessions.scheduling.wait_queue import LeaseRequest, WaitQueue
+from joyvl_server.sessions.scheduling.slice_policy import Slice, SliceCut
 
 
 def scheduler(clock: ManualClock, *, parallel: int = 1, **can: object) -> EngineScheduler:
-    able = Capabilities(parallel=parallel, **can)
-    return EngineScheduler(clock, engine="e", parallel=parallel, metrics=Metrics(), can=able)
+    return EngineScheduler(clock, "e", Capabilities(parallel=parallel, **can), Breaker(), Metrics())
+
+
+class Watching:
+    """A session that notes what its scheduler tells it."""
+
+    def __init__(self) -> None:
+        self.limits: list[EngineLimits] = []
+        self.restarts = 0
+
+    def limits_changed(self, limits: EngineLimits) -> None:
+        self.limits.append(limits)
+
+    def engine_restarted(self) -> None:
+        self.restarts += 1
 
 
 class Asker:
-    """A seat that asks every second from `start` on and holds what it gets for `holds` seconds."""
+    """A client that asks every second from `start` on and holds what it gets for `holds` seconds."""
 
     def __init__(
         self,
@@ -40,22 +61,22 @@ class Asker:
         self.waits: list[float] = []
         self.lost = 0
         self.clock = clock
-        self.seat = of.join(name, 1.0, admitted=True)
+        self.client = of.join(name, 1.0, admitted=True)
         self.task = asyncio.create_task(self.run())
 
     async def run(self) -> None:
         due = self.clock.monotonic() + self.start
         while True:
-            self.seat.expect(due)
+            self.client.next_due = due
             await self.clock.sleep(due - self.clock.monotonic())
-            grant = await self.seat.turn(self.priority, due, due + 1)
-            if grant is None:
+            lease = await self.client.lease(self.priority, due, due + 1)
+            if lease is None:
                 self.lost += 1
             else:
                 self.waits.append(self.clock.monotonic() - due)
-                grant.began(full=True)
+                lease.began(full=True)
                 await self.clock.sleep(self.holds)
-                grant.release()
+                lease.release()
             due += 1
             while due + 1 <= self.clock.monotonic():
                 due += 1
@@ -68,11 +89,11 @@ async def stop(*askers: Asker) -> None:
     await asyncio.gather(*(a.task for a in askers), return_exceptions=True)
 
 
-async def turn(
-    seat: EngineClient, clock: ManualClock, priority: Priority = Priority.CAMERA, *, due: float = 0.0
+async def asked_by(
+    client: EngineClient, clock: ManualClock, priority: Priority = Priority.CAMERA, *, due: float = 0.0
 ) -> asyncio.Task:
     now = clock.monotonic()
-    task = asyncio.create_task(seat.turn(priority, now + due, now + due + 1))
+    task = asyncio.create_task(client.lease(priority, now + due, now + due + 1))
     await clock.settle()
     return task
 
@@ -83,16 +104,16 @@ def clock() -> ManualClock:
 
 
 async def test_a_free_engine_grants_at_once(clock: ManualClock):
-    seat = scheduler(clock).join("a", 1.0)
+    client = scheduler(clock).join("a", 1.0)
     sleepers = clock.sleepers
-    grant = await seat.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    assert isinstance(grant, Lease)
+    lease = await client.lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    assert isinstance(lease, Lease)
     assert clock.sleepers == sleepers  # without a timer
 
 
 async def test_no_more_at_once_than_the_engine_takes(clock: ManualClock):
     of = scheduler(clock, parallel=2)
-    tasks = [await turn(of.join(str(n), 1.0), clock) for n in range(3)]
+    tasks = [await asked_by(of.join(str(n), 1.0), clock) for n in range(3)]
     assert [t.done() for t in tasks] == [True, True, False]
     tasks[0].result().release()
     await clock.settle()
@@ -101,30 +122,30 @@ async def test_no_more_at_once_than_the_engine_takes(clock: ManualClock):
 
 async def test_who_waits_for_an_answer_goes_first_then_calls_then_the_earliest(clock: ManualClock):
     of = scheduler(clock)
-    first = await of.join("first", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    first = await of.join("first", 1.0).lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
     asked = {
-        "late camera": await turn(of.join("a", 1.0), clock, due=-0.1),
-        "early camera": await turn(of.join("b", 1.0), clock, due=-0.2),
-        "call": await turn(of.join("c", 1.0), clock, Priority.CALL),
-        "answer": await turn(of.join("d", 1.0), clock, Priority.ANSWER),
+        "late camera": await asked_by(of.join("a", 1.0), clock, due=-0.1),
+        "early camera": await asked_by(of.join("b", 1.0), clock, due=-0.2),
+        "call": await asked_by(of.join("c", 1.0), clock, Priority.CALL),
+        "answer": await asked_by(of.join("d", 1.0), clock, Priority.ANSWER),
     }
-    order, grant = [], first
+    order, lease = [], first
     for _ in range(4):
-        grant.release()
+        lease.release()
         await clock.settle()
         (name,) = [n for n, t in asked.items() if t.done()]
         order.append(name)
-        grant = asked.pop(name).result()
+        lease = asked.pop(name).result()
     assert order == ["answer", "call", "early camera", "late camera"]
 
 
 async def test_a_turn_that_waits_is_urged(clock: ManualClock):
     of = scheduler(clock)
-    first = await of.join("first", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    call = await turn(of.join("call", 1.0), clock, Priority.CALL)
-    seat = of.join("camera", 1.0)
-    camera = await turn(seat, clock)
-    seat.urge()
+    first = await of.join("first", 1.0).lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    call = await asked_by(of.join("call", 1.0), clock, Priority.CALL)
+    client = of.join("camera", 1.0)
+    camera = await asked_by(client, clock)
+    client.urge()
     first.release()
     await clock.settle()
     assert camera.done()
@@ -132,12 +153,12 @@ async def test_a_turn_that_waits_is_urged(clock: ManualClock):
     call.cancel()
 
 
-def line(*asked: tuple[str, Priority, float], now: float = 0.0) -> tuple[WaitQueue, dict[str, LeaseRequest]]:
+def queue_of(*asked: tuple[str, Priority, float], now: float = 0.0) -> tuple[WaitQueue, dict[str, LeaseRequest]]:
     """Turns that wait, with the seconds that each has left."""
     of, loop, found = WaitQueue(), asyncio.get_running_loop(), {}
     for name, priority, left in asked:
-        seat = scheduler(ManualClock()).join(name, 1.0)
-        found[name] = LeaseRequest(seat, priority, now + left - 1, now + left, loop.create_future())
+        client = scheduler(ManualClock()).join(name, 1.0)
+        found[name] = LeaseRequest(client, priority, now + left - 1, now + left, loop.create_future())
         of.add(found[name])
     return of, found
 
@@ -149,20 +170,20 @@ async def order(of: WaitQueue, found: dict[str, LeaseRequest], takes: float) -> 
 
 async def test_who_would_be_late_anyway_lets_the_others_go_first():
     waiting = (("late", Priority.CAMERA, 0.2), ("b", Priority.CAMERA, 0.6), ("a", Priority.CAMERA, 0.5))
-    assert await order(*line(*waiting), takes=0.3) == ["a", "b", "late"]
-    assert await order(*line(*waiting), takes=0.1) == ["late", "a", "b"]
-    assert await order(*line(*waiting), takes=5.0) == ["late", "a", "b"]  # an engine slower than a second
+    assert await order(*queue_of(*waiting), takes=0.3) == ["a", "b", "late"]
+    assert await order(*queue_of(*waiting), takes=0.1) == ["late", "a", "b"]
+    assert await order(*queue_of(*waiting), takes=5.0) == ["late", "a", "b"]  # an engine slower than a second
 
 
 async def test_who_waits_for_an_answer_gets_it_late_too():
     waiting = (("a", Priority.CAMERA, 0.5), ("answer", Priority.ANSWER, 0.1))
-    assert await order(*line(*waiting), takes=0.3) == ["answer", "a"]
+    assert await order(*queue_of(*waiting), takes=0.3) == ["answer", "a"]
 
 
 async def test_a_second_that_is_over_gets_nothing(clock: ManualClock):
     of = scheduler(clock)
-    held = await of.join("held", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    waiting = await turn(of.join("late", 1.0), clock)
+    held = await of.join("held", 1.0).lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    waiting = await asked_by(of.join("late", 1.0), clock)
     await clock.advance(0.99)
     assert not waiting.done()
     await clock.advance(0.02)
@@ -171,11 +192,11 @@ async def test_a_second_that_is_over_gets_nothing(clock: ManualClock):
     held.release()
 
 
-async def test_a_seat_waits_for_one_turn_only(clock: ManualClock):
+async def test_a_client_waits_for_one_turn_only(clock: ManualClock):
     of = scheduler(clock)
-    held = await of.join("held", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    seat = of.join("a", 1.0)
-    first, second = await turn(seat, clock), await turn(seat, clock)
+    held = await of.join("held", 1.0).lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    client = of.join("a", 1.0)
+    first, second = await asked_by(client, clock), await asked_by(client, clock)
     assert first.result() is None
     assert of.snapshot()["waiting"] == 1
     held.release()
@@ -184,21 +205,21 @@ async def test_a_seat_waits_for_one_turn_only(clock: ManualClock):
 
 async def test_a_cancelled_wait_leaves_nothing(clock: ManualClock):
     of = scheduler(clock)
-    held = await of.join("held", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    waiting = await turn(of.join("a", 1.0), clock)
-    held.release()  # the grant is on its way
+    held = await of.join("held", 1.0).lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    waiting = await asked_by(of.join("a", 1.0), clock)
+    held.release()  # the lease is on its way
     waiting.cancel()
     await clock.settle()
-    other = await turn(of.join("b", 1.0), clock)
+    other = await asked_by(of.join("b", 1.0), clock)
     assert other.result() is not None
 
 
-async def test_a_seat_that_leaves_gives_its_place_back(clock: ManualClock):
+async def test_a_client_that_leaves_gives_its_place_back(clock: ManualClock):
     of = scheduler(clock)
-    seat = of.join("a", 1.0)
-    await seat.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    waiting = await turn(of.join("b", 1.0), clock)
-    seat.leave()
+    client = of.join("a", 1.0)
+    await client.lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    waiting = await asked_by(of.join("b", 1.0), clock)
+    client.leave()
     await clock.settle()
     assert waiting.result() is not None
     assert of.snapshot()["sessions"] == 1
@@ -206,12 +227,12 @@ async def test_a_seat_that_leaves_gives_its_place_back(clock: ManualClock):
 
 async def test_speaking_gives_the_place_to_the_next(clock: ManualClock):
     of = scheduler(clock)
-    grant = await of.join("a", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    waiting = await turn(of.join("b", 1.0), clock)
-    grant.speaks()
+    lease = await of.join("a", 1.0).lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    waiting = await asked_by(of.join("b", 1.0), clock)
+    lease.speaks()
     await clock.settle()
     assert waiting.result() is not None
-    grant.release()
+    lease.release()
     waiting.result().release()
 
 
@@ -246,10 +267,10 @@ async def test_cameras_never_starve_beside_calls(clock: ManualClock):
     assert len(camera.waits) < min(len(a.waits) for a in calls)
 
 
-async def lose_seconds(of: EngineScheduler, clock: ManualClock, seat: EngineClient, seconds: int) -> None:
-    """The seat asks and gets nothing, so many seconds in a row: the engine's only place is taken."""
+async def lose_seconds(of: EngineScheduler, clock: ManualClock, client: EngineClient, seconds: int) -> None:
+    """The client asks and gets nothing, so many seconds in a row: the engine's only place is taken."""
     for _ in range(seconds):
-        waiting = await turn(seat, clock)
+        waiting = await asked_by(client, clock)
         await clock.advance(1.1)
         assert waiting.result() is None
 
@@ -268,10 +289,10 @@ async def test_every_two_lost_seconds_lift_a_camera_by_one_class(
 ):
     of = scheduler(clock)
     holder = of.join("holder", 1.0)
-    held = await holder.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 100)
+    held = await holder.lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 100)
     camera, other = of.join("camera", 1.0), of.join("other", 1.0)
     await lose_seconds(of, clock, camera, lost)
-    asked = {"other": await turn(other, clock, against, due=-0.1), "camera": await turn(camera, clock)}
+    asked = {"other": await asked_by(other, clock, against, due=-0.1), "camera": await asked_by(camera, clock)}
     held.release()
     await clock.settle()
     assert [name for name, task in asked.items() if task.done()] == [first]
@@ -280,18 +301,20 @@ async def test_every_two_lost_seconds_lift_a_camera_by_one_class(
     await asyncio.gather(*asked.values())
 
 
-@pytest.mark.parametrize(("seats", "step"), [(6, Pressure.GLANCES), (8, Pressure.NONE)])
-async def test_one_late_turn_in_six_is_too_many_and_one_in_eight_is_not(clock: ManualClock, seats: int, step: Pressure):
+@pytest.mark.parametrize(("clients", "step"), [(6, Pressure.GLANCES), (8, Pressure.NONE)])
+async def test_one_late_step_in_six_is_too_many_and_one_in_eight_is_not(
+    clock: ManualClock, clients: int, step: Pressure
+):
     """An engine with time to spare, where one turn each second gets its place after more than half its second."""
     of = scheduler(clock, parallel=16)
-    joined = [of.join(f"s{n}", 1.0) for n in range(seats)]
+    joined = [of.join(f"s{n}", 1.0) for n in range(clients)]
     for _ in range(60):
-        for n, seat in enumerate(joined):
-            task = await turn(seat, clock, due=-0.6 if n == 0 else 0.0)
-            grant = task.result()
-            grant.began(full=True)
+        for n, client in enumerate(joined):
+            task = await asked_by(client, clock, due=-0.6 if n == 0 else 0.0)
+            lease = task.result()
+            lease.began(full=True)
             await clock.advance(0.01)
-            grant.release()
+            lease.release()
         await clock.advance(0.5)
         if of.pressure is not Pressure.NONE:
             break
@@ -321,13 +344,13 @@ async def test_nothing_piles_up_while_the_engine_stands_still(clock: ManualClock
     assert of.pressure is Pressure.NONE
 
 
-async def test_too_much_raises_the_pressure_and_tells_every_seat(clock: ManualClock):
+async def test_too_much_raises_the_pressure_and_tells_every_client(clock: ManualClock):
     of = scheduler(clock)
-    told: list[tuple[Pressure, int | None]] = []
-    of.join("watcher", None, lambda pressure, tokens: told.append((pressure, tokens)))
+    watching = Watching()
+    of.join("watcher", None, watching)
     askers = [Asker(of, clock, str(n), start=n / 5) for n in range(5)]
     await clock.advance(40)
-    assert [p for p, _ in told] == [Pressure.GLANCES, Pressure.SLOWER, Pressure.FULL]
+    assert [limits.pressure for limits in watching.limits] == [Pressure.GLANCES, Pressure.SLOWER, Pressure.FULL]
     assert of.snapshot()["step"] == "full"
     assert of.snapshot()["load"] > 1
     with pytest.raises(NotAllowed, match="End a session") as refused:
@@ -335,7 +358,7 @@ async def test_too_much_raises_the_pressure_and_tells_every_seat(clock: ManualCl
     assert refused.value.code == "engine_full"
     await stop(*askers[1:])
     for asker in askers[1:]:
-        asker.seat.leave()
+        asker.client.leave()
     await clock.advance(400)
     assert of.pressure is Pressure.NONE
     of.join("one more", 1.0)
@@ -348,8 +371,8 @@ async def test_what_cannot_be_held_is_refused_before_it_hurts(clock: ManualClock
     await clock.advance(10)
     assert of.pressure < Pressure.FULL
     with pytest.raises(NotAllowed, match="even with the smallest looks"):
-        of.check_room(1.0)
-    of.check_room(60.0)  # one that ticks once a minute still fits
+        of.check_admission(1.0)
+    of.check_admission(60.0)  # one that ticks once a minute still fits
     await stop(*askers)
 
 
@@ -360,20 +383,20 @@ async def test_who_has_just_come_is_counted_before_the_load_shows_it(clock: Manu
     for name in "abc":
         of.join(name, 1.0)
     with pytest.raises(NotAllowed, match="Try again in a moment"):
-        of.check_room(1.0)
+        of.check_admission(1.0)
     await clock.advance(10)
-    of.check_room(1.0)  # what they really want has shown: nothing
+    of.check_admission(1.0)  # what they really want has shown: nothing
     await stop(first)
 
 
 async def test_the_cache_is_shared_out_and_bounds_how_many_come(clock: ManualClock):
     of = scheduler(clock, context_tokens=16_384, cache_tokens=80_000)
-    told: list[int | None] = []
-    first = of.join("0", 1.0, lambda pressure, tokens: told.append(tokens))
-    assert first.context_tokens == 16_384 - 512
+    watching = Watching()
+    first = of.join("0", 1.0, watching)
+    assert first.limits.context_tokens == 16_384 - 512
     for n in range(1, 8):
         of.join(str(n), 1.0)
-    assert told[-1] == int(80_000 / BESIDE / 8)
+    assert watching.limits[-1].context_tokens == int(80_000 / BESIDE / 8)
     for n in range(8, 30):
         of.join(str(n), 1.0)
     with pytest.raises(NotAllowed, match="tokens of its cache"):
@@ -382,68 +405,74 @@ async def test_the_cache_is_shared_out_and_bounds_how_many_come(clock: ManualClo
 
 async def test_sessions_that_share_a_cache_do_not_fill_up_together(clock: ManualClock):
     of = scheduler(clock, cache_tokens=80_000)
-    seats = [of.join(str(n), 1.0, most_tokens=10_000) for n in range(4)]
-    rooms = sorted(seat.context_tokens for seat in seats)
-    assert rooms[0] >= 6_500
-    assert rooms[-1] == 10_000
-    assert min(b - a for a, b in zip(rooms, rooms[1:], strict=False)) > 300
+    clients = [of.join(str(n), 1.0, most_tokens=10_000) for n in range(4)]
+    tokens = sorted(client.limits.context_tokens or 0 for client in clients)
+    assert tokens[0] >= 6_500
+    assert tokens[-1] == 10_000
+    assert min(b - a for a, b in zip(tokens, tokens[1:], strict=False)) > 300
 
 
 async def test_an_engine_that_is_away_is_not_asked(clock: ManualClock):
     of = scheduler(clock)
-    opened: list[bool] = []
-    of.on_open = lambda: opened.append(True)
-    held = await of.join("held", 1.0).turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    seat = of.join("a", 1.0)
-    waiting = await turn(seat, clock)
-    for _ in range(5):
-        seat.failed("engine_unavailable")
+    held = await of.join("held", 1.0).lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    client = of.join("a", 1.0)
+    waiting = await asked_by(client, clock)
+    while not of.breaker.failed("engine_unavailable", clock.monotonic()):
+        pass
+    of.went_away()
     await clock.settle()
-    assert opened == [True]
     assert waiting.result() is None
-    assert seat.away
+    assert client.away
     held.release(failed=True)
-    assert await seat.turn(Priority.ANSWER, clock.monotonic(), clock.monotonic() + 1) is None
-    seat.worked()
-    assert not seat.away
-    assert await seat.turn(Priority.ANSWER, clock.monotonic(), clock.monotonic() + 1) is not None
+    assert await client.lease(Priority.ANSWER, clock.monotonic(), clock.monotonic() + 1) is None
+    of.breaker.worked()
+    of.came_back()
+    assert not client.away
+    assert await client.lease(Priority.ANSWER, clock.monotonic(), clock.monotonic() + 1) is not None
 
 
 # --------------------------------------------------------------------------------------------------------------- slices
 
 
-async def wanted(seat: EngineClient, clock: ManualClock) -> asyncio.Task:
-    task = asyncio.create_task(seat.slice("warm"))
+async def wanted(client: EngineClient, clock: ManualClock) -> asyncio.Task:
+    task = asyncio.create_task(client.slice("warm"))
     await clock.settle()
     return task
 
 
+async def until_cut(slot: Slice, clock: ManualClock, cut: list[float]) -> None:
+    """Work that never ends by itself; notes when it is cut off."""
+    with pytest.raises(SliceCut):
+        await slot.result(asyncio.ensure_future(asyncio.Event().wait()))
+    cut.append(clock.monotonic())
+
+
 async def test_a_slice_keeps_clear_of_the_next_tick(clock: ManualClock):
     of = scheduler(clock)
-    seat, other = of.join("a", 1.0), of.join("b", 1.0)
-    other.expect(clock.monotonic() + 0.1)
-    task = await wanted(seat, clock)
+    client, other = of.join("a", 1.0), of.join("b", 1.0)
+    other.next_due = clock.monotonic() + 0.1
+    task = await wanted(client, clock)
     assert not task.done()
-    other.expect(clock.monotonic() + 0.45)
+    other.next_due = clock.monotonic() + 0.45
     await clock.advance(0.25)  # it looks again, with 0.2 s to go
     slot = task.result()
     assert slot.seconds < 0.2
     slot.done(100)
-    other.expect(clock.monotonic() + 5)
-    assert (await wanted(seat, clock)).result().seconds == 0.34
+    other.next_due = clock.monotonic() + 5
+    assert (await wanted(client, clock)).result().seconds == 0.34
 
 
 async def test_no_slice_beside_a_tick_or_before_one_that_waits(clock: ManualClock):
     of = scheduler(clock)
-    seat, other = of.join("a", 1.0), of.join("b", 1.0)
-    grant = await other.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    task = await wanted(seat, clock)
+    client, other = of.join("a", 1.0), of.join("b", 1.0)
+    lease = await other.lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    task = await wanted(client, clock)
     await clock.advance(0.5)
     assert not task.done()
-    grant.release()
+    lease.release()
     await clock.settle()
     assert task.done()
-    waiting = await turn(other, clock)
+    waiting = await asked_by(other, clock)
     assert not waiting.done()  # it waits for the slice
     await clock.advance(0.3)
     task.result().done(300)
@@ -454,41 +483,42 @@ async def test_no_slice_beside_a_tick_or_before_one_that_waits(clock: ManualCloc
 async def test_no_slice_slips_in_before_a_tick_that_is_overdue(clock: ManualClock):
     """A tick was due while the step before it was in flight, or its reply: it is asked for when that has ended."""
     of = scheduler(clock)
-    seat, other = of.join("a", 1.0), of.join("b", 1.0)
-    grant = await other.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
-    other.expect(clock.monotonic() + 0.5)
-    task = await wanted(seat, clock)
+    client, other = of.join("a", 1.0), of.join("b", 1.0)
+    lease = await other.lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    other.next_due = clock.monotonic() + 0.5
+    task = await wanted(client, clock)
     await clock.advance(0.6)
-    grant.release()
+    lease.release()
     await clock.settle()
     assert not task.done()
-    tick = await turn(other, clock)
+    tick = await asked_by(other, clock)
     speaks = tick.result()
     speaks.speaks()
     await clock.settle()
     assert task.done()  # nothing of its own will be asked before the reply has ended
     task.result().done(10)
-    task = await wanted(seat, clock)
+    task = await wanted(client, clock)
     speaks.release()
-    other.expect(clock.monotonic() + 1)
+    other.next_due = clock.monotonic() + 1
     await clock.advance(0.3)
     assert task.done()
 
 
 async def test_a_slice_that_takes_too_long_is_cut_off(clock: ManualClock):
     of = scheduler(clock)
-    seat, other = of.join("a", 1.0), of.join("b", 1.0)
-    slot = (await wanted(seat, clock)).result()
+    client, other = of.join("a", 1.0), of.join("b", 1.0)
+    slot = (await wanted(client, clock)).result()
     cut: list[float] = []
-    slot.on_cut = lambda: cut.append(clock.monotonic())
+    work = asyncio.create_task(until_cut(slot, clock, cut))
     before = clock.monotonic()
     await clock.advance(0.1)
-    waiting = await turn(other, clock)
+    waiting = await asked_by(other, clock)
     await clock.advance(0.5)
     assert waiting.result() is not None
     assert cut[0] - before == pytest.approx(0.55)
+    await work
     waiting.result().release()
-    smaller = (await wanted(seat, clock)).result()
+    smaller = (await wanted(client, clock)).result()
     assert smaller.tokens < slot.tokens
 
 
@@ -529,28 +559,27 @@ async def test_ticks_that_never_pause_give_way_now_and_then(clock: ManualClock):
 async def test_texts_are_written_beside_the_ticks_of_others_but_never_of_their_own(clock: ManualClock):
     of = scheduler(clock, parallel=4)
     mine, other = of.join("mine", 1.0), of.join("other", 1.0)
-    mine.expect(clock.monotonic() + 0.8)
-    ticking = await other.turn(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
+    mine.next_due = clock.monotonic() + 0.8
+    ticking = await other.lease(Priority.CAMERA, clock.monotonic(), clock.monotonic() + 1)
     task = asyncio.create_task(mine.slice("write"))
     await clock.settle()
     slot = task.result()  # beside the other one's tick
     assert slot.seconds <= 0.78
     cut: list[float] = []
-    slot.on_cut = lambda: cut.append(clock.monotonic())
-    call = await turn(other, clock)
+    call = await asked_by(other, clock)
     assert call.result() is not None  # it holds up nobody else
-    mine_asks = await turn(mine, clock, due=0.0)
+    mine_asks = await asked_by(mine, clock, due=0.0)
     assert not mine_asks.done()
     await clock.advance(0.1)
     slot.done(10)
     await clock.settle()
     assert mine_asks.result() is not None
-    assert cut == []
-    for grant in (ticking, call.result(), mine_asks.result()):
-        grant.release()
+    for lease in (ticking, call.result(), mine_asks.result()):
+        lease.release()
     again = asyncio.create_task(mine.slice("write"))
     await clock.settle()
-    again.result().on_cut = lambda: cut.append(clock.monotonic())
-    urgent = await turn(mine, clock, Priority.ANSWER)
+    work = asyncio.create_task(until_cut(again.result(), clock, cut))
+    urgent = await asked_by(mine, clock, Priority.ANSWER)
     assert urgent.result() is not None  # somebody waits: at once
+    await work
     assert len(cut) == 1

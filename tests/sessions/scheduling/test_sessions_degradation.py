@@ -10,15 +10,15 @@ class Climb:
     """Reads every half second and lists the moves."""
 
     def __init__(self) -> None:
-        self.ladder = DegradationPolicy()
+        self.policy = DegradationPolicy()
         self.now = 0.0
         self.moves: list[tuple[float, Pressure]] = []
 
     def read(self, reading: LoadReading, seconds: float) -> Climb:
         for _ in range(round(seconds * 2)):
             self.now += 0.5
-            if self.ladder.read(self.now, reading):
-                self.moves.append((self.now, self.ladder.step))
+            if self.policy.read(self.now, reading):
+                self.moves.append((self.now, self.policy.step))
         return self
 
     @property
@@ -73,7 +73,7 @@ def test_swinging_waits_longer_each_time():
     """The load comes back at once whenever it steps down, and has gone as soon as it steps up."""
     climb = Climb()
     for _ in range(7200):
-        hard = climb.ladder.step is Pressure.NONE
+        hard = climb.policy.step is Pressure.NONE
         # The sessions change all the time, so that what was known of the step below never holds.
         climb.read(HARD if hard else LoadReading(0.05, 0.0, 1), 1)
     downs = [at for at, step in climb.moves if step is Pressure.NONE]
@@ -91,6 +91,6 @@ def test_a_session_alone_gives_up_large_pictures_at_most():
 
 def test_who_is_left_alone_looks_as_often_as_it_can_again():
     climb = Climb().read(HARD, 60)
-    assert climb.ladder.step is Pressure.FULL
+    assert climb.policy.step is Pressure.FULL
     climb.read(LoadReading(3.3, 0.5, 1), 60)
-    assert climb.ladder.step is Pressure.GLANCES
+    assert climb.policy.step is Pressure.GLANCES

@@ -68,9 +68,9 @@ async def add(house: House, engine: OpenAIEngine, name: str = "door") -> Session
     spec = SessionSpec(engine="openai")
     view = await house.registry.cameras.add(CameraDraft(name, "rtsp://192.168.1.20/1", spec=spec))
     session = house.registry.session(view.record.session_id)
-    attendant = house.registry.engines.attendant("openai")
+    monitor = house.registry.engines.monitor("openai")
     async with asyncio.timeout(20):
-        while not attendant._tried.is_set():
+        while not monitor._tried.is_set():
             await asyncio.sleep(0.01)
     await house.clock.settle()
     return session
@@ -127,7 +127,7 @@ async def test_all_sessions_of_the_engine_learn_from_one_refusal(house: House):
         assert [t["skipped"] for t in second.ticks()].count("failed") == 0
         updated = [u for u in second.updates._ring if u.type == "session.updated"]
         assert updated[-1].data["session"]["capabilities"]["context_tokens"] <= 6000
-        (scheduler,) = [a.scheduler for n, a in house.registry.engines._attendants.items() if n == "openai"]
+        scheduler = house.registry.engines.monitor("openai").scheduler
         assert scheduler._can.context_tokens == first.capabilities.context_tokens
 
 
@@ -161,29 +161,6 @@ async def test_a_server_with_a_longer_context_is_used_to_the_full_again(house: H
     await seconds(house, 2)
     assert session.capabilities.context_tokens is not None
     session_of_engine.restarts = 1
-    house.registry.engines.attendant("scripted").scheduler.on_recovery()
+    house.registry.engines.monitor("scripted").recovered(closed=False)
     assert session.capabilities.context_tokens is None
     assert session.driver._observer.context.budget.tokens == house.registry.settings.sessions.context_tokens
-
-
-async def test_an_engine_that_probes_itself_again_tells_scheduler_and_sessions(house: House):
-    async with FakeOpenAI() as server:
-        server.models_reply = whole(
-            json.dumps({"data": [{"id": "fake", "max_model_len": 16000}]}).encode(), "text/json"
-        )
-        engine = OpenAIEngine({"base_url": server.base_url, "protocol": "markers"})
-        session = await add(house, engine)
-        await seconds(house, 3)
-        assert session.capabilities.context_tokens == 16000
-        server.models_reply = whole(json.dumps({"data": [{"id": "fake", "max_model_len": 4096}]}).encode(), "text/json")
-        engine._last_probe = float("-inf")
-        engine._link.doubted = True  # its connection was cut: it may be another one
-        await seconds(house, 1)
-        async with asyncio.timeout(10):
-            while engine._probing is None or not engine._probing.done():
-                await asyncio.sleep(0.01)
-        await house.clock.settle()
-        assert session.driver._observer.context.budget.tokens <= 4096
-        updated = [u for u in session.updates._ring if u.type == "session.updated"]
-        assert updated[-1].data["session"]["capabilities"]["context_tokens"] == 4096
-        assert house.registry.engines.attendant("openai").scheduler._can.context_tokens == 4096
