@@ -107,6 +107,7 @@ class ServerState:
     def probed(self, abilities: Abilities) -> None:
         self.abilities = abilities
         self.doubted = False
+        self._model = self._options.model  # it may have another one by now
         self._misses = 0
 
     def doubt(self, why: str) -> None:
