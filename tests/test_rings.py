@@ -31,7 +31,7 @@ CORE_MAY_USE = {"numpy"}
 
 
 def ring_of(module: str) -> str:
-    """`joyvl_server.core.events` → `core`; the package itself → the empty string."""
+    """`joyvl_server.core.effects` → `core`; the package itself → the empty string."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 

@@ -22,20 +22,59 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, assert_never
 
-from joyvl_server.core import events as ev
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decision.choices import Choice
 from joyvl_server.core.decision.pending_step import PendingStep, StepState
 from joyvl_server.core.decision.repetition_policy import RepetitionPolicy
 from joyvl_server.core.decision.speak_policy import SpeakPolicy
 from joyvl_server.core.decision.user_requests import UserRequests
+from joyvl_server.core.decisions import Decision, Score, Skip, Suppressed
+from joyvl_server.core.effects import (
+    Abort,
+    Append,
+    AskChoice,
+    AskScore,
+    Decided,
+    Delegate,
+    Effect,
+    QueryClosed,
+    Rollback,
+    Say,
+    Settle,
+    TickNow,
+)
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.gaze.looking import Looking
+from joyvl_server.core.inputs import (
+    CapabilitiesChanged,
+    Chosen,
+    ChunkWarmed,
+    ConfigChanged,
+    ContextRoomChanged,
+    EngineFailed,
+    EngineRestarted,
+    Input,
+    Passed,
+    PictureLimitChanged,
+    PlaybackAcked,
+    PressureChanged,
+    QueryAsked,
+    QueryWithdrawn,
+    SaidDone,
+    Scored,
+    TaskChanged,
+    TextDelta,
+    Tick,
+    TickSkipped,
+    WatchesChanged,
+    WriteFailed,
+    Written,
+)
 from joyvl_server.core.prompt.composer import PromptComposer
 from joyvl_server.core.prompt.context import Context
 from joyvl_server.core.prompt.picture_limit import PictureLimit
-from joyvl_server.core.prompt.turns import Look
-from joyvl_server.core.prompt.wire_format import SILENCE, answer
+from joyvl_server.core.prompt.turns import SILENCE, Look
+from joyvl_server.core.prompt.wire_format import answer
 
 __all__ = ["Observer", "ObserverConfig", "StepState"]
 
@@ -58,7 +97,7 @@ class Observer:
         self._steps = 0
         self._flight: PendingStep | None = None
         self._tick_wanted = False
-        self._effects: list[ev.Effect] = []
+        self._effects: list[Effect] = []
 
     @property
     def state(self) -> StepState:
@@ -68,66 +107,66 @@ class Observer:
         """The part of an utterance that playback acknowledged."""
         return self._speech.utterances.heard(epoch)
 
-    def handle(self, input: ev.Input) -> list[ev.Effect]:
+    def handle(self, input: Input) -> list[Effect]:
         """Take one input in; returns the effects it has."""
         match input:
-            case ev.Tick() | ev.Passed() | ev.TickSkipped():
+            case Tick() | Passed() | TickSkipped():
                 self._effects += self._agenda.expire(input.at)
                 self._steps += 1
                 self._second(input)
-            case ev.Scored() | ev.Chosen() | ev.TextDelta() | ev.SaidDone() | ev.EngineFailed():
+            case Scored() | Chosen() | TextDelta() | SaidDone() | EngineFailed():
                 self._outcome(input)
-            case ev.QueryAsked():
+            case QueryAsked():
                 self._asked(input)
-            case ev.QueryWithdrawn(_, query_id):
+            case QueryWithdrawn(_, query_id):
                 self._effects += self._agenda.withdraw(query_id)
-            case ev.WatchesChanged(_, book):
+            case WatchesChanged(_, book):
                 self._agenda.book = book
                 self._looking.watch(book)
                 self._speech.thresholds_changed()
-            case ev.CapabilitiesChanged(_, engine):
+            case CapabilitiesChanged(_, engine):
                 self._configure(replace(self.config, engine=engine), engine_changed=True)
-            case ev.ConfigChanged(_, config):
+            case ConfigChanged(_, config):
                 self._configure(config, engine_changed=config.engine != self.config.engine)
-            case ev.PlaybackAcked(_, epoch, heard):
+            case PlaybackAcked(_, epoch, heard):
                 self._speech.utterances.hear(epoch, heard)
-            case ev.TaskChanged():
+            case TaskChanged():
                 self._agenda.task_changed(input)
                 if self._agenda.urgent:
                     self._want_tick()
-            case ev.ChunkWarmed():
+            case ChunkWarmed():
                 self._effects += self._agenda.warmed(input)
-            case ev.Written() | ev.WriteFailed():
+            case Written() | WriteFailed():
                 self._effects += self._agenda.written(input)
-            case ev.ContextRoomChanged(_, tokens, most):
+            case ContextRoomChanged(_, tokens, most):
                 self._agenda.room_changed(tokens, most)
-            case ev.PictureLimitChanged(_, most, fresh):
+            case PictureLimitChanged(_, most, fresh):
                 self._agenda.pictures_limited(PictureLimit(most, fresh))
-            case ev.EngineRestarted():
+            case EngineRestarted():
                 self._agenda.engine_restarted()
-            case ev.PressureChanged(_, pressure):
+            case PressureChanged(_, pressure):
                 self._looking.press(pressure)
             case _:
                 assert_never(input)
         effects, self._effects = self._effects, []
         for effect in effects:
-            if isinstance(effect, ev.QueryClosed):
+            if isinstance(effect, QueryClosed):
                 self._sentences.forget(effect.id)
         return effects
 
-    def _outcome(self, outcome: ev.Scored | ev.Chosen | ev.TextDelta | ev.SaidDone | ev.EngineFailed) -> None:
+    def _outcome(self, outcome: Scored | Chosen | TextDelta | SaidDone | EngineFailed) -> None:
         """What an effect of the step in flight came to."""
         match outcome:
-            case ev.Scored(_, step, score):
+            case Scored(_, step, score):
                 if flight := self._in_flight(step, StepState.SCORING):
                     self._weigh(flight, score)
-            case ev.Chosen(_, step, shares):
+            case Chosen(_, step, shares):
                 if flight := self._in_flight(step, StepState.CLASSIFYING, StepState.ENDING, StepState.ATTRIBUTING):
                     self._chosen(flight, shares)
-            case ev.TextDelta(_, step, text):
+            case TextDelta(_, step, text):
                 if flight := self._in_flight(step, StepState.HOLDING, StepState.SPEAKING):
                     self._hear(flight, text)
-            case ev.SaidDone(_, step):
+            case SaidDone(_, step):
                 if flight := self._in_flight(step, StepState.HOLDING, StepState.SPEAKING):
                     self._finish(flight)
             case _:
@@ -138,20 +177,20 @@ class Observer:
 
     # ---------------------------------------------------------------------------------------------- looking, listening
 
-    def _second(self, second: ev.Tick | ev.Passed | ev.TickSkipped) -> None:
-        if isinstance(second, ev.TickSkipped):
+    def _second(self, second: Tick | Passed | TickSkipped) -> None:
+        if isinstance(second, TickSkipped):
             self._skip(second.at, second.wall, second.reason)
             return
         frame = second.frame
-        if self._flight is not None or isinstance(second, ev.Passed):
-            reason = ev.Skip.BUSY
+        if self._flight is not None or isinstance(second, Passed):
+            reason = Skip.BUSY
             if self._flight is not None and self._flight.state in (StepState.HOLDING, StepState.SPEAKING):
                 reason = self._looking.miss(second, self._flight)
             self._skip(frame.t, frame.wall, reason)
             return
         glimpse, backlog = self._looking.at(second, wanted=self._agenda.waiting)
         if glimpse.look is Look.SKIP:
-            self._skip(frame.t, frame.wall, ev.Skip.STILL, change=glimpse.change)
+            self._skip(frame.t, frame.wall, Skip.STILL, change=glimpse.change)
             return
         effects, message = self._agenda.compose(
             self._steps, frame, glimpse.look, burst=second.burst, backlog=backlog, change=glimpse.change
@@ -159,7 +198,7 @@ class Observer:
         self.context.append(message.turn)
         flight = self._flight = PendingStep(message, glimpse)
         self._tick_wanted = False
-        self._effects += [*effects, ev.Append(flight.step, message.turn)]
+        self._effects += [*effects, Append(flight.step, message.turn)]
         flight.kind = self._sentences.asks(message) if self.config.engine.chooses else None
         self._next(flight, flight.kind, StepState.CLASSIFYING)
 
@@ -181,14 +220,14 @@ class Observer:
         """Ask `choice` where there is one, which leads to `state`; else ask for the score."""
         if choice is not None:
             flight.state = state
-            self._effects.append(ev.AskChoice(flight.step, choice.question, choice.options))
+            self._effects.append(AskChoice(flight.step, choice.question, choice.options))
         else:
             flight.state = StepState.SCORING
-            self._effects.append(ev.AskScore(flight.step))
+            self._effects.append(AskScore(flight.step))
 
     # ------------------------------------------------------------------------------------------------------- speaking
 
-    def _weigh(self, flight: PendingStep, score: ev.Score) -> None:
+    def _weigh(self, flight: PendingStep, score: Score) -> None:
         flight.which = self._weighing.weigh(flight, score)
         if flight.which is not None:
             self._next(flight, flight.which, StepState.ATTRIBUTING)
@@ -204,13 +243,13 @@ class Observer:
         self._looking.seen(flight)
         flight.remark = self._speech.begin(score, flight.frame.t, asked=about.query is not None)
         flight.state = StepState.HOLDING
-        self._effects.append(ev.Say(flight.step))
+        self._effects.append(Say(flight.step))
 
     def _hear(self, flight: PendingStep, raw: str) -> None:
         remark = flight.remark
         self._show(flight, remark.hear(raw))
         if remark.suppressed or remark.over:
-            self._effects.append(ev.Abort(flight.step))
+            self._effects.append(Abort(flight.step))
             self._finish(flight)
 
     def _finish(self, flight: PendingStep) -> None:
@@ -227,8 +266,8 @@ class Observer:
         self._settle(flight, remark.written)
         self._effects += answered
         if question:
-            self._effects.append(ev.Delegate(self._agenda.hand_over(question), t, remark.note, question))
-        decision = ev.Decision.DELEGATE if question else ev.Decision.SPEAK
+            self._effects.append(Delegate(self._agenda.hand_over(question), t, remark.note, question))
+        decision = Decision.DELEGATE if question else Decision.SPEAK
         self._decide(flight, decision, text=remark.note, question=question, query=query)
         self._end_step()
 
@@ -239,9 +278,9 @@ class Observer:
 
     # ----------------------------------------------------------------------------------------------- ends of a step
 
-    def _silence(self, flight: PendingStep, suppressed: ev.Suppressed | None, *, detail: str = "") -> None:
+    def _silence(self, flight: PendingStep, suppressed: Suppressed | None, *, detail: str = "") -> None:
         self._settle(flight, SILENCE)
-        self._decide(flight, ev.Decision.SILENT, suppressed=suppressed, detail=detail)
+        self._decide(flight, Decision.SILENT, suppressed=suppressed, detail=detail)
         self._end_step()
 
     def _fail(self, flight: PendingStep, message: str) -> None:
@@ -249,20 +288,20 @@ class Observer:
         if flight.epoch is None:
             self.context.rollback()
             self._looking.lost(flight)
-            self._effects.append(ev.Rollback(flight.step))
-            self._decide(flight, ev.Decision.SILENT, skipped=ev.Skip.FAILED, detail=message)
+            self._effects.append(Rollback(flight.step))
+            self._decide(flight, Decision.SILENT, skipped=Skip.FAILED, detail=message)
         else:
             remark = flight.remark
             remark.break_off()
             self._effects += self._speech.end(flight, self._agenda, interrupted=True)
             self._settle(flight, answer(remark.note))
-            self._decide(flight, ev.Decision.SPEAK, text=remark.note, detail=message)
+            self._decide(flight, Decision.SPEAK, text=remark.note, detail=message)
         self._end_step()
 
     def _settle(self, flight: PendingStep, written: str) -> None:
         self.context.settle(written)
         self._looking.settled(flight)
-        self._effects.append(ev.Settle(flight.step, written))
+        self._effects.append(Settle(flight.step, written))
         self._effects += self._agenda.settled(flight.message)
         said = None if flight.epoch is None else flight.remark.note
         self._effects += self._sentences.settled(flight.message, flight.epoch, said)
@@ -273,18 +312,16 @@ class Observer:
         if self._tick_wanted:
             self._want_tick()
 
-    def _decide(self, flight: PendingStep, decision: ev.Decision, **about: Any) -> None:
+    def _decide(self, flight: PendingStep, decision: Decision, **about: Any) -> None:
         self._effects.append(flight.decided(decision, self._agenda.book.zones, **about))
 
-    def _skip(self, t: float, wall: float, reason: ev.Skip, *, change: float | None = None) -> None:
+    def _skip(self, t: float, wall: float, reason: Skip, *, change: float | None = None) -> None:
         """A tick of its own, without a decision."""
-        self._effects.append(
-            ev.Decided(self._steps, t, wall, ev.Decision.SILENT, Look.SKIP, skipped=reason, change=change)
-        )
+        self._effects.append(Decided(self._steps, t, wall, Decision.SILENT, Look.SKIP, skipped=reason, change=change))
 
     # -------------------------------------------------------------------------------------------- asking, configuring
 
-    def _asked(self, asked: ev.QueryAsked) -> None:
+    def _asked(self, asked: QueryAsked) -> None:
         if not self.config.engine.follows_instructions:
             self._effects += self._speech.decline(asked)
             return
@@ -307,7 +344,7 @@ class Observer:
         """Now, or as soon as the step in flight has ended."""
         self._tick_wanted = self._flight is not None
         if self._flight is None:
-            self._effects.append(ev.TickNow())
+            self._effects.append(TickNow())
 
     def _in_flight(self, step: int, *states: StepState) -> PendingStep | None:
         """The step in flight if it is this one; None where that one is over."""

@@ -26,9 +26,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from joyvl_server.core.config import EngineFacts, ObserverConfig
+from joyvl_server.core.effects import Effect
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.core.events import Effect, Input
 from joyvl_server.core.frame import Grey, Image
+from joyvl_server.core.inputs import Input
 from joyvl_server.core.observer import Observer
 
 VERSION = 2

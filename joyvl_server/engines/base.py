@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Chunk, Draft, UserTurn
 
 Mode = Literal["structure", "scored", "markers", "instruct"]

@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from joyvl_server.core import events as ev
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.frame import Frame
+from joyvl_server.core.inputs import ConfigChanged, Input, QueryAsked, QueryWithdrawn, TickSkipped, WatchesChanged
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
@@ -96,12 +96,12 @@ class Session:
         )
         self._engine_missed = False
 
-    def _first_inputs(self) -> list[ev.Input]:
+    def _first_inputs(self) -> list[Input]:
         """What a machine has to know before its first tick: the watches, and what people asked another one before."""
         open_queries = [view for view in self._questions.all() if view.status == "open"]
         return [
-            ev.WatchesChanged(self.source.now, self._standing.book()),
-            *(ev.QueryAsked(self.source.now, view.id, view.text, view.asked_wall) for view in open_queries),
+            WatchesChanged(self.source.now, self._standing.book()),
+            *(QueryAsked(self.source.now, view.id, view.text, view.asked_wall) for view in open_queries),
         ]
 
     # ------------------------------------------------------------------------------------------------------- running
@@ -230,7 +230,7 @@ class Session:
     def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
         self.driver.passed(frame, burst)
 
-    def skip(self, skipped: ev.TickSkipped) -> None:
+    def skip(self, skipped: TickSkipped) -> None:
         self.driver.take(skipped)
 
     # -------------------------------------------------------------------------------------------------- for clients
@@ -286,12 +286,12 @@ class Session:
         view = self._questions.ask(text, wall)
         self.updates.publish("query.created", query=payloads.query(view))
         self._journal.note("query_asked", text, query_id=view.id)
-        self.driver.take(ev.QueryAsked(self.source.now, view.id, text, wall))
+        self.driver.take(QueryAsked(self.source.now, view.id, text, wall))
         return self._questions.get(view.id)
 
     async def withdraw(self, query_id: str) -> None:
         self._questions.get(query_id)
-        self.driver.take(ev.QueryWithdrawn(self.source.now, query_id))
+        self.driver.take(QueryWithdrawn(self.source.now, query_id))
 
     def change(self, spec: SessionSpec, *, name: str | None = None) -> None:
         """From now on, with another name where one is given. The machine learns only of what is another."""
@@ -301,14 +301,14 @@ class Session:
             self.record = replace(self.record, name=name)
         if spec.zones != zones:
             self._standing.zones = spec.zones
-            self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))
+            self.driver.take(WatchesChanged(self.source.now, self._standing.book()))
         if (self.settings.threshold, self.settings.fidelity) != (before.threshold, before.fidelity):
             config = observer_config(self.settings, self.capabilities)
-            self.driver.take(ev.ConfigChanged(self.source.now, config))
+            self.driver.take(ConfigChanged(self.source.now, config))
         self._updated()
 
     def _watches_changed(self, type: str, query_id: str | None, **data: Any) -> None:
-        self.driver.take(ev.WatchesChanged(self.source.now, self._standing.book()))
+        self.driver.take(WatchesChanged(self.source.now, self._standing.book()))
         if query_id is not None:
             data["query_id"] = query_id
         self.updates.publish(type, **data)

@@ -20,8 +20,8 @@ from joyvl_server.core.config import Fidelity, ObserverConfig
 from joyvl_server.core.errors import SourceError
 from joyvl_server.core.frame import Frame, Image
 from joyvl_server.core.gaze.gaze import Gaze
-from joyvl_server.core.prompt.tokens import image_tokens
 from joyvl_server.core.prompt.turns import Look
+from joyvl_server.core.prompt.wire_format import image_tokens
 from joyvl_server.ingest.worker.frame_encoder import FrameEncoder
 from joyvl_server.settings import MediaSettings
 

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from fakes.house import URL, House, QuietSession, house
 from fakes.media import picture
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, JoyvlError
-from joyvl_server.core.events import Score
 
 
 @pytest.fixture

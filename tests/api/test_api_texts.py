@@ -10,8 +10,8 @@ import pytest
 from fakes.house import URL, House, QuietSession, house
 from fakes.media import picture
 from fakes.wire import Wire
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.events import Score
 
 
 @pytest.fixture

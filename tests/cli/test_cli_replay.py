@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from fakes.frames import make_frame
 from joyvl_server.cli.main import app
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.events import Score, Scored, Tick
+from joyvl_server.core.decisions import Score
+from joyvl_server.core.inputs import Scored, Tick
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.replay import encode_step, header
 

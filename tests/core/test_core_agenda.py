@@ -1,11 +1,11 @@
 from fakes.frames import make_frame
 from fakes.sender import Sender
-from joyvl_server.core.events import QueryClosed, TaskChanged
+from joyvl_server.core.effects import QueryClosed
+from joyvl_server.core.inputs import TaskChanged
 from joyvl_server.core.prompt.queries import CANCEL, MAX_OPEN, STANDING
 from joyvl_server.core.prompt.tasks import MAX_TASKS
-from joyvl_server.core.prompt.tokens import text_tokens
 from joyvl_server.core.prompt.turns import Look
-from joyvl_server.core.prompt.wire_format import QUERY_HEADER
+from joyvl_server.core.prompt.wire_format import QUERY_HEADER, text_tokens
 from joyvl_server.core.watches.watches import Watch, book
 from joyvl_server.core.watches.zones import Zone
 

@@ -16,8 +16,8 @@ from joyvl_server.core.decision.choices import (
     kind_of,
 )
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
-from joyvl_server.core.prompt.tokens import MESSAGE, text_tokens
-from joyvl_server.core.prompt.wire_format import RESPONSE, SILENCE
+from joyvl_server.core.prompt.turns import SILENCE
+from joyvl_server.core.prompt.wire_format import MESSAGE, RESPONSE, text_tokens
 
 FALL = Candidate("Tell me when someone falls", watch="fall")
 POST = Candidate("Tell me when the postman comes", watch="post")

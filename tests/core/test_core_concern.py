@@ -4,7 +4,7 @@ import pytest
 
 from joyvl_server.core.decision.attribution import Attribution, attributed, candidates, concern
 from joyvl_server.core.decision.choices import NONE, Candidate
-from joyvl_server.core.events import Score, Suppressed, Urgency
+from joyvl_server.core.decisions import Score, Suppressed, Urgency
 from joyvl_server.core.prompt.queries import Query
 from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.core.watches.watches import Watch, WatchBook, book

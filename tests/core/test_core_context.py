@@ -10,8 +10,7 @@ from fakes.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.prompt.context import ANSWER_RESERVE, SHORT_LEAD, ChunkMove, Context
-from joyvl_server.core.prompt.turns import Look, Second, UserTurn
-from joyvl_server.core.prompt.wire_format import SILENCE
+from joyvl_server.core.prompt.turns import SILENCE, Look, Second, UserTurn
 from joyvl_server.core.watches.watches import Watch, book
 
 FALL = Watch("w1", "fall", "Tell me when someone falls")

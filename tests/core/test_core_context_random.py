@@ -8,13 +8,14 @@ from random import Random
 from fakes.configs import make_config
 from fakes.frames import make_frame
 from fakes.prompts import Mirror
-from joyvl_server.core.events import ChunkWarmed, Effect, TaskChanged, WriteFailed, Written
+from joyvl_server.core.effects import Effect
 from joyvl_server.core.frame import Frame
+from joyvl_server.core.inputs import ChunkWarmed, TaskChanged, WriteFailed, Written
 from joyvl_server.core.prompt.composer import PromptComposer
 from joyvl_server.core.prompt.context import ANSWER_RESERVE, Context
 from joyvl_server.core.prompt.queries import STANDING
-from joyvl_server.core.prompt.turns import Look, Second
-from joyvl_server.core.prompt.wire_format import SILENCE, answer
+from joyvl_server.core.prompt.turns import SILENCE, Look, Second
+from joyvl_server.core.prompt.wire_format import answer
 from joyvl_server.core.watches.watches import Watch, book
 
 SEEDS = range(60)

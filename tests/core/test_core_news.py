@@ -1,6 +1,5 @@
 from joyvl_server.core.prompt.notices import MAX_NOTES, Notices
-from joyvl_server.core.prompt.tokens import text_tokens
-from joyvl_server.core.prompt.wire_format import QUERY_HEADER
+from joyvl_server.core.prompt.wire_format import QUERY_HEADER, text_tokens
 from joyvl_server.core.watches.watches import Watch, WatchBook, book
 
 FALL, GUEST = Watch("w1", "fall", "Tell me when someone falls"), Watch("w2", "guest", "Tell me when someone comes")

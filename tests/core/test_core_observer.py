@@ -6,29 +6,18 @@ import pytest
 
 from fakes.frames import EPOCH, make_frame
 from fakes.observing import AT_DOOR, CAME, ELSEWHERE, GUEST, Shell, grey, kinds, only
-from joyvl_server.core.events import (
+from joyvl_server.core.decisions import Decision, Pressure, Score, Skip, Suppressed, Urgency
+from joyvl_server.core.effects import (
     Append,
     AskScore,
     BeginChunk,
     Decided,
-    Decision,
-    EngineFailed,
-    Pressure,
-    PressureChanged,
     QueryClosed,
     Rollback,
-    SaidDone,
-    Score,
-    Scored,
     Settle,
-    Skip,
-    Suppressed,
-    TextDelta,
-    Tick,
-    TickSkipped,
-    Urgency,
     UtteranceDone,
 )
+from joyvl_server.core.inputs import EngineFailed, PressureChanged, SaidDone, Scored, TextDelta, Tick, TickSkipped
 from joyvl_server.core.observer import StepState
 from joyvl_server.core.prompt.turns import Look
 from joyvl_server.core.watches.watches import Watch

@@ -5,19 +5,9 @@ import math
 import pytest
 
 from fakes.observing import AT_DOOR, CAME, GUEST, POST, Shell, kinds, only
-from joyvl_server.core.events import (
-    AskChoice,
-    Decided,
-    Decision,
-    QueryClosed,
-    QueryWithdrawn,
-    Rollback,
-    Say,
-    Settle,
-    Suppressed,
-    Urgency,
-    UtteranceDone,
-)
+from joyvl_server.core.decisions import Decision, Suppressed, Urgency
+from joyvl_server.core.effects import AskChoice, Decided, QueryClosed, Rollback, Say, Settle, UtteranceDone
+from joyvl_server.core.inputs import QueryWithdrawn
 from joyvl_server.core.observer import StepState
 from joyvl_server.core.watches.watches import Watch
 

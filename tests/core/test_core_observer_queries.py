@@ -3,21 +3,9 @@
 from fakes.frames import EPOCH
 from fakes.observing import AT_DOOR, CAME, GUEST, Shell, kinds, only
 from joyvl_server.core.decision.repetition_policy import NO_WORDS
-from joyvl_server.core.events import (
-    Append,
-    BeginChunk,
-    Decided,
-    Decision,
-    QueryAsked,
-    QueryClosed,
-    QueryWithdrawn,
-    Skip,
-    TickNow,
-    TickSkipped,
-    Urgency,
-    UtteranceDelta,
-    UtteranceDone,
-)
+from joyvl_server.core.decisions import Decision, Skip, Urgency
+from joyvl_server.core.effects import Append, BeginChunk, Decided, QueryClosed, TickNow, UtteranceDelta, UtteranceDone
+from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn, TickSkipped
 from joyvl_server.core.watches.watches import Watch
 
 

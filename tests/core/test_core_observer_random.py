@@ -6,44 +6,47 @@ from hypothesis import HealthCheck, given, settings
 
 from fakes.logs import Log, logs
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.events import (
+from joyvl_server.core.decisions import Decision
+from joyvl_server.core.effects import (
     Abort,
     AddWatch,
     Append,
     AskChoice,
     AskScore,
     BeginChunk,
-    CapabilitiesChanged,
-    ConfigChanged,
     Decided,
-    Decision,
     Delegate,
     Effect,
     EndWatch,
-    Passed,
-    QueryAsked,
     QueryClosed,
     Rollback,
     Say,
     Settle,
-    Tick,
-    TickSkipped,
     UtteranceDelta,
     UtteranceDone,
-    WatchesChanged,
 )
 from joyvl_server.core.gaze.backlog import MAX_SECONDS
+from joyvl_server.core.inputs import (
+    CapabilitiesChanged,
+    ConfigChanged,
+    Passed,
+    QueryAsked,
+    Tick,
+    TickSkipped,
+    WatchesChanged,
+)
 from joyvl_server.core.observer import Observer
+from joyvl_server.core.prompt.answer_parser import AnswerParser, Verdict
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
-from joyvl_server.core.prompt.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
-from joyvl_server.core.prompt.turns import SettledTurn, UserTurn
+from joyvl_server.core.prompt.turns import SILENCE, SettledTurn, UserTurn
 from joyvl_server.core.prompt.wire_format import (
     DELEGATION,
+    MESSAGE,
     RESPONSE,
-    SILENCE,
-    AnswerParser,
-    Verdict,
+    answer_tokens,
+    text_tokens,
     user_parts,
+    user_turn_tokens,
 )
 
 MARKERS = (SILENCE, RESPONSE, DELEGATION)

@@ -4,18 +4,9 @@ import pytest
 
 from fakes.frames import EPOCH, make_frame
 from fakes.observing import CAME, FALLS, GUEST, Shell, grey, kinds, only
-from joyvl_server.core.events import (
-    Append,
-    BeginChunk,
-    ChunkWarmed,
-    ContextRoomChanged,
-    EngineRestarted,
-    PrepareChunk,
-    Skip,
-    Write,
-    WriteFailed,
-    Written,
-)
+from joyvl_server.core.decisions import Skip
+from joyvl_server.core.effects import Append, BeginChunk, PrepareChunk, Write
+from joyvl_server.core.inputs import ChunkWarmed, ContextRoomChanged, EngineRestarted, WriteFailed, Written
 from joyvl_server.core.observer import StepState
 from joyvl_server.core.prompt.turns import Look
 

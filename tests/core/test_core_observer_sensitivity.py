@@ -5,7 +5,8 @@ import math
 import pytest
 
 from fakes.observing import CAME, POST, Shell, kinds, only
-from joyvl_server.core.events import Decided, Decision, Suppressed
+from joyvl_server.core.decisions import Decision, Suppressed
+from joyvl_server.core.effects import Decided
 
 
 @pytest.mark.parametrize("threshold", [0.001, 0.1, 0.37, 0.5, 0.9, 1.0])

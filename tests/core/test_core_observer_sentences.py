@@ -3,21 +3,19 @@
 import pytest
 
 from fakes.observing import CAME, GUEST, Shell, kinds, only
-from joyvl_server.core.events import (
+from joyvl_server.core.decisions import Decision, Skip
+from joyvl_server.core.effects import (
     AddWatch,
     Append,
     AskChoice,
     AskScore,
-    Chosen,
     Decided,
-    Decision,
     EndWatch,
     QueryClosed,
-    QueryWithdrawn,
     Rollback,
-    Skip,
     UtteranceDone,
 )
+from joyvl_server.core.inputs import Chosen, QueryWithdrawn
 from joyvl_server.core.observer import StepState
 from joyvl_server.core.watches.watches import Watch
 

@@ -2,23 +2,20 @@
 
 from fakes.frames import EPOCH
 from fakes.observing import CAME, Shell, kinds, only
-from joyvl_server.core.events import (
+from joyvl_server.core.decisions import Decision, Suppressed, Urgency
+from joyvl_server.core.effects import (
     Abort,
     Append,
     Decided,
-    Decision,
     Delegate,
-    PlaybackAcked,
     QueryClosed,
     Say,
     Settle,
-    Suppressed,
-    TaskChanged,
     TickNow,
-    Urgency,
     UtteranceDelta,
     UtteranceDone,
 )
+from joyvl_server.core.inputs import PlaybackAcked, TaskChanged
 from joyvl_server.core.observer import StepState
 
 # ------------------------------------------------------------------------------------------------------------- speaking

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joyvl_server.core.prompt.wire_format import MAX_GARBAGE, AnswerParser, Verdict
+from joyvl_server.core.prompt.answer_parser import MAX_GARBAGE, AnswerParser, Verdict
 
 MARKERS = [
     *("</silence>", "<silence>", "</response>", "<response>"),

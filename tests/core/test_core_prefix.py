@@ -12,8 +12,7 @@ from joyvl_server.core.prompt.prefix import (
     shorten,
     watch_line,
 )
-from joyvl_server.core.prompt.tokens import text_tokens
-from joyvl_server.core.prompt.wire_format import QUERY_HEADER
+from joyvl_server.core.prompt.wire_format import QUERY_HEADER, text_tokens
 from joyvl_server.core.watches.watches import Watch
 from joyvl_server.core.watches.zones import Zone
 

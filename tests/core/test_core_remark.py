@@ -1,7 +1,7 @@
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decision.answer_buffer import AnswerBuffer
 from joyvl_server.core.decision.repetition import Repetition
-from joyvl_server.core.events import Score, Suppressed
+from joyvl_server.core.decisions import Score, Suppressed
 
 WORDS = "A man came in through the door."
 

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 
 from fakes.frames import make_frame
 from fakes.logs import CONFIGS, logs
-from joyvl_server.core import events as ev
 from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.effects import Append, BeginChunk, Effect, PrepareChunk, Write
 from joyvl_server.core.errors import ConfigError
+from joyvl_server.core.inputs import ConfigChanged, Input, Passed, QueryAsked, Tick
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.replay import (
     decode_effect,
@@ -51,7 +52,7 @@ def test_inputs_and_effects_survive_the_round_trip(log) -> None:
     for input, effects in log.steps:
         read = decode_input(through_json(encode_input(input)))
         assert encode_input(read) == encode_input(input)
-        if isinstance(input, ev.Tick | ev.Passed):
+        if isinstance(input, Tick | Passed):
             assert len(read.burst) == len(input.burst)
             assert np.array_equal(read.frame.grey, input.frame.grey)
             assert (read.frame.t, read.frame.image, read.frame.glance) == (
@@ -64,7 +65,7 @@ def test_inputs_and_effects_survive_the_round_trip(log) -> None:
         for effect in effects:
             read = decode_effect(through_json(encode_effect(effect)))
             assert encode_effect(read) == encode_effect(effect)
-            if not isinstance(effect, ev.BeginChunk | ev.PrepareChunk | ev.Append | ev.Write):
+            if not isinstance(effect, BeginChunk | PrepareChunk | Append | Write):
                 assert read == effect
 
 
@@ -75,10 +76,10 @@ def test_the_config_survives_in_the_header(config) -> None:
 
 def test_effects_name_pictures_and_inputs_hold_the_grey_one() -> None:
     frame = make_frame(0.0)
-    begin, append, _ = Observer(ObserverConfig()).handle(ev.Tick(0.0, frame))
+    begin, append, _ = Observer(ObserverConfig()).handle(Tick(0.0, frame))
     assert encode_effect(append)["turn"]["frame"]["grey"] is None
     assert decode_effect(encode_effect(append)).turn.frame.grey.shape == (0, 0)
-    assert encode_input(ev.Tick(0.0, frame))["frame"]["image"] == {
+    assert encode_input(Tick(0.0, frame))["frame"]["image"] == {
         "sha256": frame.image.sha256,
         "width": 640,
         "height": 360,
@@ -87,22 +88,22 @@ def test_effects_name_pictures_and_inputs_hold_the_grey_one() -> None:
 
 
 def test_a_field_that_is_new_takes_its_default() -> None:
-    assert decode_input({"type": "QueryAsked", "at": 1, "id": "q", "text": "Why?"}) == ev.QueryAsked(1.0, "q", "Why?")
+    assert decode_input({"type": "QueryAsked", "at": 1, "id": "q", "text": "Why?"}) == QueryAsked(1.0, "q", "Why?")
 
 
 def test_every_input_and_effect_has_a_name_of_its_own() -> None:
-    names = [cls.__name__ for cls in get_args(ev.Input) + get_args(ev.Effect)]
+    names = [cls.__name__ for cls in get_args(Input) + get_args(Effect)]
     assert len(names) == len(set(names))
 
 
 def test_a_file_may_hold_several_logs() -> None:
-    tick = line(encode_step(ev.Tick(0.0, make_frame(0.0)), []))
+    tick = line(encode_step(Tick(0.0, make_frame(0.0)), []))
     head = line(header(ObserverConfig()))
     assert [len(effects) for _, effects in replay([head, tick, head, tick])] == [3, 3]
 
 
 def test_a_last_line_that_was_cut_off_is_left_out() -> None:
-    head, tick = line(header(ObserverConfig())), line(encode_step(ev.Tick(0.0, make_frame(0.0)), []))
+    head, tick = line(header(ObserverConfig())), line(encode_step(Tick(0.0, make_frame(0.0)), []))
     assert len(list(replay([head, tick, tick[:40]]))) == 1
     with pytest.raises(ConfigError, match="Line 2 of the log is not JSON"):
         list(replay([head, tick[:40], tick]))
@@ -112,7 +113,7 @@ GREY = {"shape": [1, 2], "zlib": base64.b64encode(zlib.compress(b"ab")).decode()
 
 
 def tick_with(**frame: object) -> dict:
-    data = encode_input(ev.Tick(0.0, make_frame(0.0)))
+    data = encode_input(Tick(0.0, make_frame(0.0)))
     return {"in": {**data, "frame": {**data["frame"], "grey": GREY, **frame}}}
 
 
@@ -159,7 +160,7 @@ def test_what_is_no_log_is_refused_in_words(lines, says) -> None:
 
 def test_the_trail_is_not_logged() -> None:
     frame = replace(make_frame(3.0), trail=((2.8, np.zeros((4, 6), np.uint8)),))
-    entry = encode_input(ev.Tick(3.0, frame))
+    entry = encode_input(Tick(3.0, frame))
     assert "trail" not in entry["frame"]
     assert decode_input(through_json(entry)).frame.trail == ()
 
@@ -182,7 +183,7 @@ def test_a_log_of_version_1_replays_to_what_was_recorded() -> None:
 
 
 def test_what_changed_live_in_version_1_is_a_config_now() -> None:
-    changes = [input.config for input, _ in replay(version_1()) if isinstance(input, ev.ConfigChanged)]
+    changes = [input.config for input, _ in replay(version_1()) if isinstance(input, ConfigChanged)]
     assert [(config.threshold, config.fidelity) for config in changes] == [(0.3, "adaptive"), (0.3, "eco")]
     assert all(config.engine.chooses and config.context_tokens == 2600 for config in changes)
 

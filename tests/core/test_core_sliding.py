@@ -7,11 +7,11 @@ import pytest
 from fakes.frames import make_frame
 from fakes.observing import Shell, kinds, only
 from fakes.sender import PrepareChunk, Sender, Write
-from joyvl_server.core.events import Append, BeginChunk, PictureLimitChanged
+from joyvl_server.core.effects import Append, BeginChunk
+from joyvl_server.core.inputs import PictureLimitChanged
 from joyvl_server.core.prompt.picture_limit import PictureLimit
 from joyvl_server.core.prompt.summary_log import MAX_CHANGES
-from joyvl_server.core.prompt.turns import Chunk, Look, Second
-from joyvl_server.core.prompt.wire_format import SILENCE
+from joyvl_server.core.prompt.turns import SILENCE, Chunk, Look, Second
 from joyvl_server.core.replay import decode_input, encode_input
 from joyvl_server.core.watches.watches import Watch, book
 

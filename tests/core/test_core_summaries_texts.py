@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from joyvl_server.core.prompt.instructions import condense_instruction, summary_instruction, usable
 from joyvl_server.core.prompt.moments import moment, retagged, span_tag
 from joyvl_server.core.prompt.summary_log import MAX_EVENTS, MAX_PASSAGES, SummaryLog
-from joyvl_server.core.prompt.tokens import text_tokens
+from joyvl_server.core.prompt.wire_format import text_tokens
 
 
 @pytest.mark.parametrize(

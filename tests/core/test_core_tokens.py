@@ -3,15 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.frames import make_frame
-from joyvl_server.core.prompt.tokens import (
+from joyvl_server.core.prompt.turns import SILENCE, ImagePart, Look, TextPart
+from joyvl_server.core.prompt.wire_format import (
     IMAGE_MARKERS,
     answer_tokens,
     image_tokens,
     text_tokens,
     user_turn_tokens,
 )
-from joyvl_server.core.prompt.turns import ImagePart, Look, TextPart
-from joyvl_server.core.prompt.wire_format import SILENCE
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from vllm_server import MODEL, PICTURES, VllmServer
 
 from fakes.turns import chunk, turn
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.wire_format import system_prompt
 from joyvl_server.engines.base import EngineSpec
 from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession

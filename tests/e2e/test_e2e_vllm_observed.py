@@ -12,9 +12,34 @@ from vllm_server import BLOCK, VllmServer
 from vllm_sessions import TICKS, footage, probed
 
 from fakes.sniffing import Sent, Sniffer
-from joyvl_server.core import events as ev
 from joyvl_server.core.config import EngineFacts
 from joyvl_server.core.decisions import Decision
+from joyvl_server.core.effects import (
+    Append,
+    AskChoice,
+    AskScore,
+    BeginChunk,
+    Decided,
+    Effect,
+    PrepareChunk,
+    Rollback,
+    Say,
+    Settle,
+    Write,
+)
+from joyvl_server.core.inputs import (
+    Chosen,
+    ChunkWarmed,
+    ConfigChanged,
+    Input,
+    QueryAsked,
+    SaidDone,
+    Scored,
+    TextDelta,
+    Tick,
+    WatchesChanged,
+    Written,
+)
 from joyvl_server.core.observer import Observer, ObserverConfig
 from joyvl_server.core.prompt.turns import Draft
 from joyvl_server.core.watches.watches import Watch, book
@@ -37,7 +62,7 @@ class Shell:
     says: list[Sent] = field(default_factory=list)
     switches: list[int] = field(default_factory=list)
     """ticks before which a prepared chunk was gone over to"""
-    decided: list[ev.Decided] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
     texts: list[str] = field(default_factory=list)
     _prepared: int | None = None
@@ -46,12 +71,12 @@ class Shell:
 
     async def tick(self, frame: Any) -> None:
         self._now = frame.t
-        await self._do(ev.Tick(frame.t, frame))
+        await self._do(Tick(frame.t, frame))
         if self._draft is not None:
             await self._write(self._draft)
         while self._prepared is not None:
             warmth = await self.session.warm(SLICE)
-            await self._do(ev.ChunkWarmed(self._now, self._prepared, warmth.turns))
+            await self._do(ChunkWarmed(self._now, self._prepared, warmth.turns))
             if warmth.done:
                 break
 
@@ -61,44 +86,44 @@ class Shell:
             piece = await self.session.write(draft, text, 32)
             text, done = text + piece.text, piece.done
         self.texts.append(text)
-        await self._do(ev.Written(self._now, draft.id, text.strip() or "somebody walked about"))
+        await self._do(Written(self._now, draft.id, text.strip() or "somebody walked about"))
 
-    async def _do(self, *inputs: ev.Input) -> None:
+    async def _do(self, *inputs: Input) -> None:
         for input in inputs:
             for effect in self.observer.handle(input):
                 self.seen[type(effect).__name__] += 1
                 await self._carry_out(effect)
 
-    async def _carry_out(self, effect: ev.Effect) -> None:
+    async def _carry_out(self, effect: Effect) -> None:
         session, at, sent = self.session, self._now, len(self.sniffer.sent)
         match effect:
-            case ev.BeginChunk(chunk):
+            case BeginChunk(chunk):
                 if chunk.number == self._prepared:
                     self.switches.append(len(self.ticks))
                 self._prepared = None
                 await session.begin(chunk)
-            case ev.PrepareChunk(chunk):
+            case PrepareChunk(chunk):
                 self._prepared = chunk.number
                 await session.prepare(chunk)
-            case ev.Append(_, turn):
+            case Append(_, turn):
                 await session.append(turn)
-            case ev.AskScore(step):
+            case AskScore(step):
                 score = await session.score()
                 self.ticks += self.sniffer.sent[sent:]
-                await self._do(ev.Scored(at, step, score))
-            case ev.AskChoice(step, question, options):
-                await self._do(ev.Chosen(at, step, await session.choose(question, options)))
-            case ev.Say(step):
+                await self._do(Scored(at, step, score))
+            case AskChoice(step, question, options):
+                await self._do(Chosen(at, step, await session.choose(question, options)))
+            case Say(step):
                 deltas = [delta async for delta in session.say()]
                 self.says += self.sniffer.sent[sent:]
-                await self._do(*(ev.TextDelta(at, step, delta) for delta in deltas), ev.SaidDone(at, step))
-            case ev.Settle(_, answer):
+                await self._do(*(TextDelta(at, step, delta) for delta in deltas), SaidDone(at, step))
+            case Settle(_, answer):
                 await session.settle(answer)
-            case ev.Rollback():
+            case Rollback():
                 await session.rollback()
-            case ev.Write(draft):
+            case Write(draft):
                 self._draft = draft
-            case ev.Decided():
+            case Decided():
                 self.decided.append(effect)
 
 
@@ -120,13 +145,13 @@ async def test_two_minutes_of_a_real_observer(vllm: VllmServer, clips: Path) -> 
         )
         shell = Shell(Observer(config), await engine.open(EngineSpec("s1")), sniffer)
         watches = [Watch(name, name, f"Tell me when {name} comes") for name in ("a man", "the post")]
-        await shell._do(ev.WatchesChanged(0.0, book(watches, [])))
+        await shell._do(WatchesChanged(0.0, book(watches, [])))
         for step, frame in enumerate(frames):
             # A random model's score means nothing: the sensitivity says when it speaks.
             config = replace(config, threshold=ALWAYS if step % 15 == 7 else NEVER)
-            await shell._do(ev.ConfigChanged(frame.t, config))
+            await shell._do(ConfigChanged(frame.t, config))
             if step == 30:
-                await shell._do(ev.QueryAsked(frame.t, "q1", "what is on the table?"))
+                await shell._do(QueryAsked(frame.t, "q1", "what is on the table?"))
             await shell.tick(frame)
 
         assert len(shell.ticks) == len(shell.decided) == TICKS

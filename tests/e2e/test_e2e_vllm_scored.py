@@ -19,9 +19,8 @@ from fakes.sniffing import Sent, Sniffer
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.prompt.tokens import image_tokens
-from joyvl_server.core.prompt.turns import Chunk, Draft, SettledTurn, UserTurn
-from joyvl_server.core.prompt.wire_format import RESPONSE, SILENCE, system_prompt
+from joyvl_server.core.prompt.turns import SILENCE, Chunk, Draft, SettledTurn, UserTurn
+from joyvl_server.core.prompt.wire_format import RESPONSE, image_tokens, system_prompt
 from joyvl_server.engines.base import EngineSpec
 from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 from joyvl_server.kit.jpeg import encode

@@ -15,8 +15,8 @@ import pytest
 from fakes.openai_server import FakeOpenAI, Reply, Request, says
 from fakes.openai_vllm import FakeVllm
 from fakes.turns import chunk, turn
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Draft, SettledTurn
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.kit import plugins

@@ -10,8 +10,8 @@ import pytest
 from fakes.openai_server import FakeOpenAI, endless, mute, raw, says, silence
 from fakes.openai_session import happens, opened, said
 from fakes.turns import chunk, turn
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.engines.base import EngineSpec
 from joyvl_server.engines.openai.engine import OpenAIEngine
 

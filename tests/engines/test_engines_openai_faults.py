@@ -23,9 +23,9 @@ from fakes.openai_server import (
     whole,
 )
 from fakes.turns import chunk, turn
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
-from joyvl_server.core.events import Score
-from joyvl_server.core.prompt.wire_format import MAX_ANSWER
+from joyvl_server.core.prompt.answer_parser import MAX_ANSWER
 from joyvl_server.engines.base import EngineSpec
 from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 

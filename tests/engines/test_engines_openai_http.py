@@ -12,7 +12,7 @@ import pytest
 from fakes.openai_server import FakeOpenAI, mute, raw, says, silence
 from fakes.openai_session import opened, said
 from fakes.turns import chunk, turn
-from joyvl_server.core.events import Score
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.prompt import wire_format
 from joyvl_server.core.prompt.turns import Chunk, Look, SettledTurn
 from joyvl_server.engines.base import Engine, EngineSession

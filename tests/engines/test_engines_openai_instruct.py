@@ -6,7 +6,7 @@ import random
 import pytest
 
 from joyvl_server.core.prompt import wire_format
-from joyvl_server.core.prompt.wire_format import MAX_ANSWER, AnswerParser, Verdict
+from joyvl_server.core.prompt.answer_parser import MAX_ANSWER, AnswerParser, Verdict
 from joyvl_server.engines.openai.instruct import JsonReader, as_json, letter_of, system_prompt
 
 

@@ -12,8 +12,8 @@ from fakes.openai_server import FakeOpenAI, cut, mute, refuses, says, whole
 from fakes.openai_session import said
 from fakes.openai_vllm import RESPONSE_ID, SILENCE_ID, FakeVllm
 from fakes.turns import chunk, turn
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineUnavailable
-from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Draft, SettledTurn
 from joyvl_server.engines.base import Capabilities, EngineSession, EngineSpec
 from joyvl_server.engines.openai.engine import OpenAIEngine

@@ -11,8 +11,8 @@ from fakes.openai_server import FakeOpenAI, Reply, cut, endless, mute, raw, refu
 from fakes.openai_session import said
 from fakes.openai_vllm import BLOCK, PICTURE, RESPONSE_ID, SILENCE_ID, FakeVllm
 from fakes.turns import chunk, turn
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
-from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Chunk, SettledTurn, UserTurn
 from joyvl_server.engines.base import EngineSpec
 from joyvl_server.engines.openai import shared

@@ -7,8 +7,8 @@ import pytest
 from fakes.openai_server import FakeOpenAI, refuses, silence
 from fakes.openai_session import opened
 from fakes.turns import turn
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.engines.openai.engine import OpenAIEngine
 
 

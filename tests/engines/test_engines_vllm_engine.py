@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 
 from fakes import vllm
 from fakes.turns import chunk, turn
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError, EngineLoading, EngineUnavailable
-from joyvl_server.core.events import Score
 from joyvl_server.engines.base import Engine, EngineSpec
 from joyvl_server.engines.vllm.engine import VllmEngine
 from joyvl_server.engines.vllm.process import free_port

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Chunk, Draft, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSpec, Piece, Warmth
 

@@ -22,8 +22,8 @@ from fakes.media import FakeMedia
 from joyvl_server.api.context import Api
 from joyvl_server.api.page import Pages
 from joyvl_server.app import create_app
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.engines.base import Capabilities, WithoutSlices
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.engines.pool import EnginePool

@@ -9,37 +9,29 @@ from hypothesis import strategies as st
 
 from fakes.frames import EPOCH, make_frame
 from joyvl_server.core.config import EngineFacts
-from joyvl_server.core.events import (
-    AskChoice,
-    AskScore,
+from joyvl_server.core.decisions import Pressure, Score, Skip
+from joyvl_server.core.effects import AskChoice, AskScore, Decided, Effect, PrepareChunk, Say, Write
+from joyvl_server.core.inputs import (
     CapabilitiesChanged,
     Chosen,
     ChunkWarmed,
     ConfigChanged,
     ContextRoomChanged,
-    Decided,
-    Effect,
     EngineFailed,
     EngineRestarted,
     Input,
     Passed,
     PlaybackAcked,
-    PrepareChunk,
-    Pressure,
     PressureChanged,
     QueryAsked,
     QueryWithdrawn,
     SaidDone,
-    Say,
-    Score,
     Scored,
-    Skip,
     TaskChanged,
     TextDelta,
     Tick,
     TickSkipped,
     WatchesChanged,
-    Write,
     WriteFailed,
     Written,
 )

@@ -8,25 +8,23 @@ import numpy as np
 
 from fakes.configs import make_config
 from fakes.frames import make_frame
-from joyvl_server.core.events import (
-    AskChoice,
+from joyvl_server.core.decisions import Score
+from joyvl_server.core.effects import AskChoice, Decided, Effect
+from joyvl_server.core.frame import Frame, Grey
+from joyvl_server.core.gaze.gaze import Glimpse
+from joyvl_server.core.inputs import (
     CapabilitiesChanged,
     Chosen,
     ConfigChanged,
-    Decided,
-    Effect,
     EngineFailed,
     Passed,
     QueryAsked,
     SaidDone,
-    Score,
     Scored,
     TextDelta,
     Tick,
     WatchesChanged,
 )
-from joyvl_server.core.frame import Frame, Grey
-from joyvl_server.core.gaze.gaze import Glimpse
 from joyvl_server.core.observer import Observer, StepState
 from joyvl_server.core.prompt.turns import Look
 from joyvl_server.core.watches.watches import Watch, book

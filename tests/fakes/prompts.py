@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from joyvl_server.core.events import BeginChunk, Effect, PrepareChunk, StopWriting, Write
-from joyvl_server.core.prompt.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
+from joyvl_server.core.effects import BeginChunk, Effect, PrepareChunk, StopWriting, Write
 from joyvl_server.core.prompt.turns import Chunk, Draft, ImagePart, SettledTurn, UserTurn
-from joyvl_server.core.prompt.wire_format import user_parts
+from joyvl_server.core.prompt.wire_format import MESSAGE, answer_tokens, text_tokens, user_parts, user_turn_tokens
 
 
 class Held:

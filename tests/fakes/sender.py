@@ -7,20 +7,11 @@ from typing import Any
 from fakes.configs import make_config
 from fakes.frames import make_frame
 from fakes.prompts import Mirror
-from joyvl_server.core.events import (
-    BeginChunk,
-    ChunkWarmed,
-    Effect,
-    PrepareChunk,
-    StopWriting,
-    Write,
-    WriteFailed,
-    Written,
-)
+from joyvl_server.core.effects import BeginChunk, Effect, PrepareChunk, StopWriting, Write
+from joyvl_server.core.inputs import ChunkWarmed, WriteFailed, Written
 from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
 from joyvl_server.core.prompt.context import Context
-from joyvl_server.core.prompt.turns import Chunk, Draft, Look
-from joyvl_server.core.prompt.wire_format import SILENCE
+from joyvl_server.core.prompt.turns import SILENCE, Chunk, Draft, Look
 
 
 class Sender:

@@ -7,7 +7,7 @@ from pathlib import Path
 from fakes.clock import ManualClock
 from fakes.engine import ScriptedEngine
 from fakes.media import FakeMedia
-from joyvl_server.core.events import Score
+from joyvl_server.core.decisions import Score
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry

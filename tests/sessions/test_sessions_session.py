@@ -10,8 +10,8 @@ import pytest
 
 from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, NotFound
-from joyvl_server.core.events import Score
 from joyvl_server.core.watches.zones import Box, Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions import payloads

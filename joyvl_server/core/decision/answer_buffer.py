@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decision.repetition import Repetition, first_sentence
-from joyvl_server.core.events import Score, Suppressed
-from joyvl_server.core.prompt.wire_format import DELEGATION, AnswerParser, answer
+from joyvl_server.core.decisions import Score, Suppressed
+from joyvl_server.core.prompt.answer_parser import AnswerParser
+from joyvl_server.core.prompt.wire_format import DELEGATION, answer
 
 
 class AnswerBuffer:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from joyvl_server.core.decision.choices import Candidate
-from joyvl_server.core.events import Score, Suppressed, Urgency
+from joyvl_server.core.decisions import Score, Suppressed, Urgency
 from joyvl_server.core.prompt.prefix import watch_line
 from joyvl_server.core.prompt.queries import Query
 from joyvl_server.core.watches.watches import WatchBook

@@ -13,8 +13,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from joyvl_server.core.prompt.prefix import MAX_LINE, shorten
-from joyvl_server.core.prompt.tokens import text_tokens
-from joyvl_server.core.prompt.wire_format import clean
+from joyvl_server.core.prompt.wire_format import clean, text_tokens
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
 ROOM = 232

@@ -9,7 +9,8 @@ from enum import IntEnum
 from joyvl_server.core.decision.answer_buffer import AnswerBuffer
 from joyvl_server.core.decision.attribution import NOBODY, Attribution
 from joyvl_server.core.decision.choices import Candidate, Choice, RequestKind
-from joyvl_server.core.events import Decided, Decision, Score, Share, Skip, Suppressed
+from joyvl_server.core.decisions import Decision, Score, Share, Skip, Suppressed
+from joyvl_server.core.effects import Decided
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.gaze.gaze import Glimpse
 from joyvl_server.core.prompt.composer import ComposedTurn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.core.prompt.tokens import MESSAGE, text_tokens
+from joyvl_server.core.prompt.wire_format import MESSAGE, text_tokens
 
 ANSWER_RESERVE = 256
 """tokens kept free for the answer to the last turn"""

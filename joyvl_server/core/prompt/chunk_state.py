@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from joyvl_server.core.prompt.tokens import MESSAGE, answer_tokens, text_tokens, user_turn_tokens
 from joyvl_server.core.prompt.turns import Chunk, SettledTurn, UserTurn
-from joyvl_server.core.prompt.wire_format import user_parts
+from joyvl_server.core.prompt.wire_format import MESSAGE, answer_tokens, text_tokens, user_parts, user_turn_tokens
 
 LATELY = 16
 """so many of the newest turns say how large turns are, and how far apart"""

@@ -6,16 +6,9 @@ import math
 from dataclasses import dataclass
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.events import (
-    ChunkWarmed,
-    Effect,
-    PrepareChunk,
-    QueryClosed,
-    TaskChanged,
-    WriteFailed,
-    Written,
-)
+from joyvl_server.core.effects import Effect, PrepareChunk, QueryClosed
 from joyvl_server.core.frame import Frame
+from joyvl_server.core.inputs import ChunkWarmed, TaskChanged, WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import Entry
 from joyvl_server.core.prompt.notices import Notice, Notices

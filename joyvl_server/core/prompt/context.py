@@ -29,9 +29,8 @@ from joyvl_server.core.frame import Frame
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE, Budget
 from joyvl_server.core.prompt.chunk_state import ChunkState
 from joyvl_server.core.prompt.picture_limit import PictureLimit
-from joyvl_server.core.prompt.tokens import answer_tokens, user_turn_tokens
 from joyvl_server.core.prompt.turns import Chunk, SettledTurn, UserTurn
-from joyvl_server.core.prompt.wire_format import system_prompt, user_parts
+from joyvl_server.core.prompt.wire_format import answer_tokens, system_prompt, user_parts, user_turn_tokens
 
 __all__ = ["ANSWER_RESERVE", "ChunkMove", "Context"]
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 
 from joyvl_server.core.prompt.prefix import share
-from joyvl_server.core.prompt.tokens import text_tokens
-from joyvl_server.core.prompt.wire_format import clean
+from joyvl_server.core.prompt.wire_format import clean, text_tokens
 
 WATCHES_ROOM = 200
 """tokens of the watches in an instruction"""

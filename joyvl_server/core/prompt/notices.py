@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from joyvl_server.core.prompt.prefix import shorten, watch_line
-from joyvl_server.core.prompt.tokens import text_tokens
-from joyvl_server.core.prompt.wire_format import query_block
+from joyvl_server.core.prompt.wire_format import query_block, text_tokens
 from joyvl_server.core.watches.watches import Watch, WatchBook
 
 MAX_NOTES = 16

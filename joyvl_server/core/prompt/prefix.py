@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from joyvl_server.core.prompt.tokens import text_tokens
-from joyvl_server.core.prompt.wire_format import clean, query_block, time_tag
+from joyvl_server.core.prompt.wire_format import clean, query_block, text_tokens, time_tag
 from joyvl_server.core.watches.watches import Watch
 from joyvl_server.core.watches.zones import Zone, region
 

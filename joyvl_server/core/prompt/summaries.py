@@ -22,8 +22,8 @@ from joyvl_server.core.prompt.instructions import (
 )
 from joyvl_server.core.prompt.prefix import newest
 from joyvl_server.core.prompt.summary_log import Summary, SummaryLog
-from joyvl_server.core.prompt.tokens import MESSAGE, text_tokens
 from joyvl_server.core.prompt.turns import Chunk, Draft, SettledTurn
+from joyvl_server.core.prompt.wire_format import MESSAGE, text_tokens
 
 MAX_ATTEMPTS = 3
 LEAST_SUMMARY, TOKENS_A_SECOND = 48, 1.5

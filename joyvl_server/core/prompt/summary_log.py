@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from joyvl_server.core.prompt.moments import moment, retagged, span_tag
 from joyvl_server.core.prompt.prefix import shorten
-from joyvl_server.core.prompt.tokens import text_tokens
-from joyvl_server.core.prompt.wire_format import clean
+from joyvl_server.core.prompt.wire_format import clean, text_tokens
 
 MAX_EVENTS = 256
 MAX_PASSAGES = 96

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from weakref import WeakSet
 
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Chunk, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSettings, EngineSpec, WithoutSlices
 from joyvl_server.engines.motion.queue import SightingQueue

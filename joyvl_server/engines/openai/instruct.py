@@ -11,7 +11,8 @@ from enum import IntEnum
 from typing import Any
 
 from joyvl_server.core.prompt import wire_format
-from joyvl_server.core.prompt.wire_format import DELEGATION, MAX_ANSWER, MAX_GARBAGE, AnswerParser, Verdict
+from joyvl_server.core.prompt.answer_parser import MAX_ANSWER, MAX_GARBAGE, AnswerParser, Verdict
+from joyvl_server.core.prompt.wire_format import DELEGATION
 
 _DECISIONS = {"silent": Verdict.SILENT, "speak": Verdict.RESPONSE, "delegate": Verdict.RESPONSE}
 

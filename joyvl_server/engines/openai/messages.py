@@ -11,8 +11,8 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from joyvl_server.core.frame import Image
-from joyvl_server.core.prompt.tokens import answer_tokens, user_turn_tokens
 from joyvl_server.core.prompt.turns import ImagePart, Part, TextPart
+from joyvl_server.core.prompt.wire_format import answer_tokens, user_turn_tokens
 
 
 class EncodedMessage:

@@ -18,7 +18,9 @@ import numpy as np
 from joyvl_server.core.errors import EngineError, EngineUnavailable
 from joyvl_server.core.frame import Image
 from joyvl_server.core.prompt import wire_format
-from joyvl_server.core.prompt.wire_format import RESPONSE, SILENCE, AnswerParser, Verdict
+from joyvl_server.core.prompt.answer_parser import AnswerParser, Verdict
+from joyvl_server.core.prompt.turns import SILENCE
+from joyvl_server.core.prompt.wire_format import RESPONSE
 from joyvl_server.engines.openai import instruct
 from joyvl_server.engines.openai.abilities import LETTERS, Abilities, Scoring, unknown
 from joyvl_server.engines.openai.fields import Fields

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from joyvl_server.core.prompt import wire_format
-from joyvl_server.core.prompt.wire_format import AnswerParser, Verdict
+from joyvl_server.core.prompt.answer_parser import AnswerParser, Verdict
 from joyvl_server.engines.openai import instruct
 from joyvl_server.engines.openai.instruct import JsonReader
 from joyvl_server.engines.openai.options import OpenAIOptions, read_file

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from joyvl_server.core.events import Score
-from joyvl_server.core.prompt.wire_format import Verdict
+from joyvl_server.core.decisions import Score
+from joyvl_server.core.prompt.answer_parser import Verdict
 from joyvl_server.engines.openai.reading import Reader
 
 

@@ -11,10 +11,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.events import Score
-from joyvl_server.core.prompt.turns import Chunk, Draft, SettledTurn, UserTurn
-from joyvl_server.core.prompt.wire_format import RESPONSE, SILENCE, AnswerParser, Verdict
+from joyvl_server.core.prompt.answer_parser import AnswerParser, Verdict
+from joyvl_server.core.prompt.turns import SILENCE, Chunk, Draft, SettledTurn, UserTurn
+from joyvl_server.core.prompt.wire_format import RESPONSE
 from joyvl_server.engines.base import EngineSpec, Piece, Warmth
 from joyvl_server.engines.openai.abilities import LETTERS
 from joyvl_server.engines.openai.conversation import Conversation, Style

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from joyvl_server.core.prompt.answer_parser import AnswerParser
 from joyvl_server.core.prompt.turns import Chunk, Draft
-from joyvl_server.core.prompt.wire_format import DELEGATION, RESPONSE, AnswerParser
+from joyvl_server.core.prompt.wire_format import DELEGATION, RESPONSE
 from joyvl_server.engines.base import Piece, Warmth
 from joyvl_server.engines.openai.conversation import Conversation, Style
 from joyvl_server.engines.openai.fields import Fields

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.prompt.tokens import text_tokens
+from joyvl_server.core.prompt.wire_format import text_tokens
 from joyvl_server.engines.openai.conversation import Conversation
 from joyvl_server.engines.openai.messages import EncodedMessage, text_message, words_message
 

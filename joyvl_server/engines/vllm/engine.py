@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import structlog
 
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.core.prompt.turns import Chunk, Draft, UserTurn
 from joyvl_server.engines.base import (
     Capabilities,

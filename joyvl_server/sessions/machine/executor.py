@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import structlog
 
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.effects import (
     Abort,
     Append,
@@ -22,9 +23,8 @@ from joyvl_server.core.effects import (
     Settle,
 )
 from joyvl_server.core.errors import ContextTooLong, EngineError
-from joyvl_server.core.events import Score
-from joyvl_server.core.prompt.tokens import image_tokens
 from joyvl_server.core.prompt.turns import Chunk, Look
+from joyvl_server.core.prompt.wire_format import image_tokens
 from joyvl_server.core.texts import TextJoiner
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.sessions.engines.closing import CLOSE_S, close_session

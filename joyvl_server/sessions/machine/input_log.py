@@ -14,7 +14,8 @@ from typing import Any
 import structlog
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.events import Effect, Input
+from joyvl_server.core.effects import Effect
+from joyvl_server.core.inputs import Input
 from joyvl_server.core.replay import encode_step, header
 
 log = structlog.get_logger(__name__)

@@ -10,9 +10,9 @@ from pathlib import Path
 import structlog
 
 from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, Write
 from joyvl_server.core.errors import ContextTooLong
-from joyvl_server.core.events import Score
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import (
     Chosen,

@@ -11,7 +11,8 @@ import json
 import signal
 from typing import Any
 
-from joyvl_server.core.prompt.wire_format import RESPONSE, SILENCE
+from joyvl_server.core.prompt.turns import SILENCE
+from joyvl_server.core.prompt.wire_format import RESPONSE
 
 SILENCE_ID, RESPONSE_ID = 1, 2
 FIRST_LETTER_ID = 100

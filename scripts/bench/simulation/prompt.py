@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from joyvl_server.core.prompt.tokens import image_tokens
 from joyvl_server.core.prompt.turns import SILENCE
+from joyvl_server.core.prompt.wire_format import image_tokens
 
 HEAD, END = 3, 2
 """tokens of the chat template before and after a message"""

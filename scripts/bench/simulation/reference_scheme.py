@@ -19,7 +19,7 @@ from bench.simulation.card import CARD, Card
 from bench.simulation.prompt import Piece
 from bench.simulation.seconds import Second
 from bench.simulation.sources import View
-from joyvl_server.core.prompt.tokens import image_tokens
+from joyvl_server.core.prompt.wire_format import image_tokens
 from joyvl_server.kit.clock import Clock
 
 TURN_WORDS = 24

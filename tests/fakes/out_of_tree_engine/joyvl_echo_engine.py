@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from joyvl_server.core.events import Score
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.prompt.turns import Chunk, UserTurn
 from joyvl_server.engines.base import Capabilities, EngineSession, EngineSpec, WithoutSlices
 

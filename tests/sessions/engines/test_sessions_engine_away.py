@@ -9,10 +9,9 @@ import pytest
 
 from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
-from joyvl_server.core.decisions import Pressure
+from joyvl_server.core.decisions import Pressure, Score
 from joyvl_server.core.effects import AddWatch, EndWatch
 from joyvl_server.core.errors import EngineUnavailable, NotAllowed
-from joyvl_server.core.events import Score
 from joyvl_server.core.inputs import EngineRestarted
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.cameras import CameraDraft

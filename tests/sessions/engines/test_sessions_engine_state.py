@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from fakes.clock import ManualClock
 from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineLoading, EngineTimeout, EngineUnavailable
-from joyvl_server.core.events import Score
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines import monitor

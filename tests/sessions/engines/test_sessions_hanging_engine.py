@@ -11,8 +11,8 @@ import pytest
 from fakes.engine import ScriptedSession
 from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
-from joyvl_server.core.events import Score
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines import closing
 

@@ -19,19 +19,10 @@ from bench.simulation.replies import WRITE
 from bench.simulation.scripted_model import ScriptedModel
 from bench.simulation.sources import SimulatedSource, View
 
+from joyvl_server.core.decisions import Skip
+from joyvl_server.core.effects import BeginChunk, Decided, StopWriting, Write
 from joyvl_server.core.errors import EngineUnavailable
-from joyvl_server.core.events import (
-    BeginChunk,
-    Decided,
-    SaidDone,
-    Scored,
-    Skip,
-    StopWriting,
-    Tick,
-    Write,
-    WriteFailed,
-    Written,
-)
+from joyvl_server.core.inputs import SaidDone, Scored, Tick, WriteFailed, Written
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.replay import replay
 from joyvl_server.kit.virtual import VirtualClock, run_virtual
