@@ -108,7 +108,7 @@ def test_the_check_sees_an_import_that_points_outwards(module, source) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("core.observer", "import json\nimport numpy as np\nfrom joyvl_server.core import events"),
+        ("core.observer", "import json\nimport numpy as np\nfrom joyvl_server.core import effects"),
         ("core.observer", "from . import events\nfrom .events import Tick"),
         ("kit.net.http", "import httpx2\nfrom joyvl_server.core.errors import JoyvlError"),
         ("ingest.hub", "from joyvl_server.kit.clock import Clock\nfrom joyvl_server import __version__"),
