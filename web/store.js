@@ -11,6 +11,8 @@ export const sessions = signal(null);
 /** A sentence while a list cannot be had although the server answers, else null. */
 export const listError = signal(null);
 export const engines = signal([]);
+/** The settings that a camera or session may have of its own, as the server describes them. */
+export const sessionSettings = signal([]);
 
 /**
  * The open session, and the state of its stream: connecting, live, away or gone. `since` is when something came last, in
@@ -126,6 +128,13 @@ export async function refreshSessions() {
 export async function refreshEngines() {
   await refresh(engines, "/v1/engines");
 }
+
+export async function refreshSessionSettings() {
+  await refresh(sessionSettings, "/v1/session-settings");
+}
+
+/** The values that a setting may have: [{value, title, description}]; empty until they are known. */
+export const choicesOf = (name) => sessionSettings.value.find((one) => one.name === name)?.choices ?? [];
 
 async function refresh(target, path) {
   try {

@@ -41,13 +41,6 @@ const MODES = {
   instruct: "general model, told in words",
 };
 
-/** What pictures may cost: [value, name, what it means]. */
-export const FIDELITIES = [
-  ["faithful", "Faithful", "Every picture in full, once a second."],
-  ["adaptive", "Adaptive", "In full where much changed, small where little did."],
-  ["eco", "Eco", "Like adaptive, and fewer looks while nothing moves."],
-];
-
 const WEBCAM = {
   NotAllowedError: "The browser may not use the webcam. Allow it in the address bar, then try again.",
   NotFoundError: "No webcam was found. Plug one in, then try again.",

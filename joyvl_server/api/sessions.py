@@ -14,6 +14,7 @@ from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.common import PageQuery, page
 from joyvl_server.api.schemas.sessions import SessionOut, SessionPatch, SessionsOut
+from joyvl_server.api.schemas.settings import SettingsOut, described
 from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["sessions"])
@@ -24,6 +25,12 @@ async def list_sessions(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Re
     """The sessions that run now, oldest first."""
     shown, cursor = page(api.registry.sessions(), lambda session: session.id, query)
     return render.listed([payloads.session(s) for s in shown], cursor)
+
+
+@router.get("/v1/session-settings", response_model=SettingsOut)
+async def list_session_settings(api: ApiDep) -> Response:
+    """The settings that a camera, call or session may have of its own: titles, bounds, defaults in force."""
+    return render.listed(described(api.settings))
 
 
 @router.get("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))

@@ -52,6 +52,10 @@ def add(
     frames: Annotated[
         int | None, typer.Option(help="Frames of one second in a decision: 1, 2 or 4; more for fast scenes.")
     ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of its own, like threshold=0.7; may be given several times."),
+    ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Files: play from the start when the file ends.")] = False,
     server: Server = DEFAULT,
     key: Key = None,
@@ -59,9 +63,10 @@ def add(
     """Register a camera."""
     with errors_as_exit_codes():
         chosen = read_kinds(kinds)
+        settings = dict(_setting(text) for text in setting or ())
     watches = [{"text": text, "kinds": chosen} for text in watch or ()]
     body = {"name": name, "url": url, "watches": watches, "loop": loop, "engine": engine}
-    body |= {"fidelity": fidelity, "frames_per_tick": frames}
+    body |= {"fidelity": fidelity, "frames_per_tick": frames} | settings
     camera = _call(server, key, "POST", "/v1/cameras", body)
     typer.echo(f"{camera['name']} is registered as {camera['id']}; its session is {camera['session_id']}.")
     for stored in camera["watches"]:
@@ -104,6 +109,17 @@ def remove(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
     """Delete a camera and its watches; its events stay."""
     _call(server, key, "DELETE", f"/v1/cameras/{_find(server, key, name)}")
     typer.echo(f"{name} is removed.")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """`threshold=0.7` as its name and its value; what is no JSON is a text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise JoyvlError(f"--set {text}: write NAME=VALUE, like threshold=0.7.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _state(camera: dict[str, Any]) -> str:

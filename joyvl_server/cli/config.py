@@ -30,6 +30,12 @@ _YAML_HEAD = """\
 # `joyvl serve --config FILE` or JOYVL_CONFIG. Flags win over environment variables (JOYVL_SERVER__PORT=8100), and
 # these over the file. Append _FILE to read a value from a file (JOYVL_SERVER__API_KEYS_FILE=/run/secrets/keys).
 """
+_SESSION_HEAD = """## Settings of one session
+
+A camera, a call or a running session may have its own value of these: in `POST` and `PATCH /v1/cameras`, in the
+`session` of a call and in `PATCH /v1/sessions/{session_id}`. Null is the server's value. `GET /v1/session-settings`
+describes them for programs. Made from `SessionSpec` in joyvl_server/sessions/spec.py.
+"""
 _REFERENCE_HEAD = """\
 # Settings
 
@@ -124,6 +130,7 @@ def reference_markdown() -> str:
     for name, info in Settings.model_fields.items():
         if group := _group(info):
             blocks.append(f"## `{name}`\n\n{info.description}\n\n" + _table(f"{name}.", group.model_fields))
+    blocks.append(_SESSION_HEAD + "\n" + _session_table())
     return "\n".join(blocks)
 
 
@@ -135,6 +142,32 @@ def _table(prefix: str, fields: Mapping[str, FieldInfo]) -> str:
         cells = [f"`{prefix}{name}`<br>`{variable}`", f"`{default}`", _values(info), info.description or ""]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
+
+
+def _session_table() -> str:
+    from joyvl_server.api.schemas.settings import described
+
+    rows = ["| setting | values | what it is |", "|---|---|---|"]
+    for setting in described(Settings()):
+        cells = [f"`{setting['name']}`", _session_values(setting), _session_words(setting)]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _session_values(setting: dict[str, Any]) -> str:
+    if setting["choices"]:
+        return "one of: " + ", ".join(str(choice["value"]) for choice in setting["choices"])
+    names = {"integer": "whole number", "boolean": "true or false", "string": "text", "array": "list"}
+    bounds = {"from": setting["minimum"], "to": setting["maximum"]}
+    named = [f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None]
+    return " ".join([names.get(setting["type"], setting["type"]), *named])
+
+
+def _session_words(setting: dict[str, Any]) -> str:
+    choices = [f"`{c['value']}`: {c['description']}" for c in setting["choices"] or () if c["description"]]
+    notes = ["Only cameras have it."] if setting["camera_only"] else []
+    notes += ["A change begins a new session."] if setting["reopens"] else []
+    return " ".join([setting["description"], *choices, *notes])
 
 
 def _annotated(name: str, info: FieldInfo) -> list[str]:

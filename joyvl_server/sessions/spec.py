@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -81,40 +81,61 @@ def check_zone_names(zones: Iterable[Zone]) -> None:
         raise PydanticCustomError("zone_twice", "zones: two zones have the same name.")
 
 
-def setting(title: str, description: str, *, reopens: bool = False, camera_only: bool = False) -> dict[str, Any]:
-    """Arguments of a field. `reopens`: a change needs a new session. `camera_only`: calls do not have it."""
-    marks = {"x-reopens": reopens, "x-camera-only": camera_only}
+def setting(
+    title: str,
+    description: str,
+    *,
+    choices: Mapping[str, str] | None = None,
+    reopens: bool = False,
+    camera_only: bool = False,
+) -> dict[str, Any]:
+    """Arguments of a field: what the page calls it and says about it.
+
+    `choices`: what each value means. `reopens`: a change needs a new session. `camera_only`: calls do not have it.
+    """
+    marks = {"x-choices": choices, "x-reopens": reopens, "x-camera-only": camera_only}
     return {
         "title": title,
         "description": description,
-        "json_schema_extra": {mark: True for mark, on in marks.items() if on},
+        "json_schema_extra": {mark: value for mark, value in marks.items() if value},
     }
 
 
 class SessionSpec(BaseModel):
-    """The settings of one session. None is the value of the server's settings.
+    """The settings of one session. What is None has the value of the server's settings.
 
     REST, the camera's row, the page's form and the reference are made from these fields.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
-    engine: EngineName | None = Field(
-        None, **setting("Engine", "The engine that decides; null: the server's default.", reopens=True)
-    )
+    engine: EngineName | None = Field(None, **setting("Engine", "The engine that decides.", reopens=True))
     threshold: Threshold | None = Field(
-        None, **setting("Threshold", "Speak when the score reaches this, 0 to 1; lower is more talkative.")
+        None, **setting("Threshold", "Speak when the score reaches this; lower is more talkative.")
     )
     fidelity: Fidelity | None = Field(
         None,
         **setting(
             "Pictures",
-            "What pictures may cost. faithful: each in full. adaptive: a small one where little changed. eco: also "
-            "fewer decisions while nothing moves. Null: the server's.",
+            "What pictures may cost.",
+            choices={
+                "faithful": "Every picture in full, once a second.",
+                "adaptive": "In full where much changed, small where little did.",
+                "eco": "Like adaptive, and fewer looks while nothing moves.",
+            },
         ),
     )
     frames_per_tick: Literal[1, 2, 4] | None = Field(
-        None, **setting("Pictures a look", "Pictures of one second that a decision sees, for fast scenes.")
+        None,
+        **setting(
+            "Pictures a look",
+            "Pictures of one second that a decision sees.",
+            choices={
+                "1": "The newest picture.",
+                "2": "For fast scenes: each costs as much as a look.",
+                "4": "For fast scenes: each costs as much as a look.",
+            },
+        ),
     )
     zones: Zones = Field((), **setting("Zones", "The named parts of the picture.", camera_only=True))
 

@@ -69,6 +69,13 @@ def test_what_pictures_may_cost(server: ServerProcess):
     (shown,) = json.loads(cameras(server, "list", "--json").stdout)
     assert (shown["fidelity"], shown["frames_per_tick"]) == ("eco", 2)
     assert cameras(server, "remove", "eco").exit_code == 0
+    assert "registered" in cameras(server, "add", "set", clip, "--set", "threshold=0.7", "--set", "fidelity=eco").stdout
+    (shown,) = json.loads(cameras(server, "list", "--json").stdout)
+    assert (shown["threshold"], shown["fidelity"]) == (0.7, "eco")
+    assert cameras(server, "remove", "set").exit_code == 0
+    for wrong, why in (("threshold", "NAME=VALUE"), ("threshold=much", "threshold"), ("nonesuch=1", "nonesuch")):
+        refused = cameras(server, "add", "wrong", clip, "--set", wrong)
+        assert (refused.exit_code != 0, why in refused.stderr) == (True, True)
     refused = cameras(server, "add", "best", clip, "--fidelity", "best")
     assert (refused.exit_code, "fidelity" in refused.stderr) == (1, True)
 

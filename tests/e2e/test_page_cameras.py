@@ -11,6 +11,8 @@ from fakes.browser import PHONE, Watched
 from fakes.page_demo import demo_world
 from fakes.page_site import Site, page_site
 from fakes.page_world import World
+from joyvl_server.api.schemas.settings import described
+from joyvl_server.settings import Settings
 
 pytestmark = pytest.mark.browser
 
@@ -110,13 +112,46 @@ def test_what_a_cameras_pictures_cost_is_set_and_changed(empty: Site, context: B
     page.get_by_role("button", name="Add camera").click()
     expect(page.get_by_role("heading", name="Yard")).to_be_visible()
     (held,) = empty.world.cameras.values()
-    assert (held.fidelity, held.frames_per_tick) == ("adaptive", 4)
+    assert (held.spec["fidelity"], held.spec["frames_per_tick"]) == ("adaptive", 4)
     page.get_by_role("button", name="Edit").click()
     expect(page.get_by_label("Pictures", exact=True)).to_have_value("adaptive")
     page.get_by_label("Pictures", exact=True).select_option("")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
-    assert held.fidelity is None, "the server's default again"
+    assert held.spec["fidelity"] is None, "the server's default again"
+    assert watched.complaints == []
+
+
+def test_the_form_shows_every_plain_setting_that_the_server_describes(empty: Site, context: BrowserContext) -> None:
+    watched = Watched(context, empty.base)
+    page = watched.page
+    add_form(page, empty)
+    page.get_by_label("Name").fill("Yard")
+    page.get_by_label("URL", exact=True).fill("rtsp://192.168.1.20/s")
+    wanted = {}
+    for setting in described(Settings()):
+        field = page.get_by_label(setting["title"], exact=True)
+        if setting["name"] == "engine":
+            field.select_option("openai")
+            wanted["engine"] = "openai"
+        elif setting["type"] == "choice":
+            wanted[setting["name"]] = value = setting["choices"][-1]["value"]
+            field.select_option(str(value))
+            expect(page.get_by_text(setting["choices"][-1]["description"])).to_be_visible()
+        elif setting["type"] in ("number", "integer"):
+            wanted[setting["name"]] = value = setting["minimum"] or 0
+            expect(field).to_have_attribute("placeholder", f"The server's default: {setting['default']:g}")
+            field.fill(str(value))
+    assert len(wanted) >= 4
+    page.get_by_role("button", name="Add camera").click()
+    expect(page.get_by_role("heading", name="Yard")).to_be_visible()
+    (held,) = empty.world.cameras.values()
+    assert {name: held.spec[name] for name in wanted} == wanted
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("Threshold").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    assert {name: held.spec[name] for name in wanted} == {**wanted, "threshold": None}
     assert watched.complaints == []
 
 

@@ -23,6 +23,8 @@ from fastapi.staticfiles import StaticFiles
 from fakes.page_demo import demo_world, draw_room, run_lively
 from fakes.page_shapes import SCORED, STRUCTURE
 from fakes.page_world import Camera, Session, World
+from joyvl_server.api.schemas.settings import described
+from joyvl_server.settings import Settings
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 CSP = (
@@ -104,6 +106,10 @@ def _session(world: World, session_id: str) -> Session:
 
 
 def _cameras(app: FastAPI, world: World) -> None:
+    @app.get("/v1/session-settings")
+    async def session_settings() -> dict[str, Any]:
+        return {"data": described(Settings()), "next": None}
+
     @app.get("/v1/cameras")
     async def cameras() -> dict[str, Any]:
         return {"data": [c.to_dict(world) for c in world.cameras.values()], "next": None}
@@ -113,7 +119,7 @@ def _cameras(app: FastAPI, world: World) -> None:
         if any(c.name == body["name"] for c in world.cameras.values()):
             raise Problem(409, "conflict", f"There is already a camera named “{body['name']}”.")
         camera = world.add_camera(body["name"], body["url"], status="connecting", enabled=body.get("enabled", True))
-        camera.fidelity, camera.frames_per_tick = body.get("fidelity"), body.get("frames_per_tick")
+        camera.spec.update({name: body[name] for name in camera.spec if name in body})
         for watch in body.get("watches", []):
             world.sessions[camera.session_id].add_watch(watch["text"], kinds=watch.get("kinds"))
         return camera.to_dict(world)
@@ -129,9 +135,10 @@ def _cameras(app: FastAPI, world: World) -> None:
     @app.patch("/v1/cameras/{camera_id}")
     async def change(camera_id: str, body: dict[str, Any]) -> dict[str, Any]:
         camera = _camera(world, camera_id)
-        for key in ("name", "url", "fidelity"):
+        for key in ("name", "url"):
             if key in body:
                 setattr(camera, key, body[key])
+        camera.spec.update({name: body[name] for name in camera.spec if name in body})
         return camera.to_dict(world)
 
     @app.post("/v1/cameras/{camera_id}/{action}")

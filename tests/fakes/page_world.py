@@ -11,6 +11,7 @@ from typing import Any
 
 from fakes.page_shapes import NOTE, PRESSURES, STRUCTURE, engine_ready, probe_report, rfc3339, source_state
 from joyvl_server.core.watches.named_kinds import named_kinds
+from joyvl_server.sessions.spec import SessionSpec
 
 
 @dataclass
@@ -231,8 +232,7 @@ class Camera:
     enabled: bool
     session_id: str
     state: dict[str, Any]
-    fidelity: str | None = None
-    frames_per_tick: int | None = None
+    spec: dict[str, Any] = field(default_factory=lambda: SessionSpec().model_dump(mode="json"))
 
     def to_dict(self, world: World) -> dict[str, Any]:
         session = world.sessions.get(self.session_id)
@@ -243,10 +243,7 @@ class Camera:
             "enabled": self.enabled,
             "loop": False,
             "speed": 1.0,
-            "engine": None,
-            "threshold": None,
-            "fidelity": self.fidelity,
-            "frames_per_tick": self.frames_per_tick,
+            **self.spec,
             "zones": session.zones if session else [],
             "session_id": self.session_id,
             "created_at": rfc3339(time.time()),
@@ -284,7 +281,7 @@ class World:
         if before is not None:
             session.capabilities, session.watches = before.capabilities, before.watches
             session.ticks, session.events, session._epochs = before.ticks, before.events, before._epochs
-        session.fidelity = camera.fidelity or "faithful"
+        session.fidelity = camera.spec["fidelity"] or "faithful"
         session.log_id = f"{session.id}.{next(self._ids)}"
         self.sessions[session.id] = session
 

@@ -2,10 +2,11 @@
 import { html, useEffect, useRef, useState } from "../html.js";
 import { cameraPath, patch, post } from "../api.js";
 import { maskUrl } from "../format.js";
-import { engines, refreshCameras, refreshEngines } from "../store.js";
-import { FIDELITIES } from "../words.js";
+import { engines, refreshCameras, refreshEngines, refreshSessionSettings, sessionSettings } from "../store.js";
+import { Field } from "./field.js";
 import { firesAtKinds, KindChoice } from "./kinds.js";
 import { ProbeResult, useProbe } from "./probe.js";
+import { plainSettings, SettingField, toText, toValue } from "./setting_field.js";
 import { UrlAnatomy } from "./url_anatomy.js";
 
 const draftOf = (camera) => ({
@@ -13,9 +14,7 @@ const draftOf = (camera) => ({
   url: camera?.url ?? "",
   watch: "",
   kinds: null,
-  engine: camera?.engine ?? "",
-  fidelity: camera?.fidelity ?? "",
-  frames: String(camera?.frames_per_tick ?? ""),
+  settings: {},
   loop: camera?.loop ?? false,
   speed: String(camera?.speed ?? 1),
 });
@@ -29,10 +28,14 @@ export function CameraForm({ camera, onDone }) {
   useEffect(() => {
     first.current.focus();
     refreshEngines();
+    refreshSessionSettings();
   }, []);
   const set = (name, value) => setDraft((now) => ({ ...now, [name]: value }));
   const isFile = draft.url.startsWith("file:");
-  const engine = engines.value.find((one) => (draft.engine ? one.name === draft.engine : one.default));
+  const settings = settingsOf(sessionSettings.value, engines.value);
+  const textOf = (name) => draft.settings[name] ?? toText(camera?.[name]);
+  const wanted = textOf("engine");
+  const engine = engines.value.find((one) => (wanted ? one.name === wanted : one.default));
   const byKinds = !camera && draft.watch.trim() && firesAtKinds(engine?.capabilities);
 
   async function submit(event) {
@@ -40,7 +43,7 @@ export function CameraForm({ camera, onDone }) {
     setBusy(true);
     setProblem(null);
     try {
-      await save(camera, draft);
+      await save(camera, draft, Object.fromEntries(settings.map((one) => [one.name, toValue(one, textOf(one.name))])));
       await refreshCameras();
       onDone();
     } catch (error) {
@@ -79,31 +82,15 @@ export function CameraForm({ camera, onDone }) {
         ${draft.kinds !== null && html`<${KindChoice} id="watch-kinds" legend="What the first watch fires at" chosen=${draft.kinds} onChange=${(kinds) => set("kinds", kinds)} />`}
       </div>`}
       <div class="form-row">
-        ${engines.value.length > 1 &&
-        html`<${Field} id="engine" label="Engine" error=${problem?.fields.engine}>
-          <select id="engine" value=${draft.engine} onChange=${(e) => set("engine", e.target.value)}>
-            <option value="">The server's default</option>
-            ${engines.value.map((engine) => html`<option key=${engine.name} value=${engine.name}>${engine.name}</option>`)}
-          </select>
-        <//>`}
-        <${Field} id="fidelity" label="Pictures" error=${problem?.fields.fidelity} hint=${FIDELITIES.find(([value]) => value === draft.fidelity)?.[2]}>
-          <select id="fidelity" value=${draft.fidelity} onChange=${(e) => set("fidelity", e.target.value)}>
-            <option value="">The server's default</option>
-            ${FIDELITIES.map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
-          </select>
-        <//>
-        <${Field} id="frames" label="Pictures a look" error=${problem?.fields.frames_per_tick} hint=${Number(draft.frames) > 1 ? "For fast scenes: each costs as much as a look." : undefined}>
-          <select id="frames" value=${draft.frames} onChange=${(e) => set("frames", e.target.value)}>
-            <option value="">The server's default</option>
-            ${["1", "2", "4"].map((n) => html`<option key=${n} value=${n}>${n}</option>`)}
-          </select>
-        <//>
-        ${isFile &&
-        html`<${Field} id="speed" label="Speed" error=${problem?.fields.speed}>
-            <input id="speed" type="number" min="0.1" step="0.1" value=${draft.speed} onInput=${(e) => set("speed", e.target.value)} />
-          <//>
-          <label class="check"><input type="checkbox" checked=${draft.loop} onChange=${(e) => set("loop", e.target.checked)} /> Play again from the start at its end</label>`}
+        ${settings.map((one) => html`<${SettingField} key=${one.name} setting=${one} text=${textOf(one.name)} error=${problem?.fields[one.name]} onChange=${(text) => set("settings", { ...draft.settings, [one.name]: text })} />`)}
       </div>
+      ${isFile &&
+      html`<div class="form-row">
+        <${Field} id="speed" label="Speed" error=${problem?.fields.speed}>
+          <input id="speed" type="number" min="0.1" step="0.1" value=${draft.speed} onInput=${(e) => set("speed", e.target.value)} />
+        <//>
+        <label class="check"><input type="checkbox" checked=${draft.loop} onChange=${(e) => set("loop", e.target.checked)} /> Play again from the start at its end</label>
+      </div>`}
       ${problem && html`<p class="note bad" role="alert">${problem.message}</p>`}
       <div class="actions">
         <button type="button" onClick=${onDone}>Cancel</button>
@@ -113,14 +100,15 @@ export function CameraForm({ camera, onDone }) {
   `;
 }
 
-async function save(camera, draft) {
-  const body = {
-    name: draft.name.trim(),
-    url: draft.url.trim(),
-    engine: draft.engine || null,
-    fidelity: draft.fidelity || null,
-    frames_per_tick: Number(draft.frames) || null,
-  };
+/** The settings that the form shows: which engines there are is known only now, and one alone is no choice. */
+function settingsOf(described, installed) {
+  const choices = installed.map(({ name }) => ({ value: name, title: name, description: "" }));
+  const named = described.map((one) => (one.name === "engine" ? { ...one, type: "choice", choices } : one));
+  return plainSettings(named).filter((one) => one.name !== "engine" || installed.length > 1);
+}
+
+async function save(camera, draft, settings) {
+  const body = { name: draft.name.trim(), url: draft.url.trim(), ...settings };
   if (body.url.startsWith("file:")) Object.assign(body, { loop: draft.loop, speed: Number(draft.speed) || 1 });
   if (!camera) {
     if (draft.watch.trim()) body.watches = [{ text: draft.watch.trim(), kinds: draft.kinds }];
@@ -142,15 +130,4 @@ function UrlInput({ value, onChange }) {
   return html`<input id="url" required maxlength="2000" autocomplete="off" spellcheck=${false} autocapitalize="off" inputmode="url"
     placeholder="rtsp://user:password@192.168.1.20:554/stream1" value=${typing ? value : maskUrl(value)}
     onFocus=${reveal} onBlur=${() => setTyping(false)} onInput=${(e) => onChange(e.target.value)} />`;
-}
-
-function Field({ id, label, error, hint, optional, children }) {
-  return html`
-    <div class="field">
-      <label for=${id}>${label}${optional && html` <span class="muted">optional</span>`}</label>
-      ${children}
-      ${hint && html`<p class="hint">${hint}</p>`}
-      ${error && html`<p class="field-error">${error}</p>`}
-    </div>
-  `;
 }

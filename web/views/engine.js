@@ -1,8 +1,8 @@
 // How eager it is to speak, what pictures may cost, and what decides.
 import { html, useEffect, useState } from "../html.js";
 import { patch, sessionPath } from "../api.js";
-import { attempt, stream, tryingThreshold, view } from "../store.js";
-import { FIDELITIES, mediaFacts, modeWords } from "../words.js";
+import { attempt, choicesOf, refreshSessionSettings, stream, tryingThreshold, view } from "../store.js";
+import { mediaFacts, modeWords } from "../words.js";
 
 export function Engine({ session }) {
   if (!session) return null;
@@ -60,7 +60,11 @@ function Reached({ threshold }) {
 function Fidelity({ session }) {
   const [wanted, setWanted] = useState(null);
   useEffect(() => setWanted(null), [session.fidelity]);
+  useEffect(() => {
+    refreshSessionSettings();
+  }, []);
   const chosen = wanted ?? session.fidelity;
+  const choices = choicesOf("fidelity");
   if (session.capabilities.needs_every_frame) {
     return html`<p class="hint">The engine ${session.engine} looks at every picture in full.</p>`;
   }
@@ -72,13 +76,13 @@ function Fidelity({ session }) {
 
   return html`
     <details class="fidelity">
-    <summary>Pictures: <b>${FIDELITIES.find(([value]) => value === chosen)?.[1] ?? chosen}</b></summary>
+    <summary>Pictures: <b>${choices.find((one) => one.value === chosen)?.title ?? chosen}</b></summary>
     <fieldset disabled=${stream.value.state !== "live"}>
       <legend class="visually-hidden">What pictures may cost</legend>
-      ${FIDELITIES.map(([value, name, meaning]) => html`
+      ${choices.map(({ value, title, description }) => html`
         <label key=${value} class=${chosen === value ? "chosen" : ""}>
           <input type="radio" name="fidelity" value=${value} checked=${chosen === value} onChange=${() => choose(value)} />
-          <span><b>${name}</b><span class="meaning">${meaning}</span></span>
+          <span><b>${title}</b><span class="meaning">${description}</span></span>
         </label>`)}
       <p class="hint">A change holds from the next picture on.</p>
     </fieldset>

@@ -1,11 +1,11 @@
 // What to open: this webcam, a camera, or a call that runs already.
-import { html } from "../html.js";
+import { html, useEffect } from "../html.js";
 import { call, callFidelity, startCall, stopCall } from "../call.js";
 import { usePoll } from "../poll.js";
 import { liveHref } from "../router.js";
-import { cameras, refreshCameras, refreshSessions, sessions } from "../store.js";
+import { cameras, choicesOf, refreshCameras, refreshSessions, refreshSessionSettings, sessions } from "../store.js";
 import { ago, timeOfDay } from "../format.js";
-import { FIDELITIES, whyNoPicture } from "../words.js";
+import { whyNoPicture } from "../words.js";
 import { CameraIcon, PlusIcon } from "./icons.js";
 import { Thumbnail } from "./picture.js";
 import { CameraBadge, engineLine } from "./status.js";
@@ -59,15 +59,19 @@ function WebcamCard() {
 
 /** How much of the engine a call may take is chosen before it begins. */
 function CallCost({ disabled }) {
-  const [, name, meaning] = FIDELITIES.find(([value]) => value === callFidelity.value) ?? ["", "the server's default", ""];
+  useEffect(() => {
+    refreshSessionSettings();
+  }, []);
+  const choices = choicesOf("fidelity");
+  const chosen = choices.find(({ value }) => value === callFidelity.value);
   return html`
     <details class="call-cost">
-      <summary>Pictures: ${name}</summary>
+      <summary>Pictures: ${chosen?.title ?? "the server's default"}</summary>
       <select aria-label="What pictures may cost" disabled=${disabled} value=${callFidelity.value} onChange=${(e) => (callFidelity.value = e.target.value)}>
         <option value="">The server's default</option>
-        ${FIDELITIES.map(([value, word]) => html`<option key=${value} value=${value}>${word}</option>`)}
+        ${choices.map(({ value, title }) => html`<option key=${value} value=${value}>${title}</option>`)}
       </select>
-      ${meaning && html`<p class="hint">${meaning}</p>`}
+      ${chosen && html`<p class="hint">${chosen.description}</p>`}
     </details>
   `;
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from types import NoneType, UnionType
-from typing import Any, Self, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, create_model, model_validator
+from pydantic import BaseModel, Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from joyvl_server.api.schemas.common import Input, Patch, without_default
+from joyvl_server.api.schemas.common import Input, Output, Patch, without_default
 from joyvl_server.sessions.spec import SessionSpec, check_zone_names, is_marked
-from joyvl_server.settings import SessionSettings
+from joyvl_server.settings import SessionSettings, Settings
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -67,3 +67,55 @@ def _field_of(model: type[BaseModel], field: FieldInfo) -> FieldInfo:
 
 def takes_null(field: FieldInfo) -> bool:
     return get_origin(field.annotation) in (Union, UnionType) and NoneType in get_args(field.annotation)
+
+
+class ChoiceOut(Output):
+    value: str | int
+    title: str
+    description: str
+
+
+class SettingOut(Output):
+    name: str = Field(description="Its name in the bodies of cameras, calls and sessions.", examples=["threshold"])
+    title: str
+    description: str
+    type: Literal["choice", "number", "integer", "boolean", "string", "array", "object"]
+    choices: list[ChoiceOut] | None = Field(description="The values it may have; null: any of its type.")
+    minimum: float | None
+    maximum: float | None
+    default: Any = Field(description="The value in force where it is null.")
+    reopens: bool = Field(description="A change begins a new session.")
+    camera_only: bool = Field(description="Calls do not have it.")
+
+
+class SettingsOut(Output):
+    data: list[SettingOut]
+    next: str | None
+
+
+def described(settings: Settings) -> list[dict[str, Any]]:
+    """Every field of `SessionSpec` as `SettingOut` shows it."""
+    properties = SessionSpec.model_json_schema()["properties"]
+    return [_described(name, properties[name], settings) for name in properties]
+
+
+def _described(name: str, shown: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    shape = next((one for one in shown.get("anyOf", ()) if one.get("type") != "null"), shown)
+    values, words = shape.get("enum"), shown.get("x-choices", {})
+    default = settings.engine.name if name == "engine" else getattr(settings.sessions, name, shown.get("default"))
+    return {
+        "name": name,
+        "title": shown["title"],
+        "description": shown.get("description", ""),
+        "type": "choice" if values else shape.get("type", "object"),
+        "choices": values
+        and [
+            {"value": value, "title": str(value).capitalize(), "description": words.get(str(value), "")}
+            for value in values
+        ],
+        "minimum": shape.get("minimum"),
+        "maximum": shape.get("maximum"),
+        "default": default,
+        "reopens": bool(shown.get("x-reopens")),
+        "camera_only": bool(shown.get("x-camera-only")),
+    }
