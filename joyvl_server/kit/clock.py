@@ -1,4 +1,4 @@
-"""The clock everything takes as an argument, so that tests can hold it."""
+"""The clock, which everything takes as an argument so that tests can set it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Clock(Protocol):
         """Unix seconds."""
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds of this clock."""
+        """Return after so many seconds of this clock. Cancelling it only ends the wait."""
 
 
 class SystemClock:
@@ -29,6 +29,7 @@ class SystemClock:
         return time.time()
 
     async def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`. Cancelling it only ends the wait."""
         await asyncio.sleep(seconds)
 
 

@@ -1,4 +1,4 @@
-"""Names for things: `cam_01JD3Q…`, time-sortable and safe in URLs and file names."""
+"""Ids: `cam_01JD3Q…`, time-sortable and safe in URLs and file names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replaceable parts are found through entry-point groups; ours come through the same door as anybody's."""
+"""Replaceable parts are found through entry-point groups, ours in the same way as anybody's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load(group: str, name: str) -> object:
         raise ConfigError(f"{name!r} in {group} is offered by more than one package: {where}. Uninstall all but one.")
     try:
         return offers[0].load()
-    except (Exception, SystemExit) as error:  # somebody else's module: whatever it raises, the reason is for the user
+    except (Exception, SystemExit) as error:  # a module of somebody else: whatever it raises, the user needs the reason
         raise ConfigError(
             f"{name!r} in {group} ({offers[0].value}, from {_package(offers[0])}) cannot be loaded: "
             f"{type(error).__name__}: {error}"

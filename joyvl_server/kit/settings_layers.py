@@ -1,6 +1,6 @@
-"""Settings come in layers: a YAML file, the environment. Each knows its own mistakes and where every value stands.
+"""Settings come in layers: a YAML file, the environment. Each finds its own mistakes and knows where a value is from.
 
-Values are never part of a message here: any of them may be a secret.
+No message here holds a value: any of them may be a secret.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Blocking calls off the loop, in threads of their own: what hangs there starves nobody else."""
+"""Blocking calls off the loop, in threads of their own: one that hangs starves no other."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ T = TypeVar("T")
 
 
 class BoundedThreads:
-    """At most `most` calls at once, each waited for at most `timeout_s`.
+    """At most `limit` calls at once, each waited for at most `timeout_s`.
 
-    A call that hangs keeps its thread, not its caller. The threads are daemons: none keeps the process from ending.
+    A call that hangs keeps its thread, but not its caller. The threads are daemons: none keeps the process from ending.
     """
 
-    def __init__(self, name: str, *, most: int, timeout_s: float) -> None:
+    def __init__(self, name: str, *, limit: int, timeout_s: float) -> None:
         self._name = name
         self._timeout_s = timeout_s
-        self._free = asyncio.Semaphore(most)
+        self._free = asyncio.Semaphore(limit)
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` gives or raises. `TimeoutError` where it takes too long, or all threads were busy for so long.
 
-        Cancelled, it leaves the call to itself: a thread cannot be ended.
+        Cancelled, it leaves the call running: a thread cannot be ended.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()

@@ -1,7 +1,7 @@
-"""Python environments of their own for big neighbours such as vLLM: never the server's.
+"""Python environments for big programs such as vLLM, apart from the server's own.
 
-An environment is whole when its stamp is there, which is written last. A run that broke off is taken up again: the
-folder stays, and the installer finds what it has downloaded already.
+An environment is complete when its stamp is there, which is written last. After a run that broke off the folder stays:
+the next run finds what the installer has downloaded already.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class EnvironmentState(StrEnum):
 
 @dataclass(frozen=True)
 class VirtualEnvironment:
-    """Where it lies, what belongs into it, and the Pythons it may be made with (lowest, highest minor of 3)."""
+    """Its folder, what is installed in it, and the Pythons it may be made with (lowest, highest minor of 3)."""
 
     folder: Path
     requirements: tuple[str, ...]
@@ -107,15 +107,15 @@ def make(environment: VirtualEnvironment, python: str, say: Say, *, installer: s
 
     Raises `ConfigError` where it must not be made, `JoyvlError` with a sentence where a step failed.
     """
-    _refuse_ours(environment.folder)
+    _refuse_own_environment(environment.folder)
     try:
         environment.folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise JoyvlError(f"{environment.folder.parent} cannot be made: {error.strerror}.") from None
-    with _alone(environment.folder):
+    with _locked(environment.folder):
         if environment.state() is EnvironmentState.READY:
             return
-        _refuse_foreign(environment.folder)
+        _refuse_other_folder(environment.folder)
         (environment.folder / STAMP).unlink(missing_ok=True)
         for command in commands(environment, python, installer):
             _run(command, say)
@@ -125,21 +125,21 @@ def make(environment: VirtualEnvironment, python: str, say: Say, *, installer: s
         unfinished.replace(environment.folder / STAMP)
 
 
-def _refuse_ours(folder: Path) -> None:
+def _refuse_own_environment(folder: Path) -> None:
     ours = Path(sys.prefix).resolve()
     wanted = folder.resolve()
     if wanted == ours or wanted in ours.parents or ours in wanted.parents:
         raise ConfigError(f"{folder} is the server's own environment or holds it. Choose another data folder.")
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _refuse_other_folder(folder: Path) -> None:
     """A folder that is no Python environment is somebody else's."""
     if folder.exists() and not (folder / "pyvenv.cfg").is_file() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is there already and is no Python environment. Move it away.")
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

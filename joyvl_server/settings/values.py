@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.kit.net.policy import parse_rule
+from joyvl_server.kit.net.addresses import parse_rule
 
 
 def _expand(path: Path) -> Path:

@@ -21,7 +21,7 @@ from bench.simulation.scripted_model import QUESTION, ScriptedModel, question
 from bench.simulation.seconds import Second, seconds_of, times
 from bench.simulation.server import Request
 from bench.simulation.sources import SimulatedSource, View, drawn
-from joyvl_server.kit.virtual import VirtualClock, run_virtual
+from bench.simulation.virtual_time import VirtualClock, run_virtual
 from joyvl_server.sessions.ticking.base import phase
 
 COLUMNS = (

@@ -21,9 +21,9 @@ from bench.simulation.deployment import Deployment, simulated_deployment
 from bench.simulation.scripted_model import ScriptedModel
 from bench.simulation.seconds import EARLY_S, Second, jain, seconds_of, times
 from bench.simulation.sources import GREYS_PER_S, SimulatedSource, View, drawn, footage, moment_of
+from bench.simulation.virtual_time import VirtualClock, run_virtual
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.core.frame import Grey
-from joyvl_server.kit.virtual import VirtualClock, run_virtual
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.ticking.base import phase
 

@@ -8,8 +8,7 @@ import pytest
 from bench.simulation.card import CARD
 from bench.simulation.reference_scheme import Reference, Scheme, as_measured, figures, roll_overs
 from bench.simulation.sources import View
-
-from joyvl_server.kit.virtual import VirtualClock, run_virtual
+from bench.simulation.virtual_time import VirtualClock, run_virtual
 
 
 def run(scheme: Scheme, count: int, questions: tuple[int, ...] = ()) -> Reference:

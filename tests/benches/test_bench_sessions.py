@@ -20,8 +20,7 @@ from bench.sessions import (
 )
 from bench.simulation.seconds import Second
 from bench.simulation.sources import drawn
-
-from joyvl_server.kit.virtual import run_virtual
+from bench.simulation.virtual_time import run_virtual
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from bench.simulation.replies import RESPONSE_ID, SILENCE_ID
 from bench.simulation.scripted_model import ScriptedModel, question, words
 from bench.simulation.server import SimulatedServer
 from bench.simulation.sources import SimulatedSource, View, drawn, jpeg, moment_of, name_of, size_of
+from bench.simulation.virtual_time import VirtualClock, run_virtual
 
 from joyvl_server.core.errors import EngineError
-from joyvl_server.kit.virtual import VirtualClock, run_virtual
 
 
 def pieces(*names: str, tokens: int = 100) -> tuple[Piece, ...]:

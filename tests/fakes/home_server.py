@@ -24,13 +24,13 @@ from typing import Any
 
 from bench.simulation.inline_store import inline_store
 from bench.simulation.sources import SimulatedMedia, SimulatedSource, View, drawn
+from bench.simulation.virtual_time import VirtualClock
 
 from joyvl_server.engines.openai.abilities import unknown
 from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.engines.openai.failures import Peer
 from joyvl_server.engines.openai.options import read_options
 from joyvl_server.kit.net.policy import NetPolicy
-from joyvl_server.kit.virtual import VirtualClock
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry

@@ -17,9 +17,9 @@ from bench.simulation.card import Card
 from bench.simulation.deployment import Deployment, simulated_deployment
 from bench.simulation.scripted_model import ScriptedModel, question
 from bench.simulation.sources import SimulatedSource, View, drawn
+from bench.simulation.virtual_time import VirtualClock, run_virtual
 
 from joyvl_server.core.observer import Observer
-from joyvl_server.kit.virtual import VirtualClock, run_virtual
 from joyvl_server.sessions.watch_list import WatchDraft
 
 SESSIONS = 4

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from bench.simulation.virtual_time import run_virtual
 
 from fakes.home_server import SILENT, Asked, Home, HomeServer, home, speaks
-from joyvl_server.kit.virtual import run_virtual
 from joyvl_server.sessions import payloads
 
 

@@ -7,47 +7,32 @@ addresses, multicast, the unspecified address) is refused, in every spelling and
 from __future__ import annotations
 
 import os
-import re
 import socket
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from joyvl_server.core.errors import ConfigError, NotAllowed, SourceError
+from joyvl_server.core.errors import NotAllowed, SourceError
 from joyvl_server.kit.masking import is_masked, mask_url
+from joyvl_server.kit.net.addresses import (
+    REFUSED,
+    embedded_addresses,
+    exactness,
+    holds,
+    networks,
+    parse_address,
+    parse_rule,
+    within,
+)
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 Resolver = Callable[[str], list[str]]
 """Host name to addresses, best first. Blocks; raises `OSError` where there is none."""
 
 MAX_URL = 2048
-_HOST_RULE = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _PINNED = ("rtsp",)
 """Schemes whose URL can hold the checked address in place of the name (the others need it, for TLS or Host)."""
-
-_REFUSED: tuple[tuple[Network, str], ...] = tuple(
-    (ip_network(network), what)
-    for network, what in (
-        ("169.254.169.254/32", "a cloud metadata address"),
-        ("169.254.170.2/32", "a cloud metadata address"),
-        ("100.100.100.200/32", "a cloud metadata address"),
-        ("168.63.129.16/32", "a cloud metadata address"),
-        ("192.0.0.192/32", "a cloud metadata address"),
-        ("fd00:ec2::254/128", "a cloud metadata address"),
-        ("fd20:ce::254/128", "a cloud metadata address"),
-        ("169.254.0.0/16", "a link-local address"),
-        ("fe80::/10", "a link-local address"),
-        ("0.0.0.0/8", "the unspecified address"),
-        ("::/128", "the unspecified address"),
-        ("224.0.0.0/4", "a multicast address"),
-        ("ff00::/8", "a multicast address"),
-        ("255.255.255.255/32", "the broadcast address"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +135,21 @@ class NetPolicy:
             raise SourceError(f"The camera redirects to {shown}. {error}", code=error.code) from None
         ours = urlsplit(registered.url)
         theirs = urlsplit(found.url)
-        if (_address(ours.hostname or ""), ours.port or 554) != (_address(theirs.hostname or ""), theirs.port or 554):
+        if (parse_address(ours.hostname or ""), ours.port or 554) != (
+            parse_address(theirs.hostname or ""),
+            theirs.port or 554,
+        ):
             return found
         userinfo, at_sign, _ = ours.netloc.rpartition("@")
         return replace(found, url=theirs._replace(netloc=f"{userinfo}{at_sign}{theirs.netloc}").geturl())
 
     def _check_host(self, host: str, pinned: bool, resolve: Resolver) -> list[str]:
         """The allowed addresses of a host. Where the address cannot be pinned, all of them must be allowed."""
-        named = (_exactness(self.allow, host), _exactness(self.deny, host))
+        named = (exactness(self.allow, host), exactness(self.deny, host))
         if named[1] is not None and named[1] >= (named[0] or 0):
             raise NotAllowed(f"The host {host} is on the list of what sources may not reach (setting net.deny).")
         try:
-            found = [host] if _address(host) else resolve(host)
+            found = [host] if parse_address(host) else resolve(host)
         except (OSError, UnicodeError):
             found = []
         if not found:
@@ -175,16 +163,16 @@ class NetPolicy:
     def _why_not(self, host: str, text: str, named: int | None) -> str | None:
         """Why this address is not allowed, as a sentence; None where it is."""
         shown = host if host == text else f"{host} ({text})"
-        parsed = _address(text)
+        parsed = parse_address(text)
         if parsed is None:
             return f"{shown} is not an address that can be checked."
-        allow, deny = _networks(self.allow), _networks(self.deny)
-        for address in _forms(parsed):
-            for network, what in _REFUSED:
-                if _holds(network, address) and not any(_holds(n, address) and _within(n, network) for n in allow):
+        allow, deny = networks(self.allow), networks(self.deny)
+        for address in embedded_addresses(parsed):
+            for network, what in REFUSED:
+                if holds(network, address) and not any(holds(n, address) and within(n, network) for n in allow):
                     return f"{shown} is {what}; sources may not reach it. Name exactly it in net.allow if you must."
-            allowed = max([named or -1, *(n.prefixlen for n in allow if _holds(n, address))])
-            denied = max((n.prefixlen for n in deny if _holds(n, address)), default=-2)
+            allowed = max([named or -1, *(n.prefixlen for n in allow if holds(n, address))])
+            denied = max((n.prefixlen for n in deny if holds(n, address)), default=-2)
             if denied >= allowed:
                 return f"{shown} is in a network that sources may not reach (setting net.deny)."
         return None
@@ -209,20 +197,6 @@ class NetPolicy:
         if not regular:
             raise NotAllowed(f"{path} is not a file.")
         return CheckedUrl(f"file://{quote(str(real))}", mask_url(url), self, real)
-
-
-def parse_rule(rule: str) -> Network | str:
-    """One entry of `allow` or `deny`: a network, or a host name in lower case. Raises `ConfigError`."""
-    text = rule.strip()
-    try:
-        return ip_network(text, strict=False)
-    except ValueError:
-        name = text.lower().rstrip(".")
-        if "/" in text or not _HOST_RULE.fullmatch(name) or name.replace(".", "").isdigit():
-            raise ConfigError(
-                f"{rule!r} is neither a network (192.168.1.0/24), an address nor a host name (cam.lan, *.lan)."
-            ) from None
-        return name
 
 
 def _split(url: str) -> SplitResult:
@@ -260,50 +234,3 @@ def _host(parts: SplitResult) -> str:
     if not host or len(host) > 253:
         raise NotAllowed("The URL names no host. Write it like rtsp://USER:PASSWORD@HOST:554/path.", code="bad_url")
     return host
-
-
-def _address(text: str) -> Address | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
-
-
-def _networks(rules: Iterable[str]) -> list[Network]:
-    return [rule for rule in map(parse_rule, rules) if not isinstance(rule, str)]
-
-
-def _exactness(rules: Iterable[str], host: str) -> int | None:
-    """How exactly the host is named in the rules: above any prefix length, longer names more; None where it is not."""
-    matches = [
-        1000 + len(rule)
-        for rule in map(parse_rule, rules)
-        if isinstance(rule, str) and (rule == host or (rule.startswith("*.") and host.endswith(rule[1:])))
-    ]
-    return max(matches, default=None)
-
-
-def _holds(network: Network, address: Address) -> bool:
-    return network.version == address.version and int(address) & int(network.netmask) == int(network.network_address)
-
-
-def _within(inner: Network, outer: Network) -> bool:
-    return inner.version == outer.version and inner.prefixlen >= outer.prefixlen
-
-
-def _forms(address: Address) -> list[Address]:
-    """The address and each IPv4 address that it carries (mapped, NAT64, 6to4, Teredo, compatible)."""
-    if isinstance(address, IPv4Address):
-        return [address]
-    number = int(address)
-    low, top = IPv4Address(number & 0xFFFFFFFF), number >> 96
-    carried: list[IPv4Address] = []
-    if address.ipv4_mapped or (number >> 32 == 0 and number > 0xFFFF) or top == 0x0064FF9B:
-        carried.append(low)
-    if number >> 80 == 0x0064FF9B0001:  # NAT64 with a local prefix: /96 or /48 (RFC 6052)
-        carried += [low, IPv4Address(((number >> 64) & 0xFFFF) << 16 | (number >> 40) & 0xFFFF)]
-    if address.sixtofour:
-        carried.append(address.sixtofour)
-    if address.teredo:
-        carried += address.teredo
-    return [address, *carried]

@@ -1,4 +1,4 @@
-"""May a source be reached? The net policy, asked without holding up the loop: it resolves names and reads the disk."""
+"""May a source be reached? Asks the net policy, which resolves names and reads the disk, without blocking the loop."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class SourceCheck:
 
     def __init__(self, policy: NetPolicy, *, timeout_s: float = TIMEOUT_S) -> None:
         self._policy = policy
-        self._threads = BoundedThreads("check of a source", most=THREADS, timeout_s=timeout_s)
+        self._threads = BoundedThreads("check of a source", limit=THREADS, timeout_s=timeout_s)
 
     async def check(self, url: str) -> None:
         """Raises `NotAllowed`, or `SourceError` for a file that cannot be read.
 
         A name that has no address (yet), or whose name server takes too long, passes: the media worker asks the policy
-        again at each connect.
+        at each connect. Cancelled, it leaves a thread to the name server it waits for.
         """
         try:
             if not url.lower().startswith("file:"):

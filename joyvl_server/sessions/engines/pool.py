@@ -37,7 +37,7 @@ class EnginePool:
         self._imported: dict[str, object] = {}
         """what builds each engine, or the `ConfigError` that says why it cannot be imported"""
         self._imports: dict[str, asyncio.Task[None]] = {}
-        self._threads = BoundedThreads("import of a plug-in", most=4, timeout_s=IMPORT_S)
+        self._threads = BoundedThreads("import of a plug-in", limit=4, timeout_s=IMPORT_S)
         self._monitors: dict[str, EngineMonitor] = {}
         self._asking: dict[str, asyncio.Task[str | None]] = {}
         self._clock: Clock = SystemClock()

@@ -16,9 +16,9 @@ from bench.simulation.replies import abilities
 from bench.simulation.scripted_model import ScriptedModel
 from bench.simulation.server import SimulatedServer
 from bench.simulation.sources import SimulatedMedia, SimulatedSource
+from bench.simulation.virtual_time import VirtualClock
 from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.kit.net.policy import NetPolicy
-from joyvl_server.kit.virtual import VirtualClock
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joyvl_server.core.errors import ConfigError, NotAllowed, SourceError
-from joyvl_server.kit.net.policy import NetPolicy, parse_rule
+from joyvl_server.kit.net.addresses import parse_rule
+from joyvl_server.kit.net.policy import NetPolicy
 
 DNS = {
     "cam.lan": ["192.168.1.20"],

@@ -18,6 +18,7 @@ from bench.simulation.deployment import Deployment, simulated_deployment
 from bench.simulation.replies import WRITE
 from bench.simulation.scripted_model import ScriptedModel
 from bench.simulation.sources import SimulatedSource, View
+from bench.simulation.virtual_time import VirtualClock, run_virtual
 
 from joyvl_server.core.decisions import Skip
 from joyvl_server.core.effects import BeginChunk, Decided, StopWriting, Write
@@ -25,7 +26,6 @@ from joyvl_server.core.errors import EngineUnavailable
 from joyvl_server.core.inputs import SaidDone, Scored, Tick, WriteFailed, Written
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.replay import replay
-from joyvl_server.kit.virtual import VirtualClock, run_virtual
 from joyvl_server.sessions.machine import input_log
 from joyvl_server.sessions.machine.runner import MachineRunner
 from joyvl_server.sessions.ticking.base import phase

@@ -6,8 +6,7 @@ import asyncio
 import time
 
 import pytest
-
-from joyvl_server.kit.virtual import VirtualClock, run_virtual
+from bench.simulation.virtual_time import VirtualClock, run_virtual
 
 
 def test_hours_pass_at_once_and_timers_fire_in_order():

@@ -16,15 +16,15 @@ T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
 
-class _Jumping(selectors.DefaultSelector):
-    def __init__(self, jump: Callable[[float | None], None]) -> None:
+class _JumpingSelector(selectors.DefaultSelector):
+    def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
-        self._jump = jump
+        self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and timeout != 0:
-            self._jump(timeout)
+            self._loop.jump(timeout)
         return ready
 
 
@@ -33,7 +33,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._virtual = 0.0
-        super().__init__(_Jumping(self._jump))
+        super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
         return self._virtual
@@ -44,11 +44,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         done: asyncio.Future[T] = self.create_future()
         try:
             done.set_result(func(*args))
-        except Exception as error:  # a thread's edge: the failure belongs to who awaits it
+        except Exception as error:  # a thread's edge: whoever awaits the work gets its failure
             done.set_exception(error)
         return done
 
-    def _jump(self, seconds: float | None) -> None:
+    def jump(self, seconds: float | None) -> None:
+        """Nothing is ready for so long: the time passes at once."""
         if seconds is None:
             raise RuntimeError("Everybody waits, and no timer will ever wake anyone.")
         self._virtual += seconds
@@ -67,6 +68,7 @@ class VirtualClock:
         return self._wall + self.monotonic()
 
     async def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`. Cancelling it only ends the wait."""
         await asyncio.sleep(seconds)
 
 
