@@ -302,8 +302,8 @@ class Session:
         if spec.zones != zones:
             self._standing.zones = spec.zones
             self.driver.take(WatchesChanged(self.source.now, self._standing.book()))
-        if (self.settings.threshold, self.settings.fidelity) != (before.threshold, before.fidelity):
-            config = observer_config(self.settings, self.capabilities)
+        config = observer_config(self.settings, self.capabilities)
+        if config != observer_config(before, self.capabilities):
             self.driver.take(ConfigChanged(self.source.now, config))
         self._updated()
 
