@@ -137,6 +137,10 @@ class SessionSpec(BaseModel):
             },
         ),
     )
+    cooldown_s: Annotated[float, Field(ge=0, le=86_400)] | None = Field(
+        None,
+        **setting("Cooldown in seconds", "Seconds after a remark in which another of the same kind is not said."),
+    )
     zones: Zones = Field((), **setting("Zones", "The named parts of the picture.", camera_only=True))
 
     @model_validator(mode="after")

@@ -7,6 +7,9 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from fakes.media import picture
+from fakes.sessions import House
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.sessions.cameras import Camera, CameraDraft
 from joyvl_server.sessions.spec import SessionSpec
@@ -109,3 +112,27 @@ def test_only_a_change_of_the_source_or_of_the_engine_needs_a_new_session():
         assert not camera.changed(changes, 2.0).reopens(camera)
     for changes in ({"engine": "motion"}, {"url": "rtsp://192.168.1.21/1"}, {"loop": True}, {"enabled": False}):
         assert camera.changed(changes, 2.0).reopens(camera)
+
+
+async def test_a_session_has_its_own_cooldown_and_it_is_changed_live(house: House):
+    house.engine.script = lambda turn: (Score(0.9 if turn.step % 2 else 0.1, "enter"), [f"Number {turn.step}."])
+    spec = SessionSpec(cooldown_s=3600.0)
+    view = await house.registry.cameras.add(replace(DRAFT, spec=spec))
+    session, source = house.registry.session(view.record.session_id), house.media.sources[view.record.id]
+
+    async def remarks() -> list[str]:
+        """What is said and what is not, in ten seconds."""
+        first = len(session.ticks())
+        for _ in range(40):
+            source.show(picture(source.now))
+            await house.clock.advance(0.25)
+        return [tick["suppressed"] or tick["decision"] for tick in session.ticks()[first:] if tick["score"] > 0.5]
+
+    said = await remarks()
+    assert said[0] == "speak"
+    assert set(said[1:]) == {"cooldown"}
+    await house.registry.change_session(session.id, {"cooldown_s": 0.0})
+    assert set(await remarks()) == {"speak"}
+    await house.registry.change_session(session.id, {"cooldown_s": 3600.0})
+    assert set(await remarks()) == {"cooldown"}
+    assert session is house.registry.session(session.id)
