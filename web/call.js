@@ -50,7 +50,7 @@ export async function startCall() {
     return;
   }
   if (mine !== round) return release(stream);
-  stream.getVideoTracks()[0].onended = () => fail("The webcam was unplugged or taken away.");
+  stream.getVideoTracks()[0].onended = () => fail("The webcam was unplugged, or another program took it.");
   update({ stream, status: "dialling" });
   reachedAt = Date.now();
   await dial(mine);

@@ -2,7 +2,7 @@
 
 const SKIPPED = {
   busy: "Skipped: the decision before was still being made.",
-  late: "Skipped: its second was over before it could begin.",
+  late: "Skipped: its second was over before its turn came.",
   no_frame: "Skipped: the source had no new picture.",
   offline: "Skipped: the source was not connected.",
   still: "Skipped: nothing had changed in the picture.",
@@ -11,13 +11,13 @@ const SKIPPED = {
 };
 
 const SUPPRESSED = {
-  cooldown: "it had just said something alike",
+  cooldown: "it had just said something similar",
   duplicate: "it had just said the same",
   zone: "no watch covers that part of the picture",
   kind: "no watch there fires at that kind of thing",
   empty: "there were no words",
   hovering: "the score has not fallen since its last remark",
-  below: "the watch it is about asks for a higher score",
+  below: "its watch requires a higher score",
 };
 
 /** What watches may fire at: [kind, name]. */
@@ -38,13 +38,13 @@ const MODES = {
   structure: "sees movement, reads no words",
   scored: "scores the model's own markers",
   markers: "writes its markers as text, without scores",
-  instruct: "general model, told in words",
+  instruct: "general model, with instructions in words",
 };
 
 const WEBCAM = {
   NotAllowedError: "The browser may not use the webcam. Allow it in the address bar, then try again.",
   NotFoundError: "No webcam was found. Plug one in, then try again.",
-  NotReadableError: "Another program holds the webcam. Close that program, then try again.",
+  NotReadableError: "Another program uses the webcam. Close that program, then try again.",
   SecurityError: "Browsers give the webcam only to pages on https or on localhost. Open this page through one of them.",
 };
 
@@ -66,9 +66,9 @@ export const NO_CONTACT = { word: "No contact", tone: "off" };
 
 const ENGINE = {
   loading: ["Engine loading", "connecting", "The engine is loading.", "It decides as soon as it is ready."],
-  away: ["Engine away", "offline", "The engine is away.", "Nothing is decided until it is back. It is tried again every few seconds."],
-  cannot: ["Engine can't decide", "offline", "The engine can't decide.", "Nothing is decided until that is mended. It is tried again every few seconds."],
-  slow: ["Engine slow", "connecting", "The engine is slow.", "It is asked as often as it can answer, always about the newest picture."],
+  away: ["Engine away", "offline", "The engine is away.", "There are no decisions until it is back. The server tries it every few seconds."],
+  cannot: ["Engine can't decide", "offline", "The engine can't decide.", "There are no decisions until that is fixed. The server tries it every few seconds."],
+  slow: ["Engine slow", "connecting", "The engine is slow.", "The server asks it as often as it can answer, always about the newest picture."],
 };
 
 /** What is wrong with a session's engine: {word, tone, title, reason, next, since}; null while it decides. */
@@ -94,7 +94,7 @@ export function whyQuiet(session, stream, silent) {
   if (session.state?.status === "ended") return "The source has ended, so there is nothing to look at.";
   if (session.state?.status !== "online") return "There is no picture, so there is nothing to look at.";
   const trouble = engineTrouble(session.engine_state);
-  return trouble && trouble.status !== "slow" ? `${trouble.title} Nobody looks at the picture meanwhile.` : null;
+  return trouble && trouble.status !== "slow" ? `${trouble.title} In the meantime nobody looks at the picture.` : null;
 }
 
 /** How an engine decides, in a few words. */
@@ -134,7 +134,7 @@ export function probeWords(report) {
 export function tickWords(tick) {
   if (tick.skipped) return [SKIPPED[tick.skipped] ?? `Skipped: ${tick.skipped}.`, tick.detail].filter(Boolean).join(" ");
   if (tick.decision === "speak") return tick.text;
-  if (tick.decision === "delegate") return `${tick.text} Handed over: ${tick.question}`;
+  if (tick.decision === "delegate") return `${tick.text} Delegated: ${tick.question}`;
   if (tick.suppressed) return `Kept silent: ${SUPPRESSED[tick.suppressed] ?? tick.suppressed}.`;
   return "Silent: nothing worth saying.";
 }

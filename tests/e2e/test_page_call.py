@@ -186,7 +186,7 @@ def test_a_call_is_dialled_again_when_the_server_comes_back(tmp_path: Path, cont
         page = watched.page
         before = start_call(page, first.url)
         first.kill()
-        expect(page.get_by_text("The line to the server is down.")).to_be_visible(timeout=10_000)
+        expect(page.get_by_text("The connection to the server is lost.")).to_be_visible(timeout=10_000)
         with ServerProcess(tmp_path, "--port", port) as second:
             second.wait(lambda: len(sessions(second)) == 1, 45)
             expect(page.locator(".live[data-call=connected]")).to_be_visible(timeout=20_000)
@@ -211,7 +211,7 @@ def test_a_call_whose_line_goes_silent_says_that_nobody_sees_it(server: ServerPr
     try:
         expect(badge).not_to_have_text("Online", timeout=15_000)
         expect(page.locator(".unseen")).to_be_visible()
-        expect(page.get_by_text("it is awake")).to_have_count(0)
+        expect(page.get_by_text("The strip shows each look")).to_have_count(0)
     finally:
         for worker in stopped:
             worker.resume()
@@ -232,7 +232,7 @@ def test_a_server_that_is_away_for_longer_is_called_until_it_is_there(
     page.route("**/v1/realtime/calls", lambda route: route.abort())
     page.get_by_role("button", name="Use this webcam").click()
     page.wait_for_timeout(24_000)
-    expect(page.get_by_text("Connecting again…")).to_be_visible()
+    expect(page.get_by_text("Reconnecting…")).to_be_visible()
     expect(page.locator(".webcam-card [role=alert]")).to_have_count(0)
     page.unroute("**/v1/realtime/calls")
     expect(page.locator(".live[data-call=connected]")).to_be_visible(timeout=20_000)

@@ -52,7 +52,7 @@ def test_a_sentence_that_became_a_watch_is_shown_and_undone(page: Page, session:
     query = ask(page, session, "Tell me when the cat comes in")
     line = page.locator(".line.asked")
     session.close_query(query, "standing")
-    expect(line).to_contain_text("A watch is made of it")
+    expect(line).to_contain_text("It becomes a watch")
     session.add_watch("Tell me when the cat comes in", query_id=query)
     expect(line).to_contain_text("Kept as a watch")
     expect(page.locator(".watch")).to_contain_text("from your words")
@@ -72,7 +72,7 @@ def test_a_sentence_that_ended_a_watch_is_shown_and_undone(page: Page, session: 
     line = page.locator(".line.asked")
     expect(line).to_contain_text("Paused: Tell me when a parcel is left")
     line.get_by_role("button", name="Undo").click()
-    expect(line).to_contain_text("Goes on: Tell me when a parcel is left")
+    expect(line).to_contain_text("Resumed: Tell me when a parcel is left")
     expect(page.locator(".watch.paused")).to_have_count(0)
     assert session.watches[0]["paused"] is False
 
@@ -97,7 +97,7 @@ def test_an_engine_short_of_time_is_told_in_words_until_it_keeps_up(page: Page, 
 def test_what_decides_and_how_is_labelled(page: Page, session: Session) -> None:
     expect(page.locator(".facts")).to_contain_text("scores the model's own markers")
     expect(page.locator(".engine-note")).to_have_text("The server does not tell how full its cache is.")
-    for mode, words in (("instruct", "general model, told in words"), ("markers", "writes its markers as text")):
+    for mode, words in (("instruct", "general model, with instructions in words"), ("markers", "writes its markers as text")):
         session.capabilities = {**session.capabilities, "mode": mode, "note": ""}
         session.publish("session.updated", session=session.to_dict())
         expect(page.locator(".facts")).to_contain_text(words)
@@ -108,7 +108,7 @@ def test_what_pictures_may_cost_is_chosen_and_the_session_goes_on(page: Page, si
     faithful, eco = page.get_by_role("radio", name="Faithful"), page.get_by_role("radio", name=re.compile("^Eco"))
     page.get_by_text("Pictures: Faithful").click()
     expect(faithful).to_be_checked()
-    expect(page.get_by_text("Like adaptive, and fewer looks while nothing moves.")).to_be_visible()
+    expect(page.get_by_text("Like adaptive, with fewer looks while nothing moves.")).to_be_visible()
     site.tick("ses_1", decision="speak", text="Before.")
     expect(page.locator(".said-text")).to_have_text(["Before."])
     eco.check()

@@ -1,4 +1,4 @@
-"""The page when the line to the server breaks, the session ends or a key is asked for."""
+"""The page when the connection to the server breaks, the session ends or a key is asked for."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_cut_line_is_taken_up_where_it_broke(site: Site, context: BrowserConte
     last = site.world.sessions["ses_1"].log[-1]["id"]
     site.steer("cut", for_s=1.5)
     expect(page.locator(".live[data-stream=away]")).to_be_visible()
-    expect(page.get_by_text("The line to the server is down.")).to_be_visible()
+    expect(page.get_by_text("The connection to the server is lost.")).to_be_visible()
     site.tick("ses_1", decision="speak", text="Two, said while nobody listened.")
     expect(page.locator(".live[data-stream=live]")).to_be_visible(timeout=10_000)
     expect(page.locator(".said-text")).to_have_text(["One.", "Two, said while nobody listened."])

@@ -90,7 +90,7 @@ def test_marks_tell_what_they_stand_for_by_keyboard(site: Site, page: Page) -> N
     expect(marks).to_have_attribute("data-marks", "2")
     marks.focus()
     marks.press("ArrowLeft")
-    expect(page.locator(".tick-details")).to_contain_text("Skipped: its second was over before it could begin.")
+    expect(page.locator(".tick-details")).to_contain_text("Skipped: its second was over before its turn came.")
     marks.press("ArrowLeft")
     expect(page.locator(".tick-details")).to_contain_text("Someone comes in.")
     expect(page.locator(".tick-details")).to_contain_text("score 0.93 · enter · left")
@@ -133,7 +133,7 @@ def test_what_happened_before_the_page_was_opened_is_there(site: Site, page: Pag
     expect(page.locator(".strip-marks")).to_have_attribute("data-marks", "2")
     expect(page.locator(".said-text")).to_have_count(2)
     assert lines(page) == ["Before.", "Let me see."]
-    expect(page.locator(".handed-over")).to_have_text("Handed over: Whose van is it?")
+    expect(page.locator(".handed-over")).to_have_text("Delegated: Whose van is it?")
 
 
 def test_a_reader_keeps_the_place_and_is_told_what_is_new(site: Site, page: Page) -> None:
@@ -158,7 +158,7 @@ def test_watches_are_added_paused_and_removed(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
     chip = page.locator(".watch")
     expect(chip).to_contain_text("Tell me when a parcel is left")
-    expect(page.get_by_text("does not read words: a watch fires at what is chosen on it")).to_be_visible()
+    expect(page.get_by_text("does not read words: a watch fires at the kinds chosen on it")).to_be_visible()
     expect(page.get_by_label("New watch")).to_have_value("")
     page.get_by_role("button", name="Pause: Tell me when a parcel is left").click()
     expect(chip.get_by_text("paused")).to_be_visible()

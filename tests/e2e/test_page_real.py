@@ -146,7 +146,7 @@ def test_the_page_carries_on_after_a_kill(browser: Browser, tmp_path: Path) -> N
         open_demo(watched.page, first)
         expect(watched.page.locator(".strip-marks")).not_to_have_attribute("data-silent", "0", timeout=10_000)
         first.kill()
-        expect(watched.page.get_by_text("The line to the server is down.")).to_be_visible(timeout=10_000)
+        expect(watched.page.get_by_text("The connection to the server is lost.")).to_be_visible(timeout=10_000)
         with ServerProcess(tmp_path, "--port", port, demo=True):
             expect(watched.page.locator(".live[data-stream=live]")).to_be_visible(timeout=20_000)
             count = int(watched.page.locator(".strip-marks").get_attribute("data-silent") or 0)

@@ -122,8 +122,8 @@ def test_an_engine_that_is_away_is_told_and_its_return_too(tmp_path: Path, conte
         open_demo(page, server.url)
         note = page.locator(".engine-state")
         expect(note).to_contain_text("The engine is away.", timeout=10_000)
-        expect(note).to_contain_text("It is tried again every few seconds.")
-        expect(page.locator(".quiet")).not_to_contain_text("it is awake")
+        expect(note).to_contain_text("The server tries it every few seconds.")
+        expect(page.locator(".quiet")).not_to_contain_text("The strip shows each look")
         with running_engine(port):
             expect(note).to_have_count(0, timeout=60_000)
             expect(page.locator(".line.notice .line-body").last).to_have_text("The engine decides again.")

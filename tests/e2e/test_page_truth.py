@@ -157,11 +157,11 @@ def test_an_engine_in_trouble_is_told_everywhere_with_its_reason(
 
 def test_a_session_that_cannot_look_does_not_say_that_it_is_awake(page: Page, session: Session) -> None:
     quiet = page.locator(".quiet")
-    expect(quiet).to_contain_text("it is awake")
+    expect(quiet).to_contain_text("The strip shows each look")
     session.change_engine("away", "The engine does not answer.")
-    expect(quiet).not_to_contain_text("it is awake")
+    expect(quiet).not_to_contain_text("The strip shows each look")
     session.change_engine("ready")
-    expect(quiet).to_contain_text("it is awake")
+    expect(quiet).to_contain_text("The strip shows each look")
     session.change_state(status="offline", error="The camera does not answer.")
     expect(quiet).to_contain_text("There is no picture, so there is nothing to look at.")
 
@@ -180,7 +180,7 @@ def test_a_network_that_goes_silent_is_noticed_and_its_return_too(site: Site, co
         expect(page.locator(".live-head .badge")).to_have_text(["Online"])
         line.silence()
         expect(page.locator(".live-head .badge")).to_have_text(["No contact"], timeout=NOTICED_MS)
-        expect(page.locator(".live-head")).to_contain_text("The line to the server is down. Nothing from it for")
+        expect(page.locator(".live-head")).to_contain_text("The connection to the server is lost. No message for")
         expect(page.locator(".no-picture")).to_contain_text("Last seen")
         expect(page.locator(".stage img.stale")).to_be_visible()
         site.tick("ses_1", decision="speak", text="Two, said into the silence.")

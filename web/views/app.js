@@ -27,7 +27,7 @@ export function App() {
   `;
 }
 
-/** What keeps the page from telling the truth. A session's own page tells of its line itself. */
+/** What keeps the page from telling the truth. A session's own page reports its connection itself. */
 function Banner({ live }) {
   useEffect(() => () => (listError.value = null), [route.value]);
   const told = live && stream.value.state === "away";

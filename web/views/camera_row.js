@@ -47,7 +47,7 @@ export function CameraRow({ camera, onEdit }) {
         </div>
       </div>
       ${asking &&
-      html`<${Confirm} title=${`Delete ${camera.name}?`} text="Its settings and watches go. What it has seen stays in the record." yes="Delete"
+      html`<${Confirm} title=${`Delete ${camera.name}?`} text="This also deletes its settings and watches. Its events stay." yes="Delete"
         onYes=${remove} onNo=${() => setAsking(false)} />`}
     </li>
   `;

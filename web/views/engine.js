@@ -84,7 +84,7 @@ function Fidelity({ session }) {
           <input type="radio" name="fidelity" value=${value} checked=${chosen === value} onChange=${() => choose(value)} />
           <span><b>${title}</b><span class="meaning">${description}</span></span>
         </label>`)}
-      <p class="hint">A change holds from the next picture on.</p>
+      <p class="hint">A change takes effect with the next picture.</p>
     </fieldset>
     </details>
   `;

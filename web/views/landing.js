@@ -16,7 +16,7 @@ export function Landing() {
   return html`
     <div class="page landing">
       <h1>What should be watched?</h1>
-      <p class="lead">joyvl looks at the picture every second and decides by itself: stay silent, speak, or hand a question over.</p>
+      <p class="lead">joyvl looks at the picture every second and decides by itself: stay silent, speak, or delegate a question.</p>
       <div class="landing-grid">
         <${WebcamCard} />
         <section aria-labelledby="cameras-title">
@@ -39,7 +39,7 @@ export function Landing() {
 function WebcamCard() {
   const now = call.value;
   const busy = now && ["asking", "dialling", "redialling"].includes(now.status);
-  const words = { asking: "Waiting for the browser's permission…", dialling: "Connecting…", redialling: "Connecting again…" };
+  const words = { asking: "Waiting for the browser's permission…", dialling: "Connecting…", redialling: "Reconnecting…" };
   const running = now && now.sessionId && now.status !== "failed";
   return html`
     <section class="card webcam-card" aria-labelledby="webcam-title">

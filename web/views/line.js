@@ -7,7 +7,7 @@ import { BellIcon } from "./icons.js";
 
 const TASKS = {
   queued: "waiting to start",
-  running: "at work",
+  running: "running",
   waiting: "waiting for your permission",
   completed: "done",
   failed: "failed",
@@ -31,8 +31,8 @@ function Said({ line, session }) {
   const fired = (tick?.watches ?? []).map((id) => session?.watches.find((w) => w.id === id)).filter(Boolean);
   return html`
     <p class="said-text">${line.text}${line.streaming && html`<span class="caret" aria-hidden="true"></span>`}</p>
-    ${cut && html`<p class="waiting">It broke off here: the server stopped in the midst of it.</p>`}
-    ${tick?.question && html`<p class="handed-over">Handed over: ${tick.question}</p>`}
+    ${cut && html`<p class="waiting">It broke off here, because the server stopped.</p>`}
+    ${tick?.question && html`<p class="handed-over">Delegated: ${tick.question}</p>`}
     ${tick && (tick.kind || tick.zone || tick.query || fired.length > 0) &&
     html`<p class="chips">
       ${tick.query && html`<span class="chip answer">answer</span>`}
@@ -45,7 +45,7 @@ function Said({ line, session }) {
 
 function Asked({ line, session, closed }) {
   const open = session?.queries.some((q) => q.id === line.key);
-  const ended = { withdrawn: "Withdrawn", expired: "Nobody answered in time" }[closed[line.key]?.status];
+  const ended = { withdrawn: "Withdrawn", expired: "Not answered in time" }[closed[line.key]?.status];
   return html`
     <p class="asked-text">${line.text}</p>
     ${open &&
@@ -62,10 +62,10 @@ function Outcome({ query, queryId, session }) {
   const watchId = query?.watch_id ?? view.value.concerns[queryId];
   const watch = session?.watches.find((w) => w.id === watchId || w.query_id === queryId);
   if (watch?.query_id === queryId) return html`<${Undoable} text="Kept as a watch" name=${watch.text} undo=${() => del(watchPath(watch))} />`;
-  if (query?.status === "standing") return html`<p class="waiting">${watchId ? "Its watch was removed" : "A watch is made of it"}</p>`;
+  if (query?.status === "standing") return html`<p class="waiting">${watchId ? "Its watch was removed" : "It becomes a watch"}</p>`;
   if (query?.status !== "cancel") return null;
   if (!watch) return html`<p class="waiting">${watchId ? "Its watch was removed" : "Stopped as you said"}</p>`;
-  if (!watch.paused) return html`<p class="waiting">Goes on: ${watch.name}</p>`;
+  if (!watch.paused) return html`<p class="waiting">Resumed: ${watch.name}</p>`;
   return html`<${Undoable} text=${`Paused: ${watch.name}`} name=${watch.text} undo=${() => patch(watchPath(watch), { paused: false })} />`;
 }
 

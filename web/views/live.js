@@ -54,7 +54,7 @@ export function Live({ id }) {
   `;
 }
 
-/** Does what is shown hold now? Not while the line to the server is down, or no picture of ours arrives there. */
+/** Does what is shown hold now? Not while the connection to the server is lost, or no picture of ours arrives there. */
 const known = (mine) => stream.value.state !== "away" && !mine?.silent;
 
 /** While one dials, the call knows more than the session. */
@@ -74,7 +74,7 @@ function StreamState() {
   const now = useSeconds(since !== null);
   const words = {
     connecting: "Connecting to the server…",
-    away: `The line to the server is down. ${since === null ? "" : `Nothing from it for ${ago(since, now)}. `}Connecting again…`,
+    away: `The connection to the server is lost. ${since === null ? "" : `No message for ${ago(since, now)}. `}Reconnecting…`,
     gone: `This session is over: ${sentence(why)}`,
   };
   return html`<span class="stream-state" data-state=${state} role="status">${words[state] ?? ""}</span>`;

@@ -27,10 +27,10 @@ export function Stage({ session, own }) {
         ${!reason && html`<${Sighting} />`}
         ${reason &&
         html`<div class="no-picture" role="status">
-          <strong>${over ? "It is over" : src ? `Last seen ${ago(at, now)} ago` : "No picture"}</strong><span>${reason}</span>
+          <strong>${over ? "The session is over" : src ? `Last seen ${ago(at, now)} ago` : "No picture"}</strong><span>${reason}</span>
           ${over ? html`<${CallAgain} session=${session} />` : !away && html`<${NextTry} state=${session?.state} />`}
         </div>`}
-        ${own && (away || call.value?.silent) && html`<p class="unseen" role="status">Your picture does not reach the server. Connecting again…</p>`}
+        ${own && (away || call.value?.silent) && html`<p class="unseen" role="status">Your picture does not reach the server. Reconnecting…</p>`}
         ${!own && !src && !reason && html`<div class="no-picture"><span>Waiting for the first picture…</span></div>`}
       </div>
     </section>

@@ -12,7 +12,7 @@ export function CameraBadge({ camera }) {
   return html`<${Badge} ...${trouble || source} />`;
 }
 
-/** The open session; `known`: its line to the server stands. */
+/** The open session; `known`: its connection to the server works. */
 export function SourceBadge({ state, engine, known }) {
   if (!known) return html`<${Badge} ...${NO_CONTACT} />`;
   const trouble = engineTrouble(engine);

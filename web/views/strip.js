@@ -102,7 +102,7 @@ function Details({ tick, onClose }) {
     tick.score !== null && `score ${tick.score.toFixed(2)}`,
     tick.kind,
     tick.zone,
-    tick.look === "glance" && "looked at small",
+    tick.look === "glance" && "small picture",
     timings.total_ms !== null && `decided in ${duration(timings.total_ms)}`,
     timings.frame_age_ms !== null && `picture ${duration(timings.frame_age_ms)} old`,
   ].filter(Boolean);
@@ -116,7 +116,7 @@ function Latency() {
   const { p50_ms, p95_ms, count } = latency(view.value);
   const title = "From the moment the camera saw it to the decision. Half of the decisions are faster than the first value, 95 of 100 faster than the second.";
   return html`<p class="latency" title=${title}>
-    <span class="muted">Seen to decided</span>
+    <span class="muted">Camera to decision</span>
     <span><b>${duration(p50_ms)}</b> p50</span><span><b>${duration(p95_ms)}</b> p95</span>
     <span class="visually-hidden">${title} ${count} decisions.</span>
   </p>`;

@@ -61,7 +61,7 @@ function Quiet({ session }) {
   return html`
     <div class="quiet">
       <p><strong>Nothing said yet.</strong></p>
-      <p class="muted">${why ?? "It looks every second and speaks when there is something worth saying. The strip shows that it is awake."}</p>
+      <p class="muted">${why ?? "It looks every second and speaks when there is something worth saying. The strip shows each look."}</p>
     </div>
   `;
 }

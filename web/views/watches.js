@@ -21,7 +21,7 @@ export function Watches({ session }) {
   `;
 }
 
-const KINDS_NOTE = (engine) => `The engine ${engine} does not read words: a watch fires at what is chosen on it, which its words only propose.`;
+const KINDS_NOTE = (engine) => `The engine ${engine} does not read words: a watch fires at the kinds chosen on it. Its words only suggest them.`;
 
 function Watch({ watch, byKinds }) {
   const [open, setOpen] = useState(false);
