@@ -154,7 +154,7 @@ async def _arranged(arrange: Callable[[Registry], Awaitable[None]], registry: Re
     try:
         await arrange(registry)
     except (JoyvlError, OSError) as error:
-        log.warning("the demo could not be arranged", error=str(error))
+        log.warning("the demo camera could not be set up", error=str(error))
 
 
 def _say(url: str) -> None:
@@ -162,5 +162,5 @@ def _say(url: str) -> None:
 
 
 def _give_up() -> None:
-    log.error("the process did not end in time and is ended hard")
+    log.error("the process did not end in time and is killed")
     os._exit(1)

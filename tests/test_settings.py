@@ -218,8 +218,8 @@ def test_variables_of_other_programs_are_left_alone():
         ("server: 1\n", "server: should be a valid dictionary or instance of ServerSettings ("),
         ("net: {schemes: [gopher]}\n", "net.schemes.0: should be 'rtsp' or 'file' ("),
         ("net: {deny: [10.0.0.0/99]}\n", "net.deny.0: '10.0.0.0/99' is neither a network"),
-        ("server: {allowed_origins: [my.page]}\n", "server.allowed_origins.0: an origin is written like"),
-        ("server: {allowed_origins: ['https://my.page/x']}\n", "server.allowed_origins.0: an origin is written like"),
+        ("server: {allowed_origins: [my.page]}\n", "server.allowed_origins.0: write an origin like"),
+        ("server: {allowed_origins: ['https://my.page/x']}\n", "server.allowed_origins.0: write an origin like"),
         (
             "media: {min_bitrate_kbps: 9000}\n",
             "media: min_bitrate_kbps, start_bitrate_kbps and max_bitrate_kbps must rise",

@@ -114,9 +114,9 @@ def _offer(body: bytes) -> CallIn:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise SourceError("The body is no SDP: it is not text.", code="bad_sdp") from None
+        raise SourceError("The body is not SDP: it is not text.", code="bad_sdp") from None
     if len(text) > MAX_SDP:
-        raise SourceError(f"The body is no SDP: it is longer than {MAX_SDP} characters.", code="bad_sdp")
+        raise SourceError(f"The body is not SDP: it is longer than {MAX_SDP} characters.", code="bad_sdp")
     return CallIn(sdp=text)
 
 

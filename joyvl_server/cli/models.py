@@ -69,7 +69,7 @@ def _checked(model: str, out: Path, scheme: str, group_size: int) -> tuple[str, 
         raise ConfigError(f"--group-size is 32, 64 or 128, not {group_size}.")
     target = out.expanduser().absolute()
     if target.exists():
-        raise ConfigError(f"{target} is there already. Name a new folder.")
+        raise ConfigError(f"{target} already exists. Name a new folder.")
     folder = Path(model).expanduser()
     if not folder.exists():
         if model.startswith((".", "/", "~")) or model.count("/") != 1:

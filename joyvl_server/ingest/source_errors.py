@@ -59,8 +59,8 @@ def at_open(error: av.FFmpegError, url: str, timeout_s: float, *, late: bool) ->
 
 def _at_file(error: av.FFmpegError) -> SourceError:
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-        return SourceError("The file is not there, or may not be read.", code="not_found")
-    return SourceError("This is no video file that can be read, or it is damaged.", code="not_a_stream")
+        return SourceError("The file does not exist, or the server may not read it.", code="not_found")
+    return SourceError("The file is not a video file that can be read, or it is damaged.", code="not_a_stream")
 
 
 def camera_gone(error: av.FFmpegError | None, stall_s: float, *, late: bool) -> SourceError:
@@ -77,7 +77,7 @@ def no_picture_in_file() -> SourceError:
 
 
 def file_broken() -> SourceError:
-    return SourceError("The file cannot be read on: it is damaged or was cut off.", code="lost")
+    return SourceError("The rest of the file cannot be read: it is damaged or was cut off.", code="lost")
 
 
 def diagnose_rtsp(url: str) -> SourceError:
@@ -88,7 +88,7 @@ def diagnose_rtsp(url: str) -> SourceError:
         return at_connect(error)
     if answer.startswith(b"RTSP/"):
         return SourceError("The camera speaks RTSP but its stream cannot be understood.", code="not_a_stream")
-    return SourceError("Something answers there, but it is no RTSP camera.", code="not_a_stream")
+    return SourceError("Something answers there, but it is not an RTSP camera.", code="not_a_stream")
 
 
 def at_connect(error: OSError) -> SourceError:
@@ -99,7 +99,7 @@ def at_connect(error: OSError) -> SourceError:
         return SourceError("The camera does not answer.", code="timeout")
     if error.errno in UNREACHABLE:
         return SourceError("The camera's address cannot be reached from here.", code="unreachable")
-    return SourceError("Something is there, but it breaks off the connection.", code="not_a_stream")
+    return SourceError("Something answers there, but it closes the connection.", code="not_a_stream")
 
 
 def why_unreachable(url: str) -> SourceError | None:

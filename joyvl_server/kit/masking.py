@@ -87,7 +87,7 @@ def restore_url(url: str, stored: str) -> str:
     ours, theirs = _origin(mask_url(stored)), _origin(url)
     if ours != theirs or MASK in url[len(theirs) :]:
         raise NotAllowed(
-            "The URL still says *** in place of a secret, and it is not the stored one. Write the secret again.",
+            "The URL still contains *** in place of a secret, and it is not the stored URL. Write the secret again.",
             code="masked_url",
         )
     return _origin(stored) + url[len(theirs) :]

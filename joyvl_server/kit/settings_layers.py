@@ -51,11 +51,11 @@ def yaml_layer(path: Path, model: type[BaseModel]) -> SettingsLayer:
         at = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{at}: this is not YAML: {error.problem or error.context}.") from None
     except (yaml.YAMLError, ValueError):
-        raise ConfigError(f"{path}: this is not YAML: it holds a control character or a date that is none.") from None
+        raise ConfigError(f"{path}: this is not YAML: it contains a control character or an invalid date.") from None
     if node is None or values is None:
         return SettingsLayer()
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: settings are written as `name: value` lines.")
+        raise ConfigError(f"{path}: write settings as `name: value` lines.")
     origins = {names: f"{path}, line {line}" for names, line in _lines(node, path)}
     known = dict(leaves(model))
     for names in origins:

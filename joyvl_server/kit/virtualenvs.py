@@ -74,7 +74,7 @@ def find_python(pythons: tuple[int, int], named: str | None = None) -> str:
         found = shutil.which(named)
         minor = _minor(found) if found else None
         if found is None or minor is None:
-            raise ConfigError(f"{named} is no Python that can be started.")
+            raise ConfigError(f"{named} cannot be started as Python.")
         if minor not in fits:
             raise ConfigError(f"{named} is Python 3.{minor}; 3.{lowest} to 3.{highest} are needed.")
         return found
@@ -135,7 +135,7 @@ def _refuse_own_environment(folder: Path) -> None:
 def _refuse_other_folder(folder: Path) -> None:
     """A folder that is no Python environment is somebody else's."""
     if folder.exists() and not (folder / "pyvenv.cfg").is_file() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is there already and is no Python environment. Move it away.")
+        raise ConfigError(f"{folder} already exists and is not a Python environment. Move it away.")
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise JoyvlError(f"{folder} is being made by another process. Wait for it to end.") from None
+            raise JoyvlError(f"{folder} is being made by another process. Wait until that process ends.") from None
         yield
 
 

@@ -29,7 +29,7 @@ def _check_rule(rule: str) -> str:
 def _check_origin(origin: str) -> str:
     parts = urlsplit(origin)
     if parts.scheme not in ("http", "https") or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError("an origin is written like https://my.page or http://localhost:3000, without a path")
+        raise ValueError("write an origin like https://my.page or http://localhost:3000, without a path")
     return origin
 
 
@@ -44,7 +44,7 @@ def _check_network(network: str) -> str:
     try:
         return str(ip_network(network.strip(), strict=False))
     except ValueError:
-        raise ValueError("a proxy is named by its address or network, like 127.0.0.1 or 10.0.0.0/8") from None
+        raise ValueError("give a proxy by its address or network, like 127.0.0.1 or 10.0.0.0/8") from None
 
 
 def _number_to_text(value: Any) -> Any:

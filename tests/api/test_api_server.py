@@ -69,7 +69,7 @@ def test_a_port_in_use_and_a_host_that_is_not_ours_are_sentences():
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"Cannot listen on 127.0.0.1 port {port}: .*server.port"):
             bound(port=port)
-    with pytest.raises(ConfigError, match=r"server\.host: no\.such\.host\.invalid is no address"):
+    with pytest.raises(ConfigError, match=r"server\.host: no\.such\.host\.invalid is not an address"):
         bound(host="no.such.host.invalid")
     with pytest.raises(ConfigError, match=r"Cannot listen on 192\.0\.2\.1"):
         bound(host="192.0.2.1", port=0)

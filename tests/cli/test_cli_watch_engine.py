@@ -94,8 +94,8 @@ async def test_nothing_is_listening(clip: Path, args: tuple[str, ...]):
         pytest.param(THINKS, "answers, but with no decision", id="nonsense"),
         pytest.param(says(""), "(an empty answer)", id="empty"),
         pytest.param(refuses(400, TOO_LONG), "The context is too long", id="not even one picture fits"),
-        pytest.param(refuses(401, "no"), "asks for another API key", id="key"),
-        pytest.param(refuses(500, "boom"), "failed inside (500)", id="500"),
+        pytest.param(refuses(401, "no"), "wants a different API key", id="key"),
+        pytest.param(refuses(500, "boom"), "had an internal error (500)", id="500"),
     ],
 )
 async def test_an_engine_that_cannot_decide_is_one_sentence_and_a_code(clip: Path, reply: Reply, sentence: str):
@@ -160,7 +160,7 @@ async def test_one_that_stops_deciding_half_way_is_no_success(clip: Path):
         ended = await watch(clip, server.base_url, "--speed", "max")
     assert ended.code == UNDECIDED
     assert ended.decided > 0
-    assert "failed inside (500)" in ended.said[0]
+    assert "had an internal error (500)" in ended.said[0]
     assert ended.said[1:] == ["The engine no longer decides."]
 
 

@@ -97,7 +97,10 @@ def test_an_engine_short_of_time_is_told_in_words_until_it_keeps_up(page: Page, 
 def test_what_decides_and_how_is_labelled(page: Page, session: Session) -> None:
     expect(page.locator(".facts")).to_contain_text("scores the model's own markers")
     expect(page.locator(".engine-note")).to_have_text("The server does not tell how full its cache is.")
-    for mode, words in (("instruct", "general model, with instructions in words"), ("markers", "writes its markers as text")):
+    for mode, words in (
+        ("instruct", "general model, with instructions in words"),
+        ("markers", "writes its markers as text"),
+    ):
         session.capabilities = {**session.capabilities, "mode": mode, "note": ""}
         session.publish("session.updated", session=session.to_dict())
         expect(page.locator(".facts")).to_contain_text(words)

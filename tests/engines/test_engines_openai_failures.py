@@ -27,7 +27,7 @@ PEER = Peer("http://host:8000/v1", "eyes-8b", KEY)
             f"Incorrect API key: {KEY}",
             EngineError,
             "engine_unauthorized",
-            "asks for another API key (401). Set api_key",
+            "wants a different API key (401). Set api_key",
         ),
         (403, "no", EngineError, "engine_unauthorized", "(403)"),
         (404, "The model `eyes-8b` does not exist.", EngineError, "engine_model", "has no model 'eyes-8b'"),

@@ -67,7 +67,7 @@ def huge_event() -> Reply:
 
 
 FAULTS = [
-    pytest.param(refuses(401, f"Incorrect API key provided: {KEY}"), EngineError, "asks for another API key", id="401"),
+    pytest.param(refuses(401, f"Incorrect API key provided: {KEY}"), EngineError, "wants a different API key", id="401"),
     pytest.param(refuses(404, "The model `fake` does not exist."), EngineError, "has no model 'fake'", id="model gone"),
     pytest.param(whole(b'{"detail":"Not Found"}', "application/json", 404), EngineError, "no such address", id="404"),
     pytest.param(refuses(429, "slow down"), EngineUnavailable, "overloaded", id="429"),
@@ -88,8 +88,8 @@ FAULTS = [
     pytest.param(huge_event(), EngineError, "too large", id="huge event"),
     pytest.param(cut(), EngineUnavailable, "broke before the answer was whole", id="cut at once"),
     pytest.param(cut("</response> half a"), EngineUnavailable, "broke before the answer was whole", id="cut"),
-    pytest.param(Reply(("</response> half a",), end="no_done"), EngineError, "stopped in mid-answer", id="no end mark"),
-    pytest.param(Reply((), end="no_done"), EngineError, "stopped in mid-answer", id="nothing at all"),
+    pytest.param(Reply(("</response> half a",), end="no_done"), EngineError, "broke off in an answer", id="no end mark"),
+    pytest.param(Reply((), end="no_done"), EngineError, "broke off in an answer", id="nothing at all"),
 ]
 
 
@@ -209,7 +209,7 @@ async def test_endless_tokens_are_cut_at_the_longest_answer(server: FakeOpenAI, 
     ("reply", "words"),
     [
         (refuses(500, "boom"), "failed inside (500)"),
-        (refuses(401, "no"), "asks for another API key"),
+        (refuses(401, "no"), "wants a different API key"),
         (whole(b"<html>hello</html>", "text/html"), "is no list of models"),
         (whole(b'{"data": 7}', "application/json"), "is no list of models"),
         (whole(b'{"data": [{"name": "x"}]}', "application/json"), "is no list of models"),

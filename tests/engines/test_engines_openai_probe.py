@@ -155,7 +155,7 @@ async def test_a_model_without_the_markers_is_told_in_plain_words(server: FakeVl
     found = await engine.probe()
     assert (found.mode, found.scores, found.chooses, found.writes) == ("instruct", False, True, True)
     assert found.prepares == ("details" in server.has)
-    assert "told in plain words" in found.note
+    assert "instructions in plain words" in found.note
     await engine.aclose()
 
 

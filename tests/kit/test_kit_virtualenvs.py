@@ -109,7 +109,7 @@ def test_the_servers_own_environment_is_never_touched(folder: str) -> None:
 def test_a_folder_of_somebody_else_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "thesis.txt").write_text("the only copy")
-    with pytest.raises(ConfigError, match="is no Python environment"):
+    with pytest.raises(ConfigError, match="is not a Python environment"):
         make(VirtualEnvironment(tmp_path / "x", ("y",)), sys.executable, lambda _: None)
     assert (tmp_path / "x" / "thesis.txt").exists()
 
@@ -136,7 +136,7 @@ def test_which_python_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConfigError, match=r"is Python 3\.15; 3\.11 to 3\.13 are needed"):
         find_python((11, 13), str(tmp_path / "python3.15"))
     for name in ("odd", "missing"):
-        with pytest.raises(ConfigError, match="is no Python"):
+        with pytest.raises(ConfigError, match="cannot be started as Python"):
             find_python((11, 13), name)
     with pytest.raises(ConfigError, match=r"No Python 3\.9 to 3\.10 is on the path"):
         find_python((9, 10))

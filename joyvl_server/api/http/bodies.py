@@ -59,9 +59,9 @@ def check_type(path: str, headers: Headers) -> None:
     allowed = CALL_TYPES if path == CALLS_PATH else (JSON,)
     if kind not in allowed:
         sent = f"not as {kind[:80]}" if kind else "and says so in the Content-Type header"
-        raise BodyRefused(415, "unsupported_media_type", f"The body is read as {' or '.join(allowed)}, {sent}.")
+        raise BodyRefused(415, "unsupported_media_type", f"The body must be sent as {' or '.join(allowed)}, {sent}.")
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise BodyRefused(415, "unsupported_media_type", "The body is read uncompressed: leave Content-Encoding out.")
+        raise BodyRefused(415, "unsupported_media_type", "The body must be uncompressed: leave Content-Encoding out.")
 
 
 def _kind(headers: Headers) -> str:

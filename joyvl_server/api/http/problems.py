@@ -75,7 +75,7 @@ CODE_OF_STATUS = {
 }
 SENTENCE_OF_STATUS = {
     404: "There is nothing at this address.",
-    405: "This address does not take that method; the Allow header lists those it takes.",
+    405: "This address does not accept that method; the Allow header lists the methods it accepts.",
 }
 
 FieldError = dict[str, str]
@@ -170,7 +170,7 @@ def field_error(found: Mapping[str, Any]) -> FieldError:
     location = [str(part) for part in found["loc"]]
     if location and location[0] in ("body", "query", "path", "header"):
         location = location[1:]
-    messages = {"extra_forbidden": "This field is not known.", "missing": "This field is needed."}
+    messages = {"extra_forbidden": "This field is not known.", "missing": "This field is required."}
     message = messages.get(kind) or str(found["msg"]).removeprefix("Value error, ")
     if not location and kind == "missing":
         message = "A JSON body is needed."

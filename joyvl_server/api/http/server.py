@@ -117,7 +117,7 @@ def bind(settings: ServerSettings) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
-        raise ConfigError(f"server.host: {host} is no address of this machine.") from None
+        raise ConfigError(f"server.host: {host} is not an address of this machine.") from None
     # Of a free port of the system's choice there is one, not one per address.
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))[: 1 if port == 0 else None]
     sockets: list[socket.socket] = []

@@ -19,7 +19,7 @@ class StoreMetrics:
         self._dropped = Counter("joyvl_store_dropped", "Records that were lost.", ["store"], registry=registry)
         self._renewed = Counter(
             "joyvl_store_renewed",
-            "Times a damaged database was put aside and begun again.",
+            "How often a damaged database was renamed and an empty one made.",
             ["store"],
             registry=registry,
         )

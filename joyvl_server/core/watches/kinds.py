@@ -72,7 +72,7 @@ def read_kinds(text: str | None) -> Kinds | None:
     names = [name.strip() for name in text.lower().split(",") if name.strip()]
     unknown = [name for name in names if name != "any" and name not in list(WatchKind)]
     if unknown or not names or ("any" in names and len(names) > 1):
-        raise ConfigError(f"{text!r} is no list of kinds. They are: any, or some of {', '.join(WatchKind)}.")
+        raise ConfigError(f"{text!r} is not a list of kinds. The kinds are: any, or some of {', '.join(WatchKind)}.")
     return in_order(WatchKind(name) for name in names if name != "any")
 
 

@@ -139,14 +139,14 @@ def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = 
     if status in (401, 403):
         # Not quoted: servers repeat parts of the key here.
         return EngineError(
-            f"{peer.url} asks for another API key ({status}). Set api_key or api_key_file in engine.options.openai.",
+            f"{peer.url} wants a different API key ({status}). Set api_key or api_key_file in engine.options.openai.",
             code="engine_unauthorized",
         )
     if status == 404:
         if "model" in detail.lower():
             return EngineError(
-                f"{peer.url} has no model {peer.model!r}. Set `model` in engine.options.openai to one it has, or to "
-                f"nothing for its first one.{quoted}",
+                f"{peer.url} has no model {peer.model!r}. Set `model` in engine.options.openai to one that it has, "
+                f"or leave it empty for the first one.{quoted}",
                 code="engine_model",
             )
         return EngineError(
@@ -167,15 +167,15 @@ def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = 
     if status == 429:
         wait = f" It asks to wait {retry_after} s." if retry_after and retry_after.isdigit() else ""
         return EngineUnavailable(
-            f"{peer.url} is overloaded or its quota is used up (429).{wait} Fewer sessions or a longer sessions.tick_s "
+            f"{peer.url} is overloaded or its quota is used up (429).{wait} Use fewer sessions or a longer "
             f"ask less of it.{quoted}",
             code="engine_overloaded",
         )
     if status >= 500:
-        return EngineUnavailable(f"{peer.url} failed inside ({status}). Look into its log.{quoted}")
+        return EngineUnavailable(f"{peer.url} had an internal error ({status}). Look into its log.{quoted}")
     if 300 <= status < 400:
         return EngineError(
-            f"{peer.url} sends us elsewhere ({status}), which is not followed. Set base_url to the final address.",
+            f"{peer.url} redirects ({status}), and redirects are not followed. Set base_url to the final address.",
             code="engine_redirect",
         )
     return EngineError(f"{peer.url} refused the request ({status}).{quoted}", code="engine_refused")
@@ -183,7 +183,7 @@ def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = 
 
 def _pictures(peer: Peer, number: str, quoted: str) -> EngineError:
     return EngineError(
-        f"{peer.url} does not take these pictures{number}. Use a model that sees, and allow as many pictures as "
+        f"{peer.url} does not accept these pictures{number}. Use a vision model, and allow as many pictures as "
         f"a context holds (vLLM: --limit-mm-per-prompt).{quoted}",
         code="engine_pictures",
     )
@@ -194,7 +194,7 @@ def from_transport(peer: Peer, error: httpx2.HTTPError | httpx2.StreamError | ht
     if isinstance(error, httpx2.ConnectTimeout):
         return EngineUnavailable(f"{peer.url} does not answer: no connection in time. Is the address right?")
     if isinstance(error, httpx2.PoolTimeout):
-        return EngineTimeout(f"No connection to {peer.url} became free in time. It is slower than the sessions ask.")
+        return EngineTimeout(f"No connection to {peer.url} became free in time. It is too slow for these sessions.")
     if isinstance(error, httpx2.TimeoutException):
         return EngineTimeout(f"{peer.url} took too long. It is overloaded, or timeout_s is too short for it.")
     if isinstance(error, httpx2.ConnectError):
@@ -204,9 +204,9 @@ def from_transport(peer: Peer, error: httpx2.HTTPError | httpx2.StreamError | ht
     if isinstance(
         error, httpx2.DecodingError | httpx2.LocalProtocolError | httpx2.UnsupportedProtocol | httpx2.InvalidURL
     ):
-        return EngineError(f"{peer.url} cannot be spoken to over HTTP. Is base_url right?", code="engine_protocol")
+        return EngineError(f"{peer.url} does not speak HTTP. Is base_url right?", code="engine_protocol")
     return EngineUnavailable(
-        f"The connection to {peer.url} broke before the answer was whole. Was the server stopped?", code="engine_cut"
+        f"The connection to {peer.url} broke before the answer was complete. Was the server stopped?", code="engine_cut"
     )
 
 
@@ -223,5 +223,5 @@ def _why_no_connection(peer: Peer, error: BaseException) -> str:
     if any(isinstance(c, ssl.SSLError) for c in causes):
         return f"{peer.url} and we found no secure connection (TLS). Is its certificate valid, and is it https at all?"
     if any(isinstance(c, socket.gaierror) for c in causes):
-        return f"The name in {peer.url} has no address. Check how it is written."
+        return f"The name in {peer.url} has no address. Check the spelling."
     return f"No server answers at {peer.url}. Is it running?"

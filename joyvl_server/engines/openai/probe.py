@@ -31,16 +31,16 @@ from joyvl_server.engines.openai.server import ChatServer
 from joyvl_server.kit.jpeg import encode
 
 NO_MARKERS = (
-    "The model does not know the interaction protocol: it is told in plain words and answers in JSON. "
+    "The model does not know the interaction protocol: it gets instructions in plain words and answers in JSON. "
     "Its decisions are yes or no, not scores."
 )
-NO_SCORES = "The server tells no probabilities of the markers: decisions are yes or no, not scores."
-NO_PREFILL = "The server does not go on with an answer that was begun for it: what is said costs a second prompt."
-NO_UUIDS = "The server takes no names for pictures: all of a chunk are sent again with every request."
+NO_SCORES = "The server reports no probabilities of the markers: decisions are yes or no, not scores."
+NO_PREFILL = "The server does not continue a begun answer: each remark costs a second prompt."
+NO_UUIDS = "The server accepts no names for pictures: every request sends all pictures of its chunk."
 NO_PRIORITY = "The server does not order by priority. vLLM: start it with --scheduling-policy priority."
 NOT_GROWING = (
-    "The model's chat template changes earlier turns when new ones come, so each tick is computed anew. vLLM: give it "
-    "a template that only appends (--chat-template)."
+    "The model's chat template changes earlier turns when new ones come, so the server computes the whole prompt at "
+    "each tick. vLLM: give it a template that only appends (--chat-template)."
 )
 _NO = ("engine_refused", "engine_protocol", "engine_context", "engine_forgot", "engine_not_found")
 """codes of a server that does not take a request, and is well"""

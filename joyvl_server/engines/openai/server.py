@@ -117,7 +117,7 @@ class ChatServer:
             return [{**model, "id": model["id"]} for model in models]
         except (ValueError, RecursionError, TypeError, KeyError):
             raise EngineError(
-                f"{self.peer.url}/models is no list of models. Is it an OpenAI-compatible server?",
+                f"{self.peer.url}/models returns no list of models. Is it an OpenAI-compatible server?",
                 code="engine_protocol",
             ) from None
 
@@ -138,7 +138,7 @@ class ChatServer:
             raise told
         said = self.peer.quote(detail)
         raise EngineError(
-            f"{self.peer.url} sent no answer that can be read. Is it an OpenAI-compatible server?"
+            f"{self.peer.url} sent an answer that cannot be read. Is it an OpenAI-compatible server?"
             + (f" It says: {said}" if said else ""),
             code="engine_protocol",
         )
@@ -231,7 +231,7 @@ class ChatServer:
         learnt = replace(dialect, proven=True)
         if learnt != replace(self._dialect, proven=True):
             log.info(
-                "the server does not take every field",
+                "the server refuses some fields",
                 server=self.peer.url,
                 skip_special_tokens=learnt.skips_special_tokens,
                 limit="max_completion_tokens" if learnt.new_limit else "max_tokens",

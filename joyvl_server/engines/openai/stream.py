@@ -55,7 +55,7 @@ class HttpCompletion:
                 raise from_transport(self._peer, error) from error
             if event is None:
                 raise EngineError(
-                    f"{self._peer.url} stopped in mid-answer. Was it restarted, or does a proxy cut long answers?",
+                    f"{self._peer.url} broke off in an answer. Was it restarted, or does a proxy cut long answers?",
                     code="engine_cut",
                 )
             if event.data.strip() == "[DONE]":
@@ -93,7 +93,9 @@ class HttpCompletion:
             if (told := from_words(self._peer, words_of(chunk), data)) is not None:
                 raise told
             said = self._peer.quote(words_of(chunk))
-            raise EngineError(f"{self._peer.url} gave up in mid-answer. It says: {said}", code="engine_cut")
+            raise EngineError(
+                f"{self._peer.url} gave up in the middle of an answer. It says: {said}", code="engine_cut"
+            )
         if isinstance(usage := chunk.get("usage"), dict):
             self._usage = usage
         choice = _first(chunk.get("choices"))

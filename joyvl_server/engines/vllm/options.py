@@ -116,7 +116,9 @@ def read_options(given: Mapping[str, object]) -> tuple[VllmOptions, dict[str, ob
     passed = {n: v for n, v in given.items() if n in OpenAIOptions.model_fields and n not in VllmOptions.model_fields}
     for name in _SET_BY_US:
         if name in passed:
-            raise ConfigError(f"{WHERE}.{name}: is set by the engine, which starts its own server; take it out.")
+            raise ConfigError(
+                f"{WHERE}.{name}: the engine sets this itself, because it starts its own server; remove it."
+            )
     try:
         options = VllmOptions.model_validate({n: v for n, v in given.items() if n not in passed})
     except ValidationError as error:

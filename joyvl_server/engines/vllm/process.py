@@ -149,7 +149,7 @@ class VllmProcess:
         if not await asyncio.to_thread(os.access, python, os.X_OK):
             raise EngineUnavailable(f"vLLM is not installed ({python} is not there). Run: joyvl engine install vllm")
         if self._options.python is None and not (python.parents[1] / STAMP).is_file():
-            raise EngineUnavailable("vLLM's environment is not finished. Run again: joyvl engine install vllm")
+            raise EngineUnavailable("vLLM's environment is not finished. Finish it with: joyvl engine install vllm")
         return plan(self._options, await self._card(), await asyncio.to_thread(read_config, self._options.model))
 
     async def describe(self) -> str:

@@ -124,10 +124,10 @@ def _rtsp_options(timeout_s: float) -> dict[str, str]:
 def _with_picture(container: InputContainer, *, live: bool) -> OpenedStream:
     videos = [s for s in container.streams if s.type == "video" and not s.disposition & Disposition.attached_pic]
     if not videos:
-        raise SourceError("There is sound or data in it, but no picture.", code="no_video")
+        raise SourceError("The source has sound or data, but no video.", code="no_video")
     known = [stream for stream in videos if isinstance(stream, VideoStream) and stream.codec_context is not None]
     if not known:
-        raise SourceError("Its picture comes in a format that cannot be decoded here.", code="unknown_codec")
+        raise SourceError("Its video has a format that this server cannot decode.", code="unknown_codec")
     picture = known[0]
     for stream in container.streams:
         if stream is not picture:

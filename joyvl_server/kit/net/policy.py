@@ -125,7 +125,7 @@ class NetPolicy:
         except ValueError:  # brackets that hold no address
             new = ""
         if not location.strip() or not new.lower().startswith("rtsp://"):
-            raise SourceError("The camera redirects to something that is no RTSP address.", code="redirected")
+            raise SourceError("The camera redirects to an address that is not RTSP.", code="redirected")
         shown = mask_url(new)[:200]
         try:
             found = self.check(new, resolve=resolve)
@@ -147,13 +147,13 @@ class NetPolicy:
         """The allowed addresses of a host. Where the address cannot be pinned, all of them must be allowed."""
         named = (exactness(self.allow, host), exactness(self.deny, host))
         if named[1] is not None and named[1] >= (named[0] or 0):
-            raise NotAllowed(f"The host {host} is on the list of what sources may not reach (setting net.deny).")
+            raise NotAllowed(f"Sources may not reach the host {host} (setting net.deny).")
         try:
             found = [host] if parse_address(host) else resolve(host)
         except (OSError, UnicodeError):
             found = []
         if not found:
-            raise SourceError(f"The name {host} has no address. Check how it is written.", code="unreachable")
+            raise SourceError(f"The name {host} has no address. Check the spelling.", code="unreachable")
         reasons = {address: self._why_not(host, address, named[0]) for address in found}
         good = [address for address, why in reasons.items() if why is None]
         if not good or (not pinned and len(good) < len(found)):
@@ -179,10 +179,10 @@ class NetPolicy:
 
     def _check_file(self, url: str, parts: SplitResult) -> CheckedUrl:
         if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
-            raise NotAllowed("A file is named by its full path, like file:///srv/media/clip.mp4.", code="bad_url")
+            raise NotAllowed("Give the full path of the file, like file:///srv/media/clip.mp4.", code="bad_url")
         path = unquote(parts.path)
         if not path.startswith("/") or "\0" in path:
-            raise NotAllowed("A file is named by its full path, like file:///srv/media/clip.mp4.", code="bad_url")
+            raise NotAllowed("Give the full path of the file, like file:///srv/media/clip.mp4.", code="bad_url")
         real = Path(os.path.realpath(path))
         # Before asking whether it exists: nobody shall learn from our answers what lies elsewhere on the disk.
         if not any(real.is_relative_to(os.path.realpath(root)) for root in self.file_roots):
@@ -204,7 +204,7 @@ def _split(url: str) -> SplitResult:
     if len(url) > MAX_URL:
         raise NotAllowed(f"The URL is longer than {MAX_URL} characters.", code="bad_url")
     if is_masked(url):
-        raise NotAllowed("The URL says *** where its secret belongs. Write the secret itself.", code="masked_url")
+        raise NotAllowed("The URL contains *** in place of a secret. Write the secret itself.", code="masked_url")
     if any(c.isspace() or not c.isprintable() or c == "\\" for c in url):
         raise NotAllowed(
             "The URL holds a space, a backslash or a control character. Write those as %20, %5C and so on.",
@@ -219,7 +219,7 @@ def _split(url: str) -> SplitResult:
             code="bad_url",
         ) from None
     if not parts.scheme or "://" not in url:
-        raise NotAllowed("That is no URL. Write it like rtsp://USER:PASSWORD@HOST:554/path.", code="bad_url")
+        raise NotAllowed("This is not a URL. Write it like rtsp://USER:PASSWORD@HOST:554/path.", code="bad_url")
     return parts
 
 

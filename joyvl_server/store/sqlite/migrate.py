@@ -24,7 +24,7 @@ def migrate(connection: sqlite3.Connection, folder: Path, path: Path) -> int:
     if found > len(scripts):
         raise StoreError(
             f"The database {path} was written by a newer joyvl-server (its version is {found}, this program knows "
-            f"{len(scripts)}). Install that one again, or use another data_dir.",
+            f"{len(scripts)}). Install that version, or use another data_dir.",
             code="store_newer",
         )
     for number, script in enumerate(scripts[found:], found + 1):

@@ -142,7 +142,7 @@ def test_nobody_listens() -> None:
 def test_a_web_page_is_no_camera(web_page: int) -> None:
     error = why_not(f"rtsp://cam:{SECRET}@127.0.0.1:{web_page}/x")
     assert error.code == "not_a_stream"
-    assert "no RTSP camera" in str(error)
+    assert "not an RTSP camera" in str(error)
 
 
 def test_another_protocol_is_no_camera() -> None:

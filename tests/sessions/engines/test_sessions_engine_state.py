@@ -23,7 +23,7 @@ from joyvl_server.sessions.spec import SessionSpec
 
 AWAY = EngineUnavailable("No server answers there.")
 LOADING = EngineLoading("It loads its model.")
-INSIDE = EngineError("It does not take these pictures.", code="engine_pictures")
+INSIDE = EngineError("It does not accept these pictures.", code="engine_pictures")
 
 
 async def add(house: House, name: str = "door") -> tuple[Session, FakeSource]:
