@@ -73,7 +73,7 @@ def camera_gone(error: av.FFmpegError | None, stall_s: float, *, late: bool) -> 
 
 
 def no_picture_in_file() -> SourceError:
-    return SourceError("There is no picture in the file that can be decoded.", code="not_a_stream")
+    return SourceError("The file has no picture that can be decoded.", code="not_a_stream")
 
 
 def file_broken() -> SourceError:

@@ -116,7 +116,7 @@ def test_a_dry_run_does_nothing(tmp_path: Path, model: Path) -> None:
     [
         (("{model}", "{out}", "--scheme", "int3"), "--scheme is w4a16 or fp8, not int3."),
         (("{model}", "{out}", "--group-size", "7"), "--group-size is 32, 64 or 128, not 7."),
-        (("{model}", "{model}"), "is there already"),
+        (("{model}", "{model}"), "already exists"),
         (("/nowhere/model", "{out}"), "There is no folder /nowhere/model"),
         (("just-a-word", "{out}"), "a name on the Hub is like owner/name"),
         (("{empty}", "{out}"), "holds no model"),

@@ -89,7 +89,7 @@ async def test_nothing_is_listening(clip: Path, args: tuple[str, ...]):
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [
-        pytest.param(NO_PICTURES, "Use a model that sees", id="200 with an error"),
+        pytest.param(NO_PICTURES, "Use a vision model", id="200 with an error"),
         pytest.param(whole(b"<html>hello</html>", "text/html"), "Is it an OpenAI-compatible server?", id="html"),
         pytest.param(THINKS, "answers, but with no decision", id="nonsense"),
         pytest.param(says(""), "(an empty answer)", id="empty"),
@@ -175,7 +175,7 @@ async def test_a_good_engine_says_nothing(clip: Path):
     [
         (silence(), 0, "It decided about a picture: silent (0.00)"),
         (THINKS, 1, "joyvl: The engine openai answers, but with no decision"),
-        (NO_PICTURES, 1, "Use a model that sees"),
+        (NO_PICTURES, 1, "Use a vision model"),
     ],
 )
 async def test_a_check_lets_it_decide_once(reply: Reply, code: int, sentence: str):

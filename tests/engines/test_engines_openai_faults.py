@@ -67,16 +67,20 @@ def huge_event() -> Reply:
 
 
 FAULTS = [
-    pytest.param(refuses(401, f"Incorrect API key provided: {KEY}"), EngineError, "wants a different API key", id="401"),
+    pytest.param(
+        refuses(401, f"Incorrect API key provided: {KEY}"), EngineError, "wants a different API key", id="401"
+    ),
     pytest.param(refuses(404, "The model `fake` does not exist."), EngineError, "has no model 'fake'", id="model gone"),
     pytest.param(whole(b'{"detail":"Not Found"}', "application/json", 404), EngineError, "no such address", id="404"),
     pytest.param(refuses(429, "slow down"), EngineUnavailable, "overloaded", id="429"),
-    pytest.param(refuses(500, "boom"), EngineUnavailable, "failed inside (500)", id="500"),
+    pytest.param(refuses(500, "boom"), EngineUnavailable, "had an internal error (500)", id="500"),
     pytest.param(whole(b"<html>Bad Gateway</html>", "text/html", 502), EngineUnavailable, "(502)", id="502"),
     pytest.param(
         refuses(400, "maximum context length is 9"), EngineError, "Lower sessions.context_tokens", id="too long"
     ),
-    pytest.param(Reply(status=307, body=b"", headers=(("location", "http://x/"),)), EngineError, "elsewhere", id="307"),
+    pytest.param(
+        Reply(status=307, body=b"", headers=(("location", "http://x/"),)), EngineError, "redirects (307)", id="307"
+    ),
     pytest.param(whole(b"<html>hello</html>", "text/html"), EngineError, "did not stream", id="a web page"),
     pytest.param(
         whole(b'{"error":{"message":"no GPU"}}', "application/json"), EngineError, "says: no GPU", id="200 error"
@@ -86,9 +90,11 @@ FAULTS = [
     pytest.param(raw("[1]"), EngineError, "no part of an answer", id="odd JSON"),
     pytest.param(raw('{"error":{"message":"out of blocks"}}'), EngineError, "says: out of blocks", id="error event"),
     pytest.param(huge_event(), EngineError, "too large", id="huge event"),
-    pytest.param(cut(), EngineUnavailable, "broke before the answer was whole", id="cut at once"),
-    pytest.param(cut("</response> half a"), EngineUnavailable, "broke before the answer was whole", id="cut"),
-    pytest.param(Reply(("</response> half a",), end="no_done"), EngineError, "broke off in an answer", id="no end mark"),
+    pytest.param(cut(), EngineUnavailable, "broke before the answer was complete", id="cut at once"),
+    pytest.param(cut("</response> half a"), EngineUnavailable, "broke before the answer was complete", id="cut"),
+    pytest.param(
+        Reply(("</response> half a",), end="no_done"), EngineError, "broke off in an answer", id="no end mark"
+    ),
     pytest.param(Reply((), end="no_done"), EngineError, "broke off in an answer", id="nothing at all"),
 ]
 
@@ -208,13 +214,13 @@ async def test_endless_tokens_are_cut_at_the_longest_answer(server: FakeOpenAI, 
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (refuses(500, "boom"), "failed inside (500)"),
+        (refuses(500, "boom"), "had an internal error (500)"),
         (refuses(401, "no"), "wants a different API key"),
-        (whole(b"<html>hello</html>", "text/html"), "is no list of models"),
-        (whole(b'{"data": 7}', "application/json"), "is no list of models"),
-        (whole(b'{"data": [{"name": "x"}]}', "application/json"), "is no list of models"),
-        (whole(b"[" * 9000, "application/json"), "is no list of models"),
-        (Reply(body=b"{", end="cut"), "broke before the answer was whole"),
+        (whole(b"<html>hello</html>", "text/html"), "returns no list of models"),
+        (whole(b'{"data": 7}', "application/json"), "returns no list of models"),
+        (whole(b'{"data": [{"name": "x"}]}', "application/json"), "returns no list of models"),
+        (whole(b"[" * 9000, "application/json"), "returns no list of models"),
+        (Reply(body=b"{", end="cut"), "broke before the answer was complete"),
         (mute(), "did not list its models in time|took too long"),
     ],
 )

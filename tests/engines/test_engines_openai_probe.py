@@ -101,8 +101,8 @@ async def test_a_marker_outside_the_list_counts_as_the_least_in_it(server: FakeV
 @pytest.mark.parametrize(
     ("lacks", "words", "changed"),
     [
-        ("prefill", "does not go on with an answer", {"prefills": False}),
-        ("uuids", "takes no names for pictures", {"uuids": False, "prepares": False}),
+        ("prefill", "does not continue a begun answer", {"prefills": False}),
+        ("uuids", "accepts no names for pictures", {"uuids": False, "prepares": False}),
         ("priority", "does not order by priority", {"priority": False}),
         ("grows", "chat template changes earlier turns", {}),
     ],

@@ -246,7 +246,7 @@ async def test_usage_is_counted(server: FakeVllm) -> None:
 
 FAULTS = [
     pytest.param(refuses(429, "slow down"), EngineUnavailable, "overloaded", id="429"),
-    pytest.param(refuses(500, "boom"), EngineUnavailable, "failed inside", id="500"),
+    pytest.param(refuses(500, "boom"), EngineUnavailable, "had an internal error", id="500"),
     pytest.param(refuses(404, "The model `fake` does not exist."), EngineError, "has no model", id="wrong model"),
     pytest.param(refuses(400, "maximum context length is 9"), EngineError, "too long", id="too long"),
     pytest.param(whole(b"<html>hello</html>", "text/html"), EngineError, "can be read", id="a web page"),

@@ -192,8 +192,8 @@ def test_options_are_split_between_the_process_and_its_requests() -> None:
     [
         ({"sesions": 2}, "sesions: there is no such option. Did you mean sessions?"),
         ({"xyzzy": 2}, "xyzzy: there is no such option. There are: model,"),
-        ({"base_url": "http://x"}, "base_url: is set by the engine"),
-        ({"api_key": "s3cret"}, "api_key: is set by the engine"),
+        ({"base_url": "http://x"}, "base_url: the engine sets this itself"),
+        ({"api_key": "s3cret"}, "api_key: the engine sets this itself"),
         ({"model": "/nowhere/x"}, "model: there is no model in /nowhere/x: it has no config.json"),
         ({"chat_template": "/nowhere/x"}, "chat_template: there is no file /nowhere/x"),
         ({"extra_args": ["--port=1"]}, "extra_args: must not hold --port"),

@@ -68,7 +68,7 @@ class WebRtcCall:
             return await self._answer(check_offer(offer))
         except OFFER_ERRORS as error:
             await self._free()
-            log.debug("an odd offer: %s: %s", type(error).__name__, error)
+            log.debug("an unusual offer: %s: %s", type(error).__name__, error)
             raise bad_sdp("it is damaged, or has no video format that can be received (VP8, H.264)") from None
         except BaseException:
             await self._free()
@@ -82,7 +82,7 @@ class WebRtcCall:
             raise bad_sdp("it sends no video")
         for transceiver in self._peer.getTransceivers():
             if transceiver.kind == "video" and not use_marker_buffer(transceiver.receiver):
-                log.warning("this aiortc cannot hand out pictures at once: each is one picture's time older")
+                log.warning("this aiortc cannot give frames at once: each one is a frame interval older")
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         answer = self._peer.localDescription.sdp
         self._codec = video_codec_of(answer) or "unknown"

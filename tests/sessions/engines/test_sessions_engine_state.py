@@ -73,7 +73,7 @@ async def ready(house: House) -> str | None:
     [
         (AWAY, "away", True),
         (EngineTimeout("It took too long."), "away", False),
-        (EngineUnavailable("It failed inside (500)."), "away", False),
+        (EngineUnavailable("It had an internal error (500)."), "away", False),
         (INSIDE, "cannot", False),
         (LOADING, "loading", True),
         (LOADING, "loading", False),
