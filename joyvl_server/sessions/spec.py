@@ -117,29 +117,29 @@ class SessionSpec(BaseModel):
         None,
         **setting(
             "Pictures",
-            "What pictures may cost.",
+            "What frames may cost.",
             choices={
                 "faithful": "Every picture in full, once a second.",
-                "adaptive": "In full where much changed, small where little did.",
-                "eco": "Like adaptive, and fewer looks while nothing moves.",
+                "adaptive": "In full where much changed, small where little changed.",
+                "eco": "Like adaptive, with fewer looks while nothing moves.",
             },
         ),
     )
     frames_per_tick: Literal[1, 2, 4] | None = Field(
         None,
         **setting(
-            "Pictures a look",
-            "Pictures of one second that a decision sees.",
+            "Frames per decision",
+            "Frames of one second in a decision.",
             choices={
-                "1": "The newest picture.",
-                "2": "For fast scenes: each costs as much as a look.",
-                "4": "For fast scenes: each costs as much as a look.",
+                "1": "The newest frame.",
+                "2": "For fast scenes; each frame costs as much as a look.",
+                "4": "For fast scenes; each frame costs as much as a look.",
             },
         ),
     )
     cooldown_s: Annotated[float, Field(ge=0, le=86_400)] | None = Field(
         None,
-        **setting("Cooldown in seconds", "Seconds after a remark in which another of the same kind is not said."),
+        **setting("Cooldown in seconds", "Seconds after a remark in which the session says nothing of the same kind."),
     )
     zones: Zones = Field((), **setting("Zones", "The named parts of the picture.", camera_only=True))
 

@@ -1,4 +1,4 @@
-"""What pictures may cost, how short of time the engine is, why sessions end: over the real app."""
+"""What frames may cost, how short of time the engine is, why sessions end: over the real app."""
 
 from __future__ import annotations
 

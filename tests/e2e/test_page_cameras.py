@@ -108,7 +108,7 @@ def test_what_a_cameras_pictures_cost_is_set_and_changed(empty: Site, context: B
     page.get_by_label("URL", exact=True).fill("rtsp://192.168.1.20/s")
     page.get_by_label("Pictures", exact=True).select_option("adaptive")
     expect(page.get_by_text("In full where much changed, small where little changed.")).to_be_visible()
-    page.get_by_label("Pictures a look").select_option("4")
+    page.get_by_label("Frames per decision").select_option("4")
     page.get_by_role("button", name="Add camera").click()
     expect(page.get_by_role("heading", name="Yard")).to_be_visible()
     (held,) = empty.world.cameras.values()

@@ -78,7 +78,7 @@ function Fidelity({ session }) {
     <details class="fidelity">
     <summary>Pictures: <b>${choices.find((one) => one.value === chosen)?.title ?? chosen}</b></summary>
     <fieldset disabled=${stream.value.state !== "live"}>
-      <legend class="visually-hidden">What pictures may cost</legend>
+      <legend class="visually-hidden">What frames may cost</legend>
       ${choices.map(({ value, title, description }) => html`
         <label key=${value} class=${chosen === value ? "chosen" : ""}>
           <input type="radio" name="fidelity" value=${value} checked=${chosen === value} onChange=${() => choose(value)} />

@@ -67,7 +67,7 @@ function CallCost({ disabled }) {
   return html`
     <details class="call-cost">
       <summary>Pictures: ${chosen?.title ?? "the server's default"}</summary>
-      <select aria-label="What pictures may cost" disabled=${disabled} value=${callFidelity.value} onChange=${(e) => (callFidelity.value = e.target.value)}>
+      <select aria-label="What frames may cost" disabled=${disabled} value=${callFidelity.value} onChange=${(e) => (callFidelity.value = e.target.value)}>
         <option value="">The server's default</option>
         ${choices.map(({ value, title }) => html`<option key=${value} value=${value}>${title}</option>`)}
       </select>
