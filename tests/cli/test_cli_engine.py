@@ -53,7 +53,7 @@ def test_what_cannot_be_installed_is_a_sentence(tmp_path: Path) -> None:
     for arguments, sentence in (
         (("motion",), "Engine motion needs no environment"),
         (("--installer", "conda"), "--installer is auto, pip or uv"),
-        (("--python", "/nowhere/python"), "is no Python that can be started"),
+        (("--python", "/nowhere/python"), "cannot be started as Python"),
     ):
         wrong = run("engine", "install", *arguments)
         assert wrong.exit_code == 2
