@@ -34,7 +34,9 @@ _SESSION_HEAD = """## Settings of one session
 
 A camera, a call or a running session may have its own value of these: in `POST` and `PATCH /v1/cameras`, in the
 `session` of a call and in `PATCH /v1/sessions/{session_id}`. Null is the server's value. `GET /v1/session-settings`
-describes them for programs. Made from `SessionSpec` in joyvl_server/sessions/spec.py.
+describes them for programs. They are the fields of `SessionSpec` in joyvl_server/sessions/spec.py. An installed package
+may add some through the entry-point group `joyvl.session_settings`: each entry names a pydantic model whose fields join
+these.
 """
 _REFERENCE_HEAD = """\
 # Settings

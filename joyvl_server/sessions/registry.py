@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from joyvl_server.core.errors import Conflict, NotFound, StoreError
 from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock
@@ -21,7 +23,7 @@ from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.spec import SessionSpec
+from joyvl_server.sessions.spec import PLUGIN_FAULTS, SessionSpec
 from joyvl_server.sessions.supervisor import SessionSupervisor
 from joyvl_server.sessions.unique_numbers import UniqueNumbers
 from joyvl_server.sessions.watch_list import WatchDraft, check_zones
@@ -33,6 +35,8 @@ from joyvl_server.store.sessions import SessionRecord, Sessions
 from joyvl_server.store.store import Store
 from joyvl_server.store.ticks.ticks import DAY_S, TickRetention, Ticks
 from joyvl_server.store.watches import Watches
+
+log = structlog.get_logger(__name__)
 
 
 class Registry:
@@ -72,6 +76,8 @@ class Registry:
 
     async def start(self) -> None:
         """Take up what was there before: cameras with their sessions and watches. Calls of an earlier run are over."""
+        for fault in PLUGIN_FAULTS:
+            log.error("session settings of a package are left out", error=fault)
         self.ticks.tidy()
         await self._records.end_open("the server was restarted")
         await self._close_timeline()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from joyvl_server.core.config import Fidelity
 from joyvl_server.core.watches.zones import Zone
+from joyvl_server.sessions.spec_plugins import with_plugins
 from joyvl_server.settings import SessionSettings
 
 MAX_ZONES = 32
@@ -102,7 +103,7 @@ def setting(
 
 
 class SessionSpec(BaseModel):
-    """The settings of one session. What is None has the value of the server's settings.
+    """The settings of one session: ours and those of installed packages. None is the value of the server's settings.
 
     REST, the camera's row, the page's form and the reference are made from these fields.
     """
@@ -159,9 +160,16 @@ class SessionSpec(BaseModel):
         own = self.model_dump(mode="json")
         return {name: getattr(settings, name) if name in type(settings).model_fields else own[name] for name in own}
 
-    def changed(self, changes: dict[str, Any]) -> SessionSpec:
+    def changed(self, changes: Mapping[str, Any]) -> Self:
         """With these fields in place of its own; they are valid already."""
         return self.model_copy(update=changes)
+
+
+if TYPE_CHECKING:
+    PLUGIN_FAULTS: tuple[str, ...]
+    """a sentence for each package whose settings are left out"""
+else:
+    SessionSpec, PLUGIN_FAULTS = with_plugins(SessionSpec)
 
 
 def is_marked(field: FieldInfo, mark: str) -> bool:
