@@ -175,7 +175,7 @@ async def _decide(engine: Engine, timeout_s: float) -> None:
     if score.garbage is not None:
         raise EngineError(
             f"The engine {engine.name} answers, but with no decision: “{' '.join(score.garbage.split())[:80]}”. "
-            "Use a model that sees and follows instructions.",
+            "Use a vision model that follows instructions.",
             code="engine_garbage",
         )
     typer.echo(f"It decided about a picture: {'speak' if score.value >= 0.5 else 'silent'} ({score.value:.2f})")

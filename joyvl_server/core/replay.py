@@ -100,13 +100,13 @@ def replay(lines: Iterable[str]) -> Iterator[tuple[Input, list[Effect]]]:
         try:
             entry = json.loads(line)
         except ValueError:
-            cut = ConfigError(f"Line {number} of the log is not JSON: the file is damaged, or it is no input log.")
+            cut = ConfigError(f"Line {number} of the log is not JSON: the file is damaged, or it is not an input log.")
             continue
         if isinstance(entry, dict) and "joyvl_log" in entry:
             version, observer = entry["joyvl_log"], Observer(decode_header(entry))
             continue
         if observer is None:
-            raise ConfigError("This is no input log of joyvl: its first line has no `joyvl_log` version.")
+            raise ConfigError("This is not an input log of joyvl: its first line has no `joyvl_log` version.")
         input = _decode_line(entry, number, observer.config if version == 1 else None)
         try:
             effects = observer.handle(input)

@@ -87,7 +87,7 @@ class SessionFactory:
         try:
             newest = await self._deps.ticks.list(session_id, limit=1)
         except StoreError as error:
-            log.warning("ticks cannot be read, the clock numbers on", session=session_id, error=str(error))
+            log.warning("ticks cannot be read; the clock gives the numbers", session=session_id, error=str(error))
             return
         if newest:
             self._deps.numbers.stored(newest[0].id)

@@ -23,37 +23,42 @@ class Metrics:
             ["reason"],
             registry=r,
         )
-        self.garbage = Counter("joyvl_garbage_answers", "Answers outside the protocol, taken as silence.", registry=r)
+        self.garbage = Counter(
+            "joyvl_garbage_answers", "Answers outside the protocol; they count as silence.", registry=r
+        )
         self.engine_failures = Counter(
             "joyvl_engine_failures", "Failed calls of an engine.", ["engine", "code"], registry=r
         )
         self.engine_pressure = Gauge(
             "joyvl_engine_pressure",
-            "Step of the ladder: 0 none, 1 glances, 2 slower, 3 full.",
+            "Degradation step: 0 none, 1 glances, 2 slower, 3 full.",
             ["engine"],
             registry=r,
         )
         self.engine_load = Gauge(
             "joyvl_engine_load",
-            "Work asked of an engine, in parts of its time; above 1 it cannot keep up.",
+            "Requested work as a share of the engine's time; above 1 it cannot keep up.",
             ["engine"],
             registry=r,
         )
         self.breaker_open = Gauge(
-            "joyvl_breaker_open", "1 while nothing is asked of an engine because it is away.", ["engine"], registry=r
+            "joyvl_breaker_open", "1 while an engine is away and gets no requests.", ["engine"], registry=r
         )
         self.waiting = Histogram(
-            "joyvl_waiting_seconds", "From a tick being due to its turn at the engine.", buckets=SECONDS, registry=r
+            "joyvl_waiting_seconds",
+            "From the moment when a tick is due to its turn at the engine.",
+            buckets=SECONDS,
+            registry=r,
         )
         self.slices = Counter(
-            "joyvl_slices", "Slices of background work, by what became of them.", ["engine", "outcome"], registry=r
+            "joyvl_slices", "Slices of background work by outcome.", ["engine", "outcome"], registry=r
         )
         self.frame_age = Histogram(
             "joyvl_frame_age_seconds", "Age of the frame when its tick was due.", buckets=SECONDS, registry=r
         )
         self.request_delay = Histogram(
             "joyvl_request_delay_seconds",
-            "From a tick being due to its request to the engine.",
+            "From the moment when a tick is due to its request to the engine.",
             buckets=SECONDS,
             registry=r,
         )

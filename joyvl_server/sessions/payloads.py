@@ -185,9 +185,9 @@ def engine_state(state: EngineState) -> dict[str, Any]:
 
 PRESSURES = {
     Pressure.NONE: "The engine keeps up.",
-    Pressure.GLANCES: "Short of engine time: small pictures are looked at where little changed.",
-    Pressure.SLOWER: "Short of engine time: still cameras are looked at less often.",
-    Pressure.FULL: "Short of engine time: no further session is taken.",
+    Pressure.GLANCES: "Short of engine time: the engine gets small pictures where little changed.",
+    Pressure.SLOWER: "Short of engine time: the engine looks less often at still cameras.",
+    Pressure.FULL: "Short of engine time: the engine takes no further session.",
 }
 
 

@@ -147,7 +147,7 @@ def full(h: House, monkeypatch):
     """An engine that can take no session more."""
 
     def refuse(interval_s: float) -> None:
-        raise NotAllowed("The engine quiet serves 1 sessions and cannot take another one.", code="engine_full")
+        raise NotAllowed("The engine quiet serves 1 sessions and cannot take another session.", code="engine_full")
 
     scheduler = h.engines.monitor("quiet").scheduler
     monkeypatch.setattr(scheduler, "check_admission", refuse)
@@ -164,7 +164,7 @@ async def test_a_full_engine_refuses_with_a_reason_and_keeps_nothing(full: House
         assert (answer.status_code, answer.json()["code"]) == (503, "engine_full"), answer.text
         assert answer.headers["content-type"] == "application/problem+json"
         assert int(answer.headers["retry-after"]) >= 10
-        assert "cannot take another one" in answer.json()["detail"]
+        assert "cannot take another session" in answer.json()["detail"]
     assert (await h.client.get("/v1/cameras")).json()["data"] == []
     assert h.registry.sessions() == []
     assert all(source.closed for source in h.media.sources.values())

@@ -145,8 +145,8 @@ def test_a_damaged_line_is_named(entry, says) -> None:
     [
         ([], "The log is empty"),
         (["not JSON"], "Line 1 of the log is not JSON"),
-        ([line(tick_with())], "no input log of joyvl"),
-        (["[]"], "no input log of joyvl"),
+        ([line(tick_with())], "not an input log of joyvl"),
+        (["[]"], "not an input log of joyvl"),
         ([line({"joyvl_log": 99, "config": {}})], "The log has version 99; this server reads versions 1 to 2"),
         ([line({"joyvl_log": 2})], "header of the log cannot be read"),
         ([line({"joyvl_log": 2, "config": {"fidelity": "sloppy"}})], "'sloppy' is none of 'faithful', 'adaptive'"),

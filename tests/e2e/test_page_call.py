@@ -163,7 +163,7 @@ def test_an_engine_that_is_full_is_told_and_not_called_again(server: ServerProce
     watched = Watched(context, server.url, expected=("503",))
     page = watched.page
     dialled = []
-    detail = "The engine motion serves 9 sessions at a load of 97% and cannot take another one."
+    detail = "The engine motion serves 9 sessions at a load of 97% and cannot take another session."
 
     def refuse(route: Route) -> None:
         dialled.append(route.request.url)

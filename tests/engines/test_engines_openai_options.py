@@ -34,7 +34,7 @@ def test_base_url_is_brought_to_one_form(given: str, read: str) -> None:
     ("given", "sentence"),
     [
         ({"base_url": "ftp://host/v1"}, "base_url: must be an http or https URL"),
-        ({"base_url": "http://host:99999/v1"}, "base_url: is no URL"),
+        ({"base_url": "http://host:99999/v1"}, "base_url: is not a URL"),
         ({"base_url": "http:///v1"}, "base_url: must be an http or https URL"),
         ({"base_url": "http://me:hush@host/v1"}, "base_url: must not hold a user or password"),
         ({"base_url": "http://host/v1?api_key=hush"}, "base_url: must end with its path"),

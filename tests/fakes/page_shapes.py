@@ -8,9 +8,9 @@ from typing import Any
 
 PRESSURES = [
     ("none", "The engine keeps up."),
-    ("glances", "Short of engine time: small pictures are looked at where little changed."),
-    ("slower", "Short of engine time: still cameras are looked at less often."),
-    ("full", "Short of engine time: no further session is taken."),
+    ("glances", "Short of engine time: the engine gets small pictures where little changed."),
+    ("slower", "Short of engine time: the engine looks less often at still cameras."),
+    ("full", "Short of engine time: the engine takes no further session."),
 ]
 NOTE = "The engine motion does not read words: this watch fires at anything."
 

@@ -143,7 +143,7 @@ class PressureOut(Output):
             "often, too. full: and no further session is taken."
         )
     )
-    sentence: str = Field(examples=["Short of engine time: still cameras are looked at less often."])
+    sentence: str = Field(examples=["Short of engine time: the engine looks less often at still cameras."])
 
 
 class EngineStateOut(Output):

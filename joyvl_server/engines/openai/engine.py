@@ -75,7 +75,7 @@ class OpenAIEngine:
         if abilities != before:
             log.info("engine probed", server=self._link.url, mode=abilities.mode, scoring=abilities.scoring)
             if abilities.note:
-                log.warning("what the engine lacks", server=self._link.url, note=abilities.note)
+                log.warning("the engine lacks abilities", server=self._link.url, note=abilities.note)
         return self.capabilities
 
     async def check(self) -> str:

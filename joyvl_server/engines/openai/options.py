@@ -67,7 +67,7 @@ class OpenAIOptions(BaseModel):
             parts = urlsplit(value.strip())
             parts.port  # noqa: B018  # raises ValueError when it is no port
         except ValueError:
-            raise ValueError("is no URL; write it like http://127.0.0.1:8000/v1") from None
+            raise ValueError("is not a URL; write it like http://127.0.0.1:8000/v1") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http or https URL, like http://127.0.0.1:8000/v1")
         if parts.username is not None or parts.password is not None:

@@ -116,7 +116,7 @@ class ServerState:
         Abilities that were given stay: nobody would find them out again.
         """
         if self.abilities.mode == "scored" and not self._given:
-            log.warning("the server no longer does what it did when it was probed", server=self.url, why=why)
+            log.warning("the server refuses what it accepted when it was probed", server=self.url, why=why)
             self.abilities = unknown(self._options)
         self._in_doubt()
 

@@ -170,7 +170,7 @@ class EngineHealth:
     def request_failed(self, code: str) -> None:
         """Any request of any session failed, with the error's code."""
         if self.breaker.failed(code, self._clock.monotonic()):
-            log.debug("engine is asked nothing for now", engine=self.engine, code=code)
+            log.debug("engine gets no requests for now", engine=self.engine, code=code)
             self._listener.opened()
 
     # ------------------------------------------------------------------------------------------------------- helpers
@@ -290,7 +290,7 @@ class SessionHealth:
         self.failed(
             GARBAGE,
             f"The engine {self._engine.engine} answers, but with no decision: its last answer was “{quoted}”. "
-            "Use a model that sees and follows instructions.",
+            "Use a vision model that follows instructions.",
         )
 
     def look(self) -> None:

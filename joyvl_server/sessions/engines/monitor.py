@@ -224,7 +224,7 @@ class EngineMonitor:
             except Exception as error:  # a supervisor's edge: an engine with a fault is asked again, later
                 what = f"{type(error).__name__}: {error}"
                 if what != told:
-                    log.error("engine cannot be looked after", engine=self.engine.name, exc_info=error)
+                    log.error("engine monitor failed", engine=self.engine.name, exc_info=error)
                 told = what
                 self._health.failed("engine_fault", f"The engine {self.engine.name} has a fault: {what}")
                 self._tried.set()
@@ -329,7 +329,7 @@ class EngineMonitor:
     def _came_back(self) -> None:
         """The breaker has closed."""
         away_s = self._clock.monotonic() - self._breaker.opened_at
-        log.debug("engine is asked again", engine=self.engine.name, away_s=round(away_s, 1))
+        log.debug("engine gets requests again", engine=self.engine.name, away_s=round(away_s, 1))
         self.scheduler.came_back()
 
     def _look_for_restart(self, away_s: float = 0.0) -> None:

@@ -57,7 +57,7 @@ def check(
     now = f"The engine {engine} serves {len(rates)} sessions at a load of {load:.0%}"
     todo = "End a session, raise sessions.tick_s, or use another engine."
     if pressure is Pressure.FULL:
-        raise NotAllowed(f"{now} and cannot take another one. {todo}", code="engine_full")
+        raise NotAllowed(f"{now} and cannot take another session. {todo}", code="engine_full")
     cheapest = cost.work(True) if can.needs_every_frame else cost.price
     wanted = (sum(rates) + new) * cheapest
     if rates and wanted > MOST_LOAD:
@@ -67,7 +67,7 @@ def check(
         )
     if rates and load + new * cheapest > MOST_LOAD_NOW:
         raise NotAllowed(
-            f"{now}, which leaves no time for another one now. Try again in a moment. {todo}", code="engine_full"
+            f"{now}, which leaves no time for another session now. Try again in a moment. {todo}", code="engine_full"
         )
     each = context_tokens(can, after)
     if rates and each is not None and each < SHORTEST_CONTEXT:

@@ -333,7 +333,7 @@ async def test_an_engine_whose_probe_breaks_is_told_once_and_nobody_waits_for_it
         assert waiting.done()
         assert (waiting.result().status, waiting.result().code) == ("cannot", "engine_fault")
         assert "no such device" in (await ready(house) or "")
-        assert len([line for line in lines if line["event"] == "engine cannot be looked after"]) == 1
+        assert len([line for line in lines if line["event"] == "engine monitor failed"]) == 1
         house.engine.probe = good
         await seconds(house, 32)
         assert await ready(house) is None
