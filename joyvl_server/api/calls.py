@@ -58,7 +58,7 @@ ANSWER: dict[int | str, dict[str, Any]] = {
     openapi_extra={"requestBody": REQUEST_BODY},
 )
 async def create_call(api: ApiDep, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
-    """Call: send the offer, get the answer. The server begins to watch as soon as pictures arrive."""
+    """Call: send the offer, get the answer. The session starts as soon as frames arrive."""
     wanted = await read_call(request)
 
     async def create() -> Response:
@@ -90,7 +90,7 @@ async def read_call_of(api: ApiDep, call_id: str) -> Response:
 
 @router.delete(CALLS_PATH + "/{call_id}", status_code=204, responses=problems(404))
 async def hang_up(api: ApiDep, call_id: str) -> Response:
-    """Hang up; all that belongs to the call is freed."""
+    """Hang up; the server frees everything that the call used."""
     await api.registry.hang_up(call_id)
     return Response(status_code=204)
 

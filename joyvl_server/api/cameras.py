@@ -43,7 +43,7 @@ async def list_cameras(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Res
 async def create_camera(
     api: ApiDep, request: Request, body: CameraIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Register a source. It connects, and keeps connecting, by itself: also when the first try fails."""
+    """Register a source. It connects and reconnects by itself, also when the first try fails."""
 
     async def create() -> Response:
         view = await api.registry.cameras.add(body.to_draft())
@@ -54,7 +54,7 @@ async def create_camera(
 
 @router.post("/v1/cameras/probe", response_model=ProbeOut, responses=problems(403, 503))
 async def probe_url(api: ApiDep, body: ProbeIn) -> Response:
-    """Open a URL once and say what is there, or in words what is wrong. Nothing is kept."""
+    """Open a URL once and say what is there or what is wrong. The server stores nothing."""
     return JsonResponse(render.probe(await api.registry.cameras.probe(body.url)))
 
 
@@ -66,14 +66,14 @@ async def read_camera(api: ApiDep, camera_id: str) -> Response:
 
 @router.patch("/v1/cameras/{camera_id}", response_model=CameraOut, responses=problems(403, 404, 409, 503))
 async def change_camera(api: ApiDep, camera_id: str, body: CameraPatch) -> Response:
-    """Change some fields; the others stay. A change of the source, or of what looks at it, begins the session anew."""
+    """Change some fields; the others stay. A change of the source or of the engine begins a new session."""
     view = await api.registry.cameras.change(camera_id, body.changes())
     return JsonResponse(await render.camera(api.registry, view))
 
 
 @router.delete("/v1/cameras/{camera_id}", status_code=204, responses=problems(404))
 async def delete_camera(api: ApiDep, camera_id: str) -> Response:
-    """Forget the camera and its watches. Its events stay in the timeline."""
+    """Delete the camera and its watches. Its events stay in the timeline."""
     await api.registry.cameras.remove(camera_id)
     return Response(status_code=204)
 
@@ -87,7 +87,7 @@ async def enable_camera(api: ApiDep, camera_id: str) -> Response:
 
 @router.post("/v1/cameras/{camera_id}/disable", response_model=CameraOut, responses=problems(404))
 async def disable_camera(api: ApiDep, camera_id: str) -> Response:
-    """Close the source and end the session. Settings and watches are kept."""
+    """Close the source and end the session. Settings and watches stay."""
     view = await api.registry.cameras.change(camera_id, {"enabled": False})
     return JsonResponse(await render.camera(api.registry, view))
 
@@ -102,7 +102,7 @@ async def probe_camera(api: ApiDep, camera_id: str) -> Response:
     "/v1/cameras/{camera_id}/snapshot.jpg", response_class=Response, responses={**JPEG, **problems(404, 409, 503)}
 )
 async def read_camera_snapshot(api: ApiDep, request: Request, camera_id: str) -> Response:
-    """The newest picture as JPEG. 503 while there is none."""
+    """The newest frame as a JPEG. 503 while there is none."""
     return render.picture(request, await api.registry.cameras.snapshot(camera_id))
 
 
@@ -114,6 +114,6 @@ async def read_zones(api: ApiDep, camera_id: str) -> Response:
 
 @router.put("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))
 async def replace_zones(api: ApiDep, camera_id: str, body: ZonesIn) -> Response:
-    """Set all zones at once; those not in the body are gone."""
+    """Replace all zones; zones that are not in the body are deleted."""
     view = await api.registry.cameras.change(camera_id, {"zones": body.zones})
     return JsonResponse({"zones": payloads.zones(view.spec.zones)})

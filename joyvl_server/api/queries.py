@@ -31,7 +31,7 @@ async def list_queries(api: ApiDep, session_id: str, query: Annotated[PageQuery,
 async def create_query(
     api: ApiDep, request: Request, session_id: str, body: QueryIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Ask. The answer comes as updates, and stands in the query once it is closed."""
+    """Ask. The answer comes as updates, and is in the query once the query is closed."""
 
     async def create() -> Response:
         view = await api.registry.session(session_id).ask(body.text)
@@ -42,6 +42,6 @@ async def create_query(
 
 @router.delete(QUERIES + "/{query_id}", status_code=204, responses=problems(404))
 async def withdraw_query(api: ApiDep, session_id: str, query_id: str) -> Response:
-    """No answer is wanted any more."""
+    """Withdraw a query: no answer is wanted any more."""
     await api.registry.session(session_id).withdraw(query_id)
     return Response(status_code=204)

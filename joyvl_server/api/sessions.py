@@ -41,19 +41,19 @@ async def read_session(api: ApiDep, session_id: str) -> Response:
 
 @router.patch("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
 async def change_session(api: ApiDep, session_id: str, body: SessionPatch) -> Response:
-    """Make it more or less talkative, or its pictures dearer or cheaper. It goes on with what it knows."""
+    """Change settings of the running session, such as how talkative it is. It keeps its context."""
     session = await api.registry.change_session(session_id, body.changes())
     return JsonResponse(payloads.session(session))
 
 
 @router.delete("/v1/sessions/{session_id}", status_code=204, responses=problems(404, 409))
 async def end_session(api: ApiDep, session_id: str) -> Response:
-    """End it: a call is hung up. A camera's session ends when the camera is disabled or deleted (409 here)."""
+    """End it: a call hangs up. A camera's session ends when the camera is disabled or deleted (409 here)."""
     await api.registry.end_session(session_id)
     return Response(status_code=204)
 
 
 @router.get("/v1/sessions/{session_id}/snapshot.jpg", response_class=Response, responses={**JPEG, **problems(404, 503)})
 async def read_session_snapshot(api: ApiDep, request: Request, session_id: str) -> Response:
-    """The newest picture as JPEG. 503 while there is none."""
+    """The newest frame as a JPEG. 503 while there is none."""
     return render.picture(request, await api.registry.session(session_id).snapshot())

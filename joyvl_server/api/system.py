@@ -62,7 +62,7 @@ def _scheduler(snapshot: dict[str, Any] | None) -> dict[str, Any] | None:
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=HealthOut)
 async def read_health() -> Response:
-    """The process answers. Touches neither the model nor the store; needs no key."""
+    """The process answers. It uses neither the model nor the store, and needs no key."""
     return JsonResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 

@@ -20,7 +20,7 @@ ALL = 1_000_000
 
 @router.get("/v1/sessions/{session_id}/ticks", response_model=TicksOut, responses=problems(404))
 async def list_ticks(api: ApiDep, session_id: str, query: Annotated[TicksQuery, Query()]) -> Response:
-    """Every second that is kept, newest first, also of a session that has ended."""
+    """Every tick that is kept, newest first, also of a session that has ended."""
     found = await _newest(api, session_id, query, query.limit + 1)
     shown = found[: query.limit]
     return render.listed(shown, shown[-1]["id"] if len(found) > query.limit else None)

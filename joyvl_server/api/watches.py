@@ -45,7 +45,7 @@ async def create_watch(
 
 @router.patch(WATCHES + "/{watch_id}", response_model=WatchOut, responses=problems(404))
 async def change_watch(api: ApiDep, session_id: str, watch_id: str, body: WatchPatch) -> Response:
-    """Change some fields; pause it or let it go on."""
+    """Change some fields, pause it or resume it."""
     session = api.registry.session(session_id)
     watch = await session.change_watch(watch_id, body.changes())
     return JsonResponse(payloads.watch(watch, session))
@@ -53,6 +53,6 @@ async def change_watch(api: ApiDep, session_id: str, watch_id: str, body: WatchP
 
 @router.delete(WATCHES + "/{watch_id}", status_code=204, responses=problems(404))
 async def delete_watch(api: ApiDep, session_id: str, watch_id: str) -> Response:
-    """Forget it."""
+    """Delete it."""
     await api.registry.session(session_id).remove_watch(watch_id)
     return Response(status_code=204)

@@ -35,7 +35,7 @@ DETAILS = {
     404: ("not_found", "There is no such camera, session, watch, query or call."),
     409: ("conflict", "A name is used twice, or the state forbids it."),
     413: ("body_too_large", "The body is larger than server.max_body_bytes."),
-    415: ("unsupported_media_type", "The body is of a kind that is not read here."),
+    415: ("unsupported_media_type", "This route does not accept this kind of body."),
     422: ("invalid", "A field is unknown, missing or wrong; `errors` names each."),
     502: ("source", "The source cannot be used."),
     503: ("no_frame", "Not right now; try again."),
@@ -96,7 +96,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
     components["securitySchemes"] = {
-        "key": {"type": "http", "scheme": "bearer", "description": "Asked for when server.api_keys is set."}
+        "key": {"type": "http", "scheme": "bearer", "description": "Required when server.api_keys is set."}
     }
     document["security"] = [{}, {"key": []}]
     for operations in document["paths"].values():

@@ -30,7 +30,7 @@ class CameraIn(SettingsInput):
     name: Name = Field(examples=["front door"])
     url: Url
     enabled: bool = True
-    loop: bool = Field(False, description="Begin a file again at its end.")
+    loop: bool = Field(False, description="Play a file from its start when it ends.")
     speed: Speed = 1.0
     watches: list[WatchIn] = Field(default_factory=list, max_length=64)
 

@@ -20,8 +20,8 @@ KindsIn = Annotated[
     Field(
         max_length=32,
         description=(
-            "What it fires at, with engines that report kinds; empty: anything. Null: what its words name, also when "
-            "they change. Engines that read words go by the words."
+            "What it fires at, with engines that report kinds; empty: anything. Null: the kinds that its text names, "
+            "also when the text changes. Engines that read words follow the text."
         ),
     ),
 ]
@@ -79,9 +79,9 @@ class WatchOut(Output):
     threshold: float | None
     paused: bool
     kinds: list[WatchKind] = Field(description="What it fires at, with engines that report kinds; empty: anything.")
-    query_id: str | None = Field(description="The sentence it was made from. Deleting the watch undoes that.")
+    query_id: str | None = Field(description="The query that became this watch. Delete the watch to undo that.")
     created_at: str
-    note: str | None = Field(description="What the engine makes of it, where that is not what one expects.")
+    note: str | None = Field(description="How the engine treats the watch, where that is not what one expects.")
 
 
 class WatchesOut(Output):
@@ -100,7 +100,7 @@ class QueryOut(Output):
     )
     asked_at: str
     answer: str | None
-    watch_id: str | None = Field(description="The watch that was made of it, or that it paused.")
+    watch_id: str | None = Field(description="The watch that the query became, or that it paused.")
 
 
 class QueriesOut(Output):
@@ -113,24 +113,24 @@ class CapabilitiesOut(Output):
 
     mode: Mode = Field(
         description=(
-            "structure: it sees structure, no words. scored: the probability of the model's own markers. markers: the "
-            "model writes its markers. instruct: any vision model, told in words."
+            "structure: it sees changes and movement, no words. scored: the probability of the model's own markers. "
+            "markers: the model writes its markers. instruct: any vision model, with instructions in words."
         )
     )
-    note: str = Field(description="What people should know about it; empty where all is well.")
+    note: str = Field(description="What users should know about the engine; empty if nothing.")
     follows_instructions: bool = Field(description="Reads watches and queries as words.")
     scores: bool = Field(description="The score is a probability, not only 0 or 1.")
     reports_kinds: bool = Field(description="Says what kind of thing happened, and where.")
-    needs_every_frame: bool = Field(description="No frame may be skipped or shrunk.")
-    chooses: bool = Field(description="Says which watch a remark is about, and what a sentence is.")
-    prepares: bool = Field(description="The next chunk of context is made ready beside the present one.")
+    needs_every_frame: bool = Field(description="It needs every frame in full size.")
+    chooses: bool = Field(description="Says which watch a remark is about, and whether a query is a question.")
+    prepares: bool = Field(description="Prepares the next chunk of context while the present one runs.")
     writes: bool = Field(description="Writes summaries.")
-    prefills: bool = Field(description="Goes on with an answer that was begun for it.")
-    uuids: bool = Field(description="Pictures are sent once and then named.")
+    prefills: bool = Field(description="Continues a begun answer.")
+    uuids: bool = Field(description="Gets each picture once; later requests name it.")
     priority: bool = Field(description="Orders its waiting requests by priority.")
     context_tokens: int | None = Field(description="The longest prompt with its answer.")
-    cache_tokens: int | None = Field(description="Tokens its cache holds over all sessions.")
-    parallel: int = Field(description="Requests it takes well at once.")
+    cache_tokens: int | None = Field(description="Tokens that its cache holds for all sessions.")
+    parallel: int = Field(description="Requests that it handles well at the same time.")
 
 
 class PressureOut(Output):
@@ -139,8 +139,8 @@ class PressureOut(Output):
     step: int = Field(description="0 to 3, one of the names.")
     name: Literal["none", "glances", "slower", "full"] = Field(
         description=(
-            "none: it keeps up. glances: small pictures where little changed. slower: still cameras are looked at less "
-            "often, too. full: and no further session is taken."
+            "none: it keeps up. glances: small pictures where little changed. slower: also fewer looks at still "
+            "cameras. full: also no further session."
         )
     )
     sentence: str = Field(examples=["Short of engine time: the engine looks less often at still cameras."])
@@ -155,8 +155,8 @@ class EngineStateOut(Output):
             "cannot: it answers and cannot decide. slow: it decides, but less than once a second."
         )
     )
-    code: str | None = Field(description="A stable word; null where it decides as usual.")
-    reason: str | None = Field(description="A sentence for people; null where it decides as usual.")
+    code: str | None = Field(description="A stable word; null while it decides as usual.")
+    reason: str | None = Field(description="A sentence for people; null while it decides as usual.")
     since: str = Field(description="RFC 3339 time.")
 
 

@@ -44,9 +44,9 @@ class SchedulerOut(Output):
 
     pressure: PressureOut
     sessions: int
-    load: float = Field(description="Work asked of it in its time; above 1 it cannot keep up.")
+    load: float = Field(description="Requested work as a share of its time; above 1 it cannot keep up.")
     waiting: int = Field(description="Ticks that wait for their turn.")
-    breaker: str = Field(description="closed; open: it is away and is not asked; half_open: it is tried again.")
+    breaker: str = Field(description="closed; open: away, it gets no requests; half_open: the server is trying it.")
 
 
 class EngineOut(Output):
@@ -68,9 +68,7 @@ class HealthOut(Output):
 
 class PartOut(Output):
     ready: bool
-    reason: str | None = Field(
-        description="What is wrong with it; for an engine that decides, but slowly, what it manages."
-    )
+    reason: str | None = Field(description="What is wrong with it; for a slow engine, what it manages.")
 
 
 class ReadyOut(Output):

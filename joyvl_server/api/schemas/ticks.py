@@ -41,15 +41,15 @@ class TimingsOut(Output):
 class TickOut(Output):
     """One second: what was decided, why, and how long it took."""
 
-    id: str = Field(description="Microseconds since 1970 when it was decided; unique in its session, and a cursor.")
+    id: str = Field(description="Time of the decision in microseconds since 1970; unique in its session, and a cursor.")
     t: float = Field(description="Stream seconds of the session.")
     wall: float = Field(description="Unix seconds.")
     decision: str = Field(description="silent, speak or delegate")
     skipped: str | None = Field(
-        description="busy, late, no_frame, offline, still, failed or away: no decision was taken."
+        description="busy, late, no_frame, offline, still, failed or away: why there was no decision."
     )
     suppressed: str | None = Field(
-        description="cooldown, duplicate, zone, empty, hovering or below: it wanted to speak and did not."
+        description="cooldown, duplicate, zone, kind, empty, hovering or below: why it wanted to speak and did not."
     )
     score: float | None = Field(description="How strongly it wanted to speak, 0 to 1.")
     threshold: float | None = Field(description="The session's threshold at that moment.")
@@ -61,13 +61,13 @@ class TickOut(Output):
     watches: list[str]
     look: str = Field(description="full, glance or skip: what the frame was allowed to cost.")
     change: float | None = Field(description="How much the picture changed since the last full look, 0 to 1.")
-    epoch: int | None = Field(description="Names one remark; the updates of its text carry it too.")
+    epoch: int | None = Field(description="Names one utterance; the updates of its text have it too.")
     query: str | None = Field(description="The query this answers.")
     detail: str = Field(description="What failed, when it did.")
     compact: bool = Field(
         description=(
-            "True where score, threshold, decision and kind are all that is left of it: text, zone, box, watches and "
-            "timings are kept for `store.tick_detail_days`."
+            "True when only score, threshold, decision and kind are left of the tick: the server keeps text, zone, "
+            "box, watches and timings for `store.tick_detail_days`."
         )
     )
     timings: TimingsOut
