@@ -20,13 +20,13 @@ DEATHS = {
         "Out of memory: Lower context_tokens or sessions"
     ),
     "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization`": (
-        "Out of memory: the weights leave no room"
+        "Out of memory: the weights leave no space"
     ),
     "ValueError: To serve at least one request with the model's max seq len (32768), (4.50 GiB KV cache is needed, "
     "which is larger than the available KV cache memory (2.13 GiB). Based on the available memory, the estimated "
     "maximum model length is 15488. Try increasing": "2.13 GiB are free. Lower context_tokens",
     "ValueError: Free memory on device cuda:0 (3.21/23.57 GiB) on startup is less than desired": (
-        "Out of memory: other programs hold the card, 3.21 of 23.57 GiB are free"
+        "Out of memory: other programs use the card, 3.21 of 23.57 GiB are free"
     ),
     "ValueError: Available memory on node 0 (6.53/11.84 GiB) on kv cache allocation is less than requested memory": (
         "Out of memory: 6.53 of the machine's 11.84 GiB of main memory are free"

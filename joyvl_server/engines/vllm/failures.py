@@ -9,7 +9,7 @@ WHERE = "engine.options.vllm"
 
 _SMALLER = (
     f"Lower context_tokens or sessions in {WHERE}, use smaller weights (quantization: fp8, or 4-bit weights), or free "
-    "memory that other programs hold on the card"
+    "memory that other programs use on the card"
 )
 
 
@@ -37,14 +37,14 @@ RULES = (
     ),
     _rule(
         r"No available memory for the cache blocks",
-        f"Out of memory: the weights leave no room for a context on the card. Raise gpu_memory_utilization in {WHERE}, "
-        "use smaller weights (quantization: fp8, or 4-bit weights), or free memory that other programs hold on the "
+        f"Out of memory: the weights leave no space for a context. Raise gpu_memory_utilization in {WHERE}, "
+        "use smaller weights (quantization: fp8, or 4-bit weights), or free memory that other programs use on the "
         "card.",
         memory=True,
     ),
     _rule(
         r"Free memory on device \S* ?\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup",
-        "Out of memory: other programs hold the card, {free} of {total} GiB are free. End them, or lower "
+        "Out of memory: other programs use the card, {free} of {total} GiB are free. End them, or lower "
         f"gpu_memory_utilization in {WHERE}.",
         memory=True,
     ),
@@ -64,7 +64,7 @@ RULES = (
     ),
     _rule(
         r"(?i)driver on your system is too old|CUDA driver version is insufficient|forward compatibility was attempted",
-        "The NVIDIA driver is too old for this vLLM. Update the driver (`nvidia-smi` shows which one there is).",
+        "The NVIDIA driver is too old for this vLLM. Update the driver (`nvidia-smi` shows the present one).",
     ),
     _rule(
         r"no kernel image is available|compute capability (?:of at least )?\d[\d.]* ?(?:or higher)?.*required"
@@ -74,7 +74,7 @@ RULES = (
     _rule(
         r"(?i)Failed to infer device type|No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device",
         "vLLM finds no GPU. Is the driver loaded (`nvidia-smi`), and is the card visible in this container? Without a "
-        "GPU use engine openai with a server elsewhere, or engine motion.",
+        "GPU use engine openai with a server on another machine, or engine motion.",
     ),
     _rule(
         r"(?i)gated repo|GatedRepoError|Access to model .* is restricted|401 Client Error|403 Client Error",
@@ -131,7 +131,7 @@ RULES = (
     ),
 )
 _KILLED = (
-    "Out of memory, most likely: {what} killed from outside, as Linux does when main memory is full (`dmesg` tells). "
+    "Out of memory, most likely: {what} killed from outside, as Linux does when main memory is full (see `dmesg`). "
     f"Free some, or lower sessions or mm_cache_gb in {WHERE}."
 )
 _HARMLESS = re.compile(r"^(?:\([^)]*\) )?(?:DEBUG|INFO|WARNING)\b")
