@@ -23,7 +23,7 @@ QUERIES = "/v1/sessions/{session_id}/queries"
 @router.get(QUERIES, response_model=QueriesOut, responses=problems(404))
 async def list_queries(api: ApiDep, session_id: str, query: Annotated[PageQuery, Query()]) -> Response:
     """Questions of this session, oldest first, the closed ones too (the last 100 are kept)."""
-    shown, cursor = page(api.registry.session(session_id).queries(), lambda view: view.id, query)
+    shown, cursor = page(api.registry.session(session_id).queries.all(), lambda view: view.id, query)
     return render.listed([payloads.query(q) for q in shown], cursor)
 
 
@@ -34,7 +34,7 @@ async def create_query(
     """Ask. The answer comes as updates, and is in the query once the query is closed."""
 
     async def create() -> Response:
-        view = await api.registry.session(session_id).ask(body.text)
+        view = api.registry.session(session_id).ask(body.text)
         return render.created(payloads.query(view), f"/v1/sessions/{session_id}/queries/{view.id}")
 
     return await once(request, idempotency_key, create)
@@ -43,5 +43,5 @@ async def create_query(
 @router.delete(QUERIES + "/{query_id}", status_code=204, responses=problems(404))
 async def withdraw_query(api: ApiDep, session_id: str, query_id: str) -> Response:
     """Withdraw a query: no answer is wanted any more."""
-    await api.registry.session(session_id).withdraw(query_id)
+    api.registry.session(session_id).withdraw(query_id)
     return Response(status_code=204)

@@ -25,11 +25,11 @@ async def camera(registry: Registry, view: CameraView) -> dict[str, Any]:
         session = registry.session(record.session_id)
     except NotFound:
         # Disabled: its watches wait in the store.
-        watches = [payloads.watch(w, None) for w in await registry.cameras.watches(record.id)]
+        watches = [payloads.watch(w) for w in await registry.cameras.watches(record.id)]
         engine_state = None
     else:
         engine_state = payloads.engine_state(session.engine_state)
-        watches = [payloads.watch(w, session) for w in session.watches()]
+        watches = [payloads.watch(w, session.watches.note(w)) for w in session.watches.all()]
     return {
         "id": record.id,
         "name": record.name,

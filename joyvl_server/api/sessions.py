@@ -15,7 +15,6 @@ from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.common import PageQuery, page
 from joyvl_server.api.schemas.sessions import SessionOut, SessionPatch, SessionsOut
 from joyvl_server.api.schemas.settings import SettingsOut, described
-from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["sessions"])
 
@@ -24,7 +23,7 @@ router = APIRouter(tags=["sessions"])
 async def list_sessions(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
     """The sessions that run now, oldest first."""
     shown, cursor = page(api.registry.sessions(), lambda session: session.id, query)
-    return render.listed([payloads.session(s) for s in shown], cursor)
+    return render.listed([s.describe() for s in shown], cursor)
 
 
 @router.get("/v1/session-settings", response_model=SettingsOut)
@@ -36,14 +35,14 @@ async def list_session_settings(api: ApiDep) -> Response:
 @router.get("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
 async def read_session(api: ApiDep, session_id: str) -> Response:
     """One session that runs now."""
-    return JsonResponse(payloads.session(api.registry.session(session_id)))
+    return JsonResponse(api.registry.session(session_id).describe())
 
 
 @router.patch("/v1/sessions/{session_id}", response_model=SessionOut, responses=problems(404))
 async def change_session(api: ApiDep, session_id: str, body: SessionPatch) -> Response:
     """Change settings of the running session, such as how talkative it is. It keeps its context."""
     session = await api.registry.change_session(session_id, body.changes())
-    return JsonResponse(payloads.session(session))
+    return JsonResponse(session.describe())
 
 
 @router.delete("/v1/sessions/{session_id}", status_code=204, responses=problems(404, 409))

@@ -42,4 +42,4 @@ async def _newest(api: Api, session_id: str, query: TicksQuery, wanted: int) -> 
         before=before,
         limit=wanted - len(found),
     )
-    return [*found, *(payloads.kept_tick(record) for record in older)]
+    return [*found, *(payloads.tick(record) for record in older)]

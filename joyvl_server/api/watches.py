@@ -25,8 +25,8 @@ WATCHES = "/v1/sessions/{session_id}/watches"
 async def list_watches(api: ApiDep, session_id: str, query: Annotated[PageQuery, Query()]) -> Response:
     """The watches of a session, oldest first, the paused ones too."""
     session = api.registry.session(session_id)
-    shown, cursor = page(session.watches(), lambda watch: watch.id, query)
-    return render.listed([payloads.watch(w, session) for w in shown], cursor)
+    shown, cursor = page(session.watches.all(), lambda watch: watch.id, query)
+    return render.listed([payloads.watch(w, session.watches.note(w)) for w in shown], cursor)
 
 
 @router.post(WATCHES, status_code=201, response_model=WatchOut, responses=problems(404, 409))
@@ -37,8 +37,9 @@ async def create_watch(
 
     async def create() -> Response:
         session = api.registry.session(session_id)
-        watch = await session.add_watch(body.to_draft())
-        return render.created(payloads.watch(watch, session), f"/v1/sessions/{session_id}/watches/{watch.id}")
+        watch = await session.watches.add(body.to_draft())
+        shown = payloads.watch(watch, session.watches.note(watch))
+        return render.created(shown, f"/v1/sessions/{session_id}/watches/{watch.id}")
 
     return await once(request, idempotency_key, create)
 
@@ -47,12 +48,12 @@ async def create_watch(
 async def change_watch(api: ApiDep, session_id: str, watch_id: str, body: WatchPatch) -> Response:
     """Change some fields, pause it or resume it."""
     session = api.registry.session(session_id)
-    watch = await session.change_watch(watch_id, body.changes())
-    return JsonResponse(payloads.watch(watch, session))
+    watch = await session.watches.change(watch_id, body.changes())
+    return JsonResponse(payloads.watch(watch, session.watches.note(watch)))
 
 
 @router.delete(WATCHES + "/{watch_id}", status_code=204, responses=problems(404))
 async def delete_watch(api: ApiDep, session_id: str, watch_id: str) -> Response:
     """Delete it."""
-    await api.registry.session(session_id).remove_watch(watch_id)
+    await api.registry.session(session_id).watches.remove(watch_id)
     return Response(status_code=204)

@@ -18,7 +18,6 @@ from joyvl_server.core.errors import ConfigError, JoyvlError, SourceError
 from joyvl_server.core.watches.kinds import read_kinds
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.kit import logs
-from joyvl_server.sessions import payloads
 from joyvl_server.sessions.engines.state import EngineState, EngineStatus
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.watch_list import WatchDraft
@@ -162,7 +161,7 @@ async def _print_until_end(
     is_file: bool,
 ) -> str | None:
     """Returns why it ended, where that was not the end of the source."""
-    for note in dict.fromkeys(payloads.watch_note(watch, session) for watch in session.watches()):
+    for note in dict.fromkeys(session.watches.note(watch) for watch in session.watches.all()):
         printer.note(note)
     async for update in session.updates.since(None):
         match update.type:
@@ -301,7 +300,7 @@ class TextPrinter:
         score = "" if tick["score"] is None else f" {tick['score']:.2f}"
         p50 = session.latency()["p50_ms"]
         delay = "" if p50 is None else f" · {p50:.0f} ms"
-        return f"{clock(tick['t'])}  {session.engine_name}: {doing}{score}{delay}"
+        return f"{clock(tick['t'])}  {session.record.engine}: {doing}{score}{delay}"
 
     def _line(self, text: str, *, err: bool = False) -> None:
         status = self._status

@@ -9,6 +9,7 @@ from joyvl_server.core.errors import ConfigError
 GROUPS = {
     "joyvl.engines": "what decides: silent, speak or delegate",
     "joyvl.session_settings": "what a session may be told beside our own settings",
+    "joyvl.sinks": "what takes the messages of each session: alerts, archives and the like",
     "joyvl.tts": "what turns text into speech",
     "joyvl.asr": "what turns speech into text",
     "joyvl.embedders": "what turns text into vectors for the memory",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.engines.base import Capabilities
@@ -16,6 +17,10 @@ from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.ticks.ticks import Ticks
 from joyvl_server.store.watches import Watches
 
+if TYPE_CHECKING:
+    from joyvl_server.sessions.engines.pool import EnginePool
+    from joyvl_server.sessions.sinks.registry import SinkRegistry
+
 
 @dataclass(frozen=True, slots=True)
 class SessionDeps:
@@ -27,11 +32,25 @@ class SessionDeps:
     numbers: UniqueNumbers
     sessions: Sessions
     cameras: Cameras
-    ticks: Ticks | None = None
+    ticks: Ticks
+    engines: EnginePool
+    sinks: SinkRegistry
     updates_backlog: int = 1024
 
 
-def observer_config(settings: SessionSettings, can: Capabilities) -> ObserverConfig:
+def engine_facts(settings: SessionSettings, can: Capabilities) -> EngineFacts:
+    """What the machine's decisions depend on of what the engine can do."""
+    return EngineFacts(
+        follows_instructions=can.follows_instructions,
+        reports_kinds=can.reports_kinds,
+        needs_every_frame=can.needs_every_frame,
+        chooses=can.chooses,
+        prepares=can.prepares,
+        writes=can.writes or settings.summary_engine is not None,
+    )
+
+
+def observer_config(settings: SessionSettings, engine: EngineFacts) -> ObserverConfig:
     """The machine's settings: the session's own (`SessionSpec.resolved`), and what the engine can do."""
     return ObserverConfig(
         threshold=settings.threshold,
@@ -47,17 +66,5 @@ def observer_config(settings: SessionSettings, can: Capabilities) -> ObserverCon
         language=settings.language,
         lead_turns=settings.lead_turns,
         model_time_s=settings.model_time_s,
-        engine=engine_facts(settings, can),
-    )
-
-
-def engine_facts(settings: SessionSettings, can: Capabilities) -> EngineFacts:
-    """What the machine has to know of the engine; an engine of its own may write the summaries."""
-    return EngineFacts(
-        follows_instructions=can.follows_instructions,
-        reports_kinds=can.reports_kinds,
-        needs_every_frame=can.needs_every_frame,
-        chooses=can.chooses,
-        prepares=can.prepares,
-        writes=can.writes or settings.summary_engine is not None,
+        engine=engine,
     )

@@ -82,8 +82,6 @@ class SessionFactory:
 
     async def count_on(self, session_id: str) -> None:
         """An earlier process may have watched it: no tick and no remark gets a number that was used then."""
-        if self._deps.ticks is None:
-            return
         try:
             newest = await self._deps.ticks.list(session_id, limit=1)
         except StoreError as error:
@@ -107,7 +105,7 @@ class SessionFactory:
         def on_state(state: SourceState) -> None:
             session = self._supervisor.find(session_id)
             if session is not None:
-                session.on_source_state(state)
+                session.source_changed(state)
 
         return on_state
 
@@ -120,16 +118,6 @@ class SessionFactory:
         watches: Iterable[WatchRecord] = (),
     ) -> Session:
         """From now on it runs, until its source ends or the supervisor stops it."""
-        writer = self._settings.summary_engine
-        session = Session(
-            record,
-            spec,
-            source,
-            self._engines.monitor(record.engine),
-            ticker,
-            self._deps,
-            pen=None if writer in (None, record.engine) else self._engines.monitor(writer),
-            watches=watches,
-        )
+        session = Session(record, spec, source, ticker, watches, self._deps)
         self._supervisor.begin(session)
         return session

@@ -69,4 +69,13 @@ class Metrics:
             registry=r,
         )
         self.events = Counter("joyvl_events", "Entries written to the timeline.", ["type"], registry=r)
+        self.sink_failing = Gauge(
+            "joyvl_sink_failing", "1 while a sink of sessions fails or drops messages.", ["sink"], registry=r
+        )
+        self.sink_failures = Counter(
+            "joyvl_sink_failures", "Messages that a sink of sessions failed to handle.", ["sink"], registry=r
+        )
+        self.sink_dropped = Counter(
+            "joyvl_sink_dropped", "Messages for which a sink of sessions had no room.", ["sink"], registry=r
+        )
         self.crashes = Counter("joyvl_session_crashes", "Sessions restarted after an internal error.", registry=r)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from joyvl_server.core.decisions import Pressure
-from joyvl_server.core.effects import Decided
-from joyvl_server.core.watches.kinds import in_words
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.kit.masking import mask_text
 from joyvl_server.sessions.engines.state import EngineState
-from joyvl_server.sessions.machine.tick_timer import Timings
 from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.settings import SessionSettings
@@ -24,30 +21,21 @@ from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
 
-class Observed(Protocol):
-    """The part of a session that clients see."""
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session as it is now; `settings` are those that count for it."""
 
-    @property
-    def record(self) -> SessionRecord: ...
-    @property
-    def engine_name(self) -> str: ...
-    @property
-    def capabilities(self) -> Capabilities: ...
-    @property
-    def spec(self) -> SessionSpec: ...
-    @property
-    def settings(self) -> SessionSettings: ...
-    @property
-    def pressure(self) -> Pressure: ...
-    @property
-    def state(self) -> SourceState: ...
-    @property
-    def engine_state(self) -> EngineState: ...
-    @property
-    def last_remark(self) -> dict[str, Any] | None: ...
-    def watches(self) -> list[WatchRecord]: ...
-    def queries(self) -> list[QueryView]: ...
-    def latency(self) -> dict[str, float | int | None]: ...
+    record: SessionRecord
+    spec: SessionSpec
+    settings: SessionSettings
+    capabilities: Capabilities
+    pressure: Pressure
+    source: SourceState
+    engine: EngineState
+    watches: list[dict[str, Any]]
+    queries: list[QueryView]
+    last_remark: TickRecord | None
+    latency: dict[str, float | int | None]
 
 
 def rfc3339(wall: float) -> str:
@@ -55,37 +43,7 @@ def rfc3339(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def tick_record(session_id: str, id: int, decided: Decided, timings: Timings, threshold: float) -> TickRecord:
-    box = decided.box
-    return TickRecord(
-        id=id,
-        session_id=session_id,
-        t=round(decided.t, 3),
-        wall=round(decided.wall, 3),
-        decision=decided.decision.value,
-        look=decided.look.value,
-        score=decided.score,
-        threshold=threshold,
-        change=_rounded(decided.change, 4),
-        skipped=decided.skipped and decided.skipped.value,
-        suppressed=decided.suppressed and decided.suppressed.value,
-        kind=decided.kind,
-        query=decided.query,
-        epoch=decided.epoch,
-        watches=decided.watches,
-        frame_age_ms=_rounded(timings.frame_age_ms, 2),
-        request_ms=_rounded(timings.request_ms, 2),
-        score_ms=_rounded(timings.score_ms, 2),
-        total_ms=_rounded(timings.total_ms, 2),
-        zone=decided.zone,
-        box=None if box is None else tuple(round(v, 4) for v in (box.x0, box.y0, box.x1, box.y1)),
-        text=decided.text,
-        question=decided.question,
-        detail=decided.detail,
-    )
-
-
-def kept_tick(record: TickRecord) -> dict[str, Any]:
+def tick(record: TickRecord) -> dict[str, Any]:
     """A tick as clients see it: updates, memory and store show the same."""
     return {
         "id": str(record.id),
@@ -117,8 +75,8 @@ def kept_tick(record: TickRecord) -> dict[str, Any]:
     }
 
 
-def watch(record: WatchRecord, of: Observed | None) -> dict[str, Any]:
-    """`of` is the session it stands in, while that runs."""
+def watch(record: WatchRecord, note: str | None = None) -> dict[str, Any]:
+    """`note`: what the engine makes of its words, while its session runs; see `WatchList.note`."""
     return {
         "id": record.id,
         "session_id": record.session_id,
@@ -130,17 +88,8 @@ def watch(record: WatchRecord, of: Observed | None) -> dict[str, Any]:
         "kinds": list(record.fires_at),
         "query_id": record.query_id,
         "created_at": rfc3339(record.created_wall),
-        "note": None if of is None else watch_note(record, of),
+        "note": note,
     }
-
-
-def watch_note(record: WatchRecord, of: Observed) -> str | None:
-    """What the engine makes of a watch's words, where that is not what people expect."""
-    if of.capabilities.follows_instructions:
-        return None
-    at = in_words(record.fires_at if of.capabilities.reports_kinds else ())
-    where = " in its zones" if record.zones else ""
-    return f"The engine {of.engine_name} does not read words: this watch fires {at}{where}."
 
 
 def query(view: QueryView) -> dict[str, Any]:
@@ -196,25 +145,25 @@ def pressure(step: Pressure) -> dict[str, Any]:
     return {"step": int(step), "name": step.name.lower(), "sentence": PRESSURES[step]}
 
 
-def session(of: Observed) -> dict[str, Any]:
+def session(view: SessionView) -> dict[str, Any]:
     """A session as clients see it: REST and `session.created` show the same."""
-    record = of.record
+    record, settings = view.record, view.settings
     return {
         "id": record.id,
         "kind": record.kind,
         "name": record.name,
         "camera_id": record.camera_id,
-        **of.spec.shown(of.settings),
-        "engine": of.engine_name,
-        "capabilities": asdict(of.capabilities),
-        "tick_s": of.settings.tick_s,
-        "pressure": pressure(of.pressure),
-        "state": source(of.state),
-        "engine_state": engine_state(of.engine_state),
-        "watches": [watch(w, of) for w in of.watches()],
-        "queries": [query(q) for q in of.queries() if q.status == "open"],
-        "last_remark": of.last_remark,
-        "latency": of.latency(),
+        **view.spec.shown(settings),
+        "engine": record.engine,
+        "capabilities": asdict(view.capabilities),
+        "tick_s": settings.tick_s,
+        "pressure": pressure(view.pressure),
+        "state": source(view.source),
+        "engine_state": engine_state(view.engine),
+        "watches": view.watches,
+        "queries": [query(q) for q in view.queries if q.status == "open"],
+        "last_remark": None if view.last_remark is None else tick(view.last_remark),
+        "latency": view.latency,
         "created_at": rfc3339(record.created_wall),
     }
 

@@ -23,6 +23,7 @@ from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.sinks.registry import SinkRegistry
 from joyvl_server.sessions.spec import PLUGIN_FAULTS, SessionSpec
 from joyvl_server.sessions.supervisor import SessionSupervisor
 from joyvl_server.sessions.unique_numbers import UniqueNumbers
@@ -57,6 +58,7 @@ class Registry:
         self._clock = clock
         self._records = Sessions(db, kept=settings.store.max_ended_sessions)
         self._calls: dict[str, Call] = {}
+        self._sinks = SinkRegistry(clock, self.metrics)
         deps = SessionDeps(
             clock,
             settings.sessions,
@@ -67,6 +69,8 @@ class Registry:
             self._records,
             Cameras(db),
             self.ticks,
+            engines,
+            self._sinks,
             settings.server.updates_backlog,
         )
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
@@ -81,6 +85,7 @@ class Registry:
         self.ticks.tidy()
         await self._records.end_open("the server was restarted")
         await self._close_timeline()
+        await self._sinks.load()
         await self.cameras.take_up()
 
     async def _close_timeline(self) -> None:

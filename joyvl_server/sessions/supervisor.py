@@ -36,6 +36,8 @@ class SessionSupervisor:
         self._live: dict[str, Session] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopped: set[str] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        """those of sessions that are over, whose sinks finish"""
 
     def __len__(self) -> int:
         return len(self._live)
@@ -71,7 +73,10 @@ class SessionSupervisor:
             await asyncio.wait({task})
 
     async def aclose(self, reason: str) -> None:
+        """End all of them, as `stop` does."""
         await asyncio.gather(*(self.stop(session.id, reason) for session in self.all()))
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=STOP_S)
 
     async def _cancelled(self, session: Session) -> None:
         task = self._tasks[session.id]
@@ -101,6 +106,7 @@ class SessionSupervisor:
         finally:
             stopped = session.id in self._stopped
             self._forget(session)
+            await self._close_sinks(session)
         if stopped:
             if fault is not None:
                 log.error("session failed while it was stopped", session=session.id, exc_info=fault)
@@ -110,6 +116,15 @@ class SessionSupervisor:
             log.error("session ended", session=session.id, error=session.end_reason)
         elif fault is not None:
             log.error("session crashed", session=session.id, exc_info=fault)
+
+    async def _close_sinks(self, session: Session) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._closing.add(task)
+        try:
+            await session.close_sinks()
+        finally:
+            self._closing.discard(task)
 
     def _forget(self, session: Session) -> None:
         if self._live.get(session.id) is not session:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
-from joyvl_server.core.watches.kinds import Kinds, in_order
+from joyvl_server.core.inputs import Input, WatchesChanged
+from joyvl_server.core.watches.kinds import Kinds, in_order, in_words
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.core.watches.watches import Watch, WatchBook
 from joyvl_server.core.watches.zones import Zone
+from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.ids import new_id
-from joyvl_server.store.watches import Watches, WatchRecord
+from joyvl_server.sessions.deps import SessionDeps
+from joyvl_server.sessions.sinks.bus import Bus
+from joyvl_server.sessions.sinks.messages import WatchAdded, WatchRemoved, WatchUpdated
+from joyvl_server.store.sessions import SessionRecord
+from joyvl_server.store.watches import WatchRecord
 
 MAX_WATCHES = 64
 NAME_FROM_TEXT = 40
@@ -65,52 +71,110 @@ def check_zones(names: Iterable[str], zones: Iterable[Zone]) -> None:
             raise JoyvlError(f"There is no zone “{name}” here; zones of this camera: {listed}.", code="unknown_zone")
 
 
+class WatchedMachine(Protocol):
+    """The machine that looks for the watches, and what its engine can do."""
+
+    @property
+    def now(self) -> float:
+        """Stream seconds."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def take(self, input: Input) -> None: ...
+
+
 class WatchList:
-    """The watches of one session and the zones they may name."""
+    """The watches of one session and the zones they may name. What changes goes to the machine and on the bus.
+
+    Changes come one after the other, so that each sees what the one before has made. Cancelled, a change is kept or
+    not; where it is kept, the machine may learn of it only with the next one.
+    """
 
     def __init__(
-        self, session_id: str, store: Watches, watches: Iterable[WatchRecord], zones: tuple[Zone, ...]
+        self,
+        record: SessionRecord,
+        deps: SessionDeps,
+        bus: Bus,
+        machine: WatchedMachine,
+        watches: Iterable[WatchRecord],
+        zones: tuple[Zone, ...],
     ) -> None:
-        self._session_id = session_id
-        self._store = store
+        self._session_id = record.id
+        self._engine = record.engine
+        self._store = deps.watches
+        self._clock = deps.clock
+        self._bus = bus
+        self._machine = machine
         self._watches = {w.id: w for w in watches}
+        self._zones = zones
         self._changing = asyncio.Lock()
-        """one change after the other: each sees what the one before has made"""
-        self.zones = zones
+        self._tell_machine()
+
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        return self._zones
+
+    @zones.setter
+    def zones(self, zones: tuple[Zone, ...]) -> None:
+        if zones != self._zones:
+            self._zones = zones
+            self._tell_machine()
 
     def all(self) -> list[WatchRecord]:
         return list(self._watches.values())
 
-    def book(self) -> WatchBook:
-        watches = (
-            Watch(w.id, w.name, w.text, w.zones, w.threshold, w.paused, w.fires_at) for w in self._watches.values()
-        )
-        return WatchBook(tuple(watches), self.zones)
+    def note(self, record: WatchRecord) -> str | None:
+        """What the engine makes of a watch's words, where that is not what people expect."""
+        can = self._machine.capabilities
+        if can.follows_instructions:
+            return None
+        at = in_words(record.fires_at if can.reports_kinds else ())
+        where = " in its zones" if record.zones else ""
+        return f"The engine {self._engine} does not read words: this watch fires {at}{where}."
 
-    async def add(self, draft: WatchDraft, wall: float) -> WatchRecord:
+    async def add(self, draft: WatchDraft) -> WatchRecord:
+        """Keep a new watch. Raises `Conflict` (too_many), `JoyvlError` (unknown_zone), `StoreError`."""
         async with self._changing:
             if len(self._watches) >= MAX_WATCHES:
                 raise Conflict(f"A session holds at most {MAX_WATCHES} watches; remove one first.", code="too_many")
-            check_zones(draft.zones, self.zones)
-            record = watch_record(self._session_id, draft, wall)
+            check_zones(draft.zones, self._zones)
+            record = watch_record(self._session_id, draft, self._clock.wall())
             await self._store.add(record)
             self._watches[record.id] = record
-            return record
+        self._tell_machine()
+        self._bus.publish(WatchAdded(record, self.note(record), draft.query_id))
+        return record
 
-    async def change(self, watch_id: str, changes: dict[str, Any]) -> WatchRecord:
+    async def change(self, watch_id: str, changes: dict[str, Any], *, query_id: str | None = None) -> WatchRecord:
+        """`changes`: name, text, zones, threshold, paused, kinds. `query_id`: the sentence that asked for it.
+
+        Raises `NotFound`, `JoyvlError` (unknown_zone), `StoreError`.
+        """
         async with self._changing:
-            check_zones(changes.get("zones", ()), self.zones)
+            check_zones(changes.get("zones", ()), self._zones)
             record = replace(self._get(watch_id), **changes)
             record = replace(record, kinds=chosen_kinds(record.text, record.kinds))
             await self._store.update(record)
             self._watches[watch_id] = record
-            return record
+        self._tell_machine()
+        self._bus.publish(WatchUpdated(record, self.note(record), query_id))
+        return record
 
     async def remove(self, watch_id: str) -> None:
+        """Raises `NotFound`, `StoreError`."""
         async with self._changing:
             self._get(watch_id)
             await self._store.delete(watch_id)
             del self._watches[watch_id]
+        self._tell_machine()
+        self._bus.publish(WatchRemoved(watch_id))
+
+    def _tell_machine(self) -> None:
+        watches = (
+            Watch(w.id, w.name, w.text, w.zones, w.threshold, w.paused, w.fires_at) for w in self._watches.values()
+        )
+        self._machine.take(WatchesChanged(self._machine.now, WatchBook(tuple(watches), self._zones)))
 
     def _get(self, watch_id: str) -> WatchRecord:
         try:

@@ -98,13 +98,13 @@ async def _ours(seconds: int, reply_tokens: int, asked: Sequence[int]) -> dict[s
         source = deployment.source(session)
         for number, at in enumerate(asked, 1):
             await deployment.clock.sleep(source.opened + at + 0.37 - deployment.clock.monotonic())
-            await session.ask(question(number))
+            session.ask(question(number))
         await deployment.clock.sleep(source.opened + seconds + 3 - deployment.clock.monotonic())
         await asyncio.sleep(0)
         requests = [request for request in deployment.server.requests if request.began < source.opened + seconds]
-        offset = phase(1, session.tick_s)
+        offset = phase(1, session.settings.tick_s)
         decided = seconds_of(deployment.server.requests, opened=source.opened, phase=offset, count=seconds - 1)
-        closed = Counter(query.status for query in session.queries())
+        closed = Counter(query.status for query in session.queries.all())
         ladder = deployment.registry.schedulers()
         load = {kind: round(spent / seconds, 4) for kind, spent in deployment.server.batcher.spent.items()}
     result = _figures(decided, requests, seconds)

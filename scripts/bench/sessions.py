@@ -202,7 +202,7 @@ class _Measured:
     def of(cls, deployment: Deployment, session: Session, began: float, length: int) -> _Measured:
         number = deployment.sessions.index(session)
         source = deployment.media.sources[number]
-        offset = phase(number + 1, session.tick_s)
+        offset = phase(number + 1, session.settings.tick_s)
         first = int(began - source.opened - offset) + 1
         requests = [r for r in deployment.server.requests if r.pictures and moment_of(r.pictures[-1])[0] == number]
         seconds = seconds_of(requests, opened=source.opened, phase=offset, count=first + length)[first:]

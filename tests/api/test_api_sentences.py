@@ -30,7 +30,7 @@ async def test_a_watch_made_of_a_sentence_says_so_and_is_undone_by_deleting_it(t
         path = f"/v1/sessions/{camera['session_id']}"
         query = (await h.client.post(f"{path}/queries", json={"text": "Tell me when the cat comes"})).json()
         assert (query["status"], query["watch_id"]) == ("open", None)
-        await h.session(camera).add_watch(WatchDraft("Tell me when the cat comes", query_id=query["id"]))
+        await h.session(camera).watches.add(WatchDraft("Tell me when the cat comes", query_id=query["id"]))
         (watch,) = (await h.client.get(f"{path}/watches")).json()["data"]
         assert (watch["text"], watch["query_id"]) == ("Tell me when the cat comes", query["id"])
     async with house(tmp_path) as h:
@@ -88,7 +88,7 @@ async def test_a_watch_paused_by_a_sentence_is_taken_up_again(h: House):
     stream = Wire(h.app, f"/v1/sessions/{camera['session_id']}/updates")
     await stream.open()
     assert (await stream.update())["type"] == "session.created"
-    await h.session(camera).change_watch(watch["id"], {"paused": True}, query_id="qry_1")
+    await h.session(camera).watches.change(watch["id"], {"paused": True}, query_id="qry_1")
     told = await stream.update()
     assert (told["type"], told["query_id"], told["watch"]["paused"]) == ("watch.updated", "qry_1", True)
     path = f"/v1/sessions/{camera['session_id']}/watches/{watch['id']}"

@@ -82,7 +82,7 @@ async def test_an_engine_that_decides_nothing_is_in_readiness_the_camera_and_its
 async def test_a_slow_engine_is_ready_and_says_what_it_manages(h: House):
     camera = await h.camera()
     await h.clock.settle()
-    h.session(camera)._observation.health.slow(3.0)
+    h.session(camera).machine.engine.health.slow(3.0)
     answer = await h.client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
     manages = "The engine quiet manages one decision every 3.0 s, always about the newest picture."

@@ -8,7 +8,7 @@ from fakes.house import House, house
 from fakes.media import picture
 from joyvl_server.api.schemas.ticks import TickOut, TicksOut, TimingsOut
 from joyvl_server.sessions.payloads import rfc3339
-from joyvl_server.sessions.sinks import performer
+from joyvl_server.sessions.sinks import base
 from joyvl_server.store.ticks import ticks
 
 
@@ -71,7 +71,7 @@ async def test_they_are_the_ones_of_the_updates(h: House):
 @pytest.mark.parametrize("limit", [1, 3, 900])
 @pytest.mark.parametrize("remembered", [4, 900])
 async def test_pages_go_on_from_memory_into_the_store(tmp_path, monkeypatch, limit: int, remembered: int):
-    monkeypatch.setattr(performer, "TICKS_KEPT", remembered)
+    monkeypatch.setattr(base, "TICKS_KEPT", remembered)
     async with house(tmp_path) as h:
         camera = await seen_for(h, 12)
         assert 12 <= len(h.session(camera).ticks(1000)) <= 13 or remembered == 4
@@ -86,7 +86,7 @@ async def stored(h: House) -> None:
 
 
 async def test_a_part_of_the_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(performer, "TICKS_KEPT", 3)
+    monkeypatch.setattr(base, "TICKS_KEPT", 3)
     async with house(tmp_path) as h:
         camera = await seen_for(h, 9)
         await stored(h)
@@ -153,7 +153,7 @@ async def test_ids_grow_when_the_clock_is_set_back(h: House, monkeypatch):
 
 async def test_old_ticks_lose_their_details_and_then_go(tmp_path, monkeypatch):
     monkeypatch.setattr(ticks, "PACK_S", 1.0)
-    monkeypatch.setattr(performer, "TICKS_KEPT", 1)
+    monkeypatch.setattr(base, "TICKS_KEPT", 1)
     async with house(tmp_path, store={"tick_days": 0.01, "tick_detail_days": 0.002}) as h:
         camera = await seen_for(h, 3)
         await stored(h)

@@ -20,7 +20,7 @@ async def test_sessions_are_scored_name_their_pictures_and_hold_watches():
         can = session.capabilities
         assert (can.mode, can.scores, can.uuids, can.chooses, can.prefills) == ("scored", True, True, True, True)
         assert can.context_tokens == 32_768
-        assert len(session.watches()) == 2
+        assert len(session.watches.all()) == 2
         updates = session.updates.since(None)
         while (update := await anext(updates)).type != "response.listen":
             pass

@@ -87,14 +87,14 @@ async def an_hour(deployment: Deployment, day: Day, hour: int) -> None:
     decided = deployment.server.totals.kinds.get("score", 0)
     for tenth in range(6):
         session = deployment.sessions[tenth % SESSIONS]
-        await session.ask(question(6 * hour + tenth + 1))
-        watch = await session.add_watch(WatchDraft(text=f"Tell me when a parcel is brought, number {tenth}."))
+        session.ask(question(6 * hour + tenth + 1))
+        watch = await session.watches.add(WatchDraft(text=f"Tell me when a parcel is brought, number {tenth}."))
         if tenth == 3:
             deployment.server.batcher.stalled_until = deployment.clock.monotonic() + 20.0
         for _ in range(10):
             await deployment.clock.sleep(60.0)
             look_into(deployment, day)
-        await session.remove_watch(watch.id)
+        await session.watches.remove(watch.id)
     day.ticks.append(deployment.server.totals.kinds["score"] - decided)
 
 
@@ -103,7 +103,7 @@ def look_into(deployment: Deployment, day: Day) -> None:
     day.most_waiting = max(day.most_waiting, deployment.registry.schedulers()[0]["waiting"])
     day.most_pending = max(day.most_pending, len(deployment.server.batcher.jobs))
     day.most_open_queries = max(
-        day.most_open_queries, max(sum(q.status == "open" for q in s.queries()) for s in deployment.sessions)
+        day.most_open_queries, max(sum(q.status == "open" for q in s.queries.all()) for s in deployment.sessions)
     )
     for observer in day.observers:
         assert observer.context.tokens <= CONTEXT_TOKENS

@@ -33,8 +33,8 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path):
         assert door.record == before.record
         assert yard.state is None
         session = house.registry.session(door.record.session_id)
-        assert [w.text for w in session.watches()] == ["people"]
-        assert (session.settings.threshold, session.zones) == (0.7, (LEFT,))
+        assert [w.text for w in session.watches.all()] == ["people"]
+        assert (session.settings.threshold, session.watches.zones) == (0.7, (LEFT,))
         assert house.media.sources[door.record.id].state.status is SourceStatus.CONNECTING
 
 
@@ -109,14 +109,14 @@ async def test_zones_threshold_and_name_change_while_the_session_goes_on(house: 
     session = house.registry.session(view.record.session_id)
     await house.registry.cameras.change(view.record.id, {"zones": (LEFT,), "threshold": 0.9, "name": "gate"})
     assert house.registry.session(view.record.session_id) is session
-    assert (session.zones, session.settings.threshold, session.record.name) == ((LEFT,), 0.9, "gate")
+    assert (session.watches.zones, session.settings.threshold, session.record.name) == ((LEFT,), 0.9, "gate")
 
 
 async def test_the_machine_learns_only_of_what_is_another(house: House, monkeypatch: pytest.MonkeyPatch):
     """Else what it holds back after a remark would be forgotten whenever a camera is renamed."""
     view = await house.registry.cameras.add(CameraDraft("door", URL))
     told: list[str] = []
-    driver = house.registry.session(view.record.session_id).driver
+    driver = house.registry.session(view.record.session_id).machine
     monkeypatch.setattr(driver, "take", lambda input: told.append(type(input).__name__))
     for changes, learnt in (
         ({"name": "gate"}, []),

@@ -14,7 +14,6 @@ from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, NotFound
 from joyvl_server.core.watches.zones import Box, Zone
 from joyvl_server.engines.base import Capabilities
-from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.spec import SessionSpec
@@ -165,40 +164,40 @@ async def test_a_question_ticks_at_once(house: House):
     session, source = await add_camera(house)
     await seconds(house, source, 2)
     before = len(session.ticks())
-    view = await session.ask("What colour is it?")
+    view = session.ask("What colour is it?")
     await house.clock.settle()
     assert asked[-1] == "What colour is it?"
     assert len(session.ticks()) == before + 1
-    closed = next(q for q in session.queries() if q.id == view.id)
+    closed = next(q for q in session.queries.all() if q.id == view.id)
     assert (closed.status, closed.answer) == ("answered", "It is red.")
 
 
 async def test_a_question_does_not_replace_a_watch(house: House):
     session, source = await add_camera(house, watches=(WatchDraft("Tell me if there is a fire"),))
     await seconds(house, source, 1)
-    await session.ask("What colour is it?")
+    session.ask("What colour is it?")
     await seconds(house, source, 2)
-    assert [w.text for w in session.watches()] == ["Tell me if there is a fire"]
+    assert [w.text for w in session.watches.all()] == ["Tell me if there is a fire"]
     assert not [c for c in kinds(session) if c == "watch.deleted"]
 
 
 async def test_questions_are_bounded_and_can_be_withdrawn(house: House):
     session, _ = await add_camera(house)
-    views = [await session.ask(f"Question {n}?") for n in range(16)]
+    views = [session.ask(f"Question {n}?") for n in range(16)]
     with pytest.raises(Conflict, match="still open"):
-        await session.ask("One more?")
-    await session.withdraw(views[0].id)
-    assert session.queries()[0].status == "withdrawn"
+        session.ask("One more?")
+    session.withdraw(views[0].id)
+    assert session.queries.all()[0].status == "withdrawn"
     with pytest.raises(NotFound):
-        await session.withdraw("qry_none")
+        session.withdraw("qry_none")
 
 
 async def test_an_engine_without_words_says_so(house: House):
     house.engine.capabilities = Capabilities(follows_instructions=False, reports_kinds=True)
     session, _source = await add_camera(house, watches=(WatchDraft("Tell me when someone comes in"),))
-    (watch,) = payloads.session(session)["watches"]
+    (watch,) = session.describe()["watches"]
     assert "does not read words: this watch fires when something comes in." in watch["note"]
-    view = await session.ask("What colour is it?")
+    view = session.ask("What colour is it?")
     assert view.status != "open"
     assert view.answer
 
@@ -214,7 +213,7 @@ async def test_a_watch_with_a_zone_hears_only_of_its_zone(house: House):
     await seconds(house, source, 4)
     first, second = session.ticks()[:2]
     assert (first["decision"], first["suppressed"]) == ("silent", "zone")
-    assert (second["decision"], second["zone"], second["watches"]) == ("speak", "door", [session.watches()[0].id])
+    assert (second["decision"], second["zone"], second["watches"]) == ("speak", "door", [session.watches.all()[0].id])
     assert kinds(session).count("watch.fired") == 1
 
 
@@ -230,7 +229,7 @@ async def test_a_watch_hears_only_of_the_kinds_that_it_wants(house: House):
     await seconds(house, source, 4)
     first, second = session.ticks()[:2]
     assert (first["decision"], first["suppressed"], first["kind"]) == ("silent", "kind", "leave")
-    assert (second["decision"], second["watches"]) == ("speak", [session.watches()[0].id])
+    assert (second["decision"], second["watches"]) == ("speak", [session.watches.all()[0].id])
     assert kinds(session).count("watch.fired") == 1
 
 
@@ -239,23 +238,23 @@ async def test_an_engine_that_reads_words_is_not_held_back_by_kinds(house: House
     session, source = await add_camera(house, watches=(WatchDraft("Tell me when someone comes in"),))
     await seconds(house, source, 2)
     assert session.ticks()[0]["decision"] == "speak"
-    (watch,) = payloads.session(session)["watches"]
+    (watch,) = session.describe()["watches"]
     assert (watch["kinds"], watch["note"]) == (["enter"], None)
 
 
 async def test_watches_come_change_and_go(house: House):
     session, _ = await add_camera(house)
-    record = await session.add_watch(WatchDraft("Tell me when someone falls, anywhere in the room or on the stairs"))
+    record = await session.watches.add(WatchDraft("Tell me when someone falls, anywhere in the room or on the stairs"))
     assert record.name.endswith("…")
     assert len(record.name) <= 40
-    changed = await session.change_watch(record.id, {"paused": True})
+    changed = await session.watches.change(record.id, {"paused": True})
     assert changed.paused
     with pytest.raises(JoyvlError, match="no zone"):
-        await session.change_watch(record.id, {"zones": ("nowhere",)})
-    await session.remove_watch(record.id)
-    assert session.watches() == []
+        await session.watches.change(record.id, {"zones": ("nowhere",)})
+    await session.watches.remove(record.id)
+    assert session.watches.all() == []
     with pytest.raises(NotFound):
-        await session.remove_watch(record.id)
+        await session.watches.remove(record.id)
     assert [k for k in kinds(session) if k.startswith("watch.")] == ["watch.created", "watch.updated", "watch.deleted"]
 
 
@@ -299,7 +298,7 @@ async def test_the_recorded_log_replays_to_the_same_effects(tmp_path):
     async with open_house(tmp_path, record_dir=tmp_path / "logs") as house:
         house.engine.script = lambda turn: (Score(0.9), ["A cat."]) if turn.step % 2 else Score(0.1)
         session, source = await add_camera(house)
-        await session.add_watch(WatchDraft("Tell me about cats"))
+        await session.watches.add(WatchDraft("Tell me about cats"))
         await seconds(house, source, 4)
     lines = (tmp_path / "logs" / f"{session.id}.jsonl").read_text().splitlines()
     recorded = [json.loads(line)["out"] for line in lines[1:]]

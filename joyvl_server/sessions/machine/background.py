@@ -12,10 +12,10 @@ import structlog
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.prompt.turns import Draft
 from joyvl_server.core.texts import TextJoiner
-from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
+from joyvl_server.engines.base import EngineSession
 from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.clock import Clock, wait_until
-from joyvl_server.sessions.engines.closing import close_session
+from joyvl_server.sessions.machine.outcomes import SliceOutcomes
 from joyvl_server.sessions.scheduling.leases import EngineClient
 from joyvl_server.sessions.scheduling.slice_policy import Slice, SliceCut, SliceKind
 
@@ -39,7 +39,7 @@ WITHOUT_PROGRESS = 3
 T = TypeVar("T")
 
 
-class SliceLane(Protocol):
+class SliceExecutor(Protocol):
     """Where a slice's calls go."""
 
     @property
@@ -47,21 +47,7 @@ class SliceLane(Protocol):
     @property
     def slicing(self) -> bool: ...
     async def free(self) -> None: ...
-    async def slice(self, slot: Slice, work: Callable[[EngineSession], Awaitable[T]]) -> T: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SliceOutcomes:
-    """Where slices report to."""
-
-    warmed: Callable[[int, int], None]
-    """number of the prepared chunk, turns of its lead that are warm"""
-    written: Callable[[str, str], None]
-    """id of the draft, its text"""
-    write_failed: Callable[[str, str, str], None]
-    """id of the draft, stable code, sentence"""
-    trouble: Callable[[str], None]
-    """the code of a request of this session's own engine that failed"""
+    async def slice(self, permit: Slice, work: Callable[[EngineSession], Awaitable[T]]) -> T: ...
 
 
 @dataclass(slots=True)
@@ -76,22 +62,22 @@ class _Writing:
 
 
 class BackgroundWork:
-    """`run` works until cancelled. Texts are written through `pen`, which may be another engine's."""
+    """`run` works until cancelled. Texts are written through `writer`, which may be another engine's."""
 
     def __init__(
         self,
         clock: Clock,
         client: EngineClient,
-        lane: SliceLane,
+        executor: SliceExecutor,
         writer_client: EngineClient,
-        pen: SliceLane,
+        writer: SliceExecutor,
         out: SliceOutcomes,
     ) -> None:
         self._clock = clock
         self._client = client
-        self._lane = lane
+        self._executor = executor
         self._writer_client = writer_client
-        self._pen = pen
+        self._writer = writer
         self._out = out
         self._number: int | None = None
         self._warm_turns: int | None = None
@@ -100,6 +86,11 @@ class BackgroundWork:
         self._write_backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._drafts: dict[str, _Writing] = {}
         self._to_write = asyncio.Event()
+
+    @property
+    def warms(self) -> bool:
+        """A chunk stands beside the present one."""
+        return self._number is not None
 
     def prepared(self, number: int) -> None:
         """A chunk stands beside the present one: warm it."""
@@ -140,39 +131,39 @@ class BackgroundWork:
             if not self._to_warm.is_set():
                 self._client.finished("warm")
                 await self._to_warm.wait()
-            slot = await _slot(self._client, self._lane, "warm")
+            permit = await _next_slice(self._client, self._executor, "warm")
             if not self._to_warm.is_set():
-                slot.give_back()
+                permit.give_back()
                 continue
-            progress = await self._warm(slot)
+            progress = await self._warm(permit)
             idle = 0 if progress else idle + 1
             if idle >= WITHOUT_PROGRESS:
                 idle = 0
                 self._to_warm.clear()
 
-    async def _warm(self, slot: Slice) -> bool:
+    async def _warm(self, permit: Slice) -> bool:
         """One slice; True when it brought something."""
         number = self._number
         pause = 0.0
         try:
-            warmth = await self._lane.slice(slot, lambda session: session.warm(slot.tokens))
+            warmth = await self._executor.slice(permit, lambda session: session.warm(permit.tokens))
         except SliceCut:
-            if slot.over:  # it began, and took too long
+            if permit.over:  # it began, and took too long
                 pause = self._warm_backoff.failed(free=FREE_CUTS)
-            slot.give_back()
+            permit.give_back()
             await self._rest(self._client, "warm", pause)
             return False
         except EngineError as error:
-            slot.failed()
+            permit.failed()
             self._to_warm.clear()  # until the next turn
             self._out.trouble(error.code)
             await self._rest(self._client, "warm", self._warm_backoff.failed())
             return False
         except BaseException:
-            slot.failed()
+            permit.failed()
             raise
         self._warm_backoff.worked()
-        slot.done(warmth.fresh)
+        permit.done(warmth.fresh)
         if number is None or number != self._number:
             return True
         if warmth.done:
@@ -200,18 +191,18 @@ class BackgroundWork:
         if self._clock.monotonic() >= writing.until:
             self._give_up(draft, "engine_timeout", f"The text was not written within {WRITE_S:g} s.")
             return
-        slot = await self._slot_before(writing.until)
-        if slot is None:
+        permit = await self._slice_before(writing.until)
+        if permit is None:
             return
-        if draft.id not in self._drafts or self._pen.busy or self._pen.slicing:
-            slot.give_back()
+        if draft.id not in self._drafts or self._writer.busy or self._writer.slicing:
+            permit.give_back()
             return
-        tokens = max(1, min(slot.tokens, draft.max_tokens - writing.tokens))
+        tokens = max(1, min(permit.tokens, draft.max_tokens - writing.tokens))
         try:
-            piece = await self._pen.slice(slot, lambda session: session.write(draft, writing.text, tokens))
+            piece = await self._writer.slice(permit, lambda session: session.write(draft, writing.text, tokens))
         except SliceCut:
-            hung = slot.over
-            slot.give_back()
+            hung = permit.over
+            permit.give_back()
             if hung:
                 writing.cuts += 1
                 if writing.cuts >= MOST_CUTS:
@@ -219,17 +210,17 @@ class BackgroundWork:
                 await self._rest(self._writer_client, "write", self._write_backoff.failed(free=FREE_CUTS))
             return
         except EngineError as error:
-            slot.failed()
+            permit.failed()
             await self._failed(writing, error)
             return
         except BaseException:
-            slot.failed()
+            permit.failed()
             raise
         self._write_backoff.worked()
         writing.cuts = 0
         writing.text += writing.joiner.feed(piece.text) + (writing.joiner.finish() if piece.done else "")
         used = max(1, len(piece.text) // CHARACTERS_A_TOKEN) if piece.done else tokens
-        slot.done(used)
+        permit.done(used)
         writing.tokens += used
         longest = LONGEST_CHARACTERS_A_TOKEN * draft.max_tokens
         if (piece.done or writing.tokens >= draft.max_tokens or len(writing.text) >= longest) and self._drafts.pop(
@@ -237,8 +228,8 @@ class BackgroundWork:
         ) is not None:
             self._out.written(draft.id, writing.text[:longest])
 
-    async def _slot_before(self, until: float) -> Slice | None:
-        wanted = asyncio.ensure_future(_slot(self._writer_client, self._pen, "write"))
+    async def _slice_before(self, until: float) -> Slice | None:
+        wanted = asyncio.ensure_future(_next_slice(self._writer_client, self._writer, "write"))
         try:
             await wait_until(self._clock, wanted, until)
         finally:
@@ -248,7 +239,7 @@ class BackgroundWork:
 
     async def _failed(self, writing: _Writing, error: EngineError) -> None:
         writing.failures += 1
-        if self._pen is self._lane:
+        if self._writer is self._executor:
             self._out.trouble(error.code)
         if writing.failures >= MOST_FAILURES or error.code == "engine_cannot":
             self._give_up(writing.draft, error.code, str(error))
@@ -266,45 +257,11 @@ class BackgroundWork:
             self._out.write_failed(draft.id, code, message)
 
 
-async def _slot(client: EngineClient, lane: SliceLane, kind: SliceKind) -> Slice:
-    """A slice for a lane that has nothing else to do by then."""
+async def _next_slice(client: EngineClient, executor: SliceExecutor, kind: SliceKind) -> Slice:
+    """A slice for an executor that has nothing else to do by then."""
     while True:
-        await lane.free()
-        slot = await client.slice(kind)
-        if not lane.busy and not lane.slicing:
-            return slot
-        slot.give_back()
-
-
-class WriterExecutor:
-    """A lane of its own at another engine, for texts only."""
-
-    def __init__(self, engine: Engine, spec: EngineSpec, timeout_s: float) -> None:
-        self._engine = engine
-        self._spec = spec
-        self._timeout_s = timeout_s
-        self._session: EngineSession | None = None
-        self.busy = self.slicing = False
-
-    async def free(self) -> None:
-        """At once: only slices go this way, one after the other."""
-
-    async def slice(self, slot: Slice, work: Callable[[EngineSession], Awaitable[T]]) -> T:
-        """As `EngineLane.slice`."""
-        return await slot.result(asyncio.ensure_future(self._sliced(work)))
-
-    async def _sliced(self, work: Callable[[EngineSession], Awaitable[T]]) -> T:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                if self._session is None:
-                    self._session = await self._engine.open(self._spec)
-                return await work(self._session)
-        except TimeoutError:
-            raise EngineError(
-                f"The engine {self._engine.name} did not answer in time.", code="engine_timeout"
-            ) from None
-
-    async def aclose(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await close_session(session, self._engine.name)
+        await executor.free()
+        permit = await client.slice(kind)
+        if not executor.busy and not executor.slicing:
+            return permit
+        permit.give_back()

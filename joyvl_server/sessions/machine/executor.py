@@ -1,16 +1,14 @@
-"""The engine lane: carries the machine's engine effects out, one after the other, and brings back the outcomes."""
+"""Carries the engine effects of one machine out, one after the other, and brings back their outcomes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
-from joyvl_server.core.decisions import Score
 from joyvl_server.core.effects import (
     Abort,
     Append,
@@ -28,43 +26,21 @@ from joyvl_server.core.prompt.wire_format import image_tokens
 from joyvl_server.core.texts import TextJoiner
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.sessions.engines.closing import CLOSE_S, close_session
+from joyvl_server.sessions.machine.outcomes import EngineOutcomes
 from joyvl_server.sessions.scheduling.leases import Lease
 from joyvl_server.sessions.scheduling.slice_policy import Slice, SliceCut
 
 log = structlog.get_logger(__name__)
 
 EngineEffect = BeginChunk | PrepareChunk | Append | AskScore | AskChoice | Say | Abort | Settle | Rollback
-ENGINE_EFFECTS = (BeginChunk, PrepareChunk, Append, AskScore, AskChoice, Say, Abort, Settle, Rollback)
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class EngineOutcomes:
-    """Where the lane reports to; each takes the step first, but for chunks."""
-
-    asked: Callable[[int], None]
-    """the request of this step is about to go out"""
-    scored: Callable[[int, Score], None]
-    chosen: Callable[[int, tuple[float, ...]], None]
-    text: Callable[[int, str], None]
-    said: Callable[[int], None]
-    failed: Callable[[int, str, str], None]
-    """step, stable code, sentence"""
-    trouble: Callable[[str], None]
-    """the code of any request that failed, also where the step goes on"""
-    prepared: Callable[[int], None]
-    """the chunk with this number stands beside the present one now"""
-    too_long: Callable[[ContextTooLong], None] = lambda error: None
-    """the engine found the prompt too long; told before `failed`"""
-    lost: Callable[[], None] = lambda: None
-    """the engine's session was thrown away: the present chunk is begun again"""
-
-
 class EngineExecutor:
-    """One session's conversation with its engine. A failure is an outcome, never an exception of the lane.
+    """One session's conversation with its engine. A failure is an outcome, never an exception.
 
-    The turn at the engine (`hold`) is given back when the step speaks or when nothing is left of it.
+    The lease of the engine (`hold`) is released when the step speaks or when nothing is left of it.
     """
 
     def __init__(self, engine: Engine, spec: EngineSpec, timeout_s: float, outcomes: EngineOutcomes) -> None:
@@ -76,43 +52,54 @@ class EngineExecutor:
         self._queue: asyncio.Queue[EngineEffect] = asyncio.Queue(maxsize=64)
         self._session: EngineSession | None = None
         self._chunk: Chunk | None = None
+        self._renewing = False
+        self._first_of_new: Chunk | None = None
+        self._outdated = False
         self._prepared: Chunk | None = None
-        self._pending = 0
-        self._grant: Lease | None = None
+        self.pending = 0
+        """effects that have not had their outcome"""
+        self._lease: Lease | None = None
         self._slice: asyncio.Task[object] | None = None
         self._full, self._image_tokens = True, 0
         self._appended: int | None = None
         self._failed: int | None = None
         self._aborted: int | None = None
         self._saying: asyncio.Timeout | None = None
-        self._replying = False
+        self.replying = False
+        """the step in flight speaks"""
         self._failing = False
 
     @property
     def busy(self) -> bool:
-        return self._pending > 0
-
-    @property
-    def replying(self) -> bool:
-        """The step in flight speaks."""
-        return self._replying
+        """Something is asked of the engine, or was told to be."""
+        return self.pending > 0
 
     @property
     def slicing(self) -> bool:
         """Background work goes on."""
         return self._slice is not None
 
-    def hold(self, grant: Lease) -> None:
-        """The turn for what is put next."""
-        self._grant = grant
+    def hold(self, lease: Lease) -> None:
+        """The lease for what is put next."""
+        self._lease = lease
 
     def put(self, effect: EngineEffect) -> None:
         if isinstance(effect, Abort):
             self._abort(effect.step)
-        else:
-            self._replying = self._replying or isinstance(effect, Say)
-            self._pending += 1
-            self._queue.put_nowait(effect)
+            return
+        if isinstance(effect, Say):
+            self.replying = True
+        elif isinstance(effect, BeginChunk) and self._renewing:
+            self._renewing, self._first_of_new = False, effect.chunk
+        self.pending += 1
+        self._queue.put_nowait(effect)
+
+    def renew(self) -> None:
+        """The engine can do other things now: its session is opened anew for the next chunk that is begun.
+
+        A step in flight ends with the session that it began with.
+        """
+        self._renewing = True
 
     async def idle(self) -> None:
         """Wait until everything asked for has had its outcome."""
@@ -124,11 +111,11 @@ class EngineExecutor:
         if self._slice is not None:
             await asyncio.wait({self._slice})
 
-    def rest(self, *, failed: bool = False) -> None:
-        """Give the turn back if nothing is left to do with it."""
-        if not self._pending and self._grant is not None:
-            grant, self._grant = self._grant, None
-            grant.release(failed=failed)
+    def release(self, *, failed: bool = False) -> None:
+        """Release the lease if nothing is left to do with it."""
+        if not self.pending and self._lease is not None:
+            lease, self._lease = self._lease, None
+            lease.release(failed=failed)
 
     async def run(self) -> None:
         """Work until cancelled; then the engine session is closed."""
@@ -140,24 +127,25 @@ class EngineExecutor:
                         await asyncio.wait({self._slice})  # short, and cut off where it is not
                     await self._guarded(effect)
                 finally:
-                    self._pending -= 1
-                    self._replying = self._replying and self._pending > 0
-                    self.rest(failed=isinstance(effect, Rollback))
+                    self.pending -= 1
+                    self.replying = self.replying and self.pending > 0
+                    self.release(failed=isinstance(effect, Rollback))
                     self._queue.task_done()
         finally:
             await self._close()
 
-    async def slice(self, slot: Slice, work: Callable[[EngineSession], Awaitable[T]]) -> T:
-        """Background work on this lane's engine session, while the lane has nothing else to do.
+    async def slice(self, permit: Slice, work: Callable[[EngineSession], Awaitable[T]]) -> T:
+        """Background work on this engine session, while there is nothing else to do.
 
-        Raises `EngineError`; `SliceCut` when turns waited for it, or when the lane is busy already.
+        Raises `EngineError`; `SliceCut` when turns waited for it, or when the executor is busy already. Cancelled, it
+        cancels the work.
         """
         if self.busy or self._slice is not None:
             raise SliceCut
         task = asyncio.ensure_future(self._sliced(work))
         task.add_done_callback(self._slice_over)
         self._slice = task
-        return await slot.result(task)
+        return await permit.result(task)
 
     def _slice_over(self, task: asyncio.Task[T]) -> None:
         self._slice = None
@@ -165,9 +153,7 @@ class EngineExecutor:
     async def _sliced(self, work: Callable[[EngineSession], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout(self._timeout_s):
-                if self._session is None:
-                    self._session = await self._engine.open(self._spec)
-                return await work(self._session)
+                return await work(await self._open())
         except TimeoutError:
             raise EngineError(self._too_slow, code="engine_timeout") from None
 
@@ -228,6 +214,7 @@ class EngineExecutor:
             case BeginChunk(chunk):
                 self._chunk = chunk  # begun with the next turn: an engine that is away then may be back
                 self._prepared = None
+                self._outdated = self._outdated or chunk is self._first_of_new
             case PrepareChunk(chunk):
                 self._prepared = chunk
                 if self._session is not None and self._chunk is None:
@@ -251,8 +238,8 @@ class EngineExecutor:
                     shares = await self._opened().choose(question, options)
                 self._out.chosen(step, shares)
             case Say(step):
-                if self._grant is not None:
-                    self._grant.speaks()
+                if self._lease is not None:
+                    self._lease.speaks()
                 await self._say(step)
             case Settle(_, answer):
                 async with asyncio.timeout(self._timeout_s):
@@ -263,19 +250,27 @@ class EngineExecutor:
                         await self._session.rollback()
 
     def _ask(self, step: int) -> None:
-        if self._grant is not None:
-            self._grant.began(full=self._full, image_tokens=self._image_tokens)
+        if self._lease is not None:
+            self._lease.began(full=self._full, image_tokens=self._image_tokens)
         self._out.asked(step)
 
-    async def _ready(self) -> EngineSession:
+    async def _open(self) -> EngineSession:
+        if self._outdated:
+            self._outdated, outdated, self._session = False, self._session, None
+            if outdated is not None:
+                await close_session(outdated, self._engine.name)
         if self._session is None:
             self._session = await self._engine.open(self._spec)
+        return self._session
+
+    async def _ready(self) -> EngineSession:
+        session = await self._open()
         if self._chunk is not None:
-            await self._session.begin(self._chunk)
+            await session.begin(self._chunk)
             self._chunk = None
         if self._prepared is not None:
-            await self._prepare(self._session)
-        return self._session
+            await self._prepare(session)
+        return session
 
     async def _prepare(self, session: EngineSession) -> None:
         chunk = self._prepared
@@ -310,8 +305,8 @@ class EngineExecutor:
 
     async def _close(self) -> None:
         """Within twice `CLOSE_S`, whatever the engine does."""
-        if self._grant is not None:
-            self._grant.release(failed=True)
+        if self._lease is not None:
+            self._lease.release(failed=True)
         if self._slice is not None:
             self._slice.cancel()
             await asyncio.wait({self._slice}, timeout=CLOSE_S)

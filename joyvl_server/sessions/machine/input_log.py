@@ -49,6 +49,10 @@ class InputLog:
         return recorder
 
     @property
+    def recording(self) -> bool:
+        return self._path is not None
+
+    @property
     def dropped(self) -> int:
         """Lines that were lost."""
         return self._refused + self._unwritten

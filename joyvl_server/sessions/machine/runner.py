@@ -1,29 +1,28 @@
-"""Drives one observer: hands it inputs, gives engine effects to the lane, takes times, keeps the input log."""
+"""Runs the machine of one session: hands it inputs, has its effects carried out, takes times, keeps the input log.
+
+One machine lives as long as its session. That its engine can do more or less is an input to it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import structlog
 
-from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Score
-from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, Write
+from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, TickNow, UtteranceDelta, Write
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import (
+    CapabilitiesChanged,
     Chosen,
     ChunkWarmed,
-    ContextRoomChanged,
+    ConfigChanged,
     EngineFailed,
-    EngineRestarted,
     Input,
     Passed,
-    PictureLimitChanged,
-    PressureChanged,
     SaidDone,
     Scored,
     TextDelta,
@@ -33,146 +32,92 @@ from joyvl_server.core.inputs import (
 )
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
-from joyvl_server.core.prompt.picture_limit import PictureCosts
-from joyvl_server.engines.base import Capabilities, Engine, EngineSpec
-from joyvl_server.kit.clock import Clock
-from joyvl_server.sessions.engines.health import SessionHealth
-from joyvl_server.sessions.machine.background import BackgroundWork, SliceOutcomes, WriterExecutor
-from joyvl_server.sessions.machine.executor import ENGINE_EFFECTS, EngineExecutor, EngineOutcomes
+from joyvl_server.engines.base import Capabilities, EngineSpec
+from joyvl_server.ingest.base import Source, SourceStatus
+from joyvl_server.kit.ids import new_id
+from joyvl_server.sessions.deps import SessionDeps, observer_config
+from joyvl_server.sessions.machine.background import BackgroundWork
+from joyvl_server.sessions.machine.engine_access import EngineAccess
+from joyvl_server.sessions.machine.executor import EngineEffect, EngineExecutor
 from joyvl_server.sessions.machine.input_log import InputLog
 from joyvl_server.sessions.machine.tick_timer import TickTimer
-from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.scheduling.admission import longest_prompt
-from joyvl_server.sessions.scheduling.leases import EngineClient, EngineLimits, Lease
+from joyvl_server.sessions.machine.writer import WriterExecutor
+from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priority
+from joyvl_server.sessions.sinks.bus import Bus
+from joyvl_server.sessions.sinks.messages import Ticked
+from joyvl_server.sessions.ticking.base import Ticker
+from joyvl_server.settings import SessionSettings
+from joyvl_server.store.sessions import SessionRecord
 
 log = structlog.get_logger(__name__)
 
 
-NO_LIMIT = 1_000_000_000
-"""where the engine does not say: the setting is the bound"""
-
-
 class MachineRunner:
-    """`now` gives stream seconds; `perform` gets every effect that is not the engine's, in order.
+    """`run` ticks and works until the source is over; `leave` and `aclose` at the end. Inputs may come before `run`.
 
-    `pen` is the engine that writes texts, with this session's seat there; None where the own one does. `too_long` gets
-    the tokens of a prompt, as counted here, that the engine found too long.
+    Effects for the engine go to its executor and to the background work, all others to the bus.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        spec: EngineSpec,
-        config: ObserverConfig,
-        client: EngineClient,
-        *,
-        pen: tuple[Engine, EngineClient] | None,
-        engine_timeout_s: float,
-        record_dir: Path | None,
-        clock: Clock,
-        metrics: Metrics,
-        now: Callable[[], float],
-        perform: Callable[[Effect], None],
-        health: SessionHealth,
-        capabilities: Callable[[], Capabilities],
-        too_long: Callable[[int, ContextTooLong], None],
+        record: SessionRecord,
+        settings: SessionSettings,
+        source: Source,
+        ticker: Ticker,
+        bus: Bus,
+        deps: SessionDeps,
     ) -> None:
-        self.stopwatch = TickTimer(clock, metrics)
-        self._session_id = spec.session_id
-        self._engine = engine
-        self._metrics = metrics
-        self._now = now
-        self._perform = perform
-        self._health = health
-        self._capabilities = capabilities
-        self._too_long = too_long
-        self._observer = Observer(config)
-        self._recorder = InputLog.open(record_dir, spec.session_id, config)
+        self.source = source
+        self._session_id = record.id
+        self._settings = settings
+        self._ticker = ticker
+        self._bus = bus
+        self._deps = deps
+        self._clock = deps.clock
         self._inbox: deque[Input] = deque()
+        self._handling = True  # until all of it stands, inputs wait
+        self.engine = EngineAccess(record, settings, deps, bus, self)
+        self.timer = TickTimer(record.id, deps.clock, deps.metrics)
+        # No machine begins where another one began: people and clients tell remarks and tasks by these.
+        self._config = replace(
+            observer_config(settings, self.engine.facts),
+            first_epoch=deps.numbers.next(),
+            task_prefix=f"{new_id('task')}_",
+        )
+        self._observer = Observer(self._config)
+        self._log = InputLog.open(settings.record_dir, record.id, self._config)
+        spec, timeout_s = EngineSpec(session_id=record.id, tick_s=settings.tick_s), settings.engine_timeout_s
+        self._executor = EngineExecutor(self.engine.engine, spec, timeout_s, self)
+        writer = self.engine.writing_engine
+        self._writer = None if writer is None else WriterExecutor(writer, spec, timeout_s)
+        self._background = BackgroundWork(
+            deps.clock,
+            self.engine.client,
+            self._executor,
+            self.engine.writer,
+            self._writer or self._executor,
+            self,
+        )
         self._handling = False
-        outcomes = EngineOutcomes(
-            asked=self._asked,
-            scored=self._scored,
-            chosen=self._chosen,
-            text=self._heard,
-            said=self._said,
-            failed=self._failed,
-            too_long=lambda error: self._too_long(self._observer.context.tokens + ANSWER_RESERVE, error),
-            trouble=self._trouble,
-            lost=self.engine_restarted,
-            prepared=self._prepared,
-        )
-        self._lane = EngineExecutor(engine, spec, engine_timeout_s, outcomes)
-        self._pen = None if pen is None else WriterExecutor(pen[0], spec, engine_timeout_s)
-        self._slices = BackgroundWork(
-            clock,
-            client,
-            self._lane,
-            client if pen is None else pen[1],
-            self._pen or self._lane,
-            SliceOutcomes(self._warmed, self._written, self._write_failed, self._trouble),
-        )
-        self._clock = clock
-        self._tick_s = spec.tick_s
-        self._costs = PictureCosts(spec.tick_s)
-        self._request: tuple[int, float, tuple[int, int]] | None = None
-        """step, when it went out (monotonic), and its pictures, as `Context.pictures`"""
-        self._limits = EngineLimits()
-        self.limit(client.limits)
 
-    async def run(self) -> None:
-        """Carry out what the engine is asked for, until cancelled."""
+    async def run(self, *, stays: bool) -> None:
+        """Tick until the source is over; with `stays`, go on working after that. Cancelled, the engine session is
+        closed, within some seconds."""
+        await self.engine.monitor.known(self._settings.engine_timeout_s)
+        self.engine_changed()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._lane.run())
-            tasks.create_task(self._slices.run())
+            working = [tasks.create_task(self._executor.run()), tasks.create_task(self._background.run())]
+            await self._ticker.run(self)
+            if stays:
+                await asyncio.Event().wait()
+            for task in working:
+                task.cancel()
 
     async def aclose(self) -> None:
-        if self._pen is not None:
-            await self._pen.aclose()
-        await self._recorder.aclose()
-
-    @property
-    def busy(self) -> bool:
-        """A step is in flight."""
-        return self._lane.busy
-
-    @property
-    def replying(self) -> bool:
-        """The step in flight speaks."""
-        return self._lane.replying
-
-    async def idle(self) -> None:
-        await self._lane.idle()
-
-    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, age_s: float, grant: Lease) -> None:
-        """A second has come, `due` (monotonic); its frame is `age_s` seconds old now. Takes the grant over."""
-        if self._lane.busy:
-            grant.release()
-            self.passed(frame, burst)
-            return
-        self.stopwatch.due(due, age_s)
-        self._lane.hold(grant)
-        self.take(Tick(self._now(), frame, burst))
-        self._lane.rest()
-
-    def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
-        """A second passed while a reply was on its way."""
-        self.take(Passed(self._now(), frame, burst))
-
-    def limit(self, limits: EngineLimits) -> None:
-        """How short of time the engine is, and how long a context may be (None: as long as the settings say)."""
-        before, self._limits = self._limits, limits
-        if limits.pressure is not before.pressure:
-            self.take(PressureChanged(self._now(), limits.pressure))
-        tokens = limits.context_tokens
-        if tokens != before.context_tokens:
-            limit = longest_prompt(self._capabilities())
-            room = NO_LIMIT if tokens is None else tokens
-            self.take(ContextRoomChanged(self._now(), room, NO_LIMIT if limit is None else limit))
-
-    def engine_restarted(self) -> None:
-        self.take(EngineRestarted(self._now()))
-        self._limit_pictures(PictureCosts(self._tick_s))
+        """Close what writes texts, and the input log."""
+        if self._writer is not None:
+            await self._writer.aclose()
+        await self._log.aclose()
 
     def take(self, input: Input) -> None:
         """Hand one input to the machine and see to its effects. What an effect brings about queues behind it."""
@@ -184,93 +129,182 @@ class MachineRunner:
             while self._inbox:
                 current = self._inbox.popleft()
                 effects = self._observer.handle(current)
-                self._recorder.write(current, effects)
+                if self._log.recording:
+                    self._log.write(current, effects)
                 for effect in effects:
                     self._carry_out(effect)
         finally:
             self._handling = False
 
     def _carry_out(self, effect: Effect) -> None:
-        if isinstance(effect, ENGINE_EFFECTS):
-            self._lane.put(effect)
+        if isinstance(effect, EngineEffect):
+            self._executor.put(effect)
             if isinstance(effect, BeginChunk):
-                self._slices.begun()
-            elif isinstance(effect, Settle):
-                self._slices.settled()
+                self._background.begun()
+            elif isinstance(effect, Settle) and self._background.warms:
+                self._background.settled()
+        elif isinstance(effect, Decided):
+            self._decided(effect)
         elif isinstance(effect, Write):
-            self._slices.write(effect.draft)
+            self._background.write(effect.draft)
         elif isinstance(effect, StopWriting):
-            self._slices.stop(effect.id)
+            self._background.stop(effect.id)
+        elif isinstance(effect, TickNow):
+            self._ticker.wake()
         else:
-            if isinstance(effect, Decided):
-                self._health.ticked(effect.skipped)
-            self._perform(effect)
+            if isinstance(effect, UtteranceDelta):
+                self._deps.numbers.used(effect.epoch)
+            self._bus.publish(effect)
 
-    # --------------------------------------------------------------------------------------------- the lane's outcomes
+    def _decided(self, decided: Decided) -> None:
+        metrics, skipped = self._deps.metrics, decided.skipped
+        if decided.suppressed is not None:
+            metrics.suppressed.labels(decided.suppressed.value).inc()
+        if skipped is None:
+            metrics.decisions.labels(decided.decision.value).inc()
+        else:
+            metrics.skipped.labels(skipped.value).inc()
+        self.engine.health.ticked(skipped)
+        record = self.timer.record(decided, self._deps.numbers.next(), self._settings.threshold)
+        self._bus.publish(Ticked(decided, record))
 
-    def _asked(self, step: int) -> None:
-        self.stopwatch.asked()
-        again = self._request is not None and self._request[0] == step  # a choice came before: all of it is read
-        self._request = None if again else (step, self._clock.monotonic(), self._observer.context.pictures)
+    # ------------------------------------------------------------------------------------------- what the ticker does
 
-    def _took(self, step: int) -> None:
-        """The decision of this step is there, or will not come in time: what pictures cost is learnt from it."""
-        if self._request is None or self._request[0] != step or not _unknown_cost(self._engine.capabilities):
+    @property
+    def now(self) -> float:
+        """Stream seconds."""
+        return self.source.now
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.engine.capabilities
+
+    @property
+    def client(self) -> EngineClient:
+        return self.engine.client
+
+    @property
+    def priority(self) -> Priority:
+        return self.engine.priority
+
+    @property
+    def pictures(self) -> int:
+        """Pictures of one second that a tick may bring."""
+        return self.engine.pictures
+
+    @property
+    def busy(self) -> bool:
+        """A step is in flight."""
+        return self._executor.pending > 0
+
+    @property
+    def replying(self) -> bool:
+        """The step in flight speaks."""
+        return self._executor.replying
+
+    async def idle(self) -> None:
+        await self._executor.idle()
+
+    async def look(self, at: float | None = None) -> Frame:
+        """The newest picture with what this session's engine and fidelity need of it. Raises `NoFrame`."""
+        return await self.source.look(at=at, glance=self.engine.glances, trail=self.engine.every_frame)
+
+    def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, lease: Lease) -> None:
+        """A second has come: `due` is monotonic, `speed` stream seconds per second. Takes the lease over."""
+        if self._executor.pending:
+            lease.release()
+            self.passed(frame, burst)
             return
-        _, began, (new, old) = self._request
-        self._costs.took(new, old, self._clock.monotonic() - began)
-        self._limit_pictures(self._costs)
+        now = self.source.now
+        self.timer.due(due, max(0.0, (now - frame.t) / speed))
+        self._executor.hold(lease)
+        self.take(Tick(now, frame, burst))
+        if not self._executor.pending:
+            self._executor.release()
 
-    def _limit_pictures(self, costs: PictureCosts) -> None:
-        self._costs, limit = costs, costs.limit
-        if limit != self._observer.context.limit:
-            self.take(PictureLimitChanged(self._now(), limit.most, limit.fresh))
+    def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
+        """A second passed while a reply was on its way."""
+        self.take(Passed(self.source.now, frame, burst))
 
-    def _scored(self, step: int, score: Score) -> None:
-        self.stopwatch.scored()
+    @property
+    def sees_pictures(self) -> bool:
+        return self.source.state.status is SourceStatus.ONLINE
+
+    # ------------------------------------------------------------------------------------------ settings, the engine
+
+    def configure(self, settings: SessionSettings) -> None:
+        """These count from now on. The machine learns only of what is another."""
+        self._settings = settings
+        self.engine.configure(settings)
+        fresh = observer_config(settings, self.engine.facts)
+        config = replace(fresh, first_epoch=self._config.first_epoch, task_prefix=self._config.task_prefix)
+        if config != self._config:
+            self._config = config
+            self.take(ConfigChanged(self.now, config))
+
+    def engine_changed(self) -> None:
+        """See `EngineUser`."""
+        self.engine.configure(self._settings)
+        if self.engine.facts != self._config.engine:
+            self._config = replace(self._config, engine=self.engine.facts)
+            self._executor.renew()
+            self.take(CapabilitiesChanged(self.now, self.engine.facts))
+            self.engine.changed()
+
+    # --------------------------------------------------------------------------------------- what the executor reports
+
+    def asked(self, step: int) -> None:
+        self.timer.asked()
+        if self.engine.learns_costs:
+            self.engine.asked(step, self._observer.context.pictures)
+
+    def scored(self, step: int, score: Score) -> None:
+        self.timer.scored()
         if score.garbage is not None:
-            self._metrics.garbage.inc()
+            self._deps.metrics.garbage.inc()
             log.debug("answer outside the protocol, taken as silence", session=self._session_id, answer=score.garbage)
-            self._health.garbage(score.garbage)
+            self.engine.health.garbage(score.garbage)
         else:
-            self._health.decided()
-        self.take(Scored(self._now(), step, score))
-        self._took(step)
+            self.engine.health.decided()
+        self.take(Scored(self.source.now, step, score))
+        if self.engine.learns_costs:
+            self.engine.answered(step)
 
-    def _chosen(self, step: int, shares: tuple[float, ...]) -> None:
-        self.take(Chosen(self._now(), step, shares))
+    def chosen(self, step: int, shares: tuple[float, ...]) -> None:
+        self.take(Chosen(self.now, step, shares))
 
-    def _heard(self, step: int, text: str) -> None:
-        self.take(TextDelta(self._now(), step, text))
+    def text(self, step: int, text: str) -> None:
+        self.take(TextDelta(self.now, step, text))
 
-    def _said(self, step: int) -> None:
-        self.take(SaidDone(self._now(), step))
+    def said(self, step: int) -> None:
+        self.take(SaidDone(self.now, step))
 
-    def _failed(self, step: int, code: str, message: str) -> None:
-        self.take(EngineFailed(self._now(), step, code, message))
-        self._health.failed(code, message)
-        if code == "engine_timeout":
-            self._took(step)
+    def failed(self, step: int, code: str, message: str) -> None:
+        self.take(EngineFailed(self.now, step, code, message))
+        self.engine.health.failed(code, message)
+        if code == "engine_timeout" and self.engine.learns_costs:
+            self.engine.answered(step)
 
-    def _trouble(self, code: str) -> None:
-        self._metrics.engine_failures.labels(self._engine.name, code).inc()
-        self._health.request_failed(code)
+    def too_long(self, error: ContextTooLong) -> None:
+        self.engine.monitor.too_long(self._observer.context.tokens + ANSWER_RESERVE, error)
 
-    def _prepared(self, number: int) -> None:
-        self._slices.prepared(number)
+    def trouble(self, code: str) -> None:
+        self._deps.metrics.engine_failures.labels(self.engine.engine.name, code).inc()
+        self.engine.health.request_failed(code)
 
-    # -------------------------------------------------------------------------------------------- the slices' outcomes
+    def prepared(self, number: int) -> None:
+        self._background.prepared(number)
 
-    def _warmed(self, number: int, turns: int) -> None:
-        self.take(ChunkWarmed(self._now(), number, turns))
+    def lost(self) -> None:
+        self.engine.engine_restarted()
 
-    def _written(self, id: str, text: str) -> None:
-        self.take(Written(self._now(), id, text))
+    # -------------------------------------------------------------------------------- what the background work reports
 
-    def _write_failed(self, id: str, code: str, message: str) -> None:
-        self.take(WriteFailed(self._now(), id, code, message))
+    def warmed(self, number: int, turns: int) -> None:
+        self.take(ChunkWarmed(self.now, number, turns))
 
+    def written(self, id: str, text: str) -> None:
+        self.take(Written(self.now, id, text))
 
-def _unknown_cost(can: Capabilities) -> bool:
-    """Has it to be found out what pictures cost? Not at a server that scores: it keeps what it has read."""
-    return can.follows_instructions and not can.needs_every_frame and not can.scores
+    def write_failed(self, id: str, code: str, message: str) -> None:
+        self.take(WriteFailed(self.now, id, code, message))

@@ -1,61 +1,95 @@
-"""How long the steps of one session take."""
+"""How long the steps of one session take, and each second with its times as it is kept."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
 
+from joyvl_server.core.effects import Decided
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.store.ticks.records import TickRecord
 
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Milliseconds of one tick.
-
-    `frame_age`: capture to due, 0 where a tick that was late got a newer picture; `request`: due to the request;
-    `score`: request to score; `total`: capture to decision.
-    """
-
-    frame_age_ms: float | None = None
-    request_ms: float | None = None
-    score_ms: float | None = None
-    total_ms: float | None = None
+TOTALS_KEPT = 300
 
 
 class TickTimer:
-    """Takes the times of the step in flight and keeps the newest totals for the percentiles."""
+    """Takes the times of the step in flight and keeps the newest totals for the percentiles.
 
-    def __init__(self, clock: Clock, metrics: Metrics, kept: int = 300) -> None:
+    Times in a record are milliseconds: `frame_age_ms` from capture to due, 0 where a tick that was late got a newer
+    picture; `request_ms` from due to the request; `score_ms` from the request to the score; `total_ms` from capture to
+    the decision.
+    """
+
+    def __init__(self, session_id: str, clock: Clock, metrics: Metrics) -> None:
+        self._session_id = session_id
         self._clock = clock
         self._metrics = metrics
-        self._totals: deque[float] = deque(maxlen=kept)
+        self._totals: deque[float] = deque(maxlen=TOTALS_KEPT)
         self._due = 0.0
         self._age_s = 0.0
         self._asked = 0.0
-        self._now = Timings()
+        self._frame_age_ms: float | None = None
+        self._request_ms: float | None = None
+        self._score_ms: float | None = None
 
     def due(self, due: float, age_s: float) -> None:
         """A tick begins: it was due at `due` (monotonic), and its frame is `age_s` old now."""
         self._due, self._age_s = due, age_s - (self._clock.monotonic() - due)
         age = max(0.0, self._age_s)
-        self._now = Timings(frame_age_ms=age * 1000)
+        self._frame_age_ms, self._request_ms, self._score_ms = age * 1000, None, None
         self._metrics.frame_age.observe(age)
 
     def asked(self) -> None:
         self._asked = self._clock.monotonic()
         delay = max(0.0, self._asked - self._due)
-        self._now = replace(self._now, request_ms=delay * 1000)
+        self._request_ms = delay * 1000
         self._metrics.request_delay.observe(delay)
 
     def scored(self) -> None:
-        self._now = replace(self._now, score_ms=(self._clock.monotonic() - self._asked) * 1000)
+        self._score_ms = (self._clock.monotonic() - self._asked) * 1000
 
-    def decided(self) -> Timings:
+    def record(self, decided: Decided, id: int, threshold: float) -> TickRecord:
+        """The second as it is kept; `threshold` is the session's.
+
+        One that was skipped has no times: another may be in flight, and they are that one's.
+        """
+        age_ms = request_ms = score_ms = total_ms = None
+        if decided.skipped is None:
+            total_ms = self._total_ms()
+            age_ms, request_ms, score_ms = self._frame_age_ms, self._request_ms, self._score_ms
+        box = decided.box
+        return TickRecord(
+            id=id,
+            session_id=self._session_id,
+            t=round(decided.t, 3),
+            wall=round(decided.wall, 3),
+            decision=decided.decision.value,
+            look=decided.look.value,
+            score=decided.score,
+            threshold=threshold if decided.threshold is None else decided.threshold,
+            change=_rounded(decided.change, 4),
+            skipped=decided.skipped and decided.skipped.value,
+            suppressed=decided.suppressed and decided.suppressed.value,
+            kind=decided.kind,
+            query=decided.query,
+            epoch=decided.epoch,
+            watches=decided.watches,
+            frame_age_ms=_rounded(age_ms, 2),
+            request_ms=_rounded(request_ms, 2),
+            score_ms=_rounded(score_ms, 2),
+            total_ms=_rounded(total_ms, 2),
+            zone=decided.zone,
+            box=None if box is None else tuple(round(v, 4) for v in (box.x0, box.y0, box.x1, box.y1)),
+            text=decided.text,
+            question=decided.question,
+            detail=decided.detail,
+        )
+
+    def _total_ms(self) -> float:
         total = max(0.0, self._age_s + self._clock.monotonic() - self._due)
         self._metrics.decision_latency.observe(total)
         self._totals.append(total * 1000)
-        return replace(self._now, total_ms=total * 1000)
+        return total * 1000
 
     def summary(self) -> dict[str, float | int | None]:
         """`p50_ms` and `p95_ms` of capture to decision by nearest rank (None while there is nothing), `count`."""
@@ -67,3 +101,7 @@ def _rank(ordered: list[float], share: float) -> float | None:
     if not ordered:
         return None
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
+from joyvl_server.core.effects import UtteranceDelta, UtteranceDone
+from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions import payloads
+from joyvl_server.sessions.sinks.base import Described, SinkContext
+from joyvl_server.sessions.sinks.messages import (
+    Failure,
+    Message,
+    QueryEnded,
+    QueryOpened,
+    SessionEnded,
+    SessionUpdated,
+    SourceChanged,
+    TaskUpdated,
+    Ticked,
+    WatchAdded,
+    WatchRemoved,
+    WatchUpdated,
+)
 from joyvl_server.store.ticks.records import TickRecord
 
 # Every update type there is; docs/reference/updates.md describes each and a test holds the two together.
@@ -56,7 +73,7 @@ class Update:
     def data(self) -> dict[str, Any]:
         """What it tells, as it is sent."""
         return {
-            name: payloads.kept_tick(value) if isinstance(value, TickRecord) else value
+            name: payloads.tick(value) if isinstance(value, TickRecord) else value
             for name, value in self.values.items()
         }
 
@@ -72,19 +89,12 @@ class SlowReader(Exception):
 class UpdateLog:
     """Keeps the last `backlog` updates; readers are positions in it, so a slow one costs nothing and blocks nobody."""
 
-    def __init__(
-        self,
-        session_id: str,
-        log_id: str,
-        backlog: int,
-        wall: Callable[[], float],
-        snapshot: Callable[[], dict[str, Any]],
-    ) -> None:
+    def __init__(self, session_id: str, log_id: str, backlog: int, clock: Clock, session: Described) -> None:
         self._session_id = session_id
         self._log_id = log_id
-        self._wall = wall
+        self._clock = clock
         self._ring: deque[Update] = deque(maxlen=backlog)
-        self._snapshot = snapshot
+        self._session = session
         self._seq = 0
         self._closed = False
         self._waiters: set[asyncio.Future[None]] = set()
@@ -99,7 +109,8 @@ class UpdateLog:
         self._seq += 1
         update = self._make(self._seq, type, data)
         self._ring.append(update)
-        self._wake()
+        if self._waiters:
+            self._wake()
         return update
 
     def close(self) -> None:
@@ -112,7 +123,7 @@ class UpdateLog:
         position = self._position(last_id)
         if position is not None:
             return Subscription(self, position, None)
-        snapshot = self._make(self._seq, "session.created", {"session": self._snapshot()})
+        snapshot = self._make(self._seq, "session.created", {"session": self._session.describe()})
         return Subscription(self, self._seq, snapshot)
 
     def _position(self, last_id: str | None) -> int | None:
@@ -123,7 +134,7 @@ class UpdateLog:
         return int(seq) if oldest - 1 <= int(seq) <= self._seq else None
 
     def _make(self, seq: int, type: str, data: Mapping[str, Any]) -> Update:
-        return Update(self._log_id, seq, type, self._wall(), self._session_id, data)
+        return Update(self._log_id, seq, type, self._clock.wall(), self._session_id, data)
 
     def _wake(self) -> None:
         for waiter in self._waiters:
@@ -173,3 +184,76 @@ class Subscription:
             raise StopAsyncIteration
         self._position = update.seq
         return update
+
+
+class UpdateSink:
+    """Turns messages into the updates that clients get."""
+
+    wants = (
+        Ticked,
+        UtteranceDelta,
+        UtteranceDone,
+        SessionUpdated,
+        SessionEnded,
+        SourceChanged,
+        WatchAdded,
+        WatchUpdated,
+        WatchRemoved,
+        QueryOpened,
+        QueryEnded,
+        TaskUpdated,
+        Failure,
+    )
+
+    def __init__(self, context: SinkContext) -> None:
+        self._log = context.updates
+        self._session = context.session
+        self._speaking: int | None = None
+
+    def take(self, message: Message) -> None:
+        publish = self._log.publish
+        match message:
+            case Ticked():
+                self._ticked(message)
+            case UtteranceDelta(epoch, text):
+                if self._speaking != epoch:
+                    self._speaking = epoch
+                    publish("response.created", epoch=epoch)
+                publish("response.output_text.delta", epoch=epoch, delta=text)
+            case UtteranceDone():
+                self._speaking = None
+                publish("response.output_text.done", **asdict(message))
+            case SessionUpdated():
+                publish("session.updated", session=self._session.describe())
+            case SessionEnded(reason, code):
+                publish("session.ended", reason=reason, code=code)
+                self._log.close()
+            case SourceChanged(state):
+                publish(f"camera.{message.kind}", state=payloads.source(state))
+            case WatchAdded() | WatchUpdated() | WatchRemoved():
+                self._watch(message)
+            case QueryOpened(query):
+                publish("query.created", query=payloads.query(query))
+            case QueryEnded(query):
+                publish("query.closed", query=payloads.query(query))
+            case TaskUpdated():
+                publish("task.updated", task=asdict(message))
+            case Failure():
+                publish("error", error=asdict(message))
+
+    def _ticked(self, ticked: Ticked) -> None:
+        if ticked.spoken:
+            self._log.publish("response.done", tick=ticked.record)
+            for watch_id in ticked.decided.watches:
+                self._log.publish("watch.fired", watch_id=watch_id, tick=ticked.record)
+        else:
+            skipped = ticked.decided.skipped is not None
+            self._log.publish("response.skip" if skipped else "response.listen", tick=ticked.record)
+
+    def _watch(self, message: WatchAdded | WatchUpdated | WatchRemoved) -> None:
+        if isinstance(message, WatchRemoved):
+            self._log.publish("watch.deleted", watch_id=message.watch_id)
+            return
+        asked = {} if message.query_id is None else {"query_id": message.query_id}
+        type = "watch.created" if isinstance(message, WatchAdded) else "watch.updated"
+        self._log.publish(type, watch=payloads.watch(message.watch, message.note), **asked)

@@ -40,11 +40,11 @@ class LockstepTicker:
                 self._give_up_on_failure(session.source)
                 continue
             if frame.t == last_t:
-                session.skip(TickSkipped(at, self._clock.wall(), Skip.NO_FRAME))
+                session.take(TickSkipped(at, self._clock.wall(), Skip.NO_FRAME))
             else:
                 last_t = frame.t
                 now = self._clock.monotonic()
-                session.tick(frame, burst, now, 1.0, session.engine_client.at_once(now))
+                session.tick(frame, burst, now, 1.0, session.client.at_once(now))
                 await session.idle()
             number += 1
             if self._speed is not None:

@@ -94,7 +94,7 @@ class LiveTicker:
         self._wake.set()
 
     async def run(self, session: Ticking) -> None:
-        self._client = session.engine_client
+        self._client = session.client
         grid = Grid(self._clock.monotonic() + self._phase, self._interval)
         try:
             while session.source.state.status is not SourceStatus.ENDED:
@@ -124,7 +124,7 @@ class LiveTicker:
                 if waited is Wait.REPLIED:
                     await self._extra(session, until)
                 return
-        if session.engine_client.away:
+        if session.client.away:
             self._skip(session, Skip.AWAY)
             return
         frame = None
@@ -165,7 +165,7 @@ class LiveTicker:
     async def _extra(self, session: Ticking, until: float) -> None:
         """A reply has ended: what passed meanwhile is scored at once, unless the next second is near anyway."""
         now = self._clock.monotonic()
-        if until - now >= AFTER_REPLY_S and not session.engine_client.away:
+        if until - now >= AFTER_REPLY_S and not session.client.away:
             await self._turn(session, now, until, None, extra=True)
 
     async def _asked(self, session: Ticking, until: float) -> None:
@@ -173,7 +173,7 @@ class LiveTicker:
         if session.busy and not await wait_until(self._clock, session.idle(), until):
             return
         now = self._clock.monotonic()
-        if not session.engine_client.away:
+        if not session.client.away:
             await self._turn(session, now, now + self._interval, None, extra=True)
 
     async def _first(self, session: Ticking, grid: Grid) -> None:
@@ -192,10 +192,10 @@ class LiveTicker:
         what was seen before.
         """
         priority = Priority.ANSWER if self._awaited else session.priority
-        grant = await session.engine_client.lease(priority, due, until)
-        if grant is None:
+        lease = await session.client.lease(priority, due, until)
+        if lease is None:
             if not extra:
-                self._skip(session, Skip.AWAY if session.engine_client.away else Skip.LATE, due)
+                self._skip(session, Skip.AWAY if session.client.away else Skip.LATE, due)
             return
         try:
             if frame is None:
@@ -207,11 +207,11 @@ class LiveTicker:
             self._awaited = False
             self._wake.clear()
             self._ticked_at = self._clock.monotonic()
-            session.tick(frame, self._burst_before(frame), due, self._speed, grant)
-            grant = None
+            session.tick(frame, self._burst_before(frame), due, self._speed, lease)
+            lease = None
         finally:
-            if grant is not None:
-                grant.release()
+            if lease is not None:
+                lease.release()
 
     # ------------------------------------------------------------------------------------------------------ pictures
 
@@ -252,7 +252,7 @@ class LiveTicker:
     def _skip(self, session: Ticking, reason: Skip, due: float | None = None) -> None:
         late_s = 0.0 if due is None else self._clock.monotonic() - due
         at = max(0.0, session.source.now - late_s * self._speed)
-        session.skip(TickSkipped(at, self._clock.wall() - late_s, reason))
+        session.take(TickSkipped(at, self._clock.wall() - late_s, reason))
 
     async def _woken(self, session: Ticking, due: float) -> bool:
         """Sleep until just before `due`, looking as often on the way as the session wants; True when woken earlier."""

@@ -82,7 +82,7 @@ async def seconds(house: House, count: int) -> None:
             source.show(picture(source.now))
         await house.clock.advance(1.0)
         async with asyncio.timeout(10):
-            while any(session.busy for session in house.registry.sessions()):
+            while any(session.machine.busy for session in house.registry.sessions()):
                 await asyncio.sleep(0.002)
 
 
@@ -163,4 +163,4 @@ async def test_a_server_with_a_longer_context_is_used_to_the_full_again(house: H
     session_of_engine.restarts = 1
     house.registry.engines.monitor("scripted").recovered(closed=False)
     assert session.capabilities.context_tokens is None
-    assert session.driver._observer.context.budget.tokens == house.registry.settings.sessions.context_tokens
+    assert session.machine._observer.context.budget.tokens == house.registry.settings.sessions.context_tokens

@@ -45,13 +45,13 @@ async def until(true) -> None:
 def inputs(session: Session) -> list[object]:
     """Everything its machine is told from now on."""
     heard: list[object] = []
-    take = session.driver.take
+    take = session.machine.take
 
     def listening(input: object) -> None:
         heard.append(input)
         take(input)
 
-    session.driver.take = listening
+    session.machine.take = listening
     return heard
 
 
@@ -142,19 +142,19 @@ async def test_what_is_found_out_later_reaches_sessions_that_run(house: House):
     house.engine.probe = probe
     session, _ = await add(house)
     await seconds(house, 3)
-    assert not session.driver._observer.config.engine.chooses
+    assert not session.machine._observer.config.engine.chooses
     assert session.ticks()[-1]["skipped"] is None  # it did not wait
-    asked = await session.ask("What colour is it?")
-    await session.add_watch(WatchDraft("Tell me about cats"))
+    asked = session.ask("What colour is it?")
+    await session.watches.add(WatchDraft("Tell me about cats"))
     probed.set()
     await seconds(house, 8)
-    config = session.driver._observer.config
-    assert (config.engine.chooses, config.engine.prepares, config.engine.writes) == (True, True, True)
+    config = session.machine._observer.config.engine
+    assert (config.chooses, config.prepares, config.writes) == (True, True, True)
     assert session.capabilities == able
     assert "session.updated" in kinds(session)
     assert session.ticks()[-1]["skipped"] is None
-    assert next(q for q in session.queries() if q.id == asked.id).status == "open"  # the new machine knows it too
-    assert session.driver._observer._agenda.is_open(asked.id)
+    assert next(q for q in session.queries.all() if q.id == asked.id).status == "open"  # the new machine knows it too
+    assert session.machine._observer._agenda.is_open(asked.id)
     assert house.engine.open_sessions == 1
 
 
@@ -173,10 +173,10 @@ async def test_pressure_is_told_and_asks_for_small_pictures(house: House):
     session, source = await add(house)
     await seconds(house, 2)
     assert not any(glance for _, glance in source.looks)
-    client = session.engine_client
+    client = session.machine.client
     client.limits = EngineLimits(Pressure.GLANCES, 4000)
     client.listener.limits_changed(client.limits)
-    assert session.pressure is Pressure.GLANCES
+    assert client.pressure is Pressure.GLANCES
     updated = [u for u in session.updates._ring if u.type == "session.updated"][-1]
     assert updated.data["session"]["pressure"]["step"] == 1
     await seconds(house, 1)
@@ -208,27 +208,27 @@ async def test_calls_go_before_cameras(house: House):
     camera, _ = await add(house)
     call = await house.registry.open_call("v=0\r\n", spec=SessionSpec(fidelity="eco", frames_per_tick=2))
     session = house.registry.session(call.session_id)
-    assert session.priority < camera.priority
-    assert (session.settings.fidelity, session.settings.frames_per_tick, session.pictures) == ("eco", 2, 2)
+    assert session.machine.priority < camera.machine.priority
+    assert (session.settings.fidelity, session.settings.frames_per_tick, session.machine.pictures) == ("eco", 2, 2)
     assert (camera.settings.fidelity, camera.settings.frames_per_tick) == ("faithful", 1)
 
 
 async def test_a_sentence_becomes_a_watch_and_ends_one(house: House):
     session, _ = await add(house)
     await seconds(house, 1)
-    asked = await session.ask("From now on tell me when a dog comes in.")
-    session._performer.perform(AddWatch(asked.id, asked.text))
-    await until(lambda: len(session.watches()) == 1)
-    (watch,) = session.watches()
+    asked = session.ask("From now on tell me when a dog comes in.")
+    session.bus.publish(AddWatch(asked.id, asked.text))
+    await until(lambda: len(session.watches.all()) == 1)
+    (watch,) = session.watches.all()
     assert (watch.text, watch.query_id) == (asked.text, asked.id)
     created = next(u for u in session.updates._ring if u.type == "watch.created")
     assert created.data["query_id"] == asked.id
-    await until(lambda: session.queries()[0].watch_id == watch.id)
-    session._performer.perform(EndWatch("qry_2", watch.id))
-    await until(lambda: session.watches()[0].paused)
+    await until(lambda: session.queries.all()[0].watch_id == watch.id)
+    session.bus.publish(EndWatch("qry_2", watch.id))
+    await until(lambda: session.watches.all()[0].paused)
     updated = next(u for u in session.updates._ring if u.type == "watch.updated")
     assert updated.data["query_id"] == "qry_2"
-    session._performer.perform(EndWatch("qry_3", "wch_gone"))  # deleted meanwhile: nothing breaks
+    session.bus.publish(EndWatch("qry_3", "wch_gone"))  # deleted meanwhile: nothing breaks
     await seconds(house, 2)
     assert session.ticks()[-1]["skipped"] is None
 
@@ -237,21 +237,21 @@ async def test_a_sentence_withdrawn_at_once_leaves_no_watch_and_ends_none(house:
     """It was classified, and is withdrawn before its turn has settled."""
     session, _ = await add(house)
     await seconds(house, 1)
-    standing = await session.ask("From now on tell me when a dog comes in.")
-    session._performer.perform(AddWatch(standing.id, standing.text))
-    await session.withdraw(standing.id)
+    standing = session.ask("From now on tell me when a dog comes in.")
+    session.bus.publish(AddWatch(standing.id, standing.text))
+    session.withdraw(standing.id)
     await until(lambda: "watch.deleted" in [u.type for u in session.updates._ring])
-    assert session.watches() == []
-    kept = await session.add_watch(WatchDraft("Tell me when a cat comes in."))
-    ending = await session.ask("No more about cats.")
-    session._performer.perform(EndWatch(ending.id, kept.id))
-    await until(lambda: session.watches()[0].paused)
-    await session.withdraw(ending.id)
-    await until(lambda: not session.watches()[0].paused)
-    plain = await session.ask("How many?")
-    await session.withdraw(plain.id)
+    assert session.watches.all() == []
+    kept = await session.watches.add(WatchDraft("Tell me when a cat comes in."))
+    ending = session.ask("No more about cats.")
+    session.bus.publish(EndWatch(ending.id, kept.id))
+    await until(lambda: session.watches.all()[0].paused)
+    session.withdraw(ending.id)
+    await until(lambda: not session.watches.all()[0].paused)
+    plain = session.ask("How many?")
+    session.withdraw(plain.id)
     await seconds(house, 1)
-    assert [watch.id for watch in session.watches()] == [kept.id]
+    assert [watch.id for watch in session.watches.all()] == [kept.id]
     assert not [u for u in session.updates._ring if u.type == "error"]
 
 
@@ -275,6 +275,6 @@ async def test_summaries_of_another_engine(tmp_path):
         house.registry.engines.add(writer)
         session, _ = await add(house)
         await seconds(house, 2)
-        assert session.driver._observer.config.engine.writes
+        assert session.machine._observer.config.engine.writes
         states = {s["engine"]: s["sessions"] for s in house.registry.schedulers()}
         assert states == {"scripted": 1, "scripted-2": 0}  # it writes there, and takes nobody's place

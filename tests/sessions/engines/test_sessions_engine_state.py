@@ -14,7 +14,6 @@ from fakes.media import FakeSource, picture
 from fakes.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineLoading, EngineTimeout, EngineUnavailable
-from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines import monitor
 from joyvl_server.sessions.engines.health import EngineHealth
@@ -84,19 +83,19 @@ async def test_said_within_five_seconds_once_and_taken_back_once(
 ):
     session, _ = await add(house)
     await seconds(house, 3)
-    assert payloads.session(session)["engine_state"]["status"] == "ready"
+    assert session.describe()["engine_state"]["status"] == "ready"
     assert await ready(house) is None
     before = len(session.updates._ring)
     fails(house, error, asked_too=asked_too)
     await seconds(house, 5)
-    state = payloads.session(session)["engine_state"]
+    state = session.describe()["engine_state"]
     assert (state["status"], state["code"], state["reason"]) == (status, error.code, str(error))
     assert await ready(house) == str(error)
     await seconds(house, 40)
-    assert payloads.session(session)["engine_state"]["since"] == state["since"]
+    assert session.describe()["engine_state"]["since"] == state["since"]
     works(house)
     await seconds(house, 35)
-    assert payloads.session(session)["engine_state"]["status"] == "ready"
+    assert session.describe()["engine_state"]["status"] == "ready"
     assert await ready(house) is None
     assert [s for s, _ in told(session)][-2:] == [status, "ready"]
     updates = [u for u in list(session.updates._ring)[before:] if u.type == "session.updated"]
@@ -226,12 +225,12 @@ async def test_a_slow_engine_decides_and_is_ready_with_what_it_manages(house: Ho
     session, _ = await add(house)
     await seconds(house, 2)
     manages = "The engine scripted manages one decision every 3.0 s, always about the newest picture."
-    session._observation.health.slow(3.0)
-    state = payloads.session(session)["engine_state"]
+    session.machine.engine.health.slow(3.0)
+    state = session.describe()["engine_state"]
     assert (state["status"], state["code"], state["reason"]) == ("slow", "engine_slow", manages)
     assert await ready(house) is None
     assert house.registry.engines.slow() == {"scripted": manages}
-    session._observation.health.slow(None)
+    session.machine.engine.health.slow(None)
     assert session.engine_state.status.value == "ready"
     assert await events(house, "engine_offline", "engine_online") == []
 
@@ -312,11 +311,11 @@ async def test_the_timeline_shows_no_secret_that_an_engine_quotes(house: House):
 async def test_what_people_change_live_makes_no_new_machine_later(house: House):
     session, _ = await add(house)
     await seconds(house, 2)
-    driver = session.driver
+    driver = session.machine
     session.change(SessionSpec(fidelity="eco"))
-    session.engine_capabilities_changed()
+    session.machine.engine_changed()
     await seconds(house, 2)
-    assert session.driver is driver
+    assert session.machine is driver
 
 
 async def test_an_engine_whose_probe_breaks_is_told_once_and_nobody_waits_for_it(tmp_path):

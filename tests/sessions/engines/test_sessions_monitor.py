@@ -30,7 +30,7 @@ async def second(house: House) -> None:
     for source in house.media.sources.values():
         source.show(picture(source.now))
     await house.clock.advance(1.0)
-    while any(session.busy for session in house.registry.sessions()):
+    while any(session.machine.busy for session in house.registry.sessions()):
         await asyncio.sleep(0.002)
 
 
@@ -105,7 +105,7 @@ async def test_what_a_probe_finds_reaches_scheduler_session_and_page(house: Hous
         server.script(refuses(400, "not like this"))  # one refused request: it may be another one
         await until(house, lambda: session.capabilities.context_tokens == 4096)
         await second(house)
-        assert session.driver._observer.context.budget.tokens <= 4096
+        assert session.machine._observer.context.budget.tokens <= 4096
         updated = [u for u in session.updates._ring if u.type == "session.updated"]
         assert updated[-1].data["session"]["capabilities"]["context_tokens"] == 4096
         assert monitor_of(house).scheduler._can.context_tokens == 4096

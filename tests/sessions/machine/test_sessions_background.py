@@ -1,4 +1,4 @@
-"""Lane and slices of one session over one engine that a test plays, with the real scheduler between them."""
+"""Executor and background work of one session over an engine that a test plays, with the real scheduler between."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from joyvl_server.sessions.machine.background import (
     MOST_DRAFTS,
     WRITE_S,
     BackgroundWork,
-    SliceOutcomes,
-    WriterExecutor,
 )
-from joyvl_server.sessions.machine.executor import EngineExecutor, EngineOutcomes
+from joyvl_server.sessions.machine.executor import EngineExecutor
+from joyvl_server.sessions.machine.writer import WriterExecutor
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling.leases import Priority
 from joyvl_server.sessions.scheduling.scheduler import EngineScheduler
 
 
 class Engine:
-    """One engine session; `inside` is the call that runs: two at once are an error of the lane."""
+    """One engine session; `inside` is the call that runs: two at once are an error of the executor."""
 
     name = "played"
     capabilities = Capabilities(prepares=True, writes=True, chooses=True)
@@ -105,37 +104,42 @@ class Engine:
         self.closed += 1
 
 
+REPORTS = ("asked", "scored", "chosen", "text", "said", "failed", "trouble", "warmed", "written", "write_failed")
+
+
 class Played:
-    def __init__(self, clock: ManualClock, *, other_pen: bool = False) -> None:
+    """`told` lists what executor and background work report, in order."""
+
+    def __init__(self, clock: ManualClock, *, other_writer: bool = False) -> None:
         self.clock, self.engine, self.told = clock, Engine(clock), []
         self.of = EngineScheduler(clock, "played", Capabilities(parallel=1), Breaker(), Metrics())
         self.client = self.of.join("one", 1.0)
 
-        def tell(name: str):
-            return lambda *values: self.told.append((name, *values))
-
-        outcomes = EngineOutcomes(
-            **{n: tell(n) for n in ("asked", "scored", "chosen", "text", "said", "failed", "trouble")},
-            prepared=lambda number: self.slices.prepared(number),
-        )
-        self.lane = EngineExecutor(self.engine, EngineSpec("one"), 20.0, outcomes)
+        self.executor = EngineExecutor(self.engine, EngineSpec("one"), 20.0, self)
         self.writer = Engine(clock)
-        pen = WriterExecutor(self.writer, EngineSpec("one"), 20.0) if other_pen else self.lane
+        writer = WriterExecutor(self.writer, EngineSpec("one"), 20.0) if other_writer else self.executor
         other = EngineScheduler(clock, "writer", Capabilities(parallel=1), Breaker(), Metrics())
-        writer_client = other.join("one", None) if other_pen else self.client
-        slice_outcomes = SliceOutcomes(tell("warmed"), tell("written"), tell("write_failed"), tell("trouble"))
-        self.slices = BackgroundWork(clock, self.client, self.lane, writer_client, pen, slice_outcomes)
-        self.tasks = [asyncio.create_task(self.lane.run()), asyncio.create_task(self.slices.run())]
+        writer_client = other.join("one", None) if other_writer else self.client
+        self.slices = BackgroundWork(clock, self.client, self.executor, writer_client, writer, self)
+        self.tasks = [asyncio.create_task(self.executor.run()), asyncio.create_task(self.slices.run())]
+
+    def __getattr__(self, name: str):
+        if name not in REPORTS:
+            raise AttributeError(name)
+        return lambda *values: self.told.append((name, *values))
+
+    def prepared(self, number: int) -> None:
+        self.slices.prepared(number)
 
     async def step(self, number: int, *effects: object) -> None:
         """A turn at the engine for these effects."""
         now = self.clock.monotonic()
         lease = await self.client.lease(Priority.CAMERA, now, now + 1)
         assert lease is not None
-        self.lane.hold(lease)
-        self.lane.put(Append(number, UserTurn(number, 0.0, make_frame(0.0), Look.FULL)))
+        self.executor.hold(lease)
+        self.executor.put(Append(number, UserTurn(number, 0.0, make_frame(0.0), Look.FULL)))
         for effect in effects:
-            self.lane.put(effect)
+            self.executor.put(effect)
 
     def told_of(self, name: str) -> list[tuple]:
         return [values for told, *values in self.told if told == name]
@@ -180,11 +184,11 @@ async def test_a_step_that_speaks_gives_its_place_back_at_the_score(played, cloc
     one = played()
     await one.step(1, AskScore(1), Say(1))
     await clock.advance(0.11)
-    assert one.lane.replying
+    assert one.executor.replying
     now = clock.monotonic()
     assert await one.of.join("two", 1.0).lease(Priority.CAMERA, now, now + 1) is not None
     await clock.advance(0.6)
-    assert not one.lane.replying
+    assert not one.executor.replying
     assert one.told_of("said") == [[1]]
 
 
@@ -209,9 +213,9 @@ async def test_a_choice_that_works(played, clock):
 async def test_the_next_chunk_is_prepared_and_warmed_between_ticks(played, clock):
     one = played()
     one.engine.warm_left = 500
-    one.lane.put(BeginChunk(Chunk(1, "")))
+    one.executor.put(BeginChunk(Chunk(1, "")))
     await one.step(1, AskScore(1), Settle(1, "</silence>"))
-    one.lane.put(PrepareChunk(Chunk(2, "")))
+    one.executor.put(PrepareChunk(Chunk(2, "")))
     await clock.advance(2.0)
     assert one.engine.calls[:3] == ["open", "begin 1", "append 1"]
     assert one.engine.calls.count("prepare 2") == 1
@@ -227,8 +231,8 @@ async def test_the_next_chunk_is_prepared_and_warmed_between_ticks(played, clock
 
 async def test_a_chunk_prepared_before_the_first_turn_waits_for_it(played, clock):
     one = played()
-    one.lane.put(BeginChunk(Chunk(1, "")))
-    one.lane.put(PrepareChunk(Chunk(2, "")))
+    one.executor.put(BeginChunk(Chunk(1, "")))
+    one.executor.put(PrepareChunk(Chunk(2, "")))
     await clock.advance(1.0)
     assert one.engine.calls == []
     await one.step(1, AskScore(1))
@@ -258,7 +262,7 @@ async def test_calls_of_one_engine_session_never_overlap(played, clock):
     one.slices.write(draft())
     for number in range(1, 60):
         await clock.advance(0.05 + (number % 7) * 0.03)
-        if not one.lane.busy:
+        if not one.executor.busy:
             await asyncio.wait_for(asyncio.ensure_future(_advancing(clock, one.step(number, AskScore(number)))), 5)
         assert all(not task.done() for task in one.tasks)
     assert one.engine.calls.count("score") > 20
@@ -338,7 +342,7 @@ async def test_only_so_many_texts_wait(played, clock):
 
 
 async def test_another_engine_writes_where_it_is_set(played, clock):
-    one = played(other_pen=True)
+    one = played(other_writer=True)
     now = clock.monotonic()
     await one.client.lease(Priority.CAMERA, now, now + 1)  # the own engine is busy all the time
     one.slices.write(draft())
@@ -348,7 +352,7 @@ async def test_another_engine_writes_where_it_is_set(played, clock):
     assert one.told_of("written") == [["d1", "one two three"]]
 
 
-async def test_the_end_of_the_lane_ends_its_slice(played, clock):
+async def test_the_end_of_the_executor_ends_its_slice(played, clock):
     one = played()
     one.engine.warm_left, one.engine.slice_s = 10_000, 50.0
     one.slices.prepared(2)

@@ -4,11 +4,17 @@ import asyncio
 
 import pytest
 
+from fakes.clock import ManualClock
 from joyvl_server.sessions.sinks.updates import SlowReader, Update, UpdateLog
 
 
+class Shown:
+    def describe(self) -> dict[str, str]:
+        return {"id": "ses_1"}
+
+
 def make_log(backlog: int = 8) -> UpdateLog:
-    return UpdateLog("ses_1", "log_a", backlog, lambda: 5.0, lambda: {"id": "ses_1"})
+    return UpdateLog("ses_1", "log_a", backlog, ManualClock(), Shown())
 
 
 async def take(subscription, count: int) -> list[Update]:

@@ -38,7 +38,7 @@ class Played:
     def __init__(self, clock: ManualClock, of: EngineScheduler, *, pictures: int = 1) -> None:
         self.clock, self.pictures = clock, pictures
         self.source = Source()
-        self.engine_client = of.join("played", 1.0)
+        self.client = of.join("played", 1.0)
         self.zero = clock.monotonic()
         self.takes, self.replies = 0.1, float("inf")
         self.ticks: list[tuple[float, Frame, tuple[Frame, ...]]] = []
@@ -93,8 +93,8 @@ class Played:
     def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
         self.passes.append((self.t, frame))
 
-    def skip(self, skipped: TickSkipped) -> None:
-        self.skips.append((round(self.t, 3), skipped.reason))
+    def take(self, input: TickSkipped) -> None:
+        self.skips.append((round(self.t, 3), input.reason))
 
     @property
     def at(self) -> list[float]:
