@@ -88,7 +88,8 @@ def test_an_engine_short_of_time_is_told_in_words_until_it_keeps_up(page: Page, 
     expect(told).to_have_count(0)
     for step, words in ((1, "small pictures"), (2, "looks less often"), (3, "no further session")):
         session.press(step)
-        expect(told).to_contain_text(f"Short of engine time: {words}" if step != 2 else words)
+        expect(told).to_contain_text("Short of engine time: ")
+        expect(told).to_contain_text(words)
         expect(told).to_have_attribute("data-step", str(step))
     session.press(0)
     expect(told).to_have_count(0)
