@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from joyvl_server.cli.exits import UNDECIDED, USAGE, errors_as_exit_codes
 from joyvl_server.cli.serve import given
+from joyvl_server.cli.watch_output import DecisionReporter, JsonPrinter, Printer, TextPrinter
 from joyvl_server.compose import build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError, SourceError
 from joyvl_server.core.watches.kinds import read_kinds
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.kit import logs
-from joyvl_server.sessions.engines.state import EngineState, EngineStatus
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.settings import Settings, load
-from joyvl_server.settings.groups import SessionSettings
 
 TICKS = ("response.listen", "response.skip", "response.done")
-# What `--json` prints of a tick, and under which name.
-FIELDS = (
-    "t",
-    "decision",
-    "kind",
-    "zone",
-    "text",
-    "score",
-    "question",
-    "skipped",
-    "suppressed",
-    "watches",
-    "look",
-    "wall",
-)
 
 KINDS_HELP = (
     "What the watches fire at when the engine reads no words: any, or kinds such as enter,leave. Without it the kinds "
@@ -131,31 +114,31 @@ async def _watch(
     spec: PullSpec,
     name: str,
     watches: tuple[WatchDraft, ...],
-    printer: JsonPrinter | TextPrinter,
+    printer: Printer,
     duration: float | None,
 ) -> None:
     registry = await build_registry(settings)
-    is_file = spec.url.startswith("file:")
-    progress = DecisionReporter(printer, settings.sessions)
+    is_file = spec.is_file
+    reporter = DecisionReporter(printer, settings.sessions)
     try:
         await registry.start()
-        if is_file and not progress.waited(await registry.engine_there(progress.waiting)):
+        if is_file and not reporter.waited(await registry.engine_there(reporter.waiting)):
             raise typer.Exit(UNDECIDED)
         session = await registry.watch_url(spec, name=name, watches=watches)
-        reason = await _print_until_end(session, printer, progress, duration, is_file=is_file)
+        reason = await _print_until_end(session, printer, reporter, duration, is_file=is_file)
     finally:
         await registry.aclose()
     printer.end()
     if reason is not None:
         raise JoyvlError(reason)
-    if progress.undecided():
+    if reporter.undecided():
         raise typer.Exit(UNDECIDED)
 
 
 async def _print_until_end(
     session: Session,
-    printer: JsonPrinter | TextPrinter,
-    progress: DecisionReporter,
+    printer: Printer,
+    reporter: DecisionReporter,
     duration: float | None,
     *,
     is_file: bool,
@@ -169,10 +152,10 @@ async def _print_until_end(
                 tick = update.data["tick"]
                 if duration is not None and tick["t"] >= duration:
                     return None
-                progress.tick(tick)
+                reporter.tick(tick)
                 printer.tick(tick, session)
             case "session.created" | "session.updated":
-                progress.engine(update.data["session"]["engine_state"])
+                reporter.engine(update.data["session"]["engine_state"])
             case "camera.online" | "camera.offline":
                 printer.state(update.data["state"])
                 if is_file and session.state.status is SourceStatus.OFFLINE:
@@ -180,143 +163,3 @@ async def _print_until_end(
             case "session.ended" if session.state.error_code != "ended":
                 return str(update.data["reason"])
     return None
-
-
-class DecisionReporter:
-    """Whether the engine decides: says so once when it does not, and once when it does again."""
-
-    def __init__(self, printer: JsonPrinter | TextPrinter, settings: SessionSettings) -> None:
-        self._printer = printer
-        self._settings = settings
-        self._decided = 0
-        self._missed = ""
-        self._told: str | None = None
-        self._decides = True
-
-    def waiting(self, state: EngineState) -> None:
-        """A file waits for an engine that is in this state."""
-        loads = state.status is EngineStatus.LOADING
-        longest = self._settings.engine_loading_s if loads else self._settings.engine_timeout_s
-        self._tell(state.status.value, f"{state.reason} Waiting for it, at most {longest:g} s.")
-
-    def waited(self, state: EngineState) -> bool:
-        """The wait is over: may the file begin?"""
-        if not state.decides:
-            self._tell(state.status.value, state.reason or "")
-            self._printer.note("Nothing was decided.")
-            return False
-        self._again()
-        return True
-
-    def engine(self, state: dict[str, Any]) -> None:
-        """The session's `engine_state` now."""
-        self._decides = state["status"] in ("ready", "slow")
-        if self._decides:
-            self._again()
-        else:
-            self._tell(state["status"], state["reason"])
-
-    def tick(self, tick: dict[str, Any]) -> None:
-        if tick["skipped"] is None:
-            # A silent tick has a detail only where an answer outside the protocol was taken as silence.
-            nonsense = tick["decision"] == "silent" and tick["suppressed"] is None and tick["detail"]
-            self._decided += not nonsense
-        elif tick["skipped"] in ("failed", "away"):
-            self._missed = tick["detail"] or self._missed
-
-    def undecided(self) -> bool:
-        """At the end: was nothing decided because of the engine, or did it stop deciding?"""
-        if self._decides and (self._decided or not self._missed):
-            return False
-        self._tell("failed", self._missed)
-        self._printer.note("The engine no longer decides." if self._decided else "Nothing was decided.")
-        return True
-
-    def _tell(self, status: str, sentence: str) -> None:
-        if self._told is None or (self._told == "loading" and status != "loading"):
-            self._told = status
-            self._printer.note(sentence)
-
-    def _again(self) -> None:
-        if self._told is not None:
-            self._told = None
-            self._printer.note("The engine decides now.")
-
-
-class JsonPrinter:
-    """One object a tick on stdout; what people should know goes to stderr."""
-
-    def tick(self, tick: dict[str, Any], session: Session) -> None:
-        line = {field: tick[field] for field in FIELDS}
-        sys.stdout.write(json.dumps({**line, "latency_ms": tick["timings"]["total_ms"]}, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-
-    def note(self, text: str | None) -> None:
-        if text:
-            typer.echo(text, err=True)
-
-    def state(self, state: dict[str, Any]) -> None:
-        if state["error"] and state["error_code"] != "ended":
-            typer.echo(state["error"], err=True)
-
-    def end(self) -> None:
-        """Nothing is left open."""
-
-
-class TextPrinter:
-    """A line for everything said; on a terminal also a status line that is always the last one."""
-
-    def __init__(self, live: bool) -> None:
-        self._live = live
-        self._status = ""
-
-    def tick(self, tick: dict[str, Any], session: Session) -> None:
-        if tick["decision"] != "silent":
-            where = f" [{tick['kind']}, {tick['zone']}]" if tick["kind"] else ""
-            asks = f" → {tick['question']}" if tick["question"] else ""
-            self._line(f"{clock(tick['t'])}  {tick['text']}{where}{asks}")
-        if self._live:
-            self._show(self._summary(tick, session))
-
-    def note(self, text: str | None) -> None:
-        if text:
-            self._line(text, err=True)
-
-    def state(self, state: dict[str, Any]) -> None:
-        if state["status"] == "online":
-            fps = f", {state['fps']:g} fps" if state["fps"] else ""
-            self._line(
-                f"Watching: {state['width']}x{state['height']}{fps}, {state['codec']}. Ctrl-C ends it.", err=True
-            )
-        elif state["error"] and state["error_code"] != "ended":
-            retry = f" Next try in {state['retry_in_s']:.0f} s." if state["retry_in_s"] else ""
-            self._line(state["error"] + retry, err=True)
-
-    def end(self) -> None:
-        self._show("")
-
-    def _summary(self, tick: dict[str, Any], session: Session) -> str:
-        doing = f"skipped: {tick['skipped']}" if tick["skipped"] else tick["decision"]
-        score = "" if tick["score"] is None else f" {tick['score']:.2f}"
-        p50 = session.latency()["p50_ms"]
-        delay = "" if p50 is None else f" · {p50:.0f} ms"
-        return f"{clock(tick['t'])}  {session.record.engine}: {doing}{score}{delay}"
-
-    def _line(self, text: str, *, err: bool = False) -> None:
-        status = self._status
-        self._show("")
-        typer.echo(text, err=err)
-        self._show(status)
-
-    def _show(self, status: str) -> None:
-        if self._live:
-            sys.stderr.write("\r\x1b[K" + status)
-            sys.stderr.flush()
-        self._status = status
-
-
-def clock(t: float) -> str:
-    """Stream seconds as 1:02:03.4"""
-    minutes, seconds = divmod(max(0.0, t), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from joyvl_server.cli.main import app
-from joyvl_server.cli.watch import TextPrinter, clock, pull_spec
+from joyvl_server.cli.watch import pull_spec
+from joyvl_server.cli.watch_output import TextPrinter, clock
 from joyvl_server.core.errors import ConfigError, SourceError
 from joyvl_server.ingest.demo import ARRIVALS, DEPARTURES, draw_demo
 
