@@ -1,4 +1,4 @@
-"""Composition: settings in, a server out."""
+"""Puts the API, the page and the sessions together into one server, and runs it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ROUTERS = (
     page.router,
 )
 STUCK_S = 3.0
-"""Seconds after the shutdown time at which a process that still hangs (in a thread, say) is ended hard."""
+"""Seconds after the shutdown time at which the process is killed where it still hangs, for example in a thread."""
 
 
 def create_app(
@@ -108,19 +108,18 @@ def serve(
     *,
     open_registry: Callable[[Settings], Awaitable[Registry]] = build_registry,
     arrange: Callable[[Registry], Awaitable[None]] = arrange_demo,
-    announce: Callable[[str], None] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; a second signal ends the process at once. Raises `JoyvlError` when it cannot start.
 
-    `arrange` runs beside the server once the registry has started. `announce` gets the address as soon as it listens.
+    `arrange` runs while the server runs, once the registry has started. It prints the address as soon as it listens.
     """
     check_listen(settings)
     logs.configure(settings.log.level, settings.log.format)
     raise_descriptor_limit()  # before the media workers start, so that they have it too
-    stuck = threading.Timer(settings.server.shutdown_timeout_s + STUCK_S, _give_up)
+    stuck = threading.Timer(settings.server.shutdown_timeout_s + STUCK_S, _end_process)
     stuck.daemon = True
     try:
-        asyncio.run(_serve(settings, open_registry, arrange, announce or _say, stuck.start))
+        asyncio.run(_serve(settings, open_registry, arrange, stuck.start))
     finally:
         stuck.cancel()
 
@@ -129,16 +128,15 @@ async def _serve(
     settings: Settings,
     open_registry: Callable[[Settings], Awaitable[Registry]],
     arrange: Callable[[Registry], Awaitable[None]],
-    announce: Callable[[str], None],
     on_stop: Callable[[], None],
 ) -> None:
-    # A port that is taken must be known before anything is started.
+    # Whoever starts it must learn that a port is taken before anything else is started.
     sockets = bind(settings.server)
     try:
         async with until_signal(on_stop) as stop:
             registry = await open_registry(settings)
             app = create_app(settings, registry)
-            server = Server(app, app.state.api, lambda: announce(url_of(sockets)))
+            server = Server(app, app.state.api, lambda: _print_address(url_of(sockets)))
             async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
                 stop.server = server
                 arranging = tasks.create_task(_arranged(arrange, registry))
@@ -150,17 +148,17 @@ async def _serve(
 
 
 async def _arranged(arrange: Callable[[Registry], Awaitable[None]], registry: Registry) -> None:
-    """A server that cannot draw its demo is still a server."""
+    """Without its demo the server still runs."""
     try:
         await arrange(registry)
     except (JoyvlError, OSError) as error:
         log.warning("the demo camera could not be set up", error=str(error))
 
 
-def _say(url: str) -> None:
+def _print_address(url: str) -> None:
     print(f"joyvl-server is watching at {url}", flush=True)
 
 
-def _give_up() -> None:
+def _end_process() -> None:
     log.error("the process did not end in time and is killed")
     os._exit(1)

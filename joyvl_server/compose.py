@@ -1,4 +1,4 @@
-"""Puts the parts of a server together. The only place that names concrete adapters."""
+"""Puts the parts of a server together. No other module names concrete adapters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def media_dir(settings: Settings) -> Path:
 
 
 async def build_registry(settings: Settings, clock: Clock | None = None) -> Registry:
-    """Everything a server runs on, not started yet. Raises `StoreError`, `ConfigError`."""
+    """Everything a server runs on, not started yet. Raises `StoreError`, `ConfigError`.
+
+    Cancelled while the store opens, it leaves nothing open.
+    """
     clock = clock or SystemClock()
     policy = settings.net_policy()
     store = await Store.open(settings.data_dir)
@@ -36,9 +39,10 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
 
 
 async def arrange_demo(registry: Registry) -> None:
-    """A first start shows something: the drawn clip as camera `demo`.
+    """Add the drawn clip as camera `demo`, so that a first start shows something.
 
-    Without `settings.demo` it is taken away, but not where somebody has made it theirs.
+    Without `settings.demo` it is removed, unless somebody has changed it. Raises `JoyvlError`, `OSError`. Cancelled, it
+    may have drawn the clip; an unfinished clip is never left.
     """
     path = media_dir(registry.settings) / "demo.mp4"
     url = path.resolve().as_uri()

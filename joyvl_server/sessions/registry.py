@@ -31,7 +31,7 @@ from joyvl_server.sessions.watch_list import WatchDraft, check_zones
 from joyvl_server.settings import Settings, StoreSettings
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
-from joyvl_server.store.idempotency import Idempotency
+from joyvl_server.store.idempotency import IdempotencyKeys
 from joyvl_server.store.sessions import SessionRecord, Sessions
 from joyvl_server.store.store import Store
 from joyvl_server.store.ticks.ticks import DAY_S, TickRetention, Ticks
@@ -52,7 +52,7 @@ class Registry:
         db = store.main
         self.events = Events(db, kept=settings.store.max_events)
         self.ticks = Ticks(store.ticks, db, _retention(settings.store), clock)
-        self.idempotency = Idempotency(db)
+        self.idempotency = IdempotencyKeys(db)
         self.store = store
         self._media = media
         self._clock = clock

@@ -54,7 +54,7 @@ class Events:
         self._kept = kept
 
     def post(self, event: EventRecord) -> None:
-        """Write it when its turn comes; nobody waits. The same id twice is one event."""
+        """Queue it to be written; nobody waits. The same id twice is one event."""
         values = (
             event.id,
             event.session_id,
@@ -81,6 +81,7 @@ class Events:
         """Newest first, at most `limit` (1 to 1000), all that match every filter given.
 
         `since` (included) and `until` (left out) are Unix seconds. `before`: the id of the last one of the page before.
+        Cancelling it changes nothing.
         """
         filters = {
             "session_id = ?": session_id,
@@ -100,7 +101,7 @@ class Events:
         return [_record(row) for row in rows]
 
     async def left_open(self) -> builtins.list[EventRecord]:
-        """The newest event of each session that has started and not ended."""
+        """The newest event of each session that has started and not ended. Cancelling it changes nothing."""
         ends = (
             "SELECT session_id, type, max(id) FROM events WHERE type IN ('session_started', 'session_ended') "
             "GROUP BY session_id"
@@ -122,7 +123,7 @@ class Events:
             self._trim(connection)
 
     def _trim(self, connection: sqlite3.Connection) -> None:
-        """Delete a batch of the oldest, and come back for the next where more are too many."""
+        """Delete a batch of the oldest; where there are still too many, post the next batch."""
         oldest, newest = connection.execute(
             "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)"
         ).fetchone()

@@ -27,14 +27,17 @@ class StoredAnswer:
     created_wall: float
 
 
-class Idempotency:
+class IdempotencyKeys:
     """Kept for 24 hours, and at most 10,000 of them."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def get(self, key: str, route: str, *, now: float | None = None) -> StoredAnswer | None:
-        """The answer given to this key on this route, None where none is valid any more. `now`: Unix seconds."""
+        """The answer given to this key on this route, None where none is valid any more. `now`: Unix seconds.
+
+        Cancelling it changes nothing.
+        """
         valid = (time.time() if now is None else now) - KEPT_S
         query = "SELECT * FROM idempotency WHERE key = ? AND route = ? AND created_wall > ?"
         row = await self._db.read(lambda c: c.execute(query, (key, route, valid)).fetchone())
@@ -51,7 +54,7 @@ class Idempotency:
         *,
         now: float | None = None,
     ) -> None:
-        """Keep an answer. The first one for a key and route stays."""
+        """Keep an answer. The first one for a key and route stays. Cancelled, it may be kept all the same."""
         at = time.time() if now is None else now
         values = (key, route, status, json.dumps(dict(headers)), body, body_hash, at)
 

@@ -10,15 +10,17 @@ from typing import Literal
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.store.sqlite.database import Database
 
-Kind = Literal["camera", "call", "file"]
+SessionKind = Literal["camera", "call", "file"]
 KEPT = 10_000
 """Ended sessions that are kept (`store.max_ended_sessions`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
+    """`created_wall`, `ended_wall`: Unix seconds. `end_reason`: a sentence, or None while it goes on."""
+
     id: str
-    kind: Kind
+    kind: SessionKind
     name: str
     camera_id: str | None
     engine: str
@@ -36,17 +38,18 @@ class Sessions:
         self._kept = kept
 
     async def add(self, session: SessionRecord) -> None:
+        """Raises `Conflict` where the id is in use. Cancelled, it may be written all the same."""
         await self._db.write(lambda connection: insert_session(connection, session))
 
     async def get(self, session_id: str) -> SessionRecord:
-        """Raises `NotFound`."""
+        """Raises `NotFound`. Cancelling it changes nothing."""
         row = await self._db.read(lambda c: c.execute("SELECT * FROM sessions WHERE id = ?", (session_id,)).fetchone())
         if row is None:
             raise _missing(session_id)
         return SessionRecord(**dict(row))
 
     async def list(self, limit: int = 100, after: str | None = None) -> list[SessionRecord]:
-        """Newest first. `after`: the id of the last one of the page before."""
+        """Newest first. `after`: the id of the last one of the page before. Cancelling it changes nothing."""
         query = "SELECT * FROM sessions WHERE id < ? ORDER BY id DESC LIMIT ?"
         first = "SELECT * FROM sessions ORDER BY id DESC LIMIT ?"
         rows = await self._db.read(
@@ -55,17 +58,23 @@ class Sessions:
         return [SessionRecord(**dict(row)) for row in rows]
 
     async def end(self, session_id: str, reason: str, wall: float | None = None) -> None:
-        """Mark it as ended, now or at `wall` (Unix seconds). One that has ended keeps its end. Raises `NotFound`."""
+        """Mark it as ended, now or at `wall` (Unix seconds). One that has ended keeps its end. Raises `NotFound`.
+
+        Cancelled, it may be written all the same.
+        """
         at = time.time() if wall is None else wall
         await self._db.write(lambda connection: self._end(connection, session_id, reason, at))
 
     def post_end(self, session_id: str, reason: str, wall: float | None = None) -> None:
-        """The same, awaited by nobody."""
+        """As `end`, but nobody awaits it."""
         at = time.time() if wall is None else wall
         self._db.post(lambda connection: self._end(connection, session_id, reason, at))
 
     async def end_open(self, reason: str, wall: float | None = None) -> int:
-        """End every open session that is not a camera's: at start-up those are of an earlier run. Returns how many."""
+        """End every open session that is not a camera's: at start-up those are of an earlier run. Returns how many.
+
+        Cancelled, it may be written all the same.
+        """
         at = time.time() if wall is None else wall
 
         def work(connection: sqlite3.Connection) -> int:

@@ -1,4 +1,4 @@
-"""All that a server keeps: the record in joyvl.db; ticks apart from it, so that they can block nothing, in ticks.db."""
+"""All that a server keeps: the record in joyvl.db; in ticks.db the ticks, which can then block nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Store:
         """Lock the folder and open, make or migrate what is in it.
 
         Raises `StoreError` where another server has the folder, or where joyvl.db cannot be used. A ticks.db that
-        cannot be used is a fault of `ticks`, no error.
+        cannot be used is a fault of `ticks`, no error. Cancelled, it closes what it has opened.
         """
         folder = await asyncio.to_thread(DataFolder.open, path)
         opened: list[Database] = []
@@ -51,7 +51,7 @@ class Store:
         yield "ticks", self.ticks
 
     async def fault(self) -> str | None:
-        """What keeps the record from being read or written, None where nothing does."""
+        """What keeps the record from being read or written, None where nothing does. Cancelling it changes nothing."""
         if self.main.fault is None:
             try:
                 await self.main.read(lambda connection: connection.execute("SELECT 1").fetchone())
@@ -60,12 +60,12 @@ class Store:
         return self.main.fault
 
     async def moved(self) -> None:
-        """Wait until what an older version left is moved, as far as it can be."""
+        """Wait until what an older version left is moved, as far as it can be. Cancelling it only ends the wait."""
         if self._moving is not None:
             await asyncio.wait({self._moving})
 
     async def aclose(self) -> None:
-        """Write all that is queued, close, and let others have the folder. Idempotent."""
+        """Write all that is queued, close, and unlock the folder. Idempotent. Cancelled, it may leave it locked."""
         if self._moving is not None:
             self._moving.cancel()  # it goes on at the next start
             await asyncio.wait({self._moving})

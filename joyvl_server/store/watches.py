@@ -41,17 +41,20 @@ class Watches:
         self._db = db
 
     async def add(self, watch: WatchRecord) -> None:
-        """Raises `NotFound` where there is no such session, `Conflict` where the id is in use."""
+        """Raises `NotFound` where there is no such session, `Conflict` where the id is in use.
+
+        Cancelled, it may be written all the same.
+        """
         await self._db.write(lambda connection: insert_watch(connection, watch))
 
     async def list(self, session_id: str) -> list[WatchRecord]:
-        """Those of one session, oldest first."""
+        """Those of one session, oldest first. Cancelling it changes nothing."""
         query = "SELECT * FROM watches WHERE session_id = ? ORDER BY id"
         rows = await self._db.read(lambda c: c.execute(query, (session_id,)).fetchall())
         return [_record(row) for row in rows]
 
     async def update(self, watch: WatchRecord) -> None:
-        """Replace the stored watch of that id. Raises `NotFound`."""
+        """Replace the stored watch of that id. Raises `NotFound`. Cancelled, it may be written all the same."""
 
         def work(connection: sqlite3.Connection) -> None:
             cursor = connection.execute(
@@ -65,7 +68,7 @@ class Watches:
         await self._db.write(work)
 
     async def delete(self, watch_id: str) -> None:
-        """Raises `NotFound`."""
+        """Raises `NotFound`. Cancelled, it may be deleted all the same."""
 
         def work(connection: sqlite3.Connection) -> None:
             if not connection.execute("DELETE FROM watches WHERE id = ?", (watch_id,)).rowcount:

@@ -1,11 +1,11 @@
 from joyvl_server.store import idempotency as idempotency_module
-from joyvl_server.store.idempotency import KEPT_S, Idempotency
+from joyvl_server.store.idempotency import KEPT_S, IdempotencyKeys
 
 ANSWER = (201, {"location": "/v1/cameras/cam_1"}, b'{"id": "cam_1"}', "sha")
 
 
 async def test_an_answer_comes_back_as_it_was(db):
-    kept = Idempotency(db)
+    kept = IdempotencyKeys(db)
     assert await kept.get("k", "POST /v1/cameras") is None
     await kept.put("k", "POST /v1/cameras", *ANSWER, now=1000.0)
     answer = await kept.get("k", "POST /v1/cameras", now=1000.0)
@@ -14,21 +14,21 @@ async def test_an_answer_comes_back_as_it_was(db):
 
 
 async def test_keys_are_of_one_route(db):
-    kept = Idempotency(db)
+    kept = IdempotencyKeys(db)
     await kept.put("k", "a", *ANSWER)
     assert await kept.get("k", "b") is None
     assert await kept.get("other", "a") is None
 
 
 async def test_the_first_answer_stays(db):
-    kept = Idempotency(db)
+    kept = IdempotencyKeys(db)
     await kept.put("k", "a", *ANSWER)
     await kept.put("k", "a", 500, {}, b"", "other")
     assert (await kept.get("k", "a")).status == 201
 
 
 async def test_answers_expire_after_a_day(db):
-    kept = Idempotency(db)
+    kept = IdempotencyKeys(db)
     await kept.put("k", "a", *ANSWER, now=1000.0)
     assert await kept.get("k", "a", now=1000.0 + KEPT_S - 1) is not None
     assert await kept.get("k", "a", now=1000.0 + KEPT_S) is None
@@ -38,7 +38,7 @@ async def test_answers_expire_after_a_day(db):
 
 async def test_answers_are_bounded(db, monkeypatch):
     monkeypatch.setattr(idempotency_module, "KEPT", 5)
-    kept = Idempotency(db)
+    kept = IdempotencyKeys(db)
     for n in range(9):
         await kept.put(f"k{n}", "a", *ANSWER, now=1000.0)
     left = [n for n in range(9) if await kept.get(f"k{n}", "a", now=1000.0)]
