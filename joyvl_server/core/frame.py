@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +30,6 @@ class Image:
         """128 bits of the hash, for requests that name a picture again and again: 22 characters instead of 64."""
         return urlsafe_b64encode(bytes.fromhex(self.sha256[:32])).decode("ascii").rstrip("=")
 
-    def emptied(self) -> Image:
-        """Its name and size, without the bytes."""
-        return replace(self, jpeg=b"")
-
 
 NO_GREY: Grey = np.zeros((0, 0), np.uint8)
 
@@ -56,8 +52,3 @@ class Frame:
 
     They serve engines that follow movement. The machine decides without them, so logs leave them out.
     """
-
-    def kept(self, *, image: bool, glance: bool) -> Frame:
-        """What a context keeps of it: no grey pictures, and the bytes of those JPEGs that may be sent again."""
-        small = self.glance if glance or self.glance is None else self.glance.emptied()
-        return replace(self, image=self.image if image else self.image.emptied(), glance=small, grey=NO_GREY, trail=())

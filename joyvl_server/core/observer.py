@@ -22,59 +22,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, assert_never
 
+from joyvl_server.core import effects as out
+from joyvl_server.core import inputs as into
 from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.decision.answer_buffer import AnswerBuffer
+from joyvl_server.core.decision.attribution import Attribution
 from joyvl_server.core.decision.choices import Choice
 from joyvl_server.core.decision.pending_step import PendingStep, StepState
-from joyvl_server.core.decision.repetition_policy import RepetitionPolicy
+from joyvl_server.core.decision.repetition import RepetitionPolicy
 from joyvl_server.core.decision.speak_policy import SpeakPolicy
 from joyvl_server.core.decision.user_requests import UserRequests
-from joyvl_server.core.decisions import Decision, Score, Skip, Suppressed
-from joyvl_server.core.effects import (
-    Abort,
-    Append,
-    AskChoice,
-    AskScore,
-    Decided,
-    Delegate,
-    Effect,
-    QueryClosed,
-    Rollback,
-    Say,
-    Settle,
-    TickNow,
-)
+from joyvl_server.core.decision.utterances import Utterances
+from joyvl_server.core.decisions import Decision, Score, Share, Skip, Suppressed
 from joyvl_server.core.errors import ContextTooLong
-from joyvl_server.core.gaze.looking import Looking
-from joyvl_server.core.inputs import (
-    CapabilitiesChanged,
-    Chosen,
-    ChunkWarmed,
-    ConfigChanged,
-    ContextRoomChanged,
-    EngineFailed,
-    EngineRestarted,
-    Input,
-    Passed,
-    PictureLimitChanged,
-    PlaybackAcked,
-    PressureChanged,
-    QueryAsked,
-    QueryWithdrawn,
-    SaidDone,
-    Scored,
-    TaskChanged,
-    TextDelta,
-    Tick,
-    TickSkipped,
-    WatchesChanged,
-    WriteFailed,
-    Written,
-)
+from joyvl_server.core.gaze.gaze import FrameSampler
 from joyvl_server.core.prompt.composer import PromptComposer
 from joyvl_server.core.prompt.context import Context
 from joyvl_server.core.prompt.picture_limit import PictureLimit
 from joyvl_server.core.prompt.turns import SILENCE, Look
 from joyvl_server.core.prompt.wire_format import answer
+from joyvl_server.core.watches.zones import place
 
 __all__ = ["Observer", "ObserverConfig", "StepState"]
 
@@ -89,270 +56,355 @@ class Observer:
     def __init__(self, config: ObserverConfig) -> None:
         self.config = config
         self.context = Context(config)
-        self._agenda = PromptComposer(config, self.context)
-        self._looking = Looking(config)
-        self._sentences = UserRequests(self._agenda)
-        self._speech = RepetitionPolicy(config)
-        self._weighing = SpeakPolicy(config, self._agenda, self._sentences, self._speech)
+        self._composer = PromptComposer(config, self.context)
+        self._sampler = FrameSampler(config)
+        self._requests = UserRequests(self._composer)
+        self._repetition = RepetitionPolicy(config)
+        self._policy = SpeakPolicy(config, self._composer, self._requests, self._repetition)
+        self._utterances = Utterances(config.first_epoch)
         self._steps = 0
-        self._flight: PendingStep | None = None
+        self._pending: PendingStep | None = None
         self._tick_wanted = False
-        self._effects: list[Effect] = []
+        self._effects: list[out.Effect] = []
 
     @property
     def state(self) -> StepState:
-        return StepState.IDLE if self._flight is None else self._flight.state
+        return StepState.IDLE if self._pending is None else self._pending.state
 
     def heard(self, epoch: int) -> str:
         """The part of an utterance that playback acknowledged."""
-        return self._speech.utterances.heard(epoch)
+        return self._utterances.heard(epoch)
 
-    def handle(self, input: Input) -> list[Effect]:
-        """Take one input in; returns the effects it has."""
+    def handle(self, input: into.Input) -> list[out.Effect]:
+        """Take one input in; returns the effects it has. Raises `ConfigError` for a config that cannot be used."""
         match input:
-            case Tick() | Passed() | TickSkipped():
-                self._effects += self._agenda.expire(input.at)
+            case into.Tick() | into.Passed() | into.TickSkipped():
+                if self._composer.queries.open:
+                    self._effects += self._composer.expire(input.at)
                 self._steps += 1
                 self._second(input)
-            case Scored() | Chosen() | TextDelta() | SaidDone() | EngineFailed():
+            case into.Scored() | into.Chosen() | into.TextDelta() | into.SaidDone() | into.EngineFailed():
                 self._outcome(input)
-            case QueryAsked():
+            case into.QueryAsked():
                 self._asked(input)
-            case QueryWithdrawn(_, query_id):
-                self._effects += self._agenda.withdraw(query_id)
-            case WatchesChanged(_, book):
-                self._agenda.book = book
-                self._looking.watch(book)
-                self._speech.thresholds_changed()
-            case CapabilitiesChanged(_, engine):
+            case into.QueryWithdrawn(_, query_id):
+                self._effects += self._composer.withdraw(query_id)
+            case into.WatchesChanged(_, book):
+                self._composer.watches_changed(book)
+                self._sampler.gaze.watch(book)
+                self._policy.watches_changed()
+                self._repetition.thresholds_changed()
+            case into.CapabilitiesChanged(_, engine):
                 self._configure(replace(self.config, engine=engine), engine_changed=True)
-            case ConfigChanged(_, config):
+            case into.ConfigChanged(_, config):
                 self._configure(config, engine_changed=config.engine != self.config.engine)
-            case PlaybackAcked(_, epoch, heard):
-                self._speech.utterances.hear(epoch, heard)
-            case TaskChanged():
-                self._agenda.task_changed(input)
-                if self._agenda.urgent:
+            case into.PlaybackAcked(_, epoch, heard):
+                self._utterances.hear(epoch, heard)
+            case into.TaskChanged():
+                self._composer.task_changed(input)
+                if self._composer.urgent:
                     self._want_tick()
-            case ChunkWarmed():
-                self._effects += self._agenda.warmed(input)
-            case Written() | WriteFailed():
-                self._effects += self._agenda.written(input)
-            case ContextRoomChanged(_, tokens, most):
-                self._agenda.room_changed(tokens, most)
-            case PictureLimitChanged(_, most, fresh):
-                self._agenda.pictures_limited(PictureLimit(most, fresh))
-            case EngineRestarted():
-                self._agenda.engine_restarted()
-            case PressureChanged(_, pressure):
-                self._looking.press(pressure)
+            case into.ChunkWarmed(_, number, turns):
+                self.context.warmed(number, turns)
+            case into.Written() | into.WriteFailed():
+                self._effects += self._composer.written(input)
+            case into.ContextRoomChanged(_, tokens, most):
+                self.context.set_room(tokens, most)
+            case into.PictureLimitChanged(_, most, fresh):
+                self.context.limit_pictures(PictureLimit(most, fresh))
+            case into.EngineRestarted():
+                self.context.restart()
+            case into.PressureChanged(_, pressure):
+                self._sampler.gaze.press(pressure)
             case _:
                 assert_never(input)
         effects, self._effects = self._effects, []
         for effect in effects:
-            if isinstance(effect, QueryClosed):
-                self._sentences.forget(effect.id)
+            if isinstance(effect, out.QueryClosed):
+                self._requests.forget(effect.id)
         return effects
 
-    def _outcome(self, outcome: Scored | Chosen | TextDelta | SaidDone | EngineFailed) -> None:
+    def _outcome(self, outcome: into.Scored | into.Chosen | into.TextDelta | into.SaidDone | into.EngineFailed) -> None:
         """What an effect of the step in flight came to."""
         match outcome:
-            case Scored(_, step, score):
-                if flight := self._in_flight(step, StepState.SCORING):
-                    self._weigh(flight, score)
-            case Chosen(_, step, shares):
-                if flight := self._in_flight(step, StepState.CLASSIFYING, StepState.ENDING, StepState.ATTRIBUTING):
-                    self._chosen(flight, shares)
-            case TextDelta(_, step, text):
-                if flight := self._in_flight(step, StepState.HOLDING, StepState.SPEAKING):
-                    self._hear(flight, text)
-            case SaidDone(_, step):
-                if flight := self._in_flight(step, StepState.HOLDING, StepState.SPEAKING):
-                    self._finish(flight)
+            case into.Scored(_, step, score):
+                if pending := self._in_flight(step, StepState.SCORING):
+                    self._weigh(pending, score)
+            case into.Chosen(_, step, shares):
+                if pending := self._in_flight(step, StepState.CLASSIFYING, StepState.ENDING, StepState.ATTRIBUTING):
+                    self._chosen(pending, shares)
+            case into.TextDelta(_, step, text):
+                if pending := self._in_flight(step, StepState.HOLDING, StepState.SPEAKING):
+                    self._read(pending, text)
+            case into.SaidDone(_, step):
+                if pending := self._in_flight(step, StepState.HOLDING, StepState.SPEAKING):
+                    self._finish(pending)
             case _:
-                if flight := self._in_flight(outcome.step, *StepState):
-                    self._fail(flight, outcome.message)
+                if pending := self._in_flight(outcome.step, *StepState):
+                    self._fail(pending, outcome.message)
                     if outcome.code == ContextTooLong.code:
-                        self._agenda.too_long()
+                        self.context.too_long()
 
     # ---------------------------------------------------------------------------------------------- looking, listening
 
-    def _second(self, second: Tick | Passed | TickSkipped) -> None:
-        if isinstance(second, TickSkipped):
+    def _second(self, second: into.Tick | into.Passed | into.TickSkipped) -> None:
+        if isinstance(second, into.TickSkipped):
             self._skip(second.at, second.wall, second.reason)
             return
-        frame = second.frame
-        if self._flight is not None or isinstance(second, Passed):
+        frame, pending = second.frame, self._pending
+        if pending is not None or isinstance(second, into.Passed):
             reason = Skip.BUSY
-            if self._flight is not None and self._flight.state in (StepState.HOLDING, StepState.SPEAKING):
-                reason = self._looking.miss(second, self._flight)
+            if pending is not None and pending.state in (StepState.HOLDING, StepState.SPEAKING):
+                reason = self._sampler.miss(second, pending.frame.t)
             self._skip(frame.t, frame.wall, reason)
             return
-        glimpse, backlog = self._looking.at(second, wanted=self._agenda.waiting)
+        glimpse, backlog = self._sampler.select(second, wanted=self._composer.waiting)
         if glimpse.look is Look.SKIP:
             self._skip(frame.t, frame.wall, Skip.STILL, change=glimpse.change)
             return
-        effects, message = self._agenda.compose(
+        effects, composed = self._composer.compose(
             self._steps, frame, glimpse.look, burst=second.burst, backlog=backlog, change=glimpse.change
         )
-        self.context.append(message.turn)
-        flight = self._flight = PendingStep(message, glimpse)
+        self.context.append(composed.turn)
+        pending = self._pending = PendingStep(self._steps, frame, composed, glimpse)
         self._tick_wanted = False
-        self._effects += [*effects, Append(flight.step, message.turn)]
-        flight.kind = self._sentences.asks(message) if self.config.engine.chooses else None
-        self._next(flight, flight.kind, StepState.CLASSIFYING)
+        self._effects += [*effects, out.Append(self._steps, composed.turn)]
+        if composed.query is not None and self.config.engine.chooses:
+            pending.kind = self._requests.asks(composed)
+        self._next(pending, pending.kind, StepState.CLASSIFYING)
 
-    def _chosen(self, flight: PendingStep, shares: tuple[float, ...]) -> None:
-        if flight.state is StepState.ATTRIBUTING:
-            flight.shared = flight.shares(shares)
-            self._weighing.attribute(flight, flight.meant(shares))
-            self._speak(flight)
-        elif flight.state is StepState.CLASSIFYING:
-            kind, chooses = flight.heard(shares), self.config.engine.chooses
-            effects, flight.which = self._sentences.classify(flight.message, kind, chooses=chooses)
+    def _chosen(self, pending: PendingStep, shares: tuple[float, ...]) -> None:
+        if pending.state is StepState.ATTRIBUTING:
+            assert pending.which is not None, "nobody asked what it is about"
+            assert pending.score is not None, "the engine was not asked for a score"
+            ranked = pending.which.ranked(shares)
+            pending.shares = tuple(
+                Share(share) if about is None else Share(share, about.watch, about.query) for share, about in ranked
+            )
+            pending.about = self._policy.settle(pending.composed, pending.score, pending.which.taken(shares))
+            self._speak(pending, pending.score)
+        elif pending.state is StepState.CLASSIFYING:
+            assert pending.kind is not None, "nobody asked what kind of sentence it is"
+            kind, chooses = pending.kind.taken(shares), self.config.engine.chooses
+            effects, pending.which = self._requests.classify(pending.composed, kind, chooses=chooses)
             self._effects += effects
-            self._next(flight, flight.which, StepState.ENDING)
+            self._next(pending, pending.which, StepState.ENDING)
         else:
-            self._effects += self._sentences.end(flight.message, flight.meant(shares))
-            self._next(flight, None, StepState.SCORING)
+            assert pending.which is not None, "nobody asked which one is to end"
+            self._effects += self._requests.end(pending.composed, pending.which.taken(shares))
+            self._next(pending, None, StepState.SCORING)
 
-    def _next(self, flight: PendingStep, choice: Choice[Any] | None, state: StepState) -> None:
+    def _next(self, pending: PendingStep, choice: Choice[Any] | None, state: StepState) -> None:
         """Ask `choice` where there is one, which leads to `state`; else ask for the score."""
         if choice is not None:
-            flight.state = state
-            self._effects.append(AskChoice(flight.step, choice.question, choice.options))
+            pending.state = state
+            self._effects.append(out.AskChoice(pending.step, choice.question, choice.options))
         else:
-            flight.state = StepState.SCORING
-            self._effects.append(AskScore(flight.step))
+            pending.state = StepState.SCORING
+            self._effects.append(out.AskScore(pending.step))
 
     # ------------------------------------------------------------------------------------------------------- speaking
 
-    def _weigh(self, flight: PendingStep, score: Score) -> None:
-        flight.which = self._weighing.weigh(flight, score)
-        if flight.which is not None:
-            self._next(flight, flight.which, StepState.ATTRIBUTING)
+    def _weigh(self, pending: PendingStep, score: Score) -> None:
+        pending.score = score
+        pending.about, pending.which = self._policy.weigh(pending.composed, score)
+        if pending.which is not None:
+            self._next(pending, pending.which, StepState.ATTRIBUTING)
         else:
-            self._speak(flight)
+            self._speak(pending, score)
 
-    def _speak(self, flight: PendingStep) -> None:
+    def _speak(self, pending: PendingStep, score: Score) -> None:
         """Speak if it may be: it is known now whom it concerns."""
-        about, score = flight.concern, flight.scored
+        about = pending.about
+        assert about is not None, "the score was not weighed"
         if not about.speak:
-            self._silence(flight, about.suppressed, detail=score.garbage or "")
+            self._silence(pending, about.suppressed, detail=score.garbage or "")
             return
-        self._looking.seen(flight)
-        flight.remark = self._speech.begin(score, flight.frame.t, asked=about.query is not None)
-        flight.state = StepState.HOLDING
-        self._effects.append(Say(flight.step))
+        self._see(pending)
+        pending.answer = AnswerBuffer(
+            self.config, self._repetition.recent, score, pending.frame.t, asked=about.query is not None
+        )
+        pending.state = StepState.HOLDING
+        self._effects.append(out.Say(pending.step))
 
-    def _hear(self, flight: PendingStep, raw: str) -> None:
-        remark = flight.remark
-        self._show(flight, remark.hear(raw))
-        if remark.suppressed or remark.over:
-            self._effects.append(Abort(flight.step))
-            self._finish(flight)
+    def _read(self, pending: PendingStep, raw: str) -> None:
+        said = pending.answer
+        assert said is not None, "the engine was not asked to speak"
+        self._show(pending, said, said.hear(raw))
+        if said.suppressed or said.over:
+            self._effects.append(out.Abort(pending.step))
+            self._finish(pending)
 
-    def _finish(self, flight: PendingStep) -> None:
+    def _finish(self, pending: PendingStep) -> None:
         """The answer is whole, or nobody wants the rest."""
-        remark = flight.remark
-        self._show(flight, remark.finish())
-        if remark.suppressed:
-            self._silence(flight, remark.suppressed, detail=remark.note or remark.question)
+        said, about = pending.answer, pending.about
+        assert said is not None, "the engine was not asked to speak"
+        assert about is not None, "the score was not weighed"
+        self._show(pending, said, said.finish())
+        if said.suppressed:
+            self._silence(pending, said.suppressed, detail=said.note or said.question)
             return
-        query = flight.concern.query if self._agenda.is_open(flight.concern.query) else None
-        t, question = flight.frame.t, remark.question
-        self._effects += self._speech.end(flight, self._agenda)
-        answered = [] if question else self._sentences.answered(flight.message, query, flight.epoch, remark.note)
-        self._settle(flight, remark.written)
+        query = about.query if self._composer.queries.is_open(about.query) else None
+        question = said.question
+        self._end_utterance(pending, said, about)
+        answered = [] if question else self._requests.answered(pending.composed, query, pending.epoch, said.note)
+        self._settle(pending, said.written)
         self._effects += answered
         if question:
-            self._effects.append(Delegate(self._agenda.hand_over(question), t, remark.note, question))
+            task_id = self._composer.hand_over(question)
+            self._effects.append(out.Delegate(task_id, pending.frame.t, said.note, question))
         decision = Decision.DELEGATE if question else Decision.SPEAK
-        self._decide(flight, decision, text=remark.note, question=question, query=query)
+        self._decide(pending, decision, text=said.note, question=question, query=query)
         self._end_step()
 
-    def _show(self, flight: PendingStep, more: str) -> None:
+    def _show(self, pending: PendingStep, said: AnswerBuffer, more: str) -> None:
+        """Text that may be shown now; the first of it begins the utterance."""
         if more:
-            self._effects += self._speech.show(flight, more)
-            flight.state = StepState.SPEAKING
+            if pending.epoch is None:
+                pending.epoch = self._utterances.begin()
+            self._utterances.write(pending.epoch, said.note)
+            self._effects.append(out.UtteranceDelta(pending.epoch, more))
+            pending.state = StepState.SPEAKING
+
+    def _end_utterance(
+        self, pending: PendingStep, said: AnswerBuffer, about: Attribution, *, interrupted: bool = False
+    ) -> None:
+        """It is whole, or broken off; the composer keeps it for later chunks."""
+        t, note = pending.frame.t, said.note
+        if pending.score is not None and about.query is None and not interrupted:
+            self._repetition.spoke(pending.score, about.threshold, t)
+        if pending.epoch is None:
+            return  # a question was handed over without a word
+        self._composer.said(t, note, about.watches)
+        self._effects.append(out.UtteranceDone(pending.epoch, t, pending.frame.wall, note, about.urgency, interrupted))
 
     # ----------------------------------------------------------------------------------------------- ends of a step
 
-    def _silence(self, flight: PendingStep, suppressed: Suppressed | None, *, detail: str = "") -> None:
-        self._settle(flight, SILENCE)
-        self._decide(flight, Decision.SILENT, suppressed=suppressed, detail=detail)
+    def _silence(self, pending: PendingStep, suppressed: Suppressed | None, *, detail: str = "") -> None:
+        self._settle(pending, SILENCE)
+        self._decide(pending, Decision.SILENT, suppressed=suppressed, detail=detail)
         self._end_step()
 
-    def _fail(self, flight: PendingStep, message: str) -> None:
+    def _fail(self, pending: PendingStep, message: str) -> None:
         """The engine failed. What was shown already stays, for people and for the model."""
-        if flight.epoch is None:
+        if pending.epoch is None:
             self.context.rollback()
-            self._looking.lost(flight)
-            self._effects.append(Rollback(flight.step))
-            self._decide(flight, Decision.SILENT, skipped=Skip.FAILED, detail=message)
+            self._sampler.lost(seen=pending.seen)
+            self._effects.append(out.Rollback(pending.step))
+            self._decide(pending, Decision.SILENT, skipped=Skip.FAILED, detail=message)
         else:
-            remark = flight.remark
-            remark.break_off()
-            self._effects += self._speech.end(flight, self._agenda, interrupted=True)
-            self._settle(flight, answer(remark.note))
-            self._decide(flight, Decision.SPEAK, text=remark.note, detail=message)
+            said, about = pending.answer, pending.about
+            assert said is not None, "the engine was not asked to speak"
+            assert about is not None, "the score was not weighed"
+            said.break_off()
+            self._end_utterance(pending, said, about, interrupted=True)
+            self._settle(pending, answer(said.note))
+            self._decide(pending, Decision.SPEAK, text=said.note, detail=message)
         self._end_step()
 
-    def _settle(self, flight: PendingStep, written: str) -> None:
+    def _settle(self, pending: PendingStep, written: str) -> None:
         self.context.settle(written)
-        self._looking.settled(flight)
-        self._effects.append(Settle(flight.step, written))
-        self._effects += self._agenda.settled(flight.message)
-        said = None if flight.epoch is None else flight.remark.note
-        self._effects += self._sentences.settled(flight.message, flight.epoch, said)
-        self._tick_wanted = self._tick_wanted or self._agenda.urgent
+        self._see(pending)
+        self._sampler.settled()
+        self._effects.append(out.Settle(pending.step, written))
+        self._effects += self._composer.settled(pending.composed)
+        if pending.composed.query is not None:
+            said = None if pending.epoch is None or pending.answer is None else pending.answer.note
+            self._effects += self._requests.settled(pending.composed, pending.epoch, said)
+        self._tick_wanted = self._tick_wanted or self._composer.urgent
+
+    def _see(self, pending: PendingStep) -> None:
+        """The model has weighed the frame."""
+        if not pending.seen:
+            pending.seen = True
+            self._sampler.gaze.saw(pending.frame, pending.glimpse)
 
     def _end_step(self) -> None:
-        self._flight = None
+        self._pending = None
         if self._tick_wanted:
             self._want_tick()
 
-    def _decide(self, flight: PendingStep, decision: Decision, **about: Any) -> None:
-        self._effects.append(flight.decided(decision, self._agenda.book.zones, **about))
+    def _decide(
+        self,
+        pending: PendingStep,
+        decision: Decision,
+        *,
+        skipped: Skip | None = None,
+        suppressed: Suppressed | None = None,
+        text: str = "",
+        question: str = "",
+        query: str | None = None,
+        detail: str = "",
+    ) -> None:
+        """The decision, with all that is known about the step."""
+        frame, score, about = pending.frame, pending.score, pending.about
+        box = None if score is None else score.box
+        self._effects.append(
+            out.Decided(
+                step=pending.step,
+                t=frame.t,
+                wall=frame.wall,
+                decision=decision,
+                look=pending.glimpse.look,
+                skipped=skipped,
+                suppressed=suppressed,
+                score=None if score is None else score.value,
+                threshold=None if about is None else about.threshold,
+                kind=None if score is None else score.kind,
+                zone=None if box is None else place(box, self._composer.book.zones),
+                box=box,
+                text=text,
+                question=question,
+                epoch=pending.epoch,
+                watches=() if about is None else about.watches,
+                query=query,
+                shares=pending.shares,
+                change=pending.glimpse.change,
+                detail=detail,
+            )
+        )
 
     def _skip(self, t: float, wall: float, reason: Skip, *, change: float | None = None) -> None:
         """A tick of its own, without a decision."""
-        self._effects.append(Decided(self._steps, t, wall, Decision.SILENT, Look.SKIP, skipped=reason, change=change))
+        self._effects.append(
+            out.Decided(self._steps, t, wall, Decision.SILENT, Look.SKIP, skipped=reason, change=change)
+        )
 
     # -------------------------------------------------------------------------------------------- asking, configuring
 
-    def _asked(self, asked: QueryAsked) -> None:
+    def _asked(self, asked: into.QueryAsked) -> None:
         if not self.config.engine.follows_instructions:
-            self._effects += self._speech.decline(asked)
+            self._effects += self._utterances.decline(asked)
             return
-        self._sentences.forget(asked.id)
-        self._effects += self._agenda.ask(asked.id, asked.text, asked.at)
+        self._requests.forget(asked.id)
+        self._effects += self._composer.ask(asked.id, asked.text, asked.at)
         self._want_tick()
 
     def _configure(self, config: ObserverConfig, *, engine_changed: bool) -> None:
         """`config` counts from now on. Raises `ConfigError`, and changes nothing, where its budget is too small."""
         self.context.configure(config)
         self.config = config
-        self._effects += self._agenda.configure(config)
-        self._looking.configure(config)
-        self._speech.configure(config)
-        self._weighing.configure(config)
+        self._effects += self._composer.configure(config)
+        self._sampler.configure(config)
+        self._repetition.configure(config)
+        self._policy.configure(config)
         if engine_changed:
-            self._agenda.engine_restarted()
+            self.context.restart()
 
     def _want_tick(self) -> None:
         """Now, or as soon as the step in flight has ended."""
-        self._tick_wanted = self._flight is not None
-        if self._flight is None:
-            self._effects.append(TickNow())
+        self._tick_wanted = self._pending is not None
+        if self._pending is None:
+            self._effects.append(out.TickNow())
 
     def _in_flight(self, step: int, *states: StepState) -> PendingStep | None:
         """The step in flight if it is this one; None where that one is over."""
         if step > self._steps:
             raise RuntimeError(f"There is an outcome of step {step}, but the last step was {self._steps}.")
-        if self._flight is None or self._flight.step != step:
+        pending = self._pending
+        if pending is None or pending.step != step:
             return None
-        if self._flight.state not in states:
+        if pending.state not in states:
             expected = " or ".join(state.name for state in states)
-            raise RuntimeError(f"Step {step} is {self._flight.state.name}; this outcome belongs to {expected}.")
-        return self._flight
+            raise RuntimeError(f"Step {step} is {pending.state.name}; this outcome belongs to {expected}.")
+        return pending

@@ -2,7 +2,7 @@
 
 from fakes.frames import EPOCH
 from fakes.observing import AT_DOOR, CAME, GUEST, Shell, kinds, only
-from joyvl_server.core.decision.repetition_policy import NO_WORDS
+from joyvl_server.core.decision.utterances import NO_WORDS
 from joyvl_server.core.decisions import Decision, Skip, Urgency
 from joyvl_server.core.effects import Append, BeginChunk, Decided, QueryClosed, TickNow, UtteranceDelta, UtteranceDone
 from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn, TickSkipped

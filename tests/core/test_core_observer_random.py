@@ -25,7 +25,7 @@ from joyvl_server.core.effects import (
     UtteranceDelta,
     UtteranceDone,
 )
-from joyvl_server.core.gaze.backlog import MAX_SECONDS
+from joyvl_server.core.gaze.gaze import MAX_SECONDS
 from joyvl_server.core.inputs import (
     CapabilitiesChanged,
     ConfigChanged,

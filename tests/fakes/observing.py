@@ -8,7 +8,8 @@ import numpy as np
 
 from fakes.configs import make_config
 from fakes.frames import make_frame
-from joyvl_server.core.decisions import Score
+from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.decisions import Pressure, Score
 from joyvl_server.core.effects import AskChoice, Decided, Effect
 from joyvl_server.core.frame import Frame, Grey
 from joyvl_server.core.gaze.gaze import Glimpse
@@ -27,7 +28,7 @@ from joyvl_server.core.inputs import (
 )
 from joyvl_server.core.observer import Observer, StepState
 from joyvl_server.core.prompt.turns import Look
-from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.watches import Watch, WatchBook, book
 from joyvl_server.core.watches.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
@@ -58,14 +59,21 @@ class ScriptedGaze:
     """Looks at a picture as its grey level says, and remembers what it was told."""
 
     def __init__(self) -> None:
-        self.pressure: Any = None
-        self.timed = False
         self.wanted: list[bool] = []
         self.looked: list[float] = []
 
     def judge(self, frame: Frame, *, wanted: bool) -> Glimpse:
         self.wanted.append(wanted)
         return Glimpse(list(Look)[int(frame.grey[0, 0])], 0.25, frame.grey.astype(np.float32))
+
+    def press(self, pressure: Pressure) -> None:
+        """It makes no difference."""
+
+    def watch(self, book: WatchBook) -> None:
+        """It makes no difference."""
+
+    def configure(self, config: ObserverConfig) -> None:
+        """It makes no difference."""
 
     def saw(self, frame: Frame, glimpse: Glimpse) -> None:
         self.looked.append(frame.t)
@@ -82,7 +90,7 @@ class Shell:
     def gaze(self) -> ScriptedGaze:
         """From now on pictures are looked at as their grey level says."""
         gaze = ScriptedGaze()
-        self.observer._looking._gaze = gaze
+        self.observer._sampler.gaze = gaze
         return gaze
 
     def tick(self, t: float, burst: tuple[Frame, ...] = (), **frame: Any) -> list[Effect]:

@@ -1,4 +1,4 @@
-"""Drives an agenda and its context, a second at a time, beside an engine that only obeys."""
+"""Drives a composer and its context, a second at a time, and an engine that only obeys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fakes.configs import make_config
 from fakes.frames import make_frame
 from fakes.prompts import Mirror
 from joyvl_server.core.effects import BeginChunk, Effect, PrepareChunk, StopWriting, Write
-from joyvl_server.core.inputs import ChunkWarmed, WriteFailed, Written
+from joyvl_server.core.inputs import WriteFailed, Written
 from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
 from joyvl_server.core.prompt.context import Context
 from joyvl_server.core.prompt.turns import SILENCE, Chunk, Draft, Look
@@ -20,7 +20,7 @@ class Sender:
     def __init__(self, **config: Any) -> None:
         self.config = make_config(**config)
         self.context = Context(self.config)
-        self.agenda = PromptComposer(self.config, self.context)
+        self.composer = PromptComposer(self.config, self.context)
         self.mirror = Mirror(self.config.separator, self.config.context_tokens)
         self.t = -1.0
         self.effects: list[Effect] = []
@@ -32,7 +32,7 @@ class Sender:
         self.t = self.t + 1 if t is None else t
         looks = {name: fields.pop(name) for name in ("burst", "backlog", "change") if name in fields}
         step = len(self.mirror.began) * 1000 + int(abs(self.t)) + 1
-        effects, message = self.agenda.compose(step, make_frame(self.t, **fields), Look.FULL, **looks)
+        effects, message = self.composer.compose(step, make_frame(self.t, **fields), Look.FULL, **looks)
         self.mirror.obey(effects)
         self.context.append(message.turn)
         self.mirror.append(message.turn)
@@ -42,7 +42,7 @@ class Sender:
         else:
             self.context.settle(said)
             self.mirror.settle(said)
-            after = self.agenda.settled(message)
+            after = self.composer.settled(message)
             self.mirror.obey(after)
             effects = effects + after
         self.effects = effects
@@ -82,7 +82,7 @@ class Sender:
 
     def _wrote(self, outcome: Written | WriteFailed) -> list[Effect]:
         self.mirror.drafts.pop(outcome.id, None)
-        effects = self.agenda.written(outcome)
+        effects = self.composer.written(outcome)
         self.mirror.obey(effects)
         return effects
 
@@ -91,7 +91,7 @@ class Sender:
         prepared = self.mirror.prepared
         assert prepared is not None
         turns = len(prepared.turns) if turns is None else turns
-        assert self.agenda.warmed(ChunkWarmed(self.t, prepared.chunk.number, turns)) == []
+        self.context.warmed(prepared.chunk.number, turns)
 
 
 __all__ = ["BeginChunk", "PrepareChunk", "Sender", "StopWriting", "Write"]

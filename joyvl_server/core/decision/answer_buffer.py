@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.decision.repetition import Repetition, first_sentence
+from joyvl_server.core.decision.repetition import RecentRemarks, first_sentence
 from joyvl_server.core.decisions import Score, Suppressed
 from joyvl_server.core.prompt.answer_parser import AnswerParser
 from joyvl_server.core.prompt.wire_format import DELEGATION, answer
@@ -16,7 +16,7 @@ class AnswerBuffer:
     matters.
     """
 
-    def __init__(self, config: ObserverConfig, repetition: Repetition, score: Score, t: float, *, asked: bool) -> None:
+    def __init__(self, config: ObserverConfig, recent: RecentRemarks, score: Score, t: float, *, asked: bool) -> None:
         """`asked`: someone waits for this, so it is never taken for a repetition."""
         self.suppressed: Suppressed | None = None
         self.question = ""
@@ -24,7 +24,7 @@ class AnswerBuffer:
         self.over = False
         self._parser = AnswerParser(opened=True, limit=config.max_answer_chars)
         self._delegation = config.delegation
-        self._repetition = repetition
+        self._recent = recent
         self._score = score
         self._t = t
         self._asked = asked
@@ -58,10 +58,10 @@ class AnswerBuffer:
     def finish(self) -> str:
         self._parser.finish()
         question = self._parser.question if self._delegation else ""
-        known = question != "" and self._repetition.repeated(DELEGATION, question, self._t)
+        known = question != "" and self._recent.repeated(DELEGATION, question, self._t)
         if question and not known:
             self.question = question
-            self._repetition.remember(DELEGATION, question, self._t)
+            self._recent.remember(DELEGATION, question, self._t)
         if not self.note and not question:
             self.suppressed = Suppressed.EMPTY
         if self._first or not self.note:
@@ -77,13 +77,13 @@ class AnswerBuffer:
     def break_off(self) -> None:
         """The engine failed in mid-speech: the same may be said again."""
         self._parser.finish()
-        self._repetition.forget(self._score.key, self._first)
+        self._recent.forget(self._score.key, self._first)
 
     def _open(self, first: str) -> str:
         self._first = first
-        self._repetition.spoke(self._score.kind, self._t)
-        self._repetition.remember(self._score.key, first, self._t)
+        self._recent.spoke(self._score.kind, self._t)
+        self._recent.remember(self._score.key, first, self._t)
         return self.note
 
     def _repeated(self, first: str) -> bool:
-        return not self._asked and self._repetition.repeated(self._score.key, first, self._t)
+        return not self._asked and self._recent.repeated(self._score.key, first, self._t)

@@ -1,5 +1,4 @@
-"""May the engine speak, and whom does it concern? One score serves many watches: where the engine can choose, it is
-asked which of them it means; where it cannot, all whose own threshold is reached are concerned."""
+"""Whom a score concerns: watches, a query, or nobody in particular, and whether it is high enough for them."""
 
 from __future__ import annotations
 
@@ -8,26 +7,28 @@ from dataclasses import dataclass
 
 from joyvl_server.core.decision.choices import Candidate
 from joyvl_server.core.decisions import Score, Suppressed, Urgency
+from joyvl_server.core.prompt.notices import Query
 from joyvl_server.core.prompt.prefix import watch_line
-from joyvl_server.core.prompt.queries import Query
 from joyvl_server.core.watches.watches import WatchBook
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """`speak` or not, why not where the wish was there, and whom the remark concerns: watches or a query."""
+    """`speak` or not, why not where the wish was there, and whom the remark concerns: watches or a query.
+
+    `threshold` is what the score was compared with: the lowest of what could have been spoken about, or that of what
+    the remark is about.
+    """
 
     speak: bool
+    threshold: float
     suppressed: Suppressed | None = None
     watches: tuple[str, ...] = ()
     query: str | None = None
     urgency: Urgency = Urgency.REMARK
 
 
-NOBODY = Attribution(speak=False)
-
-
-def concern(score: Score, book: WatchBook, threshold: float, query: Query | None) -> Attribution:
+def attribute(score: Score, book: WatchBook, threshold: float, query: Query | None) -> Attribution:
     """Weigh one score.
 
     `threshold` is the session's; a watch may have its own. `query` is the open one an answer would belong to. What an
@@ -39,18 +40,19 @@ def concern(score: Score, book: WatchBook, threshold: float, query: Query | None
     if query is not None:
         lowest = min(lowest, threshold)
     if score.garbage is not None or not score.value >= lowest:
-        return Attribution(speak=False)
+        return Attribution(False, lowest)
     if query is not None:
-        return Attribution(speak=True, query=query.id, urgency=Urgency.ANSWER)
+        return Attribution(True, threshold, query=query.id, urgency=Urgency.ANSWER)
     if not book.active:
-        return Attribution(speak=True)
+        return Attribution(True, threshold)
     if not book.looking_at(score.box):
-        return Attribution(speak=False, suppressed=Suppressed.ZONE)
+        return Attribution(False, lowest, Suppressed.ZONE)
     wanted = book.matching(score.box, score.kind)
     if not wanted:
-        return Attribution(speak=False, suppressed=Suppressed.KIND)
+        return Attribution(False, lowest, Suppressed.KIND)
     fired = tuple(w.id for w in wanted if score.value >= (threshold if w.threshold is None else w.threshold))
-    return Attribution(speak=bool(fired), watches=fired, urgency=Urgency.ALERT)
+    level = book.threshold_of(fired or [w.id for w in wanted], threshold)
+    return Attribution(bool(fired), level, watches=fired, urgency=Urgency.ALERT)
 
 
 def candidates(book: WatchBook, threshold: float, questions: Mapping[str, str]) -> tuple[Candidate, ...]:
@@ -69,8 +71,9 @@ def attributed(score: Score, candidate: Candidate, book: WatchBook, threshold: f
     A watch that is active no more concerns nobody.
     """
     watches = () if candidate.watch is None else (candidate.watch,)
+    level = book.threshold_of(watches, threshold)
     if candidate.watch is not None and candidate.watch not in {watch.id for watch in book.active}:
-        return Attribution(speak=False)
-    speak = score.value >= book.threshold_of(watches, threshold)
+        return Attribution(False, level)
+    speak = score.value >= level
     urgency = Urgency.ALERT if watches else Urgency.ANSWER if candidate.query else Urgency.REMARK
-    return Attribution(speak, None if speak else Suppressed.BELOW, watches, candidate.query, urgency)
+    return Attribution(speak, level, None if speak else Suppressed.BELOW, watches, candidate.query, urgency)

@@ -1,9 +1,15 @@
-"""What was said lately: cooldown per kind, and the same words not twice. Silences in between change nothing."""
+"""When the session holds back: right after a remark, what it said lately, and a score that hovers about its threshold.
+
+Silences in between change nothing. Times in stream seconds.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import deque
+
+from joyvl_server.core.config import ObserverConfig
+from joyvl_server.core.decisions import Score, Suppressed
 
 MAX_REMARKS = 256
 MAX_KINDS = 64
@@ -15,8 +21,8 @@ _NOT_WORDS = re.compile(r"[\W_]+")
 _Identity = tuple[str | None, str]
 
 
-class Repetition:
-    """Remembers the latest remarks, the oldest forgotten first. Times in stream seconds."""
+class RecentRemarks:
+    """Remembers the latest remarks: cooldown per kind, and the same words not twice. The oldest is forgotten first."""
 
     def __init__(self, cooldown_s: float, duplicate_window_s: float) -> None:
         self._cooldown_s = cooldown_s
@@ -55,6 +61,95 @@ class Repetition:
         kept = [entry for entry in self._said if entry[1] != same]
         self._said.clear()
         self._said.extend(kept)
+
+
+class Hysteresis:
+    """After a remark the session is hot: a score must rise a `margin` above the threshold to speak again, until one
+    has fallen a margin below it, or `window_s` stream seconds have passed, or the thresholds changed.
+
+    Where a threshold is so low that scores cannot fall a margin below it, half of it is low enough.
+    """
+
+    def __init__(self, margin: float, window_s: float) -> None:
+        self._margin = margin
+        self._window_s = window_s
+        self._level: float | None = None
+        self._since = 0.0
+
+    def configure(self, margin: float, window_s: float) -> None:
+        """Another margin and window from now on."""
+        self._margin = margin
+        self._window_s = window_s
+
+    def spoke(self, level: float, t: float) -> None:
+        """A remark was made at stream time `t`; `level` is the threshold that it reached."""
+        self._level = level
+        self._since = t
+
+    def reset(self) -> None:
+        self._level = None
+
+    def see(self, score: float, t: float) -> bool:
+        """Every score is seen, also those that ask for nothing. Is the session still hot?"""
+        if self._level is None:
+            return False
+        fallen = score < self._level - min(self._margin, self._level / 2)
+        if fallen or not 0 <= t - self._since < self._window_s:
+            self._level = None
+        return self._level is not None
+
+    def holds(self, score: float, level: float) -> bool:
+        """Is `score`, which reached the threshold `level`, held back?
+
+        Where watches have thresholds of their own, the lower one counts: a score that rose well above what was spoken
+        about before is no hovering.
+        """
+        return self._level is not None and score < min(1.0, min(level, self._level) + self._margin)
+
+
+class RepetitionPolicy:
+    """What was said lately, and whether the same may be said again.
+
+    Scores that name what they see (`kind`) have keys of their own and are exempt from hysteresis.
+    """
+
+    def __init__(self, config: ObserverConfig) -> None:
+        self.recent = RecentRemarks(config.cooldown_s, config.duplicate_window_s)
+        self.hot = False
+        """a remark was made, and no score has fallen since: scores have to be seen"""
+        self._threshold = config.threshold
+        self._hysteresis = Hysteresis(config.hysteresis, config.duplicate_window_s)
+
+    def configure(self, config: ObserverConfig) -> None:
+        """`config` counts from now on."""
+        if config.threshold != self._threshold:
+            self.thresholds_changed()
+        self._threshold = config.threshold
+        self.recent.configure(config.cooldown_s, config.duplicate_window_s)
+        self._hysteresis.configure(config.hysteresis, config.duplicate_window_s)
+
+    def thresholds_changed(self) -> None:
+        self._hysteresis.reset()
+        self.hot = False
+
+    def see(self, score: Score, t: float) -> None:
+        """While `hot`, every score of the session is seen before it is weighed."""
+        if score.kind is None and score.garbage is None:
+            self.hot = self._hysteresis.see(score.value, t)
+
+    def spoke(self, score: Score, level: float, t: float) -> None:
+        """A remark that nobody asked for was made whole; `level` is the threshold that its score reached."""
+        if score.kind is None:
+            self._hysteresis.spoke(level, t)
+            self.hot = True
+
+    def held_back(self, score: Score, level: float, t: float) -> Suppressed | None:
+        """Why a remark nobody asked for, whose score reached the threshold `level`, is not to be made now."""
+        if self.recent.cooling(score.kind, t):
+            return Suppressed.COOLDOWN
+        if score.kind is None and self._hysteresis.holds(score.value, level):
+            return Suppressed.HOVERING
+        return None
 
 
 def normal(text: str) -> str:

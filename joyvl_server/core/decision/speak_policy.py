@@ -1,80 +1,79 @@
-"""Whether a score makes the session speak, and about what: thresholds, attribution, cooldown, hysteresis."""
+"""Whether a score makes the session speak, and about what: thresholds, attribution, cooldown, hysteresis.
+
+One score serves many watches: where the engine can choose, it is asked which of them it means; where it cannot, all
+whose own threshold is reached are concerned.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.decision.attribution import NOBODY, Attribution, attributed, concern
+from joyvl_server.core.decision.attribution import Attribution, attribute, attributed
 from joyvl_server.core.decision.choices import Candidate, Choice, about_which
-from joyvl_server.core.decision.pending_step import PendingStep
-from joyvl_server.core.decision.repetition_policy import RepetitionPolicy
+from joyvl_server.core.decision.repetition import RepetitionPolicy
 from joyvl_server.core.decision.user_requests import UserRequests
-from joyvl_server.core.decisions import Score, Suppressed
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
 
 
 class SpeakPolicy:
-    """`weigh` a score; where it asks something, `attribute` the answer. Then the flight's concern is final."""
+    """`weigh` a score; where it asks something, `settle` it with the answer. Then the attribution is final."""
 
     def __init__(
-        self, config: ObserverConfig, agenda: PromptComposer, sentences: UserRequests, speech: RepetitionPolicy
+        self, config: ObserverConfig, composer: PromptComposer, requests: UserRequests, repetition: RepetitionPolicy
     ) -> None:
-        self.threshold = config.threshold
-        """the session's"""
-        self._chooses = config.engine.chooses
-        self._agenda = agenda
-        self._sentences = sentences
-        self._speech = speech
+        self._composer = composer
+        self._requests = requests
+        self._repetition = repetition
+        self.configure(config)
 
     def configure(self, config: ObserverConfig) -> None:
         """`config` counts from now on."""
-        self.threshold = config.threshold
+        self._threshold = config.threshold
         self._chooses = config.engine.chooses
+        self.watches_changed()
 
-    def weigh(self, flight: PendingStep, score: Score) -> Choice[Candidate] | None:
-        """Take the score in; the question which of several it is about, where that has to be known."""
-        flight.score = score
-        t = flight.frame.t
-        self._speech.see(score, t)
-        flight.concern = self._concern(flight)
-        flight.level = self._agenda.book.threshold(self.threshold)
-        offered = self._candidates(flight.message) if flight.concern.speak and score.kind is None else ()
+    def watches_changed(self) -> None:
+        """The composer has other watches."""
+        self._lowest = self._composer.book.threshold(self._threshold)
+
+    def weigh(self, composed: ComposedTurn, score: Score) -> tuple[Attribution, Choice[Candidate] | None]:
+        """The attribution, or the question which of several it is about, where that has to be known."""
+        t = composed.turn.frame.t
+        if self._repetition.hot:
+            self._repetition.see(score, t)
+        query = self._composer.concerned(composed) if self._composer.queries.open else None
+        if query is None and (score.garbage is not None or not score.value >= self._lowest):
+            return Attribution(False, self._lowest), None
+        about = attribute(score, self._composer.book, self._threshold, query)
+        offered = self._candidates(composed) if about.speak and score.kind is None else ()
         if len(offered) > 1:
-            lowest = self._agenda.book.threshold(self.threshold)
             waiting = any(candidate.query is not None for candidate in offered)
-            if waiting or self._speech.held_back(score, lowest, t) is None:
-                return about_which(offered)  # else it would be held back whatever it is about
-        self._hold_back(flight)
-        return None
+            if waiting or self._repetition.held_back(score, self._lowest, t) is None:
+                return about, about_which(offered)  # else it would be held back whatever it is about
+        return self._unless_too_soon(about, score, t), None
 
-    def attribute(self, flight: PendingStep, about: Candidate | None) -> None:
+    def settle(self, composed: ComposedTurn, score: Score, about: Candidate | None) -> Attribution:
         """It is about this one (None: not found out). Watches and queries may have ended since it was asked."""
+        book = self._composer.book
         if about is None:
-            flight.concern = self._concern(flight)
-        elif about.query is not None and not self._agenda.is_open(about.query):
-            flight.concern = NOBODY
+            found = attribute(score, book, self._threshold, self._composer.concerned(composed))
+        elif about.query is not None and not self._composer.queries.is_open(about.query):
+            found = Attribution(False, self._threshold)
         else:
-            flight.concern = attributed(flight.scored, about, self._agenda.book, self.threshold)
-        self._hold_back(flight)
+            found = attributed(score, about, book, self._threshold)
+        return self._unless_too_soon(found, score, composed.turn.frame.t)
 
-    def _concern(self, flight: PendingStep) -> Attribution:
-        query = self._agenda.concerned(flight.message)
-        return concern(flight.scored, self._agenda.book, self.threshold, query)
-
-    def _candidates(self, message: ComposedTurn) -> tuple[Candidate, ...]:
+    def _candidates(self, composed: ComposedTurn) -> tuple[Candidate, ...]:
         """What a remark of this turn may be about; who tells the session what to do is answered, without a choice."""
-        if not self._chooses or not self._sentences.is_question(message):
+        if not self._chooses or not self._requests.is_question(composed):
             return ()
-        return self._sentences.candidates(self.threshold, message)
+        return self._requests.candidates(self._threshold, composed)
 
-    def _hold_back(self, flight: PendingStep) -> None:
+    def _unless_too_soon(self, about: Attribution, score: Score, t: float) -> Attribution:
         """A remark that nobody asked for may come too soon after another one."""
-        about = flight.concern
-        if about.speak or about.suppressed is Suppressed.BELOW:
-            flight.level = self._agenda.book.threshold_of(about.watches, self.threshold)
         if not about.speak or about.query is not None:
-            return
-        held = self._speech.held_back(flight.scored, flight.level, flight.frame.t)
-        if held is not None:
-            flight.concern = replace(about, speak=False, suppressed=held)
+            return about
+        held = self._repetition.held_back(score, about.threshold, t)
+        return about if held is None else replace(about, speak=False, suppressed=held)

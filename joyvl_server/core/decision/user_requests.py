@@ -17,41 +17,41 @@ class UserRequests:
     carried them has settled. What could not be found out, and an end of nothing, is a question.
     """
 
-    def __init__(self, agenda: PromptComposer) -> None:
-        self._agenda = agenda
+    def __init__(self, composer: PromptComposer) -> None:
+        self._composer = composer
         self._kinds: dict[str, RequestKind] = {}  # of open queries only
 
-    def asks(self, message: ComposedTurn) -> Choice[RequestKind] | None:
+    def asks(self, composed: ComposedTurn) -> Choice[RequestKind] | None:
         """The question to the engine where it is not known what somebody says in this turn."""
-        if message.query is None or message.query in self._kinds:
+        if composed.query is None or composed.query in self._kinds:
             return None
-        return kind_of(message.turn.query or "")
+        return kind_of(composed.turn.query or "")
 
-    def is_question(self, message: ComposedTurn) -> bool:
+    def is_question(self, composed: ComposedTurn) -> bool:
         """False where somebody says in this turn what shall hold, or hold no more."""
-        return message.query is None or self._kinds.get(message.query, RequestKind.ONCE) is RequestKind.ONCE
+        return composed.query is None or self._kinds.get(composed.query, RequestKind.ONCE) is RequestKind.ONCE
 
     def classify(
-        self, message: ComposedTurn, kind: RequestKind | None, *, chooses: bool
+        self, composed: ComposedTurn, kind: RequestKind | None, *, chooses: bool
     ) -> tuple[list[Effect], Choice[Candidate] | None]:
         """What follows from the answer (None: not found out), or the next question: which of several is to end?
 
         An engine that no longer `chooses` cannot say which.
         """
-        query = self._open(message)
+        query = self._open(composed)
         if query is None:
             return [], None
         if kind is RequestKind.STANDING:
             self._kinds[query] = kind
-            return [AddWatch(query, message.turn.query or "")], None
+            return [AddWatch(query, composed.turn.query or "")], None
         targets = self._targets(query) if kind is RequestKind.CANCEL else ()
         if len(targets) > 1 and chooses:
-            return [], end_which(message.turn.query or "", targets)
-        return self.end(message, targets[0] if len(targets) == 1 else None), None
+            return [], end_which(composed.turn.query or "", targets)
+        return self.end(composed, targets[0] if len(targets) == 1 else None), None
 
-    def end(self, message: ComposedTurn, target: Candidate | None) -> list[Effect]:
+    def end(self, composed: ComposedTurn, target: Candidate | None) -> list[Effect]:
         """Somebody asked to stop `target`; None: nothing that could be found. What is over already needs no end."""
-        query = self._open(message)
+        query = self._open(composed)
         if query is None:
             return []
         still = target is not None and target in self._targets(query)
@@ -60,32 +60,32 @@ class UserRequests:
             return []
         if target.watch is not None:
             return [EndWatch(query, target.watch)]
-        return [*self._agenda.withdraw(target.query or "")]
+        return [*self._composer.withdraw(target.query or "")]
 
-    def candidates(self, threshold: float, message: ComposedTurn | None = None) -> tuple[Candidate, ...]:
-        """The questions that the model has read, the one it reads in this message too, and the active watches."""
-        questions = {query.id: query.text for query in self._agenda.shown()}
-        if message is not None and message.query is not None and self._agenda.is_open(message.query):
-            questions[message.query] = message.turn.query or ""
-        return candidates(self._agenda.book, threshold, questions)
+    def candidates(self, threshold: float, composed: ComposedTurn | None = None) -> tuple[Candidate, ...]:
+        """The questions that the model has read, the one it reads in this turn too, and the active watches."""
+        questions = {query.id: query.text for query in self._composer.queries.shown()}
+        if composed is not None and composed.query is not None and self._composer.queries.is_open(composed.query):
+            questions[composed.query] = composed.turn.query or ""
+        return candidates(self._composer.book, threshold, questions)
 
-    def answered(self, message: ComposedTurn, query_id: str | None, epoch: int | None, text: str) -> list[QueryClosed]:
+    def answered(self, composed: ComposedTurn, query_id: str | None, epoch: int | None, text: str) -> list[QueryClosed]:
         """What was just said answers this query; before the turn settles, for no prefix may ask it again."""
-        return self._agenda.answered(query_id, epoch, text) if self.is_question(message) else []
+        return self._composer.answered(query_id, epoch, text) if self.is_question(composed) else []
 
-    def settled(self, message: ComposedTurn, epoch: int | None, text: str | None) -> list[Effect]:
+    def settled(self, composed: ComposedTurn, epoch: int | None, text: str | None) -> list[Effect]:
         """The turn that carried it has settled; `epoch` and `text` are of the utterance that followed, if one did."""
-        if message.query is None or self.is_question(message):
+        if composed.query is None or self.is_question(composed):
             return []
-        closed = self._agenda.close(message.query, self._kinds[message.query].value)
+        closed = self._composer.close(composed.query, self._kinds[composed.query].value)
         return [replace(query, epoch=epoch, answer=text) for query in closed]
 
     def forget(self, query_id: str) -> None:
         """It is open no more, or somebody says something else under its name."""
         self._kinds.pop(query_id, None)
 
-    def _open(self, message: ComposedTurn) -> str | None:
-        return message.query if self._agenda.is_open(message.query) else None
+    def _open(self, composed: ComposedTurn) -> str | None:
+        return composed.query if self._composer.queries.is_open(composed.query) else None
 
     def _targets(self, but: str) -> tuple[Candidate, ...]:
         return tuple(target for target in self.candidates(1.0) if target.query != but)

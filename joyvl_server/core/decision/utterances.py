@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from joyvl_server.core.decisions import Urgency
+from joyvl_server.core.effects import Effect, QueryClosed, UtteranceDelta, UtteranceDone
+from joyvl_server.core.inputs import QueryAsked
+from joyvl_server.core.prompt.notices import ANSWERED
+
 MAX_UTTERANCES = 64
+NO_WORDS = (
+    "I can't answer questions: this engine reports what moves and changes, and does not read words. "
+    "An engine that follows instructions can answer."
+)
 
 
 class Utterances:
@@ -39,3 +48,13 @@ class Utterances:
 
     def heard(self, epoch: int) -> str:
         return self._texts.get(epoch, "")[: self._heard.get(epoch, 0)]
+
+    def decline(self, asked: QueryAsked) -> list[Effect]:
+        """The server itself answers where the engine reads no words."""
+        epoch = self.begin()
+        self.write(epoch, NO_WORDS)
+        return [
+            UtteranceDelta(epoch, NO_WORDS),
+            UtteranceDone(epoch, asked.at, asked.wall, NO_WORDS, Urgency.NOTICE),
+            QueryClosed(asked.id, ANSWERED, epoch, NO_WORDS),
+        ]

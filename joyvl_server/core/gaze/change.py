@@ -12,6 +12,8 @@ H.264), never on recorded footage. See `joyvl bench fidelity` and docs/developme
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -73,6 +75,54 @@ class NoiseTracker:
             return np.zeros_like(cells)
         tolerated: Cells = np.minimum(UNREST_MARGIN * _widest(self._levels), np.float32(UNREST_CEILING))
         return tolerated
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A picture beside those before it. `change` is against the last full look, `stir` against the frame before, both 0
+    to 1; `as_before`: it has changed much, and is as the scene was at rest. All is new after a change of size."""
+
+    cells: Cells
+    change: float
+    stir: float
+    as_before: bool = False
+    new: bool = False
+
+
+class ChangeMeter:
+    """The pictures of one source that the next one is compared with."""
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, ...] | None = None
+        """of the grey pictures; None until one was kept"""
+        self._unrest = NoiseTracker()
+        self._full = self._rest = self._last = NO_CELLS
+
+    def measure(self, grey: Grey, large: float) -> Measured:
+        """How much `grey` has changed; a change of `large` is never taken for what a room does by itself.
+
+        Every frame is to be measured once, in order of time.
+        """
+        cells = coarse(grey)
+        if grey.shape != self.shape:
+            return Measured(cells, 1.0, 1.0, new=True)
+        tolerance = self._unrest.tolerance(cells)
+        change = difference(cells, self._full, tolerance)
+        moved = apart(cells, self._last)
+        stir = difference(cells, self._last, tolerance, away=moved)
+        as_before = change >= large and difference(cells, self._rest, tolerance) < large
+        self._unrest.learn(moved)
+        self._last = cells
+        return Measured(cells, change, stir, as_before)
+
+    def keep(self, shape: tuple[int, ...], cells: Cells, *, at_rest: bool) -> None:
+        """The picture with these cells was looked at in full: what comes is compared with it."""
+        new = shape != self.shape
+        if new:
+            self.shape, self._last = shape, cells
+        if new or at_rest:
+            self._rest = cells
+        self._full = cells
 
 
 def coarse(grey: Grey) -> Cells:

@@ -12,13 +12,17 @@ the second, and 30 in which people come right after others have gone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.decisions import Pressure
+from joyvl_server.core.decisions import Pressure, Skip
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.gaze.change import NO_CELLS, Cells, NoiseTracker, apart, coarse, difference
-from joyvl_server.core.prompt.turns import Look
+from joyvl_server.core.gaze.change import Cells, ChangeMeter, Measured
+from joyvl_server.core.inputs import Passed, Tick
+from joyvl_server.core.prompt.turns import Look, Second
+from joyvl_server.core.watches.time_conditions import time_conditioned
+from joyvl_server.core.watches.watches import WatchBook
 
 SIGN = 0.01
 """a change this small, half a grey level beyond what is tolerated, is looked at if there was none before: people come
@@ -36,6 +40,8 @@ SLACK_S = 0.25
 """frames come a little early or late: a distance is kept if it is missed by no more"""
 ECO_SHARE = 0.2
 """eco: seconds between looks per second of stillness: 2 s after 10, 4 s after 20, 8 s after 40"""
+MAX_SECONDS = 8
+"""of a reply that wait for the next turn"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,67 +56,69 @@ class Glimpse:
 class Gaze:
     """Judges frames; the caller tells by `saw` which ones the model got, or will get with the next turn.
 
-    `pressure` is the engine's; `timed` says that an active watch depends on time (`time_conditions`): then no second
-    is skipped. Both may be set at any time. Engines that need every frame get every frame in full.
+    Engines that need every frame get every frame in full.
     """
 
     def __init__(self, config: ObserverConfig) -> None:
         self.pressure = Pressure.NONE
         self.timed = False
         self._config = config
-        self._unrest = NoiseTracker()
-        self._shape: tuple[int, ...] | None = None
-        self._full = self._rest = self._last = NO_CELLS
+        self._meter = ChangeMeter()
         self._full_t = self._seen_t = self._sign_t = self._stirred_t = 0.0
         self._active = self._owed = False
         self._settled = True
         self._stirs: tuple[float, ...] = ()
+        self._set_measures()
 
     def configure(self, config: ObserverConfig) -> None:
         """`config` counts from now on."""
         self._config = config
+        self._set_measures()
+
+    def press(self, pressure: Pressure) -> None:
+        """How short of time the engine is from now on."""
+        self.pressure = pressure
+        self._set_measures()
+
+    def watch(self, book: WatchBook) -> None:
+        """Other watches are in force. Where one depends on time, no second is skipped."""
+        self.timed = any(time_conditioned(watch.text) for watch in book.active)
 
     def judge(self, frame: Frame, *, wanted: bool) -> Glimpse:
         """The cost of `frame`; `wanted` when somebody asked something: then it is looked at in full.
 
         Every frame is to be judged once, in order of time, also those that are then skipped.
         """
-        cells = coarse(frame.grey)
-        if frame.grey.shape != self._shape:
-            return Glimpse(Look.FULL, 1.0, cells)
-        tolerance = self._unrest.tolerance(cells)
-        change = difference(cells, self._full, tolerance)
-        moved = apart(cells, self._last)
-        stir = difference(cells, self._last, tolerance, away=moved)
+        found = self._meter.measure(frame.grey, self._large)
+        if found.new:
+            return Glimpse(Look.FULL, found.change, found.cells)
         since_full = frame.t - self._full_t
         if not 0 <= since_full < self._config.max_glance_s * self._rarer:  # time jumped back, or it has been long
             due = True
         else:
-            as_before = change >= self._large and difference(cells, self._rest, tolerance) < self._large
-            due = self._happens(frame.t, change, stir, as_before)
+            due = self._happens(frame.t, found)
             self._owed = self._owed or due
         look = self._look(frame, full=due or wanted)
-        self._unrest.learn(moved)
-        self._remember(frame.t, cells, change, stir)
-        return Glimpse(look, change, cells)
+        self._remember(frame.t, found)
+        return Glimpse(look, found.change, found.cells)
 
     def saw(self, frame: Frame, glimpse: Glimpse) -> None:
         """The model got this frame, with the look that `judge` gave it."""
         self._seen_t = frame.t
         if glimpse.look is not Look.FULL:
             return
-        new = frame.grey.shape != self._shape
+        new = frame.grey.shape != self._meter.shape
         if new or frame.t < self._full_t:
             self._sign_t = self._stirred_t = frame.t
         if new:
-            self._shape, self._last, self._stirs = frame.grey.shape, glimpse.cells, ()
-        if new or self._settled:
-            self._rest = glimpse.cells
-        self._full, self._full_t = glimpse.cells, frame.t
+            self._stirs = ()
+        self._meter.keep(frame.grey.shape, glimpse.cells, at_rest=self._settled)
+        self._full_t = frame.t
         self._owed = False
 
-    def _happens(self, t: float, change: float, stir: float, as_before: bool) -> bool:
+    def _happens(self, t: float, found: Measured) -> bool:
         """Does something deserve a full look?"""
+        change, stir = found.change, found.stir
         if change >= SIGN and self._owed:
             return True  # the frame that deserved it never came to the model
         if self._rarer == 1.0:
@@ -123,7 +131,7 @@ class Gaze:
             return False
         begins = not self._active or stir > SURGE * max(self._stirs, default=0.0) + SURGE_MORE
         goes_on = t - self._full_t >= self._config.motion_look_s - SLACK_S
-        return begins or goes_on or stir < SIGN or as_before
+        return begins or goes_on or stir < SIGN or found.as_before
 
     def _look(self, frame: Frame, *, full: bool) -> Look:
         faithful = self._config.fidelity == "faithful" and self.pressure is Pressure.NONE
@@ -142,8 +150,8 @@ class Gaze:
             return min(max(config.max_blind_s, still_s * ECO_SHARE), config.eco_blind_s)
         return config.max_blind_s if config.fidelity == "adaptive" else 0.0
 
-    def _remember(self, t: float, cells: Cells, change: float, stir: float) -> None:
-        self._last = cells
+    def _remember(self, t: float, found: Measured) -> None:
+        change, stir = found.change, found.stir
         self._active = max(change, stir) >= self._large
         self._settled = stir < SIGN
         self._stirs = (*self._stirs[-2:], stir)
@@ -152,11 +160,110 @@ class Gaze:
         if max(change, stir) >= self._config.full_look_change * LASTING:
             self._stirred_t = t
 
-    @property
-    def _rarer(self) -> float:
-        return RARER if self.pressure >= Pressure.GLANCES else 1.0
+    def _set_measures(self) -> None:
+        self._rarer = RARER if self.pressure >= Pressure.GLANCES else 1.0
+        self._large = min(1.0, self._config.full_look_change * self._rarer)
+        """a change from here on is never taken for what a room does by itself"""
 
-    @property
-    def _large(self) -> float:
-        """A change from here on is never taken for what a room does by itself."""
-        return min(1.0, self._config.full_look_change * self._rarer)
+
+class FrameSampler:
+    """What the model gets to see of each second: the gaze's looks, and the seconds that passed during a reply.
+
+    `select` for each second the session looks at; then its turn has `settled`, or is `lost`. `miss` those that pass
+    during the reply.
+    """
+
+    def __init__(self, config: ObserverConfig) -> None:
+        self.gaze = Gaze(config)
+        self.backlog = Backlog()
+        self._keeps = not config.engine.needs_every_frame
+        self._again = False
+
+    def configure(self, config: ObserverConfig) -> None:
+        """`config` counts from now on. An engine that needs every frame follows them itself: nothing waits for it."""
+        self._keeps = not config.engine.needs_every_frame
+        self.gaze.configure(config)
+        if not self._keeps:
+            self.backlog.drop()
+
+    def select(self, tick: Tick, *, wanted: bool) -> tuple[Glimpse, tuple[Second, ...]]:
+        """What the newest picture may cost, and the seconds that go with it; nothing goes with a frame to skip.
+
+        A still picture is looked at all the same where seconds of the reply before wait for a turn to go with.
+        """
+        missed = self.backlog.offer((*tick.burst, tick.frame)[0].t)
+        glimpse = self.gaze.judge(tick.frame, wanted=wanted or self._again)
+        if glimpse.look is not Look.SKIP:
+            return glimpse, missed
+        if missed:
+            return replace(glimpse, look=Look.GLANCE), missed
+        self.backlog.failed()
+        return glimpse, ()
+
+    def miss(self, second: Tick | Passed, after: float) -> Skip:
+        """A second passes during the reply to the frame at stream time `after`: it is kept for the next turn, if there
+        is anything to see. Returns why it has no turn of its own."""
+        frame = second.frame
+        if not self._keeps or frame.t <= after:
+            return Skip.BUSY
+        glimpse = self.gaze.judge(frame, wanted=False)
+        if glimpse.look is Look.SKIP:
+            return Skip.STILL
+        self.gaze.saw(frame, glimpse)
+        self.backlog.keep(Second((*second.burst, frame), glimpse.look))
+        return Skip.BUSY
+
+    def settled(self) -> None:
+        """The turn is part of the context."""
+        self.backlog.settled()
+        self._again = False
+
+    def lost(self, *, seen: bool) -> None:
+        """The turn failed: what it carried of the reply before waits again, and what the model has `seen` is looked at
+        once more."""
+        self.backlog.failed()
+        self._again = self._again or seen
+
+
+class Backlog:
+    """Seconds that passed while a reply was on its way: they go into the next turn, each under its own time tag.
+
+    At most `MAX_SECONDS` wait; where there are more, every other one is dropped, the newest is kept.
+
+    `offer` hands them to a turn; then it has `settled`, and they are done with, or `failed`, and they wait again.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[Second] = []
+        self._offered: list[Second] = []
+
+    def keep(self, second: Second) -> None:
+        """Add a second; of those that are not older than it (time jumped back) none is kept."""
+        self._waiting = _thinned([*_before(second.frames[0].t, self._waiting), second])
+
+    def offer(self, t: float) -> tuple[Second, ...]:
+        """All that is older than stream time `t`, oldest first; nothing else is kept (time jumped back)."""
+        self._offered, self._waiting = _before(t, self._waiting), []
+        return tuple(self._offered)
+
+    def drop(self) -> None:
+        """Nobody wants any of them."""
+        self._waiting, self._offered = [], []
+
+    def settled(self) -> None:
+        self._offered = []
+
+    def failed(self) -> None:
+        """The turn failed, or none was sent."""
+        older = _before(self._waiting[0].frames[0].t, self._offered) if self._waiting else self._offered
+        self._waiting, self._offered = _thinned([*older, *self._waiting]), []
+
+
+def _before(t: float, seconds: Iterable[Second]) -> list[Second]:
+    return [second for second in seconds if second.frames[0].t < t]
+
+
+def _thinned(seconds: list[Second]) -> list[Second]:
+    while len(seconds) > MAX_SECONDS:
+        seconds = seconds[::-1][::2][::-1]
+    return seconds

@@ -16,7 +16,7 @@ OVERDRAFT = 1.1
 
 class Budget:
     """`tokens` is the smaller of the setting and the room the engine has, but never less than a system prompt, one
-    frame and a few words need. All sizes in tokens."""
+    frame and a few words need. All sizes in tokens; they change with the room and the config only."""
 
     def __init__(self, config: ObserverConfig, system: str) -> None:
         self._room: tuple[int, int | None] | None = None
@@ -32,49 +32,28 @@ class Budget:
                 f"{tokens} tokens: raise it to {fixed + _LEAST_WORDS} or shorten the prompt."
             )
         self.system, self._fixed, self._config = tokens, fixed, config
-        self.tokens = self._most = config.context_tokens
+        self._divide(config.context_tokens, config.context_tokens)
         if self._room is not None:
             self.set_room(*self._room)
 
     def set_room(self, tokens: int, most: int | None = None) -> None:
         """The engine has room for `tokens`; see `ContextRoomChanged`."""
         self._room = (tokens, most)
-        self.tokens = max(self._fixed + _LEAST_WORDS, min(self._config.context_tokens, tokens))
-        self._most = self.tokens if most is None else max(self.tokens, min(self._config.context_tokens, most))
+        setting = self._config.context_tokens
+        total = max(self._fixed + _LEAST_WORDS, min(setting, tokens))
+        self._divide(total, total if most is None else max(total, min(setting, most)))
 
-    @property
-    def least(self) -> bool:
-        """It is as small as it gets."""
-        return self.tokens <= self._fixed + _LEAST_WORDS
-
-    @property
-    def prompt(self) -> int:
-        """The longest prompt."""
-        return self.tokens - ANSWER_RESERVE
-
-    @property
-    def overdrawn(self) -> int:
-        """The longest prompt while the next chunk is being warmed: a cold one would cost everybody more."""
-        return min(self._most, round(self.tokens * OVERDRAFT)) - ANSWER_RESERVE
-
-    @property
-    def words(self) -> int:
-        """What is left beside the system prompt, the answer and one frame."""
-        return self.tokens - self._fixed
-
-    @property
-    def prefix(self) -> int:
-        return self.words // 3
-
-    @property
-    def memory(self) -> int:
-        """The video history in a prefix."""
-        return min(self._config.memory_tokens, self.prefix * 2 // 3)
-
-    @property
-    def query(self) -> int:
-        return self.words // 6
-
-    @property
-    def news(self) -> int:
-        return self.words // 6
+    def _divide(self, tokens: int, most: int) -> None:
+        self.tokens = tokens
+        self.least = tokens <= self._fixed + _LEAST_WORDS
+        """it is as small as it gets"""
+        self.prompt = tokens - ANSWER_RESERVE
+        """the longest prompt"""
+        self.overdrawn = min(most, round(tokens * OVERDRAFT)) - ANSWER_RESERVE
+        """the longest prompt while the next chunk is being warmed: a cold one would cost everybody more"""
+        self.words = tokens - self._fixed
+        """what is left beside the system prompt, the answer and one frame"""
+        self.prefix = self.words // 3
+        self.memory = min(self._config.memory_tokens, self.prefix * 2 // 3)
+        """the video history in a prefix"""
+        self.query = self.news = self.words // 6

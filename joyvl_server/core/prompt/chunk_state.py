@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from joyvl_server.core.prompt.turns import Chunk, SettledTurn, UserTurn
 from joyvl_server.core.prompt.wire_format import MESSAGE, answer_tokens, text_tokens, user_parts, user_turn_tokens
 
@@ -22,13 +24,12 @@ class ChunkState:
         self.pictures = 0
         self._separator = separator
         self._sizes: list[int] = []
+        self._counted: tuple[UserTurn, int] | None = None
+        self.settled_since = 0
+        """how many turns have settled since it began"""
         for settled in chunk.lead:
             self.add(settled)
-
-    @property
-    def settled_since(self) -> int:
-        """How many turns have settled since it began."""
-        return len(self.turns) - len(self.chunk.lead)
+        self.settled_since = 0
 
     @property
     def size(self) -> float:
@@ -43,16 +44,36 @@ class ChunkState:
         return (lately[-1].user.frame.t - lately[0].user.frame.t) / max(1, len(lately) - 1)
 
     def cost(self, turn: UserTurn) -> int:
-        """What the turn would cost as the next one."""
-        return self._words(turn) + self._prefix_due
+        """What the turn would cost as the next one. It is counted once."""
+        if self._counted is None or self._counted[0] is not turn:
+            self._counted = (turn, self._words(turn))
+        return self._counted[1] + self._prefix_due
+
+    def settle(self, turn: UserTurn, answer: str, *, pictures: bool) -> SettledTurn:
+        """The turn joins with its answer, as a context keeps it; with `pictures`, they may be sent again."""
+        words = self.cost(turn) - self._prefix_due
+        settled = SettledTurn(turn.kept(pictures=pictures), answer)
+        self._join(settled, words, turn.pictures)
+        return settled
 
     def add(self, settled: SettledTurn) -> None:
-        """The turn joins; its model time is this chunk's."""
-        size = self._words(settled.user) + answer_tokens(settled.answer)
+        """A turn that settled elsewhere joins; its model time is this chunk's."""
+        self._join(settled, self._words(settled.user), settled.user.pictures)
+
+    def begin(self, t: float) -> None:
+        """It is the present one from the turn at stream time `t` on; all that has joined it is its lead."""
+        self.began = t
+        if self.settled_since:
+            self.chunk = replace(self.chunk, lead=tuple(self.turns))
+            self.settled_since = 0
+
+    def _join(self, settled: SettledTurn, words: int, pictures: int) -> None:
+        size = words + answer_tokens(settled.answer)
         self.tokens += size + self._prefix_due
-        self.pictures += settled.user.pictures
+        self.pictures += pictures
         self._sizes.append(size)
         self.turns.append(settled)
+        self.settled_since += 1
 
     @property
     def _prefix_due(self) -> int:
@@ -60,4 +81,7 @@ class ChunkState:
         return 0 if self.turns else self.prefix_tokens
 
     def _words(self, turn: UserTurn) -> int:
-        return user_turn_tokens(user_parts(self.chunk.retimed(turn), separator=self._separator))
+        first = turn.burst[0] if turn.burst else turn.frame
+        if turn.t != first.t - self.chunk.origin:
+            turn = self.chunk.retimed(turn)
+        return user_turn_tokens(user_parts(turn, separator=self._separator))

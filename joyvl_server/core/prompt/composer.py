@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.effects import Effect, PrepareChunk, QueryClosed
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import ChunkWarmed, TaskChanged, WriteFailed, Written
+from joyvl_server.core.inputs import TaskChanged, WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import Entry
-from joyvl_server.core.prompt.notices import Notice, Notices
-from joyvl_server.core.prompt.picture_limit import PictureLimit
+from joyvl_server.core.prompt.notices import ANSWERED, EXPIRED, STANDING, WITHDRAWN, Notice, Notices, OpenQueries, Query
 from joyvl_server.core.prompt.prefix import MAX_LINE, shorten, watch_line
-from joyvl_server.core.prompt.queries import ANSWERED, EXPIRED, STANDING, WITHDRAWN, OpenQueries, Query
 from joyvl_server.core.prompt.rollover import PrefixLines, Rollover
 from joyvl_server.core.prompt.tasks import DelegatedTasks
 from joyvl_server.core.prompt.turns import Look, Second, UserTurn
@@ -48,39 +46,41 @@ class PromptComposer:
     """Everything waits here until a turn that carried it has settled; a turn that failed changes nothing."""
 
     def __init__(self, config: ObserverConfig, context: Context) -> None:
-        self._book = WatchBook()
+        self.book = WatchBook()
+        """the watches in force"""
+        self.queries = OpenQueries()
         self._config = config
         self._context = context
-        self._queries = OpenQueries()
-        self._news = Notices()
+        self._notices = Notices()
         self._rollover = Rollover(config, context)
         self._tasks = DelegatedTasks(config.task_prefix)
+        self._reads = config.engine.follows_instructions
+        """the engine reads words; what is to be told waits for one that does"""
         self._sent: str | None = None
+        self._watch_lines: tuple[WatchBook, list[str]] = (self.book, [])
 
-    @property
-    def book(self) -> WatchBook:
-        """The watches in force."""
-        return self._book
-
-    @book.setter
-    def book(self, book: WatchBook) -> None:
-        self._book = book
-        self._news.meet(book)
+    def watches_changed(self, book: WatchBook) -> None:
+        """Other watches are in force."""
+        self.book = book
+        self._notices.meet(book)
 
     def configure(self, config: ObserverConfig) -> list[Effect]:
         """`config` counts from now on."""
         self._config = config
+        self._reads = config.engine.follows_instructions
         return self._rollover.configure(config)
 
     @property
     def urgent(self) -> bool:
         """Is there something that should not wait for the next second?"""
-        return self._reads and (self._queries.waiting() is not None or self._news.notes_waiting)
+        if not self._reads or not (self.queries.open or self._notices.notes_waiting):
+            return False
+        return bool(self._notices.notes_waiting) or self.queries.waiting() is not None
 
     @property
     def waiting(self) -> bool:
         """Is there anything the model has not been told?"""
-        return self.urgent or self._news.waiting(self.book)
+        return self.urgent or (self.book is not self._notices.known and self._notices.waiting(self.book))
 
     def compose(
         self,
@@ -97,72 +97,56 @@ class PromptComposer:
         `burst` are earlier pictures of the frame's second, `backlog` seconds that have passed, both oldest first;
         `change` is the frame's.
         """
-        self._news.composing()
-        looks = _Looks(step, frame, look, burst, self._unseen(frame, backlog), change)
-        message = self._message(looks, self.book)
-        self._sent = message.query
-        move = self._context.move(message.turn)
+        if self._notices.met:
+            self._notices.composing()
+        shown = self._unseen(frame, backlog) if backlog else ()
+        looks = _Looks(step, frame, look, burst, shown, change)
+        composed = self._compose(looks, self.book)
+        self._sent = composed.query
+        move = self._context.move(composed.turn)
         if move is ChunkMove.STAY:
-            return [], message
+            return [], composed
         if move in (ChunkMove.AGAIN, ChunkMove.SWITCH):
-            return self._rollover.before(move, message.turn, self._standing(self.book)), self._message(looks, self.book)
-        self._news.told(self.book)
-        turn = self._context.trimmed(self._message(looks, self.book).turn)
+            effects = self._rollover.before(move, composed.turn, self._standing(self.book))
+            return effects, self._compose(looks, self.book)
+        self._notices.told(self.book)
+        turn = self._context.trimmed(self._compose(looks, self.book).turn)
         effects = self._rollover.before(move, turn, self._standing(self.book))
-        self._news.forget_heard(self._context.begins)
+        self._notices.forget_heard(self._context.begins)
         looks = _Looks(step, frame, look, turn.burst, turn.backlog, change)
-        return effects, self._message(looks, self.book)
+        return effects, self._compose(looks, self.book)
 
-    def settled(self, message: ComposedTurn) -> list[Effect]:
+    def settled(self, composed: ComposedTurn) -> list[Effect]:
         """Call it right after `context.settle`. The effects come after `Settle`: they count that turn in."""
-        self._news.told(message.book, message.notes)
-        self._queries.show(message.query)
-        return self._prepared(self._rollover.settled(self._standing(self._news.known)))
-
-    def warmed(self, input: ChunkWarmed) -> list[Effect]:
-        """More of the prepared chunk is warm."""
-        self._rollover.warmed(input)
-        return []
+        if composed.notes or composed.book is not self._notices.known:
+            self._notices.told(composed.book, composed.notes)
+        if composed.query is not None:
+            self.queries.show(composed.query)
+        if not self._rollover.due:
+            return []
+        return self._prepared(self._rollover.settled(self._standing(self._notices.known)))
 
     def written(self, input: Written | WriteFailed) -> list[Effect]:
         """A draft is whole, or will never be."""
-        return self._prepared(self._rollover.written(input, self._standing(self._news.known)))
+        return self._prepared(self._rollover.written(input, self._standing(self._notices.known)))
 
-    def room_changed(self, tokens: int, most: int | None = None) -> None:
-        """The engine has room for a context of `tokens`."""
-        self._context.set_room(tokens, most)
-
-    def pictures_limited(self, limit: PictureLimit) -> None:
-        """How many pictures a prompt may have."""
-        self._context.limit_pictures(limit)
-
-    def engine_restarted(self) -> None:
-        """The engine lost its cache: the next turn begins a short chunk."""
-        self._context.restart()
-
-    def too_long(self) -> None:
-        """The engine found the prompt too long: the next turn begins a shorter chunk."""
-        self._context.too_long()
-
-    def said(self, t: float, text: str) -> None:
-        """An utterance of the turn at stream time `t`."""
+    def said(self, t: float, text: str, watches: tuple[str, ...]) -> None:
+        """An utterance of the turn at stream time `t`; ids of the `watches` it is about."""
         self._rollover.history.add(Entry.RESPONSE, t, text)
         self._rollover.summaries.event(t, text)
-
-    def watch_event(self, t: float, text: str) -> None:
-        """A remark that concerns watches was made: `text` names them and says it, for the history of the video."""
-        self._rollover.summaries.event(t, text)
+        if names := self.book.names(watches):
+            self._rollover.summaries.event(t, f"{', '.join(names)}: {text}")
 
     # ------------------------------------------------------------------------------------------------------- queries
 
     def ask(self, query_id: str, text: str, at: float) -> list[QueryClosed]:
         """Open a query; the oldest one is closed where there are too many."""
         text = shorten(clean(text, MAX_LINE), self._context.budget.query)
-        oldest = self._queries.ask(Query(query_id, text, at))
+        oldest = self.queries.ask(Query(query_id, text, at))
         return [] if oldest is None else [self._dropped(oldest, EXPIRED)]
 
     def withdraw(self, query_id: str) -> list[QueryClosed]:
-        query = self._queries.close(query_id)
+        query = self.queries.close(query_id)
         return [] if query is None else [self._dropped(query, WITHDRAWN)]
 
     def close(self, query_id: str, reason: str) -> list[QueryClosed]:
@@ -170,29 +154,22 @@ class PromptComposer:
 
         Call it once the turn that carried it has settled, after `settled`.
         """
-        query = self._queries.close(query_id)
+        query = self.queries.close(query_id)
         if query is None:
             return []
         if reason == STANDING and self._context.turns:
-            self._news.heard(self._context.turns[-1].user.frame.t, self._query_text(query), self.book)
+            self._notices.heard(self._context.turns[-1].user.frame.t, self._query_text(query), self.book)
         return [QueryClosed(query.id, reason)]
 
     def expire(self, at: float) -> list[QueryClosed]:
-        return [self._dropped(query, EXPIRED) for query in self._queries.expire(at, self._config.query_ttl_s)]
+        return [self._dropped(query, EXPIRED) for query in self.queries.expire(at, self._config.query_ttl_s)]
 
-    def concerned(self, message: ComposedTurn) -> Query | None:
-        """The open query that an answer to this message belongs to."""
-        return self._queries.concerned(message.query) if self._reads or message.query is not None else None
-
-    def shown(self) -> list[Query]:
-        """The open queries that the model has read in settled turns, oldest first."""
-        return self._queries.shown()
-
-    def is_open(self, query_id: str | None) -> bool:
-        return self._queries.is_open(query_id)
+    def concerned(self, composed: ComposedTurn) -> Query | None:
+        """The open query that an answer to this turn belongs to."""
+        return self.queries.concerned(composed.query) if self._reads or composed.query is not None else None
 
     def answered(self, query_id: str | None, epoch: int | None, text: str) -> list[QueryClosed]:
-        query = None if query_id is None else self._queries.close(query_id)
+        query = None if query_id is None else self.queries.close(query_id)
         if query is None:
             return []
         self._rollover.history.add(Entry.QUERY, query.asked_at, query.text)
@@ -208,17 +185,23 @@ class PromptComposer:
         """A result, or word that there will be none, joins the next turn; it waits for an engine that reads words."""
         outcome = self._tasks.changed(change)
         if outcome is not None and (self._reads or outcome.known):
-            self._news.add(outcome.news)
+            self._notices.add(outcome.notice)
             self._rollover.history.add(Entry.RESULT, change.at, outcome.text)
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
-    def _message(self, looks: _Looks, book: WatchBook) -> ComposedTurn:
-        query = self._queries.waiting() if self._reads else None
-        room = self._context.budget.news
-        text = None if query is None else self._query_text(query)
-        changes = self._news.watch_changes(book, room, text) if self._reads else ()
-        notes = self._news.notes(room) if self._reads else ()
+    def _compose(self, looks: _Looks, book: WatchBook) -> ComposedTurn:
+        query, text = None, None
+        changes: tuple[str, ...] = ()
+        notes: tuple[Notice, ...] = ()
+        if self._reads:
+            room, notices = self._context.budget.news, self._notices
+            if self.queries.open and (query := self.queries.waiting()) is not None:
+                text = self._query_text(query)
+            if book is not notices.known:
+                changes = notices.watch_changes(book, room, text)
+            if notices.notes_waiting:
+                notes = notices.notes(room)
         turn = UserTurn(
             step=looks.step,
             t=self._context.model_time(looks.burst[0] if looks.burst else looks.frame),
@@ -234,20 +217,17 @@ class PromptComposer:
         )
         return ComposedTurn(turn, book, None if query is None else query.id, notes)
 
-    @property
-    def _reads(self) -> bool:
-        """Does the engine read words? What is to be told waits for one that does."""
-        return self._config.engine.follows_instructions
-
     def _query_text(self, query: Query) -> str:
         """The room may have become smaller since it was asked."""
         return shorten(query.text, self._context.budget.query)
 
     def _standing(self, book: WatchBook) -> PrefixLines:
-        return PrefixLines(
-            watches=[watch_line(watch, book.zones) for watch in book.active],
-            queries=[self._query_text(query) for query in self._queries.shown()],
-        )
+        known, watches = self._watch_lines
+        if known is not book:
+            watches = [watch_line(watch, book.zones) for watch in book.active]
+            self._watch_lines = (book, watches)
+        queries = [self._query_text(query) for query in self.queries.shown()] if self.queries.open else []
+        return PrefixLines(watches, queries)
 
     def _unseen(self, frame: Frame, backlog: tuple[Second, ...]) -> tuple[Second, ...]:
         """The seconds between the last settled turn and `frame`; others would not stand in order of time."""
@@ -258,10 +238,10 @@ class PromptComposer:
     def _prepared(self, effects: list[Effect]) -> list[Effect]:
         for effect in effects:
             if isinstance(effect, PrepareChunk):
-                self._news.forget_heard(effect.chunk.lead[0].user.frame.t)
+                self._notices.forget_heard(effect.chunk.lead[0].user.frame.t)
         return effects
 
     def _dropped(self, query: Query, reason: str) -> QueryClosed:
         if query.shown or query.id == self._sent:
-            self._news.add(f"[No longer asked] {query.text}")
+            self._notices.add(f"[No longer asked] {query.text}")
         return QueryClosed(query.id, reason)

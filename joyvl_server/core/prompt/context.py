@@ -277,10 +277,10 @@ class Context:
 
     def prepare(self, chunk: Chunk) -> bool:
         """The chunk stands beside the present one from now on; False where a turn more would not fit it."""
-        growing = ChunkState(chunk, self._config.separator, 0.0)
-        if growing.tokens + growing.size > self.budget.prompt:
+        prepared = ChunkState(chunk, self._config.separator, 0.0)
+        if prepared.tokens + prepared.size > self.budget.prompt:
             return False
-        self.prepared, self._warm = growing, 0
+        self.prepared, self._warm = prepared, 0
         return True
 
     def warmed(self, number: int, turns: int) -> None:
@@ -295,7 +295,6 @@ class Context:
         if self._warm < len(prepared.turns):
             took = max(took, int(2 * self._warming))  # it was not enough
         self._warming = min(MOST_TURNS_TO_WARM, (self._warming + took) / 2)
-        prepared.chunk = replace(prepared.chunk, lead=tuple(prepared.turns))
         self._go_over(prepared, t)
         self._cold = False
         return prepared.chunk
@@ -310,13 +309,12 @@ class Context:
 
     def settle(self, answer: str) -> None:
         """The pending turn stays, answered with `answer` in the wire format."""
-        pictures = self._config.engine.follows_instructions
-        turn = self._take_pending("settle").kept(pictures=pictures)
-        self._bare = self._bare or not pictures
-        settled = SettledTurn(turn, answer)
+        turn = self._take_pending("settle")
         assert self.present is not None, "no chunk has begun"
+        pictures = self._config.engine.follows_instructions
+        settled = self.present.settle(turn, answer, pictures=pictures)
+        self._bare = self._bare or not pictures
         self._cold = False
-        self.present.add(settled)
         if self.prepared is not None:
             self.prepared.add(self.prepared.chunk.leading(settled))
         self._keep_prepared_within_budget()
@@ -351,10 +349,10 @@ class Context:
     def _cost(self, turn: UserTurn) -> int:
         return user_turn_tokens(user_parts(turn, separator=self._config.separator)) + 2  # two for longer time tags
 
-    def _go_over(self, growing: ChunkState, t: float) -> None:
-        growing.began = t
-        self._bare = self._bare and bool(growing.turns)
-        self.present, self.prepared, self.cut, self.restarted, self._warm = growing, None, None, False, 0
+    def _go_over(self, chunk: ChunkState, t: float) -> None:
+        chunk.begin(t)
+        self._bare = self._bare and bool(chunk.turns)
+        self.present, self.prepared, self.cut, self.restarted, self._warm = chunk, None, None, False, 0
 
     def _take_pending(self, what: str) -> UserTurn:
         if self._pending is None:

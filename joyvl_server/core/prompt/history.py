@@ -1,16 +1,17 @@
-"""What was asked, said and found out, for the `[Q&A History]` of later chunks. Bounded."""
+"""What was asked, said and found out, for the `[Q&A History]` of later chunks, and times as the model reads them."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from joyvl_server.core.prompt.moments import moment
 from joyvl_server.core.prompt.wire_format import clean
 
 MAX_ENTRIES = 64
 MAX_TEXT = 400
+_TAG = re.compile(r"<(\d{1,7}(?:\.\d+)?) seconds>")
 
 
 class Entry(StrEnum):
@@ -59,3 +60,30 @@ class History:
 
 def _when(t: float) -> str:
     return f"@{moment(t)}" if t >= 0 else f" {moment(t)}"
+
+
+def moment(t: float) -> str:
+    """Model time `t` in words: `12.0 seconds`, or `3 minutes before` where it lies before model time 0."""
+    if t >= 0:
+        return f"{t:.1f} seconds"
+    minutes = _minutes(t)
+    return f"{minutes} minute{'' if minutes == 1 else 's'} before"
+
+
+def span_tag(start: float, end: float) -> str:
+    """`<0.0 seconds ~ 90.0 seconds>`, or `<12 to 3 minutes before>`."""
+    if end >= 0:
+        return f"<{moment(start)} ~ {moment(end)}>"
+    first, last = _minutes(start), _minutes(end)
+    return f"<{first} to {last} minutes before>" if first > last else f"<{moment(end)}>"
+
+
+def retagged(text: str, shift: float) -> str:
+    """`text` with `shift` seconds added to each of its time tags."""
+    if not shift:
+        return text
+    return _TAG.sub(lambda tag: f"<{moment(float(tag[1]) + shift)}>", text)
+
+
+def _minutes(t: float) -> int:
+    return max(1, round(-t / 60))

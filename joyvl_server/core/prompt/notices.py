@@ -1,8 +1,8 @@
-"""What the model has not been told yet: watches that changed inside a chunk, results of tasks, queries that ended.
+"""What the model has still to be told: queries, watches that changed inside a chunk, results of tasks.
 
-News stays until the turn that carried it has settled; the oldest is dropped where there is too much. The present chunk
-and the one prepared beside it always tell the same watches: its prefix starts with those told by then, and each turn
-settled since joins both.
+A query is shown once, and again where that turn failed. News stays until the turn that carried it has settled; the
+oldest is dropped where there is too much. The present chunk and the one prepared always tell the same watches: the
+prefix of the prepared one starts with those told by then, and each turn settled since joins both.
 """
 
 from __future__ import annotations
@@ -15,9 +15,70 @@ from joyvl_server.core.prompt.prefix import shorten, watch_line
 from joyvl_server.core.prompt.wire_format import query_block, text_tokens
 from joyvl_server.core.watches.watches import Watch, WatchBook
 
+MAX_OPEN = 32
+
+ANSWERED, WITHDRAWN, EXPIRED, STANDING, CANCEL = "answered", "withdrawn", "expired", "standing", "cancel"
+"""how a query ends: `QueryClosed.reason`; the last two were no questions (`choices.Kind`)"""
 MAX_NOTES = 16
 MAX_HEARD = 8
 _LEAST = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`asked_at` in stream seconds; `shown` once it stands in a settled turn."""
+
+    id: str
+    text: str
+    asked_at: float
+    shown: bool = False
+
+
+class OpenQueries:
+    """The open queries of one session, oldest first."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Query] = {}
+        """by id, oldest first; read only"""
+
+    def ask(self, query: Query) -> Query | None:
+        """Open a query; returns the oldest one where there are too many: it is open no more."""
+        self.open[query.id] = query
+        return self.close(next(iter(self.open))) if len(self.open) > MAX_OPEN else None
+
+    def close(self, query_id: str) -> Query | None:
+        """The query, open no more; None where it was not open."""
+        return self.open.pop(query_id, None)
+
+    def expire(self, at: float, ttl_s: float) -> list[Query]:
+        """Close the queries asked `ttl_s` or longer before `at`."""
+        late = [query for query in self.open.values() if at - query.asked_at >= ttl_s]
+        for query in late:
+            del self.open[query.id]
+        return late
+
+    def waiting(self) -> Query | None:
+        """The oldest query that the model has not seen."""
+        return next((query for query in self.open.values() if not query.shown), None)
+
+    def shown(self) -> list[Query]:
+        return [query for query in self.open.values() if query.shown]
+
+    def is_open(self, query_id: str | None) -> bool:
+        return query_id in self.open
+
+    def show(self, query_id: str | None) -> None:
+        if query_id is not None and query_id in self.open:
+            self.open[query_id] = replace(self.open[query_id], shown=True)
+
+    def concerned(self, asked_now: str | None) -> Query | None:
+        """The query that an answer belongs to: the one asked in its turn if still open, else the oldest one shown.
+
+        `asked_now` is the id of the query in the turn that is being answered.
+        """
+        if asked_now is not None:
+            return self.open.get(asked_now)
+        return next(iter(self.shown()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +91,25 @@ class Notices:
     def __init__(self) -> None:
         self.known = WatchBook()
         """the watches that the model knows of in this chunk"""
-        self._notes: deque[Notice] = deque(maxlen=MAX_NOTES)
+        self.notes_waiting: deque[Notice] = deque(maxlen=MAX_NOTES)
+        """oldest first"""
         self._heard: deque[tuple[float, str]] = deque(maxlen=MAX_HEARD)
-        self._met: list[Watch] = []
+        self.met: list[Watch] = []
+        """watches known only since the turn under way was made; read only"""
         self._count = 0
-
-    @property
-    def notes_waiting(self) -> bool:
-        return bool(self._notes)
 
     def waiting(self, book: WatchBook) -> bool:
         """Do the watches differ from what the model was told?"""
-        return any(book.changes_since(self.known))
+        return book is not self.known and any(book.changes_since(self.known))
 
     def add(self, text: str) -> None:
         self._count += 1
-        self._notes.append(Notice(self._count, text))
+        self.notes_waiting.append(Notice(self._count, text))
 
     def notes(self, room: int) -> tuple[Notice, ...]:
         """The oldest notes, as many as fit `room` tokens; the first one is shortened where it alone does not."""
         kept: list[Notice] = []
-        for note in self._notes:
+        for note in self.notes_waiting:
             note = note if kept else replace(note, text=shorten(note.text, room - 1))
             room -= text_tokens(note.text) + 1
             if room < 0:
@@ -75,17 +134,17 @@ class Notices:
     def told(self, book: WatchBook, notes: Sequence[Notice] = ()) -> None:
         """The model knows this book now, and these notes: their turn has settled, or a prefix tells the book."""
         told = {watch.id for watch in book.watches}
-        met = tuple(watch for watch in self._met if watch.id not in told)
-        self._met.clear()
+        met = tuple(watch for watch in self.met if watch.id not in told)
+        self.met.clear()
         self.known = replace(book, watches=(*book.watches, *met)) if met else book
         numbers = {note.number for note in notes}
-        kept = [note for note in self._notes if note.number not in numbers]
-        self._notes.clear()
-        self._notes.extend(kept)
+        kept = [note for note in self.notes_waiting if note.number not in numbers]
+        self.notes_waiting.clear()
+        self.notes_waiting.extend(kept)
 
     def composing(self) -> None:
         """A turn is made; what is met from now on until it has settled is not in its book."""
-        self._met.clear()
+        self.met.clear()
 
     def heard(self, t: float, text: str, book: WatchBook) -> None:
         """The model has read, in the turn at stream time `t`, a sentence that becomes a watch, or is one in `book`."""
@@ -101,7 +160,7 @@ class Notices:
                 self._heard.remove(sentence)
                 others = tuple(w for w in self.known.watches if w.id != watch.id)
                 self.known = WatchBook((*others, watch), book.zones)
-                self._met.append(watch)
+                self.met.append(watch)
 
     def forget_heard(self, before: float) -> None:
         """Sentences of turns before this stream time do not stand in the chunk that comes next."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.effects import BeginChunk, Effect, PrepareChunk
-from joyvl_server.core.inputs import ChunkWarmed, WriteFailed, Written
+from joyvl_server.core.inputs import WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import History
 from joyvl_server.core.prompt.prefix import Sections, build_prefix, clock_line, newest
@@ -52,11 +52,14 @@ class Rollover:
         self._context = context
         self.history = History()
         self.summaries = Summaries(config)
+        self._see_what_is_due()
 
     def configure(self, config: ObserverConfig) -> list[Effect]:
         """`config` counts from now on."""
         self._config = config
-        return self.summaries.configure(config)
+        effects = self.summaries.configure(config)
+        self._see_what_is_due()
+        return effects
 
     def before(self, move: ChunkMove, turn: UserTurn, standing: PrefixLines) -> list[Effect]:
         """The chunk that begins before `turn`. Its model time may differ afterwards."""
@@ -67,10 +70,12 @@ class Rollover:
             case ChunkMove.SWITCH:
                 return [*self.summaries.left(), BeginChunk(context.switch(t))]
             case _:
-                return [*self.summaries.left(), self._anew(move, turn, standing)]
+                effects = [*self.summaries.left(), self._anew(move, turn, standing)]
+                self._see_what_is_due()
+                return effects
 
     def settled(self, standing: PrefixLines) -> list[Effect]:
-        """A turn has settled: see to summaries, the cut, the chunk that comes next."""
+        """A turn has settled: see to summaries, the cut, the chunk that comes next. Called for each while `due`."""
         context = self._context
         effects = self.summaries.settled(standing.watches, context.budget.tokens, self._memory)
         room = context.lead_room(TURNS_TO_WRITE if self.summaries.hopeful else 0)
@@ -82,15 +87,19 @@ class Rollover:
             effects += self.summaries.cut(
                 present.chunk, turns, present.tokens, standing.watches, context.budget.tokens, context.budget.memory
             )
+        self._see_what_is_due()
         return effects + self._prepare(standing)
 
     def written(self, outcome: Written | WriteFailed, standing: PrefixLines) -> list[Effect]:
-        return self.summaries.written(outcome) + self._prepare(standing)
-
-    def warmed(self, warmed: ChunkWarmed) -> None:
-        self._context.warmed(warmed.number, warmed.turns)
+        self.summaries.written(outcome)
+        self._see_what_is_due()
+        return self._prepare(standing)
 
     # --------------------------------------------------------------------------------------------------------- helpers
+
+    def _see_what_is_due(self) -> None:
+        self.due = self._config.engine.prepares or self.summaries.enabled or self.summaries.unread
+        """may a turn that settles lead to anything?"""
 
     def _prepare(self, standing: PrefixLines) -> list[Effect]:
         """The next chunk, if it is time: with what is known now, and the turns since the cut."""

@@ -40,11 +40,11 @@ MAX_LATE = 4
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A text wanted for these passages. `since` and `again` are counts of settled turns; `again` is set while it waits
+    """A text wanted for these summaries. `since` and `again` are counts of settled turns; `again` is set while it waits
     for another attempt. `prompt` is what the model reads for it, in tokens."""
 
     draft: Draft
-    passages: tuple[int, ...]
+    summaries: tuple[int, ...]
     origin: float
     prompt: int
     since: int
@@ -57,7 +57,7 @@ class Summaries:
 
     def __init__(self, config: ObserverConfig) -> None:
         self._config = config
-        self._passages = SummaryLog()
+        self._log = SummaryLog()
         self._summary: _Wanted | None = None
         self._account: _Wanted | None = None
         self._late: dict[str, _Wanted] = {}
@@ -81,6 +81,11 @@ class Summaries:
         return self._config.engine.writes and self._config.memory_tokens > 0
 
     @property
+    def unread(self) -> bool:
+        """Did something come that may have to be made shorter?"""
+        return self._log.changed
+
+    @property
     def hopeful(self) -> bool:
         """Is a summary worth waiting for? Not where the last ones came too late, but for one in `TRY_AGAIN`."""
         return self.enabled and (self._unfinished < GIVE_UP_AFTER or self._unfinished % TRY_AGAIN == 0)
@@ -94,28 +99,28 @@ class Summaries:
 
     def event(self, t: float, text: str) -> None:
         """Something was said at stream time `t`."""
-        self._passages.event(t, text)
+        self._log.event(t, text)
 
     def shift(self, seconds: float) -> None:
         """Stream time jumped: what was stays as long ago as it is."""
-        self._passages.shift(seconds)
+        self._log.shift(seconds)
         self._late = {key: replace(late, origin=late.origin + seconds) for key, late in self._late.items()}
         if self._account is not None:
             self._account = replace(self._account, origin=self._account.origin + seconds)
 
     def lines(self, origin: float, room: int) -> list[str]:
         """`[Video History]` for a chunk with this origin: the newest lines that fit `room` tokens, oldest first."""
-        return newest(self._passages.lines(origin, self._longest(room)), room)
+        return newest(self._log.lines(origin, self._longest(room)), room)
 
     def cover(self, start: float, end: float) -> int | None:
         """What lies between leaves the context (stream seconds); it is told by what was said. None: nothing is new."""
         start = self._new_from(start)
-        return self._passages.add(start, end) if self.enabled and end > start else None
+        return self._log.add(start, end) if self.enabled and end > start else None
 
     def tell(self, start: float, end: float, *, changed: bool) -> None:
         """What lies between leaves the context (stream seconds); it is told by what was said, and when it `changed`."""
-        if self._config.memory_tokens > 0 and (self._passages.end is None or end > self._passages.end):
-            self._passages.tell(self._new_from(start), end, changed=changed)
+        if self._config.memory_tokens > 0 and (self._log.end is None or end > self._log.end):
+            self._log.tell(self._new_from(start), end, changed=changed)
 
     def cut(
         self, chunk: Chunk, turns: Sequence[SettledTurn], tokens: int, watches: Sequence[str], budget: int, memory: int
@@ -152,7 +157,7 @@ class Summaries:
             elif wanted.again is not None and wanted.again <= self._turns:
                 self._account = self._retried(wanted)
                 effects.append(Write(self._account.draft))
-        elif self._summary is None and self._passages.changed:
+        elif self._summary is None and self._log.changed:
             effects += self._condense(watches, budget, memory)
         return effects
 
@@ -160,7 +165,7 @@ class Summaries:
         """The chunk is left: its turns go out of the engine's cache, and reading them again costs too much."""
         return self._drop_summary()
 
-    def written(self, outcome: Written | WriteFailed) -> list[Effect]:
+    def written(self, outcome: Written | WriteFailed) -> None:
         """A draft is whole, or will never be. Unknown ids are ignored."""
         late = self._late.pop(outcome.id, None)
         summary, account = self._summary, self._account
@@ -176,28 +181,27 @@ class Summaries:
             self._account = None if taken else self._failed(account)
             if not taken and self._account is None:
                 self._shorten(account)
-        return []
 
     # --------------------------------------------------------------------------------------------------------- helpers
 
     def _new_from(self, start: float) -> float:
         """From when on nothing is known yet of a stretch that begins at `start`."""
-        return start if self._passages.end is None else max(start, self._passages.end)
+        return start if self._log.end is None else max(start, self._log.end)
 
     def _condense(self, watches: Sequence[str], budget: int, memory: int) -> list[Effect]:
-        self._passages.changed = False
+        self._log.changed = False
         longest = self._longest(memory)
-        chosen: list[Summary] = self._passages.oldest(memory, longest)
+        chosen: list[Summary] = self._log.oldest(memory, longest)
         if not chosen:
             return []
         origin = chosen[0].origin
-        notes = self._passages.lines(origin, longest, chosen)
+        notes = self._log.lines(origin, longest, chosen)
         instruction = condense_instruction(notes, self._config.language, watches, longest)
         draft = Draft(self._id(), instruction, longest, system=condense_system())
-        numbers = tuple(passage.number for passage in chosen)
+        numbers = tuple(summary.number for summary in chosen)
         wanted = self._want(draft, numbers, origin, MESSAGE + text_tokens(draft.system))
         if not self.enabled or wanted.prompt + longest > budget:
-            self._passages.shorten(numbers, longest)
+            self._log.shorten(numbers, longest)
             return []
         self._account = wanted
         return [Write(draft)]
@@ -209,10 +213,10 @@ class Summaries:
         self._drafts += 1
         return f"draft_{self._drafts}"
 
-    def _want(self, draft: Draft, passages: tuple[int, ...], origin: float, tokens: int) -> _Wanted:
+    def _want(self, draft: Draft, summaries: tuple[int, ...], origin: float, tokens: int) -> _Wanted:
         """`tokens` of what comes before the instruction and the answer's beginning."""
         prompt = tokens + text_tokens(draft.instruction) + 2 * MESSAGE
-        return _Wanted(draft, passages, origin, prompt, self._turns)
+        return _Wanted(draft, summaries, origin, prompt, self._turns)
 
     def _over(self, wanted: _Wanted, budget: int) -> bool:
         too_large = wanted.prompt + wanted.draft.max_tokens > budget
@@ -228,7 +232,7 @@ class Summaries:
         text = usable(outcome.text, wanted.draft.max_tokens * 3 // 2) if isinstance(outcome, Written) else None
         if text is None:
             return False
-        self._passages.write(wanted.passages, text, wanted.origin)
+        self._log.write(wanted.summaries, text, wanted.origin)
         return True
 
     def _drop_summary(self) -> list[Effect]:
@@ -251,4 +255,4 @@ class Summaries:
     def _shorten(self, wanted: _Wanted) -> None:
         """Without an engine: after this nothing of it is wanted any more."""
         self._account = None
-        self._passages.shorten(wanted.passages, wanted.draft.max_tokens)
+        self._log.shorten(wanted.summaries, wanted.draft.max_tokens)

@@ -16,7 +16,7 @@ MAX_RESULT = 2000
 class TaskOutcome:
     """What the model is told of it, and what stays in the history."""
 
-    news: str
+    notice: str
     text: str
     known: bool
     """it was handed over in this session, not so long ago that it is forgotten"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from joyvl_server.core.frame import Frame, Image
+from joyvl_server.core.frame import NO_GREY, Frame, Image
 from joyvl_server.core.watches.kinds import Kinds
 from joyvl_server.core.watches.zones import Zone
 
@@ -55,7 +55,7 @@ class UserTurn:
 
     @property
     def pictures(self) -> int:
-        return sum(len(second.frames) for second in self.seconds)
+        return 1 + len(self.burst) + sum(len(second.frames) for second in self.backlog)
 
     @property
     def small(self) -> bool:
@@ -73,18 +73,22 @@ class UserTurn:
         The pictures that may be sent again stay: a full look may become a glance later, a glance never a full look.
         Without `pictures` none is, as with an engine that keeps a scene and no messages.
         """
-        newest = _kept(Second((*self.burst, self.frame), self.look), pictures)
-        backlog = tuple(_kept(second, pictures) for second in self.backlog)
-        return replace(self, frame=newest.frames[-1], burst=newest.frames[:-1], backlog=backlog)
+        *burst, frame = _kept((*self.burst, self.frame), self.look, pictures)
+        backlog = tuple(Second(_kept(second.frames, second.look, pictures), second.look) for second in self.backlog)
+        return replace(self, frame=frame, burst=tuple(burst), backlog=backlog)
 
 
-def _kept(second: Second, pictures: bool) -> Second:
-    glances = second.look is Look.GLANCE
-    frames = (
-        frame.kept(image=pictures and not (glances and frame.glance is not None), glance=pictures)
-        for frame in second.frames
-    )
-    return replace(second, frames=tuple(frames))
+def _kept(frames: tuple[Frame, ...], look: Look, pictures: bool) -> tuple[Frame, ...]:
+    """The frames without their grey pictures, and with the bytes of those JPEGs only that may be sent again."""
+    kept = []
+    for frame in frames:
+        glance = frame.glance
+        if glance is not None and not pictures:
+            glance = replace(glance, jpeg=b"")
+        again = pictures and (look is not Look.GLANCE or glance is None)
+        image = frame.image if again else replace(frame.image, jpeg=b"")
+        kept.append(replace(frame, image=image, glance=glance, grey=NO_GREY, trail=()))
+    return tuple(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +154,16 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
+    """`image` is the picture to send: the small one for a glance, where there is one."""
+
     frame: Frame
     look: Look
+    image: Image
 
-    @property
-    def image(self) -> Image:
-        """The picture to send: the small one for a glance, where there is one."""
-        if self.look is Look.GLANCE and self.frame.glance is not None:
-            return self.frame.glance
-        return self.frame.image
+    @classmethod
+    def of(cls, frame: Frame, look: Look) -> ImagePart:
+        small = frame.glance if look is Look.GLANCE else None
+        return cls(frame, look, frame.image if small is None else small)
 
 
 Part = TextPart | ImagePart

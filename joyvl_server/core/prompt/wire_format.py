@@ -70,7 +70,7 @@ def user_parts(turn: UserTurn, *, prefix: str = "", separator: str = "\n") -> tu
             text = separator + text
         elif prefix:
             text = f"{prefix}\n\n{text}"
-        parts += [TextPart(text), *(ImagePart(frame, second.look) for frame in second.frames)]
+        parts += [TextPart(text), *(ImagePart.of(frame, second.look) for frame in second.frames)]
         lines = []
     return tuple(parts)
 
@@ -135,6 +135,9 @@ def text_tokens(text: str) -> int:
     return math.ceil(letters / 3) + ascii_rest + 2 * (len(rest) - ascii_rest)
 
 
+SILENCE_TOKENS = MESSAGE + text_tokens(SILENCE)
+
+
 def user_turn_tokens(parts: tuple[TextPart | ImagePart, ...]) -> int:
     """Tokens of one rendered user message."""
     return MESSAGE + sum(_part_tokens(part) for part in parts)
@@ -142,7 +145,7 @@ def user_turn_tokens(parts: tuple[TextPart | ImagePart, ...]) -> int:
 
 def answer_tokens(answer: str) -> int:
     """Tokens of one assistant message."""
-    return MESSAGE + text_tokens(answer)
+    return SILENCE_TOKENS if answer == SILENCE else MESSAGE + text_tokens(answer)
 
 
 def _part_tokens(part: TextPart | ImagePart) -> int:

@@ -1,6 +1,6 @@
 """Words that name kinds, in English, German and Chinese: regular expressions for `named_kinds.py`, nothing else.
 
-Sentences that they must read right, and wrong ones, are in `tests/core/test_core_kinds.py`.
+Sentences that they must read right, and wrong ones, are in `tests/core/watches/test_core_kinds.py`.
 
 Phrases are looked for from the top of the list to its end, and what one has taken no other can take: so "comes to a
 stop" is no arrival. A phrase without kinds is there to keep a word from being mistaken (the leaves of a tree).

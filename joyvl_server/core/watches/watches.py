@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from joyvl_server.core.watches.kinds import Kinds, in_order, wants
 from joyvl_server.core.watches.zones import Box, Zone, zones_at
@@ -29,14 +29,19 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class WatchBook:
-    """The watches of one session and the zones of its camera, as one immutable value."""
+    """The watches of one session and the zones of its camera, as one immutable value. What follows is found once."""
 
     watches: tuple[Watch, ...] = ()
     zones: tuple[Zone, ...] = ()
+    active: tuple[Watch, ...] = field(init=False, repr=False, compare=False, metadata={"logged": False})
+    kinds: Kinds = field(init=False, repr=False, compare=False, metadata={"logged": False})
+    """the kinds that some active watch wants; empty: any"""
 
-    @property
-    def active(self) -> tuple[Watch, ...]:
-        return tuple(w for w in self.watches if not w.paused)
+    def __post_init__(self) -> None:
+        active = tuple(w for w in self.watches if not w.paused)
+        kinds = in_order(kind for w in active for kind in w.kinds) if all(w.kinds for w in active) else ()
+        object.__setattr__(self, "active", active)
+        object.__setattr__(self, "kinds", kinds)
 
     def threshold(self, default: float) -> float:
         """The lowest threshold of the active watches: one score serves them all, so the most eager one decides."""
@@ -49,12 +54,6 @@ class WatchBook:
 
     def names(self, ids: Collection[str]) -> list[str]:
         return [w.name for w in self.watches if w.id in ids]
-
-    @property
-    def kinds(self) -> Kinds:
-        """The kinds that some active watch wants; empty: any."""
-        active = self.active
-        return in_order(kind for w in active for kind in w.kinds) if all(w.kinds for w in active) else ()
 
     def looking_at(self, box: Box | None) -> tuple[Watch, ...]:
         """Active watches that look at the place `box`; without a box (the whole view) all of them."""

@@ -231,7 +231,9 @@ class EngineExecutor:
                 self._ask(step)
                 async with asyncio.timeout(self._timeout_s):
                     score = await self._opened().score()
-                self._out.scored(step, score.clean())
+                if score.kind or score.key or score.garbage:
+                    score = score.clean()
+                self._out.scored(step, score)
             case AskChoice(step, question, options):
                 self._ask(step)
                 async with asyncio.timeout(self._timeout_s):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from joyvl_server.core.effects import QueryClosed
-from joyvl_server.core.prompt.queries import WITHDRAWN
+from joyvl_server.core.prompt.notices import WITHDRAWN
 from joyvl_server.sessions.sinks.base import SinkContext
 from joyvl_server.sessions.sinks.messages import Message, QueryEnded, RequestWithdrawn
 

@@ -154,7 +154,7 @@ async def test_what_is_found_out_later_reaches_sessions_that_run(house: House):
     assert "session.updated" in kinds(session)
     assert session.ticks()[-1]["skipped"] is None
     assert next(q for q in session.queries.all() if q.id == asked.id).status == "open"  # the new machine knows it too
-    assert session.machine._observer._agenda.is_open(asked.id)
+    assert session.machine._observer._composer.queries.is_open(asked.id)
     assert house.engine.open_sessions == 1
 
 

@@ -10,10 +10,10 @@ from fakes.frames import make_frame
 from fakes.prompts import Mirror
 from joyvl_server.core.effects import Effect
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import ChunkWarmed, TaskChanged, WriteFailed, Written
+from joyvl_server.core.inputs import TaskChanged, WriteFailed, Written
 from joyvl_server.core.prompt.composer import PromptComposer
 from joyvl_server.core.prompt.context import ANSWER_RESERVE, Context
-from joyvl_server.core.prompt.queries import STANDING
+from joyvl_server.core.prompt.notices import STANDING
 from joyvl_server.core.prompt.turns import SILENCE, Look, Second
 from joyvl_server.core.prompt.wire_format import answer
 from joyvl_server.core.watches.watches import Watch, book
@@ -36,7 +36,7 @@ TEXTS = (
 
 
 class World:
-    """One session's agenda and context, an engine that mirrors them, and what is true at every step."""
+    """One session's composer and context, an engine that mirrors them, and what is true at every step."""
 
     def __init__(self, seed: int) -> None:
         self.random = random = Random(seed)
@@ -55,7 +55,7 @@ class World:
         self.small = random.random() < 0.5  # glances mostly
         self.rough = random.choice([0.1, 1.0])
         self.context = Context(self.config)
-        self.agenda = PromptComposer(self.config, self.context)
+        self.composer = PromptComposer(self.config, self.context)
         self.mirror = Mirror(self.config.separator, self.config.context_tokens)
         self.room = self.config.context_tokens
         self.t = 0.0
@@ -88,7 +88,7 @@ class World:
         return make_frame(t, width=672, height=384, glance=True)
 
     def second(self) -> None:
-        random, agenda, mirror = self.random, self.agenda, self.mirror
+        random, composer, mirror = self.random, self.composer, self.mirror
         self.step += 1
         if self.later and random.random() < 0.5:
             self.become(self.later.pop())  # the shell took its time
@@ -100,7 +100,7 @@ class World:
             backlog = tuple(Second((self.frame(t - 0.001), self.frame(t)), Look.FULL) for t in times[:-1])
         burst = (self.frame(self.t - 0.02), self.frame(self.t - 0.01)) if random.random() < 0.05 else ()
         look = Look.GLANCE if random.random() < (0.9 if self.small else 0.1) else Look.FULL
-        effects, message = agenda.compose(self.step, self.frame(self.t), look, burst=burst, backlog=backlog)
+        effects, message = composer.compose(self.step, self.frame(self.t), look, burst=burst, backlog=backlog)
         self.obey(effects)
         self.context.append(message.turn)
         mirror.append(message.turn)
@@ -114,9 +114,7 @@ class World:
         if roll < 0.2:
             note = random.choice(["A man came in.", "word " * 200])
             said = answer(note)
-            agenda.said(self.t, note)
-            if roll < 0.13:
-                agenda.watch_event(self.t, f"door: {note}")
+            composer.said(self.t, note, tuple(self.watches) if roll < 0.13 else ())
         sentence = self.sentence
         early = sentence is not None and random.random() < 0.5
         if sentence is not None and message.query == sentence[0] and early:
@@ -124,23 +122,23 @@ class World:
         self.context.settle(said)
         mirror.settle(said)
         self.settled.append(self.t)
-        self.obey(agenda.settled(message))
+        self.obey(composer.settled(message))
         if sentence is not None and message.query == sentence[0]:
             self.sentence = None
-            assert [closed.reason for closed in agenda.close(sentence[0], STANDING)] == [STANDING]
+            assert [closed.reason for closed in composer.close(sentence[0], STANDING)] == [STANDING]
             if not early:
                 self.later.append(sentence[1])
         elif said != SILENCE and message.query in self.asked:
-            agenda.answered(message.query, self.step)
+            composer.answered(message.query, self.step)
             self.asked.remove(message.query)
 
     def warm(self) -> None:
         prepared = self.mirror.prepared
         if prepared is None:
-            self.agenda.warmed(ChunkWarmed(self.t, self.random.randint(0, 3), 5))
+            self.context.warmed(self.random.randint(0, 3), 5)
             return
         turns = len(prepared.turns) if self.random.random() < 0.7 else self.random.randint(0, len(prepared.turns))
-        self.obey(self.agenda.warmed(ChunkWarmed(self.t, prepared.chunk.number, turns)))
+        self.context.warmed(prepared.chunk.number, turns)
 
     def write(self) -> None:
         drafts = self.mirror.drafts
@@ -157,7 +155,7 @@ class World:
             outcome = WriteFailed(self.t, draft_id, "engine_timeout", "It took too long.")
         else:
             outcome = Written(self.t, draft_id, self.random.choice(TEXTS))
-        self.obey(self.agenda.written(outcome))
+        self.obey(self.composer.written(outcome))
 
     def watch(self) -> None:
         if self.watches and self.random.random() < 0.5:
@@ -167,12 +165,12 @@ class World:
                 self.watches[name] = Watch(name, name, self.text(), paused=not old.paused)
         elif len(self.watches) < 6:
             self.become(self.text())
-        self.agenda.book = book(self.watches.values())
+        self.composer.watches_changed(book(self.watches.values()))
 
     def become(self, text: str) -> None:
         self.named += 1
         self.watches[f"id{self.named}"] = Watch(f"id{self.named}", "w", text)
-        self.agenda.book = book(self.watches.values())
+        self.composer.watches_changed(book(self.watches.values()))
 
     def text(self) -> str:
         self.named += 1
@@ -182,25 +180,25 @@ class World:
         self.step += 1
         if self.sentence is None and len(self.watches) + len(self.later) < 6 and self.random.random() < 0.4:
             self.sentence = (f"s{self.step}", self.text().strip()[:90].strip())
-            self.agenda.ask(*self.sentence, self.t)
+            self.composer.ask(*self.sentence, self.t)
             return
         self.asked.append(f"q{self.step}")
-        self.agenda.ask(f"q{self.step}", "What colour is it? " * self.random.choice([1, 30]), self.t)
+        self.composer.ask(f"q{self.step}", "What colour is it? " * self.random.choice([1, 30]), self.t)
 
     def withdraw(self) -> None:
         if self.asked:
-            self.agenda.withdraw(self.asked.pop(self.random.randrange(len(self.asked))))
+            self.composer.withdraw(self.asked.pop(self.random.randrange(len(self.asked))))
 
     def task(self) -> None:
-        self.agenda.task_changed(TaskChanged(self.t, "x", "completed", "It is a fox. " * self.random.choice([1, 90])))
+        self.composer.task_changed(TaskChanged(self.t, "x", "completed", "It is a fox. " * self.random.choice([1, 90])))
 
     def room_changed(self) -> None:
         self.room = self.random.choice([LEAST, 2000, 3000, 6000, 30_000])
-        self.agenda.room_changed(self.room)
+        self.context.set_room(self.room)
         self.mirror.limit = self.limit
 
     def restart(self) -> None:
-        self.agenda.engine_restarted()
+        self.context.restart()
 
     def jump(self) -> None:
         self.t = max(0.0, self.t - self.random.choice([5.0, 500.0]))

@@ -20,7 +20,7 @@ FALL = Watch("w1", "fall", "Tell me when someone falls")
 
 def sliding(most: int, fresh: int | None = None, **config: object) -> Sender:
     sender = Sender(**{"writes": True, **config})
-    sender.agenda.pictures_limited(PictureLimit(most, fresh))
+    sender.context.limit_pictures(PictureLimit(most, fresh))
     return sender
 
 
@@ -37,7 +37,7 @@ def began(sender: Sender) -> Chunk:
 
 def speaks(sender: Sender, text: str) -> None:
     sender.second(said=f"</response> {text}")
-    sender.agenda.said(sender.t, text)
+    sender.composer.said(sender.t, text, ())
 
 
 def test_a_chunk_has_as_many_of_the_newest_pictures_as_it_may() -> None:
@@ -67,17 +67,17 @@ def test_a_chunk_begins_with_fewer_where_those_the_engine_knows_cost_less() -> N
 def test_a_limit_that_shrinks_counts_at_the_next_turn_and_none_lets_it_grow() -> None:
     sender = Sender()
     sender.seconds(12)
-    sender.agenda.pictures_limited(PictureLimit(4, 4))
+    sender.context.limit_pictures(PictureLimit(4, 4))
     sender.second()
     assert len(sender.context.turns) == 4
-    sender.agenda.pictures_limited(PictureLimit())
+    sender.context.limit_pictures(PictureLimit())
     sender.seconds(10)
     assert len(sender.context.turns) == 14
 
 
 def test_an_unwarmed_chunk_begins_with_as_many_as_are_read_in_time_where_old_ones_cost_nothing() -> None:
     sender = Sender(chunk_s=20.0)
-    sender.agenda.pictures_limited(PictureLimit(None, 3))
+    sender.context.limit_pictures(PictureLimit(None, 3))
     sender.seconds(22)
     assert [settled.user.frame.t for settled in began(sender).lead] == [19, 20]
 
@@ -152,7 +152,7 @@ def test_what_was_told_already_is_not_told_twice() -> None:
     sender = Sender(writes=True, context_tokens=8000)
     draft = sender.until(Write).draft
     sender.writes("A quiet hall.")
-    sender.agenda.pictures_limited(PictureLimit(1, 1))
+    sender.context.limit_pictures(PictureLimit(1, 1))
     sender.seconds(3)
     end = draft.turns[-1].user.frame.t
     first, second = history(began(sender))
@@ -196,7 +196,7 @@ def test_no_words_where_there_is_no_room_for_a_memory() -> None:
 def test_nothing_is_prepared_and_no_picture_is_summed_up() -> None:
     sender = Sender(prepares=True, writes=True, context_tokens=8000)
     sender.until(PrepareChunk)
-    sender.agenda.pictures_limited(PictureLimit(2, 2))
+    sender.context.limit_pictures(PictureLimit(2, 2))
     assert sender.context.prepared is None
     effects = sender.seconds(60)
     assert not [e for e in effects if isinstance(e, PrepareChunk | Write)]
@@ -215,8 +215,8 @@ def test_time_that_jumps_back_takes_the_words_along() -> None:
 def test_a_query_and_watches_stand_in_each_chunk() -> None:
     sender = sliding(1)
     sender.second()
-    sender.agenda.book = book([FALL])
-    sender.agenda.ask("q", "Who is there?", 1.0)
+    sender.composer.watches_changed(book([FALL]))
+    sender.composer.ask("q", "Who is there?", 1.0)
     _, message = sender.second()
     assert message.turn.query == "Who is there?"
     chunk, message = sender.second()
@@ -230,7 +230,7 @@ def test_how_many_pictures_are_new_to_the_engine() -> None:
     sender = sliding(3)
 
     def asked() -> tuple[int, int]:
-        _, message = sender.agenda.compose(int(sender.t), make_frame(sender.t + 1), Look.FULL)
+        _, message = sender.composer.compose(int(sender.t), make_frame(sender.t + 1), Look.FULL)
         sender.context.append(message.turn)
         try:
             return sender.context.pictures
@@ -248,7 +248,7 @@ def test_after_a_warmed_switch_only_the_newest_is_new() -> None:
     while len(sender.context.prepared.turns) < sender.config.lead_turns:
         sender.second()
     sender.warms()
-    effects, message = sender.agenda.compose(999, make_frame(sender.t + 1), Look.FULL)
+    effects, message = sender.composer.compose(999, make_frame(sender.t + 1), Look.FULL)
     assert any(isinstance(effect, BeginChunk) for effect in effects)
     sender.context.append(message.turn)
     assert sender.context.pictures[0] == 1

@@ -8,10 +8,10 @@ from joyvl_server.core.prompt.turns import SILENCE, Chunk, ImagePart, Look, Seco
 
 def test_a_glance_sends_the_small_picture_where_there_is_one() -> None:
     frame = make_frame(0.0, glance=True)
-    assert ImagePart(frame, Look.FULL).image is frame.image
-    assert ImagePart(frame, Look.GLANCE).image is frame.glance
+    assert ImagePart.of(frame, Look.FULL).image is frame.image
+    assert ImagePart.of(frame, Look.GLANCE).image is frame.glance
     plain = make_frame(0.0)
-    assert ImagePart(plain, Look.GLANCE).image is plain.image
+    assert ImagePart.of(plain, Look.GLANCE).image is plain.image
 
 
 def test_requests_name_a_picture_by_half_of_its_hash() -> None:

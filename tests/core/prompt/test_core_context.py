@@ -25,7 +25,7 @@ def times(sender: Sender) -> list[float]:
 
 def test_the_first_turn_begins_the_first_chunk_at_model_time_0() -> None:
     sender = Sender()
-    sender.agenda.book = book([FALL])
+    sender.composer.watches_changed(book([FALL]))
     assert sender.context.tokens == 0
     chunk, message = sender.second(t=57.3)
     assert message.turn.t == 0.0
@@ -56,7 +56,7 @@ def test_a_chunk_whose_first_turn_failed_begins_again_with_the_same_words() -> N
     sender = Sender(chunk_s=10.0, lead_turns=3)
     sender.seconds(11)
     first, _ = sender.second(fails=True)
-    sender.agenda.book = book([FALL])
+    sender.composer.watches_changed(book([FALL]))
     again, message = sender.second()
     assert (first.number, again.number) == (2, 3)
     assert replace(again, number=2) == first
@@ -102,7 +102,7 @@ def test_model_time_restarts_at_the_first_switch_after_two_hours() -> None:
 def test_time_that_jumps_back_begins_afresh_and_history_stays_as_old_as_it_is() -> None:
     sender = Sender(writes=True)
     sender.second(t=100.0)
-    sender.agenda.said(100.0, "A man came in.")
+    sender.composer.said(100.0, "A man came in.", ())
     sender.second(t=101.0)
     chunk, message = sender.second(t=3.0)
     assert message.turn.t == 0.0
@@ -122,7 +122,7 @@ def test_history_in_the_prefix_ends_where_the_lead_begins() -> None:
     sender = Sender(chunk_s=10.0, lead_turns=3)
     for t in range(12):
         sender.second()
-        sender.agenda.said(t, f"remark {t}")
+        sender.composer.said(t, f"remark {t}", ())
     prefix = sender.context.chunk.prefix
     assert "[Response@7.0 seconds] remark 7" in prefix
     assert "remark 8" not in prefix
@@ -133,7 +133,7 @@ def test_an_open_query_stands_in_the_prefix_unless_the_lead_shows_it() -> None:
     sender = Sender(chunk_s=10.0, lead_turns=3)
     for t in range(12):
         if t in (2, 9):
-            sender.agenda.ask(f"q{t}", {2: "Who?", 9: "Why?"}[t], t)
+            sender.composer.ask(f"q{t}", {2: "Who?", 9: "Why?"}[t], t)
         sender.second()
     assert "Who?" in sender.context.chunk.prefix
     assert "Why?" not in sender.context.chunk.prefix
@@ -201,21 +201,21 @@ def test_a_context_keeps_to_the_room_that_the_engine_has() -> None:
     sender = Sender(chunk_s=1e9)
     sender.seconds(40)
     assert sender.context.tokens > 4000
-    sender.agenda.room_changed(4000)
+    sender.context.set_room(4000)
     chunk, _ = sender.second()
     assert len(chunk.lead) >= 3
     assert sender.context.tokens + ANSWER_RESERVE <= 4000
-    sender.agenda.room_changed(100)
+    sender.context.set_room(100)
     assert sender.context.budget.tokens > 1000  # less would be no context at all
-    sender.agenda.room_changed(10**6)
+    sender.context.set_room(10**6)
     assert sender.context.budget.tokens == sender.config.context_tokens
 
 
 def test_an_engine_that_lost_its_cache_gets_a_short_chunk() -> None:
     sender = Sender(prepares=True, writes=True)
     sender.until(Write)
-    sender.agenda.said(sender.t, "A man came in.")
-    sender.agenda.engine_restarted()
+    sender.composer.said(sender.t, "A man came in.", ())
+    sender.context.restart()
     chunk, _ = sender.second()
     assert len(chunk.lead) == SHORT_LEAD
     assert [type(effect) for effect in sender.effects] == [StopWriting, BeginChunk]
@@ -226,11 +226,11 @@ def test_nothing_is_prepared_between_the_loss_of_the_cache_and_the_short_chunk()
     sender = Sender(prepares=True)
     sender.until(PrepareChunk)
     sender.warms()
-    _, message = sender.agenda.compose(10**6, make_frame(sender.t + 1), Look.FULL)
+    _, message = sender.composer.compose(10**6, make_frame(sender.t + 1), Look.FULL)
     sender.context.append(message.turn)
-    sender.agenda.engine_restarted()
+    sender.context.restart()
     sender.context.settle(SILENCE)
-    assert sender.agenda.settled(message) == []
+    assert sender.composer.settled(message) == []
     assert sender.context.prepared is None
 
 
@@ -275,7 +275,7 @@ def test_a_full_chunk_is_left_also_where_the_next_one_is_cold() -> None:
 @pytest.mark.parametrize(("most", "longest"), [(24_000, 6600), (6200, 6200), (None, 6000)])
 def test_a_share_is_overdrawn_a_little_while_the_next_chunk_is_warmed(most, longest) -> None:
     sender = Sender(prepares=True, chunk_s=1e9)
-    sender.agenda.room_changed(6000, most)
+    sender.context.set_room(6000, most)
     sender.until(PrepareChunk)
     number, seen = sender.context.chunk.number, 0
     while sender.context.chunk.number == number:
@@ -305,11 +305,11 @@ def test_a_chunk_near_its_age_is_prepared_too() -> None:
 
 def test_watches_that_change_beside_a_prepared_chunk_are_news_in_its_lead() -> None:
     sender = Sender(prepares=True, lead_turns=2)
-    sender.agenda.book = book([FALL])
+    sender.composer.watches_changed(book([FALL]))
     prepared = sender.until(PrepareChunk).chunk
     assert FALL.text in prepared.prefix
     comes = Watch("w2", "comes", "Tell me when someone comes")
-    sender.agenda.book = book([comes])
+    sender.composer.watches_changed(book([comes]))
     sender.second()
     sender.warms()
     chunk, message = sender.second()
@@ -323,7 +323,7 @@ def test_a_watch_not_told_yet_when_the_next_chunk_is_prepared_is_told_in_its_lea
     sender = Sender(prepares=True, lead_turns=0, writes=True)
     sender.until(Write)
     sender.second()
-    sender.agenda.book = book([FALL])
+    sender.composer.watches_changed(book([FALL]))
     (effect,) = sender.writes("A quiet hall.")
     assert FALL.text not in effect.chunk.prefix
     sender.second()
@@ -350,7 +350,7 @@ def test_a_prepared_chunk_that_the_room_does_not_hold_any_more_is_dropped() -> N
     sender.until(PrepareChunk)
     sender.seconds(12)
     assert sender.context.prepared is not None
-    sender.agenda.room_changed(2000)
+    sender.context.set_room(2000)
     assert sender.context.prepared is None
     chunk, _ = sender.second()
     assert chunk.number > sender.mirror.began[0].number + 1
@@ -379,9 +379,9 @@ def test_a_cold_chunk_is_small_where_the_engine_keeps_prefixes_warm() -> None:
     begun = {}
     for prepares in (True, False):
         sender = Sender(prepares=prepares, writes=True, lead_turns=4, chunk_s=1e9, memory_tokens=4000)
-        summaries = sender.agenda._rollover.summaries
+        summaries = sender.composer._rollover.summaries
         for start in range(-600, 0, 60):
-            summaries._passages.write((summaries.cover(start, start + 59.0),), "It stayed quiet. " * 40, 0.0)
+            summaries._log.write((summaries.cover(start, start + 59.0),), "It stayed quiet. " * 40, 0.0)
         sender.until(Write)
         sender.seconds(5)
         begun[prepares], _ = sender.second(t=5000.0, backlog=seconds(*range(4900, 4908), pictures=4))
@@ -398,7 +398,7 @@ def test_a_prompt_found_too_long_is_followed_by_a_short_chunk() -> None:
     sender = Sender()
     sender.seconds(10)
     sender.second(fails=True)
-    sender.agenda.too_long()
+    sender.context.too_long()
     chunk, _ = sender.second()
     assert len(chunk.lead) == SHORT_LEAD
     assert len(sender.context.turns) == SHORT_LEAD + 1
@@ -408,10 +408,10 @@ def test_where_that_is_too_long_too_it_begins_without_any_earlier_turn() -> None
     sender = Sender()
     sender.seconds(10)
     for lead in (SHORT_LEAD, 0):
-        sender.agenda.too_long()
+        sender.context.too_long()
         chunk, _ = sender.second(fails=True)
         assert len(chunk.lead) == lead
-    sender.agenda.too_long()
+    sender.context.too_long()
     chunk, _ = sender.second()
     assert chunk.lead == ()
     sender.seconds(3)
@@ -420,14 +420,14 @@ def test_where_that_is_too_long_too_it_begins_without_any_earlier_turn() -> None
 
 def test_where_the_budget_is_at_its_least_every_turn_stands_alone_until_there_is_more_room() -> None:
     sender = Sender()
-    sender.agenda.room_changed(1)
+    sender.context.set_room(1)
     sender.seconds(2)
-    sender.agenda.too_long()
+    sender.context.too_long()
     for _ in range(4):
         chunk, _ = sender.second()
         assert chunk is not None
         assert chunk.lead == ()
-    sender.agenda.room_changed(20_000)
+    sender.context.set_room(20_000)
     sender.second()
     sender.second()
     assert len(sender.context.turns) > 1

@@ -1,10 +1,10 @@
 import pytest
 
-from joyvl_server.core.decision.repetition import MAX_KINDS, MAX_REMARKS, Repetition, first_sentence, normal
+from joyvl_server.core.decision.repetition import MAX_KINDS, MAX_REMARKS, RecentRemarks, first_sentence, normal
 
 
 def test_the_cooldown_runs_per_kind_and_from_the_remark() -> None:
-    memory = Repetition(cooldown_s=2.0, duplicate_window_s=30.0)
+    memory = RecentRemarks(cooldown_s=2.0, duplicate_window_s=30.0)
     assert not memory.cooling("enter", 0.0)
     memory.spoke("enter", 10.0)
     assert memory.cooling("enter", 10.0)
@@ -16,7 +16,7 @@ def test_the_cooldown_runs_per_kind_and_from_the_remark() -> None:
 
 
 def test_the_same_words_about_the_same_happening_are_known_for_a_while() -> None:
-    memory = Repetition(2.0, 30.0)
+    memory = RecentRemarks(2.0, 30.0)
     memory.remember(None, "A man, at the door!", 10.0)
     assert memory.repeated(None, "a man at the door.", 39.9)
     assert not memory.repeated(None, "A man at the door", 40.0)
@@ -26,7 +26,7 @@ def test_the_same_words_about_the_same_happening_are_known_for_a_while() -> None
 
 
 def test_what_nobody_heard_whole_may_be_said_again() -> None:
-    memory = Repetition(2.0, 30.0)
+    memory = RecentRemarks(2.0, 30.0)
     memory.remember("a", "Fire!", 1.0)
     memory.remember("b", "Fire!", 1.0)
     memory.forget("a", "fire")
@@ -35,7 +35,7 @@ def test_what_nobody_heard_whole_may_be_said_again() -> None:
 
 
 def test_memory_is_bounded_and_forgets_the_oldest() -> None:
-    memory = Repetition(1e9, 1e9)
+    memory = RecentRemarks(1e9, 1e9)
     for number in range(MAX_REMARKS + 1):
         memory.remember(None, f"remark {number}", 0.0)
     assert not memory.repeated(None, "remark 0", 0.0)

@@ -34,7 +34,7 @@ def switch(sender: Sender) -> str:
 
 def test_the_turns_before_the_cut_are_summed_up_and_the_summary_stands_in_the_next_chunk() -> None:
     sender = writer(language="de-DE", summary_tokens=100)
-    sender.agenda.book = book([Watch("w", "fall", "Tell me when someone falls")])
+    sender.composer.watches_changed(book([Watch("w", "fall", "Tell me when someone falls")]))
     draft = sender.until(Write).draft
     cut = sender.t
     assert draft.turns == sender.context.turns
@@ -61,19 +61,19 @@ def test_a_summary_that_comes_during_a_turn_is_used_after_it() -> None:
     sender = writer()
     sender.until(Write)
     sender.second()
-    effects, message = sender.agenda.compose(9999, make_frame(sender.t + 1), Look.FULL)
+    effects, message = sender.composer.compose(9999, make_frame(sender.t + 1), Look.FULL)
     sender.context.append(message.turn)
     assert sender.writes(HALL) == effects == []
     sender.context.settle("</silence>")
-    (prepare,) = sender.agenda.settled(message)
+    (prepare,) = sender.composer.settled(message)
     assert HALL in prepare.chunk.prefix
 
 
 def test_where_the_summary_is_late_what_was_said_takes_its_place_until_the_chunk_after() -> None:
     sender = writer()
-    for t, note in ((3.0, "A man came in."), (5.0, "A man sat down.")):
-        sender.agenda.said(t, note)
-    sender.agenda.watch_event(5.0, "sits: A man sat down.")
+    sender.composer.watches_changed(book([Watch("w", "sits", "Tell me when someone sits down", paused=True)]))
+    sender.composer.said(3.0, "A man came in.", ())
+    sender.composer.said(5.0, "A man sat down.", ("w",))
     draft = sender.until(Write).draft
     prefix = sender.until(PrepareChunk).chunk.prefix
     (line,) = history(prefix)
@@ -134,7 +134,7 @@ def test_a_retry_that_waits_when_the_chunk_is_left_is_never_sent() -> None:
     sender.until(Write)
     sender.until(PrepareChunk)
     sender.fails_to_write()
-    sender.agenda.engine_restarted()
+    sender.context.restart()
     effects = sender.seconds(RETRY_TURNS + 1)
     assert not any(isinstance(effect, Write | StopWriting) for effect in effects)
 
@@ -157,7 +157,7 @@ def test_a_draft_is_given_up_after_many_turns() -> None:
 def test_a_draft_too_long_for_the_room_that_is_left_is_stopped() -> None:
     sender = writer()
     sender.until(Write)
-    wanted = sender.agenda._rollover.summaries
+    wanted = sender.composer._rollover.summaries
     assert wanted.settled((), sender.context.tokens, 400) == [StopWriting(sender.draft.id)]
     assert wanted.settled((), sender.context.tokens, 400) == []
 
@@ -216,7 +216,7 @@ def test_an_engine_that_keeps_no_prefix_warm_gets_its_summaries_too() -> None:
 def test_nothing_is_written_where_there_is_no_room_for_history_or_no_writer() -> None:
     for config in ({"memory_tokens": 0}, {"writes": False}):
         sender = writer(**config)
-        sender.agenda.said(1.0, "A man came in.")
+        sender.composer.said(1.0, "A man came in.", ())
         effects = sender.seconds(200)
         assert any(isinstance(effect, PrepareChunk) for effect in effects)
         assert not any(isinstance(effect, Write) for effect in effects)
@@ -225,7 +225,7 @@ def test_nothing_is_written_where_there_is_no_room_for_history_or_no_writer() ->
 
 def test_what_fits_no_draft_is_told_by_what_was_said() -> None:
     sender = writer(context_tokens=4000, chunk_s=1e9)
-    sender.agenda.said(0.0, "A man came in.")
+    sender.composer.said(0.0, "A man came in.", ())
     while sender.context.tokens < 2300:
         assert not sender.seconds(1)[1:]
     sender.second(said=f"</response> {'word ' * 690}")
@@ -260,7 +260,7 @@ def account_of(sender: Sender) -> list[str]:
 
 def test_the_oldest_summaries_become_one_account() -> None:
     sender = writer(memory_tokens=600, summary_tokens=100)
-    sender.agenda.book = book([Watch("w", "fall", "Tell me when someone falls")])
+    sender.composer.watches_changed(book([Watch("w", "fall", "Tell me when someone falls")]))
     draft = filled(sender)
     assert (draft.chunk, draft.turns, draft.max_tokens) == (None, (), 100)
     assert "log of a long video" in draft.system
@@ -295,10 +295,10 @@ def test_an_account_that_never_comes_is_given_up() -> None:
 
 def test_an_account_larger_than_the_room_is_made_of_the_beginnings_at_once() -> None:
     sender = writer(memory_tokens=600, summary_tokens=100)
-    summaries = sender.agenda._rollover.summaries
+    summaries = sender.composer._rollover.summaries
     for start in (0.0, 10.0, 20.0):
         number = summaries.cover(start, start + 10)
-        summaries._passages.write((number,), f"From {start}: " + "words " * 80, 0.0)
+        summaries._log.write((number,), f"From {start}: " + "words " * 80, 0.0)
     assert summaries.settled((), 300, 300) == []
     assert "From 0.0" in summaries.lines(0.0, 600)[0]
     assert "… From 10.0" in summaries.lines(0.0, 600)[0]
@@ -309,13 +309,13 @@ def test_it_all_stays_bounded() -> None:
     for _ in range(1500):
         sender.second()
         if sender.t % 7 == 0:
-            sender.agenda.said(sender.t, f"It is {sender.t}.")
+            sender.composer.said(sender.t, f"It is {sender.t}.", ())
         for draft_id in list(sender.mirror.drafts):
             if sender.t % 3 == 0:
                 sender.writes(f"At {sender.t}: " + "It stayed quiet. " * 8, draft_id)
-    summaries = sender.agenda._rollover.summaries
-    assert len(summaries._passages) <= 96
-    assert len(summaries._passages._events) <= 256
+    summaries = sender.composer._rollover.summaries
+    assert len(summaries._log) <= 96
+    assert len(summaries._log._events) <= 256
     assert len(summaries._late) <= MAX_LATE
     assert len(history(sender.context.chunk.prefix)) <= 20
     assert sender.mirror.switched + len(sender.mirror.began) > 60

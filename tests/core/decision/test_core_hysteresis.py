@@ -1,6 +1,6 @@
 import pytest
 
-from joyvl_server.core.decision.hysteresis import Hysteresis
+from joyvl_server.core.decision.repetition import Hysteresis
 
 
 def hot(level: float = 0.5, margin: float = 0.1) -> Hysteresis:

@@ -1,20 +1,22 @@
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decision.answer_buffer import AnswerBuffer
-from joyvl_server.core.decision.repetition import Repetition
+from joyvl_server.core.decision.repetition import RecentRemarks
 from joyvl_server.core.decisions import Score, Suppressed
 
 WORDS = "A man came in through the door."
 
 
-def memory() -> Repetition:
-    return Repetition(cooldown_s=2.0, duplicate_window_s=30.0)
+def memory() -> RecentRemarks:
+    return RecentRemarks(cooldown_s=2.0, duplicate_window_s=30.0)
 
 
-def remark(said: Repetition, t: float = 0.0, *, key: str | None = None, asked: bool = False, **config) -> AnswerBuffer:
+def remark(
+    said: RecentRemarks, t: float = 0.0, *, key: str | None = None, asked: bool = False, **config
+) -> AnswerBuffer:
     return AnswerBuffer(ObserverConfig(**config), said, Score(1.0, "enter", key=key), t, asked=asked)
 
 
-def whole(said: Repetition, text: str, t: float = 0.0, **about) -> AnswerBuffer:
+def whole(said: RecentRemarks, text: str, t: float = 0.0, **about) -> AnswerBuffer:
     it = remark(said, t, **about)
     it.hear(text)
     it.finish()

@@ -1,4 +1,4 @@
-from joyvl_server.core.prompt.queries import MAX_OPEN, OpenQueries, Query
+from joyvl_server.core.prompt.notices import MAX_OPEN, OpenQueries, Query
 
 
 def asked(*ids: str) -> OpenQueries:

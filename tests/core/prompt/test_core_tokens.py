@@ -50,7 +50,7 @@ def test_digits_and_foreign_letters_cost_more_than_latin_words() -> None:
 def test_a_glance_costs_its_small_picture_where_there_is_one() -> None:
     small, plain = make_frame(0, glance=True), make_frame(0)
     cost = {
-        name: user_turn_tokens((TextPart("x"), ImagePart(frame, look)))
+        name: user_turn_tokens((TextPart("x"), ImagePart.of(frame, look)))
         for name, frame, look in [
             ("full", small, Look.FULL),
             ("glance", small, Look.GLANCE),

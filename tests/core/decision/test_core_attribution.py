@@ -1,11 +1,13 @@
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from joyvl_server.core.decision.attribution import Attribution, attributed, candidates, concern
+from joyvl_server.core.decision.attribution import Attribution, attribute, attributed, candidates
 from joyvl_server.core.decision.choices import NONE, Candidate
 from joyvl_server.core.decisions import Score, Suppressed, Urgency
-from joyvl_server.core.prompt.queries import Query
+from joyvl_server.core.prompt.notices import Query
 from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.core.watches.watches import Watch, WatchBook, book
 from joyvl_server.core.watches.zones import Box, Zone
@@ -16,64 +18,85 @@ GUEST = Watch("guest", "guest", "guest", zones=("door",))
 EAGER = Watch("eager", "eager", "eager", threshold=0.2)
 PICKY = Watch("picky", "picky", "picky", threshold=0.9)
 QUERY = Query("q", "Why?", 0.0, shown=True)
-SILENT = Attribution(speak=False)
+
+
+def about(
+    speak: bool,
+    suppressed: Suppressed | None = None,
+    watches: tuple[str, ...] = (),
+    query: str | None = None,
+    urgency: Urgency = Urgency.REMARK,
+) -> Attribution:
+    """An attribution, whatever the threshold."""
+    return Attribution(speak, 0.0, suppressed, watches, query, urgency)
+
+
+def weighed(*args: Any) -> Attribution:
+    return replace(attribute(*args), threshold=0.0)
+
+
+def known(*args: Any) -> Attribution:
+    return replace(attributed(*args), threshold=0.0)
+
+
+SILENT = about(speak=False)
 
 
 @pytest.mark.parametrize(("value", "speak"), [(0.49, False), (0.5, True), (1.0, True), (math.nan, False)])
 def test_without_watches_the_threshold_decides_exactly(value, speak) -> None:
-    assert concern(Score(value), WatchBook(), 0.5, None) == Attribution(speak=speak)
+    assert weighed(Score(value), WatchBook(), 0.5, None) == about(speak=speak)
 
 
 def test_garbage_is_silence_whatever_the_score() -> None:
-    assert concern(Score(1.0, garbage="Hello"), WatchBook(), 0.0, QUERY) == SILENT
+    assert weighed(Score(1.0, garbage="Hello"), WatchBook(), 0.0, QUERY) == SILENT
 
 
 def test_a_sighting_where_no_watch_looks_is_suppressed() -> None:
     watches = book([GUEST], [DOOR])
-    assert concern(Score(1.0, "enter", ELSEWHERE), watches, 0.5, None) == Attribution(False, Suppressed.ZONE)
-    assert concern(Score(1.0, "enter", AT_DOOR), watches, 0.5, None) == Attribution(
+    assert weighed(Score(1.0, "enter", ELSEWHERE), watches, 0.5, None) == about(False, Suppressed.ZONE)
+    assert weighed(Score(1.0, "enter", AT_DOOR), watches, 0.5, None) == about(
         True, None, ("guest",), None, Urgency.ALERT
     )
-    assert concern(Score(1.0, "dark"), watches, 0.5, None).watches == ("guest",)
+    assert weighed(Score(1.0, "dark"), watches, 0.5, None).watches == ("guest",)
 
 
 def test_a_kind_that_no_watch_there_wants_is_suppressed() -> None:
     comes = Watch("comes", "comes", "comes", kinds=(WatchKind.ENTER,))
     at_door = Watch("door", "door", "door", zones=("door",), kinds=(WatchKind.LEAVE,))
     watches = book([comes, at_door], [DOOR])
-    assert concern(Score(1.0, "leave", ELSEWHERE), watches, 0.5, None) == Attribution(False, Suppressed.KIND)
-    assert concern(Score(1.0, "leave", AT_DOOR), watches, 0.5, None).watches == ("door",)
-    assert concern(Score(1.0, "enter", AT_DOOR), watches, 0.5, None).watches == ("comes",)
-    assert concern(Score(1.0, "dark"), watches, 0.5, None) == Attribution(False, Suppressed.KIND)
-    assert concern(Score(0.4, "dark"), watches, 0.5, None) == SILENT
+    assert weighed(Score(1.0, "leave", ELSEWHERE), watches, 0.5, None) == about(False, Suppressed.KIND)
+    assert weighed(Score(1.0, "leave", AT_DOOR), watches, 0.5, None).watches == ("door",)
+    assert weighed(Score(1.0, "enter", AT_DOOR), watches, 0.5, None).watches == ("comes",)
+    assert weighed(Score(1.0, "dark"), watches, 0.5, None) == about(False, Suppressed.KIND)
+    assert weighed(Score(0.4, "dark"), watches, 0.5, None) == SILENT
 
 
 def test_what_comes_without_a_kind_concerns_every_watch() -> None:
     watches = book([Watch("comes", "comes", "comes", kinds=(WatchKind.ENTER,))])
-    assert concern(Score(1.0), watches, 0.5, None).watches == ("comes",)
+    assert weighed(Score(1.0), watches, 0.5, None).watches == ("comes",)
 
 
 def test_each_watch_has_its_own_threshold() -> None:
     watches = book([GUEST, EAGER, PICKY], [DOOR])
-    assert concern(Score(0.3), watches, 0.5, None).watches == ("eager",)
-    assert concern(Score(0.6), watches, 0.5, None).watches == ("guest", "eager")
-    assert concern(Score(0.95), watches, 0.5, None).watches == ("guest", "eager", "picky")
-    assert concern(Score(0.1), watches, 0.5, None) == SILENT
+    assert weighed(Score(0.3), watches, 0.5, None).watches == ("eager",)
+    assert weighed(Score(0.6), watches, 0.5, None).watches == ("guest", "eager")
+    assert weighed(Score(0.95), watches, 0.5, None).watches == ("guest", "eager", "picky")
+    assert weighed(Score(0.1), watches, 0.5, None) == SILENT
     only_door = book([Watch("a", "a", "a", zones=("door",), threshold=0.2), PICKY], [DOOR])
-    dropped = concern(Score(0.3, "enter", ELSEWHERE), only_door, 0.5, None)
+    dropped = weighed(Score(0.3, "enter", ELSEWHERE), only_door, 0.5, None)
     assert not dropped.speak
     assert dropped.suppressed is None
 
 
 def test_an_open_query_is_answered_at_the_threshold_of_the_session() -> None:
-    expected = Attribution(True, None, (), "q", Urgency.ANSWER)
-    assert concern(Score(0.5), book([PICKY]), 0.5, QUERY) == expected
-    assert concern(Score(0.3), book([EAGER]), 0.5, QUERY) == expected
-    assert concern(Score(0.3), book([PICKY]), 0.5, QUERY) == SILENT
+    expected = about(True, None, (), "q", Urgency.ANSWER)
+    assert weighed(Score(0.5), book([PICKY]), 0.5, QUERY) == expected
+    assert weighed(Score(0.3), book([EAGER]), 0.5, QUERY) == expected
+    assert weighed(Score(0.3), book([PICKY]), 0.5, QUERY) == SILENT
 
 
 def test_what_an_engine_sees_by_structure_is_never_an_answer() -> None:
-    assert concern(Score(1.0, "enter"), WatchBook(), 0.5, QUERY) == Attribution(speak=True)
+    assert weighed(Score(1.0, "enter"), WatchBook(), 0.5, QUERY) == about(speak=True)
 
 
 def test_candidates_are_questions_then_active_watches_the_eager_ones_first() -> None:
@@ -101,11 +124,22 @@ def test_what_a_remark_is_about_has_its_own_threshold(candidate, at, urgency) ->
     watches = () if candidate.watch is None else (candidate.watch,)
     for value, speak in ((at, True), (math.nextafter(at, 0.0), False)):
         suppressed = None if speak else Suppressed.BELOW
-        assert attributed(Score(value), candidate, book([GUEST, EAGER, PICKY]), 0.5) == Attribution(
+        assert known(Score(value), candidate, book([GUEST, EAGER, PICKY]), 0.5) == about(
             speak, suppressed, watches, candidate.query, urgency
         )
 
 
 def test_a_watch_that_is_paused_or_gone_concerns_nobody() -> None:
     for watches in ((), (Watch("eager", "eager", "eager", paused=True),)):
-        assert attributed(Score(1.0), Candidate("eager", watch="eager"), book(watches), 0.0) == SILENT
+        assert known(Score(1.0), Candidate("eager", watch="eager"), book(watches), 0.0) == SILENT
+
+
+def test_the_threshold_that_counted_is_told() -> None:
+    watches = book([GUEST, EAGER, PICKY], [DOOR])
+    assert attribute(Score(0.1), watches, 0.5, None).threshold == 0.2
+    assert attribute(Score(0.1), book([PICKY]), 0.5, QUERY).threshold == 0.5
+    assert attribute(Score(0.6), book([PICKY]), 0.5, QUERY).threshold == 0.5
+    assert attribute(Score(0.95), book([PICKY]), 0.5, None).threshold == 0.9
+    assert attribute(Score(0.6), WatchBook(), 0.5, None).threshold == 0.5
+    assert attributed(Score(0.6), Candidate(watch="picky"), watches, 0.5).threshold == 0.9
+    assert attributed(Score(0.6), NONE, watches, 0.5).threshold == 0.5

@@ -41,7 +41,7 @@ def test_faithful_looks_at_everything_in_full() -> None:
 @pytest.mark.parametrize("fidelity", ["faithful", "adaptive", "eco"])
 def test_an_engine_that_needs_every_frame_gets_every_frame(fidelity) -> None:
     eye = Gaze(make_config(fidelity=fidelity, needs_every_frame=True))
-    eye.pressure = Pressure.FULL
+    eye.press(Pressure.FULL)
     assert [look(eye, t) for t in range(20)] == [FULL] * 20
 
 
@@ -179,7 +179,8 @@ def test_eco_looks_at_a_still_picture_more_and_more_seldom() -> None:
 @pytest.mark.parametrize("fidelity", ["adaptive", "eco"])
 def test_a_watch_that_depends_on_time_gets_every_second(fidelity, pressure) -> None:
     eye = Gaze(ObserverConfig(fidelity=fidelity))
-    eye.timed, eye.pressure = True, pressure
+    eye.press(pressure)
+    eye.timed = True
     assert SKIP not in [look(eye, t) for t in range(100)]
 
 
@@ -196,23 +197,23 @@ def test_a_skipped_second_needs_no_small_picture() -> None:
 @pytest.mark.parametrize("fidelity", ["faithful", "adaptive"])
 def test_under_pressure_only_large_changes_and_questions_get_full_looks(fidelity) -> None:
     eye = Gaze(ObserverConfig(fidelity=fidelity, max_blind_s=0.0))
-    eye.pressure = Pressure.GLANCES
+    eye.press(Pressure.GLANCES)
     assert [look(eye, t) for t in range(45)] == [FULL] + [GLANCE] * 44
     assert look(eye, 45, wanted=True) is FULL
     faint = shot(with_figure(room(), 60, contrast=30))
     assert [look(eye, t, faint) for t in range(46, 50)] == [GLANCE] * 4
     walk = [look(eye, 50 + n, at(20 + 8 * n)) for n in range(14)]
     assert walk == [GLANCE] * 7 + [FULL] + [GLANCE] * 6, walk
-    eye.pressure = Pressure.NONE
+    eye.press(Pressure.NONE)
     assert look(eye, 64, at(124)) is FULL
 
 
 def test_slower_makes_still_pictures_of_every_session_rarer() -> None:
     eye = Gaze(ObserverConfig(max_glance_s=1e9))
     assert [look(eye, t) for t in range(20)] == [FULL] * 20
-    eye.pressure = Pressure.GLANCES
+    eye.press(Pressure.GLANCES)
     assert [look(eye, t) for t in range(20, 40)] == [GLANCE] * 20
-    eye.pressure = Pressure.SLOWER
+    eye.press(Pressure.SLOWER)
     looks = [look(eye, t) for t in range(40, 120)]
     assert looks.count(GLANCE) == 10
     assert looks.count(SKIP) == 70
@@ -220,14 +221,14 @@ def test_slower_makes_still_pictures_of_every_session_rarer() -> None:
 
 def test_a_change_that_none_can_reach_counts_from_the_largest_on() -> None:
     eye = gaze(full_look_change=0.9)
-    eye.pressure = Pressure.GLANCES
+    eye.press(Pressure.GLANCES)
     look(eye, 0)
     assert look(eye, 12, shot(255.0 - room())) is FULL
 
 
 def test_under_pressure_a_large_change_that_comes_to_rest_is_looked_at_too() -> None:
     eye = gaze()
-    eye.pressure = Pressure.GLANCES
+    eye.press(Pressure.GLANCES)
     assert [look(eye, t) for t in range(3)] == [FULL, GLANCE, GLANCE]
     assert [look(eye, 13, at(20)), look(eye, 14, at(60))] == [FULL, GLANCE]
     assert [look(eye, t, at(60)) for t in range(24, 28)] == [GLANCE, FULL, GLANCE, GLANCE]

@@ -27,7 +27,7 @@ def test_a_plain_second_is_a_time_tag_and_a_picture() -> None:
     frame = make_frame(3.0)
     text, image = user_parts(UserTurn(1, 3.0, frame, Look.GLANCE))
     assert text == TextPart("<3.0 seconds>\n")
-    assert image == ImagePart(frame, Look.GLANCE)
+    assert image == ImagePart.of(frame, Look.GLANCE)
 
 
 def test_parts_come_in_order_prefix_news_query_time_picture() -> None:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from joyvl_server.core.prompt.history import moment, retagged, span_tag
 from joyvl_server.core.prompt.instructions import condense_instruction, summary_instruction, usable
-from joyvl_server.core.prompt.moments import moment, retagged, span_tag
-from joyvl_server.core.prompt.summary_log import MAX_EVENTS, MAX_PASSAGES, SummaryLog
+from joyvl_server.core.prompt.summary_log import MAX_EVENTS, MAX_SUMMARIES, SummaryLog
 from joyvl_server.core.prompt.wire_format import text_tokens
 
 
@@ -82,77 +82,77 @@ def test_time_tags_move_with_the_origin() -> None:
     assert moment(-180.0) == "3 minutes before"
 
 
-def test_passages_are_told_by_their_text_or_by_what_was_said() -> None:
-    passages = SummaryLog()
-    passages.event(3.0, "A man came.")
-    passages.event(3.0, "door: A man came.")
-    passages.event(3.0, "A man")
-    passages.event(3.0, "Also a dog.")
-    first, second = passages.add(0.0, 9.0), passages.add(10.0, 19.0)
-    assert (len(passages), passages.end) == (2, 19.0)
-    assert passages.lines(0.0, 99) == [
+def test_summaries_are_told_by_their_text_or_by_what_was_said() -> None:
+    summaries = SummaryLog()
+    summaries.event(3.0, "A man came.")
+    summaries.event(3.0, "door: A man came.")
+    summaries.event(3.0, "A man")
+    summaries.event(3.0, "Also a dog.")
+    first, second = summaries.add(0.0, 9.0), summaries.add(10.0, 19.0)
+    assert (len(summaries), summaries.end) == (2, 19.0)
+    assert summaries.lines(0.0, 99) == [
         "<0.0 seconds ~ 9.0 seconds> <3.0 seconds> door: A man came. <3.0 seconds> Also a dog."
     ]
-    assert passages.lines(0.0, 15) == ["<0.0 seconds ~ 9.0 seconds> <3.0 seconds> Also a dog."]
-    passages.write((second,), "At <15.0 seconds> he left.", 0.0)
-    passages.write((second,), "Not again.", 0.0)
-    assert passages.lines(10.0, 0) == ["<0.0 seconds ~ 9.0 seconds> At <5.0 seconds> he left."]
-    passages.write((first, second, 77), "One is gone.", 0.0)
-    passages.shorten((77,), 20)
-    assert len(passages) == 2
-    passages.write((first, second), "He came and left.", 0.0)
-    assert passages.lines(0.0, 99) == ["<0.0 seconds ~ 19.0 seconds> He came and left."]
-    passages.shift(-100.0)
-    assert passages.lines(0.0, 99) == ["<2 to 1 minutes before> He came and left."]
+    assert summaries.lines(0.0, 15) == ["<0.0 seconds ~ 9.0 seconds> <3.0 seconds> Also a dog."]
+    summaries.write((second,), "At <15.0 seconds> he left.", 0.0)
+    summaries.write((second,), "Not again.", 0.0)
+    assert summaries.lines(10.0, 0) == ["<0.0 seconds ~ 9.0 seconds> At <5.0 seconds> he left."]
+    summaries.write((first, second, 77), "One is gone.", 0.0)
+    summaries.shorten((77,), 20)
+    assert len(summaries) == 2
+    summaries.write((first, second), "He came and left.", 0.0)
+    assert summaries.lines(0.0, 99) == ["<0.0 seconds ~ 19.0 seconds> He came and left."]
+    summaries.shift(-100.0)
+    assert summaries.lines(0.0, 99) == ["<2 to 1 minutes before> He came and left."]
 
 
 def test_one_account_of_stretches_nobody_wrote_of_is_short() -> None:
-    passages = SummaryLog()
-    passages.event(3.0, "A man came.")
-    numbers = (passages.add(0.0, 9.0), passages.add(10.0, 19.0))
-    passages.shorten(numbers, 60)
-    assert passages.lines(0.0, 0) == ["<0.0 seconds ~ 19.0 seconds> <3.0 seconds> A man came."]
+    summaries = SummaryLog()
+    summaries.event(3.0, "A man came.")
+    numbers = (summaries.add(0.0, 9.0), summaries.add(10.0, 19.0))
+    summaries.shorten(numbers, 60)
+    assert summaries.lines(0.0, 0) == ["<0.0 seconds ~ 19.0 seconds> <3.0 seconds> A man came."]
 
 
 def test_the_oldest_of_the_larger_kind_are_to_become_one() -> None:
-    passages = SummaryLog()
-    assert passages.oldest(0, 0) == []
-    numbers = [passages.add(10.0 * n, 10.0 * n + 9) for n in range(6)]
+    summaries = SummaryLog()
+    assert summaries.oldest(0, 0) == []
+    numbers = [summaries.add(10.0 * n, 10.0 * n + 9) for n in range(6)]
     for number in numbers:
-        passages.write((number,), "word " * 60, 0.0)  # 100 tokens
-    assert passages.oldest(1000, 50) == []
-    assert [p.number for p in passages.oldest(700, 50)] == numbers[:2]
-    assert [p.number for p in passages.oldest(1000 // 2, 50)] == numbers[:2]
-    passages.write(numbers[:2], "word " * 60, 0.0)
-    passages.write(numbers[2:4], "word " * 60, 0.0)
-    assert [p.number for p in passages.oldest(300, 50)] == [numbers[0], numbers[2]]
-    passages.write((numbers[0], numbers[2]), "word " * 60, 0.0)
-    passages.write(numbers[4:], "word " * 300, 0.0)
-    assert [p.number for p in passages.oldest(300, 50)] == [numbers[0], numbers[4]]
-    passages.write((numbers[0], numbers[4]), "word " * 300, 0.0)
-    assert passages.oldest(300, 50) == []  # one alone cannot be condensed
+        summaries.write((number,), "word " * 60, 0.0)  # 100 tokens
+    assert summaries.oldest(1000, 50) == []
+    assert [p.number for p in summaries.oldest(700, 50)] == numbers[:2]
+    assert [p.number for p in summaries.oldest(1000 // 2, 50)] == numbers[:2]
+    summaries.write(numbers[:2], "word " * 60, 0.0)
+    summaries.write(numbers[2:4], "word " * 60, 0.0)
+    assert [p.number for p in summaries.oldest(300, 50)] == [numbers[0], numbers[2]]
+    summaries.write((numbers[0], numbers[2]), "word " * 60, 0.0)
+    summaries.write(numbers[4:], "word " * 300, 0.0)
+    assert [p.number for p in summaries.oldest(300, 50)] == [numbers[0], numbers[4]]
+    summaries.write((numbers[0], numbers[4]), "word " * 300, 0.0)
+    assert summaries.oldest(300, 50) == []  # one alone cannot be condensed
 
 
 def test_two_of_different_kinds_become_one_where_nothing_else_is_left() -> None:
-    passages = SummaryLog()
-    numbers = [passages.add(10.0 * n, 10.0 * n + 9) for n in range(3)]
+    summaries = SummaryLog()
+    numbers = [summaries.add(10.0 * n, 10.0 * n + 9) for n in range(3)]
     for number in numbers:
-        passages.write((number,), "word " * 60, 0.0)
-    passages.write(numbers[:2], "word " * 60, 0.0)
-    assert [p.number for p in passages.oldest(100, 50)] == [numbers[0], numbers[2]]
+        summaries.write((number,), "word " * 60, 0.0)
+    summaries.write(numbers[:2], "word " * 60, 0.0)
+    assert [p.number for p in summaries.oldest(100, 50)] == [numbers[0], numbers[2]]
 
 
-def test_passages_and_events_are_bounded_and_written_ones_stay_longest() -> None:
-    passages = SummaryLog()
-    passages.write((passages.add(0.0, 1.0),), "The beginning.", 0.0)
-    for n in range(1, 2 * MAX_PASSAGES):
-        passages.add(n, n + 1)
-    assert len(passages) == MAX_PASSAGES
-    assert passages.lines(0.0, 50) == ["<0.0 seconds ~ 1.0 seconds> The beginning."]
+def test_summaries_and_events_are_bounded_and_written_ones_stay_longest() -> None:
+    summaries = SummaryLog()
+    summaries.write((summaries.add(0.0, 1.0),), "The beginning.", 0.0)
+    for n in range(1, 2 * MAX_SUMMARIES):
+        summaries.add(n, n + 1)
+    assert len(summaries) == MAX_SUMMARIES
+    assert summaries.lines(0.0, 50) == ["<0.0 seconds ~ 1.0 seconds> The beginning."]
     for n in range(2 * MAX_EVENTS):
-        passages.event(n, f"{n}")
+        summaries.event(n, f"{n}")
     written = SummaryLog()
-    for n in range(MAX_PASSAGES + 1):
+    for n in range(MAX_SUMMARIES + 1):
         written.write((written.add(n, n + 1),), f"{n} is over", 0.0)
-    assert len(written) == MAX_PASSAGES
+    assert len(written) == MAX_SUMMARIES
     assert "0 is over" not in written.lines(0.0, 9)[0].replace("10", "")
