@@ -13,15 +13,14 @@ from fastapi import FastAPI
 
 from joyvl_server import __version__
 from joyvl_server.api import calls, cameras, events, page, queries, sessions, system, ticks, updates, watches
-from joyvl_server.api.context import Api
+from joyvl_server.api.context import ApiContext
 from joyvl_server.api.http import openapi, problems
 from joyvl_server.api.http.connections import raise_descriptor_limit
 from joyvl_server.api.http.guard import Guard
-from joyvl_server.api.http.observe import Faults, HttpMetrics, Observe
-from joyvl_server.api.http.server import Server, bind, until_signal, url_of
-from joyvl_server.api.http.store_metrics import StoreMetrics
-from joyvl_server.api.http.usage import UsageMetrics
-from joyvl_server.api.page import Pages
+from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
+from joyvl_server.api.http.middleware import ErrorMiddleware, MetricsMiddleware
+from joyvl_server.api.http.server import ApiServer, bind, until_signal, url_of
+from joyvl_server.api.page import PageFiles
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit import logs
@@ -48,19 +47,19 @@ STUCK_S = 3.0
 
 
 def create_app(
-    settings: Settings, registry: Registry, *, clock: Clock | None = None, pages: Pages | None = None
+    settings: Settings, registry: Registry, *, clock: Clock | None = None, pages: PageFiles | None = None
 ) -> FastAPI:
     """The API and the page over a registry, which the app's lifespan starts and closes."""
     clock = clock or SystemClock()
     counted = registry.metrics.registry
-    api = Api(
+    api = ApiContext(
         settings,
         registry,
         clock,
         HttpMetrics(counted),
-        UsageMetrics(counted),
+        EngineUsageMetrics(counted),
         StoreMetrics(counted),
-        pages or Pages.find(),
+        pages or PageFiles.find(),
     )
     app = FastAPI(
         title="joyvl-server",
@@ -79,15 +78,15 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     # The one added last is the outermost.
-    app.add_middleware(Faults)
+    app.add_middleware(ErrorMiddleware)
     app.add_middleware(Guard, settings=settings.server, clock=clock)
-    app.add_middleware(Observe, metrics=api.metrics)
+    app.add_middleware(MetricsMiddleware, metrics=api.metrics)
     return app
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    api: Api = app.state.api
+    api: ApiContext = app.state.api
     try:
         await api.registry.start()
         yield
@@ -136,7 +135,7 @@ async def _serve(
         async with until_signal(on_stop) as stop:
             registry = await open_registry(settings)
             app = create_app(settings, registry)
-            server = Server(app, app.state.api, lambda: _print_address(url_of(sockets)))
+            server = ApiServer(app, app.state.api, lambda: _print_address(url_of(sockets)))
             async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
                 stop.server = server
                 arranging = tasks.create_task(_arranged(arrange, registry))

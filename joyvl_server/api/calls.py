@@ -17,7 +17,7 @@ from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.calls import MAX_SDP, CallIn, CallOut, CallSession, CallsOut
-from joyvl_server.api.schemas.common import PageQuery, page
+from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.core.errors import SourceError
 
 router = APIRouter(tags=["calls"])
@@ -78,7 +78,7 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
 @router.get(CALLS_PATH, response_model=CallsOut)
 async def list_calls(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
     """The calls that are open now."""
-    shown, cursor = page(api.registry.calls(), lambda call: call.id, query)
+    shown, cursor = paginated(api.registry.calls(), lambda call: call.id, query)
     return render.listed([render.call(c) for c in shown], cursor)
 
 

@@ -22,7 +22,7 @@ from joyvl_server.api.schemas.cameras import (
     ZonesIn,
     ZonesOut,
 )
-from joyvl_server.api.schemas.common import PageQuery, page
+from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.sessions import payloads
 
 router = APIRouter(tags=["cameras"])
@@ -35,7 +35,7 @@ JPEG: dict[int | str, dict[str, Any]] = {
 @router.get("/v1/cameras", response_model=CamerasOut)
 async def list_cameras(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
     """All cameras, oldest first."""
-    shown, cursor = page(api.registry.cameras.all(), lambda view: view.record.id, query)
+    shown, cursor = paginated(api.registry.cameras.all(), lambda view: view.record.id, query)
     return render.listed([await render.camera(api.registry, view) for view in shown], cursor)
 
 

@@ -9,11 +9,9 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from joyvl_server.api.http.inflight import InFlight
-from joyvl_server.api.http.observe import HttpMetrics
-from joyvl_server.api.http.store_metrics import StoreMetrics
-from joyvl_server.api.http.usage import UsageMetrics
-from joyvl_server.api.page import Pages
+from joyvl_server.api.http.idempotency import RequestLocks
+from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
+from joyvl_server.api.page import PageFiles
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
@@ -23,7 +21,7 @@ MAX_STREAMS = 256
 
 
 @dataclass(slots=True)
-class Api:
+class ApiContext:
     """One per app, in `app.state.api`.
 
     `pages` is None where the page's files are not installed. `stopping` is set once, when the server shuts down: open
@@ -34,19 +32,19 @@ class Api:
     registry: Registry
     clock: Clock
     metrics: HttpMetrics
-    usage: UsageMetrics
+    usage: EngineUsageMetrics
     store: StoreMetrics
-    pages: Pages | None
-    in_flight: InFlight = field(default_factory=InFlight)
+    pages: PageFiles | None
+    request_locks: RequestLocks = field(default_factory=RequestLocks)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_by: float | None = None
     streams: int = 0
 
 
-def api_of(connection: HTTPConnection) -> Api:
+def api_of(connection: HTTPConnection) -> ApiContext:
     api = connection.app.state.api
-    assert isinstance(api, Api)
+    assert isinstance(api, ApiContext)
     return api
 
 
-ApiDep = Annotated[Api, Depends(api_of)]
+ApiDep = Annotated[ApiContext, Depends(api_of)]

@@ -64,7 +64,7 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
-class Edition:
+class AssetBundle:
     """All files as they were at one moment, in memory, with the page that names them.
 
     The page names them by a path that holds a digest of all of them, `/assets/v-…/main.js`: browsers keep those for
@@ -78,16 +78,16 @@ class Edition:
 
 
 @dataclass(slots=True)
-class Pages:
-    """Files under `root` only. `edition`: the one that was given out last; None before the first."""
+class PageFiles:
+    """Files under `root` only. `bundle`: the one that was given out last; None before the first."""
 
     root: Path
-    edition: Edition | None = None
+    bundle: AssetBundle | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _looked_at: float = -math.inf
 
     @classmethod
-    def find(cls) -> Pages | None:
+    def find(cls) -> PageFiles | None:
         """`web/` inside the installed package, or beside it in a checkout."""
         package = Path(joyvl_server.__file__).resolve().parent
         folders = (package / "web", package.parent / "web")
@@ -106,22 +106,22 @@ class Pages:
         except OSError:
             return None
 
-    async def newest(self, now: float) -> Edition | None:
-        """The edition of the files as they are `now` (monotonic); None where the page itself is missing.
+    async def newest(self, now: float) -> AssetBundle | None:
+        """The bundle of the files as they are `now` (monotonic); None where the page itself is missing.
 
         Cancelling it ends the wait; the files are read to the end all the same.
         """
-        if self.edition is None or now - self._looked_at >= LOOKED_FOR_S:
+        if self.bundle is None or now - self._looked_at >= LOOKED_FOR_S:
             self._looked_at = now
             return await asyncio.to_thread(self._look)
-        return self.edition
+        return self.bundle
 
-    def _look(self) -> Edition | None:
+    def _look(self) -> AssetBundle | None:
         with self._lock:
             signature = self._signature()
-            if self.edition is None or self.edition.signature != signature:
-                self.edition = self._edition(signature)
-            return self.edition
+            if self.bundle is None or self.bundle.signature != signature:
+                self.bundle = self._bundle(signature)
+            return self.bundle
 
     def _signature(self) -> tuple[tuple[str, int, int], ...]:
         found = []
@@ -132,7 +132,7 @@ class Pages:
                     found.append((path.relative_to(self.root).as_posix(), stat.st_mtime_ns, stat.st_size))
         return tuple(sorted(found))
 
-    def _edition(self, signature: tuple[tuple[str, int, int], ...]) -> Edition | None:
+    def _bundle(self, signature: tuple[tuple[str, int, int], ...]) -> AssetBundle | None:
         files = {name: asset for name, _, _ in signature if (asset := self.read(name)) is not None}
         plain = files.get("index.html")
         if plain is None:
@@ -150,7 +150,7 @@ class Pages:
         # Browsers find imports one module after another; named here they are all fetched at once.
         links = "".join(f'  <link rel="modulepreload" href="/assets/{name}">\n' for name in modules(files, "main.js"))
         text = text.replace("</head>", links + "</head>", 1).replace("/assets/", f"/assets/{version}")
-        return Edition(signature, version, files, _asset(text.encode(), plain.kind, ".html"))
+        return AssetBundle(signature, version, files, _asset(text.encode(), plain.kind, ".html"))
 
 
 def modules(files: dict[str, Asset], first: str) -> list[str]:
@@ -173,31 +173,31 @@ def _asset(content: bytes, kind: str, suffix: str) -> Asset:
 async def read_index(request: Request) -> Response:
     """The page."""
     api = request.app.state.api
-    pages: Pages | None = api.pages
+    pages: PageFiles | None = api.pages
     if pages is None:
         detail = "The page's files are not installed: there is no folder web/ in or beside the package."
         return problem(404, "no_page", detail)
     if request.headers.get("sec-fetch-dest") == "document":  # somebody opens it in a browser
         api.registry.expect_call()
-    edition = await pages.newest(api.clock.monotonic())
-    return _answer(request, edition.page if edition else None, "no-cache")
+    bundle = await pages.newest(api.clock.monotonic())
+    return _answer(request, bundle.page if bundle else None, "no-cache")
 
 
 @router.api_route("/assets/{path:path}", methods=["GET", "HEAD"])
 async def read_asset(request: Request, path: str) -> Response:
     """A file of the page."""
     api = request.app.state.api
-    pages: Pages | None = api.pages
+    pages: PageFiles | None = api.pages
     if pages is None:
         raise HTTPException(404)
     versioned = VERSION.match(path)
     if versioned is None:
         return _answer(request, await asyncio.to_thread(pages.read, path), "no-cache")
-    edition = pages.edition or await pages.newest(api.clock.monotonic())
+    bundle = pages.bundle or await pages.newest(api.clock.monotonic())
     # A page of another version gets what there is now, but must not keep it under the old name.
-    current = edition is not None and edition.version == versioned[0]
+    current = bundle is not None and bundle.version == versioned[0]
     keep = f"public, max-age={YEAR_S}, immutable" if current else "no-cache"
-    return _answer(request, edition.files.get(path[versioned.end() :]) if edition else None, keep)
+    return _answer(request, bundle.files.get(path[versioned.end() :]) if bundle else None, keep)
 
 
 def _answer(request: Request, asset: Asset | None, keep: str) -> Response:

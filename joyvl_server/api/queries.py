@@ -11,7 +11,7 @@ from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.schemas.common import PageQuery, page
+from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.api.schemas.sessions import QueriesOut, QueryIn, QueryOut
 from joyvl_server.sessions import payloads
 
@@ -23,7 +23,7 @@ QUERIES = "/v1/sessions/{session_id}/queries"
 @router.get(QUERIES, response_model=QueriesOut, responses=problems(404))
 async def list_queries(api: ApiDep, session_id: str, query: Annotated[PageQuery, Query()]) -> Response:
     """Questions of this session, oldest first, the closed ones too (the last 100 are kept)."""
-    shown, cursor = page(api.registry.session(session_id).queries.all(), lambda view: view.id, query)
+    shown, cursor = paginated(api.registry.session(session_id).queries.all(), lambda view: view.id, query)
     return render.listed([payloads.query(q) for q in shown], cursor)
 
 

@@ -12,7 +12,7 @@ from joyvl_server.api.cameras import JPEG
 from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.schemas.common import PageQuery, page
+from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.api.schemas.sessions import SessionOut, SessionPatch, SessionsOut
 from joyvl_server.api.schemas.settings import SettingsOut, described
 
@@ -22,7 +22,7 @@ router = APIRouter(tags=["sessions"])
 @router.get("/v1/sessions", response_model=SessionsOut)
 async def list_sessions(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
     """The sessions that run now, oldest first."""
-    shown, cursor = page(api.registry.sessions(), lambda session: session.id, query)
+    shown, cursor = paginated(api.registry.sessions(), lambda session: session.id, query)
     return render.listed([s.describe() for s in shown], cursor)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from joyvl_server.api import render
-from joyvl_server.api.context import Api, ApiDep
+from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.ticks import TicksOut, TicksQuery
 from joyvl_server.sessions import payloads
@@ -26,7 +26,7 @@ async def list_ticks(api: ApiDep, session_id: str, query: Annotated[TicksQuery, 
     return render.listed(shown, shown[-1]["id"] if len(found) > query.limit else None)
 
 
-async def _newest(api: Api, session_id: str, query: TicksQuery, wanted: int) -> list[dict[str, Any]]:
+async def _newest(api: ApiContext, session_id: str, query: TicksQuery, wanted: int) -> list[dict[str, Any]]:
     """From the session's memory, as far as that goes back, then from the store, which is a moment behind."""
     live = next((s for s in api.registry.sessions() if s.id == session_id), None)
     remembered = [] if live is None else live.ticks(ALL)[::-1]

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from joyvl_server.api.context import MAX_STREAMS, Api, ApiDep, api_of
+from joyvl_server.api.context import MAX_STREAMS, ApiContext, ApiDep, api_of
 from joyvl_server.api.http.auth import SUBPROTOCOL
 from joyvl_server.api.http.encoding import to_json
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.http.problems import Unavailable
-from joyvl_server.api.http.relay import End, Relay
+from joyvl_server.api.http.relay import StreamEnd, UpdateRelay
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.updates import Subscription, Update
 
@@ -32,12 +32,12 @@ RETRY_MS = 2000
 SLOW_MESSAGE = "You read too slowly, so this stream was closed. Connect again and resume with the last id."
 
 # WebSocket close codes: 1000 and 1012 are the standard's, 4000 and up are for applications.
-CLOSE_CODES = {End.OVER: 1000, End.STOPPING: 1012, End.MISUSED: 1003, End.SLOW: 4008}
+CLOSE_CODES = {StreamEnd.OVER: 1000, StreamEnd.STOPPING: 1012, StreamEnd.MISUSED: 1003, StreamEnd.SLOW: 4008}
 CLOSE_REASONS = {
-    End.OVER: "the session is over",
-    End.STOPPING: "the server stops",
-    End.MISUSED: "this stream only sends",
-    End.SLOW: "slow: resume with the last id",
+    StreamEnd.OVER: "the session is over",
+    StreamEnd.STOPPING: "the server stops",
+    StreamEnd.MISUSED: "this stream only sends",
+    StreamEnd.SLOW: "slow: resume with the last id",
 }
 
 After = Annotated[str | None, Query(max_length=200, description="Resume after the update with this id.")]
@@ -83,13 +83,13 @@ async def socket_updates(socket: WebSocket, session_id: str, after: After = None
         """Scripts in a browser do not see the protocol's own pings (see `serve`)."""
         await deliver(updates.heartbeat())
 
-    async def gone() -> End:
+    async def gone() -> StreamEnd:
         message = await socket.receive()
-        return End.GONE if message["type"] == "websocket.disconnect" else End.MISUSED
+        return StreamEnd.GONE if message["type"] == "websocket.disconnect" else StreamEnd.MISUSED
 
     with _counted(api, "websocket"):
         updates = session.updates.since(after)
-        end = await Relay(api.clock, updates, deliver, beat, gone, api.stopping).run()
+        end = await UpdateRelay(api.clock, updates, deliver, beat, gone, api.stopping).run()
     _note(api, end)
     if end in CLOSE_CODES:
         try:
@@ -104,7 +104,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, api: Api, updates: Subscription) -> None:
+    def __init__(self, api: ApiContext, updates: Subscription) -> None:
         # No content-length: the body is not known yet.
         self.status_code, self.background = 200, None
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -122,19 +122,19 @@ class EventStream(Response):
         async def beat() -> None:
             await write(f"data: {_json(self._updates.heartbeat())}\n\n")
 
-        async def gone() -> End:
+        async def gone() -> StreamEnd:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            return End.GONE
+            return StreamEnd.GONE
 
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await write(f"retry: {RETRY_MS}\n\n")
         with _counted(self._api, "sse"):
-            end = await Relay(self._api.clock, self._updates, deliver, beat, gone, self._api.stopping).run()
+            end = await UpdateRelay(self._api.clock, self._updates, deliver, beat, gone, self._api.stopping).run()
         _note(self._api, end)
-        if end is End.GONE:
+        if end is StreamEnd.GONE:
             return
-        last = {End.SLOW: f"data: {_SLOW}\n\n", End.STOPPING: ": the server stops\n\n"}.get(end, "")
+        last = {StreamEnd.SLOW: f"data: {_SLOW}\n\n", StreamEnd.STOPPING: ": the server stops\n\n"}.get(end, "")
         try:
             async with asyncio.timeout(FAREWELL_S):
                 await write(last, more=False)
@@ -145,7 +145,7 @@ class EventStream(Response):
 _SLOW = to_json({"type": "error", "error": {"code": "slow", "message": SLOW_MESSAGE}})
 
 
-def _session(api: Api, session_id: str) -> Session:
+def _session(api: ApiContext, session_id: str) -> Session:
     session = api.registry.session(session_id)
     if api.streams >= MAX_STREAMS:
         raise Unavailable(f"{MAX_STREAMS} update streams are open; close one first.", code="too_many_streams")
@@ -153,7 +153,7 @@ def _session(api: Api, session_id: str) -> Session:
 
 
 @contextmanager
-def _counted(api: Api, transport: str) -> Iterator[None]:
+def _counted(api: ApiContext, transport: str) -> Iterator[None]:
     api.streams += 1
     gauge = api.metrics.streams.labels(transport)
     gauge.inc()
@@ -164,8 +164,8 @@ def _counted(api: Api, transport: str) -> Iterator[None]:
         gauge.dec()
 
 
-def _note(api: Api, end: End) -> None:
-    if end is End.SLOW:
+def _note(api: ApiContext, end: StreamEnd) -> None:
+    if end is StreamEnd.SLOW:
         api.metrics.slow.inc()
         log.info("update stream closed: the client read too slowly")
 

@@ -12,7 +12,7 @@ from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.schemas.common import PageQuery, page
+from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.api.schemas.sessions import WatchesOut, WatchIn, WatchOut, WatchPatch
 from joyvl_server.sessions import payloads
 
@@ -25,7 +25,7 @@ WATCHES = "/v1/sessions/{session_id}/watches"
 async def list_watches(api: ApiDep, session_id: str, query: Annotated[PageQuery, Query()]) -> Response:
     """The watches of a session, oldest first, the paused ones too."""
     session = api.registry.session(session_id)
-    shown, cursor = page(session.watches.all(), lambda watch: watch.id, query)
+    shown, cursor = paginated(session.watches.all(), lambda watch: watch.id, query)
     return render.listed([payloads.watch(w, session.watches.note(w)) for w in shown], cursor)
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from fakes.clock import ManualClock
 from joyvl_server.api.http import auth
-from joyvl_server.api.http.auth import FailedKeys, Keys, bearer, bearer_of_subprotocols
+from joyvl_server.api.http.auth import ApiKeys, FailedKeyLimiter, bearer, bearer_of_subprotocols
 
 
 def test_keys_are_known_by_digest_only():
-    keys = Keys(["one", "two"])
+    keys = ApiKeys(["one", "two"])
     assert keys
-    assert not Keys([])
-    assert not Keys([""])
+    assert not ApiKeys([])
+    assert not ApiKeys([""])
     assert keys.check("one") != keys.check("two")
     assert keys.check("one") is not None
     for wrong in ("", "One", "one ", "onetwo", "\ud800"):
@@ -27,7 +27,7 @@ def test_every_key_is_compared_even_after_a_match(monkeypatch):
     compared = []
     real = auth.hmac.compare_digest
     monkeypatch.setattr(auth.hmac, "compare_digest", lambda a, b: compared.append(len(a)) or real(a, b))
-    Keys(["a", "b", "c"]).check("a")
+    ApiKeys(["a", "b", "c"]).check("a")
     assert compared == [32, 32, 32]
 
 
@@ -61,7 +61,7 @@ def test_subprotocols_without_a_key():
 
 def test_an_address_is_blocked_for_the_rest_of_its_minute():
     clock = ManualClock()
-    failed = FailedKeys(clock)
+    failed = FailedKeyLimiter(clock)
     for _ in range(auth.MAX_FAILURES - 1):
         failed.add("10.0.0.1")
     assert failed.blocked_for("10.0.0.1") == 0
@@ -72,7 +72,7 @@ def test_an_address_is_blocked_for_the_rest_of_its_minute():
 
 async def test_the_count_starts_anew_after_a_minute():
     clock = ManualClock()
-    failed = FailedKeys(clock)
+    failed = FailedKeyLimiter(clock)
     for _ in range(auth.MAX_FAILURES):
         failed.add("10.0.0.1")
     await clock.advance(auth.WINDOW_S)
@@ -82,7 +82,7 @@ async def test_the_count_starts_anew_after_a_minute():
 
 
 def test_one_ipv6_customer_is_one_address_and_a_mapped_one_is_ipv4():
-    failed = FailedKeys(ManualClock())
+    failed = FailedKeyLimiter(ManualClock())
     for n in range(auth.MAX_FAILURES):
         failed.add(f"2001:db8:1:2::{n}")
         failed.add("::ffff:10.0.0.1")
@@ -93,7 +93,7 @@ def test_one_ipv6_customer_is_one_address_and_a_mapped_one_is_ipv4():
 
 def test_the_table_is_bounded(monkeypatch):
     monkeypatch.setattr(auth, "MAX_ADDRESSES", 10)
-    failed = FailedKeys(ManualClock())
+    failed = FailedKeyLimiter(ManualClock())
     for n in range(100):
         failed.add(f"10.0.0.{n}")
     failed.add("no address")

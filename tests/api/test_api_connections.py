@@ -22,8 +22,8 @@ from websockets.asyncio.client import connect
 from fakes.house import KEY, URL, house
 from fakes.server import ServerProcess
 from joyvl_server.api.http import auth, connections
-from joyvl_server.api.http.connections import Phase, raise_descriptor_limit
-from joyvl_server.api.http.server import Server, bind
+from joyvl_server.api.http.connections import ConnectionPhase, raise_descriptor_limit
+from joyvl_server.api.http.server import ApiServer, bind
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.settings import ServerSettings
 
@@ -76,7 +76,7 @@ class Client:
 class Site:
     """A server on a real port. `come` gives one more connection to it."""
 
-    def __init__(self, server: Server, running: asyncio.Task[None], port: int, session: str) -> None:
+    def __init__(self, server: ApiServer, running: asyncio.Task[None], port: int, session: str) -> None:
         self._server, self._running = server, running
         self.port = port
         self.updates = f"/v1/sessions/{session}/updates"
@@ -113,7 +113,7 @@ async def site(folder: Path, probe: object = None, **server: object) -> AsyncIte
             opened.registry.cameras.probe = probe  # type: ignore[method-assign]
         sockets = bind(ServerSettings(port=0))
         started = asyncio.Event()
-        running = Server(opened.app, opened.app.state.api, started.set)
+        running = ApiServer(opened.app, opened.app.state.api, started.set)
         task = asyncio.create_task(running.serve(sockets))
         await asyncio.wait_for(started.wait(), LIMIT_S)
         here = Site(running, task, sockets[0].getsockname()[1], view.record.session_id or "")
@@ -126,7 +126,11 @@ async def site(folder: Path, probe: object = None, **server: object) -> AsyncIte
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "TIMEOUTS_S", dict.fromkeys((Phase.HEAD, Phase.BODY, Phase.IDLE), SHORT_S))
+    monkeypatch.setattr(
+        connections,
+        "TIMEOUTS_S",
+        dict.fromkeys((ConnectionPhase.HEAD, ConnectionPhase.BODY, ConnectionPhase.IDLE), SHORT_S),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------- time

@@ -89,7 +89,7 @@ async def test_two_at_once_create_one(h: House):
     assert {a.status_code for a in answers} == {201}
     assert len({a.json()["id"] for a in answers}) == 1
     assert sum("idempotency-replayed" not in a.headers for a in answers) == 1
-    assert len(h.api.in_flight) == 0
+    assert len(h.api.request_locks) == 0
 
 
 async def test_answers_survive_a_restart(tmp_path):

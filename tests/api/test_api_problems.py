@@ -173,7 +173,7 @@ async def test_addresses_that_are_none(h: House, path: str):
 async def test_what_nobody_foresaw_is_a_plain_500_and_is_logged(tmp_path, monkeypatch):
     logged = []
     monkeypatch.setattr(
-        "joyvl_server.api.http.observe.log.exception", lambda event, **more: logged.append(more), raising=False
+        "joyvl_server.api.http.middleware.log.exception", lambda event, **more: logged.append(more), raising=False
     )
     async with house(tmp_path) as h:
 

@@ -9,7 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fakes.clock import ManualClock
 from joyvl_server.api.http import relay
-from joyvl_server.api.http.relay import HEARTBEAT_S, End, Relay
+from joyvl_server.api.http.relay import HEARTBEAT_S, StreamEnd, UpdateRelay
 from joyvl_server.sessions.sinks.updates import SlowReader, Update
 
 
@@ -51,16 +51,16 @@ class Client:
             raise self.fails
         self.beats += 1
 
-    async def gone(self) -> End:
+    async def gone(self) -> StreamEnd:
         await self.left.wait()
-        return End.GONE
+        return StreamEnd.GONE
 
 
 class Scene:
     def __init__(self) -> None:
         self.clock, self.feed, self.client, self.stopping = ManualClock(), Feed(), Client(), asyncio.Event()
         client = self.client
-        self.relay = Relay(self.clock, self.feed, client.deliver, client.beat, client.gone, self.stopping)
+        self.relay = UpdateRelay(self.clock, self.feed, client.deliver, client.beat, client.gone, self.stopping)
         self.running = asyncio.ensure_future(self.relay.run())
 
     def put(self, seq: int) -> None:
@@ -90,14 +90,14 @@ async def test_a_sign_of_life_after_silence_only(scene: Scene):
 @pytest.mark.parametrize(
     ("make", "end"),
     [
-        (lambda s: s.feed.queue.put_nowait(StopAsyncIteration()), End.OVER),
-        (lambda s: s.feed.queue.put_nowait(SlowReader("3 updates were dropped")), End.SLOW),
-        (lambda s: s.client.left.set(), End.GONE),
-        (lambda s: s.stopping.set(), End.STOPPING),
+        (lambda s: s.feed.queue.put_nowait(StopAsyncIteration()), StreamEnd.OVER),
+        (lambda s: s.feed.queue.put_nowait(SlowReader("3 updates were dropped")), StreamEnd.SLOW),
+        (lambda s: s.client.left.set(), StreamEnd.GONE),
+        (lambda s: s.stopping.set(), StreamEnd.STOPPING),
     ],
     ids=["over", "slow", "gone", "stopping"],
 )
-async def test_every_end_lets_the_subscription_and_all_tasks_go(scene: Scene, make, end: End):
+async def test_every_end_lets_the_subscription_and_all_tasks_go(scene: Scene, make, end: StreamEnd):
     assert scene.feed.waiting == 1
     make(scene)
     assert await asyncio.wait_for(scene.running, 5) is end
@@ -110,13 +110,13 @@ async def test_every_end_lets_the_subscription_and_all_tasks_go(scene: Scene, ma
 async def test_a_broken_line_is_a_client_that_went_away(scene: Scene, error: Exception):
     scene.client.fails = error
     scene.put(1)
-    assert await asyncio.wait_for(scene.running, 5) is End.GONE
+    assert await asyncio.wait_for(scene.running, 5) is StreamEnd.GONE
 
 
 async def test_a_broken_line_is_also_noticed_by_the_sign_of_life(scene: Scene):
     scene.client.fails = ConnectionResetError()
     await scene.clock.advance(HEARTBEAT_S + 1)
-    assert await asyncio.wait_for(scene.running, 5) is End.GONE
+    assert await asyncio.wait_for(scene.running, 5) is StreamEnd.GONE
 
 
 async def test_a_long_backlog_lets_others_run(scene: Scene):
@@ -149,4 +149,4 @@ async def test_a_sign_of_life_that_nobody_reads_ends_the_stream(scene: Scene, mo
     monkeypatch.setattr(relay, "SEND_TIMEOUT_S", 0.01)
     scene.relay.beat = never
     await scene.clock.advance(HEARTBEAT_S + 1)
-    assert await asyncio.wait_for(scene.running, 5) is End.SLOW
+    assert await asyncio.wait_for(scene.running, 5) is StreamEnd.SLOW

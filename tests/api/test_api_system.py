@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import joyvl_server
 from fakes.house import House, house
-from joyvl_server.api.page import TYPES, Pages
+from joyvl_server.api.page import TYPES, PageFiles
 from joyvl_server.api.schemas.system import EngineOut, ReadyOut, VersionOut
 from joyvl_server.core.errors import StoreError
 
@@ -207,7 +207,7 @@ def web(tmp_path):
 
 @pytest.fixture
 async def site(tmp_path, web):
-    async with house(tmp_path, pages=Pages(web.resolve())) as opened:
+    async with house(tmp_path, pages=PageFiles(web.resolve())) as opened:
         yield opened
 
 
@@ -334,7 +334,7 @@ async def test_nothing_else_is_served(site: House, path: str):
 
 
 async def test_without_the_files_the_page_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(Pages, "find", classmethod(lambda cls: None))
+    monkeypatch.setattr(PageFiles, "find", classmethod(lambda cls: None))
     async with house(tmp_path) as h:
         answer = await h.client.get("/")
         assert (answer.status_code, answer.json()["code"]) == (404, "no_page")
@@ -343,7 +343,7 @@ async def test_without_the_files_the_page_says_so(tmp_path, monkeypatch):
 
 
 def test_the_pages_own_files_are_all_of_a_known_type():
-    pages = Pages.find()
+    pages = PageFiles.find()
     assert pages is not None
     served = [
         p

@@ -19,8 +19,8 @@ from fastapi import FastAPI
 
 from fakes.clock import ManualClock
 from fakes.media import FakeMedia
-from joyvl_server.api.context import Api
-from joyvl_server.api.page import Pages
+from joyvl_server.api.context import ApiContext
+from joyvl_server.api.page import PageFiles
 from joyvl_server.app import create_app
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError
@@ -114,7 +114,7 @@ class House:
     ids: dict[str, str] = field(default_factory=dict)
 
     @property
-    def api(self) -> Api:
+    def api(self) -> ApiContext:
         return self.app.state.api
 
     async def camera(self, name: str = "door", **fields: Any) -> dict[str, Any]:
@@ -151,7 +151,7 @@ async def open_house_registry(settings: Settings, clock: Any, media: FakeMedia, 
 async def house(
     tmp_path: Path,
     *,
-    pages: Pages | None = None,
+    pages: PageFiles | None = None,
     change: Callable[[Registry], None] | None = None,
     wall: float = 1_800_000_000.0,
     **groups: Any,

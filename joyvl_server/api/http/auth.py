@@ -21,7 +21,7 @@ WINDOW_S = 60.0
 MAX_ADDRESSES = 4096
 
 
-class Keys:
+class ApiKeys:
     """Only digests are kept; every key is compared with every digest, however early one fits."""
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -40,7 +40,7 @@ class Keys:
         return found
 
 
-class FailedKeys:
+class FailedKeyLimiter:
     """At most `MAX_FAILURES` wrong keys a minute per address; the table forgets the oldest address when it is full."""
 
     def __init__(self, clock: Clock) -> None:

@@ -35,7 +35,7 @@ class ClientGone(Exception):
 
 
 @dataclass(slots=True)
-class ReadBody:
+class BufferedBody:
     """Stands in for `receive`: gives the whole body once, then what the connection says (a disconnect)."""
 
     body: bytes
@@ -68,7 +68,7 @@ def _kind(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read(headers: Headers, receive: Receive, limit: int) -> ReadBody:
+async def read(headers: Headers, receive: Receive, limit: int) -> BufferedBody:
     """Raises `BodyRefused` (400, 408, 413) or `ClientGone`."""
     too_large = BodyRefused(
         413, "body_too_large", f"The body is larger than {limit} bytes (setting server.max_body_bytes)."
@@ -95,7 +95,7 @@ async def read(headers: Headers, receive: Receive, limit: int) -> ReadBody:
                     break
                 chunks.append(chunk)
                 if not message.get("more_body", False):
-                    return ReadBody(b"".join(chunks), receive)
+                    return BufferedBody(b"".join(chunks), receive)
     except TimeoutError:
         raise BodyRefused(408, "body_timeout", f"The body did not arrive within {READ_TIMEOUT_S:.0f} s.") from None
     if message.get("more_body", False):

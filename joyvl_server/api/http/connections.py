@@ -34,7 +34,7 @@ CLIENT_SHARE = 0.75
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
 
 
-class Phase(enum.Enum):
+class ConnectionPhase(enum.Enum):
     """What a connection waits for. From the client: a whole head, the rest of a body, a next request. Or our answer."""
 
     HEAD = "head"
@@ -43,7 +43,7 @@ class Phase(enum.Enum):
     ANSWER = "answer"
 
 
-TIMEOUTS_S = {Phase.HEAD: 10.0, Phase.BODY: 45.0, Phase.IDLE: 30.0}
+TIMEOUTS_S = {ConnectionPhase.HEAD: 10.0, ConnectionPhase.BODY: 45.0, ConnectionPhase.IDLE: 30.0}
 """A body has its own shorter timeout with an answer (`bodies`); this one ends clients that go on after the answer."""
 
 
@@ -139,7 +139,7 @@ class HttpConnection(H11Protocol):
     """uvicorn's protocol, with a timeout for whatever the client owes us."""
 
     place: Connection
-    _phase: Phase | None = None
+    _phase: ConnectionPhase | None = None
     _timer: asyncio.TimerHandle | None = None
     _asked = False
 
@@ -163,12 +163,12 @@ class HttpConnection(H11Protocol):
         self._follow()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        self._enter(Phase.ANSWER)
+        self._enter(ConnectionPhase.ANSWER)
         super().handle_websocket_upgrade(event)
         cast(WebSocketConnection, self.transport.get_protocol()).place = self.place
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._enter(Phase.ANSWER)
+        self._enter(ConnectionPhase.ANSWER)
         self._places.remove(self.place)
         super().connection_lost(exc)
 
@@ -178,15 +178,15 @@ class HttpConnection(H11Protocol):
         theirs = self.conn.their_state
         self._asked = self._asked or theirs is not h11.IDLE
         if theirs is h11.SEND_BODY:
-            self._enter(Phase.BODY)
+            self._enter(ConnectionPhase.BODY)
         elif theirs is not h11.IDLE:
-            self._enter(Phase.ANSWER)
+            self._enter(ConnectionPhase.ANSWER)
         elif self._asked and not self.conn.trailing_data[0]:
-            self._enter(Phase.IDLE)
+            self._enter(ConnectionPhase.IDLE)
         else:
-            self._enter(Phase.HEAD)
+            self._enter(ConnectionPhase.HEAD)
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: ConnectionPhase) -> None:
         if phase is self._phase:
             return  # whoever sends byte by byte does not get more time for it
         self._phase = phase
@@ -195,7 +195,7 @@ class HttpConnection(H11Protocol):
             self._timer = None
         if phase in TIMEOUTS_S:
             self._timer = self.loop.call_later(TIMEOUTS_S[phase], self.transport.abort)
-        self._places.waits(self.place, phase is not Phase.ANSWER)
+        self._places.waits(self.place, phase is not ConnectionPhase.ANSWER)
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):

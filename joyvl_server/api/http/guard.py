@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from joyvl_server.api.http import bodies
-from joyvl_server.api.http.auth import FailedKeys, Keys, bearer, bearer_of_subprotocols
+from joyvl_server.api.http.auth import ApiKeys, FailedKeyLimiter, bearer, bearer_of_subprotocols
 from joyvl_server.api.http.hosts import HostPolicy, OriginPolicy, parse_host, same_origin
 from joyvl_server.api.http.problems import problem
 from joyvl_server.kit.clock import Clock
@@ -53,8 +53,8 @@ class Guard:
         self._limit = settings.max_body_bytes
         self._hosts = HostPolicy.of(settings)
         self._origins = OriginPolicy.of(settings)
-        self._keys = Keys(key.get_secret_value() for key in settings.api_keys)
-        self._failed = FailedKeys(clock)
+        self._keys = ApiKeys(key.get_secret_value() for key in settings.api_keys)
+        self._failed = FailedKeyLimiter(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):

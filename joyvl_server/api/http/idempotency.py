@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from joyvl_server.api.context import api_of
 from joyvl_server.core.errors import JoyvlError
+
+if TYPE_CHECKING:
+    from joyvl_server.api.context import ApiContext
 
 IdempotencyKey = Annotated[
     str | None,
@@ -26,34 +30,55 @@ IdempotencyKey = Annotated[
 KEPT_HEADERS = ("content-type", "location", "x-session-id")
 
 
-class Mismatch(JoyvlError):
+class RequestLocks:
+    """Equal requests at once: one works, the others wait for it. Nothing is left of a lock that nobody waits for."""
+
+    def __init__(self) -> None:
+        self._locks: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._locks)
+
+    @asynccontextmanager
+    async def alone(self, name: tuple[str, str]) -> AsyncIterator[None]:
+        """Only one block of that name runs at once. Cancelled while it waits, it never runs."""
+        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
+        self._locks[name] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(name)
+            if users > 1:
+                self._locks[name] = (lock, users - 1)
+
+
+class IdempotencyMismatch(JoyvlError):
     code = "idempotency_mismatch"
 
 
 async def once(request: Request, key: str | None, create: Callable[[], Awaitable[Response]]) -> Response:
     """`create()`, or the answer it gave to the same request before. Only successes are kept: a failure may be retried.
 
-    Raises `Mismatch` (422) when the key came with another body before.
+    Raises `IdempotencyMismatch` (422) when the key came with another body before.
     """
     if key is None:
         return await create()
-    api = api_of(request)
+    api: ApiContext = request.app.state.api
     kept = api.registry.idempotency
     route = f"{request.method} {request.url.path}"
     name = f"{request.state.caller}:{key}"
     kind = request.headers.get("content-type", "")
     body_hash = hashlib.sha256(kind.encode() + b"\0" + await request.body()).hexdigest()
 
-    async def work() -> Response:
+    async with api.request_locks.alone((name, route)):
         before = await kept.get(name, route)
         if before is not None:
             if before.body_hash != body_hash:
-                raise Mismatch("This Idempotency-Key was used with another body; choose a new one.")
+                raise IdempotencyMismatch("This Idempotency-Key was used with another body; choose a new one.")
             return Response(before.body, before.status, {**before.headers, "Idempotency-Replayed": "true"})
         response = await create()
         if response.status_code < 300:
             headers = {k: v for k, v in response.headers.items() if k in KEPT_HEADERS}
             await kept.put(name, route, response.status_code, headers, bytes(response.body), body_hash)
         return response
-
-    return await api.in_flight.hold((name, route), work)

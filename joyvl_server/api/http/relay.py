@@ -21,7 +21,7 @@ SEND_TIMEOUT_S = 20.0
 LOOK_S = 1.0
 
 
-class End(StrEnum):
+class StreamEnd(StrEnum):
     """Why a stream ended."""
 
     OVER = "over"
@@ -37,7 +37,7 @@ class End(StrEnum):
 
 
 @dataclass(slots=True)
-class Relay:
+class UpdateRelay:
     """`deliver` sends one update, `beat` a sign of life; `gone` returns when the client ends it.
 
     All are cancelled, and the subscription is let go, before `run` returns.
@@ -47,12 +47,12 @@ class Relay:
     updates: AsyncIterator[Update]
     deliver: Callable[[Update], Awaitable[None]]
     beat: Callable[[], Awaitable[None]]
-    gone: Callable[[], Coroutine[Any, Any, End]]
+    gone: Callable[[], Coroutine[Any, Any, StreamEnd]]
     stopping: asyncio.Event
     _sending_since: float | None = field(default=None, init=False)
     _sent_at: float = field(default=0.0, init=False)
 
-    async def run(self) -> End:
+    async def run(self) -> StreamEnd:
         self._sent_at = self.clock.monotonic()
         async with asyncio.TaskGroup() as tasks:
             ends = [
@@ -68,7 +68,7 @@ class Relay:
                 task.cancel()
         return first.result()
 
-    async def _pump(self) -> End:
+    async def _pump(self) -> StreamEnd:
         try:
             async for update in self.updates:
                 self._sending_since = self.clock.monotonic()
@@ -77,28 +77,28 @@ class Relay:
                 self._sent_at = self.clock.monotonic()
                 await asyncio.sleep(0)  # a long backlog must not hold the loop
         except SlowReader:
-            return End.SLOW
+            return StreamEnd.SLOW
         except (OSError, WebSocketDisconnect):
-            return End.GONE
-        return End.OVER
+            return StreamEnd.GONE
+        return StreamEnd.OVER
 
-    async def _pulse(self) -> End:
+    async def _pulse(self) -> StreamEnd:
         try:
             while True:
                 await self.clock.sleep(LOOK_S)
                 now = self.clock.monotonic()
                 if self._sending_since is not None:
                     if now - self._sending_since >= SEND_TIMEOUT_S:
-                        return End.SLOW
+                        return StreamEnd.SLOW
                 elif now - self._sent_at >= HEARTBEAT_S:
                     self._sent_at = now
                     async with asyncio.timeout(SEND_TIMEOUT_S):
                         await self.beat()
         except TimeoutError:
-            return End.SLOW
+            return StreamEnd.SLOW
         except (OSError, WebSocketDisconnect):
-            return End.GONE
+            return StreamEnd.GONE
 
-    async def _stopped(self) -> End:
+    async def _stopped(self) -> StreamEnd:
         await self.stopping.wait()
-        return End.STOPPING
+        return StreamEnd.STOPPING

@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 
-from joyvl_server.api.context import Api
+from joyvl_server.api.context import ApiContext
 from joyvl_server.api.http.connections import (
     TIMEOUTS_S,
+    ConnectionPhase,
     Connections,
     ConnectionState,
     HttpConnection,
     Listener,
-    Phase,
     WebSocketConnection,
     raise_descriptor_limit,
 )
@@ -56,10 +56,10 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not cut_off and record.getMessage() not in CLIENTS_DOING
 
 
-class Server(uvicorn.Server):
+class ApiServer(uvicorn.Server):
     """Signals are the caller's business. `announce` runs once it really listens; streams end when it shuts down."""
 
-    def __init__(self, app: FastAPI, api: Api, announce: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, api: ApiContext, announce: Callable[[], None]) -> None:
         settings = api.settings.server
         limit = settings.shutdown_timeout_s
         super().__init__(
@@ -79,7 +79,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=settings.trusted_proxies,
-                timeout_keep_alive=int(TIMEOUTS_S[Phase.IDLE]),
+                timeout_keep_alive=int(TIMEOUTS_S[ConnectionPhase.IDLE]),
                 timeout_graceful_shutdown=math.ceil(min(CONNECTIONS_S, limit / 3)),
                 backlog=BACKLOG,
             )
@@ -157,11 +157,11 @@ def url_of(sockets: list[socket.socket]) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class Stop:
+class StopSignal:
     """What a signal does: end the server; before there is one, cancel its start."""
 
     def __init__(self, on_stop: Callable[[], None]) -> None:
-        self.server: Server | None = None
+        self.server: ApiServer | None = None
         self.asked = False
         self._task = asyncio.current_task()
         self._on_stop = on_stop
@@ -179,8 +179,8 @@ class Stop:
 
 
 @contextlib.asynccontextmanager
-async def until_signal(on_stop: Callable[[], None]) -> AsyncIterator[Stop]:
-    stop = Stop(on_stop)
+async def until_signal(on_stop: Callable[[], None]) -> AsyncIterator[StopSignal]:
+    stop = StopSignal(on_stop)
     loop = asyncio.get_running_loop()
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from joyvl_server.api.schemas.common import Input, Output, kept
+from joyvl_server.api.schemas.common import RequestModel, ResponseModel, optional_field
 from joyvl_server.api.schemas.sessions import EngineStateOut, WatchIn, WatchOut
-from joyvl_server.api.schemas.settings import SettingsInput, SettingsPatch, with_settings
+from joyvl_server.api.schemas.settings import SettingsPatch, SettingsRequest, with_settings
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.spec import Name, Zones
 
@@ -26,7 +26,7 @@ Speed = Annotated[float, Field(gt=0, le=100, description="Speed of a file; 1 is 
 
 
 @with_settings()
-class CameraIn(SettingsInput):
+class CameraIn(SettingsRequest):
     name: Name = Field(examples=["front door"])
     url: Url
     enabled: bool = True
@@ -50,31 +50,31 @@ class CameraIn(SettingsInput):
 class CameraPatch(SettingsPatch):
     """Fields left out stay as they are. A URL that still shows `:***@` keeps the stored password."""
 
-    name: Name = kept()
-    url: Url = kept()
-    enabled: bool = kept()
-    loop: bool = kept()
-    speed: Speed = kept()
+    name: Name = optional_field()
+    url: Url = optional_field()
+    enabled: bool = optional_field()
+    loop: bool = optional_field()
+    speed: Speed = optional_field()
 
 
-class ZonesIn(SettingsInput):
+class ZonesIn(SettingsRequest):
     zones: Zones
 
 
-class ProbeIn(Input):
+class ProbeIn(RequestModel):
     url: Url
 
 
-class ZoneOut(Output):
+class ZoneOut(ResponseModel):
     name: str
     points: list[list[float]] = Field(examples=[[[0.1, 0.1], [0.4, 0.1], [0.4, 0.9]]])
 
 
-class ZonesOut(Output):
+class ZonesOut(ResponseModel):
     zones: list[ZoneOut]
 
 
-class SourceStateOut(Output):
+class SourceStateOut(ResponseModel):
     status: str = Field(description="connecting, online, offline or ended", examples=["online"])
     since: str = Field(examples=["2026-11-20T09:30:00.000Z"])
     error_code: str | None
@@ -88,7 +88,7 @@ class SourceStateOut(Output):
 
 
 @with_settings()
-class CameraOut(Output):
+class CameraOut(ResponseModel):
     id: str = Field(examples=["cam_01J9ZX"])
     name: str
     url: str = Field(description="The password is shown as ***.", examples=["rtsp://cam:***@192.168.1.20:554/stream1"])
@@ -104,12 +104,12 @@ class CameraOut(Output):
     watches: list[WatchOut]
 
 
-class CamerasOut(Output):
+class CamerasOut(ResponseModel):
     data: list[CameraOut]
     next: str | None
 
 
-class ProbeOut(Output):
+class ProbeOut(ResponseModel):
     ok: bool
     took_s: float
     width: int | None

@@ -19,13 +19,13 @@ T = TypeVar("T")
 MAX_PAGE = 500
 
 
-class Input(BaseModel):
+class RequestModel(BaseModel):
     """A body or query as clients send it: an unknown field or a wrong type is an error that names the field."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Output(BaseModel):
+class ResponseModel(BaseModel):
     """The shape of an answer, for the documentation and the tests; answers are built from payloads."""
 
     model_config = ConfigDict(extra="ignore")
@@ -46,12 +46,12 @@ def without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def kept(**more: Any) -> Any:
+def optional_field(**more: Any) -> Any:
     """A field of a PATCH that may be left out (`model_fields_set` tells), but not be null."""
     return Field(default=None, json_schema_extra=without_default, **more)
 
 
-class Patch(Input):
+class PatchModel(RequestModel):
     """Fields left out stay as they are."""
 
     def changes(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Patch(Input):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-class PageQuery(Input):
+class PageQuery(RequestModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="At most this many.")
@@ -68,7 +68,7 @@ class PageQuery(Input):
     )
 
 
-def page(items: Sequence[T], key: Callable[[T], str], query: PageQuery) -> tuple[list[T], str | None]:
+def paginated(items: Sequence[T], key: Callable[[T], str], query: PageQuery) -> tuple[list[T], str | None]:
     """(items after the cursor in the order of their ids, the next cursor). Ids grow with time, so pages hold still."""
     ordered = sorted(items, key=key)
     if query.after is not None:
@@ -77,13 +77,13 @@ def page(items: Sequence[T], key: Callable[[T], str], query: PageQuery) -> tuple
     return shown, key(shown[-1]) if len(ordered) > len(shown) else None
 
 
-class FieldProblem(Output):
+class FieldProblem(ResponseModel):
     field: str = Field(description="Dotted path of the field; empty when the whole body is meant.")
     message: str
     code: str
 
 
-class Problem(Output):
+class Problem(ResponseModel):
     """RFC 9457."""
 
     type: str = Field(examples=["urn:joyvl:problem:not_found"])

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
-from joyvl_server.api.schemas.common import Input, Output, Patch, Text, kept
+from joyvl_server.api.schemas.common import PatchModel, RequestModel, ResponseModel, Text, optional_field
 from joyvl_server.api.schemas.settings import SettingsPatch, with_settings
 from joyvl_server.api.schemas.ticks import TickOut
 from joyvl_server.core.watches.kinds import WatchKind
@@ -27,7 +27,7 @@ KindsIn = Annotated[
 ]
 
 
-class WatchIn(Input):
+class WatchIn(RequestModel):
     text: Text = Field(examples=["Tell me when someone falls."])
     name: Name | None = Field(None, description="Short name; without one, the beginning of the text.")
     zones: list[Name] = Field(
@@ -42,14 +42,14 @@ class WatchIn(Input):
         return WatchDraft(self.text, self.name, tuple(self.zones), self.threshold, self.paused, kinds=kinds)
 
 
-class WatchPatch(Patch):
+class WatchPatch(PatchModel):
     """Fields left out stay as they are."""
 
-    name: Name = kept()
-    text: Text = kept()
-    zones: list[Name] = kept(max_length=32)
+    name: Name = optional_field()
+    text: Text = optional_field()
+    zones: list[Name] = optional_field(max_length=32)
     threshold: Threshold | None = None
-    paused: bool = kept()
+    paused: bool = optional_field()
     kinds: KindsIn | None = None
 
     def changes(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class WatchPatch(Patch):
         return changes
 
 
-class QueryIn(Input):
+class QueryIn(RequestModel):
     text: Text = Field(examples=["How many people are in the room?"])
 
 
@@ -70,7 +70,7 @@ class SessionPatch(SettingsPatch):
     """Fields left out stay as they are; null is the server's default."""
 
 
-class WatchOut(Output):
+class WatchOut(ResponseModel):
     id: str
     session_id: str
     name: str
@@ -84,12 +84,12 @@ class WatchOut(Output):
     note: str | None = Field(description="How the engine treats the watch, where that is not what one expects.")
 
 
-class WatchesOut(Output):
+class WatchesOut(ResponseModel):
     data: list[WatchOut]
     next: str | None
 
 
-class QueryOut(Output):
+class QueryOut(ResponseModel):
     id: str
     text: str
     status: str = Field(
@@ -103,12 +103,12 @@ class QueryOut(Output):
     watch_id: str | None = Field(description="The watch that the query became, or that it paused.")
 
 
-class QueriesOut(Output):
+class QueriesOut(ResponseModel):
     data: list[QueryOut]
     next: str | None
 
 
-class CapabilitiesOut(Output):
+class CapabilitiesOut(ResponseModel):
     """What an engine can do; probed where it can be."""
 
     mode: Mode = Field(
@@ -133,7 +133,7 @@ class CapabilitiesOut(Output):
     parallel: int = Field(description="Requests that it handles well at the same time.")
 
 
-class PressureOut(Output):
+class PressureOut(ResponseModel):
     """How short of time the engine is."""
 
     step: int = Field(description="0 to 3, one of the names.")
@@ -146,7 +146,7 @@ class PressureOut(Output):
     sentence: str = Field(examples=["Short of engine time: the engine looks less often at still cameras."])
 
 
-class EngineStateOut(Output):
+class EngineStateOut(ResponseModel):
     """Whether the engine decides for this session."""
 
     status: EngineStatus = Field(
@@ -160,14 +160,14 @@ class EngineStateOut(Output):
     since: str = Field(description="RFC 3339 time.")
 
 
-class LatencyOut(Output):
+class LatencyOut(ResponseModel):
     p50_ms: float | None
     p95_ms: float | None
     count: int
 
 
 @with_settings(resolved=True)
-class SessionOut(Output):
+class SessionOut(ResponseModel):
     id: str
     kind: str = Field(description="camera, call or file")
     name: str
@@ -186,6 +186,6 @@ class SessionOut(Output):
     created_at: str
 
 
-class SessionsOut(Output):
+class SessionsOut(ResponseModel):
     data: list[SessionOut]
     next: str | None

@@ -10,14 +10,14 @@ from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from joyvl_server.api.schemas.common import Input, Output, Patch, without_default
+from joyvl_server.api.schemas.common import PatchModel, RequestModel, ResponseModel, without_default
 from joyvl_server.sessions.spec import SessionSpec, check_zone_names, is_marked
 from joyvl_server.settings import SessionSettings, Settings
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class SettingsInput(Input):
+class SettingsRequest(RequestModel):
     """A body with the fields of `SessionSpec`; `with_settings` adds them."""
 
     @model_validator(mode="after")
@@ -30,7 +30,7 @@ class SettingsInput(Input):
         return SessionSpec.model_construct(**{name: getattr(self, name) for name in names})
 
 
-class SettingsPatch(SettingsInput, Patch):
+class SettingsPatch(SettingsRequest, PatchModel):
     """Fields left out stay as they are."""
 
 
@@ -57,10 +57,10 @@ def with_settings(*, live: bool = False, camera: bool = True, resolved: bool = F
 
 
 def _field_of(model: type[BaseModel], field: FieldInfo) -> FieldInfo:
-    if not issubclass(model, Input):  # an answer holds every field
+    if not issubclass(model, RequestModel):  # an answer holds every field
         return FieldInfo(title=field.title, description=field.description, json_schema_extra=field.json_schema_extra)
     own = copy.copy(field)
-    if issubclass(model, Patch) and not takes_null(field):
+    if issubclass(model, PatchModel) and not takes_null(field):
         own.default, own.json_schema_extra = None, without_default
     return own
 
@@ -69,13 +69,13 @@ def takes_null(field: FieldInfo) -> bool:
     return get_origin(field.annotation) in (Union, UnionType) and NoneType in get_args(field.annotation)
 
 
-class ChoiceOut(Output):
+class ChoiceOut(ResponseModel):
     value: str | int
     title: str
     description: str
 
 
-class SettingOut(Output):
+class SettingOut(ResponseModel):
     name: str = Field(description="Its name in the bodies of cameras, calls and sessions.", examples=["threshold"])
     title: str
     description: str
@@ -88,7 +88,7 @@ class SettingOut(Output):
     camera_only: bool = Field(description="Calls do not have it.")
 
 
-class SettingsOut(Output):
+class SettingsOut(ResponseModel):
     data: list[SettingOut]
     next: str | None
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
-from joyvl_server.api.schemas.common import MAX_PAGE, Output, PageQuery
+from joyvl_server.api.schemas.common import MAX_PAGE, PageQuery, ResponseModel
 from joyvl_server.api.schemas.sessions import CapabilitiesOut, PressureOut
 from joyvl_server.store.events import EventType
 
@@ -22,7 +22,7 @@ class EventsQuery(PageQuery):
     until: AwareDatetime | None = Field(None, description="RFC 3339 time; events before it.")
 
 
-class EventOut(Output):
+class EventOut(ResponseModel):
     id: str
     session_id: str
     camera_id: str | None
@@ -34,12 +34,12 @@ class EventOut(Output):
     data: dict[str, Any]
 
 
-class EventsOut(Output):
+class EventsOut(ResponseModel):
     data: list[EventOut]
     next: str | None
 
 
-class SchedulerOut(Output):
+class SchedulerOut(ResponseModel):
     """How busy an engine is that runs sessions now."""
 
     pressure: PressureOut
@@ -49,7 +49,7 @@ class SchedulerOut(Output):
     breaker: str = Field(description="closed; open: away, it gets no requests; half_open: the server is trying it.")
 
 
-class EngineOut(Output):
+class EngineOut(ResponseModel):
     name: str
     default: bool
     capabilities: CapabilitiesOut | None
@@ -57,26 +57,26 @@ class EngineOut(Output):
     error: str | None = Field(description="Why it cannot be used as it is configured.")
 
 
-class EnginesOut(Output):
+class EnginesOut(ResponseModel):
     data: list[EngineOut]
     next: None
 
 
-class HealthOut(Output):
+class HealthOut(ResponseModel):
     status: Literal["ok"]
 
 
-class PartOut(Output):
+class PartOut(ResponseModel):
     ready: bool
     reason: str | None = Field(description="What is wrong with it; for a slow engine, what it manages.")
 
 
-class ReadyOut(Output):
+class ReadyOut(ResponseModel):
     ready: bool
     parts: dict[str, PartOut]
 
 
-class VersionOut(Output):
+class VersionOut(ResponseModel):
     name: str = Field(examples=["joyvl-server"])
     version: str = Field(examples=["0.1.0"])
     api: str = Field(examples=["v1"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from joyvl_server.api.schemas.common import Input, Output
+from joyvl_server.api.schemas.common import RequestModel, ResponseModel
 
 
-class TicksQuery(Input):
+class TicksQuery(RequestModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     limit: int = Field(600, ge=1, le=900, description="At most this many, newest first.")
@@ -31,14 +31,14 @@ class TicksQuery(Input):
         )
 
 
-class TimingsOut(Output):
+class TimingsOut(ResponseModel):
     frame_age_ms: float | None
     request_ms: float | None
     score_ms: float | None
     total_ms: float | None
 
 
-class TickOut(Output):
+class TickOut(ResponseModel):
     """One second: what was decided, why, and how long it took."""
 
     id: str = Field(description="Time of the decision in microseconds since 1970; unique in its session, and a cursor.")
@@ -73,6 +73,6 @@ class TickOut(Output):
     timings: TimingsOut
 
 
-class TicksOut(Output):
+class TicksOut(ResponseModel):
     data: list[TickOut] = Field(description="Newest first.")
     next: str | None

@@ -1,4 +1,4 @@
-"""Outermost and innermost: what the HTTP edge counts, and the last catch before an error would reach a client raw."""
+"""The outermost middleware counts answers, the innermost catches errors before they reach a client raw."""
 
 from __future__ import annotations
 
@@ -6,41 +6,17 @@ import time
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from joyvl_server.api.http.metrics import HttpMetrics
 from joyvl_server.api.http.problems import problem
 
 log = structlog.get_logger(__name__)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class HttpMetrics:
-    """Labels are bounded: the route's template, never the path; an unknown method is `other`."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
-            "joyvl_http_requests",
-            "Requests by method, route template and status.",
-            ["method", "route", "status"],
-            registry=registry,
-        )
-        self.duration = Histogram(
-            "joyvl_http_request_duration_seconds",
-            "From a request's headers to the first byte of its answer.",
-            ["method", "route"],
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self.streams = Gauge("joyvl_update_streams", "Update streams open now.", ["transport"], registry=registry)
-        self.slow = Counter(
-            "joyvl_update_streams_slow", "Update streams closed because the client read too slowly.", registry=registry
-        )
-
-
-class Observe:
+class MetricsMiddleware:
     """Counts every answer, those of the guard included."""
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
@@ -69,7 +45,7 @@ class Observe:
         self._metrics.duration.labels(method, route).observe(took_s)
 
 
-class Faults:
+class ErrorMiddleware:
     """Turns what no handler foresaw into a 500 that says nothing about our insides, and logs it."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,0 +1,104 @@
+"""What the HTTP edge counts, and what it takes over from engines and store when metrics are read."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from joyvl_server.sessions.registry import Registry
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+USAGE_FIELDS = {
+    "requests": ("joyvl_engine_requests", "Requests to an engine."),
+    "prompt": ("joyvl_prompt_tokens", "Prompt tokens of all requests, as the engine counts them."),
+    "cached": ("joyvl_cached_tokens", "Prompt tokens that were found in the engine's prefix cache."),
+    "images": ("joyvl_prompt_images", "Pictures sent by their bytes."),
+    "bytes": ("joyvl_prompt_bytes", "Bytes of all messages sent."),
+    "forgotten": ("joyvl_forgotten_images", "Requests that named a picture which the engine no longer had."),
+}
+
+
+class HttpMetrics:
+    """Labels are bounded: the route's template, never the path; an unknown method is `other`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "joyvl_http_requests",
+            "Requests by method, route template and status.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "joyvl_http_request_duration_seconds",
+            "From a request's headers to the first byte of its answer.",
+            ["method", "route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.streams = Gauge("joyvl_update_streams", "Update streams open now.", ["transport"], registry=registry)
+        self.slow = Counter(
+            "joyvl_update_streams_slow", "Update streams closed because the client read too slowly.", registry=registry
+        )
+
+
+@runtime_checkable
+class CountsUsage(Protocol):
+    """An engine that counts what it sends; its `metrics` has the fields of `USAGE_FIELDS`, which only grow."""
+
+    @property
+    def usage(self) -> object: ...
+
+
+class EngineUsageMetrics:
+    """What engines behind a server have sent and what of it was cached: taken over into counters at every scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._counters = {
+            field: Counter(name, words, ["engine"], registry=registry) for field, (name, words) in USAGE_FIELDS.items()
+        }
+        self._seen: dict[tuple[str, str], int] = {}
+
+    def take(self, registry: Registry) -> None:
+        """Add what has come since the last time. For the event loop: engines count there."""
+        for scheduler in registry.schedulers():
+            name = scheduler["engine"]
+            engine = registry.engines.get(name)
+            if isinstance(engine, CountsUsage):
+                for field, counter in self._counters.items():
+                    now = int(getattr(engine.usage, field, 0))
+                    before = self._seen.get((name, field), 0)
+                    # An engine that was made anew counts from zero.
+                    counter.labels(name).inc(now - before if now >= before else now)
+                    self._seen[name, field] = now
+
+
+class StoreMetrics:
+    """How the store is doing: taken over into gauges and counters at every scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._fault = Gauge(
+            "joyvl_store_fault",
+            "1 while a database cannot be written, or is damaged or gone.",
+            ["store"],
+            registry=registry,
+        )
+        self._pending = Gauge("joyvl_store_pending", "Writes that wait for the disk.", ["store"], registry=registry)
+        self._dropped = Counter("joyvl_store_dropped", "Records that were lost.", ["store"], registry=registry)
+        self._renewed = Counter(
+            "joyvl_store_renewed",
+            "How often a damaged database was renamed and an empty one made.",
+            ["store"],
+            registry=registry,
+        )
+        self._seen: dict[tuple[str, str], int] = {}
+
+    def take(self, registry: Registry) -> None:
+        """For the event loop."""
+        for name, database in registry.store:
+            dropped = registry.ticks.dropped if database is registry.store.ticks else database.dropped
+            self._fault.labels(name).set(database.fault is not None)
+            self._pending.labels(name).set(database.pending)
+            self._dropped.labels(name).inc(dropped - self._seen.get((name, "dropped"), 0))
+            self._renewed.labels(name).inc(database.renewed - self._seen.get((name, "renewed"), 0))
+            self._seen |= {(name, "dropped"): dropped, (name, "renewed"): database.renewed}
