@@ -64,6 +64,7 @@ def tick(record: TickRecord) -> dict[str, Any]:
         "change": record.change,
         "epoch": record.epoch,
         "query": record.query,
+        "attribution": None if record.attribution is None else list(record.attribution),
         "detail": record.detail,
         "compact": record.compact,
         "timings": {

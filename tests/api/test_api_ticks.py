@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fakes.house import House, house
 from fakes.media import picture
+from fakes.wire import Wire
 from joyvl_server.api.schemas.ticks import TickOut, TicksOut, TimingsOut
+from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.payloads import rfc3339
 from joyvl_server.sessions.sinks import base
 from joyvl_server.store.ticks import ticks
@@ -219,3 +223,38 @@ async def test_a_disabled_camera_still_has_its_ticks(h: House):
     assert (await h.client.post(f"/v1/cameras/{camera['id']}/disable")).status_code == 200
     await stored(h)
     assert await all_pages(h, ticks_of(camera)) == before
+
+
+async def test_a_tick_says_what_the_remark_was_taken_to_be_about(tmp_path: Path):
+    """In the update, from memory and from the store; with the threshold of the watch it is about."""
+    async with house(tmp_path) as h:
+        h.engines.quiet.capabilities = Capabilities(follows_instructions=True, scores=True, chooses=True)
+        texts = ("Tell me when the cat comes", "Tell me when the dog comes")
+        camera = await h.camera(watches=[{"text": texts[0]}, {"text": texts[1], "threshold": 0.6}])
+        cat, dog = camera["watches"]
+        path, source = f"/v1/sessions/{camera['session_id']}", h.media.sources[camera["id"]]
+        wire = Wire(h.app, f"{path}/updates")
+        await wire.open()
+        h.engines.quiet.value, h.engines.quiet.choices = 0.9, [1]
+        source.show(picture(0.0))
+        await h.clock.advance(1.0)
+        shares = [
+            {"watch_id": dog["id"], "query_id": None, "share": 1.0},
+            {"watch_id": cat["id"], "query_id": None, "share": 0.0},
+            {"watch_id": None, "query_id": None, "share": 0.0},
+        ]
+        update = await wire.update()
+        while update["type"] != "response.done":
+            update = await wire.update()
+        assert update["tick"]["attribution"] == shares
+        assert (update["tick"]["watches"], update["tick"]["threshold"]) == ([dog["id"]], 0.6)
+        h.engines.quiet.value = 0.0
+        source.show(picture(1.0))
+        await h.clock.advance(1.0)
+        ticks = (await h.client.get(f"{path}/ticks")).json()["data"]
+        spoken = next(tick for tick in ticks if tick["decision"] == "speak")
+        assert (spoken["attribution"], ticks[0]["attribution"]) == (shares, None)
+    async with house(tmp_path) as h:
+        ticks = (await h.client.get(f"{path}/ticks")).json()["data"]
+        stored = next(tick for tick in ticks if tick["id"] == spoken["id"])
+        assert (stored["attribution"], stored["threshold"]) == (shares, 0.6)

@@ -110,6 +110,7 @@ class Session:
             "change": None,
             "epoch": next(self._epochs) if speaks else None,
             "query": query,
+            "attribution": None,
             "detail": "",
             "timings": {"frame_age_ms": age_ms, "request_ms": 1.0, "score_ms": 14.0, "total_ms": total},
         }

@@ -38,6 +38,14 @@ class TimingsOut(ResponseModel):
     total_ms: float | None
 
 
+class ShareOut(ResponseModel):
+    """How likely the remark is about one watch or query; both ids are null for none of those that were offered."""
+
+    watch_id: str | None
+    query_id: str | None
+    share: float = Field(description="0 to 1; the shares of one tick sum to 1.")
+
+
 class TickOut(ResponseModel):
     """One second: what was decided, why, and how long it took."""
 
@@ -52,7 +60,9 @@ class TickOut(ResponseModel):
         description="cooldown, duplicate, zone, kind, empty, hovering or below: why it wanted to speak and did not."
     )
     score: float | None = Field(description="How strongly it wanted to speak, 0 to 1.")
-    threshold: float | None = Field(description="The session's threshold at that moment.")
+    threshold: float | None = Field(
+        description="What the score was compared with: the threshold of what the remark is about, else the lowest one."
+    )
     kind: str | None
     zone: str | None
     box: list[float] | None = Field(description="[x0, y0, x1, y1], parts of the picture.")
@@ -63,11 +73,14 @@ class TickOut(ResponseModel):
     change: float | None = Field(description="How much the picture changed since the last full look, 0 to 1.")
     epoch: int | None = Field(description="Names one utterance; the updates of its text have it too.")
     query: str | None = Field(description="The query this answers.")
+    attribution: list[ShareOut] | None = Field(
+        description="What the engine took the remark to be about, the largest share first; null where it was not asked."
+    )
     detail: str = Field(description="What failed, when it did.")
     compact: bool = Field(
         description=(
             "True when only score, threshold, decision and kind are left of the tick: the server keeps text, zone, "
-            "box, watches and timings for `store.tick_detail_days`."
+            "box, watches, shares and timings for `store.tick_detail_days`."
         )
     )
     timings: TimingsOut

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
+from joyvl_server.core.decisions import Share
 from joyvl_server.core.effects import Decided
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.metrics import Metrics
@@ -83,6 +85,7 @@ class TickTimer:
             text=decided.text,
             question=decided.question,
             detail=decided.detail,
+            attribution=tuple(_shown(share) for share in decided.shares) or None,
         )
 
     def _total_ms(self) -> float:
@@ -101,6 +104,10 @@ def _rank(ordered: list[float], share: float) -> float | None:
     if not ordered:
         return None
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+
+
+def _shown(share: Share) -> dict[str, Any]:
+    return {"watch_id": share.watch, "query_id": share.query, "share": round(share.share, 4)}
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

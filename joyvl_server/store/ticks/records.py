@@ -19,7 +19,7 @@ _WORDS = ("decision", "look", "skipped", "suppressed", "kind", "epoch")
 """Kept for long as they are; nearly free where neighbours are alike."""
 _PARTS = ("change",)
 _TIMES = ("frame_age_ms", "request_ms", "score_ms", "total_ms")
-_RARE = ("query", "watches", "zone", "box", "text", "question", "detail")
+_RARE = ("query", "watches", "zone", "box", "text", "question", "detail", "attribution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,10 @@ class TickRecord:
     """One second of one session.
 
     `id`: microseconds since 1970 when it was decided, unique and growing in its session. `t` is stream seconds, `wall`
-    the same moment in Unix seconds, both to the millisecond; times are milliseconds. `threshold` is the session's at
-    that moment. `box` is (x0, y0, x1, y1), parts of the picture. `compact`: its details are not kept any more.
+    the same moment in Unix seconds, both to the millisecond; times are milliseconds. `threshold` is what the
+    score was compared with. `box` is (x0, y0, x1, y1), parts of the picture. `attribution`: what the engine took the
+    remark to be about, each `{"watch_id", "query_id", "share"}`, the largest share first; None where it was not asked.
+    `compact`: its details are not kept any more.
     """
 
     id: int
@@ -55,6 +57,7 @@ class TickRecord:
     text: str = ""
     question: str = ""
     detail: str = ""
+    attribution: tuple[dict[str, Any], ...] | None = None
     compact: bool = False
 
 

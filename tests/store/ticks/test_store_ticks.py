@@ -73,6 +73,10 @@ FULL = {
     "text": "Jemand kommt – links.",
     "question": "Who is it?",
     "detail": "x",
+    "attribution": (
+        {"watch_id": "wch_1", "query_id": None, "share": 0.9},
+        {"watch_id": None, "query_id": None, "share": 0.1},
+    ),
 }
 LOST_WITH_AGE = {
     "change": None,
@@ -87,6 +91,7 @@ LOST_WITH_AGE = {
     "text": "",
     "question": "",
     "detail": "",
+    "attribution": None,
 }
 
 
