@@ -112,8 +112,7 @@ def _callables(node: ast.ClassDef, aliases: set[str]) -> Iterator[str]:
                 if _names_callable(argument.annotation, aliases):
                     yield argument.arg
         elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            if _names_callable(item.annotation, aliases):
-                yield item.target.id
+            yield from [item.target.id] if _names_callable(item.annotation, aliases) else []
 
 
 def _constructor(node: ast.ClassDef) -> Iterator[int]:

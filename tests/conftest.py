@@ -1,8 +1,9 @@
-"""What all tests share: where the footage is, and that nothing is skipped where that is not allowed."""
+"""What all tests share: where the footage is, which marks follow from where a test stands, that no skip is hidden."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,29 +13,71 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def clips() -> Path:
-    """The folder with the labelled footage: $JOYVL_CLIPS, else ../shared/clips beside the checkout."""
+    """The folder with the labelled footage: $JOYVL_CLIPS, else ../shared/clips next to the checkout."""
     folder = Path(os.environ.get("JOYVL_CLIPS") or ROOT.parent / "shared" / "clips")
     if not (folder / "labels.json").is_file():
         pytest.skip(f"the labelled footage is not at {folder}; name its folder in JOYVL_CLIPS")
     return folder
 
 
+# --------------------------------------------------------------------------------------------------------------- marks
+
 LONGER_S = {"aside": 3000, "slow": 900}
 """Seconds a marked test may take on a machine that is busy with other things; others have `timeout` of pyproject."""
 
+FOLDER_MARKS = {"core": "core", "e2e": "processes", "faults": "processes"}
+FIXTURE_MARKS = {"browser": ("browser", "processes"), "vllm": ("vllm", "processes"), "clips": ("clips",)}
+IMPLIED = {"browser": "processes", "rtsp": "processes", "vllm": "processes"}
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        for name in _marks_of(item):
+            item.add_marker(name)
         longest = max((seconds for mark, seconds in LONGER_S.items() if item.get_closest_marker(mark)), default=None)
         if longest is not None and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(longest))
 
 
+def _marks_of(item: pytest.Item) -> set[str]:
+    """What follows from a test's folder, its fixtures and its other marks; nobody has to write these down."""
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    found = {FOLDER_MARKS[folder]} if folder in FOLDER_MARKS else set()
+    for fixture in getattr(item, "fixturenames", ()):
+        found |= set(FIXTURE_MARKS.get(fixture, ()))
+    return found | {implied for mark, implied in IMPLIED.items() if item.get_closest_marker(mark)}
+
+
+# ------------------------------------------------------------------------------------------------- processes and skips
+
+STARTS_PROCESS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn")
+_started: list[str] = []
+
+
+def _note_process(event: str, arguments: tuple[object, ...]) -> None:
+    if event in STARTS_PROCESS:
+        _started.append(str(arguments[0]) if arguments else event)
+
+
+sys.addaudithook(_note_process)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    _started.clear()
+    return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
-    """Where skips are not allowed, one is a failure that says why it would have been skipped."""
+    """Two things are failures: a skip where none is allowed, and a process that a test starts without saying so."""
     report = yield
     if report.skipped and os.environ.get("JOYVL_NO_SKIPS") == "1":
         report.outcome = "failed"
         report.longrepr = f"skipped, which is not allowed here: {call.excinfo.value if call.excinfo else ''}"
+    strict = os.environ.get("JOYVL_NO_SKIPS") == "1"
+    if strict and report.passed and call.when == "call" and _started and item.get_closest_marker("processes") is None:
+        report.outcome = "failed"
+        report.longrepr = f"It starts a process ({_started[0]}): mark it with `pytest.mark.processes`."
     return report

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from fakes.house import URL, House, house
 from fakes.media import FakeMedia
-from fakes.told import until
+from fakes.patience import PATIENCE_S, until
 from joyvl_server.core.errors import NotAllowed, StoreError
 from joyvl_server.kit.net import policy
 
@@ -213,7 +212,7 @@ async def test_slow_name_servers_hold_up_nobody_else(h: House, monkeypatch: pyte
 
     def slow(host, *args, **kwargs):
         if str(host).endswith(".slow"):
-            go.wait(30)
+            go.wait(PATIENCE_S)
             raise OSError("no answer")
         return real("127.0.0.1", *args, **kwargs)
 
@@ -225,23 +224,20 @@ async def test_slow_name_servers_hold_up_nobody_else(h: House, monkeypatch: pyte
     ]
     try:
         await asyncio.sleep(0.1)
-        began = time.monotonic()
         assert (await h.client.post(f"/v1/cameras/{two['id']}/disable")).status_code == 200
         assert (await h.client.post(f"/v1/cameras/{one['id']}/disable")).status_code == 200
         await h.camera("three")
         assert (await h.client.post("/v1/cameras", json={"name": "n", "url": "rtsp://good.lan/1"})).status_code == 201
-        assert time.monotonic() - began < 1.5
         assert not any(task.done() for task in waiting)
         answers = await asyncio.gather(*waiting)  # each has a limit of its own
         assert {a.status_code for a in answers} == {200}
-        assert time.monotonic() - began < 12
     finally:
         go.set()
 
 
 async def test_a_refused_address_is_refused_while_all_names_are_slow(h: House, monkeypatch) -> None:
     go = threading.Event()
-    monkeypatch.setattr(policy.socket, "getaddrinfo", lambda *a, **k: go.wait(30) and [])
+    monkeypatch.setattr(policy.socket, "getaddrinfo", lambda *a, **k: go.wait(PATIENCE_S) and [])
     body = {"name": "x", "url": "rtsp://169.254.169.254/1"}
     slow = [
         asyncio.create_task(h.client.post("/v1/cameras", json={"name": f"c{n}", "url": f"rtsp://cam{n}.slow/1"}))

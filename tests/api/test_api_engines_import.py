@@ -13,6 +13,7 @@ import pytest
 
 from fakes.clock import ManualClock
 from fakes.media import FakeMedia
+from fakes.patience import PATIENCE_S
 from joyvl_server.app import create_app
 from joyvl_server.kit import plugins
 from joyvl_server.kit.net.policy import NetPolicy
@@ -48,7 +49,9 @@ async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     app = create_app(settings, registry, clock=clock)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app):
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8099", timeout=30) as opened:
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1:8099", timeout=PATIENCE_S
+        ) as opened:
             yield opened
 
 
@@ -81,7 +84,9 @@ async def test_an_import_that_never_ends_is_said_and_hides_no_other(client, monk
     go = threading.Event()
     real = plugins.load
     monkeypatch.setattr(engines_module, "IMPORT_S", 0.3)
-    monkeypatch.setattr(plugins, "load", lambda group, name: go.wait(20) if name == "plug_slow" else real(group, name))
+    monkeypatch.setattr(
+        plugins, "load", lambda group, name: go.wait(PATIENCE_S) if name == "plug_slow" else real(group, name)
+    )
     try:
         shown = {e["name"]: e for e in (await client.get("/v1/engines")).json()["data"]}
         assert "imported" in shown["plug_slow"]["error"]

@@ -8,6 +8,7 @@ import pytest
 
 from fakes.house import House, house
 from fakes.media import picture
+from fakes.patience import PATIENCE_S
 from fakes.wire import Wire
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.watch_list import WatchDraft
@@ -124,7 +125,7 @@ async def test_a_watch_that_finds_no_place_while_the_disk_hangs_is_told(choosing
         await h.clock.advance(1.0)
     told = None
     while told is None:
-        update = await asyncio.wait_for(wire.update(), 5)
+        update = await asyncio.wait_for(wire.update(), PATIENCE_S)
         told = update if update["type"] == "error" else None
     assert told["error"]["code"] == "watch_not_kept"
     assert "sentences" in told["error"]["message"]

@@ -19,17 +19,20 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from fakes.patience import PATIENCE_S, wait_until
+
+pytestmark = pytest.mark.processes
+
 TESTS = Path(__file__).resolve().parents[1]
-LIMIT_S = 3.0
-"""`server.shutdown_timeout_s` of the small server."""
 
 
 class Server:
-    def __init__(self, folder: Path, *, fake: str = "", port: int = 0) -> None:
+    def __init__(self, folder: Path, *, fake: str = "", port: int = 0, shutdown_s: float = 3600.0) -> None:
+        """`shutdown_s`: longer than a test lasts, where it must end by itself."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("JOYVL_")}
         env["PYTHONPATH"] = os.pathsep.join([str(TESTS.parent), env.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fakes.small_server", str(folder), str(port)],
+            [sys.executable, "-m", "fakes.small_server", str(folder), str(port), str(shutdown_s)],
             cwd=TESTS,
             env={**env, "JOYVL_FAKE": fake},
             stdout=subprocess.PIPE,
@@ -56,12 +59,11 @@ class Server:
     def updates(self) -> str:
         return f"/v1/sessions/{self.session}/updates"
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 20.0) -> tuple[int, float, str, str]:
-        """(exit code, seconds it took, what it still printed, stderr)."""
-        begun = time.monotonic()
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """(exit code, what it still printed, stderr)."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=timeout)
-        return self.process.returncode, time.monotonic() - begun, out, err
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, out, err
 
     def kill(self) -> None:
         if self.process.poll() is None:
@@ -87,7 +89,7 @@ def test_the_address_is_printed_when_it_answers(start):
     assert httpx2.get(f"{server.url}/healthz").json() == {"status": "ok"}
     answer = httpx2.get(f"{server.url}/")
     assert "server" not in answer.headers
-    code, _, out, err = server.stop()
+    code, out, err = server.stop()
     assert (code, out, err) == (0, "closed\n", "")
 
 
@@ -95,7 +97,7 @@ def close_code(ws: ClientConnection) -> int | None:
     """Reads a WebSocket to its end."""
     with contextlib.suppress(ConnectionClosed):
         while True:
-            ws.recv(timeout=5)
+            ws.recv(timeout=PATIENCE_S)
     return ws.close_code
 
 
@@ -105,13 +107,14 @@ def test_open_streams_do_not_delay_a_clean_stop(start, number):
     socket_url = server.url.replace("http", "ws") + server.updates
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(connect(socket_url)) for _ in range(3)]
-        streams = [stack.enter_context(httpx2.stream("GET", server.url + server.updates, timeout=10)) for _ in range(3)]
+        streams = [
+            stack.enter_context(httpx2.stream("GET", server.url + server.updates, timeout=PATIENCE_S)) for _ in range(3)
+        ]
         lines = [stream.iter_lines() for stream in streams]
         assert [next(each) for each in lines] == ["retry: 2000"] * 3
-        assert '"session.created"' in sockets[0].recv(timeout=5)
-        code, took, out, err = server.stop(number)
+        assert '"session.created"' in sockets[0].recv(timeout=PATIENCE_S)
+        code, out, err = server.stop(number)
         assert (code, out, err) == (0, "closed\n", "")
-        assert took < LIMIT_S
         for ws in sockets:
             assert close_code(ws) == 1012
         for each in lines:
@@ -119,44 +122,40 @@ def test_open_streams_do_not_delay_a_clean_stop(start, number):
 
 
 def test_a_registry_that_does_not_stop_is_left_after_the_time_set(start):
-    server = start(fake="slow_stop").ready()
-    code, took, out, err = server.stop()
+    server = start(fake="slow_stop", shutdown_s=0.5).ready()
+    code, out, err = server.stop()
     assert code == 0
     assert "closed" not in out
     assert "not everything stopped in time" in err
-    assert LIMIT_S - 0.5 < took < LIMIT_S + 3
 
 
 def test_a_process_that_hangs_in_a_thread_is_ended_hard(start):
-    server = start(fake="stuck").ready()
-    code, took, _, err = server.stop()
+    server = start(fake="stuck", shutdown_s=0.5).ready()
+    code, _, err = server.stop()
     assert code == 1
     assert "and is killed" in err
-    assert took < LIMIT_S + 5
 
 
 def test_a_signal_while_it_starts_ends_it_cleanly(start):
     server = start(fake="slow_start")
     assert server.line() == "starting"
-    code, took, out, err = server.stop()
+    code, out, err = server.stop()
     assert (code, out, err) == (0, "closed\n", "")
-    assert took < LIMIT_S
 
 
 def test_a_second_signal_ends_it_at_once(start):
     server = start(fake="slow_stop").ready()
     server.process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
-    code, took, _, _ = server.stop()
+    code, _, _ = server.stop()
     assert code == -signal.SIGTERM
-    assert took < 1.5
 
 
 def test_a_port_in_use_is_one_sentence(start, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = start(port=port)
-        out, err = server.process.communicate(timeout=20)
+        out, err = server.process.communicate(timeout=PATIENCE_S)
     assert server.process.returncode != 0
     assert "watching" not in out
     assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use" in err
@@ -173,7 +172,7 @@ def test_a_10_mb_body_gets_its_answer(start):
 def test_a_client_that_announces_its_body_is_told_before_it_sends(start):
     server = start().ready()
     host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=5) as client:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as client:
         client.sendall(
             b"POST /v1/cameras HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Content-Length: 10000000\r\nExpect: 100-continue\r\n\r\n"
@@ -196,7 +195,7 @@ def test_refused_websockets_are_answered_with_a_problem(start):
         assert response.headers["content-type"] == "application/problem+json"
         assert response.headers["x-content-type-options"] == "nosniff"
         assert f'"status":{status}'.encode() in response.body
-    code, _, _, err = server.stop()
+    code, _, err = server.stop()
     assert (code, err) == (0, ""), err
 
 
@@ -216,12 +215,12 @@ def test_clients_that_never_read_cost_neither_memory_nor_others(start):
     # 200 updates of 50 kB a second: a queue per client would take 80 MB a second.
     time.sleep(2.0)
     assert process.memory_info().rss - before < 20_000_000
-    assert httpx2.get(f"{server.url}/healthz", timeout=2).status_code == 200
+    assert httpx2.get(f"{server.url}/healthz", timeout=PATIENCE_S).status_code == 200
     for client in stuck:
         client.close()
-    deadline = time.monotonic() + 5
-    while 'joyvl_update_streams{transport="sse"} 0.0' not in httpx2.get(f"{server.url}/metrics").text:
-        assert time.monotonic() < deadline, "a client that went away still holds its stream"
-        time.sleep(0.1)
-    code, _, _, err = server.stop()
+    wait_until(
+        lambda: 'joyvl_update_streams{transport="sse"} 0.0' in httpx2.get(f"{server.url}/metrics").text,
+        lambda: "a client that went away still holds its stream",
+    )
+    code, _, err = server.stop()
     assert (code, err) == (0, ""), err

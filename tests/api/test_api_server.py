@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from fakes.patience import PATIENCE_S
 from joyvl_server.api.http.server import STUCK_MS, bind, url_of
 from joyvl_server.app import serve
 from joyvl_server.core.errors import ConfigError
@@ -52,7 +53,7 @@ async def test_small_answers_are_sent_at_once(host):
         server = await asyncio.get_running_loop().create_server(Reader, sock=sock)
         async with server:
             _, writer = await asyncio.open_connection(*sock.getsockname()[:2])
-            assert await asyncio.wait_for(accepted.get(), 5) != 0
+            assert await asyncio.wait_for(accepted.get(), PATIENCE_S) != 0
             writer.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fakes.house import URL, House, house
+from fakes.patience import PATIENCE_S
 from fakes.small_disk import SmallDisk, small_disk
 from joyvl_server.store.sqlite import write_connection, write_queue
 
@@ -35,7 +36,7 @@ async def metric(h: House, name: str) -> dict[str, float]:
 
 
 async def until_ready(h: House, status: int, part: str) -> dict[str, dict]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             code, parts = await ready(h)
             if (code, parts[part]["ready"]) == (status, status == 200):

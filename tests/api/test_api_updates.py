@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from fakes.house import KEY, House, house
+from fakes.patience import until
 from fakes.wire import Wire
 from joyvl_server.api import context
 from joyvl_server.api.http import relay
@@ -31,14 +32,6 @@ def updates(h: House, session_id: str, kind: str, *, after: str | None = None, *
 
 def readers(h: House, camera: dict) -> int:
     return h.session(camera).updates.readers_waiting
-
-
-async def until(condition) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it did not come to that")
 
 
 async def test_a_new_client_gets_the_whole_session_first_then_everything_in_order(h: House, kind: str):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fakes.patience import PATIENCE_S
 from joyvl_server.cli.main import app
 from joyvl_server.cli.watch import pull_spec
 from joyvl_server.cli.watch_output import TextPrinter, clock
@@ -24,7 +25,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "joyvl_server.cli", "watch", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_one_object_a_tick(clip: Path):

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fakes.openai_server import FakeOpenAI, Reply, Request, refuses, says, silence, whole
+from fakes.patience import PATIENCE_S
 from joyvl_server.ingest.demo import draw_demo
 
 UNDECIDED = 3
@@ -61,7 +62,7 @@ async def joyvl(
             if heard is not None:
                 heard.append(line.decode())
 
-    async with asyncio.timeout(200):
+    async with asyncio.timeout(PATIENCE_S):
         out, _, code = await asyncio.gather(process.stdout.read(), listen(), process.wait())
     return code, out, b"".join(lines)
 

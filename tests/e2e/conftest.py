@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 from vllm_server import VllmServer, find_python
 
-from fakes.browser import DESKTOP, chromium
+from fakes.browser import DESKTOP, PATIENCE_MS, chromium
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +35,6 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A desktop's window, without anything from other tests."""
     context = browser.new_context(viewport=DESKTOP)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()

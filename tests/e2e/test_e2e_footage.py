@@ -11,6 +11,7 @@ import pytest
 
 from fakes import rtsp_server
 from fakes.footage import assert_bottles, assert_people, judge, labels
+from fakes.patience import PATIENCE_S
 from fakes.server import ServerProcess
 
 pytestmark = pytest.mark.clips
@@ -21,7 +22,7 @@ CHECKS = {"people-one-by-one.mp4": assert_people, "bottles.mp4": assert_bottles}
 @pytest.mark.parametrize("video", CHECKS)
 def test_watching_the_file(clips: Path, video: str):
     command = [sys.executable, "-m", "joyvl_server.cli", "watch", str(clips / video), "--speed", "max", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     ticks = [json.loads(line) for line in done.stdout.splitlines()]
     assert [t["t"] for t in ticks] == sorted(t["t"] for t in ticks)
     assert not [t for t in ticks if t["skipped"]]
@@ -33,7 +34,7 @@ def test_a_watch_for_arrivals_fires_at_arrivals_only(clips: Path):
     clip = clips / "people-one-by-one.mp4"
     command = [sys.executable, "-m", "joyvl_server.cli", "watch", str(clip), "--speed", "max", "--json"]
     command += ["--watch", "Tell me when someone comes in"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     spoken = [t for t in map(json.loads, done.stdout.splitlines()) if t["decision"] != "silent"]
     want = labels(clips, clip.name)
     verdict = judge(spoken, "enter", want.responses, want.must_stay_silent)

@@ -35,9 +35,9 @@ def test_ten_calls_in_a_row_leave_everything_flat(clips: Path, tmp_path: Path) -
 def _after_calls(server: ServerProcess, watched: Watched, count: int) -> Held:
     for _ in range(count):
         session_id = start_call(watched.page, server.url)
-        server.wait(lambda s=session_id: len(server.ticks(s)) >= 2, 20)
+        server.wait(lambda s=session_id: len(server.ticks(s)) >= 2)
         stop_call(watched.page)
-        server.wait(lambda: server.call("GET", "/v1/sessions")["data"] == [], 5)
+        server.wait(lambda: server.call("GET", "/v1/sessions")["data"] == [])
     watched.page.goto("about:blank")
     watched.page.wait_for_timeout(1000)
     return server.held()

@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from vllm_server import MODEL, PICTURES, VllmServer
 
+from fakes.patience import PATIENCE_S
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
@@ -35,8 +36,8 @@ async def opened(vllm: VllmServer, **options: object) -> AsyncIterator[OpenAISes
 
 
 async def running(vllm: VllmServer, wanted: int) -> bool:
-    """Does vLLM come to work on so many requests, within ten seconds?"""
-    until = time.monotonic() + 10
+    """Does vLLM come to work on so many requests?"""
+    until = time.monotonic() + PATIENCE_S
     while (now := await asyncio.to_thread(vllm.running)) != wanted and time.monotonic() < until:
         await asyncio.sleep(0.05)  # another process's metrics: no event to wait for
     return now == wanted

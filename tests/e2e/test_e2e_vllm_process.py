@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -17,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 from vllm_server import TCMALLOC, find_python
 
+from fakes.patience import PATIENCE_S, until
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineUnavailable
 from joyvl_server.core.prompt.wire_format import system_prompt
@@ -36,7 +35,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         pytest.skip("needs vLLM's CPU build: run scripts/vllm-cpu-env, or name its Python in JOYVL_VLLM_PYTHON")
     model = tmp_path_factory.mktemp("weights") / "tiny"
     builder = Path(__file__).with_name("tiny_model.py")
-    subprocess.run([python, builder, model], check=True, timeout=120, capture_output=True)
+    subprocess.run([python, builder, model], check=True, timeout=PATIENCE_S, capture_output=True)
     preload = [TCMALLOC, str(python.parents[1] / "lib" / "libiomp5.so")]
     return {
         "python": str(python),
@@ -58,13 +57,6 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     }
 
 
-async def until(condition: Callable[[], object], timeout_s: float = START_S) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.1)
-
-
 def family(pid: int | None) -> list[psutil.Process]:
     assert pid is not None
     head = psutil.Process(pid)
@@ -82,7 +74,7 @@ async def test_it_starts_decides_is_killed_and_comes_back(options: dict[str, obj
         session = await engine.open(EngineSpec("s1"))
         await session.begin(chunk(system=system_prompt()))
         with capture_logs() as logs:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(PATIENCE_S):
                 capabilities = await engine.probe()
         told = [entry["state"] for entry in logs if entry["event"] == "vLLM is starting"]
         assert any("loading the weights" in state or "warming up" in state for state in told), told
@@ -99,11 +91,11 @@ async def test_it_starts_decides_is_killed_and_comes_back(options: dict[str, obj
         first = family(engine.process.pid)
         assert len(first) >= 4, "leash, server, engine core, worker"
         serving(engine).kill()
-        await until(lambda: not engine.process.is_ready, 20)
+        await until(lambda: not engine.process.is_ready)
         with pytest.raises(EngineUnavailable, match=r"vLLM is starting|Out of memory, most likely"):
             await engine.check()
-        assert psutil.wait_procs(first, timeout=20)[1] == [], "its engine core would hold the card's memory"
-        async with asyncio.timeout(START_S):
+        assert psutil.wait_procs(first, timeout=PATIENCE_S)[1] == [], "its engine core would hold the card's memory"
+        async with asyncio.timeout(PATIENCE_S):
             await engine.probe()
         assert engine.restarts == 1
 
@@ -112,11 +104,11 @@ async def test_it_starts_decides_is_killed_and_comes_back(options: dict[str, obj
         await session.settle("</silence>")
         second = family(engine.process.pid)
         next(member for member in second if "EngineCore" in member.name()).kill()
-        await until(lambda: not engine.process.is_ready, 30)
+        await until(lambda: not engine.process.is_ready)
         assert engine.process.failure.startswith("Out of memory, most likely: a part of vLLM was killed")
     finally:
         await engine.aclose()
-    assert psutil.wait_procs(second, timeout=20)[1] == []
+    assert psutil.wait_procs(second, timeout=PATIENCE_S)[1] == []
 
 
 async def test_memory_that_is_not_there_is_said_to_be_missing(options: dict[str, object]) -> None:
@@ -124,7 +116,7 @@ async def test_memory_that_is_not_there_is_said_to_be_missing(options: dict[str,
     engine = VllmEngine(greedy)
     try:
         with pytest.raises(EngineUnavailable, match=r"^Out of memory: .* Set VLLM_CPU_KVCACHE_SPACE"):
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await engine.probe()
     finally:
         await engine.aclose()
@@ -151,4 +143,4 @@ def test_nothing_of_it_outlives_a_killed_server(options: dict[str, object]) -> N
             assert len(members) >= 4
         finally:
             os.kill(server.pid, signal.SIGKILL)
-    assert psutil.wait_procs(members, timeout=20)[1] == []
+    assert psutil.wait_procs(members, timeout=PATIENCE_S)[1] == []

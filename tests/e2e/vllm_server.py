@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from fakes.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 MODEL = "tiny"
 BLOCK = 32
@@ -28,11 +30,12 @@ TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
 
 
 def find_python() -> Path | None:
-    """The Python of vLLM's environment: `JOYVL_VLLM_PYTHON`, else where scripts/vllm-cpu-env puts it."""
+    """The Python of vLLM's environment: `JOYVL_VLLM_PYTHON`, else what scripts/vllm-cpu-env has built."""
     named = os.environ.get("JOYVL_VLLM_PYTHON")
-    cache = Path(os.environ.get("JOYVL_CACHE") or ROOT / ".cache")
-    python = Path(named) if named else cache / "vllm-cpu" / "bin" / "python"
-    return python if python.exists() else None
+    if named is None:
+        found = subprocess.run([ROOT / "scripts" / "vllm-cpu-env", "--find"], capture_output=True, text=True)
+        named = found.stdout.strip()
+    return Path(named) if named and Path(named).exists() else None
 
 
 class VllmServer:
@@ -54,7 +57,10 @@ class VllmServer:
         """Build the model in `folder`/model, start, wait for health. Raises `RuntimeError` with the last of the log."""
         model = self.folder / "model"
         subprocess.run(
-            [self._python, Path(__file__).with_name("tiny_model.py"), model], check=True, env=self._env(), timeout=120
+            [self._python, Path(__file__).with_name("tiny_model.py"), model],
+            check=True,
+            env=self._env(),
+            timeout=PATIENCE_S,
         )
         command = [self._python.with_name("vllm"), "serve", model, "--served-model-name", MODEL]
         command += ["--host", "127.0.0.1", "--port", str(self._port), "--dtype", "float32", "--max-model-len", "8192"]
@@ -97,7 +103,7 @@ class VllmServer:
         """What a script of this folder prints, run with vLLM's Python."""
         command = [self._python, Path(__file__).with_name(script), *map(str, arguments)]
         return subprocess.run(
-            command, check=True, env=self._env(), timeout=120, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, check=True, env=self._env(), timeout=PATIENCE_S, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ).stdout.decode()
 
     def stop(self) -> list[psutil.Process]:
@@ -107,15 +113,15 @@ class VllmServer:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(20)
+                self._process.wait(30)  # pace: then it is killed
             except subprocess.TimeoutExpired:
                 pass
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self._process.wait(10)
-        return psutil.wait_procs(self._family, timeout=10)[1]
+        self._process.wait(PATIENCE_S)
+        return psutil.wait_procs(self._family, timeout=PATIENCE_S)[1]
 
     def _healthy(self) -> bool:
         try:
@@ -127,7 +133,7 @@ class VllmServer:
     def _get(self, path: str, body: bytes | None = None) -> str:
         url = f"http://127.0.0.1:{self._port}{path}"
         request = urllib.request.Request(url, body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             return response.read().decode()
 
     def _env(self) -> dict[str, str]:

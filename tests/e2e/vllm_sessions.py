@@ -13,6 +13,7 @@ import av
 import numpy as np
 from vllm_server import VllmServer
 
+from fakes.patience import PATIENCE_S
 from fakes.sniffing import Sniffer
 from joyvl_server.core.frame import Frame
 from joyvl_server.engines.openai.engine import OpenAIEngine
@@ -50,7 +51,7 @@ def footage(clips: Path) -> list[Frame]:
 
 
 async def comes_to(wanted: int, read: Callable[[], int]) -> bool:
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while (now := await asyncio.to_thread(read)) != wanted and time.monotonic() < until:
         await asyncio.sleep(0.05)  # another process's metrics: no event to wait for
     return now == wanted

@@ -22,6 +22,7 @@ from fakes.openai_server import (
     slow,
     whole,
 )
+from fakes.patience import PATIENCE_S
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
@@ -177,7 +178,7 @@ async def test_a_decision_that_never_comes_is_given_up(
     session = await begin(model="fake", timeout_s=0.5)
     with pytest.raises(EngineTimeout, match=words):
         await session.score()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await server.completions[0].aborted.wait()
 
 
@@ -189,7 +190,7 @@ async def test_an_answer_that_stops_coming_is_given_up(server: FakeOpenAI, begin
     assert [await anext(deltas), await anext(deltas)] == [" well, ", "you see"]
     with pytest.raises(EngineTimeout, match="took too long"):
         await anext(deltas)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await server.completions[0].aborted.wait()
 
 
@@ -198,7 +199,7 @@ async def test_an_answer_that_drips_for_ever_is_given_up(server: FakeOpenAI, beg
     session = await begin(answer_timeout_s=0.2)
     with pytest.raises(EngineTimeout, match=r"still had not ended its answer after 0\.2 s"):
         await step(session)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await server.completions[0].aborted.wait()
 
 
@@ -207,7 +208,7 @@ async def test_endless_tokens_are_cut_at_the_longest_answer(server: FakeOpenAI, 
     session = await begin()
     assert len(await step(session)) == MAX_ANSWER
     await session.settle("</response> bla")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await server.completions[0].aborted.wait()
 
 

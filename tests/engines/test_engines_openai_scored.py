@@ -10,6 +10,7 @@ import pytest
 from fakes.openai_server import FakeOpenAI, Reply, cut, endless, mute, raw, refuses, says, slow, whole
 from fakes.openai_session import said
 from fakes.openai_vllm import BLOCK, PICTURE, RESPONSE_ID, SILENCE_ID, FakeVllm
+from fakes.patience import PATIENCE_S
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
@@ -338,7 +339,7 @@ async def test_a_cancelled_call_is_aborted_and_can_be_made_again(server: FakeVll
             await server.asked.wait()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await server.completions[0].aborted.wait()
             await call()
 
@@ -353,7 +354,7 @@ async def test_closing_a_session_aborts_whatever_it_asked_for(server: FakeVllm) 
         await session.aclose()
         with pytest.raises(EngineError, match="closed"):
             await scoring
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await server.completions[0].aborted.wait()
 
 

@@ -6,8 +6,7 @@ import asyncio
 import json
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes import vllm
+from fakes.patience import PATIENCE_S, until
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError, EngineLoading, EngineUnavailable
@@ -48,15 +48,8 @@ async def engine_with(folder: Path, *lives: str, **options: object) -> AsyncIter
     try:
         yield engine
     finally:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await engine.aclose()
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 def is_gone(pid: int) -> bool:

@@ -13,6 +13,10 @@ import av
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from fakes.patience import PATIENCE_S
+
+PATIENCE_MS = 1000 * PATIENCE_S
+expect.set_options(timeout=PATIENCE_MS)
 CHROMIUM = os.environ.get("JOYVL_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = (
     "--no-sandbox",
@@ -77,6 +81,7 @@ class Watched:
 
     def __init__(self, context: BrowserContext, base: str, *, expected: tuple[str, ...] = ()) -> None:
         self.complaints: list[str] = []
+        context.set_default_timeout(PATIENCE_MS)
         self.page: Page = context.new_page()
         self._host = urlsplit(base).netloc
         self._expected = expected
@@ -99,7 +104,7 @@ def start_call(page: Page, base: str) -> str:
     """Open the landing page, click the big button, wait until connected. Returns the session's id."""
     page.goto(f"{base}/#/live")
     page.get_by_role("button", name="Use this webcam").click()
-    expect(page.locator(".live[data-call=connected]")).to_be_visible(timeout=15_000)
+    expect(page.locator(".live[data-call=connected]")).to_be_visible()
     return page.url.rpartition("/")[2]
 
 

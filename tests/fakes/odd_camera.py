@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from fakes.patience import PATIENCE_S
+
 H264 = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:trackID=1\r\n"
 UNKNOWN = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 X-FANCY/90000\r\na=control:trackID=1\r\n"
 Send = Callable[[bytes], None]
@@ -54,7 +56,7 @@ class OddCamera:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
         for thread in self._threads:
-            thread.join(3)
+            thread.join(PATIENCE_S)
 
     def send(self, data: bytes) -> None:
         """To the newest connection, as a segment of its own."""

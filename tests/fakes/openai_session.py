@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fakes.openai_server import FakeOpenAI
+from fakes.patience import PATIENCE_S
 from fakes.turns import chunk, turn
 from joyvl_server.engines.base import EngineSpec
 from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
@@ -30,5 +31,5 @@ async def said(session: OpenAISession) -> list[str]:
 
 
 async def happens(event: asyncio.Event) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await event.wait()

@@ -14,6 +14,7 @@ import uvicorn
 
 from fakes.page_server import make_app
 from fakes.page_world import World
+from fakes.patience import PATIENCE_S
 
 
 class Site:
@@ -25,7 +26,7 @@ class Site:
         """POST to one of the server's `/fake/…` paths."""
         data = json.dumps(body).encode()
         request = urllib.request.Request(f"{self.base}/fake/{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             return json.load(response)
 
     def tick(self, session_id: str, **tick: Any) -> Any:
@@ -53,5 +54,5 @@ def page_site(world: World, *, api_key: str | None = None) -> Iterator[Site]:
     finally:
         world.close()
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the page server did not stop"

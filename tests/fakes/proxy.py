@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fakes.patience import PATIENCE_S
+
 
 class SilentProxy:
     """While `silent`, nothing passes in either direction and nothing is closed; new connections are taken and held."""
@@ -75,10 +77,10 @@ def silent_proxy(url: str) -> Iterator[SilentProxy]:
     proxy, started = SilentProxy(int(url.rstrip("/").rpartition(":")[2])), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(proxy.run(started)), name="silent-proxy")
     thread.start()
-    assert started.wait(10)
+    assert started.wait(PATIENCE_S)
     try:
         yield proxy
     finally:
         proxy.stop()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the proxy did not stop"

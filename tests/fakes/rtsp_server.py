@@ -128,10 +128,10 @@ class RtspServer:
             process.send_signal(how)
             process.send_signal(signal.SIGCONT)
         try:
-            process.wait(3)
+            process.wait(3)  # pace: then it is killed
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(3)
+            process.wait()
         if process.stdout is not None:
             process.stdout.close()
 

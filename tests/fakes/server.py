@@ -12,14 +12,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-START_TIMEOUT_S = 60.0
+from fakes.patience import PATIENCE_S, wait_until
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ServerProcess:
             resource.prlimit(self.pid, resource.RLIMIT_NOFILE, self._limit)
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self._process, ready), daemon=True).start()
-        if not ready.wait(START_TIMEOUT_S) or not self.url:
+        if not ready.wait(PATIENCE_S) or not self.url:
             self.kill()
             raise RuntimeError("the server did not start:\n" + "".join(self.log))
         return self
@@ -86,16 +86,16 @@ class ServerProcess:
                 ready.set()
         ready.set()
 
-    def stop(self, timeout_s: float = 20.0) -> int:
+    def stop(self) -> int:
         """SIGTERM; returns the exit status."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(timeout_s)
+        return self._process.wait(PATIENCE_S)
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
 
     def __enter__(self) -> ServerProcess:
         return self.start()
@@ -117,7 +117,7 @@ class ServerProcess:
             self.url + path, data, {"Content-Type": "application/json"} if data else {}, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
                 status, content, kind = response.status, response.read(), response.headers.get_content_type()
         except urllib.error.HTTPError as error:
             status, content, kind = error.code, error.read(), error.headers.get_content_type()
@@ -129,7 +129,7 @@ class ServerProcess:
         return camera
 
     def updates(
-        self, session_id: str, *, after: str | None = None, timeout_s: float = 30.0
+        self, session_id: str, *, after: str | None = None, timeout_s: float = PATIENCE_S
     ) -> Iterator[dict[str, Any]]:
         """The session's updates over SSE, until the server ends the stream or nothing comes for `timeout_s`."""
         path = f"/v1/sessions/{session_id}/updates" + (f"?after={after}" if after else "")
@@ -149,21 +149,15 @@ class ServerProcess:
         ticks: list[dict[str, Any]] = self.call("GET", f"/v1/sessions/{session_id}/ticks?limit=900")["data"]
         return ticks[::-1]
 
-    def wait_online(self, camera_id: str, timeout_s: float = 15.0) -> float:
-        """Seconds until the camera is online."""
-        return self.wait(lambda: self._status(camera_id) == "online", timeout_s)
+    def wait_online(self, camera_id: str) -> None:
+        self.wait(lambda: self._status(camera_id) == "online")
 
     def _status(self, camera_id: str) -> str | None:
         state = self.call("GET", f"/v1/cameras/{camera_id}")["state"]
         return None if state is None else str(state["status"])
 
-    def wait(self, true: Any, timeout_s: float) -> float:
-        started = time.monotonic()
-        while not true():
-            waited = time.monotonic() - started
-            assert waited < timeout_s, f"not within {timeout_s} s; log:\n{''.join(self.log[-30:])}"
-            time.sleep(0.05)
-        return time.monotonic() - started
+    def wait(self, condition: Callable[[], Any]) -> None:
+        wait_until(condition, lambda: f"it never happened; log:\n{''.join(self.log[-30:])}")
 
     # ------------------------------------------------------------------------------------------------------- counting
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fakes.patience import PATIENCE_S
+
 
 class SmallDisk:
     def __init__(self, path: Path) -> None:
@@ -52,6 +54,6 @@ def small_disk(path: Path, size: str = "2m") -> Iterator[SmallDisk]:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     if done.returncode:
         raise OSError(errno.EPERM, done.stderr.strip())

@@ -1,7 +1,7 @@
-"""The real `serve` over a registry without media: `python -m fakes.small_server DATA_DIR [PORT]`, in `tests/`.
+"""The real `serve` over a registry without media; in `tests/`: `python -m fakes.small_server DATA_DIR PORT SHUTDOWN_S`.
 
 It prints `session SESSION_ID` once a camera is registered. JOYVL_FAKE makes it take its time or talk: `slow_start`,
-`slow_stop`, `stuck` (in a thread), `flood` (200 updates of 50 kB a second).
+`slow_stop` and `stuck` (in a thread) for longer than any test lasts, `flood` (200 updates of 50 kB a second).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
 
 FLOOD = 50_000
+AGES_S = 3600
 FAKE = os.environ.get("JOYVL_FAKE", "")
 
 
@@ -31,14 +32,14 @@ async def open_registry(settings: Settings) -> Registry:
     async def slow_start() -> None:
         await start()
         print("starting", flush=True)
-        await asyncio.sleep(60 if FAKE == "slow_start" else 0)
+        await asyncio.sleep(AGES_S if FAKE == "slow_start" else 0)
 
     async def slow_stop() -> None:
         if FAKE == "slow_stop":
-            await asyncio.sleep(60)
+            await asyncio.sleep(AGES_S)
         await aclose()
         if FAKE == "stuck":
-            await asyncio.to_thread(__import__("time").sleep, 60)
+            await asyncio.to_thread(__import__("time").sleep, AGES_S)
         print("closed", flush=True)
 
     registry.start, registry.aclose = slow_start, slow_stop  # type: ignore[method-assign]
@@ -55,11 +56,15 @@ async def arrange(registry: Registry) -> None:
 
 
 if __name__ == "__main__":
-    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    data_dir, port, shutdown_s = sys.argv[1:]
     settings = Settings(
-        data_dir=Path(sys.argv[1]),
+        data_dir=Path(data_dir),
         demo=False,
         engine={"name": "quiet"},
-        server={"port": port, "shutdown_timeout_s": 3.0, "updates_backlog": 64},
+        server={
+            "port": port,
+            "shutdown_timeout_s": float(shutdown_s),
+            "updates_backlog": 64,
+        },
     )
     serve(settings, open_registry=open_registry, arrange=arrange)

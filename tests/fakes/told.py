@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
+
+from fakes.patience import wait_until
 
 
 class Told(list[Any]):
@@ -25,17 +25,6 @@ class Told(list[Any]):
     def codes(self) -> list[str | None]:
         return [report.error_code for report in self]
 
-    def wait(self, condition: Callable[[Told], bool], timeout_s: float = 10.0) -> None:
-        """For threads; async tests use `until`."""
-        end = time.monotonic() + timeout_s
-        while not condition(self):
-            assert time.monotonic() < end, f"it did not happen in time; told: {list(self)}"
-            time.sleep(0.01)
-
-
-async def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> None:
-    """Wait on the loop until the condition holds; the test fails after `timeout_s`."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)
+    def wait(self, condition: Callable[[Told], bool]) -> None:
+        """For threads; async tests use `fakes.patience.until`."""
+        wait_until(lambda: condition(self), lambda: f"it never happened; told: {list(self)}")

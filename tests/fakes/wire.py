@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+from fakes.patience import PATIENCE_S
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -69,7 +71,7 @@ class Wire:
         self.say({"type": kind, "code": 1001})
 
     async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             return await self._out.get()
 
     async def update(self) -> dict[str, Any]:
@@ -95,7 +97,7 @@ class Wire:
     async def done(self) -> None:
         """The app has returned."""
         assert self.task is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await self.task
 
     async def _send(self, message: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fakes.odd_camera import UNKNOWN, OddCamera, rtp
+from fakes.patience import PATIENCE_S
 from fakes.rtsp_server import RtspServer, free_port
 from fakes.server import ServerProcess
 
@@ -49,7 +50,7 @@ def web_page() -> Iterator[str]:
 
 def raw(server: ServerProcess, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict]:
     """One request with headers as given; every refusal must be a problem without the secret."""
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE_S)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -125,8 +126,8 @@ def sources_that_are_wrong(server: ServerProcess, clip: Path, web_page: str) -> 
             assert SECRET not in json.dumps(report)
         ids = [server.camera(f"wrong {n}", url)["id"] for n, url in enumerate(wrong)]
         for camera_id in ids:
-            server.wait(lambda c=camera_id: server._status(c) in ("offline", "connecting"), 5)
-        server.wait(lambda: all(server._status(c) == "offline" for c in ids), 20)
+            server.wait(lambda c=camera_id: server._status(c) in ("offline", "connecting"))
+        server.wait(lambda: all(server._status(c) == "offline" for c in ids))
         listed = json.dumps(server.call("GET", "/v1/cameras"))
         assert SECRET not in listed
         for camera_id in ids:

@@ -14,25 +14,24 @@ from pathlib import Path
 
 import pytest
 
+from fakes.patience import PATIENCE_S
 from fakes.server import ServerProcess
 from fakes.small_disk import small_disk
 
 pytestmark = pytest.mark.slow
 
-NOTICED_S = 10.0
-"""The promise is seconds; a loaded machine may take a moment more."""
 AWAY = "rtsp://127.0.0.1:9/none"
 
 
 def second_server(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "joyvl_server.cli", "serve", "--port", "0", "--data-dir", str(folder), *args]
     env = {k: v for k, v in os.environ.items() if not k.startswith("JOYVL_")}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=env)
 
 
 def readiness(server: ServerProcess) -> tuple[int, dict]:
     try:
-        with urllib.request.urlopen(f"{server.url}/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{server.url}/readyz", timeout=PATIENCE_S) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -60,7 +59,7 @@ def test_a_second_server_on_the_folder_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("edit", ["nothing", "a name", "a watch", "a zone"])
 def test_no_demo_removes_only_what_nobody_edited(tmp_path: Path, edit: str):
     with ServerProcess(tmp_path, demo=True) as server:
-        server.wait(lambda: server.call("GET", "/v1/cameras")["data"], 30)
+        server.wait(lambda: server.call("GET", "/v1/cameras")["data"])
         (demo,) = server.call("GET", "/v1/cameras")["data"]
         path = f"/v1/cameras/{demo['id']}"
         if edit == "a name":
@@ -94,18 +93,17 @@ def test_a_full_disk_and_space_again_without_a_restart(tmp_path: Path):
         assert "disk is full" in body["parts"]["store"]["reason"]
         time.sleep(3)
         disk.free()
-        server.wait(lambda: readiness(server)[0] == 200, NOTICED_S)
+        server.wait(lambda: readiness(server)[0] == 200)
         server.camera("at last", AWAY, enabled=False)
         assert (told(server, "store fails"), told(server, "store works again")) == (1, 1)
 
 
-def test_a_data_folder_that_is_removed_is_noticed_within_seconds(tmp_path: Path):
+def test_a_data_folder_that_is_removed_is_noticed(tmp_path: Path):
     folder = tmp_path / "data"
     with ServerProcess(folder) as server:
         server.camera("door", AWAY, enabled=False)
         shutil.rmtree(folder)
-        took = server.wait(lambda: readiness(server)[0] == 503, NOTICED_S)
-        assert took < NOTICED_S
+        server.wait(lambda: readiness(server)[0] == 503)
         with pytest.raises(AssertionError, match="store_gone"):
             server.camera("lost", AWAY)
         time.sleep(3)
@@ -119,9 +117,9 @@ def test_a_data_folder_that_is_moved_away_and_back(tmp_path: Path):
     with ServerProcess(folder) as server:
         server.camera("door", AWAY, enabled=False)
         folder.rename(tmp_path / "elsewhere")
-        server.wait(lambda: readiness(server)[0] == 503, NOTICED_S)
+        server.wait(lambda: readiness(server)[0] == 503)
         (tmp_path / "elsewhere").rename(folder)
-        server.wait(lambda: readiness(server)[0] == 200, NOTICED_S)
+        server.wait(lambda: readiness(server)[0] == 200)
         server.camera("yard", AWAY, enabled=False)
         server.kill()
         assert (told(server, "store fails"), told(server, "store works again")) == (1, 1)
@@ -133,10 +131,10 @@ def test_a_session_cut_off_by_kill_9_is_closed_in_the_timeline(tmp_path: Path):
     with ServerProcess(tmp_path) as server:
         camera = server.camera("door", AWAY)
         path = f"/v1/events?session_id={camera['session_id']}"
-        server.wait(lambda: server.call("GET", path)["data"], 10)
+        server.wait(lambda: server.call("GET", path)["data"])
         time.sleep(1)
         server.kill()
     with ServerProcess(tmp_path) as server:
-        server.wait(lambda: len(server.call("GET", f"{path}&type=session_started")["data"]) == 2, 10)
+        server.wait(lambda: len(server.call("GET", f"{path}&type=session_started")["data"]) == 2)
         kinds = [e["type"] for e in server.call("GET", path)["data"][::-1] if e["type"].startswith("session")]
         assert kinds == ["session_started", "session_ended", "session_started"]

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from fakes.told import until
+from fakes.patience import PATIENCE_S, until
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.channel import MAX_LINE, MAX_UNREAD, Channel, Message
 from joyvl_server.ingest.connection import WorkerConnection
@@ -42,7 +42,7 @@ async def pair() -> AsyncIterator[Pair]:
 
 
 async def next_message(channel: Channel) -> Message:
-    return await asyncio.wait_for(anext(channel.messages()), 5)
+    return await asyncio.wait_for(anext(channel.messages()), PATIENCE_S)
 
 
 async def test_a_request_gets_its_own_answer(pair: Pair) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from fakes.patience import PATIENCE_S
 from joyvl_server.core.frame import Image
 from joyvl_server.ingest import shared_frames
 from joyvl_server.ingest.shared_frames import FrameLayout, SharedFrames, TornFrame, create_memory
@@ -122,7 +123,7 @@ def test_a_reader_beside_a_writer_never_gets_a_mixed_picture(ends: tuple[SharedF
             assert (frame.grey == sequence % 251).all()
     finally:
         stop.set()
-        thread.join(5)
+        thread.join(PATIENCE_S)
         sys.setswitchinterval(interval)
 
 

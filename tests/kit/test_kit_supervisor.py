@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import psutil
@@ -16,9 +15,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.clock import ManualClock
+from fakes.patience import PATIENCE_S, until, wait_until
 from joyvl_server.kit.supervisor import Launch, Limits, Status, Supervisor
 
-FAST = Limits(start_timeout_s=5, stop_timeout_s=0.5, check_every_s=0.05, check_timeout_s=0.3, cooldown_s=1.0)
+pytestmark = pytest.mark.processes
+
+FAST = Limits(start_timeout_s=PATIENCE_S, stop_timeout_s=0.5, check_every_s=0.05, check_timeout_s=0.3, cooldown_s=1.0)
 SLEEPS = "import time; time.sleep(60)"
 
 
@@ -52,18 +54,11 @@ class Child:
         self.reasons.append(reason)
 
 
-async def until(condition, timeout_s: float = 10.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)
-
-
 async def test_starts_is_up_and_ends_with_its_children() -> None:
     child = Child(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPS!r}]).wait()")
     supervisor = Supervisor(child, FAST)
     supervisor.start()
-    await supervisor.up(5)
+    await supervisor.up(PATIENCE_S)
     process = psutil.Process(supervisor.pid)
     await until(lambda: process.children())
     family = [process, *process.children(recursive=True)]
@@ -71,7 +66,7 @@ async def test_starts_is_up_and_ends_with_its_children() -> None:
     assert supervisor.status is Status.STOPPED
     assert supervisor.pid is None
     assert child.reasons == ["it was stopped"]
-    _, alive = psutil.wait_procs(family, timeout=3)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
     assert not alive
 
 
@@ -90,7 +85,7 @@ async def test_killed_is_back_at_once_and_said_once_each_way() -> None:
     supervisor = Supervisor(child, FAST)
     with capture_logs() as logs:
         supervisor.start()
-        await supervisor.up(5)
+        await supervisor.up(PATIENCE_S)
         first = supervisor.pid
         await until(lambda: supervisor.last_lines)
         os.kill(first, signal.SIGKILL)
@@ -137,7 +132,7 @@ async def test_sick_is_restarted_and_no_secret_is_told() -> None:
     child = Child()
     supervisor = Supervisor(child, FAST)
     supervisor.start()
-    await supervisor.up(5)
+    await supervisor.up(PATIENCE_S)
     child.sick = True
     await until(lambda: child.reasons)
     child.sick = False
@@ -204,7 +199,7 @@ async def test_descriptors_are_handed_over_and_none_stays_here() -> None:
     child.fds = [writing]
     supervisor = Supervisor(child, FAST)
     supervisor.start()
-    await supervisor.up(5)
+    await supervisor.up(PATIENCE_S)
     assert await asyncio.to_thread(os.read, reading, 5) == b"hello"
     child.fds = []
     await supervisor.aclose()
@@ -236,10 +231,10 @@ async def test_children_that_outlive_their_head_do_not_hide_its_end() -> None:
     await until(lambda: heard)
     group = [p for p in psutil.process_iter() if os.getpgid(p.pid) == supervisor.pid]
     assert len(group) == 3
-    await until(lambda: child.reasons, 5)
+    await until(lambda: child.reasons)
     await supervisor.aclose()
     assert child.reasons[0] == "it was killed by SIGKILL"
-    assert psutil.wait_procs(group, timeout=5)[1] == []
+    assert psutil.wait_procs(group, timeout=PATIENCE_S)[1] == []
 
 
 async def test_a_family_ends_politely_where_it_can() -> None:
@@ -268,7 +263,7 @@ def test_a_killed_parent_leaves_no_child(family: bool) -> None:
             child.family = {family}
             supervisor = Supervisor(child, FAST)
             supervisor.start()
-            await supervisor.up(5)
+            await supervisor.up(PATIENCE_S)
             print(supervisor.pid, flush=True)
             await asyncio.sleep(60)
         asyncio.run(main())
@@ -276,12 +271,10 @@ def test_a_killed_parent_leaves_no_child(family: bool) -> None:
     )
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     child = psutil.Process(int(process.stdout.readline()))
-    wanted, end = (3 if family else 1), time.monotonic() + 10
-    while len(everybody := [child, *child.children(recursive=True)]) < wanted:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: len(child.children(recursive=True)) >= (2 if family else 0))
+    everybody = [child, *child.children(recursive=True)]
     process.kill()
-    process.wait(5)
+    process.wait(PATIENCE_S)
     process.stdout.close()
-    _, alive = psutil.wait_procs(everybody, timeout=5)
+    _, alive = psutil.wait_procs(everybody, timeout=PATIENCE_S)
     assert not alive

@@ -22,6 +22,8 @@ from joyvl_server.kit.virtualenvs import (
     make,
 )
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:

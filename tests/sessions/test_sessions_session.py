@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from fakes.media import FakeSource, picture
+from fakes.patience import until
 from fakes.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, NotFound
@@ -33,13 +33,6 @@ async def seconds(house: House, source: FakeSource, count: int) -> None:
     for _ in range(4 * count):
         source.show(picture(source.now))
         await house.clock.advance(0.25)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """What goes through the database takes real time."""
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def kinds(session: Session) -> list[str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from fakes.odd_camera import OddCamera
+from fakes.patience import PATIENCE_S
 from fakes.told import Told
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest import backoff
@@ -267,7 +268,7 @@ def test_another_program_gets_nothing_through_the_proxy() -> None:
                 "s.sendall(b'OPTIONS * RTSP/1.0\\r\\nCSeq: 1\\r\\n\\r\\n'); print(s.recv(99))"
             )
             stranger = subprocess.run(
-                [sys.executable, "-c", say, str(port)], capture_output=True, text=True, timeout=20
+                [sys.executable, "-c", say, str(port)], capture_output=True, text=True, timeout=PATIENCE_S
             )
             assert "RTSP" not in stranger.stdout
             assert camera.requests == []

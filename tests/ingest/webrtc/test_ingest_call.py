@@ -12,7 +12,8 @@ import pytest
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from av.frame import Frame
 
-from fakes.told import Told, until
+from fakes.patience import PATIENCE_S, until
+from fakes.told import Told
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.webrtc import call as call_module
 from joyvl_server.ingest.webrtc.call import WebRtcCall
@@ -68,7 +69,7 @@ async def test_a_call_shows_its_pictures_until_the_caller_hangs_up() -> None:
     assert call.newest.t > first.t
     assert (told[0].status, told[0].width, told[0].height, told[0].codec) == ("online", 640, 480, "vp8")
     await caller.peer.close()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, PATIENCE_S)
     assert (told[-1].status, told[-1].error_code) == ("ended", "ended")
     assert call.newest is None
 
@@ -94,7 +95,7 @@ async def test_a_picture_is_shown_before_the_next_one_comes() -> None:
     await until(lambda: call.newest is not None)
     assert told.statuses == ["online"]
     call.hang_up()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, PATIENCE_S)
     await caller.peer.close()
 
 
@@ -109,7 +110,7 @@ async def test_the_frame_rate_is_told_when_it_is_known(monkeypatch: pytest.Monke
     await until(lambda: told and told[-1].fps)
     assert 15 < told[-1].fps < 45
     call.hang_up()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, PATIENCE_S)
     await caller.peer.close()
 
 
@@ -117,7 +118,7 @@ async def test_a_call_that_never_connects_is_hung_up() -> None:
     caller = Caller()
     call, told = begin(replace(CONFIG, call_timeout_s=0.5))
     await call.answer(await caller.offer())
-    await asyncio.wait_for(call.run(), 5)
+    await asyncio.wait_for(call.run(), PATIENCE_S)
     assert (told.statuses, told.codes) == (["ended"], ["timeout"])
     await caller.peer.close()
 
@@ -131,7 +132,7 @@ async def test_a_caller_that_vanishes_is_hung_up_and_its_picture_is_gone_before(
     await until(lambda: call.newest is not None)
     for sender in caller.peer.getSenders():  # no more packets, and no goodbye
         await sender.transport.transport._connection.close()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, PATIENCE_S)
     assert told.statuses[0] == "online"
     assert told.codes[-2:] == ["stalled", "lost"]
 
@@ -180,7 +181,7 @@ async def test_many_calls_leave_nothing_behind() -> None:
         await caller.hears(answer)
         await until(lambda: call.newest is not None)
         call.hang_up()
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, PATIENCE_S)
         await caller.peer.close()
 
     await one()

@@ -10,6 +10,7 @@ import pytest
 
 from fakes.media import picture
 from fakes.openai_server import FakeOpenAI, Reply, Request, raw, refuses, silence, whole
+from fakes.patience import PATIENCE_S
 from fakes.sessions import House
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.engines.openai.engine import OpenAIEngine
@@ -69,7 +70,7 @@ async def add(house: House, engine: OpenAIEngine, name: str = "door") -> Session
     view = await house.registry.cameras.add(CameraDraft(name, "rtsp://192.168.1.20/1", spec=spec))
     session = house.registry.session(view.record.session_id)
     monitor = house.registry.engines.monitor("openai")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not monitor._tried.is_set():
             await asyncio.sleep(0.01)
     await house.clock.settle()
@@ -81,7 +82,7 @@ async def seconds(house: House, count: int) -> None:
         for source in house.media.sources.values():
             source.show(picture(source.now))
         await house.clock.advance(1.0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while any(session.machine.busy for session in house.registry.sessions()):
                 await asyncio.sleep(0.002)
 

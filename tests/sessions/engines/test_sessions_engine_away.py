@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fakes.media import FakeSource, picture
+from fakes.patience import until
 from fakes.sessions import House, open_house
 from joyvl_server.core.decisions import Pressure, Score
 from joyvl_server.core.effects import AddWatch, EndWatch
@@ -34,12 +35,6 @@ async def seconds(house: House, count: int) -> None:
         for source in house.media.sources.values():
             source.show(picture(source.now))
         await house.clock.advance(0.5)
-
-
-async def until(true) -> None:
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def inputs(session: Session) -> list[object]:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from fakes.clock import ManualClock
 from fakes.media import FakeSource, picture
+from fakes.patience import PATIENCE_S
 from fakes.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineLoading, EngineTimeout, EngineUnavailable
@@ -351,7 +352,7 @@ async def test_an_engine_that_does_not_let_go_of_its_probe_holds_up_no_end(tmp_p
         house.engine.probe = deaf
         await add(house)
         await seconds(house, 1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await house.registry.engines.aclose()
         may_end.set()
 

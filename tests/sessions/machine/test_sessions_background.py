@@ -9,6 +9,7 @@ import pytest
 
 from fakes.clock import ManualClock
 from fakes.frames import make_frame
+from fakes.patience import PATIENCE_S
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.effects import Append, AskChoice, AskScore, BeginChunk, PrepareChunk, Say, Settle
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
@@ -263,7 +264,9 @@ async def test_calls_of_one_engine_session_never_overlap(played, clock):
     for number in range(1, 60):
         await clock.advance(0.05 + (number % 7) * 0.03)
         if not one.executor.busy:
-            await asyncio.wait_for(asyncio.ensure_future(_advancing(clock, one.step(number, AskScore(number)))), 5)
+            await asyncio.wait_for(
+                asyncio.ensure_future(_advancing(clock, one.step(number, AskScore(number)))), PATIENCE_S
+            )
         assert all(not task.done() for task in one.tasks)
     assert one.engine.calls.count("score") > 20
     assert one.engine.calls.count("warm") > 2

@@ -9,6 +9,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
+from fakes.patience import PATIENCE_S
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.inputs import QueryWithdrawn
 from joyvl_server.sessions.machine import input_log
@@ -40,34 +41,36 @@ async def test_a_disk_that_hangs_holds_nobody(tmp_path, monkeypatch, written):
     with capture_logs() as lines:
         for _ in range(written):
             recorder.write(LINE, [])
-        longest, begun = 0.0, time.monotonic()
+        turns = 0
         closing = asyncio.ensure_future(recorder.aclose())
         while not closing.done():
-            before = time.monotonic()
             await asyncio.sleep(0.01)
-            longest = max(longest, time.monotonic() - before)
-        assert time.monotonic() - begun < 5
-        assert longest < 0.25  # the loop went on meanwhile
+            turns += 1
+        assert turns > 3  # the loop went on meanwhile
     assert recorder.dropped >= written
     told = [line["event"] for line in lines]
     assert told == (["input log drops lines"] if written > 4096 else []) + ["input log lost lines"]
     # The disk comes back: the thread ends, and writes nothing that a later log of the session would stand before.
     descriptor = os.open(tmp_path / "ses_1.jsonl", os.O_RDONLY | os.O_NONBLOCK)
-    await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(recorder._ended)), 5)
+    await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(recorder._ended)), PATIENCE_S)
     assert os.read(descriptor, 100_000) == b""
     os.close(descriptor)
 
 
 async def test_many_that_hang_wait_at_the_same_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(input_log, "CLOSE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(input_log, "CLOSE_TIMEOUT_S", 1.5)
     recorders = []
     for n in range(64):
         os.mkfifo(tmp_path / f"ses_{n}.jsonl")
         recorders.append(InputLog.open(tmp_path, f"ses_{n}", ObserverConfig()))
-    begun = time.monotonic()
-    with capture_logs():
+    with capture_logs():  # one after the other they would need a minute and a half
+        started = time.monotonic()
+        await recorders.pop().aclose()
+        alone = time.monotonic() - started
+        started = time.monotonic()
         await asyncio.gather(*(recorder.aclose() for recorder in recorders))
-    assert time.monotonic() - begun < 5
+        together = time.monotonic() - started
+    assert together < alone * len(recorders) / 2
     for n in range(64):
         os.close(os.open(tmp_path / f"ses_{n}.jsonl", os.O_RDONLY | os.O_NONBLOCK))
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from fakes.clock import ManualClock
+from fakes.patience import PATIENCE_S
 from joyvl_server.sessions.sinks.updates import SlowReader, Update, UpdateLog
 
 
@@ -18,7 +19,7 @@ def make_log(backlog: int = 8) -> UpdateLog:
 
 
 async def take(subscription, count: int) -> list[Update]:
-    return [await asyncio.wait_for(anext(subscription), 1) for _ in range(count)]
+    return [await asyncio.wait_for(anext(subscription), PATIENCE_S) for _ in range(count)]
 
 
 async def test_a_new_reader_gets_a_snapshot_and_then_what_comes():

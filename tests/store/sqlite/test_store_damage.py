@@ -10,6 +10,7 @@ import pytest
 from store_records import camera, event, session, tick, watch
 from structlog.testing import capture_logs
 
+from fakes.patience import until
 from fakes.small_disk import small_disk
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.cameras import Cameras
@@ -53,12 +54,6 @@ async def closed(monkeypatch):
 def disk(tmp_path):
     with small_disk(tmp_path / "disk") as mounted:
         yield mounted
-
-
-async def until(true, timeout_s=10):
-    async with asyncio.timeout(timeout_s):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def ticks_of(store):
@@ -298,7 +293,7 @@ async def test_a_job_that_fails_alone_is_dropped_and_holds_nobody(tmp_path):
 
 
 async def noticed(store):
-    await until(lambda: store.main.fault is not None, 3)
+    await until(lambda: store.main.fault is not None)
     with pytest.raises(StoreError) as caught:
         await Cameras(store.main).add(camera(name="lost?"), session())
     assert caught.value.code == "store_gone"

@@ -8,6 +8,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
+from fakes.patience import PATIENCE_S
 from joyvl_server.core.errors import Conflict, StoreError
 from joyvl_server.store.sqlite import readers as readers_module
 from joyvl_server.store.sqlite.database import Database
@@ -128,7 +129,7 @@ async def test_a_full_queue_drops_counts_and_says_so_once(tmp_path):
     await db.write(lambda c: c.execute(MAKE) and None)
     gate, busy = threading.Event(), threading.Event()
     with capture_logs() as lines:
-        blocked = asyncio.ensure_future(db.write(lambda c: busy.set() or gate.wait(10)))
+        blocked = asyncio.ensure_future(db.write(lambda c: busy.set() or gate.wait(PATIENCE_S)))
         while not busy.is_set():
             await asyncio.sleep(0.001)
         taken = [db.post(insert(x)) for x in range(25)]
@@ -148,7 +149,7 @@ async def test_a_full_queue_drops_counts_and_says_so_once(tmp_path):
 async def test_awaited_writes_are_bounded(tmp_path):
     db = await Database.open(tmp_path / "joyvl.db", post_limit=5)
     gate, busy = threading.Event(), threading.Event()
-    blocked = asyncio.ensure_future(db.write(lambda c: busy.set() or gate.wait(10)))
+    blocked = asyncio.ensure_future(db.write(lambda c: busy.set() or gate.wait(PATIENCE_S)))
     while not busy.is_set():
         await asyncio.sleep(0.001)
     waiting = [asyncio.ensure_future(db.write(lambda c: None)) for _ in range(7)]
@@ -164,7 +165,7 @@ async def test_awaited_writes_are_bounded(tmp_path):
 async def test_reads_are_bounded(table, monkeypatch):
     monkeypatch.setattr(readers_module, "WAITING", 6)
     gate = threading.Event()
-    reads = [asyncio.ensure_future(table.read(lambda c: gate.wait(10))) for _ in range(8)]
+    reads = [asyncio.ensure_future(table.read(lambda c: gate.wait(PATIENCE_S))) for _ in range(8)]
     await asyncio.sleep(0)
     refused = [r for r in reads if r.done()]
     assert {r.exception().code for r in refused} == {"store_busy"}
@@ -181,12 +182,12 @@ async def test_a_read_does_not_wait_for_a_write_and_sees_one_snapshot(table):
     def slow_write(connection):
         connection.execute("INSERT INTO t VALUES (2)")
         inside.set()
-        assert gate.wait(10)
+        assert gate.wait(PATIENCE_S)
 
     writing = asyncio.ensure_future(table.write(slow_write))
     while not inside.is_set():
         await asyncio.sleep(0.001)
-    assert await asyncio.wait_for(table.read(count), 5) == 1
+    assert await asyncio.wait_for(table.read(count), PATIENCE_S) == 1
     gate.set()
     await writing
     assert await table.read(count) == 2
@@ -198,13 +199,13 @@ async def test_a_write_does_not_wait_for_reads(table):
     def slow_read(connection):
         before = count(connection)
         first.set()
-        assert gate.wait(10)
+        assert gate.wait(PATIENCE_S)
         return before, count(connection)
 
     reading = asyncio.ensure_future(table.read(slow_read))
     while not first.is_set():
         await asyncio.sleep(0.001)
-    assert await asyncio.wait_for(table.write(insert(1)), 5) == 1
+    assert await asyncio.wait_for(table.write(insert(1)), PATIENCE_S) == 1
     gate.set()
     assert await reading == (0, 0)
 
@@ -226,7 +227,7 @@ async def test_the_loop_goes_on_while_the_disk_works(table):
 
 async def test_a_write_cancelled_in_the_queue_does_not_run(table):
     gate, busy = threading.Event(), threading.Event()
-    blocked = asyncio.ensure_future(table.write(lambda c: busy.set() or gate.wait(10)))
+    blocked = asyncio.ensure_future(table.write(lambda c: busy.set() or gate.wait(PATIENCE_S)))
     while not busy.is_set():
         await asyncio.sleep(0.001)
     given_up = asyncio.ensure_future(table.write(insert(1)))
@@ -257,7 +258,7 @@ async def test_closing_waits_for_reads_and_interrupts_those_without_end(tmp_path
     monkeypatch.setattr(readers_module, "PATIENCE_S", 0.2)
     db = await Database.open(tmp_path / "joyvl.db")
     gate = threading.Event()
-    short = asyncio.ensure_future(db.read(lambda c: gate.wait(10)))
+    short = asyncio.ensure_future(db.read(lambda c: gate.wait(PATIENCE_S)))
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
     long = asyncio.ensure_future(db.read(lambda c: c.execute(endless).fetchone()))
     await asyncio.sleep(0.05)
@@ -272,7 +273,7 @@ async def test_closing_waits_for_reads_and_interrupts_those_without_end(tmp_path
 async def test_a_close_that_is_cancelled_still_closes(tmp_path):
     db = await Database.open(tmp_path / "joyvl.db")
     gate = threading.Event()
-    writing = asyncio.ensure_future(db.write(lambda c: gate.wait(10)))
+    writing = asyncio.ensure_future(db.write(lambda c: gate.wait(PATIENCE_S)))
     closing = asyncio.ensure_future(db.aclose())
     await asyncio.sleep(0.01)
     closing.cancel()
@@ -318,7 +319,7 @@ async def test_an_open_that_is_cancelled_leaves_nothing(tmp_path):
     await asyncio.gather(opening, return_exceptions=True)
     for thread in threading.enumerate():
         if thread.name == "store-write":
-            thread.join(10)
+            thread.join(PATIENCE_S)
     assert not [t for t in threading.enumerate() if t.name.startswith("store")]
 
 

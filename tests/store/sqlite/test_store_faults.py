@@ -12,6 +12,7 @@ import pytest
 from store_records import event
 from structlog.testing import capture_logs
 
+from fakes.patience import PATIENCE_S
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.events import Events
 from joyvl_server.store.sqlite import write_connection
@@ -59,7 +60,7 @@ def test_kill_9_in_mid_stream_loses_nothing_awaited(tmp_path):
         child.send_signal(signal.SIGKILL)
         # Not communicate(): it would leave out what readline() has buffered.
         rest, errors = child.stdout.read(), child.stderr.read()
-        child.wait(20)
+        child.wait(PATIENCE_S)
         assert child.returncode == -signal.SIGKILL, errors
         # A last line may be cut off by the kill; a whole one was told.
         told += [int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
@@ -123,7 +124,7 @@ def test_a_full_disk_is_told_survived_and_nothing_posted_is_lost(tmp_path):
         asyncio.run(main())
     """
     child = run_child(child_script, tmp_path / "joyvl.db")
-    output, errors = child.communicate(timeout=60)
+    output, errors = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 0, errors
     seen = json.loads(output)
     failed = [e for e in seen["errors"] if e]
@@ -171,7 +172,7 @@ async def test_posts_that_cannot_be_written_at_the_end_are_counted_and_told(tmp_
     with capture_logs() as lines:
         for _ in range(300):
             Events(db).post(event())
-        await asyncio.wait_for(db.aclose(), 20)
+        await asyncio.wait_for(db.aclose(), PATIENCE_S)
     other.execute("ROLLBACK")
     other.close()
     assert db.dropped == 300

@@ -12,6 +12,7 @@ import pytest
 from store_records import drained, event
 from structlog.testing import capture_logs
 
+from fakes.patience import PATIENCE_S, until
 from joyvl_server.store.events import Events
 from joyvl_server.store.sqlite import write_connection, write_queue
 from joyvl_server.store.sqlite.database import Database
@@ -32,12 +33,6 @@ def commits(monkeypatch):
 
     monkeypatch.setattr(Writer, "_transaction", counted)
     return sizes
-
-
-async def until(true, timeout_s=10):
-    async with asyncio.timeout(timeout_s):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -73,7 +68,7 @@ async def test_what_is_in_a_hurry_takes_the_others_along_in_their_order(db, comm
     await asyncio.sleep(0.05)
     assert commits == []
     Events(db).post(event())
-    await until(lambda: commits == [6], 1)
+    await until(lambda: commits == [6])
     post(db, 9)
     await drained(db)
     assert commits == [6, 2]
@@ -82,7 +77,7 @@ async def test_what_is_in_a_hurry_takes_the_others_along_in_their_order(db, comm
 async def test_a_full_transaction_does_not_wait(db, commits):
     for n in range(write_queue.BATCH):
         post(db, n)
-    await until(lambda: sum(commits) == write_queue.BATCH, 1)
+    await until(lambda: sum(commits) == write_queue.BATCH)
 
 
 async def test_many_ticks_never_push_out_an_event(tmp_path):
@@ -146,7 +141,7 @@ def test_kill_9_loses_at_most_the_newest_moments(tmp_path):
     posted = [float(child.stdout.readline()) for _ in range(200)]
     child.send_signal(signal.SIGKILL)
     child.stdout.read()
-    child.wait(20)
+    child.wait(PATIENCE_S)
 
     async def look():
         store = await Store.open(tmp_path)

@@ -14,6 +14,7 @@ import pytest
 from store_records import session
 from structlog.testing import capture_logs
 
+from fakes.patience import PATIENCE_S
 from fakes.small_disk import small_disk
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.sessions import insert_session
@@ -158,7 +159,7 @@ def killed(command, lines, pause_s):
     time.sleep(pause_s)
     child.send_signal(signal.SIGKILL)
     child.stdout.read()
-    child.wait(20)
+    child.wait(PATIENCE_S)
 
 
 async def test_the_server_waits_for_none_of_it(tmp_path, monkeypatch):
