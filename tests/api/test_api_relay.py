@@ -8,6 +8,7 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from fakes.clock import ManualClock
+from fakes.patience import PATIENCE_S
 from joyvl_server.api.http import relay
 from joyvl_server.api.http.relay import HEARTBEAT_S, StreamEnd, UpdateRelay
 from joyvl_server.sessions.sinks.updates import SlowReader, Update
@@ -100,7 +101,7 @@ async def test_a_sign_of_life_after_silence_only(scene: Scene):
 async def test_every_end_lets_the_subscription_and_all_tasks_go(scene: Scene, make, end: StreamEnd):
     assert scene.feed.waiting == 1
     make(scene)
-    assert await asyncio.wait_for(scene.running, 5) is end
+    assert await asyncio.wait_for(scene.running, PATIENCE_S) is end
     assert scene.feed.waiting == 0
     assert scene.clock.sleepers == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -110,13 +111,13 @@ async def test_every_end_lets_the_subscription_and_all_tasks_go(scene: Scene, ma
 async def test_a_broken_line_is_a_client_that_went_away(scene: Scene, error: Exception):
     scene.client.fails = error
     scene.put(1)
-    assert await asyncio.wait_for(scene.running, 5) is StreamEnd.GONE
+    assert await asyncio.wait_for(scene.running, PATIENCE_S) is StreamEnd.GONE
 
 
 async def test_a_broken_line_is_also_noticed_by_the_sign_of_life(scene: Scene):
     scene.client.fails = ConnectionResetError()
     await scene.clock.advance(HEARTBEAT_S + 1)
-    assert await asyncio.wait_for(scene.running, 5) is StreamEnd.GONE
+    assert await asyncio.wait_for(scene.running, PATIENCE_S) is StreamEnd.GONE
 
 
 async def test_a_long_backlog_lets_others_run(scene: Scene):
@@ -130,7 +131,7 @@ async def test_a_long_backlog_lets_others_run(scene: Scene):
 
     for seq in range(500):
         scene.put(seq)
-    await asyncio.wait_for(other(), 5)
+    await asyncio.wait_for(other(), PATIENCE_S)
     assert turns > 100
 
 
@@ -138,7 +139,7 @@ async def test_an_error_of_our_own_is_not_hidden(scene: Scene):
     scene.client.fails = ValueError("a bug")
     scene.put(1)
     with pytest.raises(ExceptionGroup) as raised:
-        await asyncio.wait_for(scene.running, 5)
+        await asyncio.wait_for(scene.running, PATIENCE_S)
     assert [type(e) for e in raised.value.exceptions] == [ValueError]
 
 
@@ -149,4 +150,4 @@ async def test_a_sign_of_life_that_nobody_reads_ends_the_stream(scene: Scene, mo
     monkeypatch.setattr(relay, "SEND_TIMEOUT_S", 0.01)
     scene.relay.beat = never
     await scene.clock.advance(HEARTBEAT_S + 1)
-    assert await asyncio.wait_for(scene.running, 5) is StreamEnd.SLOW
+    assert await asyncio.wait_for(scene.running, PATIENCE_S) is StreamEnd.SLOW

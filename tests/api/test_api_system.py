@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import joyvl_server
 from fakes.house import House, house
+from fakes.patience import PATIENCE_S
 from joyvl_server.api.page import TYPES, PageFiles
 from joyvl_server.api.schemas.system import EngineOut, ReadyOut, VersionOut
 from joyvl_server.core.errors import StoreError
@@ -93,7 +94,7 @@ async def test_a_slow_engine_is_ready_and_says_what_it_manages(h: House):
 async def test_an_engine_that_nobody_uses_is_asked_for_a_moment_at_most(h: House, monkeypatch):
     monkeypatch.setattr("joyvl_server.sessions.engines.pool.ASK_S", 0.05)
     monkeypatch.setattr(h.engines.quiet, "check", asyncio.Event().wait)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         answer = await h.client.get("/readyz")
     assert answer.status_code == 503
     assert "has not answered within" in answer.json()["parts"]["engine quiet"]["reason"]

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from fakes.clock import ManualClock
 from fakes.media import picture
+from fakes.patience import PATIENCE_S
 from fakes.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.sessions.cameras import CameraDraft
@@ -83,7 +84,7 @@ def bench() -> Bench:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not true():
             await asyncio.sleep(0.005)
 

@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.media import picture
+from fakes.patience import PATIENCE_S
 from fakes.sessions import open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.sessions.cameras import CameraDraft
@@ -55,7 +56,7 @@ async def test_a_sink_of_another_package_hears_of_alerts_asks_and_hears_of_the_e
             watch = WatchDraft("Tell me when there is smoke")
             view = await house.registry.cameras.add(CameraDraft("stove", "rtsp://192.168.1.20/1", watches=(watch,)))
             source = house.media.sources[view.record.id]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while "Is it over?" not in asked:
                     source.show(picture(source.now))
                     await house.clock.advance(0.5)
