@@ -10,7 +10,7 @@ from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.gaze.gaze import Gaze
 from joyvl_server.core.prompt.turns import Look
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.aside]
 SEEDS = range(7000, 7027)
 NEAR_S = 1.0
 GLANCE_TOKENS, FULL_TOKENS = 68, 254
