@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.core.decisions import Pressure, Score, Skip
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.watches.watches import WatchBook
+from joyvl_server.core.watches.watches import WatchSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class QueryWithdrawn:
 @dataclass(frozen=True, slots=True)
 class WatchesChanged:
     at: float
-    book: WatchBook
+    watch_set: WatchSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class PressureChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class ContextRoomChanged:
+class ContextLimitChanged:
     """The engine has room for a context of at most `tokens` for this session; the setting still bounds it too.
 
     Where that is a share of what sessions have together, `most` is what the engine takes of one: while the next chunk
@@ -225,7 +225,7 @@ Input = (
     | Written
     | WriteFailed
     | PressureChanged
-    | ContextRoomChanged
+    | ContextLimitChanged
     | PictureLimitChanged
     | EngineRestarted
 )

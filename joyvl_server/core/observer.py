@@ -89,9 +89,9 @@ class Observer:
                 self._asked(input)
             case into.QueryWithdrawn(_, query_id):
                 self._effects += self._composer.withdraw(query_id)
-            case into.WatchesChanged(_, book):
-                self._composer.watches_changed(book)
-                self._sampler.gaze.watch(book)
+            case into.WatchesChanged(_, watch_set):
+                self._composer.watches_changed(watch_set)
+                self._sampler.gaze.watch(watch_set)
                 self._policy.watches_changed()
                 self._repetition.thresholds_changed()
             case into.CapabilitiesChanged(_, engine):
@@ -108,8 +108,8 @@ class Observer:
                 self.context.warmed(number, turns)
             case into.Written() | into.WriteFailed():
                 self._effects += self._composer.written(input)
-            case into.ContextRoomChanged(_, tokens, most):
-                self.context.set_room(tokens, most)
+            case into.ContextLimitChanged(_, tokens, most):
+                self.context.set_limit(tokens, most)
             case into.PictureLimitChanged(_, most, fresh):
                 self.context.limit_pictures(PictureLimit(most, fresh))
             case into.EngineRestarted():
@@ -158,15 +158,15 @@ class Observer:
                 reason = self._sampler.miss(second, pending.frame.t)
             self._skip(frame.t, frame.wall, reason)
             return
-        glimpse, backlog = self._sampler.select(second, wanted=self._composer.waiting)
-        if glimpse.look is Look.SKIP:
-            self._skip(frame.t, frame.wall, Skip.STILL, change=glimpse.change)
+        looked, backlog = self._sampler.select(second, wanted=self._composer.waiting)
+        if looked.look is Look.SKIP:
+            self._skip(frame.t, frame.wall, Skip.STILL, change=looked.change)
             return
         effects, composed = self._composer.compose(
-            self._steps, frame, glimpse.look, burst=second.burst, backlog=backlog, change=glimpse.change
+            self._steps, frame, looked.look, burst=second.burst, backlog=backlog, change=looked.change
         )
         self.context.append(composed.turn)
-        pending = self._pending = PendingStep(self._steps, frame, composed, glimpse)
+        pending = self._pending = PendingStep(self._steps, frame, composed, looked)
         self._tick_wanted = False
         self._effects += [*effects, out.Append(self._steps, composed.turn)]
         if composed.query is not None and self.config.engine.chooses:
@@ -317,7 +317,7 @@ class Observer:
         """The model has weighed the frame."""
         if not pending.seen:
             pending.seen = True
-            self._sampler.gaze.saw(pending.frame, pending.glimpse)
+            self._sampler.gaze.saw(pending.frame, pending.looked)
 
     def _end_step(self) -> None:
         self._pending = None
@@ -345,13 +345,13 @@ class Observer:
                 t=frame.t,
                 wall=frame.wall,
                 decision=decision,
-                look=pending.glimpse.look,
+                look=pending.looked.look,
                 skipped=skipped,
                 suppressed=suppressed,
                 score=None if score is None else score.value,
                 threshold=None if about is None else about.threshold,
                 kind=None if score is None else score.kind,
-                zone=None if box is None else place(box, self._composer.book.zones),
+                zone=None if box is None else place(box, self._composer.watch_set.zones),
                 box=box,
                 text=text,
                 question=question,
@@ -359,7 +359,7 @@ class Observer:
                 watches=() if about is None else about.watches,
                 query=query,
                 shares=pending.shares,
-                change=pending.glimpse.change,
+                change=pending.looked.change,
                 detail=detail,
             )
         )

@@ -41,6 +41,9 @@ _EFFECTS = {cls.__name__: cls for cls in get_args(Effect)}
 _ENGINE_FACTS = {field.name for field in fields(EngineFacts)}
 _CHANGED_BY = {"SensitivityChanged": "threshold", "FidelityChanged": "fidelity"}
 """inputs of version 1, and the one setting that each of them changed"""
+_RENAMED = {"ContextRoomChanged": "ContextLimitChanged"}
+_RENAMED_FIELDS = {"book": "watch_set"}
+"""inputs of version 1, and fields of them, that have another name now"""
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
@@ -148,13 +151,18 @@ def decode_effect(data: dict[str, Any]) -> Effect:
 def _decode_line(entry: Any, number: int, config: ObserverConfig | None) -> Input:
     """`config` is in force where the line is of version 1."""
     try:
-        data = entry["in"]
-        if config is not None and (setting := _CHANGED_BY.get(data["type"])) is not None:
-            changed = {**_encode(config, greys=False), setting: data[setting]}
-            data = {"type": "ConfigChanged", "at": data["at"], "config": changed}
-        return decode_input(data)
+        return decode_input(entry["in"] if config is None else _upgraded(entry["in"], config))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"Line {number} of the log cannot be read: {error}") from error
+
+
+def _upgraded(data: dict[str, Any], config: ObserverConfig) -> dict[str, Any]:
+    """An input of version 1 as it is written now; `config` is in force."""
+    if (setting := _CHANGED_BY.get(data["type"])) is not None:
+        changed = {**_encode(config, greys=False), setting: data[setting]}
+        return {"type": "ConfigChanged", "at": data["at"], "config": changed}
+    renamed = {_RENAMED_FIELDS.get(name, name): value for name, value in data.items()}
+    return {**renamed, "type": _RENAMED.get(data["type"], data["type"])}
 
 
 def _with_engine(config: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
 from joyvl_server.core.inputs import Input, WatchesChanged
 from joyvl_server.core.watches.kinds import Kinds, in_order, in_words
 from joyvl_server.core.watches.named_kinds import named_kinds
-from joyvl_server.core.watches.watches import Watch, WatchBook
+from joyvl_server.core.watches.watches import Watch, WatchSet
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.ids import new_id
@@ -174,7 +174,7 @@ class WatchList:
         watches = (
             Watch(w.id, w.name, w.text, w.zones, w.threshold, w.paused, w.fires_at) for w in self._watches.values()
         )
-        self._machine.take(WatchesChanged(self._machine.now, WatchBook(tuple(watches), self._zones)))
+        self._machine.take(WatchesChanged(self._machine.now, WatchSet(tuple(watches), self._zones)))
 
     def _get(self, watch_id: str) -> WatchRecord:
         try:

@@ -371,7 +371,7 @@ def test_a_config_with_too_small_a_budget_changes_nothing() -> None:
 
 def test_the_room_that_an_engine_has_outlives_a_config() -> None:
     shell = Shell()
-    shell.observer.context.set_room(3000)
+    shell.observer.context.set_limit(3000)
     shell.configure(0.0, context_tokens=8000)
     assert shell.observer.context.budget.tokens == 3000
 

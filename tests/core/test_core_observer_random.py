@@ -209,8 +209,8 @@ def test_only_engines_that_choose_are_asked_and_a_sentence_is_obeyed_once(log) -
                 asked.add(query_id)
             case CapabilitiesChanged(_, engine) | ConfigChanged(_, ObserverConfig(engine=engine)):
                 chooses = engine.chooses
-            case WatchesChanged(_, book):
-                active = {watch.id for watch in book.active}
+            case WatchesChanged(_, watch_set):
+                active = {watch.id for watch in watch_set.active}
         for effect in effects:
             match effect:
                 case AskChoice():

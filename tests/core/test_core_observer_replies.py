@@ -6,7 +6,7 @@ from fakes.frames import EPOCH, make_frame
 from fakes.observing import CAME, FALLS, GUEST, Shell, grey, kinds, only
 from joyvl_server.core.decisions import Skip
 from joyvl_server.core.effects import Append, BeginChunk, PrepareChunk, Write
-from joyvl_server.core.inputs import ChunkWarmed, ContextRoomChanged, EngineRestarted, WriteFailed, Written
+from joyvl_server.core.inputs import ChunkWarmed, ContextLimitChanged, EngineRestarted, WriteFailed, Written
 from joyvl_server.core.observer import StepState
 from joyvl_server.core.prompt.turns import Look
 
@@ -194,7 +194,7 @@ def test_less_room_makes_a_new_chunk() -> None:
     for t in range(10):
         shell.silent(float(t))
     assert "BeginChunk" not in kinds(shell.silent(10.0))
-    assert shell.observer.handle(ContextRoomChanged(10.5, 2048)) == []
+    assert shell.observer.handle(ContextLimitChanged(10.5, 2048)) == []
     assert "BeginChunk" in kinds(shell.tick(11.0))
 
 

@@ -42,7 +42,7 @@ from joyvl_server.core.inputs import (
 )
 from joyvl_server.core.observer import Observer, ObserverConfig
 from joyvl_server.core.prompt.turns import Draft
-from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.watches import Watch, watch_set
 from joyvl_server.engines.base import EngineSession, EngineSpec
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.clips]
@@ -145,7 +145,7 @@ async def test_two_minutes_of_a_real_observer(vllm: VllmServer, clips: Path) -> 
         )
         shell = Shell(Observer(config), await engine.open(EngineSpec("s1")), sniffer)
         watches = [Watch(name, name, f"Tell me when {name} comes") for name in ("a man", "the post")]
-        await shell._do(WatchesChanged(0.0, book(watches, [])))
+        await shell._do(WatchesChanged(0.0, watch_set(watches, [])))
         for step, frame in enumerate(frames):
             # A random model's score means nothing: the sensitivity says when it speaks.
             config = replace(config, threshold=ALWAYS if step % 15 == 7 else NEVER)

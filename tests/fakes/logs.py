@@ -16,7 +16,7 @@ from joyvl_server.core.inputs import (
     Chosen,
     ChunkWarmed,
     ConfigChanged,
-    ContextRoomChanged,
+    ContextLimitChanged,
     EngineFailed,
     EngineRestarted,
     Input,
@@ -36,7 +36,7 @@ from joyvl_server.core.inputs import (
     Written,
 )
 from joyvl_server.core.observer import Observer, ObserverConfig
-from joyvl_server.core.watches.watches import Watch, WatchBook
+from joyvl_server.core.watches.watches import Watch, WatchSet
 from joyvl_server.core.watches.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
@@ -73,7 +73,7 @@ WATCHES = st.builds(
     paused=MOSTLY.map(lambda usual: not usual),
 )
 BOOKS = st.builds(
-    WatchBook,
+    WatchSet,
     watches=st.lists(WATCHES, max_size=3, unique_by=lambda watch: watch.id).map(tuple),
     zones=st.sampled_from([(), (DOOR,)]),
 )
@@ -177,7 +177,7 @@ class Shell:
                     return ConfigChanged(t, replace(self.observer.config, fidelity=fidelity))
                 return PressureChanged(t, draw(st.sampled_from(Pressure)))
             case "room":
-                return ContextRoomChanged(t, draw(st.integers(2048, 8000)))
+                return ContextLimitChanged(t, draw(st.integers(2048, 8000)))
             case "reconfigured":
                 return ConfigChanged(t, draw(CONFIGS))
             case "able":

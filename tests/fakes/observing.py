@@ -12,7 +12,7 @@ from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Pressure, Score
 from joyvl_server.core.effects import AskChoice, Decided, Effect
 from joyvl_server.core.frame import Frame, Grey
-from joyvl_server.core.gaze.gaze import Glimpse
+from joyvl_server.core.gaze.gaze import LookDecision
 from joyvl_server.core.inputs import (
     CapabilitiesChanged,
     Chosen,
@@ -28,7 +28,7 @@ from joyvl_server.core.inputs import (
 )
 from joyvl_server.core.observer import Observer, StepState
 from joyvl_server.core.prompt.turns import Look
-from joyvl_server.core.watches.watches import Watch, WatchBook, book
+from joyvl_server.core.watches.watches import Watch, WatchSet, watch_set
 from joyvl_server.core.watches.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
@@ -62,20 +62,20 @@ class ScriptedGaze:
         self.wanted: list[bool] = []
         self.looked: list[float] = []
 
-    def judge(self, frame: Frame, *, wanted: bool) -> Glimpse:
+    def judge(self, frame: Frame, *, wanted: bool) -> LookDecision:
         self.wanted.append(wanted)
-        return Glimpse(list(Look)[int(frame.grey[0, 0])], 0.25, frame.grey.astype(np.float32))
+        return LookDecision(list(Look)[int(frame.grey[0, 0])], 0.25, frame.grey.astype(np.float32))
 
     def press(self, pressure: Pressure) -> None:
         """It makes no difference."""
 
-    def watch(self, book: WatchBook) -> None:
+    def watch(self, watch_set: WatchSet) -> None:
         """It makes no difference."""
 
     def configure(self, config: ObserverConfig) -> None:
         """It makes no difference."""
 
-    def saw(self, frame: Frame, glimpse: Glimpse) -> None:
+    def saw(self, frame: Frame, looked: LookDecision) -> None:
         self.looked.append(frame.t)
 
 
@@ -150,4 +150,4 @@ class Shell:
         return self.observer.handle(CapabilitiesChanged(t, replace(self.observer.config.engine, **facts)))
 
     def watch(self, t: float, *watches: Watch) -> list[Effect]:
-        return self.observer.handle(WatchesChanged(t, book(watches, [DOOR])))
+        return self.observer.handle(WatchesChanged(t, watch_set(watches, [DOOR])))

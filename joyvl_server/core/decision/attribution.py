@@ -9,7 +9,7 @@ from joyvl_server.core.decision.choices import Candidate
 from joyvl_server.core.decisions import Score, Suppressed, Urgency
 from joyvl_server.core.prompt.notices import Query
 from joyvl_server.core.prompt.prefix import watch_line
-from joyvl_server.core.watches.watches import WatchBook
+from joyvl_server.core.watches.watches import WatchSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Attribution:
     urgency: Urgency = Urgency.REMARK
 
 
-def attribute(score: Score, book: WatchBook, threshold: float, query: Query | None) -> Attribution:
+def attribute(score: Score, watch_set: WatchSet, threshold: float, query: Query | None) -> Attribution:
     """Weigh one score.
 
     `threshold` is the session's; a watch may have its own. `query` is the open one an answer would belong to. What an
@@ -36,43 +36,43 @@ def attribute(score: Score, book: WatchBook, threshold: float, query: Query | No
     """
     if score.kind is not None:
         query = None
-    lowest = book.threshold(threshold)
+    lowest = watch_set.threshold(threshold)
     if query is not None:
         lowest = min(lowest, threshold)
     if score.garbage is not None or not score.value >= lowest:
         return Attribution(False, lowest)
     if query is not None:
         return Attribution(True, threshold, query=query.id, urgency=Urgency.ANSWER)
-    if not book.active:
+    if not watch_set.active:
         return Attribution(True, threshold)
-    if not book.looking_at(score.box):
+    if not watch_set.looking_at(score.box):
         return Attribution(False, lowest, Suppressed.ZONE)
-    wanted = book.matching(score.box, score.kind)
+    wanted = watch_set.matching(score.box, score.kind)
     if not wanted:
         return Attribution(False, lowest, Suppressed.KIND)
     fired = tuple(w.id for w in wanted if score.value >= (threshold if w.threshold is None else w.threshold))
-    level = book.threshold_of(fired or [w.id for w in wanted], threshold)
+    level = watch_set.threshold_of(fired or [w.id for w in wanted], threshold)
     return Attribution(bool(fired), level, watches=fired, urgency=Urgency.ALERT)
 
 
-def candidates(book: WatchBook, threshold: float, questions: Mapping[str, str]) -> tuple[Candidate, ...]:
+def candidates(watch_set: WatchSet, threshold: float, questions: Mapping[str, str]) -> tuple[Candidate, ...]:
     """What a remark may be about: questions first, for somebody waits; then the active watches, the eager ones first.
 
     `questions` are texts by id. Where there are more than a choice can hold, the least likely to fire are left out.
     """
     asked = [Candidate(text, query=query_id) for query_id, text in questions.items()]
-    eager_first = sorted(book.active, key=lambda watch: book.threshold_of([watch.id], threshold))
-    return (*asked, *(Candidate(watch_line(watch, book.zones), watch=watch.id) for watch in eager_first))
+    eager_first = sorted(watch_set.active, key=lambda watch: watch_set.threshold_of([watch.id], threshold))
+    return (*asked, *(Candidate(watch_line(watch, watch_set.zones), watch=watch.id) for watch in eager_first))
 
 
-def attributed(score: Score, candidate: Candidate, book: WatchBook, threshold: float) -> Attribution:
+def attributed(score: Score, candidate: Candidate, watch_set: WatchSet, threshold: float) -> Attribution:
     """Weigh a score that is known to be about `candidate`: its own threshold counts, the session's for all but watches.
 
     A watch that is active no more concerns nobody.
     """
     watches = () if candidate.watch is None else (candidate.watch,)
-    level = book.threshold_of(watches, threshold)
-    if candidate.watch is not None and candidate.watch not in {watch.id for watch in book.active}:
+    level = watch_set.threshold_of(watches, threshold)
+    if candidate.watch is not None and candidate.watch not in {watch.id for watch in watch_set.active}:
         return Attribution(False, level)
     speak = score.value >= level
     urgency = Urgency.ALERT if watches else Urgency.ANSWER if candidate.query else Urgency.REMARK

@@ -16,7 +16,7 @@ from joyvl_server.core.prompt.prefix import MAX_LINE, shorten
 from joyvl_server.core.prompt.wire_format import clean, text_tokens
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
-ROOM = 232
+QUESTION = 232
 """estimated tokens of a question, at most: it takes the place that a context keeps free for the answer"""
 SENTENCE = 96
 """estimated tokens of somebody's words in a question of their own"""
@@ -100,9 +100,9 @@ def end_which(sentence: str, candidates: Sequence[Candidate]) -> Choice[Candidat
 
 def _which(head: str, candidates: Sequence[Candidate]) -> Choice[Candidate]:
     """The first candidates, as many as there is room for; where some are left out, none of those is no finding."""
-    room = ROOM - text_tokens(f"{head}\n{_line(LETTERS[0], NOTHING)}\n{LAST}")
-    offered = candidates[: min(room // LEAST, len(LETTERS) - 1)]
-    each = room // max(1, len(offered)) - FRAME
+    available = QUESTION - text_tokens(f"{head}\n{_line(LETTERS[0], NOTHING)}\n{LAST}")
+    offered = candidates[: min(available // LEAST, len(LETTERS) - 1)]
+    each = available // max(1, len(offered)) - FRAME
     lines = [f"{'question ' if candidate.query else ''}{_quoted(candidate.text, each)}" for candidate in offered]
     lettered = [_line(letter, line) for letter, line in zip(LETTERS, [*lines, NOTHING], strict=False)]
     nothing = NONE if len(offered) == len(candidates) else None

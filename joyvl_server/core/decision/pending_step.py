@@ -10,7 +10,7 @@ from joyvl_server.core.decision.attribution import Attribution
 from joyvl_server.core.decision.choices import Candidate, Choice, RequestKind
 from joyvl_server.core.decisions import Score, Share
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.gaze.gaze import Glimpse
+from joyvl_server.core.gaze.gaze import LookDecision
 from joyvl_server.core.prompt.composer import ComposedTurn
 
 
@@ -37,7 +37,7 @@ class PendingStep:
     step: int
     frame: Frame
     composed: ComposedTurn
-    glimpse: Glimpse
+    looked: LookDecision
     state: StepState = StepState.SCORING
     seen: bool = False
     """the model has weighed its frame"""

@@ -36,7 +36,7 @@ class SpeakPolicy:
 
     def watches_changed(self) -> None:
         """The composer has other watches."""
-        self._lowest = self._composer.book.threshold(self._threshold)
+        self._lowest = self._composer.watch_set.threshold(self._threshold)
 
     def weigh(self, composed: ComposedTurn, score: Score) -> tuple[Attribution, Choice[Candidate] | None]:
         """The attribution, or the question which of several it is about, where that has to be known."""
@@ -46,7 +46,7 @@ class SpeakPolicy:
         query = self._composer.concerned(composed) if self._composer.queries.open else None
         if query is None and (score.garbage is not None or not score.value >= self._lowest):
             return Attribution(False, self._lowest), None
-        about = attribute(score, self._composer.book, self._threshold, query)
+        about = attribute(score, self._composer.watch_set, self._threshold, query)
         offered = self._candidates(composed) if about.speak and score.kind is None else ()
         if len(offered) > 1:
             waiting = any(candidate.query is not None for candidate in offered)
@@ -56,13 +56,13 @@ class SpeakPolicy:
 
     def settle(self, composed: ComposedTurn, score: Score, about: Candidate | None) -> Attribution:
         """It is about this one (None: not found out). Watches and queries may have ended since it was asked."""
-        book = self._composer.book
+        watch_set = self._composer.watch_set
         if about is None:
-            found = attribute(score, book, self._threshold, self._composer.concerned(composed))
+            found = attribute(score, watch_set, self._threshold, self._composer.concerned(composed))
         elif about.query is not None and not self._composer.queries.is_open(about.query):
             found = Attribution(False, self._threshold)
         else:
-            found = attributed(score, about, book, self._threshold)
+            found = attributed(score, about, watch_set, self._threshold)
         return self._unless_too_soon(found, score, composed.turn.frame.t)
 
     def _candidates(self, composed: ComposedTurn) -> tuple[Candidate, ...]:

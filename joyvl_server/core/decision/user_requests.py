@@ -67,7 +67,7 @@ class UserRequests:
         questions = {query.id: query.text for query in self._composer.queries.shown()}
         if composed is not None and composed.query is not None and self._composer.queries.is_open(composed.query):
             questions[composed.query] = composed.turn.query or ""
-        return candidates(self._composer.book, threshold, questions)
+        return candidates(self._composer.watch_set, threshold, questions)
 
     def answered(self, composed: ComposedTurn, query_id: str | None, epoch: int | None, text: str) -> list[QueryClosed]:
         """What was just said answers this query; before the turn settles, for no prefix may ask it again."""

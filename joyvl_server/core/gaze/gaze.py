@@ -22,7 +22,7 @@ from joyvl_server.core.gaze.change import Cells, ChangeMeter, Measured
 from joyvl_server.core.inputs import Passed, Tick
 from joyvl_server.core.prompt.turns import Look, Second
 from joyvl_server.core.watches.time_conditions import time_conditioned
-from joyvl_server.core.watches.watches import WatchBook
+from joyvl_server.core.watches.watches import WatchSet
 
 SIGN = 0.01
 """a change this small, half a grey level beyond what is tolerated, is looked at if there was none before: people come
@@ -45,7 +45,7 @@ MAX_SECONDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class LookDecision:
     """What the gaze made of one frame: its cost and its change (0 to 1; 1 for the first and after a change of size)."""
 
     look: Look
@@ -80,18 +80,18 @@ class Gaze:
         self.pressure = pressure
         self._set_measures()
 
-    def watch(self, book: WatchBook) -> None:
+    def watch(self, watch_set: WatchSet) -> None:
         """Other watches are in force. Where one depends on time, no second is skipped."""
-        self.timed = any(time_conditioned(watch.text) for watch in book.active)
+        self.timed = any(time_conditioned(watch.text) for watch in watch_set.active)
 
-    def judge(self, frame: Frame, *, wanted: bool) -> Glimpse:
+    def judge(self, frame: Frame, *, wanted: bool) -> LookDecision:
         """The cost of `frame`; `wanted` when somebody asked something: then it is looked at in full.
 
         Every frame is to be judged once, in order of time, also those that are then skipped.
         """
         found = self._meter.measure(frame.grey, self._large)
         if found.new:
-            return Glimpse(Look.FULL, found.change, found.cells)
+            return LookDecision(Look.FULL, found.change, found.cells)
         since_full = frame.t - self._full_t
         if not 0 <= since_full < self._config.max_glance_s * self._rarer:  # time jumped back, or it has been long
             due = True
@@ -100,19 +100,19 @@ class Gaze:
             self._owed = self._owed or due
         look = self._look(frame, full=due or wanted)
         self._remember(frame.t, found)
-        return Glimpse(look, found.change, found.cells)
+        return LookDecision(look, found.change, found.cells)
 
-    def saw(self, frame: Frame, glimpse: Glimpse) -> None:
+    def saw(self, frame: Frame, looked: LookDecision) -> None:
         """The model got this frame, with the look that `judge` gave it."""
         self._seen_t = frame.t
-        if glimpse.look is not Look.FULL:
+        if looked.look is not Look.FULL:
             return
         new = frame.grey.shape != self._meter.shape
         if new or frame.t < self._full_t:
             self._sign_t = self._stirred_t = frame.t
         if new:
             self._stirs = ()
-        self._meter.keep(frame.grey.shape, glimpse.cells, at_rest=self._settled)
+        self._meter.keep(frame.grey.shape, looked.cells, at_rest=self._settled)
         self._full_t = frame.t
         self._owed = False
 
@@ -186,19 +186,19 @@ class FrameSampler:
         if not self._keeps:
             self.backlog.drop()
 
-    def select(self, tick: Tick, *, wanted: bool) -> tuple[Glimpse, tuple[Second, ...]]:
+    def select(self, tick: Tick, *, wanted: bool) -> tuple[LookDecision, tuple[Second, ...]]:
         """What the newest picture may cost, and the seconds that go with it; nothing goes with a frame to skip.
 
         A still picture is looked at all the same where seconds of the reply before wait for a turn to go with.
         """
         missed = self.backlog.offer((*tick.burst, tick.frame)[0].t)
-        glimpse = self.gaze.judge(tick.frame, wanted=wanted or self._again)
-        if glimpse.look is not Look.SKIP:
-            return glimpse, missed
+        looked = self.gaze.judge(tick.frame, wanted=wanted or self._again)
+        if looked.look is not Look.SKIP:
+            return looked, missed
         if missed:
-            return replace(glimpse, look=Look.GLANCE), missed
+            return replace(looked, look=Look.GLANCE), missed
         self.backlog.failed()
-        return glimpse, ()
+        return looked, ()
 
     def miss(self, second: Tick | Passed, after: float) -> Skip:
         """A second passes during the reply to the frame at stream time `after`: it is kept for the next turn, if there
@@ -206,11 +206,11 @@ class FrameSampler:
         frame = second.frame
         if not self._keeps or frame.t <= after:
             return Skip.BUSY
-        glimpse = self.gaze.judge(frame, wanted=False)
-        if glimpse.look is Look.SKIP:
+        looked = self.gaze.judge(frame, wanted=False)
+        if looked.look is Look.SKIP:
             return Skip.STILL
-        self.gaze.saw(frame, glimpse)
-        self.backlog.keep(Second((*second.burst, frame), glimpse.look))
+        self.gaze.saw(frame, looked)
+        self.backlog.keep(Second((*second.burst, frame), looked.look))
         return Skip.BUSY
 
     def settled(self) -> None:

@@ -58,7 +58,7 @@ class AnswerParser:
         self._gap = ""  # white space that counts only if more text follows
         self._rest = ""
         self._blank = 0
-        self._room = limit
+        self._limit = limit
 
     @property
     def ended(self) -> bool:
@@ -112,13 +112,13 @@ class AnswerParser:
         elif self._stage is _Stage.GARBAGE:
             self._read_garbage(text)
         else:
-            text = text[: self._room]
-            self._room -= len(text)
-            if self._room == 0:
+            text = text[: self._limit]
+            self._limit -= len(text)
+            if self._limit == 0:
                 text = text[: _start_of_marker(text, 0)]
             self._rest += text
             self._grow(text)
-            if self._room == 0:
+            if self._limit == 0:
                 self._stage = _Stage.ENDED
 
     def _read_marker(self, marker: str) -> None:

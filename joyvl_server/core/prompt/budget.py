@@ -19,7 +19,7 @@ class Budget:
     frame and a few words need. All sizes in tokens; they change with the room and the config only."""
 
     def __init__(self, config: ObserverConfig, system: str) -> None:
-        self._room: tuple[int, int | None] | None = None
+        self._limit: tuple[int, int | None] | None = None
         self.configure(config, system)
 
     def configure(self, config: ObserverConfig, system: str) -> None:
@@ -33,12 +33,12 @@ class Budget:
             )
         self.system, self._fixed, self._config = tokens, fixed, config
         self._divide(config.context_tokens, config.context_tokens)
-        if self._room is not None:
-            self.set_room(*self._room)
+        if self._limit is not None:
+            self.set_limit(*self._limit)
 
-    def set_room(self, tokens: int, most: int | None = None) -> None:
-        """The engine has room for `tokens`; see `ContextRoomChanged`."""
-        self._room = (tokens, most)
+    def set_limit(self, tokens: int, most: int | None = None) -> None:
+        """The engine has room for `tokens`; see `ContextLimitChanged`."""
+        self._limit = (tokens, most)
         setting = self._config.context_tokens
         total = max(self._fixed + _LEAST_WORDS, min(setting, tokens))
         self._divide(total, total if most is None else max(total, min(setting, most)))

@@ -17,7 +17,7 @@ from joyvl_server.core.prompt.rollover import PrefixLines, Rollover
 from joyvl_server.core.prompt.tasks import DelegatedTasks
 from joyvl_server.core.prompt.turns import Look, Second, UserTurn
 from joyvl_server.core.prompt.wire_format import clean
-from joyvl_server.core.watches.watches import WatchBook
+from joyvl_server.core.watches.watches import WatchSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class ComposedTurn:
     """A turn under way and what it tells, to be ticked off once it has settled."""
 
     turn: UserTurn
-    book: WatchBook
+    watch_set: WatchSet
     query: str | None
     notes: tuple[Notice, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Looks:
+class _Shown:
     """What a turn shows."""
 
     step: int
@@ -46,7 +46,7 @@ class PromptComposer:
     """Everything waits here until a turn that carried it has settled; a turn that failed changes nothing."""
 
     def __init__(self, config: ObserverConfig, context: Context) -> None:
-        self.book = WatchBook()
+        self.watch_set = WatchSet()
         """the watches in force"""
         self.queries = OpenQueries()
         self._config = config
@@ -57,12 +57,12 @@ class PromptComposer:
         self._reads = config.engine.follows_instructions
         """the engine reads words; what is to be told waits for one that does"""
         self._sent: str | None = None
-        self._watch_lines: tuple[WatchBook, list[str]] = (self.book, [])
+        self._watch_lines: tuple[WatchSet, list[str]] = (self.watch_set, [])
 
-    def watches_changed(self, book: WatchBook) -> None:
+    def watches_changed(self, watch_set: WatchSet) -> None:
         """Other watches are in force."""
-        self.book = book
-        self._notices.meet(book)
+        self.watch_set = watch_set
+        self._notices.meet(watch_set)
 
     def configure(self, config: ObserverConfig) -> list[Effect]:
         """`config` counts from now on."""
@@ -80,7 +80,7 @@ class PromptComposer:
     @property
     def waiting(self) -> bool:
         """Is there anything the model has not been told?"""
-        return self.urgent or (self.book is not self._notices.known and self._notices.waiting(self.book))
+        return self.urgent or (self.watch_set is not self._notices.known and self._notices.waiting(self.watch_set))
 
     def compose(
         self,
@@ -99,27 +99,27 @@ class PromptComposer:
         """
         if self._notices.met:
             self._notices.composing()
-        shown = self._unseen(frame, backlog) if backlog else ()
-        looks = _Looks(step, frame, look, burst, shown, change)
-        composed = self._compose(looks, self.book)
+        missed = self._unseen(frame, backlog) if backlog else ()
+        shown = _Shown(step, frame, look, burst, missed, change)
+        composed = self._compose(shown, self.watch_set)
         self._sent = composed.query
         move = self._context.move(composed.turn)
         if move is ChunkMove.STAY:
             return [], composed
         if move in (ChunkMove.AGAIN, ChunkMove.SWITCH):
-            effects = self._rollover.before(move, composed.turn, self._standing(self.book))
-            return effects, self._compose(looks, self.book)
-        self._notices.told(self.book)
-        turn = self._context.trimmed(self._compose(looks, self.book).turn)
-        effects = self._rollover.before(move, turn, self._standing(self.book))
+            effects = self._rollover.before(move, composed.turn, self._standing(self.watch_set))
+            return effects, self._compose(shown, self.watch_set)
+        self._notices.told(self.watch_set)
+        turn = self._context.trimmed(self._compose(shown, self.watch_set).turn)
+        effects = self._rollover.before(move, turn, self._standing(self.watch_set))
         self._notices.forget_heard(self._context.begins)
-        looks = _Looks(step, frame, look, turn.burst, turn.backlog, change)
-        return effects, self._compose(looks, self.book)
+        shown = _Shown(step, frame, look, turn.burst, turn.backlog, change)
+        return effects, self._compose(shown, self.watch_set)
 
     def settled(self, composed: ComposedTurn) -> list[Effect]:
         """Call it right after `context.settle`. The effects come after `Settle`: they count that turn in."""
-        if composed.notes or composed.book is not self._notices.known:
-            self._notices.told(composed.book, composed.notes)
+        if composed.notes or composed.watch_set is not self._notices.known:
+            self._notices.told(composed.watch_set, composed.notes)
         if composed.query is not None:
             self.queries.show(composed.query)
         if not self._rollover.due:
@@ -134,7 +134,7 @@ class PromptComposer:
         """An utterance of the turn at stream time `t`; ids of the `watches` it is about."""
         self._rollover.history.add(Entry.RESPONSE, t, text)
         self._rollover.summaries.event(t, text)
-        if names := self.book.names(watches):
+        if names := self.watch_set.names(watches):
             self._rollover.summaries.event(t, f"{', '.join(names)}: {text}")
 
     # ------------------------------------------------------------------------------------------------------- queries
@@ -158,7 +158,7 @@ class PromptComposer:
         if query is None:
             return []
         if reason == STANDING and self._context.turns:
-            self._notices.heard(self._context.turns[-1].user.frame.t, self._query_text(query), self.book)
+            self._notices.heard(self._context.turns[-1].user.frame.t, self._query_text(query), self.watch_set)
         return [QueryClosed(query.id, reason)]
 
     def expire(self, at: float) -> list[QueryClosed]:
@@ -190,42 +190,42 @@ class PromptComposer:
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
-    def _compose(self, looks: _Looks, book: WatchBook) -> ComposedTurn:
+    def _compose(self, shown: _Shown, watch_set: WatchSet) -> ComposedTurn:
         query, text = None, None
         changes: tuple[str, ...] = ()
         notes: tuple[Notice, ...] = ()
         if self._reads:
-            room, notices = self._context.budget.news, self._notices
+            available, notices = self._context.budget.news, self._notices
             if self.queries.open and (query := self.queries.waiting()) is not None:
                 text = self._query_text(query)
-            if book is not notices.known:
-                changes = notices.watch_changes(book, room, text)
+            if watch_set is not notices.known:
+                changes = notices.watch_changes(watch_set, available, text)
             if notices.notes_waiting:
-                notes = notices.notes(room)
+                notes = notices.notes(available)
         turn = UserTurn(
-            step=looks.step,
-            t=self._context.model_time(looks.burst[0] if looks.burst else looks.frame),
-            frame=looks.frame,
-            look=looks.look,
+            step=shown.step,
+            t=self._context.model_time(shown.burst[0] if shown.burst else shown.frame),
+            frame=shown.frame,
+            look=shown.look,
             query=text,
             news=changes + tuple(note.text for note in notes),
-            zones=book.zones,
-            kinds=book.kinds,
-            burst=looks.burst,
-            backlog=looks.backlog,
-            change=looks.change,
+            zones=watch_set.zones,
+            kinds=watch_set.kinds,
+            burst=shown.burst,
+            backlog=shown.backlog,
+            change=shown.change,
         )
-        return ComposedTurn(turn, book, None if query is None else query.id, notes)
+        return ComposedTurn(turn, watch_set, None if query is None else query.id, notes)
 
     def _query_text(self, query: Query) -> str:
         """The room may have become smaller since it was asked."""
         return shorten(query.text, self._context.budget.query)
 
-    def _standing(self, book: WatchBook) -> PrefixLines:
+    def _standing(self, watch_set: WatchSet) -> PrefixLines:
         known, watches = self._watch_lines
-        if known is not book:
-            watches = [watch_line(watch, book.zones) for watch in book.active]
-            self._watch_lines = (book, watches)
+        if known is not watch_set:
+            watches = [watch_line(watch, watch_set.zones) for watch in watch_set.active]
+            self._watch_lines = (watch_set, watches)
         queries = [self._query_text(query) for query in self.queries.shown()] if self.queries.open else []
         return PrefixLines(watches, queries)
 

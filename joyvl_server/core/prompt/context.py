@@ -89,9 +89,9 @@ class Context:
             return 0
         return self.present.tokens + (self.present.cost(self._pending) if self._pending else 0)
 
-    def set_room(self, tokens: int, most: int | None = None) -> None:
+    def set_limit(self, tokens: int, most: int | None = None) -> None:
         """The engine has room for `tokens`."""
-        self.budget.set_room(tokens, most)
+        self.budget.set_limit(tokens, most)
         self._single = self._single and self.budget.least
         self._keep_prepared_within_budget()
 
@@ -180,15 +180,15 @@ class Context:
         start = max(0, len(turns) - self._config.lead_turns)
         return turns[start if self.cut is None or self._config.engine.prepares else min(self.cut, start) :]
 
-    def lead_room(self, writing: int = 0) -> float:
+    def turns_to_keep(self, writing: int = 0) -> float:
         """Turns to keep room for between the cut and the switch, at the size they had lately; `writing` of them for a
         summary that the next chunk waits for."""
         assert self.present is not None, "no chunk has begun"
-        turns = max(self._config.lead_turns, writing + self.warm_room)
+        turns = max(self._config.lead_turns, writing + self.turns_to_warm)
         return min(float(turns), self._lead_tokens(self.present.prefix_tokens) / self.present.size)
 
     @property
-    def warm_room(self) -> float:
+    def turns_to_warm(self) -> float:
         """Turns to keep for warming the next chunk, by how many it took lately."""
         return max(LEAST_TO_WARM, WARM_MARGIN * self._warming)
 
@@ -231,8 +231,8 @@ class Context:
 
     def trimmed(self, turn: UserTurn) -> UserTurn:
         """The turn as a chunk that begins anew can take it: seconds of its backlog go first, then its burst."""
-        room = self.budget.prompt - self.budget.system - self.budget.prefix
-        while (self._cost(turn) > room or turn.pictures > self._fresh) and (turn.backlog or turn.burst):
+        available = self.budget.prompt - self.budget.system - self.budget.prefix
+        while (self._cost(turn) > available or turn.pictures > self._fresh) and (turn.backlog or turn.burst):
             turn = replace(turn, backlog=turn.backlog[1:]) if turn.backlog else replace(turn, burst=turn.burst[1:])
         return turn
 
@@ -244,13 +244,13 @@ class Context:
         if move is ChunkMove.SHORT:
             turns = turns[len(turns) - min(self._short_lead, len(turns)) :]
         pictures = self._fresh - turn.pictures
-        room = self.budget.prompt - self.budget.system - self.budget.prefix - self._cost(turn)
-        room = min(room, self._lead_tokens(self.budget.prefix))
+        available = self.budget.prompt - self.budget.system - self.budget.prefix - self._cost(turn)
+        available = min(available, self._lead_tokens(self.budget.prefix))
         kept: list[SettledTurn] = []
         for settled in reversed(turns):
-            room -= self._cost(settled.user) + answer_tokens(settled.answer)
+            available -= self._cost(settled.user) + answer_tokens(settled.answer)
             pictures -= settled.user.pictures
-            if room < 0 or pictures < 0:
+            if available < 0 or pictures < 0:
                 break
             kept.append(settled)
         return kept[::-1]
@@ -330,7 +330,7 @@ class Context:
         """Is the prepared chunk warm to its last turn, and its lead long enough?"""
         assert self.prepared is not None, "no chunk is prepared"
         lead = len(self.prepared.turns)
-        return self._warm >= lead >= min(self._config.lead_turns, int(self.lead_room()))
+        return self._warm >= lead >= min(self._config.lead_turns, int(self.turns_to_keep()))
 
     @property
     def _fresh(self) -> float:

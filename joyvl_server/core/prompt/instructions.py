@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from joyvl_server.core.prompt.prefix import share
 from joyvl_server.core.prompt.wire_format import clean, text_tokens
 
-WATCHES_ROOM = 200
+WATCHES_TOKENS = 200
 """tokens of the watches in an instruction"""
 
 _LANGUAGES = {
@@ -53,7 +53,7 @@ def summary_instruction(language: str, watches: Sequence[str], tokens: int) -> s
     ]
     if watches:
         lines.append("Above all keep what bears on these instructions:")
-        lines += [f"- {line}" for line in share(watches, WATCHES_ROOM)]
+        lines += [f"- {line}" for line in share(watches, WATCHES_TOKENS)]
     lines.append(_manner(language, tokens))
     return "\n".join(lines)
 
@@ -71,7 +71,7 @@ def condense_instruction(notes: Sequence[str], language: str, watches: Sequence[
     ]
     if watches:
         lines.append("Above all keep what bears on these instructions:")
-        lines += [f"- {line}" for line in share(watches, WATCHES_ROOM)]
+        lines += [f"- {line}" for line in share(watches, WATCHES_TOKENS)]
     lines.append(_manner(language, tokens))
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from joyvl_server.core.prompt.prefix import shorten, watch_line
 from joyvl_server.core.prompt.wire_format import query_block, text_tokens
-from joyvl_server.core.watches.watches import Watch, WatchBook
+from joyvl_server.core.watches.watches import Watch, WatchSet
 
 MAX_OPEN = 32
 
@@ -89,7 +89,7 @@ class Notice:
 
 class Notices:
     def __init__(self) -> None:
-        self.known = WatchBook()
+        self.known = WatchSet()
         """the watches that the model knows of in this chunk"""
         self.notes_waiting: deque[Notice] = deque(maxlen=MAX_NOTES)
         """oldest first"""
@@ -98,68 +98,68 @@ class Notices:
         """watches known only since the turn under way was made; read only"""
         self._count = 0
 
-    def waiting(self, book: WatchBook) -> bool:
+    def waiting(self, watch_set: WatchSet) -> bool:
         """Do the watches differ from what the model was told?"""
-        return book is not self.known and any(book.changes_since(self.known))
+        return watch_set is not self.known and any(watch_set.changes_since(self.known))
 
     def add(self, text: str) -> None:
         self._count += 1
         self.notes_waiting.append(Notice(self._count, text))
 
-    def notes(self, room: int) -> tuple[Notice, ...]:
-        """The oldest notes, as many as fit `room` tokens; the first one is shortened where it alone does not."""
+    def notes(self, available: int) -> tuple[Notice, ...]:
+        """The oldest notes, as many as fit `available` tokens; the first one is shortened where it alone does not."""
         kept: list[Notice] = []
         for note in self.notes_waiting:
-            note = note if kept else replace(note, text=shorten(note.text, room - 1))
-            room -= text_tokens(note.text) + 1
-            if room < 0:
+            note = note if kept else replace(note, text=shorten(note.text, available - 1))
+            available -= text_tokens(note.text) + 1
+            if available < 0:
                 break
             kept.append(note)
         return tuple(kept)
 
-    def watch_changes(self, book: WatchBook, room: int, sentence: str | None = None) -> tuple[str, ...]:
-        """What changed since the model was last told, each line shortened to its share of `room` tokens.
+    def watch_changes(self, watch_set: WatchSet, available: int, sentence: str | None = None) -> tuple[str, ...]:
+        """What changed since the model was last told, each line shortened to its share of `available` tokens.
 
         A watch that is the `sentence` of the same turn is not told twice.
         """
-        begun, ended = book.changes_since(self.known)
+        begun, ended = watch_set.changes_since(self.known)
         begun = tuple(watch for watch in begun if watch_line(watch, ()) != sentence)
         if not begun and not ended:
             return ()
-        each = max(_LEAST, room // (len(begun) + len(ended)))
+        each = max(_LEAST, available // (len(begun) + len(ended)))
         lines = [f"[Instruction ended] {shorten(watch_line(watch, ()), each)}" for watch in ended]
-        lines += [query_block(shorten(watch_line(watch, book.zones), each)) for watch in begun]
+        lines += [query_block(shorten(watch_line(watch, watch_set.zones), each)) for watch in begun]
         return tuple(lines)
 
-    def told(self, book: WatchBook, notes: Sequence[Notice] = ()) -> None:
-        """The model knows this book now, and these notes: their turn has settled, or a prefix tells the book."""
-        told = {watch.id for watch in book.watches}
+    def told(self, watch_set: WatchSet, notes: Sequence[Notice] = ()) -> None:
+        """The model knows these watches now, and these notes: their turn has settled, or a prefix tells them."""
+        told = {watch.id for watch in watch_set.watches}
         met = tuple(watch for watch in self.met if watch.id not in told)
         self.met.clear()
-        self.known = replace(book, watches=(*book.watches, *met)) if met else book
+        self.known = replace(watch_set, watches=(*watch_set.watches, *met)) if met else watch_set
         numbers = {note.number for note in notes}
         kept = [note for note in self.notes_waiting if note.number not in numbers]
         self.notes_waiting.clear()
         self.notes_waiting.extend(kept)
 
     def composing(self) -> None:
-        """A turn is made; what is met from now on until it has settled is not in its book."""
+        """A turn is made; what is met from now on until it has settled is not among its watches."""
         self.met.clear()
 
-    def heard(self, t: float, text: str, book: WatchBook) -> None:
-        """The model has read, in the turn at stream time `t`, a sentence that becomes a watch, or is one in `book`."""
+    def heard(self, t: float, text: str, watch_set: WatchSet) -> None:
+        """The model has read, in the turn at stream time `t`, a sentence that becomes a watch, or is one already."""
         self._heard.append((t, text))
-        self.meet(book)
+        self.meet(watch_set)
 
-    def meet(self, book: WatchBook) -> None:
+    def meet(self, watch_set: WatchSet) -> None:
         """The watches changed: those that are sentences the model has read are known to it."""
-        for watch in book.changes_since(self.known)[0]:
+        for watch in watch_set.changes_since(self.known)[0]:
             line = watch_line(watch, ())
             sentence = next((entry for entry in self._heard if entry[1] == line), None)
             if sentence is not None:
                 self._heard.remove(sentence)
                 others = tuple(w for w in self.known.watches if w.id != watch.id)
-                self.known = WatchBook((*others, watch), book.zones)
+                self.known = WatchSet((*others, watch), watch_set.zones)
                 self.met.append(watch)
 
     def forget_heard(self, before: float) -> None:

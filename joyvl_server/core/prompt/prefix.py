@@ -36,17 +36,17 @@ class Sections:
     queries: Sequence[str] = ()
 
 
-def build_prefix(sections: Sections, room: int) -> str:
-    """The prefix as text of at most `room` estimated tokens."""
+def build_prefix(sections: Sections, available: int) -> str:
+    """The prefix as text of at most `available` estimated tokens."""
     blocks: list[str] = []
-    standing = _standing_blocks(sections, room)
-    room -= sum(_block_tokens(block) for block in standing)
-    if sections.clock and _block_tokens(sections.clock) <= room:
+    standing = _standing_blocks(sections, available)
+    available -= sum(_block_tokens(block) for block in standing)
+    if sections.clock and _block_tokens(sections.clock) <= available:
         blocks.append(sections.clock)
-        room -= _block_tokens(sections.clock)
-    answers = _newest_block(QA_HISTORY, sections.qa_history, room)
-    room -= sum(_block_tokens(block) for block in answers)
-    blocks += _newest_block(VIDEO_HISTORY, sections.video_history, room)
+        available -= _block_tokens(sections.clock)
+    answers = _newest_block(QA_HISTORY, sections.qa_history, available)
+    available -= sum(_block_tokens(block) for block in answers)
+    blocks += _newest_block(VIDEO_HISTORY, sections.video_history, available)
     return "\n\n".join(blocks + answers + standing)
 
 
@@ -76,49 +76,49 @@ def shorten(text: str, tokens: int) -> str:
     return text.rstrip() + "…"
 
 
-def newest(lines: Sequence[str], room: int) -> list[str]:
-    """The newest lines that fit `room` tokens, with their line ends; oldest first, as `lines`."""
+def newest(lines: Sequence[str], available: int) -> list[str]:
+    """The newest lines that fit `available` tokens, with their line ends; oldest first, as `lines`."""
     kept: list[str] = []
     for line in reversed(lines):
-        room -= text_tokens(line) + 1
-        if room < 0:
+        available -= text_tokens(line) + 1
+        if available < 0:
             break
         kept.append(line)
     return kept[::-1]
 
 
-def share(lines: Sequence[str], room: int) -> list[str]:
-    """All `lines`, each shortened to an even share of `room` tokens; only the first ones where there are too many."""
-    if not lines or room < _LEAST:
+def share(lines: Sequence[str], available: int) -> list[str]:
+    """All `lines`, each shortened to an even share of `available` tokens; where there are too many, the first ones."""
+    if not lines or available < _LEAST:
         return []
-    kept = lines[: room // _LEAST]
-    each = room // len(kept)
+    kept = lines[: available // _LEAST]
+    each = available // len(kept)
     return [shorten(line, each) for line in kept]
 
 
-def _standing_blocks(sections: Sections, room: int) -> list[str]:
+def _standing_blocks(sections: Sections, available: int) -> list[str]:
     """The standing watches and the open queries; each of the two may take half of what there is, or what is left.
 
     Queries leave every watch the room for its first words.
     """
     head = text_tokens(query_block("")) + _LEAST  # the blank line, the lead-in's line ends and numbers
     least = head + text_tokens(LEAD_IN) + (6 + _LEAST) * len(sections.watches) if sections.watches else 0
-    queries = share(sections.queries, min(room // 2, room - least) - head * len(sections.queries))
+    queries = share(sections.queries, min(available // 2, available - least) - head * len(sections.queries))
     blocks = [query_block(line) for line in queries]
-    room -= sum(_block_tokens(block) for block in blocks)
+    available -= sum(_block_tokens(block) for block in blocks)
     if len(sections.watches) == 1:
-        return [query_block(line) for line in share(sections.watches, room - head)] + blocks
-    room -= head + text_tokens(LEAD_IN) + 6 * len(sections.watches)
-    watches = share(sections.watches, room)
+        return [query_block(line) for line in share(sections.watches, available - head)] + blocks
+    available -= head + text_tokens(LEAD_IN) + 6 * len(sections.watches)
+    watches = share(sections.watches, available)
     if watches:
         numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(watches, 1))
         blocks.insert(0, query_block(f"{LEAD_IN}\n{numbered}"))
     return blocks
 
 
-def _newest_block(title: str, lines: Sequence[str], room: int) -> list[str]:
+def _newest_block(title: str, lines: Sequence[str], available: int) -> list[str]:
     """One block with as many of the newest lines as fit."""
-    kept = newest(lines, room - _block_tokens(title))
+    kept = newest(lines, available - _block_tokens(title))
     return ["\n".join([title, *kept])] if kept else []
 
 

@@ -28,7 +28,7 @@ from joyvl_server.core.prompt.turns import SettledTurn, UserTurn
 
 TURNS_TO_WRITE = 8
 """turns that pass, at most, while a summary is written and the next chunk waits for it"""
-QA_ROOM = 800
+QA_TOKENS = 800
 """tokens of questions and answers in a prefix, at most"""
 
 COLD = 4
@@ -78,9 +78,9 @@ class Rollover:
         """A turn has settled: see to summaries, the cut, the chunk that comes next. Called for each while `due`."""
         context = self._context
         effects = self.summaries.settled(standing.watches, context.budget.tokens, self._memory)
-        room = context.lead_room(TURNS_TO_WRITE if self.summaries.hopeful else 0)
+        available = context.turns_to_keep(TURNS_TO_WRITE if self.summaries.hopeful else 0)
         cuts = (self._config.engine.prepares or self.summaries.enabled) and not context.slides
-        if cuts and context.cut is None and not context.restarted and context.left <= room:
+        if cuts and context.cut is None and not context.restarted and context.left <= available:
             turns, present = context.turns, context.present
             assert present is not None, "no chunk has begun"
             context.cut = len(turns)
@@ -108,7 +108,7 @@ class Rollover:
             return []
         if context.restarted or context.pending or cut == len(context.turns):
             return []  # without a turn there is nothing that carries the prefix
-        if self.summaries.awaited and context.left > context.warm_room:
+        if self.summaries.awaited and context.left > context.turns_to_warm:
             return []
         lead = context.turns[cut:]
         origin = self._origin(lead[0].user)
@@ -166,7 +166,7 @@ class Rollover:
         sections = Sections(
             clock=clock_line(0.0, first.frame.wall - (first.frame.t - origin), self._config.utc_offset_s),
             video_history=self.summaries.lines(origin, context.budget.memory // parts),
-            qa_history=newest(answers, min(QA_ROOM, context.budget.prefix // 3) // parts),
+            qa_history=newest(answers, min(QA_TOKENS, context.budget.prefix // 3) // parts),
             watches=standing.watches,
             queries=[query for query in standing.queries if query not in shown],
         )

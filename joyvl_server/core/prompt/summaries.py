@@ -108,9 +108,9 @@ class Summaries:
         if self._account is not None:
             self._account = replace(self._account, origin=self._account.origin + seconds)
 
-    def lines(self, origin: float, room: int) -> list[str]:
-        """`[Video History]` for a chunk with this origin: the newest lines that fit `room` tokens, oldest first."""
-        return newest(self._log.lines(origin, self._longest(room)), room)
+    def lines(self, origin: float, available: int) -> list[str]:
+        """`[Video History]` for a chunk with this origin: the newest lines that fit `available` tokens."""
+        return newest(self._log.lines(origin, self._longest(available)), available)
 
     def cover(self, start: float, end: float) -> int | None:
         """What lies between leaves the context (stream seconds); it is told by what was said. None: nothing is new."""

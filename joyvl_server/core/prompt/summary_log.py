@@ -143,13 +143,13 @@ class SummaryLog:
         texts = [(summary, self.text(summary, origin, tokens)) for summary in summaries or self._summaries]
         return [f"{span_tag(p.start - origin, p.end - origin)} {text}" for p, text in texts if text]
 
-    def oldest(self, room: int, tokens: int) -> list[Summary]:
-        """Two or more that should become one, because all of them take more than three quarters of `room` tokens.
+    def oldest(self, available: int, tokens: int) -> list[Summary]:
+        """Two or more that should become one, because all of them take more than three quarters of `available` tokens.
 
         They are the oldest of the single ones or of the blocks, whichever take more.
         """
         sizes = {p.number: text_tokens(self.text(p, p.origin, tokens)) for p in self._summaries}
-        if sum(sizes.values()) <= room * 3 // 4:
+        if sum(sizes.values()) <= available * 3 // 4:
             return []
         told = [summary for summary in self._summaries if sizes[summary.number]]
         groups = [[summary for summary in told if summary.block is block] for block in (True, False)]
@@ -158,7 +158,7 @@ class SummaryLog:
             group = told
         chosen: list[Summary] = []
         for summary in group:
-            if len(chosen) > 1 and sum(sizes[p.number] for p in chosen) >= room // 4:
+            if len(chosen) > 1 and sum(sizes[p.number] for p in chosen) >= available // 4:
                 break
             chosen.append(summary)
         return chosen if len(chosen) > 1 else []

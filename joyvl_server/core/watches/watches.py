@@ -28,7 +28,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchBook:
+class WatchSet:
     """The watches of one session and the zones of its camera, as one immutable value. What follows is found once."""
 
     watches: tuple[Watch, ...] = ()
@@ -66,7 +66,7 @@ class WatchBook:
         """Active watches that a happening of this kind at `box` concerns. Without a kind the words alone decide."""
         return tuple(w for w in self.looking_at(box) if wants(w.kinds, kind))
 
-    def changes_since(self, earlier: WatchBook) -> tuple[tuple[Watch, ...], tuple[Watch, ...]]:
+    def changes_since(self, earlier: WatchSet) -> tuple[tuple[Watch, ...], tuple[Watch, ...]]:
         """(watches now active that were not, or read or look elsewhere; watches active before that are not now)."""
         before = {w.id: (w.text, w.zones) for w in earlier.active}
         now = {w.id for w in self.active}
@@ -75,5 +75,5 @@ class WatchBook:
         return begun, ended
 
 
-def book(watches: Iterable[Watch] = (), zones: Iterable[Zone] = ()) -> WatchBook:
-    return WatchBook(tuple(watches), tuple(zones))
+def watch_set(watches: Iterable[Watch] = (), zones: Iterable[Zone] = ()) -> WatchSet:
+    return WatchSet(tuple(watches), tuple(zones))

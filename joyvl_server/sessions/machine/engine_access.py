@@ -9,7 +9,7 @@ from typing import Protocol
 
 from joyvl_server.core.config import EngineFacts
 from joyvl_server.core.decisions import Pressure
-from joyvl_server.core.inputs import ContextRoomChanged, EngineRestarted, Input, PictureLimitChanged, PressureChanged
+from joyvl_server.core.inputs import ContextLimitChanged, EngineRestarted, Input, PictureLimitChanged, PressureChanged
 from joyvl_server.engines.base import Capabilities, Engine
 from joyvl_server.sessions.deps import SessionDeps, engine_facts
 from joyvl_server.sessions.engines.health import SessionHealth
@@ -139,7 +139,7 @@ class EngineAccess:
         room = (NO_LIMIT if tokens is None else tokens, NO_LIMIT if most is None else most)
         if room != self._room:
             self._room = room
-            self._user.take(ContextRoomChanged(self._user.now, *room))
+            self._user.take(ContextLimitChanged(self._user.now, *room))
 
     def _choose_pictures(self) -> None:
         every, fidelity = self.capabilities.needs_every_frame, self._settings.fidelity

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from joyvl_server.core.decision.choices import (
     LETTERS,
     NONE,
-    ROOM,
+    QUESTION,
     Candidate,
     Choice,
     RequestKind,
@@ -103,5 +103,5 @@ def test_nobody_can_add_an_answer_or_overrun_the_room(candidates, sentence) -> N
         assert RESPONSE not in choice.question
         quoted = [line for line in choice.question.splitlines() if '"' in line]
         assert all(line.count('"') == 2 for line in quoted)
-        assert text_tokens(choice.question) <= ROOM
-    assert ROOM + 2 * MESSAGE <= ANSWER_RESERVE
+        assert text_tokens(choice.question) <= QUESTION
+    assert QUESTION + 2 * MESSAGE <= ANSWER_RESERVE

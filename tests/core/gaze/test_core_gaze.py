@@ -27,10 +27,10 @@ def gaze(**settings) -> Gaze:
 
 def look(eye: Gaze, t: float, grey: np.ndarray | None = None, *, wanted: bool = False, glance: bool = True) -> Look:
     frame = make_frame(t, shot(room()) if grey is None else grey, glance=glance)
-    glimpse = eye.judge(frame, wanted=wanted)
-    if glimpse.look is not Look.SKIP:
-        eye.saw(frame, glimpse)
-    return glimpse.look
+    looked = eye.judge(frame, wanted=wanted)
+    if looked.look is not Look.SKIP:
+        eye.saw(frame, looked)
+    return looked.look
 
 
 def test_faithful_looks_at_everything_in_full() -> None:
@@ -84,9 +84,9 @@ def test_a_new_size_is_looked_at_in_full() -> None:
     eye = gaze()
     look(eye, 0)
     small = make_frame(1, shot(room(0, 54, 96)), glance=True)
-    glimpse = eye.judge(small, wanted=False)
-    assert (glimpse.look, glimpse.change) == (Look.FULL, 1.0)
-    eye.saw(small, glimpse)
+    looked = eye.judge(small, wanted=False)
+    assert (looked.look, looked.change) == (Look.FULL, 1.0)
+    eye.saw(small, looked)
     assert look(eye, 2, small.grey) is Look.GLANCE
 
 
@@ -111,9 +111,9 @@ def test_the_first_sign_is_looked_at_in_full_after_a_hush() -> None:
     foot[60:72, :4] += 35
     assert [look(eye, t) for t in range(4)] == [FULL, GLANCE, GLANCE, GLANCE]
     sign = make_frame(4, shot(foot), glance=True)
-    glimpse = eye.judge(sign, wanted=False)
-    assert glimpse.change < eye._config.full_look_change
-    assert glimpse.look is FULL
+    looked = eye.judge(sign, wanted=False)
+    assert looked.change < eye._config.full_look_change
+    assert looked.look is FULL
     assert eye.judge(make_frame(5, shot(foot), glance=True), wanted=False).look is FULL  # it failed: still owed
     assert look(eye, 6) is GLANCE  # gone again, before it was looked at
 

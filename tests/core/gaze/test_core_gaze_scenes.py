@@ -20,9 +20,9 @@ def looks(drawn: Drawn, fidelity: str) -> list[tuple[float, Look]]:
     eye, seen = Gaze(ObserverConfig(fidelity=fidelity, max_blind_s=0.0)), []
     for t, grey in drawn.pictures:
         frame = make_frame(t, grey, glance=True)
-        glimpse = eye.judge(frame, wanted=False)
-        eye.saw(frame, glimpse)
-        seen.append((t, glimpse.look))
+        looked = eye.judge(frame, wanted=False)
+        eye.saw(frame, looked)
+        seen.append((t, looked.look))
     return seen
 
 

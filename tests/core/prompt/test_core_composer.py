@@ -6,7 +6,7 @@ from joyvl_server.core.prompt.notices import CANCEL, MAX_OPEN, STANDING
 from joyvl_server.core.prompt.tasks import MAX_TASKS
 from joyvl_server.core.prompt.turns import Look
 from joyvl_server.core.prompt.wire_format import QUERY_HEADER, text_tokens
-from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.watches import Watch, watch_set
 from joyvl_server.core.watches.zones import Zone
 
 FALL = Watch("w1", "fall", "Tell me when someone falls")
@@ -15,11 +15,11 @@ DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 
 def test_standing_watches_are_in_the_prefix_and_changes_are_news() -> None:
     sender = Sender()
-    sender.composer.watches_changed(book([FALL], [DOOR]))
+    sender.composer.watches_changed(watch_set([FALL], [DOOR]))
     chunk, first = sender.second()
     assert FALL.text in chunk.prefix
     assert (first.turn.news, first.turn.zones) == ((), (DOOR,))
-    sender.composer.watches_changed(book([]))
+    sender.composer.watches_changed(watch_set([]))
     assert sender.composer.waiting
     assert not sender.composer.urgent
     chunk, second = sender.second()
@@ -32,7 +32,7 @@ def test_standing_watches_are_in_the_prefix_and_changes_are_news() -> None:
 def test_news_of_a_failed_turn_comes_again() -> None:
     sender = Sender()
     sender.second()
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     sender.composer.ask("q", "Why?", 0.0)
     sender.composer.task_changed(TaskChanged(0.0, "t", "completed", "It is a fox."))
     _, failed = sender.second(fails=True)
@@ -49,7 +49,7 @@ def test_news_of_a_failed_turn_comes_again() -> None:
 def test_an_engine_that_reads_no_words_is_told_no_news() -> None:
     sender = Sender(follows_instructions=False)
     sender.second()
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     sender.composer.task_changed(TaskChanged(0.0, "t", "completed", "It is a fox."))
     assert sender.second()[1].turn.news == ()
 
@@ -146,10 +146,10 @@ def test_a_sentence_that_became_a_watch_is_not_told_again() -> None:
     assert sender.composer.close("s", STANDING) == [QueryClosed("s", "standing")]
     assert sender.composer.close("s", STANDING) == []
     assert sender.composer.queries.shown() == []
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     assert not sender.composer.waiting
     assert sender.second()[1].turn.news == ()
-    sender.composer.watches_changed(book([]))
+    sender.composer.watches_changed(watch_set([]))
     assert sender.second()[1].turn.news == ("[Instruction ended] Tell me when someone falls",)
 
 
@@ -158,7 +158,7 @@ def test_nor_where_the_watch_is_there_before_its_turn_has_settled() -> None:
     sender.second()
     sender.composer.ask("s", "Tell me when someone falls", 0.0)
     sender.second(fails=True)
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     assert sender.second()[1].turn.news == ()
     sender.composer.close("s", STANDING)
     assert sender.second()[1].turn.news == ()
@@ -168,7 +168,7 @@ def test_nor_where_the_watch_is_there_before_its_turn_has_settled() -> None:
     sender.composer.ask("s", "Tell me when someone falls", 0.0)
     effects, message = sender.composer.compose(2, make_frame(1.0), Look.FULL)
     sender.context.append(message.turn)
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     sender.context.settle("</silence>")
     sender.composer.settled(message)
     sender.composer.close("s", STANDING)
@@ -184,10 +184,10 @@ def test_nor_where_the_watch_comes_while_a_later_turn_is_on_its_way() -> None:
     for fails in (True, False):
         _, message = sender.composer.compose(2, make_frame(sender.t + 0.5), Look.FULL)
         sender.context.append(message.turn)
-        sender.composer.watches_changed(book([FALL]))
+        sender.composer.watches_changed(watch_set([FALL]))
         if fails:
             sender.context.rollback()
-            sender.composer.watches_changed(book([]))
+            sender.composer.watches_changed(watch_set([]))
             assert sender.second()[1].turn.news == ("[Instruction ended] Tell me when someone falls",)
             assert not sender.composer.waiting
             sender.composer.ask("s", "Tell me when someone falls", 0.0)
@@ -206,7 +206,7 @@ def test_a_sentence_that_the_next_chunk_does_not_show_is_told_once_it_is_a_watch
     sender.composer.close("s", STANDING)
     while sender.second()[0] is None:
         pass
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     assert sender.second()[1].turn.news == (f"{QUERY_HEADER}\nTell me when someone falls",)
 
 
@@ -223,6 +223,6 @@ def test_a_sentence_that_ended_something_only_closes() -> None:
 def test_a_question_asked_while_there_was_room_is_shortened_to_what_there_is_now() -> None:
     sender = Sender()
     sender.composer.ask("q", "有" * 600, 0.0)
-    sender.context.set_room(2000)
+    sender.context.set_limit(2000)
     _, message = sender.second()
     assert text_tokens(message.turn.query) <= sender.context.budget.query < 1200

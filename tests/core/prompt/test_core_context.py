@@ -11,7 +11,7 @@ from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.prompt.context import ANSWER_RESERVE, SHORT_LEAD, ChunkMove, Context
 from joyvl_server.core.prompt.turns import SILENCE, Look, Second, UserTurn
-from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.watches import Watch, watch_set
 
 FALL = Watch("w1", "fall", "Tell me when someone falls")
 
@@ -25,7 +25,7 @@ def times(sender: Sender) -> list[float]:
 
 def test_the_first_turn_begins_the_first_chunk_at_model_time_0() -> None:
     sender = Sender()
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     assert sender.context.tokens == 0
     chunk, message = sender.second(t=57.3)
     assert message.turn.t == 0.0
@@ -56,7 +56,7 @@ def test_a_chunk_whose_first_turn_failed_begins_again_with_the_same_words() -> N
     sender = Sender(chunk_s=10.0, lead_turns=3)
     sender.seconds(11)
     first, _ = sender.second(fails=True)
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     again, message = sender.second()
     assert (first.number, again.number) == (2, 3)
     assert replace(again, number=2) == first
@@ -201,13 +201,13 @@ def test_a_context_keeps_to_the_room_that_the_engine_has() -> None:
     sender = Sender(chunk_s=1e9)
     sender.seconds(40)
     assert sender.context.tokens > 4000
-    sender.context.set_room(4000)
+    sender.context.set_limit(4000)
     chunk, _ = sender.second()
     assert len(chunk.lead) >= 3
     assert sender.context.tokens + ANSWER_RESERVE <= 4000
-    sender.context.set_room(100)
+    sender.context.set_limit(100)
     assert sender.context.budget.tokens > 1000  # less would be no context at all
-    sender.context.set_room(10**6)
+    sender.context.set_limit(10**6)
     assert sender.context.budget.tokens == sender.config.context_tokens
 
 
@@ -275,7 +275,7 @@ def test_a_full_chunk_is_left_also_where_the_next_one_is_cold() -> None:
 @pytest.mark.parametrize(("most", "longest"), [(24_000, 6600), (6200, 6200), (None, 6000)])
 def test_a_share_is_overdrawn_a_little_while_the_next_chunk_is_warmed(most, longest) -> None:
     sender = Sender(prepares=True, chunk_s=1e9)
-    sender.context.set_room(6000, most)
+    sender.context.set_limit(6000, most)
     sender.until(PrepareChunk)
     number, seen = sender.context.chunk.number, 0
     while sender.context.chunk.number == number:
@@ -305,11 +305,11 @@ def test_a_chunk_near_its_age_is_prepared_too() -> None:
 
 def test_watches_that_change_beside_a_prepared_chunk_are_news_in_its_lead() -> None:
     sender = Sender(prepares=True, lead_turns=2)
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     prepared = sender.until(PrepareChunk).chunk
     assert FALL.text in prepared.prefix
     comes = Watch("w2", "comes", "Tell me when someone comes")
-    sender.composer.watches_changed(book([comes]))
+    sender.composer.watches_changed(watch_set([comes]))
     sender.second()
     sender.warms()
     chunk, message = sender.second()
@@ -323,7 +323,7 @@ def test_a_watch_not_told_yet_when_the_next_chunk_is_prepared_is_told_in_its_lea
     sender = Sender(prepares=True, lead_turns=0, writes=True)
     sender.until(Write)
     sender.second()
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     (effect,) = sender.writes("A quiet hall.")
     assert FALL.text not in effect.chunk.prefix
     sender.second()
@@ -350,7 +350,7 @@ def test_a_prepared_chunk_that_the_room_does_not_hold_any_more_is_dropped() -> N
     sender.until(PrepareChunk)
     sender.seconds(12)
     assert sender.context.prepared is not None
-    sender.context.set_room(2000)
+    sender.context.set_limit(2000)
     assert sender.context.prepared is None
     chunk, _ = sender.second()
     assert chunk.number > sender.mirror.began[0].number + 1
@@ -420,14 +420,14 @@ def test_where_that_is_too_long_too_it_begins_without_any_earlier_turn() -> None
 
 def test_where_the_budget_is_at_its_least_every_turn_stands_alone_until_there_is_more_room() -> None:
     sender = Sender()
-    sender.context.set_room(1)
+    sender.context.set_limit(1)
     sender.seconds(2)
     sender.context.too_long()
     for _ in range(4):
         chunk, _ = sender.second()
         assert chunk is not None
         assert chunk.lead == ()
-    sender.context.set_room(20_000)
+    sender.context.set_limit(20_000)
     sender.second()
     sender.second()
     assert len(sender.context.turns) > 1

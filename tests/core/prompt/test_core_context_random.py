@@ -16,7 +16,7 @@ from joyvl_server.core.prompt.context import ANSWER_RESERVE, Context
 from joyvl_server.core.prompt.notices import STANDING
 from joyvl_server.core.prompt.turns import SILENCE, Look, Second
 from joyvl_server.core.prompt.wire_format import answer
-from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.watches import Watch, watch_set
 
 SEEDS = range(60)
 INPUTS = 240
@@ -165,12 +165,12 @@ class World:
                 self.watches[name] = Watch(name, name, self.text(), paused=not old.paused)
         elif len(self.watches) < 6:
             self.become(self.text())
-        self.composer.watches_changed(book(self.watches.values()))
+        self.composer.watches_changed(watch_set(self.watches.values()))
 
     def become(self, text: str) -> None:
         self.named += 1
         self.watches[f"id{self.named}"] = Watch(f"id{self.named}", "w", text)
-        self.composer.watches_changed(book(self.watches.values()))
+        self.composer.watches_changed(watch_set(self.watches.values()))
 
     def text(self) -> str:
         self.named += 1
@@ -194,7 +194,7 @@ class World:
 
     def room_changed(self) -> None:
         self.room = self.random.choice([LEAST, 2000, 3000, 6000, 30_000])
-        self.context.set_room(self.room)
+        self.context.set_limit(self.room)
         self.mirror.limit = self.limit
 
     def restart(self) -> None:

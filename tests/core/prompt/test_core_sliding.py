@@ -13,7 +13,7 @@ from joyvl_server.core.prompt.picture_limit import PictureLimit
 from joyvl_server.core.prompt.summary_log import MAX_CHANGES
 from joyvl_server.core.prompt.turns import SILENCE, Chunk, Look, Second
 from joyvl_server.core.replay import decode_input, encode_input
-from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.watches import Watch, watch_set
 
 FALL = Watch("w1", "fall", "Tell me when someone falls")
 
@@ -215,7 +215,7 @@ def test_time_that_jumps_back_takes_the_words_along() -> None:
 def test_a_query_and_watches_stand_in_each_chunk() -> None:
     sender = sliding(1)
     sender.second()
-    sender.composer.watches_changed(book([FALL]))
+    sender.composer.watches_changed(watch_set([FALL]))
     sender.composer.ask("q", "Who is there?", 1.0)
     _, message = sender.second()
     assert message.turn.query == "Who is there?"

@@ -6,7 +6,7 @@ from fakes.frames import make_frame
 from fakes.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
 from joyvl_server.core.prompt.summaries import GIVE_UP_AFTER, MAX_ATTEMPTS, MAX_LATE, MAX_TURNS, RETRY_TURNS
 from joyvl_server.core.prompt.turns import Draft, Look
-from joyvl_server.core.watches.watches import Watch, book
+from joyvl_server.core.watches.watches import Watch, watch_set
 
 HALL = "A quiet hall with two doors."
 
@@ -34,7 +34,7 @@ def switch(sender: Sender) -> str:
 
 def test_the_turns_before_the_cut_are_summed_up_and_the_summary_stands_in_the_next_chunk() -> None:
     sender = writer(language="de-DE", summary_tokens=100)
-    sender.composer.watches_changed(book([Watch("w", "fall", "Tell me when someone falls")]))
+    sender.composer.watches_changed(watch_set([Watch("w", "fall", "Tell me when someone falls")]))
     draft = sender.until(Write).draft
     cut = sender.t
     assert draft.turns == sender.context.turns
@@ -71,7 +71,7 @@ def test_a_summary_that_comes_during_a_turn_is_used_after_it() -> None:
 
 def test_where_the_summary_is_late_what_was_said_takes_its_place_until_the_chunk_after() -> None:
     sender = writer()
-    sender.composer.watches_changed(book([Watch("w", "sits", "Tell me when someone sits down", paused=True)]))
+    sender.composer.watches_changed(watch_set([Watch("w", "sits", "Tell me when someone sits down", paused=True)]))
     sender.composer.said(3.0, "A man came in.", ())
     sender.composer.said(5.0, "A man sat down.", ("w",))
     draft = sender.until(Write).draft
@@ -260,7 +260,7 @@ def account_of(sender: Sender) -> list[str]:
 
 def test_the_oldest_summaries_become_one_account() -> None:
     sender = writer(memory_tokens=600, summary_tokens=100)
-    sender.composer.watches_changed(book([Watch("w", "fall", "Tell me when someone falls")]))
+    sender.composer.watches_changed(watch_set([Watch("w", "fall", "Tell me when someone falls")]))
     draft = filled(sender)
     assert (draft.chunk, draft.turns, draft.max_tokens) == (None, (), 100)
     assert "log of a long video" in draft.system

@@ -1,5 +1,5 @@
 from joyvl_server.core.watches.kinds import WatchKind
-from joyvl_server.core.watches.watches import Watch, WatchBook, book
+from joyvl_server.core.watches.watches import Watch, WatchSet, watch_set
 from joyvl_server.core.watches.zones import Box, Zone
 
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
@@ -10,19 +10,19 @@ GUEST = Watch("w2", "guest", "Tell me when someone comes", zones=("door",), thre
 
 def test_paused_watches_are_kept_but_not_active() -> None:
     paused = Watch("w3", "x", "x", paused=True)
-    assert book([FALL, paused]).active == (FALL,)
-    assert book([FALL, paused]).watches == (FALL, paused)
+    assert watch_set([FALL, paused]).active == (FALL,)
+    assert watch_set([FALL, paused]).watches == (FALL, paused)
 
 
 def test_the_most_eager_watch_sets_the_threshold() -> None:
-    assert WatchBook().threshold(0.5) == 0.5
-    assert book([FALL]).threshold(0.5) == 0.5
-    assert book([FALL, GUEST]).threshold(0.5) == 0.2
-    assert book([Watch("w", "w", "w", threshold=0.9)]).threshold(0.5) == 0.9
+    assert WatchSet().threshold(0.5) == 0.5
+    assert watch_set([FALL]).threshold(0.5) == 0.5
+    assert watch_set([FALL, GUEST]).threshold(0.5) == 0.2
+    assert watch_set([Watch("w", "w", "w", threshold=0.9)]).threshold(0.5) == 0.9
 
 
 def test_a_sighting_concerns_the_watches_of_its_zone_and_those_without() -> None:
-    watches = book([FALL, GUEST], [DOOR])
+    watches = watch_set([FALL, GUEST], [DOOR])
     assert watches.looking_at(LEFT) == watches.matching(LEFT, "enter") == (FALL, GUEST)
     assert watches.looking_at(RIGHT) == watches.matching(RIGHT, "enter") == (FALL,)
     assert watches.looking_at(None) == watches.matching(None, "dark") == (FALL, GUEST)
@@ -31,34 +31,34 @@ def test_a_sighting_concerns_the_watches_of_its_zone_and_those_without() -> None
 def test_a_happening_concerns_the_watches_that_want_its_kind() -> None:
     comes = Watch("w4", "comes", "comes", kinds=(WatchKind.ENTER,))
     goes = Watch("w5", "goes", "goes", kinds=(WatchKind.LEAVE, WatchKind.DARK))
-    watches = book([FALL, comes, goes])
+    watches = watch_set([FALL, comes, goes])
     assert watches.matching(LEFT, "enter") == (FALL, comes)
     assert watches.matching(LEFT, "dark") == (FALL, goes)
     assert watches.matching(LEFT, None) == (FALL, comes, goes)
-    assert book([comes]).matching(LEFT, "leave") == ()
+    assert watch_set([comes]).matching(LEFT, "leave") == ()
 
 
 def test_what_all_watches_together_want() -> None:
     comes = Watch("w4", "comes", "comes", kinds=(WatchKind.ENTER,))
     goes = Watch("w5", "goes", "goes", kinds=(WatchKind.DARK, WatchKind.LEAVE))
-    assert book([]).kinds == ()
-    assert book([goes, comes]).kinds == (WatchKind.ENTER, WatchKind.LEAVE, WatchKind.DARK)
-    assert book([goes, comes, FALL]).kinds == ()
-    assert book([comes, Watch("w6", "x", "x", paused=True)]).kinds == (WatchKind.ENTER,)
+    assert watch_set([]).kinds == ()
+    assert watch_set([goes, comes]).kinds == (WatchKind.ENTER, WatchKind.LEAVE, WatchKind.DARK)
+    assert watch_set([goes, comes, FALL]).kinds == ()
+    assert watch_set([comes, Watch("w6", "x", "x", paused=True)]).kinds == (WatchKind.ENTER,)
 
 
 def test_changes_are_what_reads_or_looks_otherwise() -> None:
-    before = book([FALL, GUEST])
+    before = watch_set([FALL, GUEST])
     reworded = Watch("w1", "fall", "Tell me when a child falls")
     moved = Watch("w2", "guest", GUEST.text, zones=("yard",))
-    assert book([FALL, GUEST]).changes_since(before) == ((), ())
-    assert book([FALL]).changes_since(before) == ((), (GUEST,))
-    assert book([reworded, moved]).changes_since(before) == ((reworded, moved), ())
-    assert before.changes_since(WatchBook()) == ((FALL, GUEST), ())
+    assert watch_set([FALL, GUEST]).changes_since(before) == ((), ())
+    assert watch_set([FALL]).changes_since(before) == ((), (GUEST,))
+    assert watch_set([reworded, moved]).changes_since(before) == ((reworded, moved), ())
+    assert before.changes_since(WatchSet()) == ((FALL, GUEST), ())
 
 
 def test_some_of_the_watches_have_a_lowest_threshold_and_names() -> None:
-    watches = book([FALL, GUEST, Watch("w3", "x", "x", threshold=0.1, paused=True)])
+    watches = watch_set([FALL, GUEST, Watch("w3", "x", "x", threshold=0.1, paused=True)])
     assert watches.threshold_of(["w1"], 0.5) == 0.5
     assert watches.threshold_of(["w1", "w2", "w3"], 0.5) == 0.2
     assert watches.threshold_of([], 0.5) == 0.5
