@@ -23,7 +23,7 @@ class EngineFacts:
     chooses: bool = False
     """answers a question at the tail of a turn with one of several letters"""
     prepares: bool = False
-    """warms the next chunk beside the present one"""
+    """warms the next chunk while the present one goes on"""
     writes: bool = False
     """writes texts in the background; an engine of its own may do it"""
 
@@ -55,12 +55,12 @@ class ObserverConfig:
     max_blind_s: float = 2.0
     """adaptive: a still picture is looked at this often; 0 skips nothing"""
     eco_blind_s: float = 8.0
-    """eco: the longer it is still, the more seldom; never more seldom than this"""
+    """eco: the longer a picture is still, the fewer looks it gets; at least one in this time"""
 
     context_tokens: int = 24_000
     chunk_s: float = 600.0
     memory_tokens: int = 2400
-    """room of the video history (summaries and long-term blocks) in a prefix"""
+    """tokens of the video history (summaries and long-term blocks) in a prefix"""
     summary_tokens: int = 240
     """longest summary of one chunk"""
     language: str = "en"

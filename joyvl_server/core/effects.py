@@ -21,7 +21,7 @@ class BeginChunk:
 
 @dataclass(frozen=True, slots=True)
 class PrepareChunk:
-    """The next chunk begins to stand beside the present one, to be warmed in slices. It replaces one prepared before.
+    """Get the next chunk ready while the present one goes on: warm it in slices. It replaces one prepared before.
 
     Every turn that settles from now on joins both. `BeginChunk` with its number switches to it; with another number,
     it is forgotten. Outcome: `ChunkWarmed`, whenever more of it is warm.

@@ -27,7 +27,7 @@ class Image:
 
     @property
     def name(self) -> str:
-        """128 bits of the hash, for requests that name a picture again and again: 22 characters instead of 64."""
+        """128 bits of the hash, for requests that name a picture many times: 22 characters instead of 64."""
         return urlsafe_b64encode(bytes.fromhex(self.sha256[:32])).decode("ascii").rstrip("=")
 
 

@@ -178,7 +178,7 @@ class PressureChanged:
 
 @dataclass(frozen=True, slots=True)
 class ContextLimitChanged:
-    """The engine has room for a context of at most `tokens` for this session; the setting still bounds it too.
+    """A context of this session may have at most `tokens` at the engine; the setting still bounds it too.
 
     Where that is a share of what sessions have together, `most` is what the engine takes of one: while the next chunk
     is being warmed, the present one may go a little beyond its share.
@@ -200,7 +200,7 @@ class PictureLimitChanged:
 
 @dataclass(frozen=True, slots=True)
 class EngineRestarted:
-    """The engine has lost what it had cached: begin a short chunk instead of paying for the whole one again."""
+    """The engine has lost what it had cached: begin a short chunk, which costs less than to read all of it."""
 
     at: float
 

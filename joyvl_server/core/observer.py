@@ -13,8 +13,9 @@
   every state: EngineFailed ── Rollback (Settle where something was shown), Decided ────────────────────────────► IDLE
 ```
 
-CLASSIFYING (what kind of sentence did somebody say?), ENDING (which of several shall stop?) and ATTRIBUTING (which one
-is the remark about?) only with engines that choose. No clock, no chance: recorded inputs give the same effects again.
+CLASSIFYING (what kind of sentence did somebody say?), ENDING (which of several shall end?) and ATTRIBUTING (which one
+is the remark about?) only with engines that choose. There is no clock and no chance: the same inputs give the same
+effects.
 """
 
 from __future__ import annotations
@@ -179,10 +180,11 @@ class Observer:
             assert pending.score is not None, "the engine was not asked for a score"
             ranked = pending.which.ranked(shares)
             pending.shares = tuple(
-                Share(share) if about is None else Share(share, about.watch, about.query) for share, about in ranked
+                Share(share) if meant is None else Share(share, meant.watch, meant.query) for share, meant in ranked
             )
-            pending.about = self._policy.settle(pending.composed, pending.score, pending.which.taken(shares))
-            self._speak(pending, pending.score)
+            about = self._policy.settle(pending.composed, pending.score, pending.which.taken(shares))
+            pending.about = about
+            self._speak(pending, about, pending.score)
         elif pending.state is StepState.CLASSIFYING:
             assert pending.kind is not None, "nobody asked what kind of sentence it is"
             kind, chooses = pending.kind.taken(shares), self.config.engine.chooses
@@ -207,16 +209,15 @@ class Observer:
 
     def _weigh(self, pending: PendingStep, score: Score) -> None:
         pending.score = score
-        pending.about, pending.which = self._policy.weigh(pending.composed, score)
+        about, pending.which = self._policy.weigh(pending.composed, score)
+        pending.about = about
         if pending.which is not None:
             self._next(pending, pending.which, StepState.ATTRIBUTING)
         else:
-            self._speak(pending, score)
+            self._speak(pending, about, score)
 
-    def _speak(self, pending: PendingStep, score: Score) -> None:
+    def _speak(self, pending: PendingStep, about: Attribution, score: Score) -> None:
         """Speak if it may be: it is known now whom it concerns."""
-        about = pending.about
-        assert about is not None, "the score was not weighed"
         if not about.speak:
             self._silence(pending, about.suppressed, detail=score.garbage or "")
             return
@@ -228,8 +229,7 @@ class Observer:
         self._effects.append(out.Say(pending.step))
 
     def _read(self, pending: PendingStep, raw: str) -> None:
-        said = pending.answer
-        assert said is not None, "the engine was not asked to speak"
+        said = pending.said
         self._show(pending, said, said.hear(raw))
         if said.suppressed or said.over:
             self._effects.append(out.Abort(pending.step))
@@ -237,16 +237,14 @@ class Observer:
 
     def _finish(self, pending: PendingStep) -> None:
         """The answer is whole, or nobody wants the rest."""
-        said, about = pending.answer, pending.about
-        assert said is not None, "the engine was not asked to speak"
-        assert about is not None, "the score was not weighed"
+        said, about = pending.said, pending.attribution
         self._show(pending, said, said.finish())
         if said.suppressed:
             self._silence(pending, said.suppressed, detail=said.note or said.question)
             return
         query = about.query if self._composer.queries.is_open(about.query) else None
         question = said.question
-        self._end_utterance(pending, said, about)
+        self._end_utterance(pending)
         answered = [] if question else self._requests.answered(pending.composed, query, pending.epoch, said.note)
         self._settle(pending, said.written)
         self._effects += answered
@@ -266,11 +264,9 @@ class Observer:
             self._effects.append(out.UtteranceDelta(pending.epoch, more))
             pending.state = StepState.SPEAKING
 
-    def _end_utterance(
-        self, pending: PendingStep, said: AnswerBuffer, about: Attribution, *, interrupted: bool = False
-    ) -> None:
+    def _end_utterance(self, pending: PendingStep, *, interrupted: bool = False) -> None:
         """It is whole, or broken off; the composer keeps it for later chunks."""
-        t, note = pending.frame.t, said.note
+        about, note, t = pending.attribution, pending.said.note, pending.frame.t
         if pending.score is not None and about.query is None and not interrupted:
             self._repetition.spoke(pending.score, about.threshold, t)
         if pending.epoch is None:
@@ -293,11 +289,9 @@ class Observer:
             self._effects.append(out.Rollback(pending.step))
             self._decide(pending, Decision.SILENT, skipped=Skip.FAILED, detail=message)
         else:
-            said, about = pending.answer, pending.about
-            assert said is not None, "the engine was not asked to speak"
-            assert about is not None, "the score was not weighed"
+            said = pending.said
             said.break_off()
-            self._end_utterance(pending, said, about, interrupted=True)
+            self._end_utterance(pending, interrupted=True)
             self._settle(pending, answer(said.note))
             self._decide(pending, Decision.SPEAK, text=said.note, detail=message)
         self._end_step()
@@ -309,7 +303,7 @@ class Observer:
         self._effects.append(out.Settle(pending.step, written))
         self._effects += self._composer.settled(pending.composed)
         if pending.composed.query is not None:
-            said = None if pending.epoch is None or pending.answer is None else pending.answer.note
+            said = None if pending.epoch is None else pending.said.note
             self._effects += self._requests.settled(pending.composed, pending.epoch, said)
         self._tick_wanted = self._tick_wanted or self._composer.urgent
 
@@ -324,19 +318,8 @@ class Observer:
         if self._tick_wanted:
             self._want_tick()
 
-    def _decide(
-        self,
-        pending: PendingStep,
-        decision: Decision,
-        *,
-        skipped: Skip | None = None,
-        suppressed: Suppressed | None = None,
-        text: str = "",
-        question: str = "",
-        query: str | None = None,
-        detail: str = "",
-    ) -> None:
-        """The decision, with all that is known about the step."""
+    def _decide(self, pending: PendingStep, decision: Decision, **outcome: Any) -> None:
+        """The decision: its `outcome` (fields of `Decided`), and what is known about the step."""
         frame, score, about = pending.frame, pending.score, pending.about
         box = None if score is None else score.box
         self._effects.append(
@@ -346,21 +329,16 @@ class Observer:
                 wall=frame.wall,
                 decision=decision,
                 look=pending.looked.look,
-                skipped=skipped,
-                suppressed=suppressed,
                 score=None if score is None else score.value,
                 threshold=None if about is None else about.threshold,
                 kind=None if score is None else score.kind,
                 zone=None if box is None else place(box, self._composer.watch_set.zones),
                 box=box,
-                text=text,
-                question=question,
                 epoch=pending.epoch,
                 watches=() if about is None else about.watches,
-                query=query,
                 shares=pending.shares,
                 change=pending.looked.change,
-                detail=detail,
+                **outcome,
             )
         )
 

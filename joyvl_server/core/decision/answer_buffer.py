@@ -20,7 +20,7 @@ class AnswerBuffer:
         """`asked`: someone waits for this, so it is never taken for a repetition."""
         self.suppressed: Suppressed | None = None
         self.question = ""
-        """what is to be handed over; empty where it was handed over a moment ago"""
+        """what is to be handed over; empty where it was handed over shortly before"""
         self.over = False
         self._parser = AnswerParser(opened=True, limit=config.max_answer_chars)
         self._delegation = config.delegation

@@ -68,7 +68,7 @@ def candidates(watch_set: WatchSet, threshold: float, questions: Mapping[str, st
 def attributed(score: Score, candidate: Candidate, watch_set: WatchSet, threshold: float) -> Attribution:
     """Weigh a score that is known to be about `candidate`: its own threshold counts, the session's for all but watches.
 
-    A watch that is active no more concerns nobody.
+    Nobody is concerned by a watch that is no longer active.
     """
     watches = () if candidate.watch is None else (candidate.watch,)
     level = watch_set.threshold_of(watches, threshold)

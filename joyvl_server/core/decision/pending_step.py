@@ -54,3 +54,15 @@ class PendingStep:
     """what the engine says, from `Say` on"""
     epoch: int | None = None
     """of its utterance, once something was shown"""
+
+    @property
+    def said(self) -> AnswerBuffer:
+        """What the engine says; there is something from `Say` on."""
+        assert self.answer is not None, "the engine was not asked to speak"
+        return self.answer
+
+    @property
+    def attribution(self) -> Attribution:
+        """What follows from the score; it is known from then on."""
+        assert self.about is not None, "the score was not weighed"
+        return self.about

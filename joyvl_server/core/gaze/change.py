@@ -52,7 +52,7 @@ more; a person before moving leaves is still a change"""
 
 NO_CELLS: Cells = np.zeros((0, 0), np.float32)
 NEIGHBOURS = ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]))
-"""pairs of views: each cell beside the one below it, and the one to its right"""
+"""pairs of views: each cell with the one below it, and with the one to its right"""
 
 
 class NoiseTracker:
@@ -62,7 +62,7 @@ class NoiseTracker:
         self._levels = NO_CELLS
 
     def learn(self, moved: Cells) -> None:
-        """How far two frames in a row are `apart`; another shape than before begins anew."""
+        """How far two frames in a row are `apart`; another shape than before starts from nothing."""
         if self._levels.shape != moved.shape:
             self._levels = np.zeros_like(moved)
         if moved.size:
@@ -79,8 +79,10 @@ class NoiseTracker:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A picture beside those before it. `change` is against the last full look, `stir` against the frame before, both 0
-    to 1; `as_before`: it has changed much, and is as the scene was at rest. All is new after a change of size."""
+    """A picture compared with those before it, 0 to 1: `change` with the last full look, `stir` with the frame before.
+
+    `as_before`: it has changed much, and is as the scene was at rest. All is `new` after a change of size.
+    """
 
     cells: Cells
     change: float

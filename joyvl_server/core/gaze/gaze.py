@@ -2,7 +2,7 @@
 
 Everything rests on two figures (`change`): the *change* against the last full look, so that slow changes add up, and
 the *stir* against the frame before, which says whether it still goes on. Full looks go to the first sign of something
-after a hush, to every beginning, to what ended (it came to rest, or is as it was at rest before), and every other
+after a quiet time, to every beginning, to what ended (it came to rest, or is as it was at rest before), and every other
 second while it lasts, so that nothing is further than a second from a full look. The rest are glances; of what has been
 still for some time frames are skipped.
 
@@ -27,13 +27,13 @@ from joyvl_server.core.watches.watches import WatchSet
 SIGN = 0.01
 """a change this small, half a grey level beyond what is tolerated, is looked at if there was none before: people come
 into the picture by a hand or a foot. From 0.005 to 0.02 drawn scenes cost the same"""
-HUSH_S = 2.0
+QUIET_S = 2.0
 """for how long there was no sign before. 3 spares one full look in 20 and misses people who come when others have just
 gone; less is every second tick"""
 LASTING = 0.5
 """share of `full_look_change` that deserves a full look once it has come to rest, and that ends a stillness"""
 SURGE, SURGE_MORE = 2.0, 0.25
-"""a stir so many times the strongest of the last three, and so much more, is something new in the midst of movement"""
+"""a stir so many times the strongest of the last three, and so much more, is something new in a moving scene"""
 RARER, PRESSED_S = 2.0, 12.0
 """under pressure changes must be so many times as large, and full looks so many seconds apart; questions are free"""
 SLACK_S = 0.25
@@ -122,7 +122,7 @@ class Gaze:
         if change >= SIGN and self._owed:
             return True  # the frame that deserved it never came to the model
         if self._rarer == 1.0:
-            first_sign = change >= SIGN and t - self._sign_t >= HUSH_S
+            first_sign = change >= SIGN and t - self._sign_t >= QUIET_S
             if first_sign or (stir < SIGN and change >= self._config.full_look_change * LASTING):
                 return True
         elif t - self._full_t < PRESSED_S - SLACK_S:
@@ -230,7 +230,7 @@ class Backlog:
 
     At most `MAX_SECONDS` wait; where there are more, every other one is dropped, the newest is kept.
 
-    `offer` hands them to a turn; then it has `settled`, and they are done with, or `failed`, and they wait again.
+    `offer` gives them to a turn; when it has `settled` they are done with, when it has `failed` they wait for another.
     """
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ class AnswerParser:
 
     Engines feed it the whole stream: `verdict` tells silent, response or garbage, and `take_rest()` hands on what
     follows `</response>`, markers of delegation included. The observer feeds that rest to a parser made with
-    `opened=True`: `feed` returns text that may be shown, `question` grows beside it. No part of a marker is ever
+    `opened=True`: `feed` returns text that may be shown, `question` grows meanwhile. No part of a marker is ever
     shown. At most `limit` characters after `</response>` are read; the rest of an endless answer is dropped.
     """
 

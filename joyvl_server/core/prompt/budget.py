@@ -15,8 +15,8 @@ OVERDRAFT = 1.1
 
 
 class Budget:
-    """`tokens` is the smaller of the setting and the room the engine has, but never less than a system prompt, one
-    frame and a few words need. All sizes in tokens; they change with the room and the config only."""
+    """`tokens` is the smaller of the setting and the engine's limit, but never less than a system prompt, one frame and
+    a few words need. All sizes in tokens; they change with the limit and the config only."""
 
     def __init__(self, config: ObserverConfig, system: str) -> None:
         self._limit: tuple[int, int | None] | None = None
@@ -37,7 +37,7 @@ class Budget:
             self.set_limit(*self._limit)
 
     def set_limit(self, tokens: int, most: int | None = None) -> None:
-        """The engine has room for `tokens`; see `ContextLimitChanged`."""
+        """The engine takes at most `tokens`; see `ContextLimitChanged`."""
         self._limit = (tokens, most)
         setting = self._config.context_tokens
         total = max(self._fixed + _LEAST_WORDS, min(setting, tokens))
@@ -52,7 +52,7 @@ class Budget:
         self.overdrawn = min(most, round(tokens * OVERDRAFT)) - ANSWER_RESERVE
         """the longest prompt while the next chunk is being warmed: a cold one would cost everybody more"""
         self.words = tokens - self._fixed
-        """what is left beside the system prompt, the answer and one frame"""
+        """what is left after the system prompt, the answer and one frame"""
         self.prefix = self.words // 3
         self.memory = min(self._config.memory_tokens, self.prefix * 2 // 3)
         """the video history in a prefix"""

@@ -1,4 +1,4 @@
-"""What the model has to be told beside the pictures: watches, queries, results of tasks. And what it was told."""
+"""Composes each turn: the pictures, and what the model has still to be told of watches, queries and tasks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class PromptComposer:
     def watches_changed(self, watch_set: WatchSet) -> None:
         """Other watches are in force."""
         self.watch_set = watch_set
-        self._notices.meet(watch_set)
+        self._notices.note_watches(watch_set)
 
     def configure(self, config: ObserverConfig) -> list[Effect]:
         """`config` counts from now on."""
@@ -106,7 +106,7 @@ class PromptComposer:
         move = self._context.move(composed.turn)
         if move is ChunkMove.STAY:
             return [], composed
-        if move in (ChunkMove.AGAIN, ChunkMove.SWITCH):
+        if move in (ChunkMove.REPEAT, ChunkMove.SWITCH):
             effects = self._rollover.before(move, composed.turn, self._standing(self.watch_set))
             return effects, self._compose(shown, self.watch_set)
         self._notices.told(self.watch_set)

@@ -1,11 +1,11 @@
 """The model's context: the chunk that is sent, and the one prepared to follow it. Inside a chunk it only grows.
 
 A chunk is the system prompt, a frozen prefix, the last turns of the chunk before (the lead), and the turns since. It
-ends by token budget or by age, or early, when the chunk prepared beside it is warm. Every turn that settles joins both;
-a turn that failed leaves no trace in either.
+ends by token budget or by age, or early, when the chunk prepared to follow it is warm. Every turn that settles joins
+both; a turn that failed leaves no trace in either.
 
-The budget is the smaller of the setting and the room the engine has; prompt and answer reserve never exceed it, unless
-the engine has less room than a system prompt, 600 tokens of words and one frame need. Where that room is a share of
+The budget is the smaller of the setting and the engine's limit; prompt and answer reserve never exceed it, unless the
+limit is less than a system prompt, 600 tokens of words and one frame need. Where that limit is a share of
 what sessions have together, a tenth more may be taken while the next chunk is being warmed, but never more than the
 setting or the engine's own limit. What does not fit is dropped in this order:
 
@@ -45,22 +45,22 @@ class ChunkMove(StrEnum):
     """What a turn needs before it can be appended."""
 
     STAY = "stay"
-    AGAIN = "again"
+    REPEAT = "repeat"
     """no turn of this chunk ever settled, so the engine may never have got its start: begin it once more"""
     SWITCH = "switch"
     """go over to the prepared chunk"""
-    ANEW = "anew"
+    NEW = "new"
     """begin a chunk that was not prepared"""
     SLIDE = "slide"
     """the same with as many of the newest pictures as there is time for: the engine reads all of them again"""
     SHORT = "short"
     """the same with a short lead: the engine lost its cache"""
-    BACK = "back"
+    TIME_BACK = "time_back"
     """the same without a lead: time jumped back"""
 
 
 class Context:
-    """One session's chunks. `move` → perhaps a chunk begins → `append` → `settle` or `rollback`, and again."""
+    """One session's chunks. For each turn: `move`, perhaps a chunk begins, `append`, then `settle` or `rollback`."""
 
     def __init__(self, config: ObserverConfig) -> None:
         self._config = config
@@ -90,7 +90,7 @@ class Context:
         return self.present.tokens + (self.present.cost(self._pending) if self._pending else 0)
 
     def set_limit(self, tokens: int, most: int | None = None) -> None:
-        """The engine has room for `tokens`."""
+        """The engine takes at most `tokens`."""
         self.budget.set_limit(tokens, most)
         self._single = self._single and self.budget.least
         self._keep_prepared_within_budget()
@@ -206,9 +206,9 @@ class Context:
         """What has to happen before `turn` can be appended."""
         present, prepared, t = self.present, self.prepared, turn.frame.t
         if present is None:
-            return ChunkMove.ANEW
+            return ChunkMove.NEW
         if t < self.last:
-            return ChunkMove.BACK
+            return ChunkMove.TIME_BACK
         if self.restarted:
             return ChunkMove.SHORT
         if self._single and present.turns:
@@ -220,24 +220,24 @@ class Context:
         fits = tokens <= self.budget.prompt and t - present.began <= self._config.chunk_s
         stays = fits or (prepared is not None and tokens <= self.budget.overdrawn)  # while the next one is warmed
         if not present.settled_since:
-            return ChunkMove.AGAIN if fits else ChunkMove.ANEW
+            return ChunkMove.REPEAT if fits else ChunkMove.NEW
         if (
             prepared is not None
             and prepared.tokens + prepared.cost(turn) <= self.budget.prompt
             and (self._ready or not stays)
         ):
             return ChunkMove.SWITCH
-        return ChunkMove.STAY if stays else ChunkMove.ANEW
+        return ChunkMove.STAY if stays else ChunkMove.NEW
 
     def trimmed(self, turn: UserTurn) -> UserTurn:
-        """The turn as a chunk that begins anew can take it: seconds of its backlog go first, then its burst."""
+        """The turn as a new chunk can take it: seconds of its backlog go first, then its burst."""
         available = self.budget.prompt - self.budget.system - self.budget.prefix
         while (self._cost(turn) > available or turn.pictures > self._fresh) and (turn.backlog or turn.burst):
             turn = replace(turn, backlog=turn.backlog[1:]) if turn.backlog else replace(turn, burst=turn.burst[1:])
         return turn
 
     def lead_before(self, turn: UserTurn, move: ChunkMove) -> list[SettledTurn]:
-        """The turns that lead a chunk begun anew before `turn`, oldest first."""
+        """The turns that lead a new chunk before `turn`, oldest first."""
         if self._bare and self._config.engine.follows_instructions:
             return []
         turns: Sequence[SettledTurn] = self.turns if move is ChunkMove.SLIDE else self.lead
@@ -276,7 +276,7 @@ class Context:
         return again
 
     def prepare(self, chunk: Chunk) -> bool:
-        """The chunk stands beside the present one from now on; False where a turn more would not fit it."""
+        """The chunk gets every turn from now on, as the present one does; False where one more would not fit it."""
         prepared = ChunkState(chunk, self._config.separator, 0.0)
         if prepared.tokens + prepared.size > self.budget.prompt:
             return False

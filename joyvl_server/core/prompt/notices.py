@@ -1,6 +1,6 @@
 """What the model has still to be told: queries, watches that changed inside a chunk, results of tasks.
 
-A query is shown once, and again where that turn failed. News stays until the turn that carried it has settled; the
+A query is shown once, and once more where that turn failed. News stays until the turn that carried it has settled; the
 oldest is dropped where there is too much. The present chunk and the one prepared always tell the same watches: the
 prefix of the prepared one starts with those told by then, and each turn settled since joins both.
 """
@@ -149,9 +149,9 @@ class Notices:
     def heard(self, t: float, text: str, watch_set: WatchSet) -> None:
         """The model has read, in the turn at stream time `t`, a sentence that becomes a watch, or is one already."""
         self._heard.append((t, text))
-        self.meet(watch_set)
+        self.note_watches(watch_set)
 
-    def meet(self, watch_set: WatchSet) -> None:
+    def note_watches(self, watch_set: WatchSet) -> None:
         """The watches changed: those that are sentences the model has read are known to it."""
         for watch in watch_set.changes_since(self.known)[0]:
             line = watch_line(watch, ())

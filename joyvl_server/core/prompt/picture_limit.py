@@ -72,7 +72,7 @@ class PictureCosts:
         """(seconds a picture, pictures that they were seen on), between readings that differ in nothing else"""
         self._new_begun: deque[tuple[float, int]] = deque(maxlen=KEPT)
         """the same where a chunk began, so that the old ones differ too: only as good as their price is"""
-        self._again: deque[tuple[float, int]] = deque(maxlen=KEPT)
+        self._reread: deque[tuple[float, int]] = deque(maxlen=KEPT)
         self._wanted: deque[PictureLimit] = deque(maxlen=HOLDS)
         self._since = 0
         """readings since the number of pictures was varied on purpose"""
@@ -91,7 +91,7 @@ class PictureCosts:
         reading = _Reading(fresh, old, seconds)
         self._compare(reading)
         self._readings.append(reading)
-        doubt = 0.0 if self.limit.most is not None else _doubt(self._again)
+        doubt = 0.0 if self.limit.most is not None else _doubt(self._reread)
         self._wanted.append(self._affordable(doubt))
         limit = PictureLimit(
             _least([wanted.most for wanted in self._wanted]), _least([wanted.fresh for wanted in self._wanted])
@@ -104,7 +104,7 @@ class PictureCosts:
 
     def _compare(self, reading: _Reading) -> None:
         """What the difference to earlier readings says about the two prices."""
-        new, again, _ = self._prices()
+        new, reread, _ = self._prices()
         for lag in LAGS:
             if lag > len(self._readings):
                 return
@@ -114,34 +114,34 @@ class PictureCosts:
             if old == 0 and fresh != 0:
                 self._new.append((seconds / fresh, abs(fresh)))
             elif old != 0 and fresh > 0:
-                self._new_begun.append(((seconds - again * old) / fresh, fresh))
+                self._new_begun.append(((seconds - reread * old) / fresh, fresh))
             elif old != 0:
-                self._again.append(((seconds - new * fresh) / old, abs(old)))
+                self._reread.append(((seconds - new * fresh) / old, abs(old)))
 
     def _prices(self, doubt: float = 0.0) -> tuple[float, float, float]:
         """Seconds of a fresh picture, of an old one (less the `doubt`), and of the rest of a decision; at least 0."""
         if not self._readings:
             return 0.0, 0.0, 0.0
-        again = max(0.0, _price(self._again) - doubt)
+        reread = max(0.0, _price(self._reread) - doubt)
         newest = list(self._readings)[-NEWEST:]
         seen = self._new if len(self._new) >= ENOUGH else self._new_begun
         if len(seen) >= ENOUGH:
             new = _price(seen)
         else:  # nobody knows what part of a decision the picture is
-            alone = median((reading.seconds - again * reading.old) / reading.fresh for reading in newest)
-            new = max(again, alone / 2)
-        fixed = median(reading.seconds - new * reading.fresh - again * reading.old for reading in newest)
+            alone = median((reading.seconds - reread * reading.old) / reading.fresh for reading in newest)
+            new = max(reread, alone / 2)
+        fixed = median(reading.seconds - new * reading.fresh - reread * reading.old for reading in newest)
         if fixed < 0:  # the prices are older than what is read now: the server has become faster
             whole = median(reading.seconds for reading in newest)
             factor = whole / (whole - fixed)
-            return new * factor, again * factor, 0.0
-        return new, again, fixed
+            return new * factor, reread * factor, 0.0
+        return new, reread, fixed
 
     def _affordable(self, doubt: float) -> PictureLimit:
-        new, again, fixed = self._prices(doubt)
+        new, reread, fixed = self._prices(doubt)
         seconds = max(TARGET * self._tick_s, MORE * (fixed + new))
         fresh = _number(seconds - fixed, new)
-        if len(self._again) < ENOUGH or (most := _number(seconds - fixed - new, again)) is None or most >= MANY:
+        if len(self._reread) < ENOUGH or (most := _number(seconds - fixed - new, reread)) is None or most >= MANY:
             return PictureLimit(None, fresh)
         most += 1
         return PictureLimit(most, most if fresh is None else min(most, fresh))

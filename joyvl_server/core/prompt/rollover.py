@@ -9,7 +9,7 @@
 The cut comes when the turns that are still to come before the switch just fit. The next chunk is prepared as soon as
 the summary is there, or has failed once, or when only the turns are left that warming took lately; the switch
 comes as soon as it is warm, or without that when the present chunk is full. Summaries that came too late for several
-chunks in a row are not waited for, until one comes in time again.
+chunks in a row are not waited for, until one comes in time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ QA_TOKENS = 800
 
 COLD = 4
 """a chunk that an engine with a prefix cache has to read at once gets so small a part of the histories: it must not
-stall, and the chunk after it has them again"""
+stall, and the chunk after it has them whole"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Rollover:
         """The chunk that begins before `turn`. Its model time may differ afterwards."""
         context, t = self._context, turn.frame.t
         match move:
-            case ChunkMove.AGAIN:
+            case ChunkMove.REPEAT:
                 return [BeginChunk(context.begin_again(t))]
             case ChunkMove.SWITCH:
                 return [*self.summaries.left(), BeginChunk(context.switch(t))]
@@ -117,7 +117,7 @@ class Rollover:
 
     def _anew(self, move: ChunkMove, turn: UserTurn, standing: PrefixLines) -> Effect:
         context, turns = self._context, self._context.turns
-        if move is ChunkMove.BACK:
+        if move is ChunkMove.TIME_BACK:
             self._leave(turns)
             jump = turn.frame.t - context.last - 1.0
             self.history.shift(jump)
@@ -127,7 +127,7 @@ class Rollover:
             lead = context.lead_before(turn, move)
             self._leave(turns[: len(turns) - len(lead)])
         first = lead[0].user if lead else turn
-        goes_on = move is not ChunkMove.BACK and (lead or move is ChunkMove.SLIDE)
+        goes_on = move is not ChunkMove.TIME_BACK and (lead or move is ChunkMove.SLIDE)
         origin = self._origin(first) if goes_on else _start(first)
         chunk = context.make(self._prefix(lead, first, origin, standing, self._parts), lead, origin)
         context.begin(chunk, turn.frame.t)

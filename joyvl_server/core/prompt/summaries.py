@@ -1,8 +1,8 @@
 """Texts that the model writes in the background: summaries of what leaves the context, and long-term accounts of them.
 
-Nobody waits for one. A text that failed, or was empty, refused or garbage, is asked for again after some turns, at most
-twice. A stretch without a summary is told by what was said in it; a summary that comes late takes that place from the
-next chunk on. Where summaries take too much room, the oldest become one account, and where that fails they are cut.
+No tick waits for one. A text that failed, or was empty, refused or garbage, is asked for once more after some turns, at
+most twice. A stretch without a summary is told by what was said in it; a summary that comes late takes that place from
+the next chunk on. Where summaries take too many tokens, the oldest become one account; where that fails they are cut.
 At most one summary and one account are under way.
 """
 
@@ -49,7 +49,7 @@ class _Wanted:
     prompt: int
     since: int
     attempts: int = 1
-    again: int | None = None
+    retry_at: int | None = None
 
 
 class Summaries:
@@ -66,7 +66,7 @@ class Summaries:
         self._unfinished = 0
 
     def configure(self, config: ObserverConfig) -> list[Effect]:
-        """`config` counts from now on. Where nobody writes any more, no draft is waited for."""
+        """`config` counts from now on. An engine that no longer writes owes no draft."""
         self._config = config
         if self.enabled:
             return []
@@ -95,7 +95,7 @@ class Summaries:
         """May the summary of the last cut still come in time? Not where it has failed once: the next chunk has to be
         warm when this one is full, and what is written at another try joins the chunk after that one."""
         summary = self._summary
-        return summary is not None and self.hopeful and summary.attempts == 1 and summary.again is None
+        return summary is not None and self.hopeful and summary.attempts == 1 and summary.retry_at is None
 
     def event(self, t: float, text: str) -> None:
         """Something was said at stream time `t`."""
@@ -147,14 +147,14 @@ class Summaries:
         if (wanted := self._summary) is not None:
             if self._over(wanted, budget):
                 effects += self._drop_summary()
-            elif wanted.again is not None and wanted.again <= self._turns:
+            elif wanted.retry_at is not None and wanted.retry_at <= self._turns:
                 self._summary = self._retried(wanted)
                 effects.append(Write(self._summary.draft))
         if (wanted := self._account) is not None:
             if self._over(wanted, budget):
                 effects += self._stop(wanted)
                 self._shorten(wanted)
-            elif wanted.again is not None and wanted.again <= self._turns:
+            elif wanted.retry_at is not None and wanted.retry_at <= self._turns:
                 self._account = self._retried(wanted)
                 effects.append(Write(self._account.draft))
         elif self._summary is None and self._log.changed:
@@ -171,12 +171,12 @@ class Summaries:
         summary, account = self._summary, self._account
         if late is not None:
             self._take(late, outcome)
-        elif summary is not None and summary.draft.id == outcome.id and summary.again is None:
+        elif summary is not None and summary.draft.id == outcome.id and summary.retry_at is None:
             taken = self._take(summary, outcome)
             if taken:
                 self._unfinished = 0
             self._summary = None if taken else self._failed(summary)
-        elif account is not None and account.draft.id == outcome.id and account.again is None:
+        elif account is not None and account.draft.id == outcome.id and account.retry_at is None:
             taken = self._take(account, outcome)
             self._account = None if taken else self._failed(account)
             if not taken and self._account is None:
@@ -223,10 +223,10 @@ class Summaries:
         return too_large or self._turns - wanted.since >= MAX_TURNS
 
     def _retried(self, wanted: _Wanted) -> _Wanted:
-        return replace(wanted, draft=replace(wanted.draft, id=self._id()), attempts=wanted.attempts + 1, again=None)
+        return replace(wanted, draft=replace(wanted.draft, id=self._id()), attempts=wanted.attempts + 1, retry_at=None)
 
     def _failed(self, wanted: _Wanted) -> _Wanted | None:
-        return replace(wanted, again=self._turns + RETRY_TURNS) if wanted.attempts < MAX_ATTEMPTS else None
+        return replace(wanted, retry_at=self._turns + RETRY_TURNS) if wanted.attempts < MAX_ATTEMPTS else None
 
     def _take(self, wanted: _Wanted, outcome: Written | WriteFailed) -> bool:
         text = usable(outcome.text, wanted.draft.max_tokens * 3 // 2) if isinstance(outcome, Written) else None
@@ -244,7 +244,7 @@ class Summaries:
 
     def _stop(self, wanted: _Wanted) -> list[Effect]:
         """Should its text come all the same, it is taken; its turns are let go."""
-        if wanted.again is not None:
+        if wanted.retry_at is not None:
             return []
         draft = replace(wanted.draft, chunk=None, turns=())
         self._late[draft.id] = replace(wanted, draft=draft)

@@ -104,7 +104,7 @@ class Chunk:
     """The frozen start of a chunk: system prompt, prefix (history, standing watches), turns carried over as lead.
 
     `origin` is the stream time at which the model's time of this chunk is 0. Turns that settle while the chunk is
-    prepared beside another one join its lead as `leading` makes them.
+    prepared while another one goes on join its lead as `leading` makes them.
     """
 
     number: int

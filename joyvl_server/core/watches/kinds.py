@@ -49,7 +49,7 @@ HAPPENINGS = {
 """Each kind in words, to go on after "when"."""
 
 ALIASES = {"camera_moving": WatchKind.CHANGED}
-"""What engines report beside the vocabulary, and the kind it counts as."""
+"""What engines report outside the vocabulary, and the kind it counts as."""
 
 
 def in_order(kinds: Iterable[WatchKind]) -> Kinds:

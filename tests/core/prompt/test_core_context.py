@@ -150,7 +150,7 @@ def test_a_budget_too_small_for_the_system_prompt_is_refused_with_a_number() -> 
 def test_wrong_order_is_a_mistake_of_the_caller() -> None:
     context = Context(ObserverConfig())
     turn = UserTurn(1, 0.0, make_frame(0))
-    assert context.move(turn) is ChunkMove.ANEW
+    assert context.move(turn) is ChunkMove.NEW
     with pytest.raises(RuntimeError, match="before the first chunk"):
         context.append(turn)
     with pytest.raises(RuntimeError, match="no turn to settle"):
