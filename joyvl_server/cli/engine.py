@@ -83,7 +83,7 @@ def check(
     """Check whether an engine can be used. If not, print the reason and end with 1."""
     with errors_as_exit_codes():
         settings = load(config, {"data_dir": data_dir})
-        logs.configure("error", settings.log.format)  # what is wrong is told as a sentence
+        logs.configure("error", settings.log.format)  # errors are printed as one sentence
         asyncio.run(_check(name or settings.engine.name, settings, start=start))
 
 
@@ -145,13 +145,13 @@ async def _probe(engine: Engine) -> Capabilities:
     """Probe it, and say every second how far it is. Raises `JoyvlError`."""
     probing = asyncio.create_task(engine.probe(), name=f"probe of {engine.name}")
     try:
-        told = ""
+        shown = ""
         while not (await asyncio.wait({probing}, timeout=1.0))[0]:
             # Without the seconds, which change every time.
             now = engine.capabilities.note.partition(" (")[0]
-            if now != told:
+            if now != shown:
                 typer.echo(now)
-            told = now
+            shown = now
         return probing.result()
     finally:
         probing.cancel()

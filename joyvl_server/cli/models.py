@@ -1,4 +1,4 @@
-"""`joyvl models …`: weights made smaller, in an environment of its own."""
+"""`joyvl models …`: makes weights smaller, in a separate Python environment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEMES = {"w4a16": 0.42, "fp8": 0.6}
 
 @app.callback()
 def models() -> None:
-    """Keeps `quantize` a command of its own name while it is the only one."""
+    """Without a callback typer would drop the name of the only command."""
 
 
 @app.command()

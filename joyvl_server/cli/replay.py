@@ -57,7 +57,7 @@ class LogLines:
 
 
 def _differ(now: list[dict[str, Any]], recorded: list[dict[str, Any]]) -> bool:
-    """Are the effects others than those in the log? What effects did not tell yet when it was made is not compared."""
+    """Do the effects differ from those in the log? Fields that effects did not have yet are not compared."""
     try:
         told = [encode_effect(decode_effect(effect)) for effect in recorded]
     except (KeyError, TypeError, ValueError):  # there is no such effect any more

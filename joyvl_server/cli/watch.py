@@ -64,7 +64,7 @@ def watch(
                     "engine": {"name": engine},
                     "sessions": {"threshold": threshold, "fidelity": fidelity, "record_dir": record},
                     "media": {"file_roots": ["/"]},  # whoever runs this may read the files anyway
-                    "log": {"level": "error"},  # what a source suffers is told as a sentence
+                    "log": {"level": "error"},  # errors of a source are printed as one sentence
                 }
             ),
         )

@@ -102,7 +102,7 @@ class Source(Protocol):
         `at`: for lockstep files, advance to this stream time first. `glance`: also give the small JPEG. `trail`: also
         give the small grey pictures of the moments before, as far as they were kept since the first look that asked.
         Raises `NoFrame` (code connecting, offline, stale or ended) within `media.look_timeout_s`. The same frame may
-        be returned twice; callers compare `frame.t`. Cancelling it takes the frame from nobody else who waits for it.
+        be returned twice; callers compare `frame.t`. Cancelled, it ends no other wait for the frame.
         """
 
     async def aclose(self) -> None:

@@ -23,12 +23,12 @@ from joyvl_server.settings import MediaSettings
 IDLE_S = 30.0
 """An empty worker is ended after so long."""
 PREPARED_IDLE_S = 600.0
-"""… one that is ready for calls: whoever has opened the page may think for a while."""
+"""… one that is ready for calls: a person who has opened the page may think for a while."""
 SWEEP_EVERY_S = 5.0
 ANSWER_TIMEOUT_S = 15.0
 PROBES_AT_ONCE = 8
 PROBE_WAIT_S = 2.0
-"""A source that says nothing holds its probe for twenty seconds: whoever waits behind such ones must come back."""
+"""A source that says nothing takes twenty seconds to probe: who waits behind several of them must try again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def hint(code: str) -> str | None:
 def at_open(error: av.FFmpegError, url: str, timeout_s: float, *, late: bool) -> SourceError:
     """Why opening failed. `late`: the time for it was over. The sentences hold no part of the URL.
 
-    libav tells much as "invalid data", so an RTSP server is asked once more by hand: blocks for two seconds at most.
+    libav reports much as "invalid data", so we ask an RTSP server ourselves: blocks for two seconds at most.
     """
     match error:
         case averror.HTTPUnauthorizedError() | averror.HTTPForbiddenError():

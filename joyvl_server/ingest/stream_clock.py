@@ -58,7 +58,7 @@ class LiveStreamClock:
 
     @property
     def clock(self) -> tuple[float, float] | None:
-        """(moment, t) of the anchor, as main is told it."""
+        """(moment, t) of the anchor, as it is reported to main."""
         return None if self.zero is None else (self.zero, 0.0)
 
     def _captured(self, pts: float, arrival: float) -> float:

@@ -1,4 +1,4 @@
-"""Logging: structlog for us, the standard library's for others, one output, no secret in either."""
+"""Logging: structlog for us, the standard library for others, one output, and no secret in it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from joyvl_server.kit.masking import MASK, is_secret_name, mask_text
 
 _QUIET = ("aioice", "aiortc", "asyncio", "httpcore2", "httpx2", "websockets", "uvicorn.access")
-"""Libraries that narrate at info level what is our business to log."""
+"""Libraries that log at info level what we log ourselves."""
 
 
 def configure(level: str = "info", format: str = "auto", stream: TextIO | None = None) -> None:
     """Send every log line to `stream` (stderr by default), as text or JSON lines; `auto` is text on a terminal.
 
-    May be called again; the last call counts. `level`: debug, info, warning or error.
+    The last call counts. `level`: debug, info, warning or error.
     """
     out = stream if stream is not None else sys.stderr
     text = format == "text" or (format == "auto" and out.isatty())

@@ -9,7 +9,7 @@ from joyvl_server.core.errors import NotAllowed
 MASK = "***"
 
 _AUTHORITY_END = re.compile(r"[/?#]")
-# Schemes are short; without a bound a long word would be read again from each of its letters.
+# Schemes are short; without a bound the search would start at each letter of a long word.
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,63}://[^\s<>\"`]+")
 # Cameras also take passwords as parameters, some of them in the path: /user=admin&password=x&channel=1
 _SECRET_PARAMETER = re.compile(

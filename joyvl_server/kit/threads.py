@@ -43,7 +43,7 @@ class BoundedThreads:
             error, value = None, None
             try:
                 value = work()
-            except BaseException as raised:  # handed to whoever waits for it
+            except BaseException as raised:  # whoever waits for it gets it
                 error = raised
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(settle, error, value)

@@ -191,7 +191,9 @@ def _why(text: str) -> str:
 def _minor(python: str) -> int | None:
     code = "import sys; print(sys.version_info[0] * 100 + sys.version_info[1])"
     try:
-        told = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=20, check=True).stdout
-        return int(told) - 300
+        printed = subprocess.run(
+            [python, "-I", "-c", code], capture_output=True, text=True, timeout=20, check=True
+        ).stdout
+        return int(printed) - 300
     except (OSError, ValueError, subprocess.SubprocessError):
         return None

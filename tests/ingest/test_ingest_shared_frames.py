@@ -94,7 +94,7 @@ def test_a_picture_overwritten_while_it_is_read_is_torn(
         main.read(0, 1)
 
 
-def test_a_reader_beside_a_writer_never_gets_a_mixed_picture(ends: tuple[SharedFrames, SharedFrames]) -> None:
+def test_a_reader_never_gets_a_mixed_picture(ends: tuple[SharedFrames, SharedFrames]) -> None:
     worker, main = ends
     stop = threading.Event()
     latest = [0]

@@ -161,7 +161,7 @@ async def test_errors_of_the_worker(code: str, seen: str) -> None:
     assert caught.value.code == seen
 
 
-async def test_states_are_told_once_each_with_what_is_known() -> None:
+async def test_states_are_reported_once_each_with_what_is_known() -> None:
     scene = Scene()
     with capture_logs() as logs:
         scene.tells("online", width=640, height=480, fps=25.0, codec="h264")
@@ -237,7 +237,7 @@ async def test_when_its_worker_dies_a_camera_waits_and_a_call_ends() -> None:
     assert call.told.statuses == ["online", "ended"]
 
 
-async def test_closed_it_tells_and_gives_nothing() -> None:
+async def test_closed_it_reports_nothing_and_has_no_frame() -> None:
     scene = Scene()
     scene.tells("online")
     await scene.source.aclose()

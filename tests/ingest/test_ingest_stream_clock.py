@@ -40,7 +40,7 @@ def test_frames_without_pts_are_seen_when_they_come() -> None:
     assert line.place(0.1, 12.1).t == pytest.approx(2.1)
 
 
-def test_a_jump_back_anchors_anew() -> None:
+def test_a_jump_back_sets_a_new_anchor() -> None:
     line = LiveStreamClock(0.0)
     line.begin()
     line.place(1000.0, 5.0)

@@ -38,7 +38,7 @@ def script(path: Path, text: str) -> str:
     return str(path)
 
 
-def test_it_is_made_finished_and_made_anew_for_other_requirements(tmp_path: Path) -> None:
+def test_it_is_made_finished_and_made_once_more_for_other_requirements(tmp_path: Path) -> None:
     first = make_wheel(tmp_path / "wheels", "tinything")
     environment = VirtualEnvironment(tmp_path / "environments" / "tiny", (str(first),), (10, 99))
     assert environment.state() is EnvironmentState.MISSING

@@ -1,6 +1,6 @@
-"""A camera's side of an RTSP connection, read and written out again in one plain form.
+"""A camera's side of an RTSP connection, read and written in one plain form.
 
-Hostile cameras answer so that two readers understand two things. libav reads only what we wrote.
+A hostile camera may answer so that two readers understand two things. libav reads only what we wrote.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class NotRtsp(Exception):
 
 
 class RtspAnswers:
-    """A server's side of an RTSP connection, in and out: `feed` gives what of it may be passed on.
+    """A server's side of an RTSP connection: `feed` takes its bytes and returns what may be passed on.
 
     `whole`: nothing is held back. Raises `Redirected` and `NotRtsp`; it is of no use after that.
     """

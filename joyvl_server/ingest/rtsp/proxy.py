@@ -2,7 +2,7 @@
 
 libav follows a redirect to any address and sends the password there too, and has no option against it. So it gets a
 loopback address of ours, and only we connect to the camera, at the address that was checked. The camera's answers are
-read and written out again in one plain form: what libav might read in another way than we did does not get through,
+read and written in one plain form: what libav might read in another way than we did does not get through,
 and an answer that redirects ends the attempt. After OPTIONS and DESCRIBE libav follows no redirect any more. So once
 the stream runs the camera's connection takes the place of the one to us, and nothing more stands between the two.
 """
@@ -30,15 +30,15 @@ SEND_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 POLL_S = 0.1
 STEP_S = 0.0005
-"""How often it is looked whether libav has read the packet before."""
+"""Seconds between two checks whether libav has read the packet before."""
 
 
 class RtspProxy:
     """One attempt to open the camera at a checked RTSP URL: connects at once, in the caller's thread.
 
     Blocks until it is connected; raises `OSError`, `TimeoutError` once `timeout_s` or the deadline are over. `url` is
-    what libav opens. `failure` says why the proxy ended a connection: `Redirected`, `NotRtsp`, None. `close` belongs
-    to whoever made it; it may be called twice.
+    what libav opens. `failure` says why the proxy ended a connection: `Redirected`, `NotRtsp`, None. Whoever made it
+    closes it; `close` may be called twice.
     """
 
     def __init__(self, url: str, timeout_s: float, deadline: Deadline) -> None:
@@ -47,7 +47,7 @@ class RtspProxy:
         self._lock = threading.Lock()
         self._answers = RtspAnswers()
         self._client: socket.socket | None = None
-        self._libavs = -1
+        self._libav_fd = -1
         self._handed_over = self._wanted = False
         self._camera = _connect((parts.hostname or "", parts.port or 554), timeout_s, deadline)
         try:
@@ -75,9 +75,9 @@ class RtspProxy:
         try:
             if self._handed_over or self._client is None or not self._answers.whole:
                 return self._handed_over
-            if not _is_end_of(self._client, self._libavs) or not _drained(self._client, self._libavs):
+            if not _is_end_of(self._client, self._libav_fd) or not _drained(self._client, self._libav_fd):
                 return False
-            os.dup2(self._camera.fileno(), self._libavs, inheritable=False)
+            os.dup2(self._camera.fileno(), self._libav_fd, inheritable=False)
             self._handed_over = True
             return True
         except OSError:
@@ -112,9 +112,9 @@ class RtspProxy:
         """libav's connection; other programs of this machine get none."""
         while True:
             client, _ = self._listener.accept()
-            libavs = next((fd for fd in map(int, os.listdir("/dev/fd")) if _is_end_of(client, fd)), None)
-            if libavs is not None:
-                self._libavs = libavs
+            libav_fd = next((fd for fd in map(int, os.listdir("/dev/fd")) if _is_end_of(client, fd)), None)
+            if libav_fd is not None:
+                self._libav_fd = libav_fd
                 client.settimeout(None)
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return client
@@ -146,7 +146,7 @@ class RtspProxy:
     @property
     def _libav_is_behind(self) -> bool:
         with suppress(OSError):
-            return _count(self._libavs, termios.FIONREAD) > 0
+            return _count(self._libav_fd, termios.FIONREAD) > 0
         return False
 
     def _portion(self) -> int:
@@ -195,10 +195,10 @@ def _is_end_of(client: socket.socket, descriptor: int) -> bool:
         return False
 
 
-def _drained(client: socket.socket, libavs: int) -> bool:
+def _drained(client: socket.socket, libav_fd: int) -> bool:
     """Has each side read all that the other sent? What the kernel cannot tell counts as no."""
-    unread = (_count(client.fileno(), termios.FIONREAD), _count(libavs, termios.FIONREAD))
-    unsent = (_count(client.fileno(), termios.TIOCOUTQ), _count(libavs, termios.TIOCOUTQ))
+    unread = (_count(client.fileno(), termios.FIONREAD), _count(libav_fd, termios.FIONREAD))
+    unsent = (_count(client.fileno(), termios.TIOCOUTQ), _count(libav_fd, termios.TIOCOUTQ))
     return not any((*unread, *unsent))
 
 

@@ -1,4 +1,4 @@
-"""What a media worker is told when it starts. Plain data: a worker loads no settings."""
+"""What a media worker gets from main when it starts. Plain data: a worker loads no settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file without a clock of its own: it goes as far as it is asked, so that nothing is ever late."""
+"""A file without a clock: it advances only as far as it is asked, so that nothing is ever late."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ class WorkerProcess:
 
 
 class _Over(Exception):
-    """Main is gone, or told us to end."""
+    """Main is gone, or wants this worker to end."""
 
 
 def _send(channel: Channel, message: Message) -> None:
@@ -231,4 +231,4 @@ if __name__ == "__main__":
     asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # a thread that still waits for a name server must not hold up the end
+    os._exit(0)  # a thread that still waits for a name server must not delay the end

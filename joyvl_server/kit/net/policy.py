@@ -1,4 +1,4 @@
-"""What a source may reach. Every URL passes here when it is registered and again at each reconnect.
+"""What a source may reach. Every URL is checked when it is registered and at each reconnect.
 
 Cameras live in private networks, so those and loopback are allowed; what no camera ever is (link-local and metadata
 addresses, multicast, the unspecified address) is refused, in every spelling and embedding of the address.
@@ -66,7 +66,7 @@ def system_resolver(host: str) -> list[str]:
 
 @dataclass(frozen=True)
 class NetPolicy:
-    """The rules. Frozen, picklable, and JSON through `to_dict`: media workers get it and check again.
+    """The rules. Frozen, picklable, and JSON through `to_dict`: media workers get it and check too.
 
     `allow` and `deny` hold networks, addresses and host names (`*.lan` for all below a domain). The more exact rule
     wins, and `deny` where they are alike; a name is more exact than any network. What is built in as refused opens
@@ -184,7 +184,7 @@ class NetPolicy:
         if not path.startswith("/") or "\0" in path:
             raise NotAllowed("Give the full path of the file, like file:///srv/media/clip.mp4.", code="bad_url")
         real = Path(os.path.realpath(path))
-        # Before asking whether it exists: nobody shall learn from our answers what lies elsewhere on the disk.
+        # Before asking whether it exists: our answers must not show what lies elsewhere on the disk.
         if not any(real.is_relative_to(os.path.realpath(root)) for root in self.file_roots):
             raise NotAllowed(
                 f"The file {path} is outside the folders that sources may play from. "

@@ -11,7 +11,7 @@ TIMEOUT_S = 2.0
 
 
 class SourceCheck:
-    """Names are resolved in threads of its own, so that slow name servers hold up neither one another nor the rest."""
+    """It resolves names in its own threads, so that slow name servers delay neither one another nor the rest."""
 
     def __init__(self, policy: NetPolicy, *, timeout_s: float = TIMEOUT_S) -> None:
         self._policy = policy

@@ -95,7 +95,7 @@ class Database:
         return result
 
     def connect(self, *, read_only: bool) -> sqlite3.Connection:
-        """A connection of one's own, for a thread. The caller closes it. Raises `sqlite3.Error`."""
+        """A separate connection, for a thread. The caller closes it. Raises `sqlite3.Error`."""
         return self._file.connect(read_only=read_only)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:

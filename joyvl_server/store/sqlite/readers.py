@@ -1,4 +1,4 @@
-"""A few threads, each read with a read-only connection of its own: reads neither wait for writes nor hold them up."""
+"""A few threads that read, each with its own read-only connection: reads neither wait for writes nor delay them."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The writer's bounded queue: who waits for what, what is in a hurry, and what is dropped where it is full."""
+"""The writer's bounded queue: which jobs are awaited, which are in a hurry, and what is dropped where it is full."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,12 +16,17 @@ from joyvl_server.core.errors import StoreError
 
 log = structlog.get_logger(__name__)
 
-Work = Callable[[sqlite3.Connection], Any]
 BATCH = 256
 """Jobs in one transaction."""
 PATIENCE_S = 5.0
 """Seconds that posts without hurry wait for others, to share a transaction: what `kill -9` may lose of them. A commit
 writes whole pages."""
+
+
+class Work(Protocol):
+    """Runs in the writer's thread, inside a transaction. It neither begins nor commits anything."""
+
+    def __call__(self, connection: sqlite3.Connection, /) -> Any: ...
 
 
 class PostListener(Protocol):

@@ -30,7 +30,7 @@ SMALLEST = 64
 
 
 async def move_old_ticks(main: Database, ticks: Database) -> None:
-    """Nothing where there are none. Cancelled, it goes on at the next start.
+    """Does nothing where there are none. Cancelled, it goes on at the next start.
 
     What stands in a damaged part of the file is lost; a full disk leaves the rest where it is until the next start.
     """
@@ -105,7 +105,7 @@ def _record(session_id: str, row: dict[str, Any]) -> TickRecord:
 async def _empty(main: Database, newest: int) -> None:
     """Delete all rows, some at a time.
 
-    To drop a table of millions would hold up every other write for seconds, and write all of it into the log first.
+    Dropping a table of millions would delay every other write for seconds, and write all of it into the log first.
     """
     upto = await asyncio.to_thread(_first, main)
     while upto is not None and upto <= newest:
@@ -117,7 +117,7 @@ async def _empty(main: Database, newest: int) -> None:
 
 
 def _first(main: Database) -> int | None:
-    """The oldest row; None where there is none, or nobody can tell."""
+    """The oldest row; None where there is none, or where it cannot be read."""
     try:
         with closing(main.connect(read_only=True)) as connection:
             first = connection.execute("SELECT min(seq) FROM old_ticks").fetchone()[0]
@@ -141,7 +141,7 @@ def _delete(main: Database, upto: int) -> bool:
 
 
 def _drop(main: Database) -> None:
-    """What is damaged cannot be dropped: it stays under a name that nobody asks for."""
+    """A damaged table cannot be dropped: it stays under another name."""
     with closing(main.connect(read_only=False)) as connection:
         for table in ("old_ticks", "old_tick_sessions"):
             try:

@@ -68,7 +68,7 @@ def pack(ticks: Sequence[TickRecord]) -> tuple[bytes, bytes]:
     long = {
         "id": [first.id, *(later - earlier for earlier, later in pairwise(since))],
         "wall": [_scaled(tick.wall, 1000) - tick.id // 1000 for tick in ticks],
-        # Stream time runs beside the clock, so that what is left of it is small.
+        # Stream time runs at the same pace as the clock, so their difference is small.
         "t": [_scaled(tick.t, 1000) - passed // 1000 for tick, passed in zip(ticks, since, strict=True)],
         "score": _column(_scaled(tick.score, SCORE) for tick in ticks),
         "threshold": _column(_scaled(tick.threshold, SCORE) for tick in ticks),

@@ -1,4 +1,4 @@
-"""Every tick with its score: written without haste, packed every some minutes, thinned out with age."""
+"""Every tick with its score: written without hurry, packed every few minutes, thinned out with age."""
 
 from __future__ import annotations
 

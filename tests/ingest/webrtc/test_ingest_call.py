@@ -49,7 +49,7 @@ def begin(config: WorkerConfig = CONFIG) -> tuple[WebRtcCall, Told]:
     return WebRtcCall(config, FramePublisher(told, GreyHistory(192))), told
 
 
-def held() -> tuple[int, int, int]:
+def resources() -> tuple[int, int, int]:
     """Tasks, decoder threads and descriptors (the pool that the caller encodes in is not ours)."""
     threads = [thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")]
     return len(asyncio.all_tasks()), len(threads), len(os.listdir("/proc/self/fd"))
@@ -99,7 +99,7 @@ async def test_a_picture_is_shown_before_the_next_one_comes() -> None:
     await caller.peer.close()
 
 
-async def test_the_frame_rate_is_told_when_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_frame_rate_is_reported_when_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_module, "FPS_AFTER_S", 0.5)
     monkeypatch.setattr(call_module, "CHECK_INTERVAL_S", 0.2)
     caller = Caller()
@@ -152,15 +152,15 @@ async def test_a_caller_that_vanishes_is_hung_up_and_its_picture_is_gone_before(
 async def test_an_offer_that_cannot_be_used_leaves_nothing(spoil, says: str) -> None:
     caller = Caller()
     offer = spoil(await caller.offer())
-    tasks, threads, descriptors = held()
+    tasks, threads, descriptors = resources()
     call, told = begin()
     with pytest.raises(SourceError, match=says) as caught:
         await call.answer(offer)
     assert caught.value.code == "bad_sdp"
     assert not told
-    await until(lambda: held()[0] <= tasks)
-    assert held()[1] <= threads
-    await until(lambda: held()[2] <= descriptors)
+    await until(lambda: resources()[0] <= tasks)
+    assert resources()[1] <= threads
+    await until(lambda: resources()[2] <= descriptors)
     await caller.peer.close()
 
 
@@ -186,12 +186,12 @@ async def test_many_calls_leave_nothing_behind() -> None:
 
     await one()
     gc.collect()
-    tasks, threads, descriptors = held()
+    tasks, threads, descriptors = resources()
     for _ in range(3):
         await one()
-    await until(lambda: held()[0] <= tasks)
-    assert held()[1] <= threads
-    await until(lambda: held()[2] <= descriptors)
+    await until(lambda: resources()[0] <= tasks)
+    assert resources()[1] <= threads
+    await until(lambda: resources()[2] <= descriptors)
 
 
 async def test_a_decoder_that_cannot_keep_up_is_not_fed_for_ever() -> None:

@@ -31,7 +31,7 @@ def padding(after: RtpPacket) -> RtpPacket:
     return packet
 
 
-def handed(buffer: MarkerJitterBuffer, packets: list[RtpPacket]) -> list[tuple[int, str]]:
+def returned(buffer: MarkerJitterBuffer, packets: list[RtpPacket]) -> list[tuple[int, str]]:
     """(number of packets so far, what was handed out)."""
     out = []
     for number, packet in enumerate(packets, 1):
@@ -41,38 +41,38 @@ def handed(buffer: MarkerJitterBuffer, packets: list[RtpPacket]) -> list[tuple[i
     return out
 
 
-def test_a_picture_is_handed_out_with_its_last_packet() -> None:
-    assert handed(MarkerJitterBuffer(), packets(3)) == [(3, "0.0 0.1 0.2"), (6, "1.0 1.1 1.2"), (9, "2.0 2.1 2.2")]
+def test_a_picture_is_returned_with_its_last_packet() -> None:
+    assert returned(MarkerJitterBuffer(), packets(3)) == [(3, "0.0 0.1 0.2"), (6, "1.0 1.1 1.2"), (9, "2.0 2.1 2.2")]
 
 
 def test_pictures_of_one_packet_too() -> None:
-    assert handed(MarkerJitterBuffer(), packets(3, each=1)) == [(1, "0.0"), (2, "1.0"), (3, "2.0")]
+    assert returned(MarkerJitterBuffer(), packets(3, each=1)) == [(1, "0.0"), (2, "1.0"), (3, "2.0")]
 
 
 def test_sequence_numbers_wrap() -> None:
-    assert [n for n, _ in handed(MarkerJitterBuffer(), packets(4, first=65_532))] == [3, 6, 9, 12]
+    assert [n for n, _ in returned(MarkerJitterBuffer(), packets(4, first=65_532))] == [3, 6, 9, 12]
 
 
 def test_a_sender_without_markers_is_served_as_before() -> None:
-    assert handed(MarkerJitterBuffer(), packets(3, marked=False)) == [(4, "0.0 0.1 0.2"), (7, "1.0 1.1 1.2")]
+    assert returned(MarkerJitterBuffer(), packets(3, marked=False)) == [(4, "0.0 0.1 0.2"), (7, "1.0 1.1 1.2")]
 
 
 def test_packets_in_another_order_wait_for_one_another() -> None:
     a, b, c = packets(1)
-    assert handed(MarkerJitterBuffer(), [a, c, b]) == [(3, "0.0 0.1 0.2")]
+    assert returned(MarkerJitterBuffer(), [a, c, b]) == [(3, "0.0 0.1 0.2")]
 
 
-def test_what_was_lost_holds_the_pictures_after_it_up_and_then_they_follow() -> None:
+def test_what_was_lost_delays_the_pictures_after_it() -> None:
     all_of = packets(5)
     lost = all_of.pop(4)
-    out = handed(MarkerJitterBuffer(), [*all_of[:8], lost, *all_of[8:]])
+    out = returned(MarkerJitterBuffer(), [*all_of[:8], lost, *all_of[8:]])
     assert [text.split(".")[0] for _, text in out] == ["0", "1", "2", "3", "4"]
     assert out[-1][0] == 15, "it has caught up"
 
 
 def test_a_packet_that_comes_twice_or_too_late_changes_nothing() -> None:
     all_of = packets(3)
-    out = handed(MarkerJitterBuffer(), [*all_of[:4], all_of[1], all_of[2], *all_of[4:]])
+    out = returned(MarkerJitterBuffer(), [*all_of[:4], all_of[1], all_of[2], *all_of[4:]])
     assert [text for _, text in out] == ["0.0 0.1 0.2", "1.0 1.1 1.2", "2.0 2.1 2.2"]
 
 
@@ -83,7 +83,7 @@ def test_padding_between_pictures_is_no_picture(later: bool) -> None:
     for number, packet in enumerate(second):
         packet.sequence_number = empty.sequence_number + 1 + number
     order = [*first, empty, *second] if later else [*first, second[0], empty, *second[1:]]
-    out = handed(MarkerJitterBuffer(), order)
+    out = returned(MarkerJitterBuffer(), order)
     assert [text for _, text in out] == ["0.0 0.1 0.2", "1.0 1.1 1.2"]
 
 
@@ -92,7 +92,7 @@ def test_a_sender_that_marks_every_packet_is_found_out() -> None:
     all_of = packets(6)
     for packet in all_of:
         packet.marker = 1
-    out = [text for _, text in handed(MarkerJitterBuffer(), all_of)]
+    out = [text for _, text in returned(MarkerJitterBuffer(), all_of)]
     assert out[-3:] == ["2.0 2.1 2.2", "3.0 3.1 3.2", "4.0 4.1 4.2"]
 
 
@@ -103,6 +103,6 @@ def test_whatever_the_network_does_pictures_stay_whole_and_in_order_and_catch_up
         all_of = packets(40, each, first=chance.choice((0, 65_500)))
         calm = 20 * each  # from then on they come in order
         order = sorted(range(1, calm), key=lambda n: n + chance.uniform(0, 8))
-        out = handed(MarkerJitterBuffer(), [all_of[n] for n in [0, *order, *range(calm, len(all_of))]])
+        out = returned(MarkerJitterBuffer(), [all_of[n] for n in [0, *order, *range(calm, len(all_of))]])
         assert [text for _, text in out] == [" ".join(f"{n}.{part}" for part in range(each)) for n in range(40)]
         assert out[-1][0] == len(all_of)

@@ -41,7 +41,7 @@ def test_a_large_frame_is_scaled_and_the_glance_is_smaller_still() -> None:
     assert encoded.grey.shape == (108, 192)
 
 
-def test_one_painter_takes_every_size_and_format() -> None:
+def test_one_encoder_takes_every_size_and_format() -> None:
     painter = FrameEncoder(65_536, 96, 80)
     for size, pixel_format in [
         ((640, 480), "yuv420p"), ((64, 36), "gray"), ((101, 77), "yuv444p"), ((640, 480), "rgb24"), ((2, 2), "yuv420p"),

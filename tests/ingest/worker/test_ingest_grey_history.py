@@ -49,7 +49,7 @@ def test_time_that_jumps_back_is_kept_too():
     assert [t for t, _ in history.record(shade(9), 0.05)] == [50.0, 0.0]
 
 
-def test_the_trail_is_made_like_the_grey_of_the_frame_and_crosses_whole():
+def test_the_trail_is_made_like_the_grey_of_the_frame_and_reaches_main_whole():
     layout = FrameLayout(slots=2, max_pixels=262_144, grey_side=192)
     fd = create_memory(layout)
     memory = SharedFrames(fd, layout)

@@ -31,7 +31,7 @@ def opened(path: Path, *, loop: bool = False, told: Told | None = None) -> Locks
     return LockstepFile(spec, policy, Timeouts(5, 5), publisher)
 
 
-def test_it_gives_the_last_frame_up_to_the_moment_asked_for(clip: Path) -> None:
+def test_it_returns_the_last_frame_up_to_the_moment_asked_for(clip: Path) -> None:
     told = Told()
     source = opened(clip, told=told)
     asked = (None, 0.0, 0.05, 0.1, 0.95, 0.95, 0.4, 1.99)
@@ -52,7 +52,7 @@ def test_after_its_end_it_has_ended(clip: Path) -> None:
     source.close(1.0)
 
 
-def test_wall_time_runs_beside_it(clip: Path) -> None:
+def test_wall_time_runs_at_the_same_pace(clip: Path) -> None:
     source = opened(clip)
     first, later = source.advance(0.0), source.advance(1.0)
     assert later.wall - first.wall == pytest.approx(1.0)

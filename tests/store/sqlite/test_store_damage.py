@@ -88,7 +88,7 @@ async def camera_watch_and_event(store):
     await store.main.write(lambda c: None)
 
 
-def faults_told(lines, store):
+def faults_logged(lines, store):
     return [line["event"] for line in lines if line.get("store") == store]
 
 
@@ -121,8 +121,8 @@ async def test_a_full_disk_and_space_again(disk):
         disk.free()
         await until(lambda: store.main.fault is None and store.ticks.fault is None)
         await until(lambda: not store.main.pending and not store.ticks.pending)
-    assert faults_told(lines, "joyvl.db") == ["store fails", "store works again"]
-    assert faults_told(lines, "ticks.db") == ["store fails", "store works again"]
+    assert faults_logged(lines, "joyvl.db") == ["store fails", "store works again"]
+    assert faults_logged(lines, "ticks.db") == ["store fails", "store works again"]
     assert (store.main.dropped, kept.dropped) == (0, 0)
     found = {e.id for e in await Events(store.main).list(limit=1000)}
     assert {e.id for e in posted} <= found
@@ -171,7 +171,7 @@ async def test_ticks_that_cannot_be_opened_at_the_start_are_tried_again(tmp_path
         await asyncio.sleep(0.3)
         (tmp_path / "ticks.db").rmdir()
         await until(lambda: store.ticks.fault is None and not store.ticks.pending)
-    assert faults_told(lines, "ticks.db") == ["store fails", "store works again"]
+    assert faults_logged(lines, "ticks.db") == ["store fails", "store works again"]
     assert [t.id for t in await kept.list("ses_1")] == [1]
 
 
@@ -197,9 +197,9 @@ async def test_a_damaged_page_in_ticks_stops_nothing_and_ticks_begin_again(tmp_p
         kept.post(tick(id=2_000_000))
         await store.ticks.write(lambda c: None)
         newest = await kept.list("ses_1")
-    assert faults_told(lines, "joyvl.db") == []
-    assert faults_told(lines, "ticks.db").count("store begins with a new file") == 1
-    assert set(faults_told(lines, "ticks.db")) <= {"store begins with a new file", "store works again"}
+    assert faults_logged(lines, "joyvl.db") == []
+    assert faults_logged(lines, "ticks.db").count("store begins with a new file") == 1
+    assert set(faults_logged(lines, "ticks.db")) <= {"store begins with a new file", "store works again"}
     assert newest[0].id == 2_000_000
     assert (tmp_path / "ticks.damaged.db").stat().st_size > 4096
     assert {e.text for e in await Events(store.main).list(limit=1)} == {"after"}
@@ -211,7 +211,7 @@ async def test_ticks_that_are_no_database_at_all_are_put_aside_at_the_start(tmp_
     (tmp_path / "ticks.damaged.db").write_text("of an earlier time")
     with capture_logs() as lines:
         store = await Store.open(tmp_path)
-    assert faults_told(lines, "ticks.db") == ["store begins with a new file"]
+    assert faults_logged(lines, "ticks.db") == ["store begins with a new file"]
     assert store.ticks.fault is None
     assert (tmp_path / "ticks.damaged.db").read_bytes() == b"holiday photos " * 1000
     ticks_of(store).post(tick())
@@ -244,13 +244,13 @@ async def test_one_damaged_page_of_the_record_stops_only_what_lies_there(tmp_pat
     # Damage does not heal: it is told once, and stays until the file is another one.
     assert "is damaged" in str(store.main.fault)
     assert await store.fault() == store.main.fault
-    assert faults_told(lines, "joyvl.db").count("store fails") == 1
-    assert "store works again" not in faults_told(lines, "joyvl.db")
+    assert faults_logged(lines, "joyvl.db").count("store fails") == 1
+    assert "store works again" not in faults_logged(lines, "joyvl.db")
     assert store.ticks.fault is None
     await store.aclose()
 
 
-async def test_damage_that_only_reading_finds_is_told_too(tmp_path):
+async def test_damage_that_only_reading_finds_is_logged_too(tmp_path):
     await filled(tmp_path)
     damage(tmp_path / "joyvl.db", "events_type")
     with capture_logs() as lines:
@@ -258,7 +258,7 @@ async def test_damage_that_only_reading_finds_is_told_too(tmp_path):
         with pytest.raises(StoreError, match="damaged"):
             await Events(store.main).list(type="spoke")
         await until(lambda: store.main.fault is not None)
-    assert faults_told(lines, "joyvl.db") == ["store fails"]
+    assert faults_logged(lines, "joyvl.db") == ["store fails"]
     await Watches(store.main).add(watch("ses_1"))
     await store.aclose()
 
@@ -285,7 +285,7 @@ async def test_a_job_that_fails_alone_is_dropped_and_holds_nobody(tmp_path):
         await until(lambda: store.main.fault is None)
     assert store.main.dropped == 1
     assert len(tried) >= 3
-    assert faults_told(lines, "joyvl.db") == ["store fails", "store lost records", "store works again"]
+    assert faults_logged(lines, "joyvl.db") == ["store fails", "store lost records", "store works again"]
     await store.aclose()
 
 
@@ -317,8 +317,8 @@ async def test_a_folder_that_is_moved_away_and_comes_back(tmp_path):
         await until(lambda: store.main.fault is None and store.ticks.fault is None)
         await until(lambda: not store.main.pending and not store.ticks.pending)
         await Cameras(store.main).add(camera(name="back"), session())
-    assert faults_told(lines, "joyvl.db") == ["store fails", "store works again"]
-    assert faults_told(lines, "ticks.db") == ["store fails", "store works again"]
+    assert faults_logged(lines, "joyvl.db") == ["store fails", "store works again"]
+    assert faults_logged(lines, "ticks.db") == ["store fails", "store works again"]
     await store.aclose()
     again = await Store.open(folder)
     assert {c.name for c in await Cameras(again.main).list()} == {"front", "back"}
@@ -348,7 +348,7 @@ async def test_a_folder_that_is_not_the_same_any_more(tmp_path, how):
         await noticed(store)
         await asyncio.sleep(0.3)
         assert (await store.fault() or "").startswith("The data")
-    assert faults_told(lines, "joyvl.db") == ["store fails"]
+    assert faults_logged(lines, "joyvl.db") == ["store fails"]
     left = set(os.listdir(folder)) if folder.exists() else set()
     assert "joyvl.db" not in left or how == "copied over"
     if how == "replaced":
@@ -364,7 +364,7 @@ async def test_a_disk_that_is_unmounted(disk):
         assert "unmounted" in await noticed(store)
         await asyncio.sleep(0.3)
     assert os.listdir(disk.path) == []
-    assert faults_told(lines, "joyvl.db") == ["store fails"]
+    assert faults_logged(lines, "joyvl.db") == ["store fails"]
     await store.aclose()
 
 
@@ -380,7 +380,7 @@ async def test_only_the_ticks_are_removed_by_somebody_who_needs_room(tmp_path):
         await until(lambda: store.ticks.renewed == 1)
         kept.post(tick(id=6_000_000))
         await store.ticks.write(lambda c: None)
-    assert faults_told(lines, "ticks.db") == ["store fails", "store begins with a new file", "store works again"]
+    assert faults_logged(lines, "ticks.db") == ["store fails", "store begins with a new file", "store works again"]
     assert [t.id for t in await kept.list("ses_1")] == [6_000_000]
     assert not (tmp_path / "ticks.damaged.db").exists()
     assert store.main.fault is None

@@ -81,7 +81,7 @@ def test_kill_9_in_mid_stream_loses_nothing_awaited(tmp_path):
     assert posted >= len(told) // 5 * 20
 
 
-def test_a_full_disk_is_told_survived_and_nothing_posted_is_lost(tmp_path):
+def test_a_full_disk_is_logged_survived_and_nothing_posted_is_lost(tmp_path):
     """A real refusal of the kernel: the child may not make files grow, then it may again."""
     child_script = """
         import asyncio, json, resource, sys
@@ -164,7 +164,7 @@ async def test_a_file_held_by_another_process(tmp_path, monkeypatch):
     await db.aclose()
 
 
-async def test_posts_that_cannot_be_written_at_the_end_are_counted_and_told(tmp_path, monkeypatch):
+async def test_posts_that_cannot_be_written_at_the_end_are_counted_and_logged(tmp_path, monkeypatch):
     monkeypatch.setattr("joyvl_server.store.sqlite.database_file.BUSY_S", 0.02)
     db = await Database.open(tmp_path / "joyvl.db")
     other = sqlite3.connect(tmp_path / "joyvl.db", isolation_level=None)
@@ -179,7 +179,7 @@ async def test_posts_that_cannot_be_written_at_the_end_are_counted_and_told(tmp_
     assert sum(line.get("count", 0) for line in lines if line["event"] == "store lost records") == 300
 
 
-async def test_a_damaged_file_is_told_and_ends_nothing(tmp_path):
+async def test_a_damaged_file_is_logged_and_ends_nothing(tmp_path):
     path = tmp_path / "joyvl.db"
     db = await Database.open(path)
     for n in range(3000):
@@ -210,7 +210,7 @@ async def test_what_is_no_database_is_left_alone(tmp_path):
     assert path.read_bytes() == b"holiday photos " * 1000
 
 
-async def test_a_file_that_vanishes_is_never_made_anew_in_silence(tmp_path):
+async def test_a_file_that_vanishes_is_never_silently_replaced(tmp_path):
     path = tmp_path / "joyvl.db"
     db = await Database.open(path, readers=1)
     path.rename(tmp_path / "gone.db")
