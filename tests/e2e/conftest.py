@@ -1,14 +1,11 @@
-"""What tests share: one real vLLM for all that need it; a browser a module (call tests bring one of their own)."""
+"""What tests share: one real vLLM for all that need it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
 from vllm_server import VllmServer, find_python
-
-from fakes.browser import DESKTOP, PATIENCE_MS, chromium
 
 
 @pytest.fixture(scope="session")
@@ -23,18 +20,3 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
     finally:
         left = server.stop()
     assert left == []
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A desktop's window, without anything from other tests."""
-    context = browser.new_context(viewport=DESKTOP)
-    context.set_default_timeout(PATIENCE_MS)
-    yield context
-    context.close()

@@ -1,4 +1,4 @@
-"""What `page_server` serves: cameras and sessions that live in memory."""
+"""What `page.server` serves: cameras and sessions that live in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes.page_shapes import NOTE, PRESSURES, STRUCTURE, engine_ready, probe_report, rfc3339, source_state
+from fakes.page.shapes import NOTE, PRESSURES, STRUCTURE, engine_ready, probe_report, rfc3339, source_state
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.sessions.spec import SessionSpec
 

@@ -1,4 +1,4 @@
-"""Runs `page_server` on a free port in a thread."""
+"""Runs `page.server` on a free port in a thread."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from playwright.sync_api import Page, expect
 
-from fakes.page_server import make_app
-from fakes.page_world import World
+from fakes.page.server import make_app
+from fakes.page.world import World
 from fakes.patience import PATIENCE_S
 
 
@@ -31,6 +32,12 @@ class Site:
 
     def tick(self, session_id: str, **tick: Any) -> Any:
         return self.steer(f"sessions/{session_id}/tick", **tick)
+
+
+def open_live(page: Page, base: str) -> None:
+    """Open the first session and wait until its stream is live."""
+    page.goto(f"{base}/#/live/ses_1")
+    expect(page.locator(".live[data-stream=live]")).to_be_visible()
 
 
 @contextmanager

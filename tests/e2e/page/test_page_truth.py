@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from fakes.browser import Watched
-from fakes.page_site import Site, page_site
-from fakes.page_world import Session, World
+from fakes.page.site import Site, open_live
+from fakes.page.world import Session
 from fakes.proxy import silent_proxy
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    world = World()
-    world.add_camera("Front door", "rtsp://192.168.1.20/stream1")
-    with page_site(world) as site:
-        yield site
-
-
-@pytest.fixture
-def session(site: Site) -> Session:
-    return site.world.sessions["ses_1"]
-
-
-@pytest.fixture
-def page(context: BrowserContext, site: Site) -> Iterator[Page]:
-    watched = Watched(context, site.base, expected=("404",))
-    open_live(watched.page, site.base)
-    yield watched.page
-    assert watched.complaints == []
-
-
-def open_live(page: Page, base: str) -> None:
-    page.goto(f"{base}/#/live/ses_1")
-    expect(page.locator(".live[data-stream=live]")).to_be_visible()
 
 
 # ------------------------------------------------------------------------------------------------------------- history

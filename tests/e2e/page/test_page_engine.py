@@ -5,40 +5,21 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from fakes.browser import Watched
-from fakes.page_shapes import SCORED
-from fakes.page_site import Site, page_site
-from fakes.page_world import Session, World
+from fakes.page.shapes import SCORED
+from fakes.page.site import Site
+from fakes.page.world import Session, World
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    world = World()
-    world.add_camera("Front door", "rtsp://192.168.1.20/stream1")
+def world(world: World) -> World:
     world.sessions["ses_1"].capabilities = dict(SCORED)
-    with page_site(world) as site:
-        yield site
-
-
-@pytest.fixture
-def session(site: Site) -> Session:
-    return site.world.sessions["ses_1"]
-
-
-@pytest.fixture
-def page(context: BrowserContext, site: Site) -> Iterator[Page]:
-    watched = Watched(context, site.base, expected=("404",))
-    watched.page.goto(f"{site.base}/#/live/ses_1")
-    expect(watched.page.locator(".live[data-stream=live]")).to_be_visible()
-    yield watched.page
-    assert watched.complaints == []
+    return world
 
 
 def ask(page: Page, session: Session, text: str) -> str:

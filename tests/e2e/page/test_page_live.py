@@ -10,19 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from fakes.browser import DESKTOP, Watched
-from fakes.page_shapes import SCORED
-from fakes.page_site import Site, page_site
-from fakes.page_world import World
+from fakes.page.shapes import SCORED
+from fakes.page.site import Site, page_site
+from fakes.page.world import World
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    world = World()
-    world.add_camera("Front door", "rtsp://cam:***@192.168.1.20:554/stream1")
-    with page_site(world) as site:
-        yield site
 
 
 @pytest.fixture

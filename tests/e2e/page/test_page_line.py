@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from fakes.browser import Watched
-from fakes.page_site import Site, page_site
-from fakes.page_world import World
+from fakes.page.site import Site, page_site
+from fakes.page.world import World
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    world = World()
-    world.add_camera("Front door", "rtsp://192.168.1.20/stream1")
-    with page_site(world) as site:
-        yield site
 
 
 def test_a_cut_line_is_taken_up_where_it_broke(site: Site, context: BrowserContext) -> None:

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from fakes.browser import PHONE, Watched
-from fakes.page_demo import demo_world
-from fakes.page_site import Site, page_site
-from fakes.page_world import World
+from fakes.page.demo import demo_world
+from fakes.page.site import Site, page_site
+from fakes.page.world import World
 from joyvl_server.api.schemas.settings import described
 from joyvl_server.settings import Settings
 

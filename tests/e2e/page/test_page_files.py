@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-WEB = Path(__file__).resolve().parents[2] / "web"
+WEB = Path(__file__).resolve().parents[3] / "web"
 OURS = [p for p in WEB.rglob("*.js") if "vendor" not in p.parts]
 
 

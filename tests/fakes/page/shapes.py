@@ -1,4 +1,4 @@
-"""Shapes and words that `page_world` serves."""
+"""Shapes and words that `page.world` serves."""
 
 from __future__ import annotations
 

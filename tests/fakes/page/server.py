@@ -1,6 +1,6 @@
 """A stand-in for the API that the page's tests (and its makers) steer: same paths, same shapes, no video and no engine.
 
-`cd tests && python -m fakes.page_server PORT` serves it with lively data. `POST /fake/…` moves it: make a tick, cut the
+`cd tests && python -m fakes.page.server PORT` serves it with lively data. `POST /fake/…` moves it: make a tick, cut the
 sockets, end a session. What the real server does is tested against the real server.
 """
 
@@ -20,13 +20,13 @@ from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from fakes.page_demo import demo_world, draw_room, run_lively
-from fakes.page_shapes import SCORED, STRUCTURE
-from fakes.page_world import Camera, Session, World
+from fakes.page.demo import demo_world, draw_room, run_lively
+from fakes.page.shapes import SCORED, STRUCTURE
+from fakes.page.world import Camera, Session, World
 from joyvl_server.api.schemas.settings import described
 from joyvl_server.settings import Settings
 
-WEB = Path(__file__).resolve().parents[2] / "web"
+WEB = Path(__file__).resolve().parents[3] / "web"
 CSP = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"

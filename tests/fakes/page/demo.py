@@ -1,4 +1,4 @@
-"""Lively data for `page_server`: a few cameras in every state, and sessions that decide once a second."""
+"""Lively data for `page.server`: a few cameras in every state, and sessions that decide once a second."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import time
 import numpy as np
 import simplejpeg
 
-from fakes.page_shapes import rfc3339
-from fakes.page_world import World
+from fakes.page.shapes import rfc3339
+from fakes.page.world import World
 
 
 def draw_room(now: float) -> bytes:
