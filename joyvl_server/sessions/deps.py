@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.engines.base import Capabilities
-from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.sessions.metrics import Metrics
-from joyvl_server.sessions.unique_numbers import UniqueNumbers
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events

@@ -11,7 +11,7 @@ import structlog
 
 from joyvl_server.core.errors import Conflict, NotFound, StoreError
 from joyvl_server.ingest.base import Media, PullSpec
-from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.kit.ids import new_id
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions import endings
@@ -26,7 +26,6 @@ from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.registry import SinkRegistry
 from joyvl_server.sessions.spec import PLUGIN_FAULTS, SessionSpec
 from joyvl_server.sessions.supervisor import SessionSupervisor
-from joyvl_server.sessions.unique_numbers import UniqueNumbers
 from joyvl_server.sessions.watch_list import WatchDraft, check_zones
 from joyvl_server.settings import Settings, StoreSettings
 from joyvl_server.store.cameras import Cameras
@@ -65,7 +64,7 @@ class Registry:
             self.metrics,
             Watches(db),
             self.events,
-            UniqueNumbers(clock.wall),
+            UniqueNumbers(clock),
             self._records,
             Cameras(db),
             self.ticks,

@@ -59,7 +59,6 @@ class Session:
         self.source = source
         self.end_reason = endings.SOURCE_ENDED
         self._deps = deps
-        self._ticker = ticker
         self._state = source.state
         deps.metrics.sources.labels(source.state.status.value).inc()
         self.bus = Bus(record.id)
@@ -89,8 +88,7 @@ class Session:
         self.bus.start()
         self.bus.publish(SessionStarted(self.record.name))
         self.machine.engine.begun()
-        if self._state.status is SourceStatus.ONLINE:
-            self._ticker.online()
+        self.machine.source_changed(self._state)
         try:
             # A registered camera stays, and shows that its file has ended.
             await self.machine.run(stays=self.record.kind == "camera")
@@ -119,10 +117,11 @@ class Session:
         before, self._state = self._state, state
         self._deps.metrics.sources.labels(before.status.value).dec()
         self._deps.metrics.sources.labels(state.status.value).inc()
-        if state.status == before.status or state.status is SourceStatus.CONNECTING:
+        if state.status == before.status:
             return
-        if state.status is SourceStatus.ONLINE:
-            self._ticker.online()
+        self.machine.source_changed(state)
+        if state.status is SourceStatus.CONNECTING:
+            return
         self.bus.publish(SourceChanged(state))
 
     def ask(self, text: str) -> QueryView:

@@ -79,7 +79,8 @@ class BackgroundWork:
         self._writer_client = writer_client
         self._writer = writer
         self._out = out
-        self._number: int | None = None
+        self.prepared_number: int | None = None
+        """of the chunk that stands beside the present one"""
         self._warm_turns: int | None = None
         self._to_warm = asyncio.Event()
         self._warm_backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
@@ -87,24 +88,19 @@ class BackgroundWork:
         self._drafts: dict[str, _Writing] = {}
         self._to_write = asyncio.Event()
 
-    @property
-    def warms(self) -> bool:
-        """A chunk stands beside the present one."""
-        return self._number is not None
-
     def prepared(self, number: int) -> None:
         """A chunk stands beside the present one: warm it."""
-        self._number, self._warm_turns = number, None
+        self.prepared_number, self._warm_turns = number, None
         self._to_warm.set()
 
     def begun(self) -> None:
         """Another chunk is the present one: nothing is prepared any more."""
-        self._number = None
+        self.prepared_number = None
         self._to_warm.clear()
 
     def settled(self) -> None:
         """A turn has joined the prepared chunk too."""
-        if self._number is not None:
+        if self.prepared_number is not None:
             self._to_warm.set()
 
     def write(self, draft: Draft) -> None:
@@ -143,7 +139,7 @@ class BackgroundWork:
 
     async def _warm(self, permit: Slice) -> bool:
         """One slice; True when it brought something."""
-        number = self._number
+        number = self.prepared_number
         pause = 0.0
         try:
             warmth = await self._executor.slice(permit, lambda session: session.warm(permit.tokens))
@@ -164,7 +160,7 @@ class BackgroundWork:
             raise
         self._warm_backoff.worked()
         permit.done(warmth.fresh)
-        if number is None or number != self._number:
+        if number is None or number != self.prepared_number:
             return True
         if warmth.done:
             self._to_warm.clear()

@@ -33,10 +33,6 @@ class EngineUser(Protocol):
     def now(self) -> float:
         """Stream seconds."""
 
-    @property
-    def sees_pictures(self) -> bool:
-        """The source shows some now."""
-
     def take(self, input: Input) -> None: ...
 
     def engine_changed(self) -> None:
@@ -57,6 +53,8 @@ class EngineAccess:
         self.writing_engine: Engine | None = None if other is None else other.engine
         self.learns_costs = False
         """it must be found out what pictures cost"""
+        self.has_pictures = False
+        """the source shows some now; the machine's runner says so"""
         self._bus = bus
         self._user = user
         self._stopped = False
@@ -103,11 +101,6 @@ class EngineAccess:
             self.writer.leave()
 
     # ------------------------------------------------------------------------------------ what the engine's owner tells
-
-    @property
-    def has_pictures(self) -> bool:
-        """See `EngineListener`."""
-        return self._user.sees_pictures
 
     def engine_capabilities_changed(self) -> None:
         """See `EngineListener`."""

@@ -29,6 +29,7 @@ class InputLog:
     """A thread that appends JSON lines to one file; without a file it does nothing. A disk that hangs holds nobody."""
 
     def __init__(self, path: Path | None) -> None:
+        self.recording = path is not None
         self._path = path
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(QUEUE_LINES)
         self._thread: threading.Thread | None = None
@@ -47,10 +48,6 @@ class InputLog:
             recorder._thread = threading.Thread(target=recorder._run, name=f"recorder-{session_id}", daemon=True)
             recorder._thread.start()
         return recorder
-
-    @property
-    def recording(self) -> bool:
-        return self._path is not None
 
     @property
     def dropped(self) -> int:

@@ -11,29 +11,15 @@ from dataclasses import replace
 
 import structlog
 
-from joyvl_server.core.decisions import Score
+from joyvl_server.core import inputs
+from joyvl_server.core.decisions import Decision, Score
 from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, TickNow, UtteranceDelta, Write
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import (
-    CapabilitiesChanged,
-    Chosen,
-    ChunkWarmed,
-    ConfigChanged,
-    EngineFailed,
-    Input,
-    Passed,
-    SaidDone,
-    Scored,
-    TextDelta,
-    Tick,
-    WriteFailed,
-    Written,
-)
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
 from joyvl_server.engines.base import Capabilities, EngineSpec
-from joyvl_server.ingest.base import Source, SourceStatus
+from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions.deps import SessionDeps, observer_config
 from joyvl_server.sessions.machine.background import BackgroundWork
@@ -74,9 +60,11 @@ class MachineRunner:
         self._bus = bus
         self._deps = deps
         self._clock = deps.clock
-        self._inbox: deque[Input] = deque()
+        self._inbox: deque[inputs.Input] = deque()
         self._handling = True  # until all of it stands, inputs wait
         self.engine = EngineAccess(record, settings, deps, bus, self)
+        self.client: EngineClient = self.engine.client
+        self.priority: Priority = self.engine.priority
         self.timer = TickTimer(record.id, deps.clock, deps.metrics)
         # No machine begins where another one began: people and clients tell remarks and tasks by these.
         self._config = replace(
@@ -107,7 +95,8 @@ class MachineRunner:
         self.engine_changed()
         async with asyncio.TaskGroup() as tasks:
             working = [tasks.create_task(self._executor.run()), tasks.create_task(self._background.run())]
-            await self._ticker.run(self)
+            # A task of its own: a tick resumes nothing but the ticker.
+            await tasks.create_task(self._ticker.run(self))
             if stays:
                 await asyncio.Event().wait()
             for task in working:
@@ -119,7 +108,7 @@ class MachineRunner:
             await self._writer.aclose()
         await self._log.aclose()
 
-    def take(self, input: Input) -> None:
+    def take(self, input: inputs.Input) -> None:
         """Hand one input to the machine and see to its effects. What an effect brings about queues behind it."""
         self._inbox.append(input)
         if self._handling:
@@ -141,7 +130,7 @@ class MachineRunner:
             self._executor.put(effect)
             if isinstance(effect, BeginChunk):
                 self._background.begun()
-            elif isinstance(effect, Settle) and self._background.warms:
+            elif isinstance(effect, Settle) and self._background.prepared_number is not None:
                 self._background.settled()
         elif isinstance(effect, Decided):
             self._decided(effect)
@@ -166,7 +155,7 @@ class MachineRunner:
             metrics.skipped.labels(skipped.value).inc()
         self.engine.health.ticked(skipped)
         record = self.timer.record(decided, self._deps.numbers.next(), self._settings.threshold)
-        self._bus.publish(Ticked(decided, record))
+        self._bus.publish(Ticked(decided, record, skipped is None and decided.decision is not Decision.SILENT))
 
     # ------------------------------------------------------------------------------------------- what the ticker does
 
@@ -178,14 +167,6 @@ class MachineRunner:
     @property
     def capabilities(self) -> Capabilities:
         return self.engine.capabilities
-
-    @property
-    def client(self) -> EngineClient:
-        return self.engine.client
-
-    @property
-    def priority(self) -> Priority:
-        return self.engine.priority
 
     @property
     def pictures(self) -> int:
@@ -218,17 +199,19 @@ class MachineRunner:
         now = self.source.now
         self.timer.due(due, max(0.0, (now - frame.t) / speed))
         self._executor.hold(lease)
-        self.take(Tick(now, frame, burst))
+        self.take(inputs.Tick(now, frame, burst))
         if not self._executor.pending:
             self._executor.release()
 
     def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
         """A second passed while a reply was on its way."""
-        self.take(Passed(self.source.now, frame, burst))
+        self.take(inputs.Passed(self.source.now, frame, burst))
 
-    @property
-    def sees_pictures(self) -> bool:
-        return self.source.state.status is SourceStatus.ONLINE
+    def source_changed(self, state: SourceState) -> None:
+        """The source came or went."""
+        self.engine.has_pictures = state.status is SourceStatus.ONLINE
+        if self.engine.has_pictures:
+            self._ticker.online()
 
     # ------------------------------------------------------------------------------------------ settings, the engine
 
@@ -240,7 +223,7 @@ class MachineRunner:
         config = replace(fresh, first_epoch=self._config.first_epoch, task_prefix=self._config.task_prefix)
         if config != self._config:
             self._config = config
-            self.take(ConfigChanged(self.now, config))
+            self.take(inputs.ConfigChanged(self.now, config))
 
     def engine_changed(self) -> None:
         """See `EngineUser`."""
@@ -248,7 +231,7 @@ class MachineRunner:
         if self.engine.facts != self._config.engine:
             self._config = replace(self._config, engine=self.engine.facts)
             self._executor.renew()
-            self.take(CapabilitiesChanged(self.now, self.engine.facts))
+            self.take(inputs.CapabilitiesChanged(self.now, self.engine.facts))
             self.engine.changed()
 
     # --------------------------------------------------------------------------------------- what the executor reports
@@ -266,21 +249,21 @@ class MachineRunner:
             self.engine.health.garbage(score.garbage)
         else:
             self.engine.health.decided()
-        self.take(Scored(self.source.now, step, score))
+        self.take(inputs.Scored(self.source.now, step, score))
         if self.engine.learns_costs:
             self.engine.answered(step)
 
     def chosen(self, step: int, shares: tuple[float, ...]) -> None:
-        self.take(Chosen(self.now, step, shares))
+        self.take(inputs.Chosen(self.now, step, shares))
 
     def text(self, step: int, text: str) -> None:
-        self.take(TextDelta(self.now, step, text))
+        self.take(inputs.TextDelta(self.now, step, text))
 
     def said(self, step: int) -> None:
-        self.take(SaidDone(self.now, step))
+        self.take(inputs.SaidDone(self.now, step))
 
     def failed(self, step: int, code: str, message: str) -> None:
-        self.take(EngineFailed(self.now, step, code, message))
+        self.take(inputs.EngineFailed(self.now, step, code, message))
         self.engine.health.failed(code, message)
         if code == "engine_timeout" and self.engine.learns_costs:
             self.engine.answered(step)
@@ -301,10 +284,10 @@ class MachineRunner:
     # -------------------------------------------------------------------------------- what the background work reports
 
     def warmed(self, number: int, turns: int) -> None:
-        self.take(ChunkWarmed(self.now, number, turns))
+        self.take(inputs.ChunkWarmed(self.now, number, turns))
 
     def written(self, id: str, text: str) -> None:
-        self.take(Written(self.now, id, text))
+        self.take(inputs.Written(self.now, id, text))
 
     def write_failed(self, id: str, code: str, message: str) -> None:
-        self.take(WriteFailed(self.now, id, code, message))
+        self.take(inputs.WriteFailed(self.now, id, code, message))

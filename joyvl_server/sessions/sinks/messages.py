@@ -63,11 +63,8 @@ class Ticked:
 
     decided: Decided
     record: TickRecord
-
-    @property
-    def spoken(self) -> bool:
-        """Something was said."""
-        return self.decided.skipped is None and self.decided.decision.value != "silent"
+    spoken: bool
+    """something was said"""
 
 
 @dataclass(frozen=True, slots=True)
