@@ -9,30 +9,21 @@ from typing import TypeVar
 
 import structlog
 
-from joyvl_server.core.effects import (
-    Abort,
-    Append,
-    AskChoice,
-    AskScore,
-    BeginChunk,
-    PrepareChunk,
-    Rollback,
-    Say,
-    Settle,
-)
+from joyvl_server.core import effects
 from joyvl_server.core.errors import ContextTooLong, EngineError
 from joyvl_server.core.prompt.turns import Chunk, Look
 from joyvl_server.core.prompt.wire_format import image_tokens
 from joyvl_server.core.texts import TextJoiner
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
 from joyvl_server.sessions.engines.closing import CLOSE_S, close_session
-from joyvl_server.sessions.machine.outcomes import EngineOutcomes
+from joyvl_server.sessions.machine.outcomes import EngineEffect, EngineOutcomes
 from joyvl_server.sessions.scheduling.leases import Lease
 from joyvl_server.sessions.scheduling.slice_policy import Slice, SliceCut
 
 log = structlog.get_logger(__name__)
 
-EngineEffect = BeginChunk | PrepareChunk | Append | AskScore | AskChoice | Say | Abort | Settle | Rollback
+ASKS = (effects.AskScore, effects.AskChoice, effects.Say)
+"""what is asked about a turn that was appended"""
 
 T = TypeVar("T")
 
@@ -84,12 +75,12 @@ class EngineExecutor:
         self._lease = lease
 
     def put(self, effect: EngineEffect) -> None:
-        if isinstance(effect, Abort):
+        if isinstance(effect, effects.Abort):
             self._abort(effect.step)
             return
-        if isinstance(effect, Say):
+        if isinstance(effect, effects.Say):
             self.replying = True
-        elif isinstance(effect, BeginChunk) and self._renewing:
+        elif isinstance(effect, effects.BeginChunk) and self._renewing:
             self._renewing, self._first_of_new = False, effect.chunk
         self.pending += 1
         self._queue.put_nowait(effect)
@@ -129,7 +120,7 @@ class EngineExecutor:
                 finally:
                     self.pending -= 1
                     self.replying = self.replying and self.pending > 0
-                    self.release(failed=isinstance(effect, Rollback))
+                    self.release(failed=isinstance(effect, effects.Rollback))
                     self._queue.task_done()
         finally:
             await self._close()
@@ -164,8 +155,8 @@ class EngineExecutor:
 
     async def _guarded(self, effect: EngineEffect) -> None:
         """Do one effect; an engine's error becomes an outcome. A fault is logged when it starts and when it ends."""
-        step = None if isinstance(effect, BeginChunk | PrepareChunk) else effect.step
-        if step is not None and step == self._failed and isinstance(effect, AskScore | AskChoice | Say):
+        step = None if isinstance(effect, effects.BeginChunk | effects.PrepareChunk) else effect.step
+        if step is not None and step == self._failed and isinstance(effect, ASKS):
             return  # its turn never reached the engine
         try:
             await self._do(effect)
@@ -175,10 +166,10 @@ class EngineExecutor:
             self._fail(effect, error.code, str(error))
         except TimeoutError:
             self._fail(effect, "engine_timeout", self._too_slow)
-            if not isinstance(effect, AskScore | AskChoice | Say):
+            if not isinstance(effect, ASKS):
                 await self._start_over()
         else:
-            if self._failing and isinstance(effect, AskScore):
+            if self._failing and isinstance(effect, effects.AskScore):
                 self._failing = False
                 log.debug("engine answers again", engine=self._engine.name, session=self._spec.session_id)
 
@@ -196,57 +187,57 @@ class EngineExecutor:
 
     def _fail(self, effect: EngineEffect, code: str, message: str) -> None:
         self._out.trouble(code)
-        if isinstance(effect, PrepareChunk):
+        if isinstance(effect, effects.PrepareChunk):
             return  # tried again with the next turn
-        if isinstance(effect, AskChoice):
+        if isinstance(effect, effects.AskChoice):
             self._out.chosen(effect.step, ())
             return
         if not self._failing:
             self._failing = True
             # What lasts is said by the engine's health, once for all its sessions.
             log.debug("engine fails", engine=self._engine.name, session=self._spec.session_id, code=code, error=message)
-        if not isinstance(effect, BeginChunk):
+        if not isinstance(effect, effects.BeginChunk):
             self._failed = effect.step
             self._out.failed(effect.step, code, message)
 
     async def _do(self, effect: EngineEffect) -> None:
         match effect:
-            case BeginChunk(chunk):
+            case effects.BeginChunk(chunk):
                 self._chunk = chunk  # begun with the next turn: an engine that is away then may be back
                 self._prepared = None
                 self._outdated = self._outdated or chunk is self._first_of_new
-            case PrepareChunk(chunk):
+            case effects.PrepareChunk(chunk):
                 self._prepared = chunk
                 if self._session is not None and self._chunk is None:
                     async with asyncio.timeout(self._timeout_s):
                         await self._prepare(self._session)
-            case Append(step, turn):
+            case effects.Append(step, turn):
                 async with asyncio.timeout(self._timeout_s):
                     session = await self._ready()
                     await session.append(turn)
                 self._appended = step
                 image = turn.frame.image
                 self._full, self._image_tokens = turn.look is Look.FULL, image_tokens(image.width, image.height)
-            case AskScore(step):
+            case effects.AskScore(step):
                 self._ask(step)
                 async with asyncio.timeout(self._timeout_s):
                     score = await self._opened().score()
                 if score.kind or score.key or score.garbage:
                     score = score.clean()
                 self._out.scored(step, score)
-            case AskChoice(step, question, options):
+            case effects.AskChoice(step, question, options):
                 self._ask(step)
                 async with asyncio.timeout(self._timeout_s):
                     shares = await self._opened().choose(question, options)
                 self._out.chosen(step, shares)
-            case Say(step):
+            case effects.Say(step):
                 if self._lease is not None:
                     self._lease.speaks()
                 await self._say(step)
-            case Settle(_, answer):
+            case effects.Settle(_, answer):
                 async with asyncio.timeout(self._timeout_s):
                     await self._opened().settle(answer)
-            case Rollback(step):
+            case effects.Rollback(step):
                 if self._session is not None and self._appended == step:
                     async with asyncio.timeout(self._timeout_s):
                         await self._session.rollback()

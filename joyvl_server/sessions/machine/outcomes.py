@@ -1,11 +1,24 @@
-"""Who hears what became of an engine's effects and of background work. Every method returns at once."""
+"""What the machine asks of its engine, and who hears what became of it. Every method returns at once."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from joyvl_server.core.decisions import Score
+from joyvl_server.core.effects import (
+    Abort,
+    Append,
+    AskChoice,
+    AskScore,
+    BeginChunk,
+    PrepareChunk,
+    Rollback,
+    Say,
+    Settle,
+)
 from joyvl_server.core.errors import ContextTooLong
+
+EngineEffect = BeginChunk | PrepareChunk | Append | AskScore | AskChoice | Say | Abort | Settle | Rollback
 
 
 class EngineOutcomes(Protocol):

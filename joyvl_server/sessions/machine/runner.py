@@ -24,8 +24,9 @@ from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions.deps import SessionDeps, observer_config
 from joyvl_server.sessions.machine.background import BackgroundWork
 from joyvl_server.sessions.machine.engine_access import EngineAccess
-from joyvl_server.sessions.machine.executor import EngineEffect, EngineExecutor
+from joyvl_server.sessions.machine.executor import EngineExecutor
 from joyvl_server.sessions.machine.input_log import InputLog
+from joyvl_server.sessions.machine.outcomes import EngineEffect
 from joyvl_server.sessions.machine.tick_timer import TickTimer
 from joyvl_server.sessions.machine.writer import WriterExecutor
 from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priority
