@@ -13,7 +13,7 @@
   every state: EngineFailed ── Rollback (Settle where something was shown), Decided ────────────────────────────► IDLE
 ```
 
-CLASSIFYING (what kind of sentence did somebody say?), ENDING (which of several shall end?) and ATTRIBUTING (which one
+CLASSIFYING (what kind of request is it?), ENDING (which of several shall end?) and ATTRIBUTING (which one
 is the remark about?) only with engines that choose. There is no clock and no chance: the same inputs give the same
 effects.
 """
@@ -146,7 +146,7 @@ class Observer:
                     if outcome.code == ContextTooLong.code:
                         self.context.too_long()
 
-    # ---------------------------------------------------------------------------------------------- looking, listening
+    # ---------------------------------------------------------------------------------------------- seconds, requests
 
     def _second(self, second: into.Tick | into.Passed | into.TickSkipped) -> None:
         if isinstance(second, into.TickSkipped):
@@ -186,7 +186,7 @@ class Observer:
             pending.about = about
             self._speak(pending, about, pending.score)
         elif pending.state is StepState.CLASSIFYING:
-            assert pending.kind is not None, "nobody asked what kind of sentence it is"
+            assert pending.kind is not None, "nobody asked what kind of request it is"
             kind, chooses = pending.kind.taken(shares), self.config.engine.chooses
             effects, pending.which = self._requests.classify(pending.composed, kind, chooses=chooses)
             self._effects += effects

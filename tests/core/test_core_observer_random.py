@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
-from fakes.logs import Log, logs
+from fakes.logs import Log, logs, many
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Decision
 from joyvl_server.core.effects import (
@@ -50,8 +50,6 @@ from joyvl_server.core.prompt.wire_format import (
 )
 
 MARKERS = (SILENCE, RESPONSE, DELEGATION)
-
-many = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def same_words(read: str, shown: str) -> bool:

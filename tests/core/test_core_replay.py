@@ -7,10 +7,10 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from fakes.frames import make_frame
-from fakes.logs import CONFIGS, logs
+from fakes.logs import CONFIGS, logs, many
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.effects import Append, BeginChunk, Effect, PrepareChunk, Write
 from joyvl_server.core.errors import ConfigError
@@ -26,8 +26,6 @@ from joyvl_server.core.replay import (
     header,
     replay,
 )
-
-many = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def line(entry: object) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from fakes.frames import EPOCH, make_frame
@@ -39,6 +41,9 @@ from joyvl_server.core.observer import Observer, ObserverConfig
 from joyvl_server.core.watches.watches import Watch, WatchSet
 from joyvl_server.core.watches.zones import Box, Zone
 
+EXAMPLES = int(os.environ.get("JOYVL_TEST_EXAMPLES", "25"))
+"""random logs a test; with more the tests find more and take longer"""
+many = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 WORDS = [
     "Hi. ",

@@ -1,5 +1,5 @@
-"""Questions with lettered answers, asked at the tail of the pending turn and never kept: what kind of sentence somebody
-said, which watch or question a remark is about, which of them is to end.
+"""Questions with lettered answers, asked at the tail of the pending turn and never kept: what kind of request somebody
+made, which watch or question a remark is about, which of them is to end.
 
 Words of people stand in them as data: on one line, in quotation marks, shortened. They cannot add an answer.
 """
@@ -18,7 +18,7 @@ from joyvl_server.core.prompt.wire_format import clean, text_tokens
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
 QUESTION = 232
 """estimated tokens of a question, at most: it takes the place that a context keeps free for the answer"""
-SENTENCE = 96
+REQUEST = 96
 """estimated tokens of somebody's words in a question of their own"""
 FRAME = 8
 """of an option without its words"""
@@ -76,10 +76,10 @@ class Choice(Generic[T]):
         return ranked[0][1] if ranked else None
 
 
-def kind_of(sentence: str) -> Choice[RequestKind]:
-    """What kind of sentence did somebody just say?"""
+def kind_of(request: str) -> Choice[RequestKind]:
+    """What kind of request did somebody just make?"""
     lines = [
-        f"Someone has just said to you: {_quoted(sentence, SENTENCE)}. What is that?",
+        f"Someone has just said to you: {_quoted(request, REQUEST)}. What is that?",
         "A: a question or a request for this moment only",
         "B: something to watch for or to keep doing from now on",
         "C: a wish that you stop watching for something, or drop an earlier question",
@@ -93,9 +93,9 @@ def about_which(candidates: Sequence[Candidate]) -> Choice[Candidate]:
     return _which("You are about to speak. Which of these is it about?", candidates)
 
 
-def end_which(sentence: str, candidates: Sequence[Candidate]) -> Choice[Candidate]:
+def end_which(request: str, candidates: Sequence[Candidate]) -> Choice[Candidate]:
     """Which of these did somebody ask to stop?"""
-    return _which(f"Someone has just said to you: {_quoted(sentence, SENTENCE // 2)}. Which is to stop?", candidates)
+    return _which(f"Someone has just said to you: {_quoted(request, REQUEST // 2)}. Which is to stop?", candidates)
 
 
 def _which(head: str, candidates: Sequence[Candidate]) -> Choice[Candidate]:

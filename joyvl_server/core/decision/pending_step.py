@@ -17,7 +17,7 @@ from joyvl_server.core.prompt.composer import ComposedTurn
 class StepState(IntEnum):
     IDLE = 0
     CLASSIFYING = 1
-    """asked what kind of sentence somebody said"""
+    """asked what kind of request somebody made"""
     ENDING = 2
     """asked which watch or query somebody wants to end"""
     SCORING = 3
@@ -42,7 +42,7 @@ class PendingStep:
     seen: bool = False
     """the model has weighed its frame"""
     kind: Choice[RequestKind] | None = None
-    """what it asked about the sentence in its turn"""
+    """what it asked about the request in its turn"""
     which: Choice[Candidate] | None = None
     """what it asked about watches and open queries"""
     shares: tuple[Share, ...] = ()

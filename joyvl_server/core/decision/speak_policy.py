@@ -43,7 +43,7 @@ class SpeakPolicy:
         t = composed.turn.frame.t
         if self._repetition.hot:
             self._repetition.see(score, t)
-        query = self._composer.concerned(composed) if self._composer.queries.open else None
+        query = self._composer.query_for(composed) if self._composer.queries.open else None
         if query is None and (score.garbage is not None or not score.value >= self._lowest):
             return Attribution(False, self._lowest), None
         about = attribute(score, self._composer.watch_set, self._threshold, query)
@@ -58,7 +58,7 @@ class SpeakPolicy:
         """It is about this one (None: not found out). Watches and queries may have ended since it was asked."""
         watch_set = self._composer.watch_set
         if about is None:
-            found = attribute(score, watch_set, self._threshold, self._composer.concerned(composed))
+            found = attribute(score, watch_set, self._threshold, self._composer.query_for(composed))
         elif about.query is not None and not self._composer.queries.is_open(about.query):
             found = Attribution(False, self._threshold)
         else:
@@ -75,5 +75,5 @@ class SpeakPolicy:
         """A remark that nobody asked for may come too soon after another one."""
         if not about.speak or about.query is not None:
             return about
-        held = self._repetition.held_back(score, about.threshold, t)
-        return about if held is None else replace(about, speak=False, suppressed=held)
+        reason = self._repetition.held_back(score, about.threshold, t)
+        return about if reason is None else replace(about, speak=False, suppressed=reason)

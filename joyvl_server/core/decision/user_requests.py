@@ -11,7 +11,7 @@ from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
 
 
 class UserRequests:
-    """Each sentence is classified once, also where its turn fails and it is sent again.
+    """Each request is classified once, also where its turn fails and it is sent once more.
 
     A standing one becomes a watch, one that ends something ends it, both right away; both are closed when the turn that
     carried them has settled. What could not be found out, and an end of nothing, is a question.

@@ -164,9 +164,9 @@ class PromptComposer:
     def expire(self, at: float) -> list[QueryClosed]:
         return [self._dropped(query, EXPIRED) for query in self.queries.expire(at, self._config.query_ttl_s)]
 
-    def concerned(self, composed: ComposedTurn) -> Query | None:
+    def query_for(self, composed: ComposedTurn) -> Query | None:
         """The open query that an answer to this turn belongs to."""
-        return self.queries.concerned(composed.query) if self._reads or composed.query is not None else None
+        return self.queries.query_for(composed.query) if self._reads or composed.query is not None else None
 
     def answered(self, query_id: str | None, epoch: int | None, text: str) -> list[QueryClosed]:
         query = None if query_id is None else self.queries.close(query_id)

@@ -71,7 +71,7 @@ class OpenQueries:
         if query_id is not None and query_id in self.open:
             self.open[query_id] = replace(self.open[query_id], shown=True)
 
-    def concerned(self, asked_now: str | None) -> Query | None:
+    def query_for(self, asked_now: str | None) -> Query | None:
         """The query that an answer belongs to: the one asked in its turn if still open, else the oldest one shown.
 
         `asked_now` is the id of the query in the turn that is being answered.
@@ -117,13 +117,13 @@ class Notices:
             kept.append(note)
         return tuple(kept)
 
-    def watch_changes(self, watch_set: WatchSet, available: int, sentence: str | None = None) -> tuple[str, ...]:
+    def watch_changes(self, watch_set: WatchSet, available: int, request: str | None = None) -> tuple[str, ...]:
         """What changed since the model was last told, each line shortened to its share of `available` tokens.
 
-        A watch that is the `sentence` of the same turn is not told twice.
+        A watch that is the `request` of the same turn is not told twice.
         """
         begun, ended = watch_set.changes_since(self.known)
-        begun = tuple(watch for watch in begun if watch_line(watch, ()) != sentence)
+        begun = tuple(watch for watch in begun if watch_line(watch, ()) != request)
         if not begun and not ended:
             return ()
         each = max(_LEAST, available // (len(begun) + len(ended)))
@@ -147,23 +147,23 @@ class Notices:
         self.met.clear()
 
     def heard(self, t: float, text: str, watch_set: WatchSet) -> None:
-        """The model has read, in the turn at stream time `t`, a sentence that becomes a watch, or is one already."""
+        """The model has read, in the turn at stream time `t`, a request that becomes a watch, or is one already."""
         self._heard.append((t, text))
         self.note_watches(watch_set)
 
     def note_watches(self, watch_set: WatchSet) -> None:
-        """The watches changed: those that are sentences the model has read are known to it."""
+        """The watches changed: those that are requests the model has read are known to it."""
         for watch in watch_set.changes_since(self.known)[0]:
             line = watch_line(watch, ())
-            sentence = next((entry for entry in self._heard if entry[1] == line), None)
-            if sentence is not None:
-                self._heard.remove(sentence)
+            request = next((entry for entry in self._heard if entry[1] == line), None)
+            if request is not None:
+                self._heard.remove(request)
                 others = tuple(w for w in self.known.watches if w.id != watch.id)
                 self.known = WatchSet((*others, watch), watch_set.zones)
                 self.met.append(watch)
 
     def forget_heard(self, before: float) -> None:
-        """Sentences of turns before this stream time do not stand in the chunk that comes next."""
+        """Requests of turns before this stream time do not stand in the chunk that comes next."""
         kept = [entry for entry in self._heard if entry[0] >= before]
         self._heard.clear()
         self._heard.extend(kept)

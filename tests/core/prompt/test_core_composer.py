@@ -63,7 +63,7 @@ def test_one_query_a_turn_in_order() -> None:
     assert sender.composer.urgent
     _, message = sender.second()
     assert (message.turn.query, message.query) == ("Why?", "b")
-    assert sender.composer.concerned(message).id == "b"
+    assert sender.composer.query_for(message).id == "b"
     assert not sender.composer.urgent
 
 

@@ -22,12 +22,12 @@ def test_queries_wait_in_order_until_they_are_shown() -> None:
 
 def test_an_answer_belongs_to_the_query_of_its_turn_or_to_the_oldest_shown() -> None:
     queries = asked("a", "b", "c")
-    assert queries.concerned(None) is None
+    assert queries.query_for(None) is None
     queries.show("a")
     queries.show("b")
-    assert queries.concerned("b").id == "b"
-    assert queries.concerned(None).id == "a"
-    assert queries.concerned("withdrawn meanwhile") is None
+    assert queries.query_for("b").id == "b"
+    assert queries.query_for(None).id == "a"
+    assert queries.query_for("withdrawn meanwhile") is None
 
 
 def test_a_query_ends_once() -> None:
