@@ -177,7 +177,7 @@ def test_without_a_watch_everything_is_reported() -> None:
     assert (decided.decision, decided.watches) == (Decision.SPEAK, ())
 
 
-def test_watches_before_the_first_tick_stand_in_the_prefix_and_later_ones_are_news() -> None:
+def test_watches_before_the_first_tick_stand_in_the_prefix_and_later_ones_in_the_turn() -> None:
     shell = Shell()
     assert shell.watch(0.0, GUEST) == []
     first = shell.tick(1.0) + shell.score(1.0, 0.0)

@@ -138,7 +138,7 @@ def test_a_question_has_the_threshold_of_the_session() -> None:
     assert (decided.suppressed, decided.query, decided.watches) == (Suppressed.BELOW, None, ())
 
 
-def test_what_ended_meanwhile_concerns_nobody() -> None:
+def test_what_ended_meanwhile_concerns_no_one() -> None:
     shell = watching(FALL, POST)
     shell.tick(1.0)
     choice = shell.score(1.1)

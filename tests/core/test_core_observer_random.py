@@ -195,7 +195,7 @@ def test_seconds_of_a_reply_are_told_once_and_in_order(log) -> None:
 
 @many
 @given(logs())
-def test_only_engines_that_choose_are_asked_and_a_sentence_is_obeyed_once(log) -> None:
+def test_only_engines_that_choose_are_asked_and_a_request_is_obeyed_once(log) -> None:
     obeyed: set[str] = set()
     asked: set[str] = set()
     active: set[str] = set()

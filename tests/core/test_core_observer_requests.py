@@ -34,7 +34,7 @@ def told(text: str, *watches: Watch, **config) -> Shell:
     return shell
 
 
-def test_a_sentence_is_classified_before_it_is_scored() -> None:
+def test_a_request_is_classified_before_the_turn_is_scored() -> None:
     shell = Shell(chooses=True)
     shell.ask(0.0, "q", POST)
     effects = shell.tick(0.1)
@@ -205,21 +205,21 @@ def test_a_watch_that_ended_meanwhile_needs_no_end() -> None:
 
 
 @pytest.mark.parametrize("kind", ["standing", "cancel"])
-def test_a_sentence_taken_back_meanwhile_changes_nothing(kind) -> None:
+def test_a_request_withdrawn_meanwhile_changes_nothing(kind) -> None:
     shell = told(POST, GUEST)
     shell.observer.handle(QueryWithdrawn(1.05, "q"))
     assert shell.choose(1.1, *KINDS[kind]) == [AskScore(2)]
     assert kinds(shell.score(1.2, 0.0)) == ["Settle", "Decided", "TickNow"]
 
 
-def test_a_sentence_taken_back_while_asking_which_ends_nothing() -> None:
+def test_a_request_withdrawn_while_asking_which_ends_nothing() -> None:
     shell = told("Forget about falls", GUEST, FALL)
     asked = shell.choose(1.1, *KINDS["cancel"])
     shell.observer.handle(QueryWithdrawn(1.15, "q"))
     assert shell.choose_text(1.2, asked, FALL.text) == [AskScore(2)]
 
 
-def test_the_same_name_may_be_used_for_another_sentence() -> None:
+def test_the_same_id_may_be_used_for_another_request() -> None:
     shell = told(POST)
     shell.choose(1.1, *KINDS["once"])
     shell.score(1.2, 0.0)
@@ -227,7 +227,7 @@ def test_the_same_name_may_be_used_for_another_sentence() -> None:
     assert only(shell.tick(2.0), AskChoice).question.splitlines()[0].count("Who is it?") == 1
 
 
-def test_each_of_several_sentences_is_classified_in_its_own_turn() -> None:
+def test_each_of_several_requests_is_classified_in_its_own_turn() -> None:
     shell = told(POST)
     shell.ask(1.05, "b", "Who is it?")
     shell.choose(1.1, *KINDS["standing"])

@@ -35,7 +35,7 @@ def options_of(question: str) -> list[str]:
     return [line[0] for line in question.splitlines() if line[1:3] == ": " and line[0] in LETTERS]
 
 
-def test_a_sentence_is_of_three_kinds() -> None:
+def test_a_request_has_one_of_three_kinds() -> None:
     choice = kind_of("Tell me when the postman comes")
     assert choice.question.splitlines() == [
         'Someone has just said to you: "Tell me when the postman comes". What is that?',
@@ -95,7 +95,7 @@ def test_where_some_are_left_out_none_of_those_says_nothing() -> None:
 
 
 @given(CANDIDATES, WORDS)
-def test_nobody_can_add_an_answer_or_overrun_the_room(candidates, sentence) -> None:
+def test_no_text_can_add_an_option_or_exceed_the_limit(candidates, sentence) -> None:
     for choice in (about_which(candidates), end_which(sentence, candidates), kind_of(sentence)):
         assert options_of(choice.question) == list(choice.options)
         assert len(choice.question.splitlines()) == len(choice.options) + 2

@@ -41,7 +41,7 @@ def test_it_does_not_last_and_does_not_survive_a_jump_of_time(t, cools) -> None:
     assert hysteresis.holds(0.5, 0.5) is not cools
 
 
-def test_other_thresholds_begin_anew() -> None:
+def test_other_thresholds_end_the_hysteresis() -> None:
     hysteresis = hot()
     hysteresis.reset()
     assert not hysteresis.holds(0.5, 0.5)

@@ -140,7 +140,7 @@ def test_one_passer_by_teaches_little_and_it_is_forgotten() -> None:
     assert unrest.tolerance(empty).max() < after / 10
 
 
-def test_unrest_of_another_shape_begins_anew() -> None:
+def test_unrest_of_another_shape_starts_from_nothing() -> None:
     unrest, wide, high = NoiseTracker(), coarse(flickering(1)), coarse(flickering(1).T)
     assert not unrest.tolerance(wide).any()
     unrest.learn(apart(wide, coarse(flickering(2))))

@@ -163,7 +163,7 @@ def test_frames_that_come_early_or_late_are_taken_as_they_come() -> None:
     assert looks[11:] == [SKIP, GLANCE, SKIP, GLANCE, SKIP]
 
 
-def test_eco_looks_at_a_still_picture_more_and_more_seldom() -> None:
+def test_eco_looks_at_a_still_picture_ever_less_often() -> None:
     eye = Gaze(ObserverConfig(fidelity="eco", max_glance_s=1e9))
     looks = [look(eye, t) for t in range(100)]
     seen = [t for t, seen in enumerate(looks) if seen is not SKIP]

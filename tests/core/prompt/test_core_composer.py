@@ -13,7 +13,7 @@ FALL = Watch("w1", "fall", "Tell me when someone falls")
 DOOR = Zone("door", ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0)))
 
 
-def test_standing_watches_are_in_the_prefix_and_changes_are_news() -> None:
+def test_standing_watches_are_in_the_prefix_and_changes_in_the_turn() -> None:
     sender = Sender()
     sender.composer.watches_changed(watch_set([FALL], [DOOR]))
     chunk, first = sender.second()
@@ -29,7 +29,7 @@ def test_standing_watches_are_in_the_prefix_and_changes_are_news() -> None:
     assert not sender.composer.waiting
 
 
-def test_news_of_a_failed_turn_comes_again() -> None:
+def test_notices_of_a_failed_turn_are_sent_once_more() -> None:
     sender = Sender()
     sender.second()
     sender.composer.watches_changed(watch_set([FALL]))
@@ -46,7 +46,7 @@ def test_news_of_a_failed_turn_comes_again() -> None:
     assert sender.second()[1].turn.query is None
 
 
-def test_an_engine_that_reads_no_words_is_told_no_news() -> None:
+def test_an_engine_that_reads_no_words_gets_no_notices() -> None:
     sender = Sender(follows_instructions=False)
     sender.second()
     sender.composer.watches_changed(watch_set([FALL]))
@@ -112,7 +112,7 @@ def test_queries_expire_and_the_oldest_gives_way() -> None:
     assert sender.composer.ask("one more", "?", 60.0) == [QueryClosed("q0", "expired")]
 
 
-def test_results_and_failures_of_tasks_are_news_and_history() -> None:
+def test_results_and_failures_of_tasks_are_told_and_kept_in_the_history() -> None:
     sender = Sender(chunk_s=3.0, lead_turns=0, task_prefix="run7_")
     first, second, third = (sender.composer.hand_over(f"Question {n}?") for n in (1, 2, 3))
     assert (first, second) == ("run7_1", "run7_2")
@@ -138,7 +138,7 @@ def test_tasks_are_bounded_and_an_unknown_one_is_told_without_its_question() -> 
     assert sender.second()[1].turn.news == ("[Result of the question handed over] A fox.",)
 
 
-def test_a_sentence_that_became_a_watch_is_not_told_again() -> None:
+def test_a_request_that_became_a_watch_is_not_told_twice() -> None:
     sender = Sender()
     sender.composer.ask("s", "Tell me when someone falls", 0.0)
     sender.second()
@@ -199,7 +199,7 @@ def test_nor_where_the_watch_comes_while_a_later_turn_is_on_its_way() -> None:
             assert not sender.composer.waiting
 
 
-def test_a_sentence_that_the_next_chunk_does_not_show_is_told_once_it_is_a_watch() -> None:
+def test_a_request_that_the_next_chunk_does_not_show_is_told_once_it_is_a_watch() -> None:
     sender = Sender(chunk_s=3.0, lead_turns=0)
     sender.composer.ask("s", "Tell me when someone falls", 0.0)
     sender.second()
@@ -210,7 +210,7 @@ def test_a_sentence_that_the_next_chunk_does_not_show_is_told_once_it_is_a_watch
     assert sender.second()[1].turn.news == (f"{QUERY_HEADER}\nTell me when someone falls",)
 
 
-def test_a_sentence_that_ended_something_only_closes() -> None:
+def test_a_request_that_ended_something_only_closes() -> None:
     sender = Sender()
     sender.composer.ask("s", "Stop that", 0.0)
     assert sender.composer.close("s", STANDING) == [QueryClosed("s", "standing")]  # before any turn: nothing was read

@@ -99,7 +99,7 @@ def test_model_time_restarts_at_the_first_switch_after_two_hours() -> None:
     assert [settled.user.t for settled in sender.context.turns][:2] == [0.0, 1.0]
 
 
-def test_time_that_jumps_back_begins_afresh_and_history_stays_as_old_as_it_is() -> None:
+def test_time_that_jumps_back_begins_a_new_chunk_and_history_stays_as_old_as_it_is() -> None:
     sender = Sender(writes=True)
     sender.second(t=100.0)
     sender.composer.said(100.0, "A man came in.", ())
@@ -237,7 +237,7 @@ def test_nothing_is_prepared_between_the_loss_of_the_cache_and_the_short_chunk()
 # -------------------------------------------------------------------------------------------------- the prepared chunk
 
 
-def test_the_next_chunk_is_prepared_beside_the_present_one_and_switched_to_when_warm() -> None:
+def test_the_next_chunk_is_prepared_while_the_present_one_goes_on_and_switched_to_when_warm() -> None:
     sender = Sender(prepares=True, lead_turns=3)
     prepared = sender.until(PrepareChunk).chunk
     assert len(prepared.lead) == 1
@@ -303,7 +303,7 @@ def test_a_chunk_near_its_age_is_prepared_too() -> None:
     assert sender.second()[0] is not None
 
 
-def test_watches_that_change_beside_a_prepared_chunk_are_news_in_its_lead() -> None:
+def test_watches_that_change_while_a_chunk_is_prepared_are_told_in_its_lead() -> None:
     sender = Sender(prepares=True, lead_turns=2)
     sender.composer.watches_changed(watch_set([FALL]))
     prepared = sender.until(PrepareChunk).chunk

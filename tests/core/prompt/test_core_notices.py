@@ -5,17 +5,17 @@ from joyvl_server.core.watches.watches import Watch, WatchSet, watch_set
 FALL, GUEST = Watch("w1", "fall", "Tell me when someone falls"), Watch("w2", "guest", "Tell me when someone comes")
 
 
-def test_changed_watches_are_news_until_they_are_told() -> None:
-    news = Notices()
-    assert not news.waiting(WatchSet())
-    assert news.watch_changes(WatchSet(), 500) == ()
+def test_changed_watches_wait_until_they_are_told() -> None:
+    notices = Notices()
+    assert not notices.waiting(WatchSet())
+    assert notices.watch_changes(WatchSet(), 500) == ()
     now = watch_set([FALL])
-    assert news.waiting(now)
-    assert news.watch_changes(now, 500) == (f"{QUERY_HEADER}\nTell me when someone falls",)
-    assert news.watch_changes(now, 500) == news.watch_changes(now, 500)
-    news.told(now, ())
-    assert not news.waiting(now)
-    assert news.watch_changes(watch_set([GUEST]), 500) == (
+    assert notices.waiting(now)
+    assert notices.watch_changes(now, 500) == (f"{QUERY_HEADER}\nTell me when someone falls",)
+    assert notices.watch_changes(now, 500) == notices.watch_changes(now, 500)
+    notices.told(now, ())
+    assert not notices.waiting(now)
+    assert notices.watch_changes(watch_set([GUEST]), 500) == (
         "[Instruction ended] Tell me when someone falls",
         f"{QUERY_HEADER}\nTell me when someone comes",
     )
@@ -29,61 +29,61 @@ def test_many_changes_share_the_room() -> None:
 
 
 def test_notes_stay_until_the_turn_that_carried_them_has_settled() -> None:
-    news = Notices()
-    news.add("one")
-    carried = news.notes(500)
-    news.add("two")
-    assert news.notes_waiting
-    assert [note.text for note in news.notes(500)] == ["one", "two"]
-    news.told(WatchSet(), carried)
-    assert [note.text for note in news.notes(500)] == ["two"]
-    news.told(WatchSet(), news.notes(500))
-    assert not news.notes_waiting
-    assert news.notes(500) == ()
+    notices = Notices()
+    notices.add("one")
+    carried = notices.notes(500)
+    notices.add("two")
+    assert notices.notes_waiting
+    assert [note.text for note in notices.notes(500)] == ["one", "two"]
+    notices.told(WatchSet(), carried)
+    assert [note.text for note in notices.notes(500)] == ["two"]
+    notices.told(WatchSet(), notices.notes(500))
+    assert not notices.notes_waiting
+    assert notices.notes(500) == ()
 
 
 def test_notes_take_what_fits_and_the_first_is_shortened() -> None:
-    news = Notices()
-    news.add("word " * 200)
-    news.add("next")
-    (only,) = news.notes(20)
+    notices = Notices()
+    notices.add("word " * 200)
+    notices.add("next")
+    (only,) = notices.notes(20)
     assert only.text.endswith("…")
     assert text_tokens(only.text) <= 19
-    news.told(WatchSet(), (only,))
-    assert [note.text for note in news.notes(20)] == ["next"]
+    notices.told(WatchSet(), (only,))
+    assert [note.text for note in notices.notes(20)] == ["next"]
 
 
 def test_too_many_notes_drop_the_oldest_and_never_a_newer_one_in_its_place() -> None:
-    news = Notices()
-    news.add("carried")
-    carried = news.notes(500)
+    notices = Notices()
+    notices.add("carried")
+    carried = notices.notes(500)
     for number in range(MAX_NOTES):
-        news.add(f"note {number}")
-    news.told(WatchSet(), carried)
-    assert [note.text for note in news.notes(5000)] == [f"note {number}" for number in range(MAX_NOTES)]
+        notices.add(f"note {number}")
+    notices.told(WatchSet(), carried)
+    assert [note.text for note in notices.notes(5000)] == [f"note {number}" for number in range(MAX_NOTES)]
 
 
-def test_a_sentence_the_model_has_read_is_no_news_as_a_watch() -> None:
-    news = Notices()
-    news.heard(5.0, FALL.text, WatchSet())
-    news.heard(6.0, GUEST.text, WatchSet())
-    news.forget_heard(6.0)
-    news.note_watches(watch_set([FALL, GUEST]))
-    assert news.known.watches == (GUEST,)
-    assert news.watch_changes(watch_set([FALL, GUEST]), 500) == (f"{QUERY_HEADER}\nTell me when someone falls",)
-    assert news.watch_changes(watch_set([FALL, GUEST]), 500, FALL.text) == ()
+def test_a_request_the_model_has_read_is_not_told_as_a_watch() -> None:
+    notices = Notices()
+    notices.heard(5.0, FALL.text, WatchSet())
+    notices.heard(6.0, GUEST.text, WatchSet())
+    notices.forget_heard(6.0)
+    notices.note_watches(watch_set([FALL, GUEST]))
+    assert notices.known.watches == (GUEST,)
+    assert notices.watch_changes(watch_set([FALL, GUEST]), 500) == (f"{QUERY_HEADER}\nTell me when someone falls",)
+    assert notices.watch_changes(watch_set([FALL, GUEST]), 500, FALL.text) == ()
 
 
-def test_a_sentence_is_met_once_also_where_its_watch_was_there_first() -> None:
-    news = Notices()
+def test_a_request_is_matched_once_also_where_its_watch_was_there_first() -> None:
+    notices = Notices()
     old = Watch("w1", "fall", "Something else")
-    news.told(watch_set([old]))
-    news.heard(5.0, FALL.text, watch_set([FALL]))
-    assert news.known.watches == (FALL,)
-    news.told(watch_set([GUEST]))  # of a turn that was made before
-    assert news.known.watches == (GUEST, FALL)
-    news.composing()
-    news.told(watch_set([]))
-    assert news.waiting(watch_set([FALL]))
-    news.note_watches(watch_set([FALL]))
-    assert news.waiting(watch_set([FALL]))
+    notices.told(watch_set([old]))
+    notices.heard(5.0, FALL.text, watch_set([FALL]))
+    assert notices.known.watches == (FALL,)
+    notices.told(watch_set([GUEST]))  # of a turn that was made before
+    assert notices.known.watches == (GUEST, FALL)
+    notices.composing()
+    notices.told(watch_set([]))
+    assert notices.waiting(watch_set([FALL]))
+    notices.note_watches(watch_set([FALL]))
+    assert notices.waiting(watch_set([FALL]))

@@ -101,7 +101,7 @@ def test_now_and_then_two_are_tried_where_there_is_time_for_one() -> None:
     assert server.sent[-1] > 100
 
 
-def test_old_pictures_that_cost_little_beside_the_rest_are_kept() -> None:
+def test_old_pictures_that_cost_little_compared_with_the_rest_are_kept() -> None:
     """1.5 s whatever it is sent: fewer pictures would not make it quicker."""
     server = Server(1.5, 0.01).turns(60)
     assert max(server.sent[20:]) > 30

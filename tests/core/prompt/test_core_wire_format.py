@@ -30,7 +30,7 @@ def test_a_plain_second_is_a_time_tag_and_a_picture() -> None:
     assert image == ImagePart.of(frame, Look.GLANCE)
 
 
-def test_parts_come_in_order_prefix_news_query_time_picture() -> None:
+def test_parts_come_in_order_prefix_notices_query_time_picture() -> None:
     turn = UserTurn(1, 3.0, make_frame(3.0), query="What colour is the car?", news=("[Result] a", "[Result] b"))
     text, image = user_parts(turn, prefix="[Clock] noon")
     assert text.text.split("\n") == [

@@ -234,7 +234,7 @@ def kinds(written: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("want", "text"), [*rows(ENGLISH), *rows(GERMAN), *rows(CHINESE)])
-def test_the_kinds_that_a_sentence_names(want: str, text: str) -> None:
+def test_the_kinds_that_a_text_names(want: str, text: str) -> None:
     assert set(named_kinds(text)) == kinds(want)
 
 
