@@ -43,3 +43,9 @@ def test_another_answer_than_recorded_is_a_difference(tmp_path: Path, change) ->
     result = replayed(tmp_path / "other.jsonl", entries)
     assert result.exit_code == 1
     assert "1 steps differ from what was recorded." in result.output
+
+
+def test_a_log_of_version_1_has_no_difference() -> None:
+    log = Path(__file__).parents[1] / "core" / "logs" / "version_1.jsonl"
+    result = CliRunner().invoke(app, ["replay", str(log)])
+    assert result.exit_code == 0, result.output

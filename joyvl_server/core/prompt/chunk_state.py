@@ -72,6 +72,7 @@ class ChunkState:
         self.tokens += size + self._prefix_due
         self.pictures += pictures
         self._sizes.append(size)
+        self._counted = None  # it holds pictures that the settled turn does not
         self.turns.append(settled)
         self.settled_since += 1
 
