@@ -228,7 +228,7 @@ class Slow(Sniffer):
 @pytest.mark.parametrize("call", ["score", "choose", "warm", "write"])
 async def test_a_cancelled_call_is_aborted_and_the_session_goes_on(vllm: VllmServer, call: str) -> None:
     async with probed(vllm) as (engine, _):
-        abilities = engine._link.abilities
+        abilities = engine._server.abilities
     engine = OpenAIEngine({"base_url": vllm.base_url, "timeout_s": 60}, chat=Slow(vllm.base_url), abilities=abilities)
     session = await engine.open(EngineSpec("s1"))
     await session.begin(chunk())

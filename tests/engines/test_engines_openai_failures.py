@@ -7,7 +7,7 @@ import pytest
 
 from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineTimeout, EngineUnavailable
 from joyvl_server.engines.openai.failures import (
-    Peer,
+    Endpoint,
     context_limit,
     detail_of,
     from_status,
@@ -16,7 +16,7 @@ from joyvl_server.engines.openai.failures import (
 )
 
 KEY = "sk-hush-0123456789"
-PEER = Peer("http://host:8000/v1", "eyes-8b", KEY)
+PEER = Endpoint("http://host:8000/v1", "eyes-8b", KEY)
 
 
 @pytest.mark.parametrize(

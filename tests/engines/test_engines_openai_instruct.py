@@ -6,7 +6,7 @@ import random
 import pytest
 
 from joyvl_server.core.prompt import wire_format
-from joyvl_server.core.prompt.answer_parser import MAX_ANSWER, AnswerParser, Verdict
+from joyvl_server.core.prompt.answer_parser import MAX_ANSWER, MAX_GARBAGE, AnswerParser, Verdict
 from joyvl_server.engines.openai.instruct import JsonReader, as_json, letter_of, system_prompt
 
 
@@ -63,7 +63,7 @@ def test_an_answer_is_read_however_it_is_cut(text: str, verdict: Verdict, rest: 
 def test_what_is_no_decision_is_garbage(text: str, size: int) -> None:
     verdict, rest, garbage = read(text, size)
     assert (verdict, rest) == (Verdict.GARBAGE, "")
-    assert len(garbage) <= wire_format.MAX_GARBAGE
+    assert len(garbage) <= MAX_GARBAGE
 
 
 def test_a_decision_is_known_before_the_text_ends() -> None:

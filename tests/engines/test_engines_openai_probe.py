@@ -305,7 +305,7 @@ async def test_a_server_that_fails_over_a_field_and_is_well_does_without_it(serv
 async def test_given_abilities_are_not_probed_and_stay(server: FakeVllm) -> None:
     first = OpenAIEngine({"base_url": server.base_url})
     await first.probe()
-    given = first._link.abilities
+    given = first._server.abilities
     await first.aclose()
     server.requests.clear()
     engine, events = OpenAIEngine({"base_url": server.base_url}, abilities=given), EventCounter()

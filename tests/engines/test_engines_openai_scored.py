@@ -16,7 +16,7 @@ from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineTimeout, EngineUnavailable
 from joyvl_server.core.prompt.turns import Chunk, SettledTurn, UserTurn
 from joyvl_server.engines.base import EngineSpec
-from joyvl_server.engines.openai import shared
+from joyvl_server.engines.openai import server_state
 from joyvl_server.engines.openai.engine import OpenAIEngine, OpenAISession
 
 SILENCE = "</silence>"
@@ -206,7 +206,7 @@ async def test_when_the_server_forgot_all_are_sent_again_at_once(server: FakeVll
 async def test_a_server_that_forgets_and_forgets_gets_the_bytes_each_time(server: FakeVllm) -> None:
     async with Scored(server) as scored:
         session = await scored.begin()
-        for step in range(shared.MANY_MISSES // shared.MISS_COSTS * 2):
+        for step in range(server_state.MANY_MISSES // server_state.MISS_COSTS * 2):
             await silent(session, step)
             server.pictures.clear()
         assert scored.engine.usage.forgotten < 15
@@ -216,7 +216,7 @@ async def test_a_server_that_forgets_and_forgets_gets_the_bytes_each_time(server
 
 
 async def test_names_are_bounded(server: FakeVllm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "MAX_PICTURES", 4)
+    monkeypatch.setattr(server_state, "MAX_PICTURES", 4)
     async with Scored(server) as scored:
         session = await scored.begin()
         for step in range(4):

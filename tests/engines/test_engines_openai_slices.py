@@ -47,7 +47,7 @@ async def live(session: OpenAISession, steps: range) -> list[SettledTurn]:
 
 
 async def warm(session: OpenAISession, tokens: int) -> list[Warmth]:
-    """Slices until all is warm."""
+    """SliceRequests until all is warm."""
     slices = [await session.warm(tokens)]
     while not slices[-1].done:
         assert len(slices) < 100

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from joyvl_server.engines.vllm.failures import RULES, Autopsy
+from joyvl_server.engines.vllm.failures import RULES, FailureDiagnosis
 from joyvl_server.engines.vllm.progress import Download, Progress, Stage
 
 CORE = "(EngineCore pid=19383) ERROR 11-21 00:35:02 [core.py:1510] "
@@ -66,10 +66,10 @@ DEATHS = {
 
 @pytest.mark.parametrize(("line", "sentence"), DEATHS.items())
 def test_a_known_death_is_a_sentence_whatever_is_printed_after_it(line: str, sentence: str) -> None:
-    autopsy = Autopsy("a/b")
+    diagnosis = FailureDiagnosis("a/b")
     for heard in (f"{CORE}{line}", *WRAPPERS):
-        autopsy.hear(heard)
-    why = autopsy.why("it ended with status 1")
+        diagnosis.read(heard)
+    why = diagnosis.sentence("it ended with status 1")
     assert sentence in why
     assert "{" not in why
     assert why.endswith(".")
@@ -80,9 +80,9 @@ def test_every_rule_is_tried_here() -> None:
 
 
 def test_the_context_that_would_fit_is_named() -> None:
-    autopsy = Autopsy("a/b")
-    autopsy.hear(next(line for line in DEATHS if "max seq len" in line))
-    assert "Lower context_tokens in engine.options.vllm to at most 15488, use smaller" in autopsy.why("it ended")
+    diagnosis = FailureDiagnosis("a/b")
+    diagnosis.read(next(line for line in DEATHS if "max seq len" in line))
+    assert "Lower context_tokens in engine.options.vllm to at most 15488, use smaller" in diagnosis.sentence("it ended")
 
 
 def test_memory_is_said_to_be_memory() -> None:
@@ -93,21 +93,23 @@ def test_memory_is_said_to_be_memory() -> None:
 
 
 def test_the_cause_wins_over_what_it_brings_about() -> None:
-    autopsy = Autopsy("a/b")
-    autopsy.hear("OSError: [Errno 98] Address already in use")
-    autopsy.hear("torch.OutOfMemoryError: CUDA out of memory.")
-    assert autopsy.why("it ended with status 1").startswith("Out of memory")
+    diagnosis = FailureDiagnosis("a/b")
+    diagnosis.read("OSError: [Errno 98] Address already in use")
+    diagnosis.read("torch.OutOfMemoryError: CUDA out of memory.")
+    assert diagnosis.sentence("it ended with status 1").startswith("Out of memory")
 
 
 def test_a_sentence_over_two_lines_is_read() -> None:
-    autopsy = Autopsy("a/b")
-    autopsy.hear("ValueError: To serve at least one request with the model's max seq len (32768), (4.5 GiB KV cache is")
-    autopsy.hear("needed, which is larger than the available KV cache memory (2.1 GiB). Try increasing")
-    assert "a context of 32768 tokens needs 4.5 GiB" in autopsy.why("it ended with status 1")
+    diagnosis = FailureDiagnosis("a/b")
+    diagnosis.read(
+        "ValueError: To serve at least one request with the model's max seq len (32768), (4.5 GiB KV cache is"
+    )
+    diagnosis.read("needed, which is larger than the available KV cache memory (2.1 GiB). Try increasing")
+    assert "a context of 32768 tokens needs 4.5 GiB" in diagnosis.sentence("it ended with status 1")
 
 
 def test_killed_from_outside_is_most_likely_main_memory() -> None:
-    assert Autopsy("a/b").why("it was killed by SIGKILL").startswith("Out of memory, most likely")
+    assert FailureDiagnosis("a/b").sentence("it was killed by SIGKILL").startswith("Out of memory, most likely")
 
 
 @pytest.mark.parametrize(
@@ -125,29 +127,33 @@ def test_a_part_that_vanishes_without_a_word_was_killed(lines: tuple[str, ...]) 
     after = (
         "(APIServer pid=4511) ERROR 11-21 [async_llm.py:906] vllm.v1.engine.exceptions.EngineDeadError: EngineCore …"
     )
-    autopsy = Autopsy("a/b")
+    diagnosis = FailureDiagnosis("a/b")
     for line in (*lines, after):
-        autopsy.hear(line)
-    assert autopsy.why("it ended with status 0").startswith("Out of memory, most likely: a part of vLLM was killed")
-    spoke = Autopsy("a/b")
+        diagnosis.read(line)
+    assert diagnosis.sentence("it ended with status 0").startswith(
+        "Out of memory, most likely: a part of vLLM was killed"
+    )
+    other = FailureDiagnosis("a/b")
     for line in (f"{CORE}RuntimeError: CUDA error: an illegal memory access", *lines, after):
-        spoke.hear(line)
-    assert spoke.why("it ended with status 0").endswith("It said: RuntimeError: CUDA error: an illegal memory access")
+        other.read(line)
+    assert other.sentence("it ended with status 0").endswith(
+        "It said: RuntimeError: CUDA error: an illegal memory access"
+    )
 
 
 @pytest.mark.parametrize("prefix", ["(APIServer pid=1) WARNING 11-21 [x.py:1] ", "INFO 11-21 [x.py:1] "])
 def test_what_is_no_error_explains_nothing(prefix: str) -> None:
-    autopsy = Autopsy("a/b")
+    diagnosis = FailureDiagnosis("a/b")
     for line in ("This can cause fd limit errors like `OSError: [Errno 24] Too many open files`.", *DEATHS):
-        autopsy.hear(prefix + line)
-    assert autopsy.why("it ended with status 1") == "vLLM is gone: it ended with status 1."
+        diagnosis.read(prefix + line)
+    assert diagnosis.sentence("it ended with status 1") == "vLLM is gone: it ended with status 1."
 
 
 def test_an_unknown_death_quotes_its_first_error() -> None:
-    autopsy = Autopsy("a/b")
+    diagnosis = FailureDiagnosis("a/b")
     for line in ("INFO all is well", f"{CORE}somewhere.OddError: the moon is full", *WRAPPERS):
-        autopsy.hear(line)
-    assert autopsy.why("it ended with status 1") == (
+        diagnosis.read(line)
+    assert diagnosis.sentence("it ended with status 1") == (
         "vLLM is gone: it ended with status 1. It said: OddError: the moon is full"
     )
 

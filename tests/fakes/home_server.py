@@ -28,7 +28,7 @@ from bench.simulation.virtual_time import VirtualClock
 
 from joyvl_server.engines.openai.abilities import unknown
 from joyvl_server.engines.openai.engine import OpenAIEngine
-from joyvl_server.engines.openai.failures import Peer
+from joyvl_server.engines.openai.failures import Endpoint
 from joyvl_server.engines.openai.options import read_options
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.cameras import CameraDraft
@@ -74,8 +74,8 @@ class HomeServer:
         self._last: list[bytes] = []
 
     @property
-    def peer(self) -> Peer:
-        return Peer("http://home/v1", "vl")
+    def endpoint(self) -> Endpoint:
+        return Endpoint("http://home/v1", "vl")
 
     async def models(self) -> list[str]:
         return ["vl"]

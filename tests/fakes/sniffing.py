@@ -9,7 +9,7 @@ from typing import Any
 
 from joyvl_server.engines.openai.options import read_options
 from joyvl_server.engines.openai.server import ChatServer
-from joyvl_server.engines.openai.shared import prompt_tokens
+from joyvl_server.engines.openai.server_state import prompt_tokens
 from joyvl_server.engines.openai.stream import Completion
 
 

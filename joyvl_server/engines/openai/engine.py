@@ -9,12 +9,12 @@ import structlog
 from joyvl_server.core.errors import EngineError, EngineTimeout
 from joyvl_server.engines.base import Capabilities, EngineEvents, EngineSettings, EngineSpec
 from joyvl_server.engines.openai.abilities import Abilities
+from joyvl_server.engines.openai.answers import make_formats
 from joyvl_server.engines.openai.options import read_options
 from joyvl_server.engines.openai.probe import Probe
-from joyvl_server.engines.openai.reading import make_wires
 from joyvl_server.engines.openai.server import Chat, ChatServer
+from joyvl_server.engines.openai.server_state import ServerState, TokenUsage
 from joyvl_server.engines.openai.session import OpenAISession
-from joyvl_server.engines.openai.shared import ServerState, TokenUsage
 
 log = structlog.get_logger(__name__)
 
@@ -31,34 +31,32 @@ class OpenAIEngine:
         self, settings: EngineSettings, *, chat: Chat | None = None, abilities: Abilities | None = None
     ) -> None:
         self._options = read_options(settings)
-        self._wires = make_wires(self._options)
+        self._formats = make_formats(self._options)
         self._chat: Chat = chat or ChatServer(self._options)
-        self._link = ServerState(self._chat, self._options, abilities)
+        self._server = ServerState(self._chat, self._options, abilities)
         self._given = abilities is not None
         self._sessions: set[OpenAISession] = set()
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._link.abilities.capabilities(self._options)
+        return self._server.abilities.capabilities(self._options)
 
     @property
     def usage(self) -> TokenUsage:
         """What went over the wire since the engine was made: counters that only grow."""
-        return self._link.usage
+        return self._server.usage
 
     async def open(self, spec: EngineSpec) -> OpenAISession:
-        session = OpenAISession(self._link, self._options, spec, self._wires, self._sessions.discard)
-        self._sessions.add(session)
-        return session
+        return OpenAISession(self._server, self._options, spec, self._formats, self._sessions)
 
     @property
     def doubted(self) -> bool:
         """It was not probed yet, or may be another one than the one that was."""
-        return self._link.doubted
+        return self._server.doubted
 
     def report_to(self, events: EngineEvents) -> None:
         """See `ReportsEvents`."""
-        self._link.events = events
+        self._server.events = events
 
     async def probe(self) -> Capabilities:
         """Find out what the server and its model can do. Raises `EngineError` where nothing can be found out.
@@ -69,13 +67,13 @@ class OpenAIEngine:
             return self.capabilities
         if not isinstance(self._chat, ChatServer):
             raise EngineError("This server cannot be probed.", code="engine_cannot")
-        before = self._link.abilities
+        before = self._server.abilities
         abilities = await Probe(self._chat, self._options).run()
-        self._link.probed(abilities)
+        self._server.probed(abilities)
         if abilities != before:
-            log.info("engine probed", server=self._link.url, mode=abilities.mode, scoring=abilities.scoring)
+            log.info("engine probed", server=self._server.url, mode=abilities.mode, scoring=abilities.scoring)
             if abilities.note:
-                log.warning("the engine lacks abilities", server=self._link.url, note=abilities.note)
+                log.warning("the engine lacks abilities", server=self._server.url, note=abilities.note)
         return self.capabilities
 
     async def check(self) -> str:

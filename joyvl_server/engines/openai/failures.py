@@ -56,7 +56,7 @@ _FORGOTTEN = re.compile(r"cache miss for image", re.IGNORECASE)  # vLLM: a pictu
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class Endpoint:
     """The server as sentences name it. `secret` is what must never be quoted."""
 
     url: str
@@ -107,106 +107,111 @@ def context_limit(text: str) -> tuple[int | None, int | None]:
     return None, None
 
 
-def from_words(peer: Peer, detail: str, body: str = "", *, status: int | None = None) -> EngineError | None:
+def from_words(endpoint: Endpoint, detail: str, body: str = "", *, status: int | None = None) -> EngineError | None:
     """The error that the server's own words tell, whatever status they came with; None where they tell none of these.
 
     `body` is the whole answer, where it holds more than the words.
     """
     number = "" if status is None else f" ({status})"
-    said = peer.quote(detail)
+    said = endpoint.quote(detail)
     quoted = f" It says: {said}" if said else ""
     if is_too_long(detail) or "exceed_context_size" in body:
         limit, asked = context_limit(detail)
         if limit is None:
             limit, asked = context_limit(body)
         return ContextTooLong(
-            f"The context is too long for {peer.url}{number}. Lower sessions.context_tokens, or start the server "
+            f"The context is too long for {endpoint.url}{number}. Lower sessions.context_tokens, or start the server "
             f"with a longer context.{quoted}",
             limit=limit,
             asked=asked,
         )
     if _LOADING.search(detail) and not _NOT_LOADING.search(detail):
-        return EngineLoading(f"{peer.url} is loading its model{number}.{quoted}")
+        return EngineLoading(f"{endpoint.url} is loading its model{number}.{quoted}")
     if _NO_PICTURES.search(detail):
-        return _pictures(peer, number, quoted)
+        return _pictures(endpoint, number, quoted)
     return None
 
 
-def from_status(peer: Peer, status: int, detail: str, retry_after: str | None = None, *, body: str = "") -> EngineError:
+def from_status(
+    endpoint: Endpoint, status: int, detail: str, retry_after: str | None = None, *, body: str = ""
+) -> EngineError:
     """The error for an answer with this status. `detail` is the server's own words, `body` all that it sent."""
-    said = peer.quote(detail)
+    said = endpoint.quote(detail)
     quoted = f" It says: {said}" if said else ""
     if status in (401, 403):
         # Not quoted: servers repeat parts of the key here.
         return EngineError(
-            f"{peer.url} wants a different API key ({status}). Set api_key or api_key_file in engine.options.openai.",
+            f"{endpoint.url} wants a different API key ({status}). "
+            "Set api_key or api_key_file in engine.options.openai.",
             code="engine_unauthorized",
         )
     if status == 404:
         if "model" in detail.lower():
             return EngineError(
-                f"{peer.url} has no model {peer.model!r}. Set `model` in engine.options.openai to one that it has, "
+                f"{endpoint.url} has no model {endpoint.model!r}. "
+                "Set `model` in engine.options.openai to one that it has, "
                 f"or leave it empty for the first one.{quoted}",
                 code="engine_model",
             )
         return EngineError(
-            f"{peer.url} has no such address (404). Does base_url end with the right path, most often /v1?{quoted}",
+            f"{endpoint.url} has no such address (404). Does base_url end with the right path, most often /v1?{quoted}",
             code="engine_not_found",
         )
-    if (told := from_words(peer, detail, body, status=status)) is not None:
+    if (told := from_words(endpoint, detail, body, status=status)) is not None:
         return told
     if status == 413:
         return ContextTooLong(
-            f"The request is too long for {peer.url} (413). Lower sessions.context_tokens, or let the server take "
+            f"The request is too long for {endpoint.url} (413). Lower sessions.context_tokens, or let the server take "
             f"larger ones.{quoted}"
         )
     if status == 400 and _FORGOTTEN.search(detail):
-        return EngineError(f"{peer.url} no longer has a picture that it was sent.", code="engine_forgot")
+        return EngineError(f"{endpoint.url} no longer has a picture that it was sent.", code="engine_forgot")
     if status in (400, 422) and _PICTURES.search(detail):
-        return _pictures(peer, f" ({status})", quoted)
+        return _pictures(endpoint, f" ({status})", quoted)
     if status == 429:
         wait = f" It asks to wait {retry_after} s." if retry_after and retry_after.isdigit() else ""
         return EngineUnavailable(
-            f"{peer.url} is overloaded or its quota is used up (429).{wait} Use fewer sessions or a longer "
+            f"{endpoint.url} is overloaded or its quota is used up (429).{wait} Use fewer sessions or a longer "
             f"ask less of it.{quoted}",
             code="engine_overloaded",
         )
     if status >= 500:
-        return EngineUnavailable(f"{peer.url} had an internal error ({status}). Look into its log.{quoted}")
+        return EngineUnavailable(f"{endpoint.url} had an internal error ({status}). Look into its log.{quoted}")
     if 300 <= status < 400:
         return EngineError(
-            f"{peer.url} redirects ({status}), and redirects are not followed. Set base_url to the final address.",
+            f"{endpoint.url} redirects ({status}), and redirects are not followed. Set base_url to the final address.",
             code="engine_redirect",
         )
-    return EngineError(f"{peer.url} refused the request ({status}).{quoted}", code="engine_refused")
+    return EngineError(f"{endpoint.url} refused the request ({status}).{quoted}", code="engine_refused")
 
 
-def _pictures(peer: Peer, number: str, quoted: str) -> EngineError:
+def _pictures(endpoint: Endpoint, number: str, quoted: str) -> EngineError:
     return EngineError(
-        f"{peer.url} does not accept these pictures{number}. Use a vision model, and allow as many pictures as "
+        f"{endpoint.url} does not accept these pictures{number}. Use a vision model, and allow as many pictures as "
         f"a context holds (vLLM: --limit-mm-per-prompt).{quoted}",
         code="engine_pictures",
     )
 
 
-def from_transport(peer: Peer, error: httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL) -> EngineError:
+def from_transport(endpoint: Endpoint, error: httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL) -> EngineError:
     """The error for a connection that failed. Texts of the transport are not quoted."""
     if isinstance(error, httpx2.ConnectTimeout):
-        return EngineUnavailable(f"{peer.url} does not answer: no connection in time. Is the address right?")
+        return EngineUnavailable(f"{endpoint.url} does not answer: no connection in time. Is the address right?")
     if isinstance(error, httpx2.PoolTimeout):
-        return EngineTimeout(f"No connection to {peer.url} became free in time. It is too slow for these sessions.")
+        return EngineTimeout(f"No connection to {endpoint.url} became free in time. It is too slow for these sessions.")
     if isinstance(error, httpx2.TimeoutException):
-        return EngineTimeout(f"{peer.url} took too long. It is overloaded, or timeout_s is too short for it.")
+        return EngineTimeout(f"{endpoint.url} took too long. It is overloaded, or timeout_s is too short for it.")
     if isinstance(error, httpx2.ConnectError):
-        return EngineUnavailable(_why_no_connection(peer, error))
+        return EngineUnavailable(_why_no_connection(endpoint, error))
     if isinstance(error, httpx2.SSEError):
-        return EngineError(f"{peer.url} sent a piece of an answer that is too large.", code="engine_protocol")
+        return EngineError(f"{endpoint.url} sent a piece of an answer that is too large.", code="engine_protocol")
     if isinstance(
         error, httpx2.DecodingError | httpx2.LocalProtocolError | httpx2.UnsupportedProtocol | httpx2.InvalidURL
     ):
-        return EngineError(f"{peer.url} does not speak HTTP. Is base_url right?", code="engine_protocol")
+        return EngineError(f"{endpoint.url} does not speak HTTP. Is base_url right?", code="engine_protocol")
     return EngineUnavailable(
-        f"The connection to {peer.url} broke before the answer was complete. Was the server stopped?", code="engine_cut"
+        f"The connection to {endpoint.url} broke before the answer was complete. Was the server stopped?",
+        code="engine_cut",
     )
 
 
@@ -214,14 +219,16 @@ def _whole(digits: str) -> int:
     return int(digits.replace(",", "")[:12])
 
 
-def _why_no_connection(peer: Peer, error: BaseException) -> str:
+def _why_no_connection(endpoint: Endpoint, error: BaseException) -> str:
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and len(causes) < 10:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
     if any(isinstance(c, ssl.SSLError) for c in causes):
-        return f"{peer.url} and we found no secure connection (TLS). Is its certificate valid, and is it https at all?"
+        return (
+            f"{endpoint.url} and we found no secure connection (TLS). Is its certificate valid, and is it https at all?"
+        )
     if any(isinstance(c, socket.gaierror) for c in causes):
-        return f"The name in {peer.url} has no address. Check the spelling."
-    return f"No server answers at {peer.url}. Is it running?"
+        return f"The name in {endpoint.url} has no address. Check the spelling."
+    return f"No server answers at {endpoint.url}. Is it running?"

@@ -22,11 +22,10 @@ from joyvl_server.core.prompt.answer_parser import AnswerParser, Verdict
 from joyvl_server.core.prompt.turns import SILENCE
 from joyvl_server.core.prompt.wire_format import RESPONSE
 from joyvl_server.engines.openai import instruct
-from joyvl_server.engines.openai.abilities import LETTERS, Abilities, Scoring, unknown
-from joyvl_server.engines.openai.fields import Fields
+from joyvl_server.engines.openai.abilities import LETTERS, Abilities, RequestFields, Scoring, unknown
+from joyvl_server.engines.openai.answers import shares_of, text_of
 from joyvl_server.engines.openai.instruct import letter_of
 from joyvl_server.engines.openai.options import OpenAIOptions
-from joyvl_server.engines.openai.scores import shares_of, text_of
 from joyvl_server.engines.openai.server import ChatServer
 from joyvl_server.kit.jpeg import encode
 
@@ -55,7 +54,7 @@ class Probe:
     def __init__(self, server: ChatServer, options: OpenAIOptions) -> None:
         self._server = server
         self._options = options
-        self._fields = Fields(options)
+        self._fields = RequestFields(options)
         self._model = ""
         self._image = _picture()
 
@@ -148,7 +147,7 @@ class Probe:
         for model in models:
             if not wanted or model["id"] == wanted:
                 return model
-        raise EngineError(f"{self._server.peer.url} has no model {wanted!r}.", code="engine_model")
+        raise EngineError(f"{self._server.endpoint.url} has no model {wanted!r}.", code="engine_model")
 
     async def _tokens(self, text: str) -> list[int]:
         """The ids of `text`; empty where the server has no tokenizer to ask."""

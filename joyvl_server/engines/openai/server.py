@@ -12,15 +12,15 @@ import httpx2
 import structlog
 
 from joyvl_server.core.errors import EngineError
+from joyvl_server.engines.openai.conversation import request_body
 from joyvl_server.engines.openai.failures import (
-    Peer,
+    Endpoint,
     detail_of,
     from_status,
     from_transport,
     from_words,
     is_too_long,
 )
-from joyvl_server.engines.openai.messages import request_body
 from joyvl_server.engines.openai.options import OpenAIOptions
 from joyvl_server.engines.openai.stream import Completion, HttpCompletion
 from joyvl_server.kit.net import http
@@ -40,7 +40,7 @@ class Chat(Protocol):
     """
 
     @property
-    def peer(self) -> Peer: ...
+    def endpoint(self) -> Endpoint: ...
 
     async def ask(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> dict[str, Any]:
         """One whole chat completion: the JSON as the server sent it."""
@@ -55,7 +55,7 @@ class Chat(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class AcceptedFields:
     """Which fields the server takes, learnt from what it refused."""
 
     skips_special_tokens: bool = True
@@ -63,7 +63,7 @@ class Dialect:
     new_limit: bool = False
     """wants `max_completion_tokens` where others want `max_tokens`"""
     proven: bool = False
-    """it took a request in this dialect, so a refusal means something else"""
+    """it took a request with these fields, so a refusal means something else"""
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         spoken = dict(fields)
@@ -73,7 +73,7 @@ class Dialect:
             spoken.pop("skip_special_tokens", None)
         return spoken
 
-    def after_refusal(self, status: int, detail: str) -> Dialect | None:
+    def after_refusal(self, status: int, detail: str) -> AcceptedFields | None:
         """What to try next when a request was refused; None when the fields are not to blame."""
         if status not in (400, 422) or is_too_long(detail):
             return None
@@ -90,7 +90,7 @@ class ChatServer:
     def __init__(self, options: OpenAIOptions) -> None:
         self._base = options.base_url
         self._secret = options.api_key.get_secret_value() if options.api_key else ""
-        self._dialect = Dialect()
+        self._accepted = AcceptedFields()
         self._client = http.client(
             timeout_s=options.timeout_s,
             connect_timeout_s=options.connect_timeout_s,
@@ -100,8 +100,8 @@ class ChatServer:
         self._closed = False
 
     @property
-    def peer(self) -> Peer:
-        return Peer(self._base, "", self._secret)
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self._base, "", self._secret)
 
     async def models(self) -> list[str]:
         return [str(model["id"]) for model in await self.listing()]
@@ -111,13 +111,13 @@ class ChatServer:
         response = await self._send("GET", self._base + "/models")
         body = await self._body(response, MAX_BODY)
         if response.status_code != 200:
-            raise from_status(self.peer, response.status_code, detail_of(body))
+            raise from_status(self.endpoint, response.status_code, detail_of(body))
         try:
             models = json.loads(body)["data"]
             return [{**model, "id": model["id"]} for model in models]
         except (ValueError, RecursionError, TypeError, KeyError):
             raise EngineError(
-                f"{self.peer.url}/models returns no list of models. Is it an OpenAI-compatible server?",
+                f"{self.endpoint.url}/models returns no list of models. Is it an OpenAI-compatible server?",
                 code="engine_protocol",
             ) from None
 
@@ -134,11 +134,11 @@ class ChatServer:
         if isinstance(answer, dict) and isinstance(answer.get("choices"), list):
             return answer
         detail = detail_of(body)
-        if (told := from_words(self.peer, detail, body.decode("utf-8", "replace"))) is not None:
+        if (told := from_words(self.endpoint, detail, body.decode("utf-8", "replace"))) is not None:
             raise told
-        said = self.peer.quote(detail)
+        said = self.endpoint.quote(detail)
         raise EngineError(
-            f"{self.peer.url} sent an answer that cannot be read. Is it an OpenAI-compatible server?"
+            f"{self.endpoint.url} sent an answer that cannot be read. Is it an OpenAI-compatible server?"
             + (f" It says: {said}" if said else ""),
             code="engine_protocol",
         )
@@ -147,14 +147,14 @@ class ChatServer:
         response = await self._complete(messages, {**fields, "stream": True}, None)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
-            return HttpCompletion(response, self.peer)
+            return HttpCompletion(response, self.endpoint)
         body = await self._body(response, MAX_ERROR_BODY)
         detail = detail_of(body)
-        if (told := from_words(self.peer, detail, body.decode("utf-8", "replace"))) is not None:
+        if (told := from_words(self.endpoint, detail, body.decode("utf-8", "replace"))) is not None:
             raise told
-        said = self.peer.quote(detail)
+        said = self.endpoint.quote(detail)
         raise EngineError(
-            f"{self.peer.url} did not stream its answer. Is it an OpenAI-compatible server?"
+            f"{self.endpoint.url} did not stream its answer. Is it an OpenAI-compatible server?"
             + (f" It says: {said}" if said else ""),
             code="engine_protocol",
         )
@@ -176,22 +176,22 @@ class ChatServer:
         self, messages: Sequence[bytes], fields: Mapping[str, Any], timeout_s: float | None
     ) -> httpx2.Response:
         """The response to a request that was taken."""
-        dialect = self._dialect
+        accepted = self._accepted
         while True:
-            body = request_body(dialect.fields(fields), messages)
+            body = request_body(accepted.fields(fields), messages)
             response = await self._send("POST", self._base + "/chat/completions", body, timeout_s)
             if response.status_code == 200:
-                self._learn(dialect)
+                self._learn(accepted)
                 return response
             refusal = await self._body(response, MAX_ERROR_BODY)
             detail = detail_of(refusal)
-            peer = replace(self.peer, model=str(fields.get("model", "")))
+            endpoint = replace(self.endpoint, model=str(fields.get("model", "")))
             wait = response.headers.get("retry-after")
-            error = from_status(peer, response.status_code, detail, wait, body=refusal.decode("utf-8", "replace"))
-            other = dialect.after_refusal(response.status_code, detail) if error.code == "engine_refused" else None
+            error = from_status(endpoint, response.status_code, detail, wait, body=refusal.decode("utf-8", "replace"))
+            other = accepted.after_refusal(response.status_code, detail) if error.code == "engine_refused" else None
             if other is None:
                 raise error
-            dialect = other
+            accepted = other
 
     async def _send(
         self, method: str, url: str, body: bytes | None = None, timeout_s: float | None = None
@@ -210,7 +210,7 @@ class ChatServer:
                 request.extensions["timeout"] = {**request.extensions["timeout"], "read": timeout_s}
             return await self._client.send(request, stream=True)
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
-            raise from_transport(self.peer, error) from error
+            raise from_transport(self.endpoint, error) from error
 
     async def _body(self, response: httpx2.Response, limit: int) -> bytes:
         """The start of a body, at most `limit` bytes; the response is closed."""
@@ -221,19 +221,19 @@ class ChatServer:
                 if len(body) >= limit:
                     break
         except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise from_transport(self.peer, error) from error
+            raise from_transport(self.endpoint, error) from error
         finally:
             await response.aclose()
         return bytes(body[:limit])
 
-    def _learn(self, dialect: Dialect) -> None:
-        """A request in this dialect was taken."""
-        learnt = replace(dialect, proven=True)
-        if learnt != replace(self._dialect, proven=True):
+    def _learn(self, accepted: AcceptedFields) -> None:
+        """A request with these fields was taken."""
+        learnt = replace(accepted, proven=True)
+        if learnt != replace(self._accepted, proven=True):
             log.info(
                 "the server refuses some fields",
-                server=self.peer.url,
+                server=self.endpoint.url,
                 skip_special_tokens=learnt.skips_special_tokens,
                 limit="max_completion_tokens" if learnt.new_limit else "max_tokens",
             )
-        self._dialect = learnt
+        self._accepted = learnt

@@ -7,7 +7,7 @@ garbage, and `say` reads on in it. Inside a chunk the messages only grow: a pref
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,16 +17,19 @@ from joyvl_server.core.prompt.answer_parser import AnswerParser, Verdict
 from joyvl_server.core.prompt.turns import SILENCE, Chunk, Draft, SettledTurn, UserTurn
 from joyvl_server.core.prompt.wire_format import RESPONSE
 from joyvl_server.engines.base import EngineSpec, Piece, Warmth
-from joyvl_server.engines.openai.abilities import LETTERS
-from joyvl_server.engines.openai.conversation import Conversation, Style
-from joyvl_server.engines.openai.fields import Fields
+from joyvl_server.engines.openai.abilities import LETTERS, RequestFields
+from joyvl_server.engines.openai.answers import AnswerReader, ChatFormat, score_of_text, shares_of, text_of
+from joyvl_server.engines.openai.conversation import (
+    Conversation,
+    EncodedMessage,
+    MessageOptions,
+    text_message,
+    words_message,
+)
 from joyvl_server.engines.openai.instruct import letter_format, letter_of
-from joyvl_server.engines.openai.messages import EncodedMessage, text_message, words_message
 from joyvl_server.engines.openai.options import OpenAIOptions
-from joyvl_server.engines.openai.reading import Reader, Wire
-from joyvl_server.engines.openai.scores import score_of_text, shares_of, text_of
-from joyvl_server.engines.openai.shared import ServerState
-from joyvl_server.engines.openai.slices import Slices
+from joyvl_server.engines.openai.server_state import ServerState
+from joyvl_server.engines.openai.slices import SliceRequests
 from joyvl_server.engines.openai.stream import Completion
 from joyvl_server.engines.openai.waiting import Waiting, now
 
@@ -39,24 +42,25 @@ class OpenAISession:
 
     def __init__(
         self,
-        link: ServerState,
+        server: ServerState,
         options: OpenAIOptions,
         spec: EngineSpec,
-        wires: tuple[Wire, Wire],
-        on_close: Callable[[OpenAISession], None],
+        formats: tuple[ChatFormat, ChatFormat],
+        open_sessions: set[OpenAISession],
     ) -> None:
-        self._link = link
+        self._server = server
         self._options = options
-        self._wires = wires
-        self._on_close = on_close
-        self._fields = Fields(options)
-        self._style = Style(spec.separator, options.image_detail)
-        self._slices = Slices(link, self._fields, self._style)
-        self._waiting = Waiting(link.url)
-        self._talk: Conversation | None = None
+        self._formats = formats
+        self._open_sessions = open_sessions
+        open_sessions.add(self)
+        self._fields = RequestFields(options)
+        self._message_options = MessageOptions(spec.separator, options.image_detail)
+        self._slices = SliceRequests(server, self._fields, self._message_options)
+        self._waiting = Waiting(server.url)
+        self._conversation: Conversation | None = None
         self._turn: UserTurn | None = None
         self._message: EncodedMessage | None = None
-        self._answer: Reader | None = None
+        self._answer: AnswerReader | None = None
         self._scored = False
         """the turn was scored by shares: `say` begins an answer of its own"""
         self._stream: Completion | None = None
@@ -66,27 +70,27 @@ class OpenAISession:
     async def begin(self, chunk: Chunk) -> None:
         self._waiting.check_open()
         await self._forget_turn()
-        wire = self._wire()
-        self._slices.respell(wire)
-        self._talk = self._slices.take(chunk) or Conversation(chunk, wire, self._style)
+        format = self._format()
+        self._slices.use_format(format)
+        self._conversation = self._slices.take(chunk) or Conversation(chunk, format, self._message_options)
 
     async def append(self, turn: UserTurn) -> None:
         self._waiting.check_open()
-        if self._talk is None or self._turn is not None:
+        if self._conversation is None or self._turn is not None:
             raise _misuse("append() comes after begin(), settle() or rollback()")
-        wire = self._wire()
-        if self._talk.wire is not wire:  # it turned out that the model must be spoken to otherwise
-            self._talk = self._talk.anew(wire)
-            self._slices.respell(wire)
-        self._turn, self._message = turn, self._talk.user(turn)
+        format = self._format()
+        if self._conversation.format is not format:  # it turned out that the model must be spoken to otherwise
+            self._conversation = self._conversation.in_format(format)
+            self._slices.use_format(format)
+        self._turn, self._message = turn, self._conversation.user(turn)
 
     async def score(self) -> Score:
-        talk, messages = self._prompt("score()")
+        conversation, messages = self._prompt("score()")
         await self._drop()
         self._answer = None
-        self._scored = talk.wire.marked and self._link.abilities.mode == "scored"
+        self._scored = conversation.format.marked and self._server.abilities.mode == "scored"
         async with self._wait(self._options.timeout_s, "decided nothing within {:g} s"):
-            return await self._shares(messages) if self._scored else await self._read(talk.wire, messages)
+            return await self._shares(messages) if self._scored else await self._read(conversation.format, messages)
 
     async def say(self) -> AsyncGenerator[str, None]:
         """Yields nothing where the turn was read as no response."""
@@ -115,28 +119,28 @@ class OpenAISession:
                 await self._drop()
 
     async def choose(self, question: str, options: Sequence[str]) -> tuple[float, ...]:
-        talk, messages = self._prompt("choose()")
-        letters, abilities = "".join(options), self._link.abilities
+        conversation, messages = self._prompt("choose()")
+        letters, abilities = "".join(options), self._server.abilities
         if not abilities.chooses or not letters or not set(options) <= set(LETTERS):
             return ()
-        scored = talk.wire.marked and abilities.mode == "scored"
+        scored = conversation.format.marked and abilities.mode == "scored"
         async with self._wait(self._options.timeout_s, "chose nothing within {:g} s"):
             if scored:
                 asked = [*messages, words_message(question)]
                 ids = [abilities.letters[LETTERS.index(letter)] for letter in options]
-                answer = await self._link.ask(asked, self._fields.shares(abilities, ids))
+                answer = await self._server.ask(asked, self._fields.shares(abilities, ids))
                 return shares_of(answer, ids, options, exact=abilities.scoring == "ids")
             asked = [*messages[:-1], messages[-1].and_words(question)]
             schema = letter_format(letters) if abilities.schemas else None
-            answer = await self._link.ask(asked, self._fields.letter(abilities, schema))
+            answer = await self._server.ask(asked, self._fields.letter(abilities, schema))
         chosen = letter_of(text_of(answer), letters)
         return tuple(float(letter == chosen) for letter in options) if chosen else ()
 
     async def settle(self, answer: str) -> None:
-        talk, _ = self._prompt("settle()")
+        conversation, _ = self._prompt("settle()")
         assert self._turn is not None
         settled = SettledTurn(self._turn.kept(), answer)
-        talk.add(settled, self._message)
+        conversation.add(settled, self._message)
         if (prepared := self._slices.prepared) is not None:
             prepared.add(prepared.chunk.leading(settled))
         heard = self._answer
@@ -152,14 +156,14 @@ class OpenAISession:
         """Whatever another task still waits for ends at once, with an `EngineError` (code engine_closed)."""
         await self._waiting.close()
         await self._forget_turn()
-        self._talk = None
-        self._on_close(self)
+        self._conversation = None
+        self._open_sessions.discard(self)
 
     # -------------------------------------------------------------------------------------------------------- slices
 
     async def prepare(self, chunk: Chunk) -> None:
         self._waiting.check_open()
-        self._slices.prepare(chunk, self._wire())
+        self._slices.prepare(chunk, self._format())
 
     async def warm(self, tokens: int) -> Warmth:
         async with self._wait(self._options.timeout_s, "did not warm up within {:g} s"):
@@ -167,30 +171,32 @@ class OpenAISession:
 
     async def write(self, draft: Draft, so_far: str, tokens: int) -> Piece:
         async with self._wait(self._options.answer_timeout_s, "wrote nothing within {:g} s"):
-            return await self._slices.write(draft, so_far, tokens, self._wire())
+            return await self._slices.write(draft, so_far, tokens, self._format())
 
     # ------------------------------------------------------------------------------------------------------ requests
 
     async def _shares(self, messages: list[EncodedMessage]) -> Score:
-        abilities = self._link.abilities
+        abilities = self._server.abilities
         assert abilities.silence_id is not None
         assert abilities.response_id is not None
         ids = (abilities.silence_id, abilities.response_id)
         try:
-            answer = await self._link.ask(messages, self._fields.shares(abilities, ids))
+            answer = await self._server.ask(messages, self._fields.shares(abilities, ids))
         except EngineError as error:
             if error.code == "engine_refused":
-                self._link.doubt(str(error))
+                self._server.doubt(str(error))
             raise
         shares = shares_of(answer, ids, (SILENCE, RESPONSE), exact=abilities.scoring == "ids")
         if shares:
             return Score(shares[1])
-        self._link.doubt("no log-probabilities came")
+        self._server.doubt("no log-probabilities came")
         return score_of_text(answer, AnswerParser())
 
-    async def _read(self, wire: Wire, messages: list[EncodedMessage]) -> Score:
-        self._answer = answer = wire.reader()
-        stream = await self._open(messages, self._fields.answer(self._link.abilities) | _format(wire, self._link))
+    async def _read(self, format: ChatFormat, messages: list[EncodedMessage]) -> Score:
+        self._answer = answer = format.reader()
+        stream = await self._open(
+            messages, self._fields.answer(self._server.abilities) | _response_format(format, self._server)
+        )
         while answer.verdict is Verdict.PENDING:
             _read_on(answer, await stream.read())
         if answer.verdict is Verdict.GARBAGE:
@@ -198,10 +204,10 @@ class OpenAISession:
             return Score(0.0, garbage=answer.garbage or "(an empty answer)")
         return Score(1.0 if answer.verdict is Verdict.RESPONSE else 0.0)
 
-    async def _begin_answer(self, messages: list[EncodedMessage]) -> Reader:
+    async def _begin_answer(self, messages: list[EncodedMessage]) -> AnswerReader:
         """What is said to a turn that was scored: after an opening made for it, or, where that cannot be, after its
         own, which is then dropped."""
-        abilities = self._link.abilities
+        abilities = self._server.abilities
         prefilled = abilities.prefills
         asked = [*messages, text_message("assistant", RESPONSE)] if prefilled else messages
         self._answer = answer = AnswerParser(opened=prefilled)
@@ -209,7 +215,7 @@ class OpenAISession:
         return answer
 
     async def _open(self, messages: Sequence[EncodedMessage], fields: Mapping[str, Any]) -> Completion:
-        self._stream = stream = await self._link.stream(messages, fields)
+        self._stream = stream = await self._server.stream(messages, fields)
         return stream
 
     @asynccontextmanager
@@ -230,29 +236,29 @@ class OpenAISession:
             await stream.drain(DRAIN_S)
         else:
             await stream.aclose()
-        self._link.usage.count(stream.usage)
+        self._server.usage.count(stream.usage)
 
     async def _forget_turn(self, *, drain: bool = False) -> None:
         self._turn = self._message = self._answer = None
         self._scored = False
         await self._drop(drain=drain)
 
-    def _wire(self) -> Wire:
-        markers, instruct = self._wires
-        return instruct if self._link.abilities.mode == "instruct" else markers
+    def _format(self) -> ChatFormat:
+        markers, instruct = self._formats
+        return instruct if self._server.abilities.mode == "instruct" else markers
 
     def _prompt(self, call: str) -> tuple[Conversation, list[EncodedMessage]]:
         self._waiting.check_open()
-        if self._talk is None or self._message is None:
+        if self._conversation is None or self._message is None:
             raise _misuse(f"{call} comes after append()")
-        return self._talk, [*self._talk.messages, self._message]
+        return self._conversation, [*self._conversation.messages, self._message]
 
 
-def _format(wire: Wire, link: ServerState) -> dict[str, Any]:
-    return {"response_format": wire.format} if wire.format and link.abilities.schemas else {}
+def _response_format(format: ChatFormat, server: ServerState) -> dict[str, Any]:
+    return {"response_format": format.response_format} if format.response_format and server.abilities.schemas else {}
 
 
-def _read_on(answer: Reader, text: str | None) -> None:
+def _read_on(answer: AnswerReader, text: str | None) -> None:
     if text is None:
         answer.finish()
     else:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import httpx2
 
 from joyvl_server.core.errors import EngineError
-from joyvl_server.engines.openai.failures import Peer, from_transport, from_words, words_of
+from joyvl_server.engines.openai.failures import Endpoint, from_transport, from_words, words_of
 
 MAX_EVENT = 262_144
 """Bytes of one server-sent event; ours hold a token or a few."""
@@ -36,9 +36,9 @@ class Completion(Protocol):
 class HttpCompletion:
     """A `Completion` over HTTP: servers notice the lost connection when it is closed early."""
 
-    def __init__(self, response: httpx2.Response, peer: Peer) -> None:
+    def __init__(self, response: httpx2.Response, endpoint: Endpoint) -> None:
         self._response = response
-        self._peer = peer
+        self._endpoint = endpoint
         self._events = aiter(httpx2.EventSource(response, max_event_size=MAX_EVENT))
         self._ended = False
         self._usage: Mapping[str, Any] = {}
@@ -52,10 +52,10 @@ class HttpCompletion:
             try:
                 event = await anext(self._events, None)
             except (httpx2.HTTPError, httpx2.StreamError) as error:
-                raise from_transport(self._peer, error) from error
+                raise from_transport(self._endpoint, error) from error
             if event is None:
                 raise EngineError(
-                    f"{self._peer.url} broke off in an answer. Was it restarted, or does a proxy cut long answers?",
+                    f"{self._endpoint.url} broke off in an answer. Was it restarted, or does a proxy cut long answers?",
                     code="engine_cut",
                 )
             if event.data.strip() == "[DONE]":
@@ -90,11 +90,11 @@ class HttpCompletion:
         if not isinstance(chunk, dict):
             raise self._nonsense("JSON that is no part of an answer")
         if chunk.get("error"):
-            if (told := from_words(self._peer, words_of(chunk), data)) is not None:
+            if (told := from_words(self._endpoint, words_of(chunk), data)) is not None:
                 raise told
-            said = self._peer.quote(words_of(chunk))
+            said = self._endpoint.quote(words_of(chunk))
             raise EngineError(
-                f"{self._peer.url} gave up in the middle of an answer. It says: {said}", code="engine_cut"
+                f"{self._endpoint.url} gave up in the middle of an answer. It says: {said}", code="engine_cut"
             )
         if isinstance(usage := chunk.get("usage"), dict):
             self._usage = usage
@@ -106,7 +106,9 @@ class HttpCompletion:
         return content if isinstance(content, str) else ""
 
     def _nonsense(self, what: str) -> EngineError:
-        return EngineError(f"{self._peer.url} sent {what}. Is it an OpenAI-compatible server?", code="engine_protocol")
+        return EngineError(
+            f"{self._endpoint.url} sent {what}. Is it an OpenAI-compatible server?", code="engine_protocol"
+        )
 
 
 def _first(choices: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from joyvl_server.engines.base import (
     Warmth,
 )
 from joyvl_server.engines.openai.engine import OpenAIEngine
-from joyvl_server.engines.openai.shared import TokenUsage
+from joyvl_server.engines.openai.server_state import TokenUsage
 from joyvl_server.engines.vllm.options import WHERE, read_options
 from joyvl_server.engines.vllm.process import VllmProcess
 from joyvl_server.kit.clock import Clock
@@ -40,7 +40,7 @@ class VllmEngine:
 
     def __init__(self, settings: EngineSettings, *, clock: Clock | None = None) -> None:
         self._options, passed = read_options(settings)
-        self._process = VllmProcess(self._options, self._warm, clock)
+        self._process = VllmProcess(self._options, self, clock)
         ours = {
             "base_url": self._process.base_url,
             "api_key": self._process.key,
@@ -115,7 +115,7 @@ class VllmEngine:
         await self.openai.aclose()
         await self._process.aclose()
 
-    async def _warm(self) -> None:
+    async def warm_up(self) -> None:
         """Each new server is tried before sessions use it: the first requests compile for many seconds."""
         try:
             await self.openai.probe()

@@ -142,7 +142,7 @@ _CAUSE = re.compile(r"(?:^|[^\w.])((?:[\w.]+\.)?\w*(?:Error|Exception)): (.{3,20
 
 
 @dataclass(slots=True)
-class Autopsy:
+class FailureDiagnosis:
     """Hears every line of one life, keeps what may explain its end, however much is printed after it."""
 
     model: str
@@ -151,7 +151,7 @@ class Autopsy:
     _vanished: bool = False
     _before: str = ""
 
-    def hear(self, line: str) -> None:
+    def read(self, line: str) -> None:
         if not self._first_error and _VANISHED.search(line):
             self._vanished = True
         if _HARMLESS.match(line):
@@ -165,7 +165,7 @@ class Autopsy:
             self._first_error = f"{found[1].rpartition('.')[2]}: {found[2].strip()}"
         self._before = line[-300:]
 
-    def why(self, reason: str) -> str:
+    def sentence(self, reason: str) -> str:
         """The sentence for people. `reason` is the supervisor's, how the process ended."""
         if self._met:
             number = min(self._met)

@@ -8,17 +8,16 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import structlog
 
 from joyvl_server.core.errors import EngineLoading, EngineUnavailable
 from joyvl_server.engines.vllm.card import GpuMemory, find_card
-from joyvl_server.engines.vllm.failures import Autopsy
+from joyvl_server.engines.vllm.failures import FailureDiagnosis
 from joyvl_server.engines.vllm.flags import Plan, flags, plan
 from joyvl_server.engines.vllm.options import VllmOptions
 from joyvl_server.engines.vllm.progress import Download, Progress, Stage
@@ -35,7 +34,12 @@ LONGEST_PAUSE_S = 300.0
 """Between two starts that failed: what kept the first from starting is seldom gone a second later."""
 TELL_EVERY_S = 30.0
 
-Warm = Callable[[], Awaitable[object]]
+
+class ServerUser(Protocol):
+    """Who uses the server."""
+
+    async def warm_up(self) -> None:
+        """Called on each new server once it is healthy, before it counts as ready; raises nothing."""
 
 
 class VllmProcess:
@@ -46,8 +50,7 @@ class VllmProcess:
 
     name = "vllm"
 
-    def __init__(self, options: VllmOptions, warm: Warm | None = None, clock: Clock | None = None) -> None:
-        """`warm` is called on each server once it is healthy, before it counts as ready."""
+    def __init__(self, options: VllmOptions, user: ServerUser | None = None, clock: Clock | None = None) -> None:
         self.restarts = 0
         self.plan: Plan | None = None
         self.progress = Progress()
@@ -56,7 +59,7 @@ class VllmProcess:
         self.port = options.port or free_port()
         self.key = secrets.token_urlsafe(32)
         self._options = options
-        self._warm = warm
+        self._user = user
         self._clock: Clock = clock or SystemClock()
         limits = Limits(
             start_timeout_s=options.start_timeout_s,
@@ -69,7 +72,7 @@ class VllmProcess:
             log_lines=100,
         )
         self._supervisor = Supervisor(self, limits, self._clock, on_line=self._heard)
-        self._autopsy = Autopsy(options.model)
+        self._diagnosis = FailureDiagnosis(options.model)
         self._download = Download(options.model)
         self._client = http.client(timeout_s=5.0, verify=False, base_url=f"http://127.0.0.1:{self.port}")
         self._ready = False
@@ -165,7 +168,7 @@ class VllmProcess:
 
     async def launch(self) -> Launch:
         self._since = self._clock.monotonic()
-        self._autopsy = Autopsy(self._options.model)
+        self._diagnosis = FailureDiagnosis(self._options.model)
         self.progress = Progress()
         self.plan = await self.look()
         if not port_is_free(self.port):
@@ -182,9 +185,9 @@ class VllmProcess:
         telling = asyncio.create_task(self._tell(), name="progress of vllm")
         try:
             await self.check()
-            if self._warm is not None:
+            if self._user is not None:
                 self.progress = Progress(Stage.TRYING, kv_tokens=self.progress.kv_tokens)
-                await self._warm()
+                await self._user.warm_up()
         finally:
             telling.cancel()
         self.restarts += self._ready_before
@@ -202,13 +205,13 @@ class VllmProcess:
         self._ready = False
         self._ends += 1
         launched = reason.removeprefix("it cannot be started: ")
-        self.failure = launched if launched != reason else self._autopsy.why(reason)
+        self.failure = launched if launched != reason else self._diagnosis.sentence(reason)
         if reason != "it was stopped":
             log.warning("vLLM is gone", why=self.failure, reason=reason)
         self._tell_all()
 
     def _heard(self, line: str) -> None:
-        self._autopsy.hear(line)
+        self._diagnosis.read(line)
         self.progress = self.progress.after(line)
 
     def _tell_all(self) -> None:

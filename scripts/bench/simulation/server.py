@@ -29,8 +29,8 @@ from bench.simulation.replies import (
 from bench.simulation.scripted_model import ScriptedModel
 from bench.simulation.sources import size_of
 from joyvl_server.core.errors import EngineError
-from joyvl_server.engines.openai.failures import Peer
-from joyvl_server.engines.openai.messages import request_body
+from joyvl_server.engines.openai.conversation import request_body
+from joyvl_server.engines.openai.failures import Endpoint
 from joyvl_server.engines.openai.stream import Completion
 from joyvl_server.kit.clock import Clock
 
@@ -81,8 +81,8 @@ class SimulatedServer:
         self._reader = Reader(size_of)
 
     @property
-    def peer(self) -> Peer:
-        return Peer("http://simulated/v1", MODEL)
+    def endpoint(self) -> Endpoint:
+        return Endpoint("http://simulated/v1", MODEL)
 
     async def run(self) -> None:
         await self.batcher.run()

@@ -12,7 +12,7 @@ import structlog
 from joyvl_server.core.errors import EngineError
 from joyvl_server.engines.base import EngineEvents
 from joyvl_server.engines.openai.abilities import Abilities, unknown
-from joyvl_server.engines.openai.messages import EncodedMessage
+from joyvl_server.engines.openai.conversation import EncodedMessage
 from joyvl_server.engines.openai.options import OpenAIOptions
 from joyvl_server.engines.openai.server import Chat
 from joyvl_server.engines.openai.stream import Completion
@@ -99,7 +99,7 @@ class ServerState:
             names = await self.chat.models()
             if not names:
                 raise EngineError(
-                    f"{self.chat.peer.url} lists no model. Load one, or set `model`.", code="engine_model"
+                    f"{self.chat.endpoint.url} lists no model. Load one, or set `model`.", code="engine_model"
                 )
             self._model = names[0]
         return self._model
@@ -122,7 +122,7 @@ class ServerState:
 
     @property
     def url(self) -> str:
-        return self.chat.peer.url
+        return self.chat.endpoint.url
 
     async def _send(
         self,
