@@ -22,7 +22,7 @@ from joyvl_server.core.watches.watches import WatchSet
 
 @dataclass(frozen=True, slots=True)
 class ComposedTurn:
-    """A turn under way and what it tells, to be ticked off once it has settled."""
+    """A turn under way, and what the model knows once it has settled."""
 
     turn: UserTurn
     watch_set: WatchSet
@@ -43,7 +43,7 @@ class _Shown:
 
 
 class PromptComposer:
-    """Everything waits here until a turn that carried it has settled; a turn that failed changes nothing."""
+    """What is to be told waits here until a turn that carried it has settled; a turn that failed changes nothing."""
 
     def __init__(self, config: ObserverConfig, context: Context) -> None:
         self.watch_set = WatchSet()
@@ -92,7 +92,7 @@ class PromptComposer:
         backlog: tuple[Second, ...] = (),
         change: float | None = None,
     ) -> tuple[list[Effect], ComposedTurn]:
-        """The next message, and what has to happen before its `Append`: a chunk that begins. Nothing is sent yet.
+        """The next turn, and what has to happen before its `Append`: a chunk that begins. Nothing is sent yet.
 
         `burst` are earlier pictures of the frame's second, `backlog` seconds that have passed, both oldest first;
         `change` is the frame's.
@@ -218,10 +218,11 @@ class PromptComposer:
         return ComposedTurn(turn, watch_set, None if query is None else query.id, notes)
 
     def _query_text(self, query: Query) -> str:
-        """The room may have become smaller since it was asked."""
+        """The limit may have become smaller since it was asked."""
         return shorten(query.text, self._context.budget.query)
 
     def _standing(self, watch_set: WatchSet) -> PrefixLines:
+        """The watches, as long as they are the same, are put into words once."""
         known, watches = self._watch_lines
         if known is not watch_set:
             watches = [watch_line(watch, watch_set.zones) for watch in watch_set.active]

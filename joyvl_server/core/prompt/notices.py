@@ -143,7 +143,7 @@ class Notices:
         self.notes_waiting.extend(kept)
 
     def composing(self) -> None:
-        """A turn is made; what is met from now on until it has settled is not among its watches."""
+        """A turn is made; what becomes known from now on until it has settled is not among its watches."""
         self.met.clear()
 
     def heard(self, t: float, text: str, watch_set: WatchSet) -> None:

@@ -45,7 +45,7 @@ class PrefixLines:
 
 
 class Rollover:
-    """`before` a turn is appended, `settled` after it; `written` and `warmed` in between."""
+    """`before` a turn is appended, `settled` after it while something is `due`; `written` in between."""
 
     def __init__(self, config: ObserverConfig, context: Context) -> None:
         self._config = config
@@ -143,7 +143,7 @@ class Rollover:
 
     @property
     def _parts(self) -> int:
-        """What the histories' usual room is divided by in a chunk that is read at once."""
+        """What the usual share of the histories is divided by in a chunk that is read at once."""
         return COLD if self._config.engine.prepares or self._context.slides else 1
 
     @property
@@ -159,7 +159,7 @@ class Rollover:
     def _prefix(
         self, lead: Sequence[SettledTurn], first: UserTurn, origin: float, standing: PrefixLines, parts: int = 1
     ) -> str:
-        """The prefix of a chunk; `parts` is what its histories' usual room is divided by."""
+        """The prefix of a chunk; `parts` is what the usual share of its histories is divided by."""
         shown = {settled.user.query for settled in lead}
         context, start = self._context, _start(first)
         answers = self.history.render(before=start, origin=origin)
