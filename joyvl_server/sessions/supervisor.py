@@ -88,6 +88,8 @@ class SessionSupervisor:
                 log.error("session does not end", session=session.id)
             elif self._live.get(session.id) is session:  # cancelled before its first step: `_run` was not reached
                 await session.aclose()
+                self._forget(session)
+                await session.close_sinks()
             self._forget(session)
         finally:
             self._stopped.discard(session.id)

@@ -116,8 +116,8 @@ async def test_the_machine_learns_only_of_what_is_another(house: House, monkeypa
     """Else what it holds back after a remark would be forgotten whenever a camera is renamed."""
     view = await house.registry.cameras.add(CameraDraft("door", URL))
     told: list[str] = []
-    driver = house.registry.session(view.record.session_id).machine
-    monkeypatch.setattr(driver, "take", lambda input: told.append(type(input).__name__))
+    runner = house.registry.session(view.record.session_id).machine
+    monkeypatch.setattr(runner, "take", lambda input: told.append(type(input).__name__))
     for changes, learnt in (
         ({"name": "gate"}, []),
         ({"fidelity": "eco"}, ["ConfigChanged"]),

@@ -312,11 +312,11 @@ async def test_the_timeline_shows_no_secret_that_an_engine_quotes(house: House):
 async def test_what_people_change_live_makes_no_new_machine_later(house: House):
     session, _ = await add(house)
     await seconds(house, 2)
-    driver = session.machine
+    runner = session.machine
     session.change(SessionSpec(fidelity="eco"))
     session.machine.engine_changed()
     await seconds(house, 2)
-    assert session.machine is driver
+    assert session.machine is runner
 
 
 async def test_an_engine_whose_probe_breaks_is_told_once_and_nobody_waits_for_it(tmp_path):

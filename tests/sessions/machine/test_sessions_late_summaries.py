@@ -134,12 +134,12 @@ class ComesLater:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._given_up: list[str] = []
         self._begun: list[str] = []
-        self._drivers: list[MachineRunner] = []
+        self._runners: list[MachineRunner] = []
         build, handle = MachineRunner.__init__, Observer.handle
 
-        def noted(driver: MachineRunner, *args: Any, **kwargs: Any) -> None:
-            self._drivers.append(driver)
-            build(driver, *args, **kwargs)
+        def noted(runner: MachineRunner, *args: Any, **kwargs: Any) -> None:
+            self._runners.append(runner)
+            build(runner, *args, **kwargs)
 
         def seen(observer: Observer, given: Any) -> list[Any]:
             effects = handle(observer, given)
@@ -159,7 +159,7 @@ class ComesLater:
                 await asyncio.Event().wait()
             while self._begun:
                 draft, now = self._begun.pop(0), deployment.clock.monotonic()
-                asyncio.get_running_loop().call_soon(self._drivers[0].take, Written(now, draft, f"{LATE} {now:.0f}"))
+                asyncio.get_running_loop().call_soon(self._runners[0].take, Written(now, draft, f"{LATE} {now:.0f}"))
 
         return before
 
