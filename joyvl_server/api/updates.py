@@ -75,21 +75,9 @@ async def socket_updates(socket: WebSocket, session_id: str, after: After = None
     api = api_of(socket)
     session = _session(api, session_id)
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", ()) else None)
-
-    async def deliver(update: Update) -> None:
-        await socket.send_text(_json(update))
-
-    async def beat() -> None:
-        """Scripts in a browser do not see the protocol's own pings (see `serve`)."""
-        await deliver(updates.heartbeat())
-
-    async def gone() -> StreamEnd:
-        message = await socket.receive()
-        return StreamEnd.GONE if message["type"] == "websocket.disconnect" else StreamEnd.MISUSED
-
     with _counted(api, "websocket"):
         updates = session.updates.since(after)
-        end = await UpdateRelay(api.clock, updates, deliver, beat, gone, api.stopping).run()
+        end = await UpdateRelay(api.clock, updates, SocketChannel(socket, updates), api.stopping).run()
     _note(api, end)
     if end in CLOSE_CODES:
         try:
@@ -97,6 +85,48 @@ async def socket_updates(socket: WebSocket, session_id: str, after: After = None
                 await socket.close(CLOSE_CODES[end], CLOSE_REASONS[end])
         except (TimeoutError, OSError, RuntimeError, WebSocketDisconnect):
             pass
+
+
+class SocketChannel:
+    """A WebSocket that only sends."""
+
+    def __init__(self, socket: WebSocket, updates: Subscription) -> None:
+        self._socket = socket
+        self._updates = updates
+
+    async def deliver(self, update: Update) -> None:
+        await self._socket.send_text(_json(update))
+
+    async def beat(self) -> None:
+        """Scripts in a browser do not see the protocol's own pings (see `serve`)."""
+        await self.deliver(self._updates.heartbeat())
+
+    async def gone(self) -> StreamEnd:
+        message = await self._socket.receive()
+        return StreamEnd.GONE if message["type"] == "websocket.disconnect" else StreamEnd.MISUSED
+
+
+class EventChannel:
+    """The body of a stream of server-sent events."""
+
+    def __init__(self, receive: Receive, send: Send, updates: Subscription) -> None:
+        self._receive = receive
+        self._send = send
+        self._updates = updates
+
+    async def write(self, text: str, more: bool = True) -> None:
+        await self._send({"type": "http.response.body", "body": text.encode(), "more_body": more})
+
+    async def deliver(self, update: Update) -> None:
+        await self.write(f"id: {update.id}\ndata: {_json(update)}\n\n")
+
+    async def beat(self) -> None:
+        await self.write(f"data: {_json(self._updates.heartbeat())}\n\n")
+
+    async def gone(self) -> StreamEnd:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        return StreamEnd.GONE
 
 
 class EventStream(Response):
@@ -113,31 +143,18 @@ class EventStream(Response):
         self._updates = updates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def write(text: str, more: bool = True) -> None:
-            await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
-
-        async def deliver(update: Update) -> None:
-            await write(f"id: {update.id}\ndata: {_json(update)}\n\n")
-
-        async def beat() -> None:
-            await write(f"data: {_json(self._updates.heartbeat())}\n\n")
-
-        async def gone() -> StreamEnd:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            return StreamEnd.GONE
-
+        channel = EventChannel(receive, send, self._updates)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await write(f"retry: {RETRY_MS}\n\n")
+        await channel.write(f"retry: {RETRY_MS}\n\n")
         with _counted(self._api, "sse"):
-            end = await UpdateRelay(self._api.clock, self._updates, deliver, beat, gone, self._api.stopping).run()
+            end = await UpdateRelay(self._api.clock, self._updates, channel, self._api.stopping).run()
         _note(self._api, end)
         if end is StreamEnd.GONE:
             return
         last = {StreamEnd.SLOW: f"data: {_SLOW}\n\n", StreamEnd.STOPPING: ": the server stops\n\n"}.get(end, "")
         try:
             async with asyncio.timeout(FAREWELL_S):
-                await write(last, more=False)
+                await channel.write(last, more=False)
         except (TimeoutError, OSError):
             pass
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -34,10 +33,10 @@ log = structlog.get_logger(__name__)
 class CameraService:
     """Changes of one camera go one after the other, those of different cameras side by side.
 
-    A change is whole or not at all. First everything is checked and a place is taken, then the record is written: until
-    then nothing has happened. Only then sessions end and begin, since a source can be open once and an observer must
-    not see what may still be refused. Where the new source cannot be opened, the old record is written back and the
-    old session begun again; where even that fails, the camera counts as faulty and is tried again (see `retries`).
+    A change is whole or not at all. First everything is checked and a place is taken, then the record is written; up to
+    that point nothing has happened. Only then sessions end and start, because a source can be open once and an observer
+    must not see what may still be refused. Where the new source cannot be opened, the old record is written back and
+    the old session starts again; where even that fails, the camera counts as faulty and is retried (see `retries`).
     """
 
     def __init__(
@@ -64,13 +63,13 @@ class CameraService:
         factory.waiting = self._retries
 
     async def take_up(self) -> None:
-        """Read what was registered before and begin what is enabled: what cannot be opened keeps nobody waiting."""
+        """Read what was registered and start what is enabled. A source that cannot be opened keeps nobody waiting."""
         self._cameras = {record.id: Camera.read(record) for record in await self._store.list()}
         enabled = [camera for camera in self._cameras.values() if camera.record.enabled]
         await asyncio.gather(*(self._try_open(camera) for camera in enabled))
 
     async def aclose(self) -> None:
-        """No session is begun from now on; those that run are the supervisor's."""
+        """No session starts from now on; those that run are the supervisor's."""
         self._closed = True
         await self._retries.aclose()
 
@@ -100,7 +99,7 @@ class CameraService:
             self._cameras[record.id] = camera
             async with self._lock(record.id):
                 if record.enabled:
-                    await self._open_or(camera, self._drop)
+                    await self._open_or_undo(camera)
                 return self._view(camera)
 
     async def change(self, camera_id: str, changes: dict[str, Any]) -> CameraView:
@@ -152,7 +151,7 @@ class CameraService:
         return await self._media.probe(self._camera(camera_id).source)
 
     def session_lost(self, session: SessionRecord, error: BaseException | None) -> None:
-        """A camera's session has ended though nobody stopped it: it is begun anew after a pause."""
+        """A camera's session has ended though nobody stopped it: it starts again after a pause."""
         camera = self._cameras.get(session.camera_id or "")
         if camera is not None and camera.record.enabled:
             self._failed(camera, error)
@@ -197,12 +196,12 @@ class CameraService:
         if not record.enabled:
             return
         if reopens:
-            await self._open_or(camera, lambda camera: self._put_back(before))
-        else:  # it was faulty before: any change takes it up again, and none is refused for that
+            await self._open_or_undo(camera, before)
+        else:  # it was faulty before: any change retries it, and no change is refused for that
             await self._try_open(camera)
 
-    async def _open_or(self, camera: Camera, undo: Callable[[Camera], Awaitable[None]]) -> None:
-        """Begin its session. Where that fails the camera is as before, and the error goes on."""
+    async def _open_or_undo(self, camera: Camera, before: Camera | None = None) -> None:
+        """Begin its session. Where that fails the camera is as `before`, or gone where it is new; the error goes on."""
         try:
             await self._open(camera)
         except asyncio.CancelledError:
@@ -210,7 +209,7 @@ class CameraService:
             raise
         except BaseException:
             try:
-                await undo(camera)
+                await (self._drop(camera) if before is None else self._put_back(before))
             except JoyvlError as error:
                 log.error("change of a camera cannot be undone", camera=camera.record.name, error=str(error))
                 self._failed(camera, error)
@@ -235,7 +234,7 @@ class CameraService:
             self._failed(camera, error)
 
     async def reopen(self, camera_id: str) -> None:
-        """Begin the session of a camera again, if it is still wanted and has none."""
+        """Start the session of a camera again, if it is still enabled and has none."""
         if camera_id not in self._cameras:
             return
         async with self._lock(camera_id):

@@ -1,4 +1,4 @@
-"""Opens sessions over sources: admission, engine, ticker, and the way of a source's states to its session."""
+"""Opens sessions over sources: admission, engine, ticker, and the states of a source for its session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from joyvl_server.core.errors import NotAllowed, StoreError
 from joyvl_server.ingest.base import Source, SourceState, StateListener
 from joyvl_server.sessions import endings
 from joyvl_server.sessions.deps import SessionDeps
-from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.supervisor import SessionSupervisor
@@ -26,17 +25,13 @@ log = structlog.get_logger(__name__)
 
 
 class SessionFactory:
-    def __init__(
-        self,
-        default_engine: str,
-        deps: SessionDeps,
-        engines: EnginePool,
-        supervisor: SessionSupervisor,
-    ) -> None:
+    """`default_engine`: the name of the engine of sessions that choose none."""
+
+    def __init__(self, default_engine: str, deps: SessionDeps, supervisor: SessionSupervisor) -> None:
         self._default_engine = default_engine
         self._settings = deps.settings
         self._deps = deps
-        self._engines = engines
+        self._engines = deps.engines
         self._supervisor = supervisor
         self._opened = 0
         self._coming = 0

@@ -74,7 +74,7 @@ class Registry:
         )
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
-        self._factory = SessionFactory(settings.engine.name, deps, engines, self._supervisor)
+        self._factory = SessionFactory(settings.engine.name, deps, self._supervisor)
         self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Enabled cameras whose session has ended by a fault: why, and when it is begun again."""
+"""Enabled cameras whose session has ended with a fault: why, and when it starts again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FaultyCameras(Protocol):
     """The cameras whose faults are kept here."""
 
     async def reopen(self, camera_id: str) -> None:
-        """Begin the session of a camera that is still enabled and has none."""
+        """Start the session of a camera that is still enabled and has none."""
 
     def went_down(self, camera_id: str, state: SourceState) -> None:
         """A camera has lost its session for a reason that was not told before."""

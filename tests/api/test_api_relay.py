@@ -60,8 +60,7 @@ class Client:
 class Scene:
     def __init__(self) -> None:
         self.clock, self.feed, self.client, self.stopping = ManualClock(), Feed(), Client(), asyncio.Event()
-        client = self.client
-        self.relay = UpdateRelay(self.clock, self.feed, client.deliver, client.beat, client.gone, self.stopping)
+        self.relay = UpdateRelay(self.clock, self.feed, self.client, self.stopping)
         self.running = asyncio.ensure_future(self.relay.run())
 
     def put(self, seq: int) -> None:
@@ -148,6 +147,6 @@ async def test_a_sign_of_life_that_nobody_reads_ends_the_stream(scene: Scene, mo
         await asyncio.Event().wait()
 
     monkeypatch.setattr(relay, "SEND_TIMEOUT_S", 0.01)
-    scene.relay.beat = never
+    scene.client.beat = never
     await scene.clock.advance(HEARTBEAT_S + 1)
     assert await asyncio.wait_for(scene.running, PATIENCE_S) is StreamEnd.SLOW

@@ -23,6 +23,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from joyvl_server.api.http.auth import client_of
+from joyvl_server.api.http.hosts import ProxyPolicy
 
 log = structlog.get_logger(__name__)
 
@@ -69,10 +70,10 @@ class Connection:
 class Connections:
     """The places. At least half of the descriptors stay for everything else that the server has to open."""
 
-    def __init__(self, limit: int, descriptors: int, trusted: Callable[[str], bool] = lambda address: False) -> None:
+    def __init__(self, limit: int, descriptors: int, proxies: ProxyPolicy) -> None:
         self.limit = max(1, min(limit, descriptors // 2))
         self._share = max(1, int(self.limit * CLIENT_SHARE))
-        self._trusted = trusted
+        self._proxies = proxies
         self._held: set[Connection] = set()
         self._of_client: Counter[str] = Counter()
         self._waiting: tuple[dict[Connection, None], dict[Connection, None]] = ({}, {})
@@ -85,7 +86,7 @@ class Connections:
     def admit(self, address: str) -> Connection | None:
         """A place for a new connection, if need be that of another. None: every place is in use."""
         client = client_of(address)
-        crowding = self._of_client[client] >= self._share and not self._trusted(address)
+        crowding = self._of_client[client] >= self._share and not self._proxies.trusts(address)
         if (crowding or len(self._held) >= self.limit) and not self.close_one(client if crowding else None):
             return None
         connection = Connection(client)

@@ -68,7 +68,7 @@ class EngineUsageMetrics:
                 for field, counter in self._counters.items():
                     now = int(getattr(engine.usage, field, 0))
                     before = self._seen.get((name, field), 0)
-                    # An engine that was made anew counts from zero.
+                    # A new engine of that name counts from zero.
                     counter.labels(name).inc(now - before if now >= before else now)
                     self._seen[name, field] = now
 

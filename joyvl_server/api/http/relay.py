@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Protocol
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -36,18 +36,26 @@ class StreamEnd(StrEnum):
     """the client sent something to a stream that only sends"""
 
 
+class UpdateChannel(Protocol):
+    """The way to one client. Sending raises `OSError` or `WebSocketDisconnect` when the client is gone."""
+
+    async def deliver(self, update: Update) -> None:
+        """Send one update."""
+
+    async def beat(self) -> None:
+        """Send a sign of life."""
+
+    async def gone(self) -> StreamEnd:
+        """Wait until the client ends the stream."""
+
+
 @dataclass(slots=True)
 class UpdateRelay:
-    """`deliver` sends one update, `beat` a sign of life; `gone` returns when the client ends it.
-
-    All are cancelled, and the subscription is let go, before `run` returns.
-    """
+    """What the channel does is cancelled, and the subscription is let go, before `run` returns."""
 
     clock: Clock
     updates: AsyncIterator[Update]
-    deliver: Callable[[Update], Awaitable[None]]
-    beat: Callable[[], Awaitable[None]]
-    gone: Callable[[], Coroutine[Any, Any, StreamEnd]]
+    channel: UpdateChannel
     stopping: asyncio.Event
     _sending_since: float | None = field(default=None, init=False)
     _sent_at: float = field(default=0.0, init=False)
@@ -56,7 +64,7 @@ class UpdateRelay:
         self._sent_at = self.clock.monotonic()
         async with asyncio.TaskGroup() as tasks:
             ends = [
-                tasks.create_task(self.gone()),
+                tasks.create_task(self.channel.gone()),
                 tasks.create_task(self._stopped()),
                 tasks.create_task(self._pump()),
                 tasks.create_task(self._pulse()),
@@ -72,7 +80,7 @@ class UpdateRelay:
         try:
             async for update in self.updates:
                 self._sending_since = self.clock.monotonic()
-                await self.deliver(update)
+                await self.channel.deliver(update)
                 self._sending_since = None
                 self._sent_at = self.clock.monotonic()
                 await asyncio.sleep(0)  # a long backlog must not hold the loop
@@ -93,7 +101,7 @@ class UpdateRelay:
                 elif now - self._sent_at >= HEARTBEAT_S:
                     self._sent_at = now
                     async with asyncio.timeout(SEND_TIMEOUT_S):
-                        await self.beat()
+                        await self.channel.beat()
         except TimeoutError:
             return StreamEnd.SLOW
         except (OSError, WebSocketDisconnect):

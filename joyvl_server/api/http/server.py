@@ -85,9 +85,7 @@ class ApiServer(uvicorn.Server):
             )
         )
         logging.getLogger("uvicorn.error").addFilter(_is_news)
-        self._connections = Connections(
-            settings.max_connections, raise_descriptor_limit(), ProxyPolicy.of(settings).trusts
-        )
+        self._connections = Connections(settings.max_connections, raise_descriptor_limit(), ProxyPolicy.of(settings))
         self.server_state = ConnectionState(self._connections)
         self._api = api
         self._announce = announce
