@@ -370,6 +370,7 @@ def test_the_reference_is_current_and_complete():
         assert text.count(f"| `{name}`<br>`JOYVL_{name.upper().replace('.', '__')}` |") == 1
 
 
+@pytest.mark.processes
 def test_reading_settings_is_light():
     """`joyvl --help` and friends must not wait for numpy or OpenCV."""
     code = "import sys, joyvl_server.settings; print(sorted({'numpy', 'cv2', 'av', 'aiortc'} & set(sys.modules)))"

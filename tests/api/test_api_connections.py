@@ -346,6 +346,7 @@ async def test_a_forwarded_address_is_believed_from_trusted_proxies_only(tmp_pat
 # ------------------------------------------------------------------------------------------------------ a real server
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_600_idle_connections_at_a_hard_limit_of_256_descriptors(tmp_path):
     with ServerProcess(tmp_path, descriptors=256) as server:

@@ -6,6 +6,8 @@ import pytest
 from bench.commands import report
 from bench.tick import COLUMNS, bench_tick
 
+pytestmark = pytest.mark.processes
+
 
 def test_a_table_for_people_and_one_object_for_programs(capsys: pytest.CaptureFixture[str]):
     result = {"rows": [{"a": 1, "b": 2.345}, {"a": 22, "b": None}], "notes": ["A note."]}

@@ -12,6 +12,8 @@ import pytest
 
 from joyvl_server.cli.bench import MISSING
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 JOYVL = "from joyvl_server.cli.main import app; app()"
 NAMES = ("tick", "ingest", "context", "sessions", "fidelity")

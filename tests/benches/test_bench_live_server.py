@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bench.live.server import WATCHES, instant_engine, serving, until_watching
 
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.sessions.cameras import CameraDraft
+
+pytestmark = pytest.mark.processes
 
 
 async def test_sessions_are_scored_name_their_pictures_and_hold_watches():

@@ -13,6 +13,8 @@ from fakes.server import ServerProcess
 from joyvl_server.cli.main import app
 from joyvl_server.ingest.demo import draw_demo
 
+pytestmark = pytest.mark.processes
+
 KEY = "a-key-for-the-tests"
 
 

@@ -13,6 +13,8 @@ from fakes import vllm
 from fakes.wheel import make_wheel
 from joyvl_server.cli.main import app
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from fakes.wheel import make_wheel
 from joyvl_server.cli.main import app
 
+pytestmark = pytest.mark.processes
+
 COMPRESSOR = {
     "torch.py": "class cuda:\n    is_available = staticmethod(lambda: False)\n",
     "compressed_tensors/__init__.py": "",

@@ -15,6 +15,8 @@ from joyvl_server.cli.watch_output import TextPrinter, clock
 from joyvl_server.core.errors import ConfigError, SourceError
 from joyvl_server.ingest.demo import ARRIVALS, DEPARTURES, draw_demo
 
+pytestmark = pytest.mark.processes
+
 FIELDS = {"t", "decision", "kind", "zone", "text", "score", "look"}
 
 

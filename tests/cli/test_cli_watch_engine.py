@@ -16,6 +16,8 @@ from fakes.openai_server import FakeOpenAI, Reply, Request, refuses, says, silen
 from fakes.patience import PATIENCE_S
 from joyvl_server.ingest.demo import draw_demo
 
+pytestmark = pytest.mark.processes
+
 UNDECIDED = 3
 THINKS = says("<think>The user wants me to watch.</think> hm")
 TOO_LONG = "This model's maximum context length is 300 tokens. However, you requested 900 tokens."

@@ -25,6 +25,8 @@ from joyvl_server.engines.vllm.process import free_port
 from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import SystemClock
 
+pytestmark = pytest.mark.processes
+
 
 class Hurried(SystemClock):
     """The machine's clock; pauses between starts are over at once."""

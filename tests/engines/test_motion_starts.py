@@ -226,6 +226,7 @@ def source_size(source: Any) -> tuple[int, int]:
 @pytest.mark.clips
 @pytest.mark.slow
 @pytest.mark.aside
+@pytest.mark.processes
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("video", CHECKS)
 def test_a_clip_with_something_before_it_is_told_as_without(clips: Path, tmp_path: Path, video: str, prefix: str):

@@ -142,6 +142,7 @@ def test_file_frames_without_pts_take_the_frame_rate() -> None:
     assert [round(line.place(None, 0.0).t, 3) for _ in range(3)] == [0.0, 0.2, 0.4]
 
 
+@pytest.mark.processes
 @given(st.lists(st.none() | st.floats(0, 1e5), min_size=1, max_size=40))
 def test_files_never_run_backwards(positions: list[float | None]) -> None:
     line = FileStreamClock(2.0)

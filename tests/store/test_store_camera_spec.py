@@ -121,6 +121,7 @@ migrate(connection, MIGRATIONS, Path(sys.argv[1]))
 """
 
 
+@pytest.mark.processes
 async def test_a_kill_in_the_migration_leaves_the_old_or_the_new(tmp_path, before):
     shapes = json.dumps(zones(*(f"zone {n}" for n in range(32))))
     await written(tmp_path / "old.db", before, [old_row(n, threshold=0.25, zones=shapes) for n in range(100)])

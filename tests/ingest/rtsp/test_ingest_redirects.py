@@ -258,6 +258,7 @@ def test_opening_leaves_neither_thread_nor_descriptor() -> None:
             assert now[1] <= before[1]
 
 
+@pytest.mark.processes
 def test_another_program_gets_nothing_through_the_proxy() -> None:
     with OddCamera() as camera:
         proxy = RtspProxy(camera.url, 5.0, Deadline())

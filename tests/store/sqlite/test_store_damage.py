@@ -95,6 +95,7 @@ def faults_logged(lines, store):
 # --------------------------------------------------------------------------------------------------------- a full disk
 
 
+@pytest.mark.processes
 async def test_a_full_disk_and_space_again(disk):
     store = await Store.open(disk.path)
     await Sessions(store.main).add(session(id="ses_1"))
@@ -135,6 +136,7 @@ async def test_a_full_disk_and_space_again(disk):
     await store.aclose()
 
 
+@pytest.mark.processes
 async def test_a_full_disk_is_over_without_a_further_write(disk):
     """Who is asked whether it is ready must not have to write to find out."""
     store = await Store.open(disk.path)
@@ -356,6 +358,7 @@ async def test_a_folder_that_is_not_the_same_any_more(tmp_path, how):
     await store.aclose()
 
 
+@pytest.mark.processes
 async def test_a_disk_that_is_unmounted(disk):
     await filled(disk.path)
     with capture_logs() as lines:

@@ -115,6 +115,7 @@ async def test_while_the_disk_refuses_they_wait_like_the_others(tmp_path, monkey
     await db.aclose()
 
 
+@pytest.mark.processes
 def test_kill_9_loses_at_most_the_newest_moments(tmp_path):
     child_script = """
         import asyncio, sys, time

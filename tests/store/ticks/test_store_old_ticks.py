@@ -176,6 +176,7 @@ async def test_the_server_waits_for_none_of_it(tmp_path, monkeypatch):
     await store.aclose()
 
 
+@pytest.mark.processes
 async def test_kill_9_while_they_are_moved(tmp_path):
     """Killed at many moments: at the end each tick is there once."""
     await old_folder(tmp_path, 3000)
@@ -244,6 +245,7 @@ async def test_a_damaged_table_costs_what_lay_in_it_and_no_start(tmp_path, how_m
     assert lines == []
 
 
+@pytest.mark.processes
 async def test_no_room_for_them_yet(tmp_path, monkeypatch):
     """They stay where they are, the server runs, and the next start with room moves them."""
     monkeypatch.setattr(old_ticks, "BATCH", 500)
