@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fakes.media import FakeSource, picture
+from fakes.patience import PATIENCE_S
 from fakes.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineUnavailable
@@ -80,7 +81,7 @@ async def test_one_standing_sentence_stays_one_watch_and_an_open_query_gets_one_
     session, source = await add(house)
     await seconds(house, source, 2)
     session.ask(ASKED)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not session.watches.all():
             await seconds(house, source, 0.5)
             await asyncio.sleep(0.005)  # it is kept on the disk
