@@ -155,3 +155,26 @@ def test_commands_and_options():
                 continue
             for option in [*parameter.opts, *parameter.secondary_opts]:
                 assert f"`{option}`" in section, f"{option} of {name} is not in cli.md"
+
+
+def test_files_that_the_architecture_names():
+    """The walks are read file by file: each must be where the page says."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    package = ROOT / "joyvl_server"
+    modules = [f"/{path.relative_to(ROOT)}" for path in package.rglob("*.py")]
+    named = set(re.findall(r"`([\w/]+\.py)(?: --\w+)?`", text))
+    assert len(named) > 40
+    for name in named:
+        assert (ROOT / name).is_file() or any(module.endswith(f"/{name}") for module in modules), name
+    folders = set(re.findall(r"`([\w/]+)/`", text))
+    for folder in folders:
+        assert any((base / folder).is_dir() for base in (package, package / "sessions", ROOT)), folder
+
+
+def test_the_architecture_shows_every_room():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = {path.parent.relative_to(ROOT / "joyvl_server") for path in (ROOT / "joyvl_server").rglob("*.py")}
+    missing = sorted(
+        str(room) for room in rooms if f"`{room}/`" not in text and str(room) not in (".", "cli", "settings")
+    )
+    assert not missing, f"docs/architecture.md does not name {missing}"
