@@ -34,9 +34,25 @@ _SESSION_HEAD = """## Settings of one session
 
 A camera, a call or a running session may have its own value of these: in `POST` and `PATCH /v1/cameras`, in the
 `session` of a call and in `PATCH /v1/sessions/{session_id}`. Null is the server's value. `GET /v1/session-settings`
-describes them for programs. They are the fields of `SessionSpec` in joyvl_server/sessions/spec.py. An installed package
-may add some through the entry-point group `joyvl.session_settings`: each entry names a pydantic model whose fields join
-these.
+describes them for programs. They are the fields of `SessionSpec` in joyvl_server/sessions/spec.py.
+"""
+_SESSION_PLUGINS = """\
+### Settings of your own
+
+An installed package may add settings: each entry of the entry-point group `joyvl.session_settings` names a pydantic
+model whose fields join these, in REST, on the page, in the database and here. Each field has a default, and its bounds
+in its annotation; `json_schema_extra={"x-reopens": True}` says that a change needs a new session. A [sink](sinks.md) reads
+the value from `context.session.describe()`. While a package is missing, its values stay in the database.
+
+```toml
+[project.entry-points."joyvl.session_settings"]
+siren = "my_package.siren:SirenSettings"
+```
+
+```python
+class SirenSettings(BaseModel):
+    siren_s: Annotated[float, Field(ge=1, le=60)] | None = Field(None, title="Siren", description="Seconds that it sounds.")
+```
 """
 _REFERENCE_HEAD = """\
 # Settings
@@ -132,7 +148,7 @@ def reference_markdown() -> str:
     for name, info in Settings.model_fields.items():
         if group := _group(info):
             blocks.append(f"## `{name}`\n\n{info.description}\n\n" + _table(f"{name}.", group.model_fields))
-    blocks.append(_SESSION_HEAD + "\n" + _session_table())
+    blocks += [_SESSION_HEAD + "\n" + _session_table(), _SESSION_PLUGINS]
     return "\n".join(blocks)
 
 
