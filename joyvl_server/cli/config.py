@@ -41,8 +41,8 @@ _SESSION_PLUGINS = """\
 
 An installed package may add settings: each entry of the entry-point group `joyvl.session_settings` names a pydantic
 model whose fields join these, in REST, on the page, in the database and here. Each field has a default, and its bounds
-in its annotation; `json_schema_extra={"x-reopens": True}` says that a change needs a new session. A [sink](sinks.md) reads
-the value from `context.session.describe()`. While a package is missing, its values stay in the database.
+in its annotation; `json_schema_extra={"x-reopens": True}` says that a change needs a new session. A [sink](sinks.md)
+reads the value from `context.session.describe()`. While a package is missing, its values stay in the database.
 
 ```toml
 [project.entry-points."joyvl.session_settings"]
