@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joyvl_server.core.decision.choices import (
@@ -94,9 +94,10 @@ def test_where_some_are_left_out_none_of_those_says_nothing() -> None:
     assert choice.taken([1.0, *[0.0] * offered]) is many[0]
 
 
+@settings(max_examples=40)
 @given(CANDIDATES, WORDS)
-def test_no_text_can_add_an_option_or_exceed_the_limit(candidates, sentence) -> None:
-    for choice in (about_which(candidates), end_which(sentence, candidates), kind_of(sentence)):
+def test_no_text_can_add_an_option_or_exceed_the_limit(candidates, words) -> None:
+    for choice in (about_which(candidates), end_which(words, candidates), kind_of(words)):
         assert options_of(choice.question) == list(choice.options)
         assert len(choice.question.splitlines()) == len(choice.options) + 2
         assert SILENCE not in choice.question
