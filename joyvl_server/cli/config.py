@@ -51,7 +51,7 @@ siren = "my_package.siren:SirenSettings"
 
 ```python
 class SirenSettings(BaseModel):
-    siren_s: Annotated[float, Field(ge=1, le=60)] | None = Field(None, title="Siren", description="Seconds that it sounds.")
+    siren_s: Annotated[float, Field(ge=1, le=60)] | None = Field(None, title="Siren", description="Seconds of sound.")
 ```
 """
 _REFERENCE_HEAD = """\

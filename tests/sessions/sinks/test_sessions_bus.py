@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -181,11 +180,9 @@ async def test_a_sink_that_hangs_is_given_up_message_by_message_and_at_the_end(b
     await until(lambda: health.failing)
     for number in range(1, 5):
         bench.bus.publish(note(number))
-    monkeypatch.setattr(bus_module, "HANDLE_S", 600.0)
-    began = time.monotonic()
+    monkeypatch.setattr(bus_module, "HANDLE_S", 3600.0)  # longer than a test may last
     with capture_logs():
         await bench.bus.aclose()
-    assert time.monotonic() - began < 10
     assert len(other.got) == 5
     assert sink.got == []
     bench.bus.publish(note(5))  # too late: counted, and nobody waits
