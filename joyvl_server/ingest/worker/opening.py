@@ -112,7 +112,7 @@ def _open_rtsp(url: CheckedUrl, timeouts: Timeouts, deadline: Deadline) -> Opene
 def _rtsp_options(timeout_s: float) -> dict[str, str]:
     return {
         "rtsp_transport": "tcp",
-        "timeout": str(int(timeout_s * 1e6)),
+        "timeout": str(min(int(timeout_s * 1e6), 2**31 - 1)),  # microseconds in 32 bits: some 35 minutes
         "probesize": "50000",
         "analyzeduration": "500000",
         # A camera must not send us on to a file or to another protocol.
