@@ -31,6 +31,7 @@ from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.frame import Grey, Image
 from joyvl_server.core.inputs import Input
 from joyvl_server.core.observer import Observer
+from joyvl_server.core.prompt.turns import Draft
 
 VERSION = 2
 MAX_GREY = 1 << 20
@@ -202,7 +203,11 @@ def _decode(hint: Any, data: Any) -> Any:
 def _decode_dataclass(cls: Any, data: Any) -> Any:
     hints = _hints(cls)
     given = {name: _decode(hints[name], value) for name, value in data.items()}
-    return cls(jpeg=b"", **given) if cls is Image else cls(**given)
+    if cls is Image:
+        given["jpeg"] = b""
+    elif cls is Draft:
+        given.setdefault("instruction", "")
+    return cls(**given)
 
 
 def _decode_literal(allowed: tuple[Any, ...], data: Any) -> Any:

@@ -177,6 +177,9 @@ def test_a_log_of_version_1_replays_to_what_was_recorded() -> None:
         recorded = json.loads(text)["out"]
         assert [effect["type"] for effect in now] == [effect["type"] for effect in recorded]
         for effect, then in zip(now, recorded, strict=True):
+            if then["type"] == "Write":  # the words of a prompt are left out now
+                for words in ("instruction", "system"):
+                    del then["draft"][words]
             assert {name: effect[name] for name in then} == then
 
 

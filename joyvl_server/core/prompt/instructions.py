@@ -46,31 +46,31 @@ _SHORT = 160
 def summary_instruction(language: str, watches: Sequence[str], tokens: int) -> str:
     """Asks for the summary of all frames so far, in at most `tokens` tokens."""
     lines = [
-        "This is not a frame, and none of the actions answers it. The frames above will soon be gone. Write what you "
-        "will need to know of them later: what the scene is and what stayed as it was; then what changed or happened, "
-        "in order, each with its time as the tags give it; then what would help to recognise people, objects, places "
-        "or readable words again. Write only what the frames show. If nothing happened, one sentence is enough.",
+        "This is not a frame, so do not answer it with any action. The frames above will soon be gone. Write down what "
+        "you will need to know about them later: what the scene is and what has not changed; then what changed or "
+        "happened, in order, each with the time from its tag; then what will help to recognise people, objects, places "
+        "or readable words later. Write only what the frames show. If nothing happened, one sentence is enough.",
     ]
     if watches:
-        lines.append("Above all keep what bears on these instructions:")
+        lines.append("Above all keep what concerns these instructions:")
         lines += [f"- {line}" for line in share(watches, WATCHES_TOKENS)]
     lines.append(_manner(language, tokens))
     return "\n".join(lines)
 
 
 def condense_system() -> str:
-    return "You keep the log of a long video. You write down faithfully and briefly what earlier notes say."
+    return "You keep the log of a long video. You write down exactly and in few words what older notes say."
 
 
 def condense_instruction(notes: Sequence[str], language: str, watches: Sequence[str], tokens: int) -> str:
     """Asks for one account of `notes`, oldest first, in at most `tokens` tokens."""
     lines = [
-        "These notes on a video are too long to keep. Make one account of them, in order: what stayed as it was, what "
-        "happened and when, and who or what may have to be recognised again. Leave out what was only repeated.",
+        "These notes on a video are too long to keep. Write one summary of these, in order: what has not changed, what "
+        "happened and when, and who or what has to be recognised later. Leave out all that was only repeated.",
         *notes,
     ]
     if watches:
-        lines.append("Above all keep what bears on these instructions:")
+        lines.append("Above all keep what concerns these instructions:")
         lines += [f"- {line}" for line in share(watches, WATCHES_TOKENS)]
     lines.append(_manner(language, tokens))
     return "\n".join(lines)

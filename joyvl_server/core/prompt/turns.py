@@ -136,15 +136,16 @@ class Draft:
     """A text the engine is to write in the background, at the tail of turns it has seen (summaries).
 
     The prompt is the chunk, these `turns` after its lead, then `instruction` as one more user message. Without a
-    `chunk` it is the instruction alone, under `system`.
+    `chunk` it is the instruction alone, under `system`. Input logs leave the words out: a better wording of a prompt
+    is no other decision.
     """
 
     id: str
-    instruction: str
+    instruction: str = field(metadata={"logged": False})
     max_tokens: int
     chunk: Chunk | None = field(default=None, metadata={"logged": False})
     turns: tuple[SettledTurn, ...] = field(default=(), metadata={"logged": False})
-    system: str = ""
+    system: str = field(default="", metadata={"logged": False})
 
 
 @dataclass(frozen=True, slots=True)
