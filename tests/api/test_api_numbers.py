@@ -104,7 +104,7 @@ async def test_an_engine_that_can_do_other_things_counts_on(tmp_path):
         camera = await h.camera(threshold=0.5)
         before = await one_remark(h, camera)
         h.engines.quiet.capabilities = replace(h.engines.quiet.capabilities, reports_kinds=False)
-        h.session(camera).engine_capabilities_changed()
+        h.session(camera).machine.engine_changed()
         await h.clock.advance(1.0)
         after = await one_remark(h, camera)
         assert after["epoch"] > before["epoch"]
