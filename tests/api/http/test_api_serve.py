@@ -23,7 +23,7 @@ from fakes.patience import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.processes
 
-TESTS = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parents[2]
 
 
 class Server:
