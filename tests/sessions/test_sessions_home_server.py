@@ -10,7 +10,6 @@ import pytest
 from bench.simulation.virtual_time import run_virtual
 
 from fakes.home_server import SILENT, Asked, Home, HomeServer, home, speaks
-from joyvl_server.sessions import payloads
 
 
 def play(server: HomeServer, scene: Callable[[Home], Awaitable[Any]], **about: Any) -> Any:
@@ -52,13 +51,13 @@ def test_a_server_too_slow_for_one_picture_is_asked_as_often_as_it_can_be_always
         assert max(h.ages(since=30)) <= 3.5
         assert {asked.pictures for asked in h.server.asked if asked.at > 30} == {1}
         manages = "The engine openai manages one decision every 3.3 s, always about the newest picture."
-        assert payloads.session(h.session)["engine_state"]["reason"] == manages
+        assert h.session.describe()["engine_state"]["reason"] == manages
         assert h.registry.engines.slow() == {"openai": manages}  # what /readyz shows
         told = [u.data["session"]["engine_state"]["status"] for u in updates(h, "session.updated")]
         assert told.count("slow") >= 1
         h.server.picture = 0.2  # a faster card
         await asyncio.sleep(60)
-        assert payloads.session(h.session)["engine_state"]["status"] == "ready"
+        assert h.session.describe()["engine_state"]["status"] == "ready"
         assert max(h.ages(since=h.session.now - 20)) <= 1.1
 
     play(HomeServer(0.3, 3.0), scene)
