@@ -58,7 +58,7 @@ def test_a_server_too_slow_for_one_picture_is_asked_as_often_as_it_can_be_always
         h.server.picture = 0.2  # a faster card
         await asyncio.sleep(60)
         assert h.session.describe()["engine_state"]["status"] == "ready"
-        assert max(h.ages(since=h.session.now - 20)) <= 1.1
+        assert max(h.ages(since=h.session.source.now - 20)) <= 1.1
 
     play(HomeServer(0.3, 3.0), scene)
 
