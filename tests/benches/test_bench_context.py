@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from joyvl_server.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def result():
