@@ -19,6 +19,8 @@ from joyvl_server.api.schemas.sessions import SessionOut
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.spec_plugins import RESERVED
 
+pytestmark = pytest.mark.processes
+
 GREETING = Path(__file__).parent.parent / "fakes" / "out_of_tree_setting"
 URL = "rtsp://127.0.0.1:1/nothing"
 

@@ -137,6 +137,7 @@ anything = st.recursive(
 bodies = st.dictionaries(st.sampled_from(FIELDS), anything, max_size=8) | anything
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(body=bodies, word=st.text(max_size=30))
 def test_no_body_and_no_word_breaks_a_route(tmp_path_factory, body, word: str):
