@@ -12,40 +12,21 @@ No I/O. Times come from the clock; `look` has to be called once a second for wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
-from joyvl_server.core.decisions import Skip
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.engines.breaker import Breaker, BreakerListener
-from joyvl_server.sessions.engines.decision_rate import DecisionRate
+from joyvl_server.sessions.engines.session_health import LASTING_S, SessionHealth
 from joyvl_server.sessions.engines.state import STATUS_OF_CODE, EngineListener, EngineState, EngineStatus
 
 log = structlog.get_logger(__name__)
 
-FAILURES = 3
-"""this many failures in a row are a state …"""
-LASTING_S = 3.0
-"""… and so is one that no decision has followed for this long"""
 BLIND_S = 10.0
 """a session with pictures and without a decision for so long is blind"""
 SLOW_TIMES = 3.0
 """an engine known to be slow may take this many times its usual time before a session counts as blind"""
-GARBAGE = "engine_garbage"
-MOST_QUOTED = 80
-RESTS = (Skip.STILL, Skip.NO_FRAME, Skip.OFFLINE)
-"""seconds in which nothing was asked of the engine because there was nothing to look at"""
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """Failures of one session in a row."""
-
-    code: str
-    reason: str
-    count: int
-    first_at: float
 
 
 class EngineHealth:
@@ -215,124 +196,3 @@ class EngineHealth:
                 error=state.reason,
                 sessions=[session.session_id for session in self._sessions if not session.state.decides],
             )
-
-
-class SessionHealth:
-    """Whether one session gets decisions. Its machine's runner reports how its requests and ticks went."""
-
-    def __init__(
-        self, engine: EngineHealth, session_id: str, clock: Clock, tick_s: float, listener: EngineListener
-    ) -> None:
-        self.session_id = session_id
-        self.listener = listener
-        self._engine = engine
-        self._clock = clock
-        self._rate = DecisionRate(tick_s)
-        self.slow_s: float | None = None
-        """seconds between two decisions, where there are fewer than ticks; see `slow`"""
-        self._trouble: _Trouble | None = None
-        self._quiet_since = clock.monotonic()
-        self._state = engine.own
-
-    @property
-    def state(self) -> EngineState:
-        return self._state
-
-    def decided(self) -> None:
-        """A tick was decided."""
-        now = self._clock.monotonic()
-        self._engine.request_worked(now)
-        self._quiet_since = now
-        if self._trouble is not None or self._state.status is not EngineStatus.READY:
-            self._trouble = None
-            self.look()
-        self._engine.decided(now)
-
-    def request_failed(self, code: str) -> None:
-        """A request failed, one of the background work too; `failed` says what it meant for the tick."""
-        self._engine.request_failed(code)
-
-    def ticked(self, skipped: Skip | None) -> None:
-        """A second of the session is over: decided, or skipped for this reason."""
-        if skipped is None:
-            self._rate.decided(self._clock.monotonic())
-            if self._rate.slow_s != self.slow_s:
-                self.slow(self._rate.slow_s)
-        elif skipped not in (Skip.BUSY, Skip.LATE):
-            self._rate.rested()
-        if skipped in RESTS:
-            self._quiet_since = self._clock.monotonic()
-
-    def slow(self, seconds: float | None) -> None:
-        """It gets one decision in so many `seconds`, fewer than it has ticks; None: as many as ticks.
-
-        The engine still decides: its sessions go on, and show this.
-        """
-        if seconds != self.slow_s:
-            self.slow_s = seconds
-            self._engine.look()
-
-    def failed(self, code: str, reason: str) -> None:
-        """A tick's request failed: the error's code and sentence."""
-        now, before = self._clock.monotonic(), self._trouble
-        if before is None:
-            self._trouble = _Trouble(code, reason, 1, now)
-        else:
-            before.code, before.reason, before.count = code, reason, before.count + 1
-        self.look()
-        self._engine.noted(code, reason)
-
-    def garbage(self, answer: str) -> None:
-        """A tick was answered outside the protocol: the request worked, and decided nothing."""
-        self._engine.request_worked(self._clock.monotonic())
-        quoted = " ".join(answer.split())
-        quoted = quoted if len(quoted) <= MOST_QUOTED else quoted[: MOST_QUOTED - 1] + "…"
-        self.failed(
-            GARBAGE,
-            f"The engine {self._engine.engine} answers, but with no decision: its last answer was “{quoted}”. "
-            "Use a vision model that follows instructions.",
-        )
-
-    def look(self) -> None:
-        """Find the present state, and tell it where it is a new one."""
-        before, found = self._state, self._found()
-        since = before.since_wall if found.status is before.status else self._clock.wall()
-        self._state = found = replace(found, since_wall=since)
-        news = found.status is EngineStatus.SLOW and found.reason != before.reason
-        if news or (found.status, found.code, _stage(found)) != (before.status, before.code, _stage(before)):
-            self.listener.engine_state_changed(found)
-
-    def leave(self) -> None:
-        """The session has ended."""
-        self._engine.leave(self)
-
-    def _found(self) -> EngineState:
-        now, own, pictures = self._clock.monotonic(), self._engine.own, self.listener.has_pictures
-        if not pictures:
-            self._trouble = None
-        if not (pictures and own.decides):
-            self._quiet_since = now
-        fault = self._fault(now)
-        return own if fault is None or not (own.decides or own.trying) else fault
-
-    def _fault(self, now: float) -> EngineState | None:
-        """What this session itself found wrong."""
-        trouble = self._trouble
-        if trouble is not None and (trouble.count >= FAILURES or self._lasts(trouble, now)):
-            status = STATUS_OF_CODE.get(trouble.code, EngineStatus.CANNOT)
-            return EngineState(status, trouble.code, trouble.reason, self._clock.wall())
-        quiet = now - self._quiet_since
-        if quiet < self._engine.patience_s:
-            return None
-        reason = f"The engine {self._engine.engine} has decided nothing for {self._engine.patience_s:g} s."
-        return EngineState(EngineStatus.AWAY, "engine_blind", reason, self._clock.wall())
-
-    @staticmethod
-    def _lasts(trouble: _Trouble, now: float) -> bool:
-        """One answer outside the protocol is nothing yet."""
-        return now - trouble.first_at >= LASTING_S and (trouble.count > 1 or trouble.code != GARBAGE)
-
-
-def _stage(state: EngineState) -> str | None:
-    """How far one is that loads, without the seconds, which change every time. Of others only the code is news."""
-    return (state.reason or "").partition(" (")[0] if state.status is EngineStatus.LOADING else None

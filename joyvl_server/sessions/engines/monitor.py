@@ -18,7 +18,8 @@ from joyvl_server.engines.base import Capabilities, Engine, ReportsEvents, Resta
 from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.engines.closing import CLOSE_S
-from joyvl_server.sessions.engines.health import EngineHealth, SessionHealth
+from joyvl_server.sessions.engines.health import EngineHealth
+from joyvl_server.sessions.engines.session_health import SessionHealth
 from joyvl_server.sessions.engines.state import EngineListener, EngineState, EngineStatus
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.scheduling.admission import ANSWER_TOKENS

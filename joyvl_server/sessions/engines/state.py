@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -44,19 +44,15 @@ class EngineState:
     code: str | None
     reason: str | None
     since_wall: float
+    decides: bool = field(init=False, repr=False)
+    cannot: bool = field(init=False, repr=False)
+    trying: bool = field(init=False, repr=False)
+    """nothing is known of it yet"""
 
-    @property
-    def decides(self) -> bool:
-        return self.status in (EngineStatus.READY, EngineStatus.SLOW)
-
-    @property
-    def cannot(self) -> bool:
-        return self.status is EngineStatus.CANNOT
-
-    @property
-    def trying(self) -> bool:
-        """Nothing is known of it yet."""
-        return self.status is EngineStatus.LOADING and self.code is None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decides", self.status in (EngineStatus.READY, EngineStatus.SLOW))
+        object.__setattr__(self, "cannot", self.status is EngineStatus.CANNOT)
+        object.__setattr__(self, "trying", self.status is EngineStatus.LOADING and self.code is None)
 
 
 class EngineListener(Protocol):

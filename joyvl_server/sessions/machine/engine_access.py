@@ -12,7 +12,7 @@ from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.inputs import ContextLimitChanged, EngineRestarted, Input, PictureLimitChanged, PressureChanged
 from joyvl_server.engines.base import Capabilities, Engine
 from joyvl_server.sessions.deps import SessionDeps, engine_facts
-from joyvl_server.sessions.engines.health import SessionHealth
+from joyvl_server.sessions.engines.session_health import SessionHealth
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.machine.picture_costs import PictureCostMeter, costs_unknown
 from joyvl_server.sessions.scheduling.admission import longest_prompt
