@@ -95,6 +95,6 @@ def test_options_cannot_be_changed_later() -> None:
 
 
 def test_every_option_is_documented() -> None:
-    page = Path(__file__).parents[2] / "docs" / "reference" / "engines.md"
+    page = Path(__file__).parents[3] / "docs" / "reference" / "engines.md"
     rows = re.findall(r"^\| `(\w+)` \|", page.read_text(), re.MULTILINE)
     assert set(OpenAIOptions.model_fields) <= set(rows)

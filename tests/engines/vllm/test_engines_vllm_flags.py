@@ -225,7 +225,7 @@ def test_the_environment_is_that_of_the_data_folder(tmp_path: Path, monkeypatch:
 
 
 def page() -> str:
-    return (Path(__file__).parents[2] / "docs" / "engines.md").read_text("utf-8")
+    return (Path(__file__).parents[3] / "docs" / "engines.md").read_text("utf-8")
 
 
 def test_the_page_has_every_option() -> None:
