@@ -175,8 +175,8 @@ async def trace() -> dict[str, Walk]:
     """The walks of a silent tick, of one that speaks about a watch, and of `POST …/watches`."""
     from httpx2 import ASGITransport, AsyncClient
 
-    from fakes.media import picture
-    from fakes.sessions import open_house
+    from fakes.media.media import picture
+    from fakes.server.sessions import open_house
     from joyvl_server.app import create_app
     from joyvl_server.core.decisions import Score
     from joyvl_server.engines.base import Capabilities

@@ -36,8 +36,8 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
 
-from fakes.browser import chromium, start_call, stop_call  # noqa: E402
-from fakes.server import ServerProcess  # noqa: E402
+from fakes.server.browser import chromium, start_call, stop_call  # noqa: E402
+from fakes.server.server import ServerProcess  # noqa: E402
 
 MODELS = b'{"object": "list", "data": [{"id": "instant", "object": "model"}]}'
 SILENT = (

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fakes.house import URL, House, house
-from fakes.media import FakeMedia
+from fakes.media.media import FakeMedia
 from fakes.patience import PATIENCE_S, until
+from fakes.server.house import URL, House, house
 from joyvl_server.core.errors import NotAllowed, StoreError
 from joyvl_server.kit.net import policy
 

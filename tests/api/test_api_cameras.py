@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.house import MASKED, URL, House, house
-from fakes.media import picture
+from fakes.media.media import picture
+from fakes.server.house import MASKED, URL, House, house
 from joyvl_server.api.schemas.cameras import CameraOut, CamerasOut, ProbeOut, SourceStateOut, ZonesOut
 from joyvl_server.ingest.base import ProbeReport
 

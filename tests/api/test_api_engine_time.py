@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 import pytest
 
-from fakes.house import URL, House, house
-from fakes.wire import Wire
+from fakes.media.wire import Wire
+from fakes.server.house import URL, House, house
 from joyvl_server.api.schemas.sessions import CapabilitiesOut, PressureOut
 from joyvl_server.api.schemas.system import SchedulerOut
 from joyvl_server.core.decisions import Pressure

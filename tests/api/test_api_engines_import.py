@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from fakes.clock import ManualClock
-from fakes.media import FakeMedia
+from fakes.media.media import FakeMedia
 from fakes.patience import PATIENCE_S
 from joyvl_server.app import create_app
 from joyvl_server.kit import plugins

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from fakes.house import URL, House, QuietSession, house
-from fakes.media import picture
+from fakes.media.media import picture
+from fakes.server.house import URL, House, QuietSession, house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, JoyvlError
 
@@ -173,7 +173,7 @@ async def test_what_can_never_work_stays_and_says_so_until_it_is_changed(tmp_pat
             raise ConfigError(f"There is no engine “{name}”.")
         return self.quiet
 
-    monkeypatch.setattr("fakes.house.OneEngine.get", get)
+    monkeypatch.setattr("fakes.server.house.OneEngine.get", get)
     async with house(tmp_path) as h:
         await live(h, 200.0)
         assert h.media.opened == []

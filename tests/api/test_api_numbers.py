@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fakes.house import House, house
-from fakes.media import picture
+from fakes.media.media import picture
+from fakes.server.house import House, house
 from joyvl_server.core.errors import StoreError
 from joyvl_server.sessions.registry import Registry
 

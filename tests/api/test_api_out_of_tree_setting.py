@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.server import ServerProcess
+from fakes.server.server import ServerProcess
 from joyvl_server.api.schemas.calls import CallSession
 from joyvl_server.api.schemas.cameras import CameraIn, CameraOut
 from joyvl_server.api.schemas.sessions import SessionOut

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from fakes.house import House, house
-from fakes.media import picture
+from fakes.media.media import picture
+from fakes.media.wire import Wire
 from fakes.patience import PATIENCE_S
-from fakes.wire import Wire
+from fakes.server.house import House, house
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.store.watches import Watches

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fakes.house import House, house
+from fakes.server.house import House, house
 from joyvl_server.api.schemas.calls import CallSession
 from joyvl_server.api.schemas.cameras import CameraIn, CameraOut, CameraPatch
 from joyvl_server.api.schemas.sessions import SessionOut, SessionPatch

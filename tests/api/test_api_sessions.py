@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from fakes.house import House, house
-from fakes.media import ANSWER_SDP, picture
+from fakes.media.media import ANSWER_SDP, picture
+from fakes.server.house import House, house
 from joyvl_server.api.schemas.calls import CallOut
 from joyvl_server.api.schemas.sessions import QueryOut, SessionOut, WatchOut
 from joyvl_server.api.schemas.system import EventOut, EventsQuery, EventType

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fakes.house import URL, House, house
 from fakes.patience import PATIENCE_S
-from fakes.small_disk import SmallDisk, small_disk
+from fakes.server.house import URL, House, house
+from fakes.server.small_disk import SmallDisk, small_disk
 from joyvl_server.store.sqlite import write_connection, write_queue
 
 

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import joyvl_server
-from fakes.house import House, house
 from fakes.patience import PATIENCE_S
+from fakes.server.house import House, house
 from joyvl_server.api.page import TYPES, PageFiles
 from joyvl_server.api.schemas.system import EngineOut, ReadyOut, VersionOut
 from joyvl_server.core.errors import StoreError

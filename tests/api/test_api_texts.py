@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fakes.house import URL, House, QuietSession, house
-from fakes.media import picture
-from fakes.wire import Wire
+from fakes.media.media import picture
+from fakes.media.wire import Wire
+from fakes.server.house import URL, House, QuietSession, house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
 

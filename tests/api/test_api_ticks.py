@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fakes.house import House, house
-from fakes.media import picture
-from fakes.wire import Wire
+from fakes.media.media import picture
+from fakes.media.wire import Wire
+from fakes.server.house import House, house
 from joyvl_server.api.schemas.ticks import TickOut, TicksOut, TimingsOut
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.payloads import rfc3339

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from fakes.house import KEY, House, house
+from fakes.media.wire import Wire
 from fakes.patience import until
-from fakes.wire import Wire
+from fakes.server.house import KEY, House, house
 from joyvl_server.api import context
 from joyvl_server.api.http import relay
 from joyvl_server.api.schemas.sessions import SessionOut

@@ -14,7 +14,7 @@ from bench.fidelity import (
 )
 from bench.still_scene import CameraNoise, still_room
 
-from fakes.video import draw_clip
+from fakes.media.video import draw_clip
 from joyvl_server.core.errors import SourceError
 from joyvl_server.core.prompt.turns import Look
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from fakes.server import ServerProcess
+from fakes.server.server import ServerProcess
 from joyvl_server.cli.main import app
 from joyvl_server.ingest.demo import draw_demo
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from fakes import vllm
-from fakes.wheel import make_wheel
+from fakes.engines import vllm
+from fakes.server.wheel import make_wheel
 from joyvl_server.cli.main import app
 
 pytestmark = pytest.mark.processes

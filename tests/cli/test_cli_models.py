@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from fakes.wheel import make_wheel
+from fakes.server.wheel import make_wheel
 from joyvl_server.cli.main import app
 
 pytestmark = pytest.mark.processes

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
 from joyvl_server.cli.main import app
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Score

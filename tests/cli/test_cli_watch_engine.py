@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fakes.openai_server import FakeOpenAI, Reply, Request, refuses, says, silence, whole
+from fakes.engines.openai_server import FakeOpenAI, Reply, Request, refuses, says, silence, whole
 from fakes.patience import PATIENCE_S
 from joyvl_server.ingest.demo import draw_demo
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fakes.frames import EPOCH, make_frame
+from fakes.media.frames import EPOCH, make_frame
 from fakes.observing import AT_DOOR, CAME, ELSEWHERE, GUEST, Shell, grey, kinds, only
 from joyvl_server.core.decisions import Decision, Pressure, Score, Skip, Suppressed, Urgency
 from joyvl_server.core.effects import (

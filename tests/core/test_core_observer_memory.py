@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 
-from fakes.frames import plain_grey
+from fakes.media.frames import plain_grey
 from fakes.observing import Shell
 from joyvl_server.core.frame import Grey
 

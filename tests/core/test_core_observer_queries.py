@@ -1,6 +1,6 @@
 """The machine is asked something: queries from the question to the answer."""
 
-from fakes.frames import EPOCH
+from fakes.media.frames import EPOCH
 from fakes.observing import AT_DOOR, CAME, GUEST, Shell, kinds, only
 from joyvl_server.core.decision.utterances import NO_WORDS
 from joyvl_server.core.decisions import Decision, Skip, Urgency

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes.frames import EPOCH, make_frame
+from fakes.media.frames import EPOCH, make_frame
 from fakes.observing import CAME, FALLS, GUEST, Shell, grey, kinds, only
 from joyvl_server.core.decisions import Skip
 from joyvl_server.core.effects import Append, BeginChunk, PrepareChunk, Write

@@ -1,6 +1,6 @@
 """The machine speaks: what is shown, what is held back, what is handed over, what was heard."""
 
-from fakes.frames import EPOCH
+from fakes.media.frames import EPOCH
 from fakes.observing import CAME, Shell, kinds, only
 from joyvl_server.core.decisions import Decision, Suppressed, Urgency
 from joyvl_server.core.effects import (

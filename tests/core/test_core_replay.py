@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from fakes.frames import make_frame
 from fakes.logs import CONFIGS, logs, many
+from fakes.media.frames import make_frame
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.effects import Append, BeginChunk, Effect, PrepareChunk, Write
 from joyvl_server.core.errors import ConfigError

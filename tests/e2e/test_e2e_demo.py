@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.server import ServerProcess
+from fakes.server.server import ServerProcess
 
 UNTIL_S = 26.0
 """in the demo clip somebody comes after 3 s, goes after 19, and the next one comes after 24"""

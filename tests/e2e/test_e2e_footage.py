@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fakes import rtsp_server
-from fakes.footage import assert_bottles, assert_people, judge, labels
+from fakes.media import rtsp_server
+from fakes.media.footage import assert_bottles, assert_people, judge, labels
 from fakes.patience import PATIENCE_S
-from fakes.server import ServerProcess
+from fakes.server.server import ServerProcess
 
 pytestmark = pytest.mark.clips
 CHECKS = {"people-one-by-one.mp4": assert_people, "bottles.mp4": assert_bottles}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.browser import DESKTOP, Watched, fake_webcam, start_call, stop_call, write_y4m
-from fakes.server import Held, ServerProcess
+from fakes.server.browser import DESKTOP, Watched, fake_webcam, start_call, stop_call, write_y4m
+from fakes.server.server import Held, ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.clips, pytest.mark.slow]
 

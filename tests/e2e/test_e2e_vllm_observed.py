@@ -11,7 +11,7 @@ import pytest
 from vllm_server import BLOCK, VllmServer
 from vllm_sessions import TICKS, footage, probed
 
-from fakes.sniffing import Sent, Sniffer
+from fakes.media.sniffing import Sent, Sniffer
 from joyvl_server.core.config import EngineFacts
 from joyvl_server.core.decisions import Decision
 from joyvl_server.core.effects import (

@@ -15,7 +15,7 @@ import pytest
 from vllm_server import BLOCK, VllmServer
 from vllm_sessions import HEIGHT, TICKS, WIDTH, comes_to, footage, probed
 
-from fakes.sniffing import Sent, Sniffer
+from fakes.media.sniffing import Sent, Sniffer
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.frame import Frame

@@ -7,8 +7,8 @@ import pytest
 from bench import ingest as bench
 from bench.live.rtsp_camera import encode, packetise
 
+from fakes.media.told import Told
 from fakes.patience import until
-from fakes.told import Told
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.hub import MediaHub
 from joyvl_server.kit.net.policy import NetPolicy

@@ -10,11 +10,11 @@ import psutil
 import pytest
 import simplejpeg
 
-from fakes.hub import media_hub
-from fakes.odd_camera import OddCamera
+from fakes.media.hub import media_hub
+from fakes.media.odd_camera import OddCamera
+from fakes.media.told import Told
+from fakes.media.video import draw_clip, draw_sound
 from fakes.patience import until
-from fakes.told import Told
-from fakes.video import draw_clip, draw_sound
 from joyvl_server.core.errors import Conflict, NoFrame, NotAllowed, SourceError
 from joyvl_server.ingest import hub as hub_module
 from joyvl_server.ingest.base import Media, PullSpec

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fakes.hub import media_hub, need_rtsp
-from fakes.odd_camera import OddCamera
+from fakes.media.hub import media_hub, need_rtsp
+from fakes.media.odd_camera import OddCamera
+from fakes.media.rtsp_server import RtspServer
+from fakes.media.told import Told
+from fakes.media.video import draw_clip, join
 from fakes.patience import PATIENCE_S, until, wait_until
-from fakes.rtsp_server import RtspServer
-from fakes.told import Told
-from fakes.video import draw_clip, join
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts, libav_obeys

@@ -13,8 +13,8 @@ import av
 import numpy as np
 from vllm_server import VllmServer
 
+from fakes.media.sniffing import Sniffer
 from fakes.patience import PATIENCE_S
-from fakes.sniffing import Sniffer
 from joyvl_server.core.frame import Frame
 from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.kit.jpeg import encode

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fakes.openai_server import FakeOpenAI, Reply, Request, says
-from fakes.openai_vllm import FakeVllm
+from fakes.engines.openai_server import FakeOpenAI, Reply, Request, says
+from fakes.engines.openai_vllm import FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError

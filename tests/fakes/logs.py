@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from fakes.frames import EPOCH, make_frame
+from fakes.media.frames import EPOCH, make_frame
 from joyvl_server.core.config import EngineFacts
 from joyvl_server.core.decisions import Pressure, Score, Skip
 from joyvl_server.core.effects import AskChoice, AskScore, Decided, Effect, PrepareChunk, Say, Write

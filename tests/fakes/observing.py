@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fakes.configs import make_config
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
+from fakes.server.configs import make_config
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Pressure, Score
 from joyvl_server.core.effects import AskChoice, Decided, Effect

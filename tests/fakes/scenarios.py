@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from fakes.scenes import Figure, Hand, Leaves, Picture, Scene, Thing, cloth, room
+from fakes.media.scenes import Figure, Hand, Leaves, Picture, Scene, Thing, cloth, room
 
 Rng = np.random.Generator
 H, W = 216, 384

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes import rtsp_server
+from fakes.media import rtsp_server
 from joyvl_server.ingest.demo import draw_demo
 
 

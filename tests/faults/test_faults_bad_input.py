@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fakes.odd_camera import UNKNOWN, OddCamera, rtp
+from fakes.media.odd_camera import UNKNOWN, OddCamera, rtp
+from fakes.media.rtsp_server import RtspServer, free_port
 from fakes.patience import PATIENCE_S
-from fakes.rtsp_server import RtspServer, free_port
-from fakes.server import ServerProcess
+from fakes.server.server import ServerProcess
 
 pytestmark = [pytest.mark.rtsp, pytest.mark.slow]
 

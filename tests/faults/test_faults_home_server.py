@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fakes.openai_server import FakeOpenAI, Reply, Request, says
+from fakes.engines.openai_server import FakeOpenAI, Reply, Request, says
 from fakes.patience import PATIENCE_S, until
-from fakes.server import ServerProcess
+from fakes.server.server import ServerProcess
 
 pytestmark = pytest.mark.slow
 

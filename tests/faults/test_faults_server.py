@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.media.rtsp_server import RtspServer, free_port
 from fakes.patience import PATIENCE_S
-from fakes.rtsp_server import RtspServer, free_port
-from fakes.server import ServerProcess
+from fakes.server.server import ServerProcess
 
 pytestmark = [pytest.mark.rtsp, pytest.mark.slow]
 

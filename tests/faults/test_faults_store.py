@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from fakes.patience import PATIENCE_S
-from fakes.server import ServerProcess
-from fakes.small_disk import small_disk
+from fakes.server.server import ServerProcess
+from fakes.server.small_disk import small_disk
 
 pytestmark = pytest.mark.slow
 

@@ -16,12 +16,12 @@ import psutil
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 
-from fakes.hub import media_hub, need_rtsp
-from fakes.odd_camera import OddCamera, rtp
+from fakes.media.hub import media_hub, need_rtsp
+from fakes.media.odd_camera import OddCamera, rtp
+from fakes.media.rtsp_server import RtspServer
+from fakes.media.told import Told
+from fakes.media.video import draw_clip
 from fakes.patience import PATIENCE_S, until
-from fakes.rtsp_server import RtspServer
-from fakes.told import Told
-from fakes.video import draw_clip
 from joyvl_server.core.errors import NoFrame, SourceError
 from joyvl_server.ingest.base import PullSpec, Source
 

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.clock import ManualClock
-from fakes.media import picture
-from fakes.told import Told
+from fakes.media.media import picture
+from fakes.media.told import Told
 from joyvl_server.core.errors import NoFrame, SourceError
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.base import PullSpec, Source, SourceStatus

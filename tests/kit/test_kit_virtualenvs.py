@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.wheel import make_wheel
+from fakes.server.wheel import make_wheel
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit import virtualenvs
 from joyvl_server.kit.virtualenvs import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.sessions import open_house
+from fakes.server.sessions import open_house
 
 
 @pytest.fixture

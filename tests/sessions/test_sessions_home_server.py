@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bench.simulation.virtual_time import run_virtual
 
-from fakes.home_server import SILENT, Asked, Home, HomeServer, home, speaks
+from fakes.engines.home_server import SILENT, Asked, Home, HomeServer, home, speaks
 
 
 def play(server: HomeServer, scene: Callable[[Home], Awaitable[Any]], **about: Any) -> Any:

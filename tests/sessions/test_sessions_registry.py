@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.media import picture
-from fakes.sessions import House, open_house
+from fakes.media.media import picture
+from fakes.server.sessions import House, open_house
 from joyvl_server.core.errors import ConfigError, Conflict, JoyvlError, NoFrame, NotAllowed, NotFound
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.ingest.base import SourceStatus

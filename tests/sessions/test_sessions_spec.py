@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from fakes.media import picture
-from fakes.sessions import House
+from fakes.media.media import picture
+from fakes.server.sessions import House
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.sessions.cameras import Camera, CameraDraft

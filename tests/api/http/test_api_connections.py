@@ -19,8 +19,8 @@ import pytest
 import structlog
 from websockets.asyncio.client import connect
 
-from fakes.house import KEY, URL, house
-from fakes.server import ServerProcess
+from fakes.server.house import KEY, URL, house
+from fakes.server.server import ServerProcess
 from joyvl_server.api.http import auth, connections
 from joyvl_server.api.http.connections import ConnectionPhase, raise_descriptor_limit
 from joyvl_server.api.http.server import ApiServer, bind

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.house import KEY, URL, House, house
-from fakes.wire import Wire
+from fakes.media.wire import Wire
+from fakes.server.house import KEY, URL, House, house
 from joyvl_server.api.http import auth
 from joyvl_server.api.http.guard import SECURITY_HEADERS
 

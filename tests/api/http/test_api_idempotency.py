@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fakes.house import KEY, URL, House, house
+from fakes.server.house import KEY, URL, House, house
 
 SDP = {"content": "v=0\r\n", "headers": {"Content-Type": "application/sdp"}}
 

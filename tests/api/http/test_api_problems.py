@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
-from fakes.house import KEY, House, house
-from fakes.wire import Wire
+from fakes.media.wire import Wire
+from fakes.server.house import KEY, House, house
 from joyvl_server.api.http.problems import STATUS_OF, status_of
 from joyvl_server.core import errors
 

@@ -32,7 +32,7 @@ class Server:
         env = {k: v for k, v in os.environ.items() if not k.startswith("JOYVL_")}
         env["PYTHONPATH"] = os.pathsep.join([str(TESTS.parent), env.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fakes.small_server", str(folder), str(port), str(shutdown_s)],
+            [sys.executable, "-m", "fakes.server.small_server", str(folder), str(port), str(shutdown_s)],
             cwd=TESTS,
             env={**env, "JOYVL_FAKE": fake},
             stdout=subprocess.PIPE,

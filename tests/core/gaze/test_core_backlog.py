@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
 from joyvl_server.core.gaze.gaze import MAX_SECONDS, Backlog
 from joyvl_server.core.prompt.turns import Second
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fakes.looking import room, shot, with_figure
+from fakes.media.looking import room, shot, with_figure
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.gaze.change import (
     GRID,

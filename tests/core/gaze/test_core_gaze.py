@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fakes.configs import make_config
-from fakes.frames import make_frame
-from fakes.looking import room, shot, with_figure
+from fakes.media.frames import make_frame
+from fakes.media.looking import room, shot, with_figure
+from fakes.server.configs import make_config
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Pressure
 from joyvl_server.core.gaze.gaze import Gaze

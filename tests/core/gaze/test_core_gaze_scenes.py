@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
 from fakes.scenarios import Drawn, Wanted, random_scene
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.gaze.gaze import Gaze

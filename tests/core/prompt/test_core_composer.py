@@ -1,5 +1,5 @@
-from fakes.frames import make_frame
-from fakes.sender import Sender
+from fakes.media.frames import make_frame
+from fakes.media.sender import Sender
 from joyvl_server.core.effects import QueryClosed
 from joyvl_server.core.inputs import TaskChanged
 from joyvl_server.core.prompt.notices import CANCEL, MAX_OPEN, STANDING

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from fakes.configs import make_config
-from fakes.frames import make_frame
-from fakes.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
+from fakes.media.frames import make_frame
+from fakes.media.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
+from fakes.server.configs import make_config
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.prompt.context import ANSWER_RESERVE, SHORT_LEAD, ChunkMove, Context

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from fakes.configs import make_config
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
 from fakes.prompts import Mirror
+from fakes.server.configs import make_config
 from joyvl_server.core.effects import Effect
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import TaskChanged, WriteFailed, Written

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.frames import EPOCH
+from fakes.media.frames import EPOCH
 from joyvl_server.core.prompt.prefix import (
     Sections,
     build_prefix,

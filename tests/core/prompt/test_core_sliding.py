@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
+from fakes.media.sender import PrepareChunk, Sender, Write
 from fakes.observing import Shell, kinds, only
-from fakes.sender import PrepareChunk, Sender, Write
 from joyvl_server.core.effects import Append, BeginChunk
 from joyvl_server.core.inputs import PictureLimitChanged
 from joyvl_server.core.prompt.picture_limit import PictureLimit

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fakes.frames import make_frame
-from fakes.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
+from fakes.media.frames import make_frame
+from fakes.media.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
 from joyvl_server.core.prompt.summaries import GIVE_UP_AFTER, MAX_ATTEMPTS, MAX_LATE, MAX_TURNS, RETRY_TURNS
 from joyvl_server.core.prompt.turns import Draft, Look
 from joyvl_server.core.watches.watches import Watch, watch_set

@@ -1,7 +1,7 @@
 from base64 import urlsafe_b64decode
 from dataclasses import replace
 
-from fakes.frames import make_frame, plain_grey
+from fakes.media.frames import make_frame, plain_grey
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.prompt.turns import SILENCE, Chunk, ImagePart, Look, Second, SettledTurn, UserTurn
 

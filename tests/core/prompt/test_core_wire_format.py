@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
 from joyvl_server.core.prompt.turns import ImagePart, Look, TextPart, UserTurn
 from joyvl_server.core.prompt.wire_format import (
     QUERY_HEADER,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from fakes.browser import DESKTOP, PATIENCE_MS, Watched, chromium
 from fakes.page.site import Site, open_live, page_site
 from fakes.page.world import Session, World
+from fakes.server.browser import DESKTOP, PATIENCE_MS, Watched, chromium
 
 
 @pytest.fixture(scope="module")

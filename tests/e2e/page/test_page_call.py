@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from fakes.browser import DESKTOP, Watched, fake_webcam, start_call, stop_call, write_y4m
-from fakes.server import ServerProcess
+from fakes.server.browser import DESKTOP, Watched, fake_webcam, start_call, stop_call, write_y4m
+from fakes.server.server import ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.clips, pytest.mark.slow]
 

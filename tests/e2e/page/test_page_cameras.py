@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from fakes.browser import PHONE, Watched
 from fakes.page.demo import demo_world
 from fakes.page.site import Site, page_site
 from fakes.page.world import World
+from fakes.server.browser import PHONE, Watched
 from joyvl_server.api.schemas.settings import described
 from joyvl_server.settings import Settings
 

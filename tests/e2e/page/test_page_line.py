@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from fakes.browser import Watched
 from fakes.page.site import Site, page_site
 from fakes.page.world import World
+from fakes.server.browser import Watched
 
 pytestmark = pytest.mark.browser
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from fakes.browser import DESKTOP, Watched
 from fakes.page.shapes import SCORED
 from fakes.page.site import Site, page_site
 from fakes.page.world import World
+from fakes.server.browser import DESKTOP, Watched
 
 pytestmark = pytest.mark.browser
 

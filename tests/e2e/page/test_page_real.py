@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from fakes.browser import DESKTOP, Watched
-from fakes.server import ServerProcess
+from fakes.server.browser import DESKTOP, Watched
+from fakes.server.server import ServerProcess
 
 pytestmark = pytest.mark.browser
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from fakes.browser import Watched
-from fakes.openai_server import FakeOpenAI
+from fakes.engines.openai_server import FakeOpenAI
+from fakes.media.proxy import silent_proxy
 from fakes.patience import PATIENCE_S
-from fakes.proxy import silent_proxy
-from fakes.server import ServerProcess
+from fakes.server.browser import Watched
+from fakes.server.server import ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

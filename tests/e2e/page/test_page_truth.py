@@ -7,10 +7,10 @@ import time
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from fakes.browser import Watched
+from fakes.media.proxy import silent_proxy
 from fakes.page.site import Site, open_live
 from fakes.page.world import Session
-from fakes.proxy import silent_proxy
+from fakes.server.browser import Watched
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fakes.footage import assert_people, judge, labels
+from fakes.media.footage import assert_people, judge, labels
 from joyvl_server.core.frame import Grey
 from joyvl_server.engines.motion.queue import SightingQueue
 from joyvl_server.engines.motion.scene import Scene

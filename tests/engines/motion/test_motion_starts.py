@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fakes.footage import assert_bottles, assert_people
-from fakes.scenes import Figure, Scene, room
+from fakes.media.footage import assert_bottles, assert_people
+from fakes.media.scenes import Figure, Scene, room
 from joyvl_server.engines.motion.queue import SightingQueue
 from joyvl_server.engines.motion.scene import Scene as Follower
 

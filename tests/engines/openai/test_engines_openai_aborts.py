@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from fakes.openai_server import FakeOpenAI, endless, mute, raw, says, silence
-from fakes.openai_session import happens, opened, said
+from fakes.engines.openai_server import FakeOpenAI, endless, mute, raw, says, silence
+from fakes.engines.openai_session import happens, opened, said
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError

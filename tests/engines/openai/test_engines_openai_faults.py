@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from fakes.openai_server import (
+from fakes.engines.openai_server import (
     FakeOpenAI,
     Reply,
     cut,

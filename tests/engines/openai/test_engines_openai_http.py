@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from fakes.openai_server import FakeOpenAI, mute, raw, says, silence
-from fakes.openai_session import opened, said
+from fakes.engines.openai_server import FakeOpenAI, mute, raw, says, silence
+from fakes.engines.openai_session import opened, said
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.prompt import wire_format

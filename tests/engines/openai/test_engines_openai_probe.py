@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fakes.engine_events import EventCounter
-from fakes.openai_server import FakeOpenAI, cut, mute, refuses, says, whole
-from fakes.openai_session import said
-from fakes.openai_vllm import RESPONSE_ID, SILENCE_ID, FakeVllm
+from fakes.engines.engine_events import EventCounter
+from fakes.engines.openai_server import FakeOpenAI, cut, mute, refuses, says, whole
+from fakes.engines.openai_session import said
+from fakes.engines.openai_vllm import RESPONSE_ID, SILENCE_ID, FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineUnavailable

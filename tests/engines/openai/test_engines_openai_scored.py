@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from fakes.openai_server import FakeOpenAI, Reply, cut, endless, mute, raw, refuses, says, slow, whole
-from fakes.openai_session import said
-from fakes.openai_vllm import BLOCK, PICTURE, RESPONSE_ID, SILENCE_ID, FakeVllm
+from fakes.engines.openai_server import FakeOpenAI, Reply, cut, endless, mute, raw, refuses, says, slow, whole
+from fakes.engines.openai_session import said
+from fakes.engines.openai_vllm import BLOCK, PICTURE, RESPONSE_ID, SILENCE_ID, FakeVllm
 from fakes.patience import PATIENCE_S
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fakes.openai_server import FakeOpenAI, refuses, silence
-from fakes.openai_session import opened
+from fakes.engines.openai_server import FakeOpenAI, refuses, silence
+from fakes.engines.openai_session import opened
 from fakes.turns import turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError

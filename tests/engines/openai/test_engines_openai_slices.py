@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from fakes.openai_server import refuses
-from fakes.openai_vllm import BLOCK, FakeVllm
+from fakes.engines.openai_server import refuses
+from fakes.engines.openai_vllm import BLOCK, FakeVllm
 from fakes.turns import chunk, turn
 from joyvl_server.core.errors import EngineError
 from joyvl_server.core.prompt.turns import Chunk, Draft, SettledTurn

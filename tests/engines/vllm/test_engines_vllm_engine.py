@@ -14,7 +14,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from fakes import vllm
+from fakes.engines import vllm
 from fakes.patience import PATIENCE_S, until
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fakes.odd_camera import OddCamera
+from fakes.media.odd_camera import OddCamera
+from fakes.media.told import Told
 from fakes.patience import PATIENCE_S
-from fakes.told import Told
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest import backoff
 from joyvl_server.ingest.base import PullSpec

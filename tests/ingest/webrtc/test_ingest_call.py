@@ -12,8 +12,8 @@ import pytest
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from av.frame import Frame
 
+from fakes.media.told import Told
 from fakes.patience import PATIENCE_S, until
-from fakes.told import Told
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.webrtc import call as call_module
 from joyvl_server.ingest.webrtc.call import WebRtcCall

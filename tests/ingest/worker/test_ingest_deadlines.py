@@ -7,7 +7,7 @@ import time
 
 import av
 
-from fakes.odd_camera import OddCamera
+from fakes.media.odd_camera import OddCamera
 from fakes.patience import PATIENCE_S
 from joyvl_server.ingest.worker.deadlines import Deadline, libav_obeys
 

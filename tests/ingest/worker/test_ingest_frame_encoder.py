@@ -12,7 +12,7 @@ import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.video import draw_clip, picture
+from fakes.media.video import draw_clip, picture
 from joyvl_server.ingest.worker.frame_encoder import GLANCE_PIXELS, FrameEncoder, fit
 from joyvl_server.ingest.worker.publisher import aspect_of
 

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import av
 import pytest
 
-from fakes.told import Told
-from fakes.video import picture
+from fakes.media.told import Told
+from fakes.media.video import picture
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.shared_frames import SharedFrames, create_memory
 from joyvl_server.ingest.worker.config import WorkerConfig

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fakes.told import Told
-from fakes.video import draw_clip
+from fakes.media.told import Told
+from fakes.media.video import draw_clip
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.worker.deadlines import Timeouts

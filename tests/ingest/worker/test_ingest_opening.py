@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fakes.odd_camera import UNKNOWN, OddCamera
+from fakes.media.odd_camera import UNKNOWN, OddCamera
+from fakes.media.video import draw_clip, draw_sound, join
 from fakes.patience import PATIENCE_S
-from fakes.video import draw_clip, draw_sound, join
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts, libav_obeys
 from joyvl_server.ingest.worker.opening import OpenedStream, frames, open_source, seconds

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fakes.odd_camera import OddCamera, rtp
+from fakes.media.odd_camera import OddCamera, rtp
+from fakes.media.told import Told
+from fakes.media.video import draw_clip, draw_sound, join
 from fakes.patience import PATIENCE_S
-from fakes.told import Told
-from fakes.video import draw_clip, draw_sound, join
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.ingest import backoff, source_errors
 from joyvl_server.ingest.base import PullSpec

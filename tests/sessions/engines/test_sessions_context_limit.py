@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from fakes.media import picture
-from fakes.openai_server import FakeOpenAI, Reply, Request, raw, refuses, silence, whole
+from fakes.engines.openai_server import FakeOpenAI, Reply, Request, raw, refuses, silence, whole
+from fakes.media.media import picture
 from fakes.patience import PATIENCE_S
-from fakes.sessions import House
+from fakes.server.sessions import House
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.engines.openai.engine import OpenAIEngine
 from joyvl_server.sessions.cameras import CameraDraft

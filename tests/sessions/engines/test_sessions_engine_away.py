@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from fakes.media import FakeSource, picture
+from fakes.media.media import FakeSource, picture
 from fakes.patience import until
-from fakes.sessions import House, open_house
+from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Pressure, Score
 from joyvl_server.core.effects import AddWatch, EndWatch
 from joyvl_server.core.errors import EngineUnavailable, NotAllowed
@@ -263,7 +263,7 @@ async def test_every_tick_is_kept(house: House):
 
 async def test_summaries_of_another_engine(tmp_path):
     async with open_house(tmp_path, summary_engine="scripted-2") as house:
-        from fakes.engine import ScriptedEngine
+        from fakes.engines.engine import ScriptedEngine
 
         writer = ScriptedEngine(lambda turn: Score(0.0), replace(Capabilities(), writes=True))
         writer.name = "scripted-2"

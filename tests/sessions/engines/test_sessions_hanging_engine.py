@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fakes.engine import ScriptedSession
-from fakes.media import FakeSource, picture
-from fakes.sessions import House, open_house
+from fakes.engines.engine import ScriptedSession
+from fakes.media.media import FakeSource, picture
+from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError
 from joyvl_server.sessions.cameras import CameraDraft
@@ -106,7 +106,7 @@ async def test_an_engine_that_raises_at_the_close_of_a_session_hurts_nobody(hous
     async def odd(self) -> None:
         raise ZeroDivisionError("odd")
 
-    monkeypatch.setattr("fakes.engine.ScriptedSession.aclose", odd)
+    monkeypatch.setattr("fakes.engines.engine.ScriptedSession.aclose", odd)
     await house.registry.cameras.change(view.record.id, {"enabled": False})
     assert house.registry.sessions() == []
     await house.registry.cameras.change(view.record.id, {"enabled": True})

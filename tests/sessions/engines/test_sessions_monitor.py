@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from fakes.media import picture
-from fakes.openai_server import refuses
-from fakes.openai_vllm import FakeVllm
-from fakes.sessions import House
+from fakes.engines.openai_server import refuses
+from fakes.engines.openai_vllm import FakeVllm
+from fakes.media.media import picture
+from fakes.server.sessions import House
 from joyvl_server.core.errors import EngineLoading, EngineUnavailable
 from joyvl_server.engines.base import Capabilities, EngineEvents
 from joyvl_server.engines.openai.engine import OpenAIEngine

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fakes.clock import ManualClock
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
 from fakes.patience import PATIENCE_S
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.effects import Append, AskChoice, AskScore, BeginChunk, PrepareChunk, Say, Settle

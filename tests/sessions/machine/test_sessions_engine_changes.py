@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fakes.media import FakeSource, picture
+from fakes.media.media import FakeSource, picture
 from fakes.patience import PATIENCE_S
-from fakes.sessions import House, open_house
+from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineUnavailable
 from joyvl_server.core.prompt.turns import UserTurn

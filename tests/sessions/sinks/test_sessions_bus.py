@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.clock import ManualClock
-from fakes.media import picture
+from fakes.media.media import picture
 from fakes.patience import PATIENCE_S
-from fakes.sessions import House, open_house
+from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.metrics import Metrics

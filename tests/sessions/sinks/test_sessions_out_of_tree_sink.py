@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from fakes.media import picture
+from fakes.media.media import picture
 from fakes.patience import PATIENCE_S
-from fakes.sessions import open_house
+from fakes.server.sessions import open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.watch_list import WatchDraft

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fakes.clock import ManualClock
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
 from joyvl_server.core.decisions import Skip
 from joyvl_server.core.errors import NoFrame
 from joyvl_server.core.frame import Frame

@@ -11,7 +11,7 @@ from store_records import camera, event, session, tick, watch
 from structlog.testing import capture_logs
 
 from fakes.patience import until
-from fakes.small_disk import small_disk
+from fakes.server.small_disk import small_disk
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events

@@ -15,7 +15,7 @@ from store_records import session
 from structlog.testing import capture_logs
 
 from fakes.patience import PATIENCE_S
-from fakes.small_disk import small_disk
+from fakes.server.small_disk import small_disk
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.sessions import insert_session
 from joyvl_server.store.sqlite.database import Database

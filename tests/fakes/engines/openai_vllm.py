@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
-from fakes.openai_server import FakeOpenAI, Reply, Request, refuses, says, whole
+from fakes.engines.openai_server import FakeOpenAI, Reply, Request, refuses, says, whole
 
 SPECIAL = ("<|im_start|>", "<|im_end|>", "</silence>", "</response>")
 SILENCE_ID, RESPONSE_ID = 1002, 1003

@@ -3,7 +3,7 @@
     async with house(tmp_path) as h:
         answer = await h.client.get("/v1/cameras")
 
-Nothing ticks until `h.clock` is advanced. `h.app` is the real ASGI app; `fakes.wire` speaks to its streams.
+Nothing ticks until `h.clock` is advanced. `h.app` is the real ASGI app; `fakes.media.wire` speaks to its streams.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx2
 from fastapi import FastAPI
 
 from fakes.clock import ManualClock
-from fakes.media import FakeMedia
+from fakes.media.media import FakeMedia
 from joyvl_server.api.context import ApiContext
 from joyvl_server.api.page import PageFiles
 from joyvl_server.app import create_app

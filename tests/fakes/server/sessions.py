@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fakes.clock import ManualClock
-from fakes.engine import ScriptedEngine
-from fakes.media import FakeMedia
+from fakes.engines.engine import ScriptedEngine
+from fakes.media.media import FakeMedia
 from joyvl_server.core.decisions import Score
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.engines.pool import EnginePool

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fakes.openai_server import FakeOpenAI
+from fakes.engines.openai_server import FakeOpenAI
 from fakes.patience import PATIENCE_S
 from fakes.turns import chunk, turn
 from joyvl_server.engines.base import EngineSpec

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from fakes import rtsp_server
+from fakes.media import rtsp_server
 from joyvl_server.ingest.hub import MediaHub
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.settings import MediaSettings

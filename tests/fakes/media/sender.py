@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakes.configs import make_config
-from fakes.frames import make_frame
+from fakes.media.frames import make_frame
 from fakes.prompts import Mirror
+from fakes.server.configs import make_config
 from joyvl_server.core.effects import BeginChunk, Effect, PrepareChunk, StopWriting, Write
 from joyvl_server.core.inputs import WriteFailed, Written
 from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer

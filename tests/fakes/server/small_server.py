@@ -1,4 +1,5 @@
-"""The real `serve` over a registry without media; in `tests/`: `python -m fakes.small_server DATA_DIR PORT SHUTDOWN_S`.
+"""The real `serve` over a registry without media; in `tests/`:
+`python -m fakes.server.small_server DATA_DIR PORT SHUTDOWN_S`.
 
 It prints `session SESSION_ID` once a camera is registered. JOYVL_FAKE makes it take its time or talk: `slow_start`,
 `slow_stop` and `stuck` (in a thread) for longer than any test lasts, `flood` (200 updates of 50 kB a second).
@@ -11,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-from fakes.house import URL, OneEngine, open_house_registry
-from fakes.media import FakeMedia
+from fakes.media.media import FakeMedia
+from fakes.server.house import URL, OneEngine, open_house_registry
 from joyvl_server.app import serve
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.sessions.cameras import CameraDraft
