@@ -153,7 +153,7 @@ class CameraService:
     def session_lost(self, session: SessionRecord, error: BaseException | None) -> None:
         """A camera's session has ended though nobody stopped it: it starts again after a pause."""
         camera = self._cameras.get(session.camera_id or "")
-        if camera is not None and camera.record.enabled:
+        if camera is not None and camera.record.enabled and self._supervisor.find(session.id) is None:
             self._failed(camera, error)
 
     # ------------------------------------------------------------------------------------------------------- inside

@@ -130,7 +130,13 @@ def _valid(given: dict[str, Any]) -> tuple[SessionSpec, dict[str, Any], dict[str
         except ValidationError as error:
             for mistake in error.errors(include_url=False, include_input=False):
                 name = str(mistake["loc"][0]) if mistake["loc"] else "zones"
+                if name in faults:
+                    continue
+                if name not in known:  # it cannot be read at all, and says of no field why
+                    faults |= dict.fromkeys(known, mistake["msg"])
+                    known.clear()
+                    break
                 faults[name] = mistake["msg"]
-                known.pop(name, None)
+                del known[name]
         else:
             return spec, {name: value for name, value in given.items() if name not in known}, faults

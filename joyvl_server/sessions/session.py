@@ -138,12 +138,14 @@ class Session:
         self.machine.take(QueryWithdrawn(self.source.now, query_id))
 
     def change(self, spec: SessionSpec, *, name: str | None = None) -> None:
-        """From now on, with another name where one is given. The machine learns only of what is another."""
-        self.spec, self.settings = spec, spec.resolved(self._deps.settings)
+        """From now on, with another name where one is given. The machine learns only of what is another. Raises
+        `ConfigError` for settings that cannot work: then nothing is changed."""
+        settings = spec.resolved(self._deps.settings)
+        self.machine.configure(settings)
+        self.spec, self.settings = spec, settings
         if name is not None:
             self.record = replace(self.record, name=name)
         self.watches.zones = spec.zones
-        self.machine.configure(self.settings)
         self.bus.publish(SessionUpdated())
 
     # --------------------------------------------------------------------------------------------------- for clients

@@ -106,12 +106,19 @@ class SessionSupervisor:
             self._metrics.crashes.inc()
             session.end_reason = endings.CRASHED
         finally:
-            stopped = session.id in self._stopped
             self._forget(session)
+            # At once: until its fault is known, a camera without a session counts for nothing.
+            self._report(session, fault)
             await self._close_sinks(session)
-        if stopped:
+
+    def _report(self, session: Session, fault: BaseException | None) -> None:
+        """Say how it ended, where nobody wanted that."""
+        task = asyncio.current_task()
+        if session.id in self._stopped:
             if fault is not None:
                 log.error("session failed while it was stopped", session=session.id, exc_info=fault)
+        elif task is not None and task.cancelling():
+            pass  # whoever cancelled it knows
         elif session.record.kind == "camera":
             self._faults.session_lost(session.record, fault)
         elif isinstance(fault, JoyvlError):

@@ -118,6 +118,8 @@ class ServerState:
         if self.abilities.mode == "scored" and not self._given:
             log.warning("the server refuses what it accepted when it was probed", server=self.url, why=why)
             self.abilities = unknown(self._options)
+            if self.events is not None:
+                self.events.capabilities_changed()
         self._in_doubt()
 
     @property

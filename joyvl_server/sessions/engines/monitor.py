@@ -69,6 +69,8 @@ class EngineMonitor:
         self._tried = asyncio.Event()
         self._news = asyncio.Event()
         """the breaker has opened, or a probe is due"""
+        self._opened = asyncio.Event()
+        """the breaker has opened since a probe began"""
         self._probed_at = float("-inf")
         self._doubted_at: float | None = None
         """since when what answers may be another server or model than the one that was probed"""
@@ -175,6 +177,7 @@ class EngineMonitor:
         """See `BreakerListener`."""
         self.scheduler.went_away()
         self._health.shut_off()
+        self._opened.set()
         self._news.set()
 
     def recovered(self, *, closed: bool) -> None:
@@ -254,7 +257,7 @@ class EngineMonitor:
     async def _probe_once_more(self) -> None:
         """One try, while its sessions go on. Where it fails, the next one comes after `PROBE_PAUSE_S`."""
         try:
-            can = await self._find_out()
+            can = await self._find_out(while_there=True)
         except (EngineError, TimeoutError) as error:
             log.info("the engine could not be probed", engine=self.engine.name, error=str(error))
             return
@@ -262,18 +265,28 @@ class EngineMonitor:
         self._health.answers()
         self._adapt(can)
 
-    async def _find_out(self) -> Capabilities:
-        """One probe. One that takes very long is told and goes on, unless the engine is away by then."""
+    async def _find_out(self, *, while_there: bool = False) -> Capabilities:
+        """One probe. One that takes very long is told and goes on, unless the engine is away by then.
+
+        `while_there`: it is given up as soon as the engine is away, for then it is asked after first.
+        """
         self._probed_at = self._clock.monotonic()
+        self._opened.clear()
         probing = asyncio.ensure_future(self.engine.probe())
+        opening = asyncio.ensure_future(self._opened.wait())
+        waited_for = {probing, opening} if while_there else {probing}
         try:
-            while not (await asyncio.wait({probing}, timeout=PROBE_TIMEOUT_S))[0]:
+            while not probing.done():
+                await asyncio.wait(waited_for, timeout=PROBE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+                if probing.done():
+                    break
                 if self._breaker.open:
                     raise TimeoutError
                 self._failed(TimeoutError())
                 self._tried.set()
             return probing.result()
         finally:
+            opening.cancel()
             if not probing.done():
                 probing.cancel()
                 await asyncio.wait({probing})

@@ -217,14 +217,15 @@ class MachineRunner:
     # ------------------------------------------------------------------------------------------ settings, the engine
 
     def configure(self, settings: SessionSettings) -> None:
-        """These count from now on. The machine learns only of what is another."""
+        """These count from now on. The machine learns only of what is another. Raises `ConfigError` for settings
+        that the machine cannot work with: it goes on with those before."""
         self._settings = settings
-        self.engine.configure(settings)
+        self.engine_changed()  # it may be able to do something else by now, which nobody has told yet
         fresh = observer_config(settings, self.engine.facts)
         config = replace(fresh, first_epoch=self._config.first_epoch, task_prefix=self._config.task_prefix)
         if config != self._config:
-            self._config = config
             self.take(inputs.ConfigChanged(self.now, config))
+            self._config = config
 
     def engine_changed(self) -> None:
         """See `EngineUser`."""

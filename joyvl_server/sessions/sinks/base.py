@@ -57,7 +57,7 @@ class QueuedSink:
 
     wants: ClassVar[tuple[type, ...]] = ()
     """the classes of the messages that it takes"""
-    room: ClassVar[int] = 256
+    capacity: ClassVar[int] = 256
     """messages that may wait; further ones are dropped, counted and told"""
 
     async def handle(self, message: Message) -> None:

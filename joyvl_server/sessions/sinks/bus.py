@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import structlog
 
@@ -16,7 +17,7 @@ from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.sinks.base import QueuedSink, Sink
-from joyvl_server.sessions.sinks.messages import Message
+from joyvl_server.sessions.sinks.messages import Message, SessionEnded
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ class Bus:
         self._queued: list[_QueuedFeed] = []
         self._waiting: deque[Message] = deque()
         self._publishing = False
+        self._ended = False
 
     def attach(self, sink: Sink | QueuedSink, health: SinkHealth) -> None:
         """From now on it gets what it wants; what was published before is gone."""
@@ -86,7 +88,13 @@ class Bus:
             self._routes[wanted] = (*self._routes.get(wanted, ()), feed)
 
     def publish(self, message: Message) -> None:
-        """Hand it to every sink that wants it. Never waits, never raises; what a sink publishes comes after it."""
+        """Hand it to every sink that wants it. Never waits, never raises; what a sink publishes comes after it.
+
+        `SessionEnded` is the last message: what a sink still publishes while it finishes goes to nobody.
+        """
+        if self._ended:
+            return
+        self._ended = isinstance(message, SessionEnded)
         self._waiting.append(message)
         if self._publishing:
             return
@@ -137,14 +145,17 @@ class _QueuedFeed:
         self._session_id = session_id
         self._sink = sink
         self._health = health
-        self._queue: asyncio.Queue[Message] = asyncio.Queue(max(1, sink.room))
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(max(1, sink.capacity))
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
     def put(self, message: Message) -> None:
-        if not self._closed and not self._queue.full():
+        if self._closed or self._queue.full():
+            self._drop(message)
+        else:
             self._queue.put_nowait(message)
-            return
+
+    def _drop(self, message: Message) -> None:
         self._health.dropped(self._session_id)
         try:
             self._sink.dropped(message)
@@ -158,16 +169,22 @@ class _QueuedFeed:
     async def aclose(self) -> None:
         self._closed = True
         try:
+            if self._task is not None:
+                await self._within_limit(self._queue.join())
+        finally:
+            try:
+                await self._end()
+            finally:
+                await self._within_limit(self._sink.aclose())
+
+    async def _within_limit(self, finishing: Coroutine[Any, Any, None]) -> None:
+        try:
             async with asyncio.timeout(CLOSE_S):
-                if self._task is not None:
-                    await self._queue.join()
-                await self._sink.aclose()
+                await finishing
         except TimeoutError:
             self._health.failed(self._session_id, TimeoutError(f"It did not finish within {CLOSE_S:g} s."))
         except Exception as error:  # the sink's edge
             self._health.failed(self._session_id, error)
-        finally:
-            await self._end()
 
     async def _end(self) -> None:
         task, self._task = self._task, None
@@ -175,8 +192,7 @@ class _QueuedFeed:
             task.cancel()
             await asyncio.wait({task}, timeout=CLOSE_S)  # somebody else's code may not let itself be cancelled
         while not self._queue.empty():
-            self._queue.get_nowait()
-            self._health.dropped(self._session_id)
+            self._drop(self._queue.get_nowait())
 
     async def _run(self) -> None:
         while True:
@@ -186,6 +202,11 @@ class _QueuedFeed:
                     await self._sink.handle(message)
             except TimeoutError:
                 self._health.failed(self._session_id, TimeoutError(f"It took longer than {HANDLE_S:g} s."))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                self._health.failed(self._session_id, RuntimeError("Something that it waited for was cancelled."))
             except Exception as error:  # the sink's edge: it hears of the next message all the same
                 self._health.failed(self._session_id, error)
             else:

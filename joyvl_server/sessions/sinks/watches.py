@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 class WatchSink(QueuedSink):
     wants = (AddWatch, EndWatch, RequestWithdrawn)
-    room = 64
+    capacity = 64
     """a session has at most so many watches"""
 
     def __init__(self, context: SinkContext) -> None:
@@ -40,7 +40,7 @@ class WatchSink(QueuedSink):
             self._not_kept(str(error))
 
     def dropped(self, message: Message) -> None:
-        self._not_kept("Too many sentences came at once.")
+        self._not_kept("Too many requests came at once.")
 
     async def _undo(self, query_id: str) -> None:
         """The sentence was withdrawn: what it did to a watch, if anything, is undone."""

@@ -18,7 +18,8 @@ UPDATE cameras SET spec = json_set(spec, '$.zones', json((
     'points', json(json_extract(zone.value, '$[1]'))
   )) FROM json_each(cameras.zones) AS zone
 ))) WHERE json_valid(zones) AND json_type(zones) = 'array' AND json_array_length(zones) > 0
-  AND NOT EXISTS (SELECT 1 FROM json_each(cameras.zones) AS zone WHERE zone.type <> 'array');
+  AND NOT EXISTS (SELECT 1 FROM json_each(cameras.zones) AS zone
+    WHERE zone.type <> 'array' OR json_type(zone.value, '$[1]') NOT IN ('array', 'null'));
 -- Zones that cannot be read are kept as they are: the server tells them, and opens the camera without zones.
 UPDATE cameras SET spec = json_set(spec, '$.zones', zones)
   WHERE zones <> '[]' AND json_extract(spec, '$.zones') IS NULL;

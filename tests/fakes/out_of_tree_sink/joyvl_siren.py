@@ -12,7 +12,7 @@ from joyvl_server.sessions.sinks.messages import Message, SessionEnded, Ticked
 
 class Siren(QueuedSink):
     wants = (Ticked, SessionEnded)
-    room = 100
+    capacity = 100
     file = Path("siren.txt")
 
     def __init__(self, context: SinkContext) -> None:
