@@ -186,13 +186,13 @@ def test_a_call_is_dialled_again_when_the_server_comes_back(tmp_path: Path, cont
         first.kill()
         expect(page.get_by_text("The connection to the server is lost.")).to_be_visible()
         with ServerProcess(tmp_path, "--port", port) as second:
-            second.wait(lambda: len(sessions(second)) == 1, 45)
+            second.wait(lambda: len(sessions(second)) == 1)
             expect(page.locator(".live[data-call=connected]")).to_be_visible()
             after = page.url.rpartition("/")[2]
             assert after != before
             assert sessions(second) == [after]
             stop_call(page)
-            second.wait(lambda: sessions(second) == [], 5)
+            second.wait(lambda: sessions(second) == [])
         assert watched.complaints == []
 
 
