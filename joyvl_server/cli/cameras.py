@@ -15,6 +15,9 @@ from joyvl_server.core.errors import JoyvlError, NotFound
 from joyvl_server.core.watches.kinds import read_kinds
 from joyvl_server.kit.net.http import client
 
+OTHER_FIELDS = ("name", "url", "watches", "enabled", "loop", "speed")
+"""of a camera, that are no settings of its session"""
+
 app = typer.Typer(help="Cameras of a running server: list, add, probe, enable, disable, remove.", no_args_is_help=True)
 
 Server = Annotated[str, typer.Option(envvar="JOYVL_URL", help="Address of the server.")]
@@ -116,6 +119,8 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise JoyvlError(f"--set {text}: write NAME=VALUE, like threshold=0.7.")
+    if name in OTHER_FIELDS:
+        raise JoyvlError(f"--set {name}: this is no setting of a session; use the arguments and the other options.")
     try:
         return name, json.loads(value)
     except ValueError:

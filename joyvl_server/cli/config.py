@@ -15,8 +15,10 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from joyvl_server.core.errors import ConfigError
+from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.kit import plugins
 from joyvl_server.kit.masking import MASK, is_secret_name, mask_text
+from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.settings import ENV_PREFIX, Settings, check_listen, load
 
 app = typer.Typer(help="Show, check and describe the settings.", no_args_is_help=True)
@@ -33,7 +35,8 @@ _YAML_HEAD = """\
 _SESSION_HEAD = """## Settings of one session
 
 A camera, a call or a running session may have its own value of these: in `POST` and `PATCH /v1/cameras`, in the
-`session` of a call and in `PATCH /v1/sessions/{session_id}`. Null is the server's value. `GET /v1/session-settings`
+`session` of a call and, where a change needs no new session, in `PATCH /v1/sessions/{session_id}`. Zones belong to
+cameras. Null is the server's value. `GET /v1/session-settings`
 describes them for programs. They are the fields of `SessionSpec` in joyvl_server/sessions/spec.py.
 """
 _SESSION_PLUGINS = """\
@@ -244,6 +247,9 @@ def _check_engines(settings: Settings) -> None:
     ]:
         if name not in installed:
             raise ConfigError(f"{setting}: there is no engine {name!r}. Installed: {', '.join(installed) or 'none'}.")
+    engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
+    for name in {settings.engine.name, writer or settings.engine.name, *settings.engine.options}:
+        engines.get(name)  # its options are checked when it is built
 
 
 def _load(config: Path | None) -> Settings:
