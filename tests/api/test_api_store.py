@@ -58,6 +58,7 @@ async def fill_up(h: House, disk: SmallDisk) -> list[dict]:
     raise AssertionError("the disk is not full")
 
 
+@pytest.mark.processes
 async def test_a_full_disk_is_told_and_over_by_itself(disk: SmallDisk):
     async with house(disk.path) as h:
         problems = await fill_up(h, disk)

@@ -11,6 +11,7 @@ from fakes.engines.engine_events import EventCounter
 from fakes.engines.openai_server import FakeOpenAI, cut, mute, refuses, says, whole
 from fakes.engines.openai_session import said
 from fakes.engines.openai_vllm import RESPONSE_ID, SILENCE_ID, FakeVllm
+from fakes.patience import PATIENCE_S
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineUnavailable
@@ -219,7 +220,8 @@ async def test_a_probe_that_finds_nothing_out_says_why_and_can_be_repeated(
     server: FakeVllm, fault, kind: type[EngineError]
 ) -> None:
     server.script(fault)
-    engine = OpenAIEngine({"base_url": server.base_url, "timeout_s": 0.5, "probe_timeout_s": 0.5})
+    timeout_s = 2.0 if fault == mute() else PATIENCE_S
+    engine = OpenAIEngine({"base_url": server.base_url, "timeout_s": timeout_s, "probe_timeout_s": timeout_s})
     with pytest.raises(kind):
         await engine.probe()
     assert engine.doubted

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -36,7 +37,9 @@ class Scored:
         self.server = server
 
     async def __aenter__(self) -> "Scored":
-        await self.engine.probe()
+        while not self.engine.capabilities.scores:
+            with suppress(EngineTimeout, EngineUnavailable):  # a busy machine, with a timeout that a test wants short
+                await self.engine.probe()
         assert self.engine.capabilities.scores
         self.server.requests.clear()
         self.server.fresh.clear()
@@ -268,7 +271,8 @@ FAULTS = [
 async def test_a_fault_is_an_engine_error_and_the_next_tick_works(
     server: FakeVllm, fault: Reply, kind: type[EngineError] | None, words: str, call: str
 ) -> None:
-    async with Scored(server, timeout_s=0.7, model="fake", answer_timeout_s=2) as scored:
+    timeout_s = 2.0 if kind is EngineTimeout else PATIENCE_S
+    async with Scored(server, timeout_s=timeout_s, model="fake", answer_timeout_s=timeout_s) as scored:
         session = await scored.begin()
         await silent(session, 0)
         await session.append(drawn(1))

@@ -29,6 +29,7 @@ def run_child(script, *arguments, **options):
     )
 
 
+@pytest.mark.processes
 def test_kill_9_in_mid_stream_loses_nothing_awaited(tmp_path):
     """A child writes and posts without pause and tells each awaited write; it is killed at different moments."""
     child_script = """
@@ -81,6 +82,7 @@ def test_kill_9_in_mid_stream_loses_nothing_awaited(tmp_path):
     assert posted >= len(told) // 5 * 20
 
 
+@pytest.mark.processes
 def test_a_full_disk_is_logged_survived_and_nothing_posted_is_lost(tmp_path):
     """A real refusal of the kernel: the child may not make files grow, then it may again."""
     child_script = """
