@@ -95,8 +95,9 @@ class Registry:
                 tick = await self.ticks.newest(seen.session_id)
                 if tick is not None and tick.wall > wall:
                     t, wall = tick.t, tick.wall
+            data = {"code": endings.end_code(endings.KILLED)}
             self.events.post(
-                replace(seen, id=new_id("evt"), type="session_ended", t=t, wall=wall, text=endings.KILLED, data={})
+                replace(seen, id=new_id("evt"), type="session_ended", t=t, wall=wall, text=endings.KILLED, data=data)
             )
 
     async def aclose(self) -> None:

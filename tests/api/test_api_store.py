@@ -135,6 +135,7 @@ async def test_a_session_that_a_kill_cut_off_is_closed_at_the_next_start(tmp_pat
         assert kinds == ["session_started", "session_ended", "session_started"]
         ended = next(e for e in events if e["type"] == "session_ended")
         assert ended["text"] == "the server ended without notice"
+        assert ended["data"] == {"code": "killed"}
         assert ended["wall"] == pytest.approx(last["wall"], abs=1.5)
         of_call = (await h.client.get(f"/v1/events?session_id={call}&type=session_ended")).json()["data"]
         assert len(of_call) == 1

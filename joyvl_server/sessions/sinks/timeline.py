@@ -61,8 +61,8 @@ class TimelineSink:
                     self._remark(message)
             case SessionStarted(name):
                 self._note("session_started", name)
-            case SessionEnded(reason):
-                self._note("session_ended", reason)
+            case SessionEnded(reason, code):
+                self._note("session_ended", reason, code=code)
             case SourceChanged(state):
                 self._note(f"camera_{message.kind}", state.error or "", state=payloads.source(state))
             case DecisionsStopped(state):
