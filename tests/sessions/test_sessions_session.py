@@ -12,10 +12,13 @@ from fakes.patience import until
 from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, NotFound
+from joyvl_server.core.prompt.turns import UserTurn
 from joyvl_server.core.watches.zones import Box, Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
+from joyvl_server.sessions.sinks.messages import Message, Ticked
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.watch_list import WatchDraft
 
@@ -264,15 +267,16 @@ async def test_a_delegated_task_without_an_agent_fails_and_says_why(house: House
     assert "No agent" in task["error"]
 
 
+def raises(turn: UserTurn) -> Score:
+    raise ZeroDivisionError
+
+
 async def test_an_internal_error_ends_one_session_which_begins_anew(house: House):
     session, source = await add_camera(house)
     other = await house.registry.cameras.add(CameraDraft(name="yard", url="rtsp://192.168.1.20/2"))
 
-    def broken(turn):
-        raise ZeroDivisionError
-
     await seconds(house, source, 2)
-    house.engine.script = broken
+    house.engine.script = raises
     source.show(picture(source.now))
     await house.clock.advance(1.0)
     assert [s.id for s in house.registry.sessions()] == [other.record.session_id]
@@ -281,6 +285,38 @@ async def test_an_internal_error_ends_one_session_which_begins_anew(house: House
     await house.clock.advance(1.5)
     await until(lambda: len(house.registry.sessions()) == 2)
     assert house.registry.session(session.id) is not session
+
+
+async def test_a_session_that_failed_is_told_while_its_sinks_still_finish(house: House):
+    finishes = asyncio.Event()
+
+    class Slow(QueuedSink):
+        wants = (Ticked,)
+
+        def __init__(self, context: SinkContext) -> None: ...
+
+        async def handle(self, message: Message) -> None:
+            await finishes.wait()
+
+    house.registry._sinks.add("slow", Slow)
+    session, source = await add_camera(house)
+    await seconds(house, source, 2)
+    house.engine.script = raises
+    source.show(picture(source.now))
+    await house.clock.advance(1.0)
+    assert house.registry.sessions() == []
+    camera = session.record.camera_id
+    state = house.registry.cameras.get(camera).state
+    assert state is not None
+    assert state.error
+    house.engine.script = lambda turn: Score(0.0)
+    await house.registry.cameras.change(camera, {"threshold": 0.4})
+    (after,) = house.registry.sessions()
+    finishes.set()
+    await seconds(house, house.media.sources[camera], 4)
+    assert house.registry.sessions() == [after]
+    assert len(house.registry.cameras._retries) == 0
+    assert [tick["skipped"] for tick in after.ticks()[-2:]] == [None, None]
 
 
 async def test_the_recorded_log_replays_to_the_same_effects(tmp_path):

@@ -106,6 +106,25 @@ def test_one_damaged_setting_takes_no_other_with_it(name, value):
     assert name not in json.loads(camera.changed({name: wanted}, 2.0).record.spec)
 
 
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        (r'{"engine": "\ud800", "threshold": 0.7}', ["engine", "threshold"]),  # half of a pair
+        ('{"threshold": Infinity}', ["threshold"]),
+        (r'{"zones": [{"name": "\ud800", "points": []}]}', ["zones"]),
+        ('{"threshold": ' + "[" * 300 + "]" * 300 + "}", ["threshold"]),
+    ],
+)
+def test_a_row_that_means_nothing_to_the_model_counts_as_not_set(text, unread):
+    with capture_logs() as logs:
+        camera = row(text)
+    assert camera.spec == SessionSpec()
+    (told,) = logs
+    assert (told["log_level"], sorted(told["errors"])) == ("error", unread)
+    assert camera.unread == json.loads(text)
+    assert camera.changed({"name": "gate"}, 2.0).record.spec == text
+
+
 def test_only_a_change_of_the_source_or_of_the_engine_needs_a_new_session():
     camera = DRAFT.camera(1.0)
     for changes in ({"name": "gate"}, {"threshold": 0.1, "fidelity": "eco", "frames_per_tick": 2, "zones": ()}):

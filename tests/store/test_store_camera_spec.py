@@ -92,7 +92,9 @@ async def test_every_setting_is_carried_over_exactly(tmp_path, before):
         assert json.loads(camera.spec) == wanted
 
 
-@pytest.mark.parametrize("damaged", ["", "{", "nonsense", "{}", '["door"]', "null", "3", '[["door"]]'])
+@pytest.mark.parametrize(
+    "damaged", ["", "{", "nonsense", "{}", '["door"]', "null", "3", '[["door"]]', '[["door", "x"]]']
+)
 async def test_zones_that_cannot_be_read_hold_up_no_start_and_are_kept(tmp_path, before, damaged):
     await written(tmp_path / "joyvl.db", before, [old_row(1, threshold=0.5, zones=damaged), old_row(2)])
     first, second = await read(tmp_path / "joyvl.db")

@@ -11,6 +11,7 @@ from fakes.engines.openai_server import refuses
 from fakes.engines.openai_vllm import FakeVllm
 from fakes.media.media import picture
 from fakes.server.sessions import House
+from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineLoading, EngineUnavailable
 from joyvl_server.engines.base import Capabilities, EngineEvents
 from joyvl_server.engines.openai.engine import OpenAIEngine
@@ -117,6 +118,28 @@ async def test_an_engine_in_doubt_is_probed_when_it_answers_and_a_probe_that_fai
     assert [event.type for event in await house.registry.events.list()].count("engine_offline") == 0
 
 
+async def test_a_probe_of_one_in_doubt_that_hangs_keeps_nobody_away_for_ever(house: House):
+    probes: list[float] = []
+
+    async def probe() -> Capabilities:
+        probes.append(house.clock.monotonic())
+        if len(probes) == 2:
+            await asyncio.Event().wait()
+        return house.engine.capabilities
+
+    house.engine.probe = probe
+    session = await add(house, "scripted")
+    await until(house, lambda: bool(session.ticks()))
+    monitor_of(house, "scripted").doubted()
+    await until(house, lambda: len(probes) == 2)
+    house.engine.script = lambda turn: EngineUnavailable("No server answers there.")
+    await until(house, lambda: house.registry.schedulers()[0]["breaker"] != "closed")
+    house.engine.script = lambda turn: Score(0.1)
+    await until(house, lambda: session.engine_state.decides)
+    await until(house, lambda: session.ticks()[-1]["skipped"] is None)
+    await until(house, lambda: len(probes) == 3)
+
+
 async def test_pauses_between_probes_grow_and_begin_short_with_another_kind_of_failure(house: House):
     probes: list[float] = []
     error: Exception = EngineUnavailable("No server answers there.")
@@ -142,3 +165,16 @@ async def test_capabilities_that_an_engine_says_have_changed_are_told(house: Hou
     assert session.capabilities.context_tokens == 9_000
     updated = [u for u in session.updates._ring if u.type == "session.updated"]
     assert updated[-1].data["session"]["capabilities"]["context_tokens"] == 9_000
+
+
+async def test_what_an_engine_falls_back_to_while_it_is_in_doubt_is_shown(house: House):
+    async with FakeVllm() as server:
+        engine = OpenAIEngine({"base_url": server.base_url, "timeout_s": 120})
+        house.registry.engines.add(engine)
+        session = await add(house, "openai")
+        await until(house, lambda: session.capabilities.mode == "scored")
+        engine._server.doubt("No log-probabilities came.")
+        assert engine.capabilities.mode == "markers"
+        assert session.describe()["capabilities"]["mode"] == "markers"
+        updated = [u for u in session.updates._ring if u.type == "session.updated"]
+        assert updated[-1].data["session"]["capabilities"]["mode"] == "markers"

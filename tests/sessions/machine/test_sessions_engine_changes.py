@@ -133,6 +133,19 @@ async def test_a_change_while_it_speaks_lets_it_finish(house: House):
     assert session.ticks()[-1]["skipped"] is None
 
 
+async def test_the_engine_session_is_a_new_one_where_somebody_changes_a_setting_first(house: House):
+    house.engine.capabilities = INSTRUCT
+    session, source = await add(house)
+    await seconds(house, source, 2)
+    house.engine.capabilities = SCORED  # found, and not told yet
+    await house.registry.cameras.change(session.record.camera_id, {"threshold": 0.4})
+    become(house, SCORED)
+    await seconds(house, source, 2)
+    assert len(house.engine.called("open")) == 2
+    assert house.engine.open_sessions == 1
+    assert session.machine._observer.config.engine.chooses
+
+
 async def test_a_change_while_the_engine_is_away(house: House):
     house.engine.capabilities = INSTRUCT
     session, source = await add(house)

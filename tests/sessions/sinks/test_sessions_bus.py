@@ -14,6 +14,7 @@ from fakes.media.media import picture
 from fakes.patience import PATIENCE_S
 from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
+from joyvl_server.core.effects import AddWatch
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
@@ -22,6 +23,7 @@ from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
 from joyvl_server.sessions.sinks.bus import WELL_S, Bus, SinkHealth
 from joyvl_server.sessions.sinks.messages import Failure, Message, QueryOpened, SessionEnded, SessionUpdated, Ticked
 from joyvl_server.sessions.watch_list import WatchDraft
+from joyvl_server.store.watches import WatchRecord
 
 
 def note(number: int) -> Failure:
@@ -149,6 +151,39 @@ async def test_a_sink_that_waits_raises_and_hears_of_the_next_message(bench: Ben
     assert sink.closed
 
 
+async def test_a_sink_whose_own_work_was_cancelled_hears_of_the_next_message(bench: Bench):
+    class Cancels(Queued):
+        async def handle(self, message: Message) -> None:
+            if message == note(0):
+                work = asyncio.ensure_future(asyncio.Event().wait())
+                work.cancel()
+                await work
+            await super().handle(message)
+
+    sink = Cancels()
+    health = bench.attach("cancels", sink)
+    bench.bus.start()
+    for number in range(3):
+        bench.bus.publish(note(number))
+    await until(lambda: len(sink.got) == 2)
+    assert sink.got == [note(1), note(2)]
+    assert health.failing
+    await bench.bus.aclose()
+
+
+def test_nothing_follows_the_last_message(bench: Bench):
+    class Answers(Direct):
+        def take(self, message: Message) -> None:
+            super().take(message)
+            bench.bus.publish(note(1))
+
+    sink, ended = Answers(), SessionEnded("It is over.", "ended")
+    bench.attach("answers", sink)
+    bench.bus.publish(ended)
+    bench.bus.publish(note(2))
+    assert sink.got == [ended]
+
+
 async def test_a_slow_sink_drops_what_does_not_fit_and_finishes_the_rest_at_the_end(bench: Bench):
     sink, other = Queued(), Direct()
     bench.attach("slow", sink)
@@ -263,3 +298,25 @@ async def test_bad_sinks_lose_no_alert_of_another_and_delay_no_tick(tmp_path: Pa
         value = house.registry.metrics.registry.get_sample_value
         assert value("joyvl_sink_failing", {"sink": "Hangs"}) == 1
         assert value("joyvl_sink_failing", {"sink": "updates"}) == 0
+
+
+async def test_a_watch_that_is_kept_while_the_session_ends_is_told_to_nobody(tmp_path: Path, monkeypatch):
+    async with open_house(tmp_path) as house:
+        session = await add(house)
+        store, ends = session.watches._store.add, asyncio.Event()
+        kept: list[WatchRecord] = []
+
+        async def slow(record: WatchRecord) -> None:
+            await ends.wait()
+            await store(record)
+            kept.append(record)
+
+        await seconds(house, 1)
+        monkeypatch.setattr(session.watches._store, "add", slow)
+        session.bus.publish(AddWatch("qry_1", "Tell me when the cat comes in."))
+        changing = asyncio.ensure_future(house.registry.cameras.change(session.record.camera_id, {"enabled": False}))
+        await until(lambda: session.updates._ring[-1].type == "session.ended")
+        ends.set()
+        await changing
+        assert [record.text for record in kept] == ["Tell me when the cat comes in."]
+        assert session.updates._ring[-1].type == "session.ended"
