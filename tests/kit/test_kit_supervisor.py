@@ -263,7 +263,7 @@ def test_a_killed_parent_leaves_no_child(family: bool) -> None:
             child.family = {family}
             supervisor = Supervisor(child, FAST)
             supervisor.start()
-            await supervisor.up(PATIENCE_S)
+            await supervisor.up({PATIENCE_S})
             print(supervisor.pid, flush=True)
             await asyncio.sleep(60)
         asyncio.run(main())
