@@ -3,7 +3,7 @@ import { socketProtocols } from "./auth.js";
 import { ApiError, get, sessionPath } from "./api.js";
 import { heard, missed, onReturn } from "./contact.js";
 
-const LADDER_MS = [300, 700, 1500, 3000];
+const PAUSES_MS = [300, 700, 1500, 3000];
 /** The server gives a sign of life after two seconds of silence. */
 const SILENT_MS = 5000;
 
@@ -68,7 +68,7 @@ export function follow(sessionId, { onUpdate, onState }) {
     letGo();
     if (ended) return;
     onState("away");
-    const wait = LADDER_MS[Math.min(failures, LADDER_MS.length - 1)];
+    const wait = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)];
     failures += 1;
     if (failures > 1 && (await gone())) return;
     if (ended || socket !== null) return;

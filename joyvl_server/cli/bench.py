@@ -1,4 +1,4 @@
-"""`joyvl bench …`: measurements anybody can repeat from a checkout. They stand beside the package, not in it.
+"""`joyvl bench …`: measurements anybody can repeat from a checkout. They are in scripts/, not in the package.
 
 They are loaded when one of them is called, or when their list is wanted: no other command pays for them.
 """

@@ -142,7 +142,7 @@ PRESSURES = {
 
 
 def pressure(step: Pressure) -> dict[str, Any]:
-    """How short of time the engine is: the ladder's step, its name for programs and a sentence for people."""
+    """How short of time the engine is: the step, its name for programs and a sentence for people."""
     return {"step": int(step), "name": step.name.lower(), "sentence": PRESSURES[step]}
 
 

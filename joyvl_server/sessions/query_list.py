@@ -13,7 +13,7 @@ KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class QueryView:
-    """A sentence of somebody. `status`: open, answered, withdrawn, expired, standing or cancel.
+    """A request of a user. `status`: open, answered, withdrawn, expired, standing or cancel.
 
     `answer` is what was said to it; `watch_id` the watch that was made of it, or that it ended.
     """
@@ -49,7 +49,7 @@ class QueryList:
         return view
 
     def concerns(self, query_id: str, watch_id: str) -> None:
-        """This sentence became that watch, or ended it."""
+        """This request became that watch, or ended it."""
         if query_id in self._all:
             self._all[query_id] = replace(self._all[query_id], watch_id=watch_id)
 

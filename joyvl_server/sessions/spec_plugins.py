@@ -23,7 +23,7 @@ RESERVED = frozenset(SessionSettings.model_fields) | {
     *("id", "kind", "type", "name", "url", "enabled", "loop", "speed", "watches", "queries", "camera_id", "session_id"),
     *("created_at", "updated_at", "state", "engine_state", "capabilities", "pressure", "last_remark", "latency"),
 }
-"""Names that stand beside the settings in bodies and answers, and names of the server's own settings."""
+"""Names of other fields in bodies and answers, and names of the server's own settings."""
 
 M = TypeVar("M", bound=BaseModel)
 

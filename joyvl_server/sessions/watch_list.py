@@ -35,7 +35,7 @@ class WatchDraft:
     threshold: float | None = None
     paused: bool = False
     query_id: str | None = None
-    """the sentence it is made from"""
+    """the request it is made from"""
     kinds: Kinds | None = None
     """None: those that its words name"""
 
@@ -147,7 +147,7 @@ class WatchList:
         return record
 
     async def change(self, watch_id: str, changes: dict[str, Any], *, query_id: str | None = None) -> WatchRecord:
-        """`changes`: name, text, zones, threshold, paused, kinds. `query_id`: the sentence that asked for it.
+        """`changes`: name, text, zones, threshold, paused, kinds. `query_id`: the request that asked for it.
 
         Raises `NotFound`, `JoyvlError` (unknown_zone), `StoreError`.
         """

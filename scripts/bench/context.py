@@ -105,10 +105,10 @@ async def _ours(seconds: int, reply_tokens: int, asked: Sequence[int]) -> dict[s
         offset = phase(1, session.settings.tick_s)
         decided = seconds_of(deployment.server.requests, opened=source.opened, phase=offset, count=seconds - 1)
         closed = Counter(query.status for query in session.queries.all())
-        ladder = deployment.registry.schedulers()
+        schedulers = deployment.registry.schedulers()
         load = {kind: round(spent / seconds, 4) for kind, spent in deployment.server.batcher.spent.items()}
     result = _figures(decided, requests, seconds)
-    return result | {"queries": dict(closed), "schedulers": ladder, "load_by_kind": load}
+    return result | {"queries": dict(closed), "schedulers": schedulers, "load_by_kind": load}
 
 
 def _figures(seconds: list[Second], requests: list[Request], length: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 *Held* are the admitted sessions of a level at which, once all have come, every one of them was scored within 1 s of
 being due (or of its own reply's end) in at least 99 % of its seconds. Seconds that `adaptive` and `eco` leave out by
 themselves because their picture stands still do not count, and are shown apart; seconds left out for want of time count
-as missed. Faithful levels moreover are held only while every look was a full one, the others only while the ladder did
+as missed. Faithful levels moreover are held only while every look was a full one, the others only while pressure did
 not slow them down.
 """
 
@@ -217,7 +217,7 @@ class _Measured:
             elif tick["skipped"] is None:
                 looks[tick["look"]] += 1
         if session.settings.fidelity == "faithful":
-            left_out.clear()  # that was the ladder's doing
+            left_out.clear()  # that was for want of time
         kept = [s for at, s in enumerate(seconds, first) if at not in left_out or s.scored is not None]
         return cls(kept, looks, len(seconds) - len(kept))
 

@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 960, 540
 FPS = 1
 """one picture a tick: what lies between is not looked at"""
 KEYFRAME_EVERY = 10
-"""pictures: at each the compression begins anew, which is what trembles most in a still picture"""
+"""pictures: at each the compression starts over, which is what trembles most in a still picture"""
 
 
 @dataclass(frozen=True, slots=True)

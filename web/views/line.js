@@ -57,7 +57,7 @@ function Asked({ line, session, closed }) {
   `;
 }
 
-/** A sentence that was no question: it became a watch, or ended one. Either can be taken back. */
+/** A request that was no question: it became a watch, or ended one. Either can be taken back. */
 function Outcome({ query, queryId, session }) {
   const watchId = query?.watch_id ?? view.value.concerns[queryId];
   const watch = session?.watches.find((w) => w.id === watchId || w.query_id === queryId);

@@ -33,7 +33,7 @@ function Watch({ watch, byKinds }) {
         <${BellIcon} />
         <span class="watch-text" title=${watch.text}>${watch.text}</span>
         ${watch.zones.map((zone) => html`<span key=${zone} class="chip zone">${zone}</span>`)}
-        ${watch.query_id && html`<span class="chip origin" title="Made from a sentence in the transcript">from your words</span>`}
+        ${watch.query_id && html`<span class="chip origin" title="Made from what you said in the transcript">from your words</span>`}
         ${watch.paused && html`<span class="chip">paused</span>`}
         <button type="button" class="icon-button" aria-label=${`${verb}: ${watch.text}`} title=${verb} onClick=${() => attempt(() => patch(path, { paused: !watch.paused }))}>
           ${watch.paused ? html`<${PlayIcon} />` : html`<${PauseIcon} />`}

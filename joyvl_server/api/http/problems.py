@@ -97,7 +97,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **extra: Any,
 ) -> Response:
-    """An error as a response; `extra` members stand beside the standard ones."""
+    """An error as a response; `extra` members are added to the standard ones."""
     content: dict[str, Any] = {
         "type": TYPE_PREFIX + code,
         "title": HTTPStatus(status).phrase,

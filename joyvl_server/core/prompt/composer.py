@@ -107,11 +107,11 @@ class PromptComposer:
         if move is ChunkMove.STAY:
             return [], composed
         if move in (ChunkMove.REPEAT, ChunkMove.SWITCH):
-            effects = self._rollover.before(move, composed.turn, self._standing(self.watch_set))
+            effects = self._rollover.before(move, composed.turn, self._prefix_lines(self.watch_set))
             return effects, self._compose(shown, self.watch_set)
         self._notices.told(self.watch_set)
         turn = self._context.trimmed(self._compose(shown, self.watch_set).turn)
-        effects = self._rollover.before(move, turn, self._standing(self.watch_set))
+        effects = self._rollover.before(move, turn, self._prefix_lines(self.watch_set))
         self._notices.forget_heard(self._context.begins)
         shown = _Shown(step, frame, look, turn.burst, turn.backlog, change)
         return effects, self._compose(shown, self.watch_set)
@@ -124,11 +124,11 @@ class PromptComposer:
             self.queries.show(composed.query)
         if not self._rollover.due:
             return []
-        return self._prepared(self._rollover.settled(self._standing(self._notices.known)))
+        return self._prepared(self._rollover.settled(self._prefix_lines(self._notices.known)))
 
     def written(self, input: Written | WriteFailed) -> list[Effect]:
         """A draft is whole, or will never be."""
-        return self._prepared(self._rollover.written(input, self._standing(self._notices.known)))
+        return self._prepared(self._rollover.written(input, self._prefix_lines(self._notices.known)))
 
     def said(self, t: float, text: str, watches: tuple[str, ...]) -> None:
         """An utterance of the turn at stream time `t`; ids of the `watches` it is about."""
@@ -221,7 +221,7 @@ class PromptComposer:
         """The limit may have become smaller since it was asked."""
         return shorten(query.text, self._context.budget.query)
 
-    def _standing(self, watch_set: WatchSet) -> PrefixLines:
+    def _prefix_lines(self, watch_set: WatchSet) -> PrefixLines:
         """The watches, as long as they are the same, are put into words once."""
         known, watches = self._watch_lines
         if known is not watch_set:

@@ -1,4 +1,4 @@
-"""The words that stand once, at the start of a chunk: clock, history, standing watches, open queries.
+"""The words that stand once, at the start of a chunk: clock, history, active watches, open queries.
 
 Each section appears only where it has something to say; a blank line stands between two. What does not fit the room is
 left out from the least needed: first video history, then the oldest questions and answers; watches are shortened.
@@ -39,15 +39,15 @@ class Sections:
 def build_prefix(sections: Sections, available: int) -> str:
     """The prefix as text of at most `available` estimated tokens."""
     blocks: list[str] = []
-    standing = _standing_blocks(sections, available)
-    available -= sum(_block_tokens(block) for block in standing)
+    asked = _watch_and_query_blocks(sections, available)
+    available -= sum(_block_tokens(block) for block in asked)
     if sections.clock and _block_tokens(sections.clock) <= available:
         blocks.append(sections.clock)
         available -= _block_tokens(sections.clock)
     answers = _newest_block(QA_HISTORY, sections.qa_history, available)
     available -= sum(_block_tokens(block) for block in answers)
     blocks += _newest_block(VIDEO_HISTORY, sections.video_history, available)
-    return "\n\n".join(blocks + answers + standing)
+    return "\n\n".join(blocks + answers + asked)
 
 
 def clock_line(t: float, wall: float, utc_offset_s: int) -> str:
@@ -96,8 +96,8 @@ def share(lines: Sequence[str], available: int) -> list[str]:
     return [shorten(line, each) for line in kept]
 
 
-def _standing_blocks(sections: Sections, available: int) -> list[str]:
-    """The standing watches and the open queries; each of the two may take half of what there is, or what is left.
+def _watch_and_query_blocks(sections: Sections, available: int) -> list[str]:
+    """The active watches and the open queries; each of the two may take half of what there is, or what is left.
 
     Queries leave every watch the room for its first words.
     """

@@ -61,7 +61,7 @@ class Rollover:
         self._see_what_is_due()
         return effects
 
-    def before(self, move: ChunkMove, turn: UserTurn, standing: PrefixLines) -> list[Effect]:
+    def before(self, move: ChunkMove, turn: UserTurn, lines: PrefixLines) -> list[Effect]:
         """The chunk that begins before `turn`. Its model time may differ afterwards."""
         context, t = self._context, turn.frame.t
         match move:
@@ -70,14 +70,14 @@ class Rollover:
             case ChunkMove.SWITCH:
                 return [*self.summaries.left(), BeginChunk(context.switch(t))]
             case _:
-                effects = [*self.summaries.left(), self._anew(move, turn, standing)]
+                effects = [*self.summaries.left(), self._new_chunk(move, turn, lines)]
                 self._see_what_is_due()
                 return effects
 
-    def settled(self, standing: PrefixLines) -> list[Effect]:
+    def settled(self, lines: PrefixLines) -> list[Effect]:
         """A turn has settled: see to summaries, the cut, the chunk that comes next. Called for each while `due`."""
         context = self._context
-        effects = self.summaries.settled(standing.watches, context.budget.tokens, self._memory)
+        effects = self.summaries.settled(lines.watches, context.budget.tokens, self._memory)
         available = context.turns_to_keep(TURNS_TO_WRITE if self.summaries.hopeful else 0)
         cuts = (self._config.engine.prepares or self.summaries.enabled) and not context.slides
         if cuts and context.cut is None and not context.restarted and context.left <= available:
@@ -85,15 +85,15 @@ class Rollover:
             assert present is not None, "no chunk has begun"
             context.cut = len(turns)
             effects += self.summaries.cut(
-                present.chunk, turns, present.tokens, standing.watches, context.budget.tokens, context.budget.memory
+                present.chunk, turns, present.tokens, lines.watches, context.budget.tokens, context.budget.memory
             )
         self._see_what_is_due()
-        return effects + self._prepare(standing)
+        return effects + self._prepare(lines)
 
-    def written(self, outcome: Written | WriteFailed, standing: PrefixLines) -> list[Effect]:
+    def written(self, outcome: Written | WriteFailed, lines: PrefixLines) -> list[Effect]:
         self.summaries.written(outcome)
         self._see_what_is_due()
-        return self._prepare(standing)
+        return self._prepare(lines)
 
     # --------------------------------------------------------------------------------------------------------- helpers
 
@@ -101,7 +101,7 @@ class Rollover:
         self.due = self._config.engine.prepares or self.summaries.enabled or self.summaries.unread
         """may a turn that settles lead to anything?"""
 
-    def _prepare(self, standing: PrefixLines) -> list[Effect]:
+    def _prepare(self, lines: PrefixLines) -> list[Effect]:
         """The next chunk, if it is time: with what is known now, and the turns since the cut."""
         context, cut = self._context, self._context.cut
         if not self._config.engine.prepares or cut is None or context.prepared is not None or context.slides:
@@ -112,10 +112,10 @@ class Rollover:
             return []
         lead = context.turns[cut:]
         origin = self._origin(lead[0].user)
-        chunk = context.make(self._prefix(lead, lead[0].user, origin, standing), lead, origin)
+        chunk = context.make(self._prefix(lead, lead[0].user, origin, lines), lead, origin)
         return [PrepareChunk(chunk)] if context.prepare(chunk) else []
 
-    def _anew(self, move: ChunkMove, turn: UserTurn, standing: PrefixLines) -> Effect:
+    def _new_chunk(self, move: ChunkMove, turn: UserTurn, lines: PrefixLines) -> Effect:
         context, turns = self._context, self._context.turns
         if move is ChunkMove.TIME_BACK:
             self._leave(turns)
@@ -129,7 +129,7 @@ class Rollover:
         first = lead[0].user if lead else turn
         goes_on = move is not ChunkMove.TIME_BACK and (lead or move is ChunkMove.SLIDE)
         origin = self._origin(first) if goes_on else _start(first)
-        chunk = context.make(self._prefix(lead, first, origin, standing, self._parts), lead, origin)
+        chunk = context.make(self._prefix(lead, first, origin, lines, self._parts), lead, origin)
         context.begin(chunk, turn.frame.t)
         return BeginChunk(chunk)
 
@@ -157,7 +157,7 @@ class Rollover:
         return _start(first) if _start(first) - origin > self._config.model_time_s else origin
 
     def _prefix(
-        self, lead: Sequence[SettledTurn], first: UserTurn, origin: float, standing: PrefixLines, parts: int = 1
+        self, lead: Sequence[SettledTurn], first: UserTurn, origin: float, lines: PrefixLines, parts: int = 1
     ) -> str:
         """The prefix of a chunk; `parts` is what the usual share of its histories is divided by."""
         shown = {settled.user.query for settled in lead}
@@ -167,8 +167,8 @@ class Rollover:
             clock=clock_line(0.0, first.frame.wall - (first.frame.t - origin), self._config.utc_offset_s),
             video_history=self.summaries.lines(origin, context.budget.memory // parts),
             qa_history=newest(answers, min(QA_TOKENS, context.budget.prefix // 3) // parts),
-            watches=standing.watches,
-            queries=[query for query in standing.queries if query not in shown],
+            watches=lines.watches,
+            queries=[query for query in lines.queries if query not in shown],
         )
         return build_prefix(sections, context.budget.prefix)
 

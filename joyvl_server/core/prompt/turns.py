@@ -101,7 +101,7 @@ class SettledTurn:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The frozen start of a chunk: system prompt, prefix (history, standing watches), turns carried over as lead.
+    """The frozen start of a chunk: system prompt, prefix (history, active watches), turns carried over as lead.
 
     `origin` is the stream time at which the model's time of this chunk is 0. Turns that settle while the chunk is
     prepared while another one goes on join its lead as `leading` makes them.

@@ -62,7 +62,7 @@ class View(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ViewReport:
-    """`began`: a state that began with this picture. `ended`: one that ended. `relearn`: learn the scene anew.
+    """`began`: a state that began with this picture. `ended`: one that ended. `relearn`: learn the scene once more.
     `aligned`: the picture with the camera's tremble taken out, where there was any."""
 
     view: View

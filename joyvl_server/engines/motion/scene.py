@@ -41,7 +41,7 @@ SOON_S = 0.3
 BACK_S = 5.0
 """A picture older than the last one by more than this belongs to a stream that began again."""
 GAP_S = 30.0
-"""After a longer gap the scene is learnt anew: what happened in between nobody saw."""
+"""After a longer gap the scene is learnt once more: what happened in between nobody saw."""
 FLOOD = 0.55
 """When more than this part of the picture differs although its details are the same, the light is another."""
 LIGHT_STEP = 1.25

@@ -70,7 +70,7 @@ class Things:
         self._settled_since = 0.0
 
     def settle_at(self, t: float) -> None:
-        """The scene was learnt anew: nothing is followed, nothing has stood for long."""
+        """The scene was learnt once more: nothing is followed, nothing has stood for long."""
         self.all.clear()
         self.changes.forget()
         self._settled_since = t

@@ -100,7 +100,7 @@ class JsonReader:
         self._value = ""
         self._in_key = False
         self._rest = ""
-        self._room = limit
+        self._left = limit
 
     @property
     def ended(self) -> bool:
@@ -178,10 +178,10 @@ class JsonReader:
             if self._key == "question" and text and not self.delegated:
                 self.delegated = True
                 self._rest += f" {DELEGATION} "
-            text = text.encode("utf-8", "ignore").decode()[: self._room]  # half of a pair (\ud83d alone) is no text
-            self._room -= len(text)
+            text = text.encode("utf-8", "ignore").decode()[: self._left]  # half of a pair (\ud83d alone) is no text
+            self._left -= len(text)
             self._rest += text
-            if self._room == 0:
+            if self._left == 0:
                 self._at = _At.OVER
 
     def _close_string(self) -> None:

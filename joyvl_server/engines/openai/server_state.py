@@ -174,7 +174,7 @@ class ServerState:
         self._misses = max(0, self._misses - 1)
 
     def _forgot(self) -> None:
-        """It missed a picture: it was started anew, or its cache is too small. Whatever is asked next goes whole."""
+        """It missed a picture: it was restarted, or its cache is too small. Whatever is asked next goes whole."""
         self.usage.forgotten += 1
         self._pictures.clear()
         self._misses += MISS_COSTS
@@ -187,7 +187,7 @@ class ServerState:
 
     def _failed(self, error: EngineError) -> EngineError:
         if error.code == "engine_model":
-            self._model = self._options.model  # it may have been started anew with another one
+            self._model = self._options.model  # it may have been restarted with another one
             self.doubt(str(error))
         elif error.code in ("engine_refused", "engine_forgot", "engine_unavailable", "engine_cut"):
             self._in_doubt()  # it takes other fields than it did, or may come back as another one

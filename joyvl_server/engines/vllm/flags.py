@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from joyvl_server.core.errors import EngineUnavailable
-from joyvl_server.engines.vllm.card import DEFAULT_GB, GpuMemory, Weights, kv_room
+from joyvl_server.engines.vllm.card import DEFAULT_GB, GpuMemory, Weights, kv_capacity
 from joyvl_server.engines.vllm.options import VllmOptions
 
 CONTEXT = 32_768
@@ -40,7 +40,7 @@ class Plan:
     quantize: str | None
     context_tokens: int
     kv_tokens: int | None
-    """room of the key-value cache, calculated; None where nothing is known"""
+    """capacity of the key-value cache, calculated; None where nothing is known"""
     sequences: int
     images: int
     mm_cache_gb: float
@@ -53,19 +53,19 @@ def plan(options: VllmOptions, card: GpuMemory | None, config: Mapping[str, Any]
     """
     memory = options.card_gb or (card.memory_gb if card else None)
     weights, quantize = _weights(options, memory, config or {})
-    room = None
+    kv_tokens = None
     if options.device != "cpu" and weights is not None:
-        room = kv_room(memory or DEFAULT_GB, weights, options.gpu_memory_utilization)
+        kv_tokens = kv_capacity(memory or DEFAULT_GB, weights, options.gpu_memory_utilization)
         if options.kv_cache_dtype and options.kv_cache_dtype.startswith("fp8"):
-            room *= 2
-    context = _context(options, memory, weights, room)
+            kv_tokens *= 2
+    context = _context(options, memory, weights, kv_tokens)
     chunk_bytes = context * BYTES_PER_IMAGE_TOKEN
     cache = math.ceil(options.sessions * chunk_bytes * 1.25 / 2**30)
     return Plan(
         weights=weights,
         quantize=quantize,
         context_tokens=context,
-        kv_tokens=room,
+        kv_tokens=kv_tokens,
         sequences=max(8, 4 * options.sessions),
         images=context // TURN_TOKENS,
         mm_cache_gb=float(cache) if options.mm_cache_gb is None else options.mm_cache_gb,
@@ -140,13 +140,13 @@ def quantized_as(model: str, config: Mapping[str, Any]) -> Weights | None:
     return "fp8" if "8" in found.group() else "int4"
 
 
-def _context(options: VllmOptions, memory: float | None, weights: Weights | None, room: int | None) -> int:
+def _context(options: VllmOptions, memory: float | None, weights: Weights | None, kv_tokens: int | None) -> int:
     if options.context_tokens is not None:
         return options.context_tokens
-    if room is None:
+    if kv_tokens is None:
         return CONTEXT
     # Whole multiples leave room for rounding to blocks, and read better.
-    context = min(CONTEXT, room // 1024 * 1024)
+    context = min(CONTEXT, kv_tokens // 1024 * 1024)
     if context < SMALLEST_CONTEXT:
         smaller = {"bf16": "quantization: fp8", "fp8": "4-bit weights (see `joyvl models quantize`)"}.get(weights or "")
         raise EngineUnavailable(

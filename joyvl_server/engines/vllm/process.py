@@ -161,8 +161,8 @@ class VllmProcess:
             made = await self.look()
         except EngineUnavailable as error:
             return str(error)
-        room = f", room for {made.kv_tokens} tokens (calculated)" if made.kv_tokens else ""
-        return f"{self._options.model} as {made.weights or 'it is'}, context {made.context_tokens} tokens{room}"
+        capacity = f", room for {made.kv_tokens} tokens (calculated)" if made.kv_tokens else ""
+        return f"{self._options.model} as {made.weights or 'it is'}, context {made.context_tokens} tokens{capacity}"
 
     # What the supervisor asks
 

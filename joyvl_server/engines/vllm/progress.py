@@ -34,7 +34,7 @@ _KV_TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`percent` of the stage where it is told; `kv_tokens`: the key-value cache's room, once vLLM has said it."""
+    """`percent` of the stage where it is told; `kv_tokens`: the key-value cache's capacity, once vLLM has said it."""
 
     stage: Stage = Stage.STARTING
     percent: int | None = None

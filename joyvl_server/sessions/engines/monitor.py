@@ -37,7 +37,7 @@ PROBE_PAUSE_S = 30.0
 """an engine in doubt is probed at most this often"""
 LOOK_S, PEEK_S = 1.0, 0.1
 KEPT_OF_TOLD = 0.9
-"""of the room it tells, where it tells how long the prompt was, too: no count is exact …"""
+"""of the limit it tells, where it tells how long the prompt was, too: no count is exact …"""
 KEPT_OF_LIMIT = 0.75
 """… where it tells only its limit …"""
 KEPT_UNTOLD = 0.5
@@ -147,12 +147,12 @@ class EngineMonitor:
         From now on contexts are shorter, for all its sessions, until it is restarted, or probed as another one.
         """
         if error.limit is not None and error.asked is not None:
-            room = KEPT_OF_TOLD * tokens * error.limit / error.asked
+            most = KEPT_OF_TOLD * tokens * error.limit / error.asked
         elif error.limit is not None:
-            room = KEPT_OF_LIMIT * min(tokens, error.limit)
+            most = KEPT_OF_LIMIT * min(tokens, error.limit)
         else:
-            room = KEPT_UNTOLD * tokens
-        taught = max(1, int(room)) + ANSWER_TOKENS
+            most = KEPT_UNTOLD * tokens
+        taught = max(1, int(most)) + ANSWER_TOKENS
         if self._most_context is None or taught < self._most_context:
             self._most_context, self._stated_context = taught, self.engine.capabilities.context_tokens
             log.info("engine takes shorter contexts", engine=self.engine.name, tokens=taught, error=str(error))

@@ -80,7 +80,7 @@ class BackgroundWork:
         self._writer = writer
         self._out = out
         self.prepared_number: int | None = None
-        """of the chunk that stands beside the present one"""
+        """of the prepared chunk"""
         self._warm_turns: int | None = None
         self._to_warm = asyncio.Event()
         self._warm_backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
@@ -89,7 +89,7 @@ class BackgroundWork:
         self._to_write = asyncio.Event()
 
     def prepared(self, number: int) -> None:
-        """A chunk stands beside the present one: warm it."""
+        """A chunk is prepared: warm it."""
         self.prepared_number, self._warm_turns = number, None
         self._to_warm.set()
 

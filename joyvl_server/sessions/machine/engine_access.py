@@ -61,7 +61,7 @@ class EngineAccess:
         self._costs = PictureCostMeter(deps.clock, settings.tick_s)
         self._picture_limit = self._costs.limit
         self._pressure = Pressure.NONE
-        self._room = (NO_LIMIT, NO_LIMIT)
+        self._context_limits = (NO_LIMIT, NO_LIMIT)
         self.client: EngineClient = self.monitor.scheduler.join(
             record.id, settings.tick_s, self, admitted=True, most_tokens=settings.context_tokens
         )
@@ -129,18 +129,18 @@ class EngineAccess:
             self._choose_pictures()
             self._user.take(PressureChanged(self._user.now, pressure))
         most = longest_prompt(self.capabilities)
-        room = (NO_LIMIT if tokens is None else tokens, NO_LIMIT if most is None else most)
-        if room != self._room:
-            self._room = room
-            self._user.take(ContextLimitChanged(self._user.now, *room))
+        limits = (NO_LIMIT if tokens is None else tokens, NO_LIMIT if most is None else most)
+        if limits != self._context_limits:
+            self._context_limits = limits
+            self._user.take(ContextLimitChanged(self._user.now, *limits))
 
     def _choose_pictures(self) -> None:
         every, fidelity = self.capabilities.needs_every_frame, self._settings.fidelity
-        spares = fidelity != "faithful" or self._pressure is not Pressure.NONE
+        saves = fidelity != "faithful" or self._pressure is not Pressure.NONE
         self.every_frame = every
         """a picture comes with the small grey ones since the last look"""
         # The lead of a chunk is made of glances.
-        self.glances = not every and (spares or self.capabilities.prepares)
+        self.glances = not every and (saves or self.capabilities.prepares)
         """a picture comes with a small copy"""
         self.pictures = 1 if every else self._settings.frames_per_tick
         """of one second that a tick may bring"""

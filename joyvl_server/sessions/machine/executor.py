@@ -86,7 +86,7 @@ class EngineExecutor:
         self._queue.put_nowait(effect)
 
     def renew(self) -> None:
-        """The engine can do other things now: its session is opened anew for the next chunk that is begun.
+        """The engine can do other things now: a new session is opened for the next chunk that is begun.
 
         A step in flight ends with the session that it began with.
         """

@@ -152,7 +152,7 @@ class EngineScheduler:
         self.pump()
 
     def restarted(self) -> None:
-        """The engine has lost what it had cached: every session begins anew."""
+        """The engine has lost what it had cached: every session begins a new chunk."""
         for client in self._clients:
             if client.listener is not None:
                 client.listener.engine_restarted()

@@ -43,7 +43,7 @@ class WatchSink(QueuedSink):
         self._not_kept("Too many requests came at once.")
 
     async def _undo(self, query_id: str) -> None:
-        """The sentence was withdrawn: what it did to a watch, if anything, is undone."""
+        """The request was withdrawn: what it did to a watch, if anything, is undone."""
         watch_id = self._queries.get(query_id).watch_id
         watch = next((watch for watch in self._watches.all() if watch.id == watch_id), None)
         if watch is None:
@@ -54,5 +54,5 @@ class WatchSink(QueuedSink):
             await self._watches.change(watch.id, {"paused": False}, query_id=query_id)
 
     def _not_kept(self, why: str) -> None:
-        log.warning("watch of a sentence not kept", session=self._session_id, error=why)
+        log.warning("watch of a request not kept", session=self._session_id, error=why)
         self._bus.publish(Failure("watch_not_kept", f"What you said could not be kept as a watch. {why}"))

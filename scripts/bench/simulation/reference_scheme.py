@@ -1,4 +1,4 @@
-"""The reference server's scheme, accounted on the same card: what our figures stand beside.
+"""The reference server's scheme, accounted on the same card: what our figures are compared with.
 
 Chunks of 100 turns of which the next one keeps 10; everything is sent with every tick; the question stands in the
 prefix, so that a new one makes the whole chunk fresh; the summary of a chunk is awaited under the session's lock.

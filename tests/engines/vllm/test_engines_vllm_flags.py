@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from joyvl_server.core.errors import ConfigError, EngineUnavailable
-from joyvl_server.engines.vllm.card import GpuMemory, kv_room, read_card
+from joyvl_server.engines.vllm.card import GpuMemory, kv_capacity, read_card
 from joyvl_server.engines.vllm.flags import CONTEXT, Plan, flags, plan, quantized_as
 from joyvl_server.engines.vllm.options import MODEL, VllmOptions, read_options
 
@@ -85,9 +85,9 @@ def test_the_cache_of_pictures_grows_with_the_sessions(sessions: int, cache: str
 
 def test_the_room_for_a_context_is_that_of_the_facts() -> None:
     """24 GiB: bf16 29–33k tokens, fp8 about 80k, int4 98–102k."""
-    assert 29_000 <= kv_room(24, "bf16", 0.92) <= 33_000
-    assert 79_000 <= kv_room(24, "fp8", 0.92) <= 82_000
-    assert 98_000 <= kv_room(24, "int4", 0.92) <= 102_000
+    assert 29_000 <= kv_capacity(24, "bf16", 0.92) <= 33_000
+    assert 79_000 <= kv_capacity(24, "fp8", 0.92) <= 82_000
+    assert 98_000 <= kv_capacity(24, "int4", 0.92) <= 102_000
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_weights_that_are_quantised_are_not_quantised_again() -> None:
 
 
 def test_an_eight_bit_cache_holds_twice_as_much() -> None:
-    assert plan(VllmOptions(kv_cache_dtype="fp8"), RTX_3090).kv_tokens == 2 * kv_room(24, "fp8", 0.92)
+    assert plan(VllmOptions(kv_cache_dtype="fp8"), RTX_3090).kv_tokens == 2 * kv_capacity(24, "fp8", 0.92)
 
 
 def test_the_cpu_build_is_asked_for_no_share_of_a_card() -> None:
@@ -237,8 +237,8 @@ def test_the_page_calculates_as_we_do() -> None:
     rows = re.findall(r"^\| (\d+) \| (bf16|fp8|int4) \| ([\d,]+) \| (\d+) \|", page(), re.MULTILINE)
     assert {int(gb) for gb, *_ in rows} == {8, 12, 16, 24, 48, 80}
     for gb, weights, room, chunks in rows:
-        assert int(room.replace(",", "")) == kv_room(float(gb), weights, 0.92)
-        assert int(chunks) == kv_room(float(gb), weights, 0.92) // 24_000
+        assert int(room.replace(",", "")) == kv_capacity(float(gb), weights, 0.92)
+        assert int(chunks) == kv_capacity(float(gb), weights, 0.92) // 24_000
 
 
 def test_the_page_names_the_flags() -> None:
