@@ -31,7 +31,7 @@ def updates(h: House, session_id: str, kind: str, *, after: str | None = None, *
 
 
 def readers(h: House, camera: dict) -> int:
-    return h.session(camera).updates.readers_waiting
+    return len(h.session(camera).updates._waiters)
 
 
 async def test_a_new_client_gets_the_whole_session_first_then_everything_in_order(h: House, kind: str):

@@ -201,8 +201,7 @@ class MachineRunner:
         self.timer.due(due, max(0.0, (now - frame.t) / speed))
         self._executor.hold(lease)
         self.take(inputs.Tick(now, frame, burst))
-        if not self._executor.pending:
-            self._executor.release()
+        self._executor.release()
 
     def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
         """A second passed while a reply was on its way."""

@@ -83,7 +83,7 @@ class Update:
 
 
 class SlowReader(Exception):
-    """The reader fell so far behind that updates it never saw were dropped; it should connect anew and resume."""
+    """The reader fell so far behind that updates it never saw were dropped; it should connect once more and resume."""
 
 
 class UpdateLog:
@@ -98,10 +98,6 @@ class UpdateLog:
         self._seq = 0
         self._closed = False
         self._waiters: set[asyncio.Future[None]] = set()
-
-    @property
-    def readers_waiting(self) -> int:
-        return len(self._waiters)
 
     def publish(self, type: str, **data: Any) -> Update:
         if type not in UPDATE_TYPES:

@@ -93,10 +93,10 @@ async def test_a_reader_that_goes_away_leaves_nothing_behind():
     await take(reader, 1)
     waiting = asyncio.create_task(anext(reader))
     await asyncio.sleep(0)
-    assert log.readers_waiting == 1
+    assert len(log._waiters) == 1
     waiting.cancel()
     await asyncio.wait({waiting})
-    assert log.readers_waiting == 0
+    assert not log._waiters
 
 
 async def test_an_unknown_type_is_a_bug_at_once():
