@@ -351,10 +351,11 @@ class Observer:
     # -------------------------------------------------------------------------------------------- asking, configuring
 
     def _asked(self, asked: into.QueryAsked) -> None:
+        self._requests.forget(asked.id)
         if not self.config.engine.follows_instructions:
+            self._composer.queries.close(asked.id)  # it may wait from when the engine read words
             self._effects += self._utterances.decline(asked)
             return
-        self._requests.forget(asked.id)
         self._effects += self._composer.ask(asked.id, asked.text, asked.at)
         self._want_tick()
 

@@ -128,7 +128,7 @@ async def test_a_watch_that_finds_no_place_while_the_disk_hangs_is_told(choosing
         update = await asyncio.wait_for(wire.update(), PATIENCE_S)
         told = update if update["type"] == "error" else None
     assert told["error"]["code"] == "watch_not_kept"
-    assert "sentences" in told["error"]["message"]
+    assert "requests" in told["error"]["message"]
     works.set()
     for _ in range(500):
         kept = (await h.session_of(camera["session_id"]))["watches"]

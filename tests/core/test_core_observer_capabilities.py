@@ -258,6 +258,18 @@ def test_an_open_question_waits_for_an_engine_that_reads_words() -> None:
     assert only(effects, QueryClosed).id == "q"
 
 
+def test_a_question_said_once_more_to_an_engine_without_words_is_closed_once() -> None:
+    shell = Shell()
+    shell.silent(0.0)
+    shell.ask(0.4)
+    shell.able(0.5, follows_instructions=False)
+    assert only(shell.ask(0.6), QueryClosed).id == "q"
+    shell.able(0.7, follows_instructions=True)
+    assert only(shell.tick(1.0), Append).turn.query is None
+    shell.score(1.1, 0.0)
+    assert "QueryClosed" not in kinds(shell.tick(2000.0))
+
+
 def test_a_question_that_was_read_is_asked_again_in_the_next_chunk() -> None:
     shell = Shell()
     shell.ask(0.0)
