@@ -248,7 +248,7 @@ def _check_engines(settings: Settings) -> None:
         if name not in installed:
             raise ConfigError(f"{setting}: there is no engine {name!r}. Installed: {', '.join(installed) or 'none'}.")
     engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
-    for name in {settings.engine.name, writer or settings.engine.name, *settings.engine.options}:
+    for name in dict.fromkeys([settings.engine.name, writer or settings.engine.name, *settings.engine.options]):
         engines.get(name)  # its options are checked when it is built
 
 

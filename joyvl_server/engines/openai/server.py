@@ -133,29 +133,23 @@ class ChatServer:
             answer = None
         if isinstance(answer, dict) and isinstance(answer.get("choices"), list):
             return answer
-        detail = detail_of(body)
-        if (told := from_words(self.endpoint, detail, body.decode("utf-8", "replace"))) is not None:
-            raise told
-        said = self.endpoint.quote(detail)
-        raise EngineError(
-            f"{self.endpoint.url} sent an answer that cannot be read. Is it an OpenAI-compatible server?"
-            + (f" It says: {said}" if said else ""),
-            code="engine_protocol",
-        )
+        raise self._no_answer(body, "sent an answer that cannot be read")
 
     async def stream(self, messages: Sequence[bytes], fields: Mapping[str, Any]) -> Completion:
         response = await self._complete(messages, {**fields, "stream": True}, None)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
             return HttpCompletion(response, self.endpoint)
-        body = await self._body(response, MAX_ERROR_BODY)
+        raise self._no_answer(await self._body(response, MAX_ERROR_BODY), "did not stream its answer")
+
+    def _no_answer(self, body: bytes, what: str) -> EngineError:
+        """The error for a body that is no answer: as the server says it where that is known, else `what` it did."""
         detail = detail_of(body)
         if (told := from_words(self.endpoint, detail, body.decode("utf-8", "replace"))) is not None:
-            raise told
+            return told
         said = self.endpoint.quote(detail)
-        raise EngineError(
-            f"{self.endpoint.url} did not stream its answer. Is it an OpenAI-compatible server?"
-            + (f" It says: {said}" if said else ""),
+        return EngineError(
+            f"{self.endpoint.url} {what}. Is it an OpenAI-compatible server?" + (f" It says: {said}" if said else ""),
             code="engine_protocol",
         )
 

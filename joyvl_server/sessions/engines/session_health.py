@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from joyvl_server.core.decisions import Skip
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.engines.state import STATUS_OF_CODE, EngineListener, EngineState, EngineStatus
+
+if TYPE_CHECKING:
+    from joyvl_server.sessions.engines.health import EngineHealth
 
 FAILURES = 3
 """this many failures in a row are a state …"""
@@ -30,25 +33,6 @@ CHANGED = 0.2
 """another pace is worth telling when it differs by this share"""
 
 
-class SharedHealth(Protocol):
-    """The engine's health, as one of its sessions reports to it; see `EngineHealth`."""
-
-    @property
-    def engine(self) -> str:
-        """Its name."""
-
-    @property
-    def own(self) -> EngineState: ...
-    @property
-    def patience_s(self) -> float: ...
-    def decided(self, now: float) -> None: ...
-    def noted(self, code: str, reason: str) -> None: ...
-    def request_worked(self, now: float) -> None: ...
-    def request_failed(self, code: str) -> None: ...
-    def look(self) -> None: ...
-    def leave(self, session: SessionHealth) -> None: ...
-
-
 @dataclass(slots=True)
 class _Trouble:
     """Failures of one session in a row."""
@@ -63,7 +47,7 @@ class SessionHealth:
     """Whether one session gets decisions. Its machine's runner reports how its requests and ticks went."""
 
     def __init__(
-        self, engine: SharedHealth, session_id: str, clock: Clock, tick_s: float, listener: EngineListener
+        self, engine: EngineHealth, session_id: str, clock: Clock, tick_s: float, listener: EngineListener
     ) -> None:
         self.session_id = session_id
         self.listener = listener
