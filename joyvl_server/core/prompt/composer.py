@@ -11,10 +11,19 @@ from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import TaskChanged, WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import Entry
-from joyvl_server.core.prompt.notices import ANSWERED, EXPIRED, STANDING, WITHDRAWN, Notice, Notices, OpenQueries, Query
+from joyvl_server.core.prompt.notices import (
+    ANSWERED,
+    EXPIRED,
+    STANDING,
+    WITHDRAWN,
+    DelegatedTasks,
+    Notice,
+    Notices,
+    OpenQueries,
+    Query,
+)
 from joyvl_server.core.prompt.prefix import MAX_LINE, shorten, watch_line
 from joyvl_server.core.prompt.rollover import PrefixLines, Rollover
-from joyvl_server.core.prompt.tasks import DelegatedTasks
 from joyvl_server.core.prompt.turns import Look, Second, UserTurn
 from joyvl_server.core.prompt.wire_format import clean
 from joyvl_server.core.watches.watches import WatchSet

@@ -11,17 +11,20 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from joyvl_server.core.prompt.prefix import shorten, watch_line
-from joyvl_server.core.prompt.wire_format import query_block, text_tokens
+from joyvl_server.core.inputs import TaskChanged
+from joyvl_server.core.prompt.prefix import MAX_LINE, shorten, watch_line
+from joyvl_server.core.prompt.wire_format import clean, query_block, text_tokens
 from joyvl_server.core.watches.watches import Watch, WatchSet
 
 MAX_OPEN = 32
 
 ANSWERED, WITHDRAWN, EXPIRED, STANDING, CANCEL = "answered", "withdrawn", "expired", "standing", "cancel"
-"""how a query ends: `QueryClosed.reason`; the last two were no questions (`choices.Kind`)"""
+"""how a query ends: `QueryClosed.reason`; the last two were no questions (`choices.RequestKind`)"""
 MAX_NOTES = 16
 MAX_HEARD = 8
 _LEAST = 24
+MAX_TASKS = 64
+MAX_RESULT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +170,43 @@ class Notices:
         kept = [entry for entry in self._heard if entry[0] >= before]
         self._heard.clear()
         self._heard.extend(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """What the model is told of it, and what stays in the history."""
+
+    notice: str
+    text: str
+    known: bool
+    """it was handed over in this session, not so long ago that it is forgotten"""
+
+
+class DelegatedTasks:
+    """The questions that were handed over, until their results are there. Bounded."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._questions: dict[str, str] = {}
+        self._count = 0
+
+    def hand_over(self, question: str) -> str:
+        """The id of a new task; of too many, the oldest is forgotten."""
+        self._count += 1
+        task_id = f"{self._prefix}{self._count}"
+        self._questions[task_id] = clean(question, MAX_LINE)
+        if len(self._questions) > MAX_TASKS:
+            del self._questions[next(iter(self._questions))]
+        return task_id
+
+    def changed(self, change: TaskChanged) -> TaskOutcome | None:
+        """The outcome worth telling; None where there is none yet, or nobody wants it any more."""
+        if change.status not in ("completed", "failed", "cancelled"):
+            return None
+        question = self._questions.pop(change.task_id, "")
+        if change.status == "cancelled":
+            return None
+        found = "Result of" if change.status == "completed" else "No result of"
+        result = clean(change.result, MAX_RESULT)
+        text = f"{question}: {result}" if question else result
+        return TaskOutcome(f"[{found} the question handed over] {text}", text, question != "")

@@ -2,8 +2,7 @@ from fakes.media.frames import make_frame
 from fakes.media.sender import Sender
 from joyvl_server.core.effects import QueryClosed
 from joyvl_server.core.inputs import TaskChanged
-from joyvl_server.core.prompt.notices import CANCEL, MAX_OPEN, STANDING
-from joyvl_server.core.prompt.tasks import MAX_TASKS
+from joyvl_server.core.prompt.notices import CANCEL, MAX_OPEN, MAX_TASKS, STANDING
 from joyvl_server.core.prompt.turns import Look
 from joyvl_server.core.prompt.wire_format import QUERY_HEADER, text_tokens
 from joyvl_server.core.watches.watches import Watch, watch_set
