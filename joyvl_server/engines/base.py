@@ -111,7 +111,7 @@ class EngineSession(Protocol):
         """
 
     async def prepare(self, chunk: Chunk) -> None:
-        """The chunk that comes next, beside the present one; it replaces one prepared before. Costs no request.
+        """The next chunk, in addition to the present one; it replaces one prepared before. Costs no request.
 
         Every turn settled from now on joins both; `begin` with its number goes over to it.
         """

@@ -16,7 +16,7 @@ class Clock(Protocol):
         """Unix seconds."""
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds of this clock. Cancelling it only ends the wait."""
+        """Return after this many seconds of this clock. Cancelling it only ends the wait."""
 
 
 class SystemClock:

@@ -21,7 +21,7 @@ _SECRET_PARAMETER = re.compile(
 _IN_URL = re.compile(r"(?i)([?&;/](?:p|sid|session_?id)=)([^&;#/]+)")
 _PATH_LOGIN = re.compile(r"(?i)(/(?:admin|root|user|operator|viewer|guest|service|supervisor|cam|camera)\d*:)([^/?#]+)")
 TOKEN_LENGTH = 16
-"""A user name without password of so many characters is a token."""
+"""A user name without password of this many characters is a token."""
 # What our own sentences say in place of a secret.
 _PLACEHOLDER = r"(?:KEY|TOKEN|PASSWORD|SECRET|…)(?![\w~+/=-]|\.\w)"
 _EXAMPLE_URL = re.compile(rf"[a-z]+://USER:{_PLACEHOLDER}")

@@ -1,4 +1,4 @@
-"""The settings of a session in bodies and answers, made from `SessionSpec`: its fields stand flat beside the others."""
+"""The settings of a session in bodies and answers, made from `SessionSpec`: its fields are flat, among the others."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ gone; less is every second tick"""
 LASTING = 0.5
 """share of `full_look_change` that deserves a full look once it has come to rest, and that ends a stillness"""
 SURGE, SURGE_MORE = 2.0, 0.25
-"""a stir so many times the strongest of the last three, and so much more, is something new in a moving scene"""
+"""a stir this many times the strongest of the last three, and this much more, is something new in a moving scene"""
 RARER, PRESSED_S = 2.0, 12.0
-"""under pressure changes must be so many times as large, and full looks so many seconds apart; questions are free"""
+"""under pressure changes must be this many times as large, and full looks this far apart (s); questions are free"""
 SLACK_S = 0.25
 """frames come a little early or late: a distance is kept if it is missed by no more"""
 ECO_SHARE = 0.2

@@ -8,7 +8,7 @@ from joyvl_server.core.prompt.turns import Chunk, SettledTurn, UserTurn
 from joyvl_server.core.prompt.wire_format import MESSAGE, answer_tokens, text_tokens, user_parts, user_turn_tokens
 
 LATELY = 16
-"""so many of the newest turns say how large turns are, and how far apart"""
+"""this many of the newest turns say how large turns are, and how far apart"""
 
 
 class ChunkState:

@@ -114,7 +114,7 @@ class Context:
         return (self.present.pictures + new, 0) if self._cold else (new, self.present.pictures)
 
     def limit_pictures(self, limit: PictureLimit) -> None:
-        """A prompt may have so many pictures; the others are told in words."""
+        """A prompt may have this many pictures; the others are told in words."""
         self.limit = limit
         if self.slides:
             self.prepared = None  # there is no cache that it could be warm in

@@ -21,7 +21,7 @@ from statistics import median
 TARGET = 0.9
 """of the time between two ticks is what a decision may take"""
 MORE = 1.25
-"""Where one picture alone takes longer than that, a decision may take so many times as long as with one picture."""
+"""Where one picture alone takes longer than that, a decision may take this many times as long as with one picture."""
 LEAST_S = 0.008
 """a picture that costs less costs nothing"""
 MANY = 64

@@ -27,7 +27,7 @@ from joyvl_server.core.prompt.wire_format import MESSAGE, text_tokens
 
 MAX_ATTEMPTS = 3
 LEAST_SUMMARY, TOKENS_A_SECOND = 48, 1.5
-"""tokens of a summary: so many for a second of what it covers. A text costs as long as all of it is written"""
+"""tokens of a summary: this many for a second of what it covers. A text costs as long as all of it is written"""
 RETRY_TURNS = 4
 """turns between a failure and the next attempt"""
 MAX_TURNS = 60

@@ -13,11 +13,11 @@ from joyvl_server.core.watches import kind_words as words
 from joyvl_server.core.watches.kinds import Kinds, WatchKind, in_order
 
 MOST = 1000
-"""So many characters of a text are read."""
+"""This many characters of a text are read."""
 NEAR_WORDS = 3
-"""A negation reaches over so many words at most …"""
+"""A negation reaches over this many words at most …"""
 NEAR_SIGNS = 4
-"""… or so many Chinese characters, and is looked for so far back:"""
+"""… or this many Chinese characters, and is looked for this far back:"""
 REACH = 80
 
 

@@ -22,7 +22,7 @@ from joyvl_server.engines.motion.picture import (
 LEVELS = 6.0
 """Grey levels (of 255) that always count as the same: rounding, compression and small changes of light."""
 SIGMAS = 4.0
-"""So many times the measured noise counts as the same. A normal noise passes 4 once in 16,000 pixels."""
+"""This many times the measured noise counts as the same. A normal noise passes 4 once in 16,000 pixels."""
 DRIFT_S = 15.0
 """The settled scene follows slow changes of light with this time constant, in seconds."""
 UNREAL_S = 5.0
@@ -30,7 +30,7 @@ UNREAL_S = 5.0
 SWING_S = 90.0
 """A place that moves by itself (leaves, a screen) is remembered as such with this time constant, in seconds."""
 SWINGS = 2.0
-"""A place may differ by so many times its usual swing."""
+"""A place may differ by this many times its usual swing."""
 SLOPES = 0.35
 """An edge is new when its slope exceeds what was there by this part of the level tolerance, a pixel."""
 FADES = 0.35

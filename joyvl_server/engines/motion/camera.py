@@ -19,14 +19,14 @@ ALIKE = 0.5
 FEW = 8
 """With fewer blocks that have any texture nothing can be said about the view."""
 TREMBLE = 4.0
-"""A shift up to so many pixels against the settled scene is a camera that trembles (wind, a passing lorry); it is
+"""A shift up to this many pixels against the settled scene is a camera that trembles (wind, a passing lorry); it is
 taken out of the picture. A larger one is a camera that moves."""
 BETTER = 0.97
 """A tremble is taken out when the differences in detail fall below this part by it."""
 REST = 1.5
-"""A camera stands when it keeps its place within so many pixels …"""
+"""A camera stands when it keeps its place within this many pixels …"""
 REST_PICTURES = 3
-"""… for so many pictures."""
+"""… for this many pictures."""
 AGAIN_S = 10.0
 """A camera that stood for less than this is still on its way: its next movement is not announced."""
 REPLACED = 0.3
@@ -45,7 +45,7 @@ SUDDEN_S = 4.0
 APPEARS = 0.2
 """A view appears out of nothing when at least this part of the blocks has texture, …"""
 QUARTERS = 3
-"""… all over the picture: in so many quarters of it there are some."""
+"""… all over the picture: in this many quarters of it there are some."""
 SOME = 0.05
 FROZEN_S = 10.0
 """Identical pictures for so long are a frozen source, if it had noise before."""
@@ -270,7 +270,7 @@ class Freezer:
     NOISY = 0.9
     """Before, at least this part of neighbouring pictures differed …"""
     PAIRS = 10
-    """… among at least so many."""
+    """… among at least this many."""
 
     def __init__(self) -> None:
         self._last: Grey | None = None

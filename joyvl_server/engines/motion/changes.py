@@ -11,21 +11,21 @@ from joyvl_server.engines.motion.sighting import MotionFrame, Sighting, sureness
 from joyvl_server.engines.motion.thing import Thing, part_inside
 
 ECHO_S = 2.5
-"""What changes again beside a change, or where the same visitor has been, within so many seconds belongs to it."""
+"""What changes again beside a change, or where the same visitor has been, within this many seconds belongs to it."""
 MOMENT_S = 0.9
-"""What changes anywhere within so many seconds is one happening: one may be in clear view before the other."""
+"""What changes anywhere within this many seconds is one happening: one may be in clear view before the other."""
 SETTLES = 1.5
-"""For so many intervals between pictures the rest of a change may still be seen at its place."""
+"""For this many intervals between pictures the rest of a change may still be seen at its place."""
 LIGHT_S = 1.6
-"""After a jump of the light what looks changed within so many seconds is the light."""
+"""After a jump of the light what looks changed within this many seconds is the light."""
 VISIT_S = 8.0
 """A reach into the picture is shorter than this; who stays longer is somebody, also when the edge cuts him off."""
 LET_GO_S = 2.0
-"""What still touched the edge so many seconds ago was a hand, also when what it left does not."""
+"""What still touched the edge this many seconds ago was a hand, also when what it left does not."""
 AFTER_S = 0.9
 """So long the departure of a hand waits for the change it made to show."""
 MOST = 16
-"""So many changes and visits are remembered."""
+"""This many changes and visits are remembered."""
 
 
 class Changes:

@@ -18,7 +18,7 @@ REACH_MOST = 0.6
 LEFT_OVER = 0.6
 """When a thing suddenly has less than this part of its size and the rest has not moved, the rest was left behind."""
 HANDLING_S = 3.5
-"""A hand that let go of something is out of the picture after so many seconds."""
+"""A hand that let go of something is out of the picture after this many seconds."""
 
 Links = dict[int, list[Region]]
 

@@ -21,17 +21,17 @@ EDGED = 0.25
 NEAR = 0.08
 """Moving pieces closer than this part of `SIDE` move together."""
 NEAR_EDGE = 2
-"""A difference is that of a thing when a new or lost edge is so many pixels away …"""
+"""A difference is that of a thing when a new or lost edge is this many pixels away …"""
 LIGHTS = 1.8
 """… or it is brighter or darker than the scene by more than this factor, which shadows hardly are."""
 FAIR_SIZE = 0.02
 """A person in the middle distance, as part of the picture."""
 AT_EDGE = 3
-"""Closer than so many pixels to the border is at the edge: smoothing eats the last ones."""
+"""Closer than this many pixels to the border is at the edge: smoothing eats the last ones."""
 RIM = 4
-"""A region at the border must reach further in than so many pixels."""
+"""A region at the border must reach further in than this many pixels."""
 MOST = 24
-"""So many regions are looked at, the largest ones first."""
+"""This many regions are looked at, the largest ones first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

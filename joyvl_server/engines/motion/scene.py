@@ -16,9 +16,9 @@ from joyvl_server.engines.motion.thing import MOVES, SMALL
 from joyvl_server.engines.motion.things import Things
 
 WARM_UP = 3
-"""So many pictures are looked at before anything is said about things: noise and unrest must be known first …"""
+"""This many pictures are looked at before anything is said about things: noise and unrest must be known first …"""
 WARM_UP_S = 2.0
-"""… and for at least so many seconds."""
+"""… and for at least this many seconds."""
 STARTS_S = 5.0
 """A camera takes its time: exposure, night mode, the first whole picture. For so long after its start what happens to
 the view as a whole is that, and the scene is learnt again; …"""

@@ -22,7 +22,7 @@ MOVES = 0.3
 RESTS = 0.7
 """A region rests when at least this part of it has been unchanged for about a second."""
 BESIDE = 4
-"""Closer than so many pixels to a thing, a place is not in clear view yet."""
+"""Closer than this many pixels to a thing, a place is not in clear view yet."""
 UPRIGHT = 0.25
 """Pieces of one person above one another are closer than this part of `SIDE`."""
 FAR = -1e9
@@ -61,7 +61,7 @@ class Thing:
     """when the scene last changed where it has been"""
     missed: int = 0
     apart: int = 0
-    """for so many pictures it has been in pieces that are far from one another"""
+    """for this many pictures it has been in pieces that are far from one another"""
 
     @property
     def arrival(self) -> str:

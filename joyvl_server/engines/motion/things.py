@@ -29,7 +29,7 @@ from joyvl_server.engines.motion.thing import (
 )
 
 DOUBT_S = 1.2
-"""After so many seconds somebody has gone on from the place he left."""
+"""After this many seconds somebody has gone on from the place he left."""
 PROVES_S = 0.9
 """What appears clear of the edge and keeps moving for so long is somebody, and no gesture of somebody in the scene."""
 CLEAR_OF = 0.35
@@ -45,9 +45,9 @@ SLIVER = 0.3
 SHRINKS = 0.85
 """The usual size of a thing that walks away from the camera falls by this factor a second at most."""
 APART = 2
-"""Pieces that stay apart for more than so many pictures are two things."""
+"""Pieces that stay apart for more than this many pictures are two things."""
 SPLIT_S = 3.0
-"""What came off another thing counts as one of its own after so many seconds."""
+"""What came off another thing counts as one of its own after this many seconds."""
 CERTAIN = 0.75
 """A comer as sure as this is announced once; a less sure one with each picture, as it becomes surer."""
 HABIT_S = 30.0
@@ -59,7 +59,7 @@ SLOW_S = 1.5
 MARGIN = 4
 """Pixels around a thing that are not learnt either: its shadow, its blurred outline."""
 MOST = 16
-"""So many things are followed at once."""
+"""This many things are followed at once."""
 
 
 class Things:

@@ -85,7 +85,7 @@ class AcceptedFields:
 
 
 class ChatServer:
-    """One OpenAI-compatible server: a `Chat`, and what a probe looks at beside it."""
+    """One OpenAI-compatible server: a `Chat`, and what a probe looks at in addition."""
 
     def __init__(self, options: OpenAIOptions) -> None:
         self._base = options.base_url
@@ -154,7 +154,7 @@ class ChatServer:
         )
 
     async def beside(self, path: str, data: Mapping[str, Any] | None = None) -> bytes:
-        """What vLLM has beside the API, at the root of the server: `/tokenize`, `/metrics`. Empty where it has not."""
+        """What vLLM has outside the API, at the root of the server: `/tokenize`, `/metrics`. Empty where it has not."""
         parts = urlsplit(self._base)
         url = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/v1')}{path}"
         body = None if data is None else json.dumps(data).encode()

@@ -33,7 +33,7 @@ class GpuMemory:
 
 
 def kv_capacity(card_gb: float, weights: Weights, utilization: float) -> int:
-    """Tokens of key-value cache beside the weights; 0 where there is no room. Calculated."""
+    """Tokens of key-value cache next to the weights; 0 where there is no room. Calculated."""
     free = card_gb * utilization - WEIGHTS_GB[weights] - OVERHEAD_GB
     return max(0, int(free * 2**30 / KV_BYTES_PER_TOKEN))
 

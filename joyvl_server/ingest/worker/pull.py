@@ -23,7 +23,7 @@ from joyvl_server.kit.net.policy import CheckedUrl, NetPolicy
 log = logging.getLogger(__name__)
 
 MAX_SKIPPED_OPENS = 6
-"""Some server may not answer the short question that comes before: after so many in a row it is opened all the same."""
+"""Some server may not answer the short question that comes before: after this many in a row it is opened anyway."""
 
 
 class FrameReader(Protocol):

@@ -1,6 +1,6 @@
 """Whether an engine decides, and if it does not, why: the engine as a whole, and each session that it decides for.
 
-How the engine is as a whole comes from its monitor, which asks after it: loading, away, cannot. How it is for a session
+How the engine is as a whole comes from its monitor, which checks it: loading, away, cannot. How it is for a session
 comes from that session's requests: failures in a row, answers outside the protocol in a row, time without any decision.
 A session shows the engine's own state where that is bad, else what it found itself. A session's own fault ends with its
 next decision, and only with that: a server that lists its models well may still decide nothing.

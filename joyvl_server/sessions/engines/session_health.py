@@ -90,7 +90,7 @@ class SessionHealth:
             self._quiet_since = self._clock.monotonic()
 
     def slow(self, seconds: float | None) -> None:
-        """It gets one decision in so many `seconds`, fewer than it has ticks; None: as many as ticks.
+        """It gets one decision in this many `seconds`, fewer than it has ticks; None: as many as ticks.
 
         The engine still decides: its sessions go on, and show this.
         """

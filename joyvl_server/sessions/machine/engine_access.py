@@ -156,7 +156,7 @@ class EngineAccess:
     # ------------------------------------------------------------------------------------------- what its pictures cost
 
     def asked(self, step: int, pictures: tuple[int, int]) -> None:
-        """The request of this step goes out with so many pictures, as `Context.pictures`."""
+        """The request of this step goes out with this many pictures, as `Context.pictures`."""
         self._costs.asked(step, pictures)
 
     def answered(self, step: int) -> None:

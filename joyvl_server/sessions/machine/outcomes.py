@@ -45,7 +45,7 @@ class EngineOutcomes(Protocol):
         """A request failed, perhaps one that the step can do without."""
 
     def prepared(self, number: int) -> None:
-        """The engine has the chunk with this number beside the present one now."""
+        """The engine has the chunk with this number next to the present one now."""
 
     def lost(self) -> None:
         """The engine session was thrown away: the present chunk must begin again."""

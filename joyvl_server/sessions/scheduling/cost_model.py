@@ -26,7 +26,7 @@ SLICE_OVERHEAD_S = 0.05
 FIRST_WARM_RATE, FIRST_WRITE_RATE = 1200.0, 40.0
 """tokens a second taken for true before the first slice"""
 REQUEST_TOKENS, GLANCE_TOKENS, FULL_TOKENS = 200, 66, 254
-"""What a look costs beside its picture; a glance's picture; a full look's, until one was seen. They say what a glance
+"""What a look costs without its picture; a glance's picture; a full look's, until one was seen. They say what a glance
 may cost before one was measured."""
 ASSESS_S = 0.5
 """between two looks at the load"""
@@ -42,7 +42,7 @@ class CostModel:
         self.parallel = max(1, parallel)
         self._alone: dict[bool, float] = {}
         self.usual = 0.0
-        """engine seconds of the looks of late, full or not"""
+        """engine seconds of recent looks, full or not"""
         self._sharing = 1.0
         self._full_tokens = FULL_TOKENS
         self._price = self._priced_at = 0.0
@@ -87,7 +87,7 @@ class CostModel:
         self._priced_at = now
 
     def takes(self, beside: int) -> float:
-        """Seconds a look of late takes with so many others in flight; 0 while nothing is known."""
+        """Seconds a recent look takes with this many others in flight; 0 while nothing is known."""
         return self.usual / self._share * (1 + self._sharing * beside)
 
     @property
@@ -98,7 +98,7 @@ class CostModel:
     def looked(self, now: float, full: bool, seconds: float, beside: float, image_tokens: int = 0) -> None:
         """A look took `seconds`, with `beside` requests in flight on average, itself included.
 
-        The full picture has so many `image_tokens`; 0 where that is not known.
+        The full picture has this many `image_tokens`; 0 where that is not known.
         """
         self._full_tokens = image_tokens or self._full_tokens
         known = self._alone.get(full)
@@ -143,7 +143,7 @@ class CostModel:
     # -------------------------------------------------------------------------------------------------------- slices
 
     def tokens(self, kind: str, seconds: float) -> int:
-        """How many tokens fit a slice of so many seconds; `kind` is warm or write."""
+        """How many tokens fit a slice of this many seconds; `kind` is warm or write."""
         return max(0, int((seconds - SLICE_OVERHEAD_S) * self._rates[kind]))
 
     def sliced(self, kind: str, offered: int, tokens: int, planned: float, seconds: float) -> None:

@@ -80,14 +80,14 @@ class Lease:
         self._scheduler = scheduler
 
     def began(self, *, full: bool, image_tokens: int = 0) -> None:
-        """The request goes out now; `full` when it brings a full look, not a glance. The full picture has so many
+        """The request goes out now; `full` when it brings a full look, not a glance. The full picture has this many
         `image_tokens`, where that is known."""
         if self.began_at is None and not self.released:
             self.full, self.image_tokens = full, image_tokens
             self._scheduler.began(self)
 
     def speaks(self) -> None:
-        """It is scored, and the answer goes on beside the leases of others."""
+        """It is scored, and the answer goes on alongside the leases of others."""
         if not self.released and not self.speaking:
             self._scheduler.speaks(self)
 

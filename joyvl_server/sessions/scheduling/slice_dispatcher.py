@@ -57,7 +57,7 @@ class SliceDispatcher:
         self.current: Slice | None = None
         """the slice that runs and holds the engine up"""
         self.beside: Slice | None = None
-        """the one that runs beside the ticks of others"""
+        """the one that runs alongside the ticks of others"""
         self._clock = clock
         self._engine = engine
         self._meter = meter
@@ -114,7 +114,7 @@ class SliceDispatcher:
             self.current = self._give(now, *key, length)
 
     def _held_up(self, now: float, client: SliceClient, length: float) -> float:
-        """Seconds that the ticks of others take out of a slice beside them."""
+        """Seconds that the ticks of others take out of a slice alongside them."""
         return self._meter.cost.usual * self._host.ticks_between(now, now + length, client)
 
     def _give(self, now: float, client: SliceClient, kind: SliceKind, length: float, held_up: float = 0.0) -> Slice:

@@ -3,7 +3,7 @@
 Slices that hold an engine up (warming, and writing where it does one thing at a time) fill the pauses between ticks.
 A slice that waits is owed `SHARE` of the time that passes meanwhile, so that it also runs on an engine without pauses.
 Warming goes before writing: the next chunk begins at a known time, and nobody waits for a text. Where requests go side
-by side, writing runs beside the ticks of others, since a token now and then holds up nobody; it only keeps clear of its
+by side, writing runs with the ticks of others, since a token now and then holds up nobody; it only keeps clear of its
 own session.
 """
 
@@ -20,7 +20,7 @@ SliceKind = Literal["warm", "write"]
 SLICE_S = 0.34
 """the usual length"""
 BESIDE_S = 0.7
-"""of a slice that goes beside the ticks of others"""
+"""of a slice that goes alongside the ticks of others"""
 SHORTEST_S = 0.15
 """of a pause that is worth a slice: a request costs something by itself"""
 CLEAR_S = 0.02
@@ -140,7 +140,7 @@ class SlicePolicy:
         return None
 
     def beside(self, now: float, engaged: Set[SliceClient]) -> tuple[SliceClient, float] | None:
-        """Who may write beside the ticks of others, and for how many seconds; none that is `engaged` with its own."""
+        """Who may write with the ticks of others, and for how many seconds; none that is `engaged` with its own."""
         for key in sorted(self.wanted, key=self._since.__getitem__):
             client, kind = key
             if kind == "write" and client not in engaged:

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 class WatchSink(QueuedSink):
     wants = (AddWatch, EndWatch, RequestWithdrawn)
     capacity = 64
-    """a session has at most so many watches"""
+    """a session has at most this many watches"""
 
     def __init__(self, context: SinkContext) -> None:
         self._session_id = context.record.id

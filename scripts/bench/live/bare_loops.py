@@ -1,8 +1,8 @@
 """What `joyvl bench ingest` compares with: the least that PyAV and aiortc need, each in a process of its own.
 
-    python -m bench.live.bare_loops decode URL COUNT      so many threads that decode and drop
+    python -m bench.live.bare_loops decode URL COUNT      this many threads that decode and drop
     python -m bench.live.bare_loops receive               a line with an offer in, a line with an answer out
-    python -m bench.live.bare_loops call FILE COUNT       the caller: so many offers out, their answers in
+    python -m bench.live.bare_loops call FILE COUNT       the caller: this many offers out, their answers in
 
 Offers and answers are JSON strings, one a line. `ready` is printed when pictures come. Each runs until it is killed.
 """

@@ -56,7 +56,7 @@ class PrefixCache:
         node.pins -= 1
 
     def reserve(self, tokens: int) -> bool:
-        """Room for so many new tokens, where need be by eviction; False where all that is held is in use."""
+        """Room for this many new tokens, where need be by eviction; False where all that is held is in use."""
         while self.used + tokens > self.cache_tokens:
             leaf = min((leaf for leaf in self._leaves if not leaf.pins), key=lambda leaf: leaf.stamp, default=None)
             if leaf is None:
