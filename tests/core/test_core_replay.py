@@ -16,6 +16,7 @@ from joyvl_server.core.effects import Append, BeginChunk, Effect, PrepareChunk, 
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.inputs import ConfigChanged, Input, Passed, QueryAsked, Tick
 from joyvl_server.core.observer import Observer
+from joyvl_server.core.prompt.turns import Draft
 from joyvl_server.core.replay import (
     decode_effect,
     decode_header,
@@ -83,6 +84,13 @@ def test_effects_name_pictures_and_inputs_hold_the_grey_one() -> None:
         "height": 360,
     }
     assert "jpeg" not in json.dumps(encode_effect(begin))
+
+
+def test_a_draft_is_logged_without_the_words_of_its_prompt() -> None:
+    effect = Write(Draft("d3", "Sum up what happened.", 120, system="You sum up."))
+    logged = through_json(encode_effect(effect))
+    assert "Sum up" not in json.dumps(logged)
+    assert decode_effect(logged) == Write(Draft("d3", "", 120))
 
 
 def test_a_field_that_is_new_takes_its_default() -> None:

@@ -24,17 +24,21 @@ from joyvl_server.kit.supervisor import Limits, Status, Supervisor
 pytestmark = pytest.mark.processes
 
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
-# A daemon as they are made: a session of its own, its parent gone, deaf, and the output held open.
+# A daemon as they are made: a session of its own, its parent gone, deaf, and the output held open. The parent goes on
+# when it has spoken; each line is one write, which no other cuts in two.
 DAEMON = """
 import os, signal, sys, time
+ready, tell = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork():
         os._exit(0)
     signal.signal(15, signal.SIG_IGN)
-    print(f'daemon {os.getpid()}', flush=True)
+    os.write(1, b'daemon %d\\n' % os.getpid())
+    os.write(tell, b'.')
     time.sleep(60)
 os.wait()
+os.read(ready, 1)
 """
 
 
@@ -140,7 +144,7 @@ async def test_a_session_of_its_own_does_not_help_it_to_outlive_us() -> None:
 
 
 async def test_what_a_process_left_behind_when_it_ended_is_killed_before_the_next_start() -> None:
-    child = Child(DAEMON + "\nprint('head ends', flush=True); raise SystemExit(3)")
+    child = Child(DAEMON + "\nos.write(1, b'head ends\\n'); raise SystemExit(3)")
     child.family = child.hangs = True
     heard: list[str] = []
     supervisor = Supervisor(child, FAST, ManualClock(), on_line=heard.append)
