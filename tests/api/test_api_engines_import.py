@@ -32,10 +32,12 @@ for _ in range({10 * PATIENCE_S:.0f}):
         break
     time.sleep(0.1)
 {GOOD}""",
+    "plug_ready": GOOD,
     "plug_exits": "raise SystemExit('go away')",
     "plug_broken": "raise KeyError('no such thing')",
     "plug_cannot_build": "def Built(settings): raise AttributeError('half-built')",
 }
+DOOR = {"name": "door", "url": "rtsp://127.0.0.1/1", "engine": "plug_slow"}
 
 
 @pytest.fixture
@@ -47,8 +49,8 @@ async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
     points = [EntryPoint(name, f"{name}:Built", engines_module.GROUP) for name in MODULES]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
-    settings = Settings(data_dir=tmp_path, engine={"name": "plug_slow"})
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == engines_module.GROUP else [])
+    settings = Settings(data_dir=tmp_path, engine={"name": "plug_ready"})
     clock = ManualClock()
     store = await Store.open(tmp_path)
     registry = Registry(settings, store, FakeMedia(clock), NetPolicy(), EnginePool({}), clock)
@@ -64,7 +66,7 @@ async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 async def test_imports_hold_up_no_loop_and_happen_once(client, tmp_path: Path) -> None:
     count, go = tmp_path / "plug_slow.py.count", tmp_path / "plug_slow.py.go"
     asked = [asyncio.create_task(client.get("/v1/engines")) for _ in range(3)]
-    create = asyncio.create_task(client.post("/v1/cameras", json={"name": "door", "url": "rtsp://127.0.0.1/1"}))
+    create = asyncio.create_task(client.post("/v1/cameras", json=DOOR))
     await until(count.exists)  # the import has begun; on the loop it would wait for a file that nobody could write
     assert not any(task.done() for task in asked)
     go.touch()
@@ -90,7 +92,7 @@ async def test_an_import_that_never_ends_is_said_and_hides_no_other(client, monk
         shown = {e["name"]: e for e in (await client.get("/v1/engines")).json()["data"]}
         assert "imported" in shown["plug_slow"]["error"]
         assert "no such thing" in shown["plug_broken"]["error"]
-        answer = await client.post("/v1/cameras", json={"name": "door", "url": "rtsp://127.0.0.1/1"})
+        answer = await client.post("/v1/cameras", json=DOOR)
         assert answer.status_code == 422
     finally:
         go.set()
