@@ -1,0 +1,1 @@
+"""Sound as all rooms hand it on: mono, 16 bit."""
