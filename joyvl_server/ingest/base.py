@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from joyvl_server.core.frame import Frame
+from joyvl_server.ingest.audio.base import SourceAudio
 
 
 class SourceStatus(StrEnum):
@@ -95,6 +96,9 @@ class Source(Protocol):
     @property
     def now(self) -> float:
         """Stream seconds right now (for a lockstep file: as far as it was asked to go)."""
+
+    @property
+    def audio(self) -> SourceAudio: ...
 
     async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
         """The newest frame, encoded now, once, however many ask for it.

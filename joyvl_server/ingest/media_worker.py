@@ -90,9 +90,12 @@ class MediaWorker:
                 self.drop(source)
 
     def receive(self, event: Message) -> None:
-        """A state of one of its sources."""
+        """A state of one of its sources, or something about its sound."""
         source = self.sources.get(event["source"])
         if source is None:
+            return
+        if event["event"] == "audio":
+            source.audio.apply(event)
             return
         source.apply(event)
         if source.spec is None and event["status"] == "ended":
@@ -132,6 +135,7 @@ class MediaWorker:
             "open", source=source.id, slot=source.slot, spec=asdict(source.spec), zero=source.zero,
             start=source.now if source.spec.is_file else 0.0,
         )  # fmt: skip
+        source.audio.opened()
 
     async def close(self, source: RemoteSource) -> None:
         """The worker frees all of it; then its slot is free too. Cancelled, the worker frees it all the same."""

@@ -10,6 +10,7 @@ import structlog
 
 from joyvl_server.core.errors import NoFrame, SourceError
 from joyvl_server.core.frame import Frame
+from joyvl_server.ingest.audio.remote import RemoteAudio
 from joyvl_server.ingest.base import PullSpec, SourceState, SourceStatus, StateListener
 from joyvl_server.ingest.channel import Message
 from joyvl_server.ingest.connection import Answer
@@ -52,6 +53,7 @@ class RemoteSource:
         self.zero: float | None = None
         """the moment of a live source's first picture"""
         self.closed = False
+        self.audio = RemoteAudio(self, worker)
         self._worker = worker
         self._listener = listener
         self._clock = clock
@@ -150,6 +152,7 @@ class RemoteSource:
     def worker_gone(self) -> None:
         """A pull comes back with the next worker, a call does not."""
         self._newest = None
+        self.audio.worker_gone()
         if self._state.status is SourceStatus.ENDED:
             return
         if self.spec is None:

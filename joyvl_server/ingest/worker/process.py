@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import av
 
 from joyvl_server.core.errors import JoyvlError, SourceError
+from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.channel import Channel, Message
 from joyvl_server.ingest.shared_frames import SharedFrames
@@ -43,7 +44,7 @@ CLOSE_TIMEOUT_S = 3.0
 
 
 class ChannelReporter:
-    """Sends the states of one source to main, from any thread."""
+    """Sends the states of one source to main, and what is to tell of its sound, from any thread."""
 
     def __init__(self, channel: Channel, source_id: str) -> None:
         self._channel = channel
@@ -51,7 +52,12 @@ class ChannelReporter:
         self._loop = asyncio.get_running_loop()
 
     def report(self, report: SourceReport) -> None:
-        event = {"event": "state", "source": self._source_id, **report.to_dict()}
+        self._send({"event": "state", "source": self._source_id, **report.to_dict()})
+
+    def send_audio(self, message: Message) -> None:
+        self._send({"event": "audio", "source": self._source_id, **message})
+
+    def _send(self, event: Message) -> None:
         with suppress(RuntimeError):  # the loop is closed: the worker ends
             self._loop.call_soon_threadsafe(_send, self._channel, event)
 
@@ -63,6 +69,7 @@ class OpenSource:
     source: PullSource | LockstepFile | WebRtcCall
     publisher: FramePublisher
     slot: FrameSlot
+    sound: SourceSound
     task: asyncio.Task[None] | None = None
 
 
@@ -86,6 +93,7 @@ class WorkerProcess:
             "look": self._look,
             "close": self._close,
             "probe": self._probe,
+            **{f"audio.{op}": self._audio for op in ("listen", "play", "hold", "resume", "cut")},
         }
 
     async def serve(self) -> None:
@@ -155,7 +163,8 @@ class WorkerProcess:
         if message["source"] in self._sources:
             raise SourceError("The source is already open.", code="internal")
         slot = FrameSlot(publisher, message["slot"], self._config, self._memory)
-        opened = self._sources[message["source"]] = OpenSource(source, publisher, slot)
+        sound = SourceSound(ChannelReporter(self._channel, message["source"]))
+        opened = self._sources[message["source"]] = OpenSource(source, publisher, slot, sound)
         return opened
 
     async def _look(self, message: Message) -> Message:
@@ -166,6 +175,14 @@ class WorkerProcess:
         if isinstance(opened.source, LockstepFile):
             await self._loop.run_in_executor(self._blocking, opened.source.advance, message["at"])
         return {"sequence": await opened.slot.encode_newest(self._encoders, glance=message["glance"])}
+
+    async def _audio(self, message: Message) -> Message:
+        """It waits for nothing, so that such messages are obeyed in their order."""
+        opened = self._sources.get(message["source"])
+        if opened is None:
+            raise SourceError("The source is not open here.", code="internal")
+        opened.sound.obey(message)
+        return {}
 
     async def _close(self, message: Message) -> Message:
         opened = self._sources.pop(message["source"], None)

@@ -1,1 +1,1 @@
-"""Sound as all rooms hand it on: mono, 16 bit."""
+"""Sound as all rings hand it on: mono, 16 bit."""

@@ -17,8 +17,10 @@ import numpy as np
 
 from joyvl_server.core.errors import Conflict, NoFrame
 from joyvl_server.core.frame import Frame, Grey, Image
+from joyvl_server.ingest.audio.base import AudioListener, ListenSpec
 from joyvl_server.ingest.base import ProbeReport, PullSpec, Source, SourceState, SourceStatus, StateListener
 from joyvl_server.ingest.worker.frame_encoder import GLANCE_PIXELS, fit
+from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.clock import Clock
 
 GREY = (192, 108)
@@ -61,12 +63,30 @@ class View:
     glance_bytes: int = 5_500
 
 
+class NoSound:
+    """The `SourceAudio` of a source without sound."""
+
+    hears = plays = False
+    free_s = 0.0
+
+    def listen(self, spec: ListenSpec | None, on_event: AudioListener | None) -> None: ...
+
+    def play(self, epoch: int, audio: Pcm, *, last: bool = False) -> None: ...
+
+    def hold(self, epoch: int) -> None: ...
+
+    def resume(self, epoch: int) -> None: ...
+
+    def cut(self, epoch: int) -> None: ...
+
+
 class SimulatedSource:
     """Always online; a new picture at each look. `greys` are shown `GREYS_PER_S` a second, over and over."""
 
     def __init__(self, number: int, clock: Clock, view: View, greys: Sequence[Grey], shift_s: float = 0.0) -> None:
         self.id = f"source-{number}"
         self.number = number
+        self.audio = NoSound()
         self._clock = clock
         self._opened = clock.monotonic()
         self._view = view

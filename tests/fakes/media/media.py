@@ -21,6 +21,7 @@ from typing import Protocol
 import numpy as np
 import simplejpeg
 
+from fakes.media.audio import FakeAudio
 from joyvl_server.core.errors import Conflict, NoFrame, NotAllowed, SourceError
 from joyvl_server.core.frame import Frame, Image
 from joyvl_server.ingest.base import ProbeReport, PullSpec, SourceState, SourceStatus, StateListener
@@ -67,6 +68,7 @@ class FakeSource:
         self, source_id: str, clock: HasTime | None, on_state: StateListener, clip: Sequence[Frame] | None = None
     ) -> None:
         self.id = source_id
+        self.audio = FakeAudio()
         self.looks: list[tuple[float | None, bool]] = []
         self.closed = False
         self.hold: asyncio.Event | None = None
