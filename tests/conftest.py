@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,14 +21,32 @@ def clips() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def speech_env() -> tuple[Path, Path]:
+    """The Python that has the speech engines, and the folder of real weights: what scripts/test builds."""
+    python, models = os.environ.get("JOYVL_SPEECH_PYTHON"), os.environ.get("JOYVL_SPEECH_MODELS")
+    if not python or not models:
+        script = [str(ROOT / "scripts/speech-test-env"), "--find"]
+        found = subprocess.run(script, capture_output=True, text=True, check=False).stdout.strip()
+        if not found:
+            pytest.skip("the speech environment is not there; run scripts/speech-test-env")
+        python, models = f"{found}/bin/python", f"{found}/models"
+    return Path(python), Path(models)
+
+
 # --------------------------------------------------------------------------------------------------------------- marks
 
 LONGER_S = {"aside": 3000, "slow": 900}
 """Seconds a marked test may take on a machine that is busy with other things; others have `timeout` of pyproject."""
 
 FOLDER_MARKS = {"core": "core", "e2e": "processes", "faults": "processes"}
-FIXTURE_MARKS = {"browser": ("browser", "processes"), "vllm": ("vllm", "processes"), "clips": ("clips",)}
-IMPLIED = {"browser": "processes", "rtsp": "processes", "vllm": "processes"}
+FIXTURE_MARKS = {
+    "browser": ("browser", "processes"),
+    "vllm": ("vllm", "processes"),
+    "speech_env": ("speech", "processes"),
+    "clips": ("clips",),
+}
+IMPLIED = {"browser": "processes", "rtsp": "processes", "vllm": "processes", "speech": "processes"}
 
 
 @pytest.hookimpl(tryfirst=True)

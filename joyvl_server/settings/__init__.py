@@ -26,6 +26,7 @@ from joyvl_server.settings.groups import (
     NetSettings,
     ServerSettings,
     SessionSettings,
+    SpeechSettings,
     StoreSettings,
 )
 from joyvl_server.settings.values import Folder
@@ -40,6 +41,7 @@ __all__ = [
     "ServerSettings",
     "SessionSettings",
     "Settings",
+    "SpeechSettings",
     "StoreSettings",
     "check_listen",
     "default_data_dir",
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = Field(default_factory=SessionSettings, description="Ticks, sensitivity, context.")
     media: MediaSettings = Field(default_factory=MediaSettings, description="Sources, workers, pictures.")
     net: NetSettings = Field(default_factory=NetSettings, description="What sources may reach.")
+    speech: SpeechSettings = Field(default_factory=SpeechSettings, description="Voices, and what understands speech.")
     store: StoreSettings = Field(default_factory=StoreSettings, description="What the database keeps.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 
@@ -84,6 +87,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, *(InitSettingsSource(settings_cls, layer.values) for layer in _layers.get()))
+
+    @property
+    def speech_models_dir(self) -> Path:
+        """Folder of voices and models of speech."""
+        return self.speech.models_dir or self.data_dir / "models"
 
     def net_policy(self) -> NetPolicy:
         """What sources may reach, for main and for the media workers."""

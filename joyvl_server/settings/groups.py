@@ -7,7 +7,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from joyvl_server.core.config import Fidelity
-from joyvl_server.settings.values import Folder, FramesPerTick, Key, Language, Origin, ProxyNetwork, Rule, Scheme
+from joyvl_server.settings.values import (
+    Folder,
+    FramesPerTick,
+    Key,
+    Language,
+    Origin,
+    ProxyNetwork,
+    Rule,
+    Scheme,
+    VoiceName,
+)
 
 
 class Group(BaseModel):
@@ -168,6 +178,42 @@ class NetSettings(Group):
             "Networks or host names that sources may not reach. Link-local, metadata, multicast and unspecified "
             "addresses are always denied, unless `net.allow` names exactly these."
         ),
+    )
+
+
+class SpeechSettings(Group):
+    tts: str = Field(
+        "browser",
+        description=(
+            "What speaks by default, by its entry-point name: `browser` (the page, with the browser's own voice), "
+            "`piper`, `kokoro`, `espeak`, `openai`; `off` for silence."
+        ),
+    )
+    voices: dict[Language, VoiceName] = Field(
+        default_factory=dict,
+        description=(
+            "A voice for each language, like `{en: 'piper:en_US-joe-medium', zh: 'kokoro:zf_xiaoxiao'}`. The language "
+            "follows the text; other languages get `tts` with its own choice."
+        ),
+    )
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Settings of each voice engine under its name. See docs/reference/speech.md.",
+    )
+    asr: str | None = Field(
+        None, description="What understands speech, by its entry-point name: `whisper`, `openai`. Null: nothing does."
+    )
+    asr_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Settings of each listening engine under its name. See docs/reference/speech.md.",
+    )
+    language: Language | None = Field(
+        None, description="Language that is spoken where nothing else says so, like `en`. Null: that of the text."
+    )
+    models_dir: Folder | None = Field(
+        None, description="Folder of voices and models of speech. Null: `models` in the data folder."
     )
 
 

@@ -58,6 +58,12 @@ def _check_language(tag: str) -> str:
     return tag
 
 
+def _check_voice(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(:[^\s:]+)?", name):
+        raise ValueError("a voice is the name of an engine, or engine:voice, like piper:en_US-joe-medium")
+    return name
+
+
 def _digits_to_number(value: Any) -> Any:
     # The environment gives text; a choice among numbers is not read from it by itself.
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
@@ -71,3 +77,4 @@ Scheme = Literal["rtsp", "file"]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 FramesPerTick = Annotated[Literal[1, 2, 4], BeforeValidator(_digits_to_number)]
 Language = Annotated[str, AfterValidator(_check_language)]
+VoiceName = Annotated[str, AfterValidator(_check_voice)]

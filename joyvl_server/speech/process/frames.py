@@ -2,7 +2,7 @@
 
 Ours to the child: {"op": "start", "options": …}, {"op": "ask", "id": 7, "method": "speak", …}, {"op": "cancel", "id":
 7}, {"op": "ping"}. The child's: {"event": "ready", …}, {"event": "failed", code, message}, {"event": "pong"}; and of a
-request {"id": 7, "piece": {…}} as often as it likes, then {"id": 7, "end": true} or {"id": 7, "error": {code, message}}.
+request {"id": 7, "piece": {…}}, as often as it likes, then {"id": 7, "end": true} or {"id": 7, "error": {code, …}}.
 
 Both sides use this file, the child in an environment that may hold none of the server's packages: plain Python only.
 """
