@@ -76,6 +76,11 @@ class ObserverConfig:
     system: str | None = None
     """own system prompt; None takes the built-in one"""
 
+    voice: bool = False
+    """utterances are played, one after the other; what was heard of them counts"""
+    half_duplex: bool = False
+    """the microphone hears what is played, and nothing takes it out: speech that begins meanwhile is no interruption"""
+
     delegation: bool = True
     engine: EngineFacts = EngineFacts()
     """changed by `CapabilitiesChanged` too"""

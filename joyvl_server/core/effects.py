@@ -124,6 +124,47 @@ class UtteranceDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Play:
+    """Begin to play this utterance; its text may still be coming. One at a time: the one before has ended or was cut.
+
+    Outcomes: `PlaybackAcked` …, then `PlaybackEnded`.
+    """
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPlayback:
+    """Fall silent at once, and keep the position: somebody speaks."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePlayback:
+    """Go on from where it was held."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CutPlayback:
+    """Fall silent at once, for good: nothing of this epoch plays any more."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackCut:
+    """The utterance was cut off at stream time `t`, or dropped before it was played: `heard` are the words of it that
+    were heard. People and the history are told."""
+
+    epoch: int
+    t: float
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delegate:
     """Hand a question to an agent; the outcome comes as `TaskChanged`. `task_id` is unique in the session."""
 
@@ -211,6 +252,11 @@ Effect = (
     | TickNow
     | UtteranceDelta
     | UtteranceDone
+    | Play
+    | HoldPlayback
+    | ResumePlayback
+    | CutPlayback
+    | PlaybackCut
     | Delegate
     | AddWatch
     | EndWatch

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.core.decisions import Pressure, Score, Skip
 from joyvl_server.core.frame import Frame
+from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.core.watches.watches import WatchSet
 
 
@@ -106,8 +107,7 @@ class WatchesChanged:
 class CapabilitiesChanged:
     """The engine can do more or less than before, or another one took its place: it has nothing in its cache.
 
-    History, watches, open queries, epochs and ids of tasks go on. A step in flight goes on too, its outcome is still
-    expected. The next turn begins a chunk with a short lead.
+    All else goes on, a step in flight too: its outcome is still expected. The next chunk begins with a short lead.
     """
 
     at: float
@@ -116,7 +116,7 @@ class CapabilitiesChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConfigChanged:
-    """Other settings from now on. `first_epoch` and `task_prefix` are ignored: both count from the beginning.
+    """Other settings from now on; see `ObserverConfig` for those that only count at the start.
 
     Other `engine` facts are `CapabilitiesChanged`. Another system prompt begins a chunk with a short lead.
     """
@@ -132,6 +132,70 @@ class PlaybackAcked:
     at: float
     epoch: int
     heard: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackEnded:
+    """It plays no more. `heard`: characters; None where nobody could hear it (no listener, no voice): it was shown."""
+
+    at: float
+    epoch: int
+    heard: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Somebody speaks since stream time `t`. `id` is unique in the session."""
+
+    at: float
+    id: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechLasted:
+    """It goes on for 0.4 s by now: no click, no cough. Told once."""
+
+    at: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """It ended at `t`. `Transcript(final)` or `TranscriptFailed` follows: the latter at once if nobody transcribes."""
+
+    at: float
+    id: str
+    t: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said so far, or all of it. `addressed`: the wake word was said, or none is needed."""
+
+    at: float
+    id: str
+    text: str
+    final: bool
+    addressed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFailed:
+    at: float
+    id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundHeard:
+    """A sound of this kind began at stream time `t`, `wall` in Unix seconds."""
+
+    at: float
+    wall: float
+    kind: WatchKind
+    t: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +242,7 @@ class PressureChanged:
 
 @dataclass(frozen=True, slots=True)
 class ContextLimitChanged:
-    """A context of this session may have at most `tokens` at the engine; the setting still bounds it too.
-
-    Where that is a share of what sessions have together, `most` is what the engine takes of one: while the next chunk
-    is being warmed, the present one may go a little beyond its share.
-    """
+    """A context of this session may have at most `tokens`, where that is a share `most` for a while: see `Context`."""
 
     at: float
     tokens: int
@@ -220,6 +280,13 @@ Input = (
     | CapabilitiesChanged
     | ConfigChanged
     | PlaybackAcked
+    | PlaybackEnded
+    | SpeechStarted
+    | SpeechLasted
+    | SpeechStopped
+    | Transcript
+    | TranscriptFailed
+    | SoundHeard
     | TaskChanged
     | ChunkWarmed
     | Written

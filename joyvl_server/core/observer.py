@@ -99,8 +99,12 @@ class Observer:
                 self._configure(replace(self.config, engine=engine), engine_changed=True)
             case into.ConfigChanged(_, config):
                 self._configure(config, engine_changed=config.engine != self.config.engine)
-            case into.PlaybackAcked(_, epoch, heard):
-                self._utterances.hear(epoch, heard)
+            case into.PlaybackAcked(_, epoch, heard) | into.PlaybackEnded(_, epoch, heard):
+                self._utterances.hear(epoch, heard or 0)
+            case into.SpeechStarted() | into.SpeechLasted() | into.SpeechStopped() | into.SoundHeard():
+                pass
+            case into.Transcript() | into.TranscriptFailed():
+                pass
             case into.TaskChanged():
                 self._composer.task_changed(input)
                 if self._composer.urgent:

@@ -15,7 +15,16 @@ from joyvl_server.core.effects import (
     UtteranceDelta,
     UtteranceDone,
 )
-from joyvl_server.core.inputs import PlaybackAcked, TaskChanged
+from joyvl_server.core.inputs import (
+    PlaybackAcked,
+    PlaybackEnded,
+    SpeechLasted,
+    SpeechStarted,
+    SpeechStopped,
+    TaskChanged,
+    Transcript,
+    TranscriptFailed,
+)
 from joyvl_server.core.observer import StepState
 
 # ------------------------------------------------------------------------------------------------------------- speaking
@@ -160,6 +169,22 @@ def test_what_was_heard_is_kept_by_epoch() -> None:
     assert shell.observer.handle(PlaybackAcked(1.0, 1, 5)) == []
     assert shell.observer.heard(1) == "A man"
     assert shell.observer.handle(PlaybackAcked(1.0, 99, 5)) == []
+
+
+def test_without_a_voice_nobody_interrupts() -> None:
+    shell = Shell()
+    shell.says(0.0, CAME)
+    for input in (
+        SpeechStarted(1.0, "s", 0.9),
+        SpeechLasted(1.3, "s"),
+        SpeechStopped(1.9, "s", 1.4, 0.5),
+        Transcript(2.0, "s", "Who?", True),
+        TranscriptFailed(2.0, "s", "It failed."),
+        PlaybackEnded(2.0, 1, None),
+    ):
+        assert shell.observer.handle(input) == []
+    assert shell.observer.handle(PlaybackEnded(2.0, 1, 5)) == []
+    assert shell.observer.heard(1) == "A man"
 
 
 def test_nothing_is_aborted_without_need() -> None:

@@ -13,7 +13,7 @@ from joyvl_server.core.errors import ConfigError
 
 
 class WatchKind(StrEnum):
-    """The whole vocabulary, in the order in which people read it. Kinds of sounds will join it."""
+    """The whole vocabulary, in the order in which people read it."""
 
     ENTER = "enter"
     """something came into the picture"""
@@ -31,6 +31,14 @@ class WatchKind(StrEnum):
     """the camera is covered"""
     FROZEN = "frozen"
     """the camera sends the same picture again and again"""
+    SMOKE_ALARM = "smoke_alarm"
+    """a smoke or fire alarm sounds"""
+    CO_ALARM = "co_alarm"
+    """a carbon monoxide alarm sounds"""
+    LOUD = "loud"
+    """a sudden noise, much louder than usual there"""
+    QUIET = "quiet"
+    """a long silence where there is usually sound"""
 
 
 Kinds = tuple[WatchKind, ...]
@@ -45,8 +53,22 @@ HAPPENINGS = {
     WatchKind.DARK: "it gets dark",
     WatchKind.COVERED: "the camera is covered",
     WatchKind.FROZEN: "the picture is frozen",
+    WatchKind.SMOKE_ALARM: "a smoke alarm sounds",
+    WatchKind.CO_ALARM: "a carbon monoxide alarm sounds",
+    WatchKind.LOUD: "there is a loud noise",
+    WatchKind.QUIET: "it stays silent for long",
 }
 """Each kind in words, to go on after "when"."""
+
+SOUNDS = {
+    WatchKind.SMOKE_ALARM: "A smoke alarm is sounding.",
+    WatchKind.CO_ALARM: "A carbon monoxide alarm is sounding.",
+    WatchKind.LOUD: "There was a sudden loud noise.",
+    WatchKind.QUIET: "It has been silent for a long time.",
+}
+"""The kinds that are heard, not seen, and what the server says at each. Only a watch that names one fires at it."""
+PICTURES = tuple(kind for kind in WatchKind if kind not in SOUNDS)
+"""The kinds that are seen."""
 
 ALIASES = {"camera_moving": WatchKind.CHANGED}
 """What engines report outside the vocabulary, and the kind it counts as."""

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from joyvl_server.core.watches import kind_words as words
-from joyvl_server.core.watches.kinds import Kinds, WatchKind, in_order
+from joyvl_server.core.watches.kinds import PICTURES, Kinds, WatchKind, in_order
 
 MOST = 1000
 """This many characters of a text are read."""
@@ -83,16 +83,16 @@ class _Said:
         (self._named if self.telling else self._left_out).update(kinds)
         self._doubt |= unclear
         if self.telling and _ANYTHING.search(clause):
-            self._named.update(WatchKind)
+            self._named.update(PICTURES)
         if self.telling:
             self._hinted.update(kind for pattern, some in _HINTS if pattern.search(clause) for kind in some)
 
     def kinds(self) -> Kinds:
         named = self._named or self._hinted - self._left_out
         if self._left_out and not named:
-            named = set(WatchKind)
+            named = set(PICTURES)
         left = named - self._left_out
-        return () if self._doubt or left == set(WatchKind) else in_order(left)
+        return () if self._doubt or left == set(PICTURES) else in_order(left)
 
 
 def _named(clause: str, *, negatable: bool) -> tuple[set[WatchKind], bool]:

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.effects import AddWatch, Decided, Delegate, EndWatch, QueryClosed, UtteranceDelta, UtteranceDone
+from joyvl_server.core.effects import (
+    AddWatch,
+    CutPlayback,
+    Decided,
+    Delegate,
+    EndWatch,
+    HoldPlayback,
+    Play,
+    PlaybackCut,
+    QueryClosed,
+    ResumePlayback,
+    UtteranceDelta,
+    UtteranceDone,
+)
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.query_list import QueryView
@@ -129,6 +142,11 @@ class Failure:
 Message = (
     UtteranceDelta
     | UtteranceDone
+    | Play
+    | HoldPlayback
+    | ResumePlayback
+    | CutPlayback
+    | PlaybackCut
     | Delegate
     | AddWatch
     | EndWatch
