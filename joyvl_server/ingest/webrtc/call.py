@@ -12,13 +12,25 @@ from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateErr
 from aiortc.mediastreams import MediaStreamError
 from av.video.frame import VideoFrame
 
+from joyvl_server.ingest.audio.call_voice import CallVoice
+from joyvl_server.ingest.audio.echo import EchoCanceller, echo_canceller
+from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.ingest.stream_clock import LiveStreamClock
 from joyvl_server.ingest.webrtc.jitter_buffer import use_marker_buffer
-from joyvl_server.ingest.webrtc.sdp import bad_sdp, check_offer, video_codec_of, with_bitrates
+from joyvl_server.ingest.webrtc.sdp import (
+    audio_codec_of,
+    bad_sdp,
+    check_offer,
+    hearing_mid,
+    video_codec_of,
+    with_bitrates,
+)
+from joyvl_server.ingest.webrtc.voice_track import VoiceTrack
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.opening import seconds
 from joyvl_server.ingest.worker.publisher import DecodedFrame, FramePublisher, SourceReport
+from joyvl_server.kit.clock import SystemClock
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +47,20 @@ OFFER_ERRORS = (
 
 
 class WebRtcCall:
-    """One peer connection, on the worker's loop. Answer it, then `run` it: that ends when the call has ended."""
+    """One peer connection, on the worker's loop. Answer it, then `run` it: that ends when the call has ended.
 
-    def __init__(self, config: WorkerConfig, publisher: FramePublisher) -> None:
+    Where the offer has an audio section that takes sound, we can speak into it: `sound.playout` is then set. The tracks
+    are those of the offer for good; who wants to send or hear sound later offers the section at once and replaces its
+    track when the time has come, or calls again.
+    """
+
+    def __init__(self, config: WorkerConfig, publisher: FramePublisher, sound: SourceSound) -> None:
+        self.echo: EchoCanceller | None = None
+        """takes what we say out of what the microphone hears; None where the other side can't hear us"""
         self._config = config
         self._publisher = publisher
+        self._sound = sound
+        self._voice: CallVoice | None = None
         self._clock = LiveStreamClock()
         # No STUN server: browsers are in the same network, or reach us at an address they know.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -83,11 +104,26 @@ class WebRtcCall:
         for transceiver in self._peer.getTransceivers():
             if transceiver.kind == "video" and not use_marker_buffer(transceiver.receiver):
                 log.warning("this aiortc cannot give frames at once: each one is a frame interval older")
+        track = self._speak(hearing_mid(offer))
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         answer = self._peer.localDescription.sdp
+        if track is not None:
+            track.opus = audio_codec_of(answer, hearing_mid(offer) or "") == "opus"
         self._codec = video_codec_of(answer) or "unknown"
         config = self._config
         return with_bitrates(answer, config.start_bitrate_kbps, config.min_bitrate_kbps, config.max_bitrate_kbps)
+
+    def _speak(self, mid: str | None) -> VoiceTrack | None:
+        """Give the audio section with this mid our voice."""
+        for transceiver in self._peer.getTransceivers():
+            if transceiver.kind == "audio" and transceiver.mid == mid:
+                self.echo = echo_canceller()
+                self._voice = self._sound.playout = CallVoice(self._sound.teller)
+                track = VoiceTrack(self._voice.buffer, self.echo, SystemClock())
+                transceiver.sender.replaceTrack(track)
+                transceiver.direction = "sendrecv"
+                return track
+        return None
 
     async def run(self) -> None:
         """Until it is hung up, by either side or because nothing comes. Reports the end last, when all is freed.
@@ -104,6 +140,8 @@ class WebRtcCall:
                     drain.cancel()
         finally:
             self._publisher.clear()
+            if self._voice is not None:
+                self._voice.close()
             await self._free()
             self._publisher.report(end)
 
@@ -113,6 +151,8 @@ class WebRtcCall:
     def _on_connection(self) -> None:
         if self._peer.connectionState in ("closed", "failed"):
             self._ended.set()
+        elif self._peer.connectionState == "connected" and self._voice is not None:
+            self._voice.connected()
 
     async def _drain(self, track: MediaStreamTrack, *, published: bool) -> None:
         """aiortc's queues have no bound, so every track is emptied as fast as it fills."""

@@ -75,3 +75,43 @@ def video_codec_of(sdp: str) -> str | None:
     """The video format that a peer will send after this answer: `vp8`, `h264` …"""
     found = _VIDEO_FORMAT.search(sdp)
     return found.group(0).split(" ")[1].split("/")[0].lower() if found else None
+
+
+def hearing_mid(offer: str) -> str | None:
+    """The mid of the first audio section whose other side takes sound; None where there is none."""
+    session, *sections = _sections(offer)
+    default = _direction(session) or "sendrecv"
+    for section in sections:
+        kind, port = section[0].split(" ")[:2]
+        if kind == "m=audio" and port != "0" and (_direction(section) or default) in ("sendrecv", "recvonly"):
+            return _mid(section)
+    return None
+
+
+def audio_codec_of(sdp: str, mid: str) -> str | None:
+    """The first audio format of that section, which is the one that is sent: `opus`, `pcmu` …"""
+    for section in _sections(sdp):
+        if section[0].startswith("m=audio ") and _mid(section) == mid:
+            first = section[0].split(" ")[3]
+            names = [line.split(" ")[1] for line in section if line.startswith(f"a=rtpmap:{first} ")]
+            return names[0].split("/")[0].lower() if names else None
+    return None
+
+
+def _sections(sdp: str) -> list[list[str]]:
+    """The lines of the session, then those of each of its media."""
+    sections: list[list[str]] = [[]]
+    for line in sdp.replace("\r\n", "\n").split("\n"):
+        if line.startswith("m="):
+            sections.append([])
+        sections[-1].append(line)
+    return sections
+
+
+def _direction(section: list[str]) -> str | None:
+    found = (line[2:] for line in section if line in ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive"))
+    return next(found, None)
+
+
+def _mid(section: list[str]) -> str:
+    return next((line.removeprefix("a=mid:") for line in section if line.startswith("a=mid:")), "")

@@ -116,15 +116,15 @@ class WorkerProcess:
 
     async def _open(self, message: Message) -> Message:
         spec, config = PullSpec(**message["spec"]), self._config
-        publisher = self._publisher(message["source"])
+        publisher, sound = self._publisher(message["source"]), self._sound(message["source"])
         if spec.lockstep:
             file = LockstepFile(spec, config.policy, config.timeouts, publisher)
-            self._add(message, file, publisher)
+            self._add(message, file, publisher, sound)
         else:
             pull = PullSource(
                 spec, config.policy, config.timeouts, publisher, zero=message["zero"], start=message["start"]
             )
-            self._add(message, pull, publisher)
+            self._add(message, pull, publisher, sound)
             pull.start()
         return {}
 
@@ -135,9 +135,9 @@ class WorkerProcess:
     async def _answer(self, message: Message) -> Message:
         from joyvl_server.ingest.webrtc.call import WebRtcCall  # aiortc takes 40 MB: only for workers that hold calls
 
-        publisher = self._publisher(message["source"])
-        call = WebRtcCall(self._config, publisher)
-        opened = self._add(message, call, publisher)
+        publisher, sound = self._publisher(message["source"]), self._sound(message["source"])
+        call = WebRtcCall(self._config, publisher, sound)
+        opened = self._add(message, call, publisher, sound)
         try:
             sdp = await call.answer(message["sdp"])
         except BaseException:
@@ -157,13 +157,16 @@ class WorkerProcess:
     def _publisher(self, source_id: str) -> FramePublisher:
         return FramePublisher(ChannelReporter(self._channel, source_id), GreyHistory(self._config.grey_side))
 
+    def _sound(self, source_id: str) -> SourceSound:
+        return SourceSound(ChannelReporter(self._channel, source_id))
+
     def _add(
-        self, message: Message, source: PullSource | LockstepFile | WebRtcCall, publisher: FramePublisher
-    ) -> OpenSource:
+        self, message: Message, source: PullSource | LockstepFile | WebRtcCall, publisher: FramePublisher,
+        sound: SourceSound,
+    ) -> OpenSource:  # fmt: skip
         if message["source"] in self._sources:
             raise SourceError("The source is already open.", code="internal")
         slot = FrameSlot(publisher, message["slot"], self._config, self._memory)
-        sound = SourceSound(ChannelReporter(self._channel, message["source"]))
         opened = self._sources[message["source"]] = OpenSource(source, publisher, slot, sound)
         return opened
 

@@ -9,7 +9,15 @@ from fakes.patience import wait_until
 
 
 class Told(list[Any]):
-    """A listener of states and a `StateReporter`. `statuses`, `codes`: what they said, in order."""
+    """A listener of states, a `StateReporter` and a `MessageSender`. `statuses`, `codes`: what the states said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sounds: list[dict[str, Any]] = []
+        """messages about sound"""
+
+    def send_audio(self, message: dict[str, Any]) -> None:
+        self.sounds.append(message)
 
     def __call__(self, state: Any) -> None:
         self.append(state)

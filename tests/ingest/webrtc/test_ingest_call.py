@@ -15,6 +15,7 @@ from av.frame import Frame
 from fakes.media.told import Told
 from fakes.patience import PATIENCE_S, until
 from joyvl_server.core.errors import SourceError
+from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.webrtc import call as call_module
 from joyvl_server.ingest.webrtc.call import WebRtcCall
 from joyvl_server.ingest.worker.config import WorkerConfig
@@ -46,7 +47,7 @@ class Caller:
 
 def begin(config: WorkerConfig = CONFIG) -> tuple[WebRtcCall, Told]:
     told = Told()
-    return WebRtcCall(config, FramePublisher(told, GreyHistory(192))), told
+    return WebRtcCall(config, FramePublisher(told, GreyHistory(192)), SourceSound(told)), told
 
 
 def resources() -> tuple[int, int, int]:
