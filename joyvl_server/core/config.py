@@ -78,6 +78,10 @@ class ObserverConfig:
 
     voice: bool = False
     """utterances are played, one after the other; what was heard of them counts"""
+    stale_s: float = 8.0
+    """with a voice: commentary that waits longer to be played is dropped"""
+    addressed_only: bool = False
+    """with a voice: a wake word is needed, so only words that are addressed to the session interrupt it"""
     half_duplex: bool = False
     """the microphone hears what is played, and nothing takes it out: speech that begins meanwhile is no interruption"""
 

@@ -1,21 +1,6 @@
 """The state machine of one session: facts come in as inputs, what is to be done goes out as effects.
 
-```
-          Tick: Append, AskScore              Scored: Say            first sentence whole
-  IDLE ───────────────────────────► SCORING ───────────────► HOLDING ─────────────────────► SPEAKING
-   │ Tick: Append, AskChoice         ▲   │ Scored: AskChoice   ▲      UtteranceDelta …
-   ▼               Chosen: AskScore  │   ▼                     │
-  CLASSIFYING ───────────────────────┤  ATTRIBUTING ───────────┘
-   │ Chosen: AskChoice               │            Chosen: Say
-   ▼               Chosen: AskScore  │
-  ENDING ────────────────────────────┘
-  SCORING, ATTRIBUTING: silent, suppressed;  HOLDING: repeated, empty;  SPEAKING: SaidDone ── Settle, Decided ──► IDLE
-  every state: EngineFailed ── Rollback (Settle where something was shown), Decided ────────────────────────────► IDLE
-```
-
-CLASSIFYING (what kind of request is it?), ENDING (which of several shall end?) and ATTRIBUTING (which one
-is the remark about?) only with engines that choose. There is no clock and no chance: the same inputs give the same
-effects.
+`StepState` shows how one step goes. There is no clock and no chance: the same inputs give the same effects.
 """
 
 from __future__ import annotations
@@ -34,7 +19,7 @@ from joyvl_server.core.decision.repetition import RepetitionPolicy
 from joyvl_server.core.decision.speak_policy import SpeakPolicy
 from joyvl_server.core.decision.user_requests import UserRequests
 from joyvl_server.core.decision.utterances import Utterances
-from joyvl_server.core.decisions import Decision, Score, Share, Skip, Suppressed
+from joyvl_server.core.decisions import Decision, Score, Skip, Suppressed
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.gaze.gaze import FrameSampler
 from joyvl_server.core.prompt.composer import PromptComposer
@@ -42,7 +27,8 @@ from joyvl_server.core.prompt.context import Context
 from joyvl_server.core.prompt.picture_limit import PictureLimit
 from joyvl_server.core.prompt.turns import SILENCE, Look
 from joyvl_server.core.prompt.wire_format import answer
-from joyvl_server.core.watches.zones import place
+from joyvl_server.core.turn_taking.sounds import SoundWatches
+from joyvl_server.core.turn_taking.voice import VoiceOutput
 
 __all__ = ["Observer", "ObserverConfig", "StepState"]
 
@@ -61,8 +47,11 @@ class Observer:
         self._sampler = FrameSampler(config)
         self._requests = UserRequests(self._composer)
         self._repetition = RepetitionPolicy(config)
-        self._policy = SpeakPolicy(config, self._composer, self._requests, self._repetition)
         self._utterances = Utterances(config.first_epoch)
+        self._sounds = SoundWatches(self._composer, self._utterances)
+        self._voice = VoiceOutput(config, self._composer, self._repetition, self._utterances)
+        self._policy = SpeakPolicy(config, self._composer, self._requests, self._repetition)
+        self._policy.voice = self._voice
         self._steps = 0
         self._pending: PendingStep | None = None
         self._tick_wanted = False
@@ -76,8 +65,24 @@ class Observer:
         """The part of an utterance that playback acknowledged."""
         return self._utterances.heard(epoch)
 
+    @property
+    def playing(self) -> bool:
+        """Does something play that somebody may interrupt, or is it held?"""
+        return self._voice.playing
+
     def handle(self, input: into.Input) -> list[out.Effect]:
         """Take one input in; returns the effects it has. Raises `ConfigError` for a config that cannot be used."""
+        step = self._pending
+        self._take(input)
+        if self.config.voice:
+            self._listen(input, step)
+        effects, self._effects = self._effects, []
+        for effect in effects:
+            if isinstance(effect, out.QueryClosed):
+                self._requests.forget(effect.id)
+        return effects
+
+    def _take(self, input: into.Input) -> None:
         match input:
             case into.Tick() | into.Passed() | into.TickSkipped():
                 if self._composer.queries.open:
@@ -99,10 +104,15 @@ class Observer:
                 self._configure(replace(self.config, engine=engine), engine_changed=True)
             case into.ConfigChanged(_, config):
                 self._configure(config, engine_changed=config.engine != self.config.engine)
+                self._effects += self._voice.configure(config, input.at)
             case into.PlaybackAcked(_, epoch, heard) | into.PlaybackEnded(_, epoch, heard):
                 self._utterances.hear(epoch, heard or 0)
-            case into.SpeechStarted() | into.SpeechLasted() | into.SpeechStopped() | into.SoundHeard():
-                pass
+            case into.SoundHeard():
+                said = self._sounds.heard(input, self._steps + 1, self.config)
+                self._effects += said
+                self._steps += bool(said)
+            case into.SpeechStarted() | into.SpeechLasted() | into.SpeechStopped():
+                pass  # `_listen` does
             case into.Transcript() | into.TranscriptFailed():
                 pass
             case into.TaskChanged():
@@ -123,11 +133,6 @@ class Observer:
                 self._sampler.gaze.press(pressure)
             case _:
                 assert_never(input)
-        effects, self._effects = self._effects, []
-        for effect in effects:
-            if isinstance(effect, out.QueryClosed):
-                self._requests.forget(effect.id)
-        return effects
 
     def _outcome(self, outcome: into.Scored | into.Chosen | into.TextDelta | into.SaidDone | into.EngineFailed) -> None:
         """What an effect of the step in flight came to."""
@@ -180,13 +185,8 @@ class Observer:
 
     def _chosen(self, pending: PendingStep, shares: tuple[float, ...]) -> None:
         if pending.state is StepState.ATTRIBUTING:
-            assert pending.which is not None, "nobody asked what it is about"
             assert pending.score is not None, "the engine was not asked for a score"
-            ranked = pending.which.ranked(shares)
-            pending.shares = tuple(
-                Share(share) if meant is None else Share(share, meant.watch, meant.query) for share, meant in ranked
-            )
-            about = self._policy.settle(pending.composed, pending.score, pending.which.taken(shares))
+            about = self._policy.settle(pending.composed, pending.score, pending.about_which(shares))
             pending.about = about
             self._speak(pending, about, pending.score)
         elif pending.state is StepState.CLASSIFYING:
@@ -275,8 +275,35 @@ class Observer:
             self._repetition.spoke(pending.score, about.threshold, t)
         if pending.epoch is None:
             return  # a question was handed over without a word
-        self._composer.said(t, note, about.watches)
+        if not self.config.voice:  # else what was heard of it is kept, once that is known
+            self._composer.said(t, note, about.watches)
         self._effects.append(out.UtteranceDone(pending.epoch, t, pending.frame.wall, note, about.urgency, interrupted))
+
+    def _listen(self, input: into.Input, step: PendingStep | None) -> None:
+        """What is played, and who speaks; `step` was in flight before the input."""
+        self._effects += self._voice.take(input, self._effects, step)
+        pending = self._pending
+        if pending is not None and (heard := self._voice.interruption(pending)) is not None:
+            before = len(self._effects)
+            self._interrupt(pending, heard, stop=self._voice.stopped)
+            self._voice.follow(self._effects[before:], pending, input.at)
+
+    def _interrupt(self, pending: PendingStep, heard: str, *, stop: bool) -> None:
+        """The model keeps what was heard. A question of whose answer that is nothing stays open, but after a `stop`."""
+        note, query = pending.said.note, pending.attribution.query
+        self._effects.append(out.Abort(pending.step))
+        if stop and not heard and query is not None:
+            self._effects += self._composer.withdraw(query)
+        if pending.epoch is None:
+            self._silence(pending, None, detail="interrupted")
+            return
+        query = query if self._composer.queries.is_open(query) else None
+        self._end_utterance(pending, interrupted=True)
+        answered = self._requests.answered(pending.composed, query, pending.epoch, note) if heard else []
+        self._settle(pending, answer(heard) if heard else SILENCE)
+        self._effects += answered
+        self._decide(pending, Decision.SPEAK, text=note, query=query, detail="interrupted")
+        self._end_step()
 
     # ----------------------------------------------------------------------------------------------- ends of a step
 
@@ -323,28 +350,8 @@ class Observer:
             self._want_tick()
 
     def _decide(self, pending: PendingStep, decision: Decision, **outcome: Any) -> None:
-        """The decision: its `outcome` (fields of `Decided`), and what is known about the step."""
-        frame, score, about = pending.frame, pending.score, pending.about
-        box = None if score is None else score.box
-        self._effects.append(
-            out.Decided(
-                step=pending.step,
-                t=frame.t,
-                wall=frame.wall,
-                decision=decision,
-                look=pending.looked.look,
-                score=None if score is None else score.value,
-                threshold=None if about is None else about.threshold,
-                kind=None if score is None else score.kind,
-                zone=None if box is None else place(box, self._composer.watch_set.zones),
-                box=box,
-                epoch=pending.epoch,
-                watches=() if about is None else about.watches,
-                shares=pending.shares,
-                change=pending.looked.change,
-                **outcome,
-            )
-        )
+        """The decision, with its `outcome`: fields of `Decided`."""
+        self._effects.append(pending.decided(self._composer.watch_set, decision, **outcome))
 
     def _skip(self, t: float, wall: float, reason: Skip, *, change: float | None = None) -> None:
         """A tick of its own, without a decision."""

@@ -36,6 +36,11 @@ class AnswerBuffer:
         return self._parser.note
 
     @property
+    def first(self) -> str:
+        """The sentence by which it is known again; empty while nothing is shown."""
+        return self._first
+
+    @property
     def written(self) -> str:
         """The whole answer in the wire format, as the model wrote it."""
         return answer(self.note, self._parser.question if self._delegation else "")

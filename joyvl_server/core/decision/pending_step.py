@@ -4,17 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from joyvl_server.core.decision.answer_buffer import AnswerBuffer
 from joyvl_server.core.decision.attribution import Attribution
 from joyvl_server.core.decision.choices import Candidate, Choice, RequestKind
-from joyvl_server.core.decisions import Score, Share
+from joyvl_server.core.decisions import Decision, Score, Share
+from joyvl_server.core.effects import Decided
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.gaze.gaze import LookDecision
 from joyvl_server.core.prompt.composer import ComposedTurn
+from joyvl_server.core.watches.watches import WatchSet
+from joyvl_server.core.watches.zones import place
 
 
 class StepState(IntEnum):
+    """How a step goes:
+
+      ```
+            Tick: Append, AskScore              Scored: Say            first sentence whole
+    IDLE ───────────────────────────► SCORING ───────────────► HOLDING ─────────────────────► SPEAKING
+     │ Tick: Append, AskChoice         ▲   │ Scored: AskChoice   ▲      UtteranceDelta …
+     ▼               Chosen: AskScore  │   ▼                     │
+    CLASSIFYING ───────────────────────┤  ATTRIBUTING ───────────┘
+     │ Chosen: AskChoice               │            Chosen: Say
+     ▼               Chosen: AskScore  │
+    ENDING ────────────────────────────┘
+    SCORING, ATTRIBUTING: silent, suppressed;  HOLDING: repeated, empty;  SPEAKING: SaidDone ── Settle, Decided ──► IDLE
+    every state: EngineFailed ── Rollback (Settle where something was shown), Decided ──────────────────────────► IDLE
+      ```
+
+      CLASSIFYING, ENDING and ATTRIBUTING only with engines that choose. With a voice, people may interrupt HOLDING and
+      SPEAKING: Abort, Settle with what was heard, Decided.
+    """
+
     IDLE = 0
     CLASSIFYING = 1
     """asked what kind of request somebody made"""
@@ -60,6 +83,37 @@ class PendingStep:
         """What the engine says; there is something from `Say` on."""
         assert self.answer is not None, "the engine was not asked to speak"
         return self.answer
+
+    def about_which(self, shares: tuple[float, ...]) -> Candidate | None:
+        """The engine answered `which`: what it is about; None: not found out."""
+        assert self.which is not None, "nobody asked what it is about"
+        self.shares = tuple(
+            Share(share) if meant is None else Share(share, meant.watch, meant.query)
+            for share, meant in self.which.ranked(shares)
+        )
+        return self.which.taken(shares)
+
+    def decided(self, watch_set: WatchSet, decision: Decision, **outcome: Any) -> Decided:
+        """What it came to: its `outcome` (fields of `Decided`), and what is known about it."""
+        score, about = self.score, self.about
+        box = None if score is None else score.box
+        return Decided(
+            step=self.step,
+            t=self.frame.t,
+            wall=self.frame.wall,
+            decision=decision,
+            look=self.looked.look,
+            score=None if score is None else score.value,
+            threshold=None if about is None else about.threshold,
+            kind=None if score is None else score.kind,
+            zone=None if box is None else place(box, watch_set.zones),
+            box=box,
+            epoch=self.epoch,
+            watches=() if about is None else about.watches,
+            shares=self.shares,
+            change=self.looked.change,
+            **outcome,
+        )
 
     @property
     def attribution(self) -> Attribution:

@@ -143,6 +143,18 @@ class RepetitionPolicy:
             self._hysteresis.spoke(level, t)
             self.hot = True
 
+    def heard(self, kind: str | None, key: str | None, first: str, heard: str, t: float) -> None:
+        """The playback of a remark ended at stream time `t`: `heard` is what was heard of it, `first` its beginning.
+
+        The cooldown runs from here. What reached nobody whole may be said again, at once where nothing did.
+        """
+        if heard:
+            self.recent.spoke(kind, t)
+        elif kind is None:
+            self.thresholds_changed()
+        if first.strip() not in heard:
+            self.recent.forget(key, first)
+
     def held_back(self, score: Score, level: float, t: float) -> Suppressed | None:
         """Why a remark nobody asked for, whose score reached the threshold `level`, is not to be made now."""
         if self.recent.cooling(score.kind, t):

@@ -7,14 +7,20 @@ whose own threshold is reached are concerned.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decision.attribution import Attribution, attribute, attributed
 from joyvl_server.core.decision.choices import Candidate, Choice, about_which
 from joyvl_server.core.decision.repetition import RepetitionPolicy
 from joyvl_server.core.decision.user_requests import UserRequests
-from joyvl_server.core.decisions import Score
+from joyvl_server.core.decisions import Score, Suppressed
 from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
+
+
+class HoldsBack(Protocol):
+    def holds_back(self, kind: str | None, about: Attribution) -> bool:
+        """Is a remark that nobody asked for not to be made, as long as another one is still to be heard?"""
 
 
 class SpeakPolicy:
@@ -23,6 +29,8 @@ class SpeakPolicy:
     def __init__(
         self, config: ObserverConfig, composer: PromptComposer, requests: UserRequests, repetition: RepetitionPolicy
     ) -> None:
+        self.voice: HoldsBack | None = None
+        """what plays may hold a remark back"""
         self._composer = composer
         self._requests = requests
         self._repetition = repetition
@@ -76,4 +84,6 @@ class SpeakPolicy:
         if not about.speak or about.query is not None:
             return about
         reason = self._repetition.held_back(score, about.threshold, t)
+        if reason is None and self.voice is not None and self.voice.holds_back(score.kind, about):
+            reason = Suppressed.COOLDOWN
         return about if reason is None else replace(about, speak=False, suppressed=reason)

@@ -22,6 +22,11 @@ class Utterances:
         self._heard: dict[int, int] = {}
         self._epoch = first - 1
 
+    @property
+    def latest(self) -> int:
+        """The epoch given last."""
+        return self._epoch
+
     def begin(self) -> int:
         """The epoch of a new utterance."""
         self._epoch += 1

@@ -28,6 +28,9 @@ from joyvl_server.core.prompt.turns import Look, Second, UserTurn
 from joyvl_server.core.prompt.wire_format import clean
 from joyvl_server.core.watches.watches import WatchSet
 
+MOST_QUOTED = 200
+"""estimated tokens of what was heard, in a notice"""
+
 
 @dataclass(frozen=True, slots=True)
 class ComposedTurn:
@@ -84,7 +87,7 @@ class PromptComposer:
         """Is there something that should not wait for the next second?"""
         if not self._reads or not (self.queries.open or self._notices.notes_waiting):
             return False
-        return bool(self._notices.notes_waiting) or self.queries.waiting() is not None
+        return self._notices.urgent or self.queries.waiting() is not None
 
     @property
     def waiting(self) -> bool:
@@ -146,6 +149,18 @@ class PromptComposer:
         if names := self.watch_set.names(watches):
             self._rollover.summaries.event(t, f"{', '.join(names)}: {text}")
 
+    def interrupted(self, text: str, heard: str) -> None:
+        """Of an utterance that stands in a settled turn as `text`, only `heard` was played."""
+        if self._reads:
+            words = shorten(clean(heard or text, MAX_LINE), MOST_QUOTED)
+            found = "Only this was heard" if heard else "Nothing was heard of"
+            self._notices.add(f'[Interrupted] {found}: "{words}"', urgent=False)
+
+    def reported(self, text: str) -> None:
+        """The server itself has told people this."""
+        if self._reads:
+            self._notices.add(f"[Sound] {text} People were told.", urgent=False)
+
     # ------------------------------------------------------------------------------------------------------- queries
 
     def ask(self, query_id: str, text: str, at: float) -> list[QueryClosed]:
@@ -194,7 +209,7 @@ class PromptComposer:
         """A result, or word that there will be none, joins the next turn; it waits for an engine that reads words."""
         outcome = self._tasks.changed(change)
         if outcome is not None and (self._reads or outcome.known):
-            self._notices.add(outcome.notice)
+            self._notices.add(outcome.notice, result=True)
             self._rollover.history.add(Entry.RESULT, change.at, outcome.text)
 
     # ------------------------------------------------------------------------------------------------------- helpers

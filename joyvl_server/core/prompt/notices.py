@@ -88,6 +88,10 @@ class OpenQueries:
 class Notice:
     number: int
     text: str
+    result: bool = False
+    """it is what came of a delegated task"""
+    urgent: bool = True
+    """it should not wait for the next second"""
 
 
 class Notices:
@@ -105,9 +109,13 @@ class Notices:
         """Do the watches differ from what the model was told?"""
         return watch_set is not self.known and any(watch_set.changes_since(self.known))
 
-    def add(self, text: str) -> None:
+    @property
+    def urgent(self) -> bool:
+        return any(note.urgent for note in self.notes_waiting)
+
+    def add(self, text: str, *, result: bool = False, urgent: bool = True) -> None:
         self._count += 1
-        self.notes_waiting.append(Notice(self._count, text))
+        self.notes_waiting.append(Notice(self._count, text, result, urgent))
 
     def notes(self, available: int) -> tuple[Notice, ...]:
         """The oldest notes, as many as fit `available` tokens; the first one is shortened where it alone does not."""
