@@ -1,0 +1,1 @@
+"""Voice in: from the sound of one speech to its words."""
