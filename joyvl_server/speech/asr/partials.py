@@ -14,12 +14,20 @@ NEWEST = 0.3
 WIDE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
 """characters of scripts that are written without spaces (Chinese, Japanese), for a regular expression"""
 
+_WIDE = re.compile(f"[{WIDE}]")
 _WORD = re.compile(rf"\s*(?:[{WIDE}][^\w\s]*|[^\s{WIDE}]+)")
 
 
 def split_words(text: str) -> list[str]:
     """Words, with the spaces before them and the punctuation after them; each Chinese character is a word."""
     return _WORD.findall(text)
+
+
+def join_texts(first: str, second: str) -> str:
+    """Two texts that were said one after the other, with a space between them where their script has spaces."""
+    if not first or not second:
+        return first or second
+    return first + ("" if _WIDE.match(second) and _WIDE.search(first[-2:]) else " ") + second
 
 
 def bare(word: str) -> str:

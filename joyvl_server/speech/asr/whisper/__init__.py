@@ -1,0 +1,1 @@
+"""Engine `whisper`: faster-whisper in a process of its own."""
