@@ -21,6 +21,8 @@ from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, Store
 from joyvl_server.api.http.middleware import ErrorMiddleware, MetricsMiddleware
 from joyvl_server.api.http.server import ApiServer, bind, until_signal, url_of
 from joyvl_server.api.page import PageFiles
+from joyvl_server.api.realtime import routes
+from joyvl_server.api.realtime.client_secrets import ClientSecrets
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit import logs
@@ -38,6 +40,7 @@ ROUTERS = (
     watches.router,
     queries.router,
     calls.router,
+    routes.router,
     events.router,
     system.router,
     page.router,
@@ -60,6 +63,7 @@ def create_app(
         EngineUsageMetrics(counted),
         StoreMetrics(counted),
         pages or PageFiles.find(),
+        ClientSecrets(clock),
     )
     app = FastAPI(
         title="joyvl-server",
@@ -79,7 +83,7 @@ def create_app(
         app.include_router(router)
     # The one added last is the outermost.
     app.add_middleware(ErrorMiddleware)
-    app.add_middleware(Guard, settings=settings.server, clock=clock)
+    app.add_middleware(Guard, settings=settings.server, clock=clock, ephemeral=api.secrets)
     app.add_middleware(MetricsMiddleware, metrics=api.metrics)
     return app
 

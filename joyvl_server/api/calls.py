@@ -16,6 +16,7 @@ from joyvl_server.api.http.bodies import CALLS_PATH
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.realtime.secret_use import secret_used
 from joyvl_server.api.schemas.calls import MAX_SDP, CallIn, CallOut, CallSession, CallsOut
 from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.core.errors import SourceError
@@ -62,13 +63,10 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
     wanted = await read_call(request)
 
     async def create() -> Response:
-        session = wanted.session
-        call = await api.registry.open_call(
-            wanted.sdp,
-            name=session.name,
-            spec=session.spec(),
-            watches=tuple(w.to_draft() for w in session.watches),
-        )
+        with secret_used(api, request, wanted.session) as session:
+            call = await api.registry.open_call(
+                wanted.sdp, name=session.name, spec=session.spec(), watches=session.drafts()
+            )
         headers = {"Location": f"{CALLS_PATH}/{call.id}", "X-Session-Id": call.session_id}
         return Response(call.answer_sdp, 201, headers, SDP)
 
@@ -95,6 +93,13 @@ async def hang_up(api: ApiDep, call_id: str) -> Response:
     return Response(status_code=204)
 
 
+@router.post(CALLS_PATH + "/{call_id}/hangup", responses=problems(404))
+async def hang_up_call(api: ApiDep, call_id: str) -> Response:
+    """The same, as OpenAI's clients ask for it."""
+    await api.registry.hang_up(call_id)
+    return Response(status_code=200)
+
+
 async def read_call(request: Request) -> CallIn:
     """The offer and what its session should be, from any of the three kinds of body (the guard lets no other in)."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -107,17 +112,20 @@ async def read_call(request: Request) -> CallIn:
         case "multipart/form-data":
             return await _from_form(request)
         case _:
-            return _offer(body)
+            return _offer(body, request.query_params.get("model"))
 
 
-def _offer(body: bytes) -> CallIn:
+def _offer(body: bytes, model: str | None) -> CallIn:
     try:
         text = body.decode()
     except UnicodeDecodeError:
         raise SourceError("The body is not SDP: it is not text.", code="bad_sdp") from None
     if len(text) > MAX_SDP:
         raise SourceError(f"The body is not SDP: it is longer than {MAX_SDP} characters.", code="bad_sdp")
-    return CallIn(sdp=text)
+    try:
+        return CallIn(sdp=text, session=CallSession(model=model))
+    except ValidationError as error:
+        raise invalid(error, "query") from None
 
 
 async def _from_form(request: Request) -> CallIn:
@@ -131,16 +139,16 @@ async def _from_form(request: Request) -> CallIn:
     try:
         return CallIn.model_validate(fields)
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise invalid(error, "body") from None
 
 
 def _valid(body: bytes, model: type[M], at: str | None = None) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise _invalid(error, at) from None
+        raise invalid(error, "body", *([] if at is None else [at])) from None
 
 
-def _invalid(error: ValidationError, at: str | None = None) -> RequestValidationError:
-    start = ("body",) if at is None else ("body", at)
+def invalid(error: ValidationError, *start: str) -> RequestValidationError:
+    """The same for the framework; `start`: where in the request it is."""
     return RequestValidationError([{**e, "loc": (*start, *e["loc"])} for e in error.errors(include_url=False)])

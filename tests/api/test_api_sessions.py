@@ -237,7 +237,7 @@ async def test_ending_a_calls_session_hangs_up(h: House):
         ({"content": "v=0", "headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type"),
         ({"content": "v=0"}, 415, "unsupported_media_type"),
         ({"json": {"session": {}}}, 422, "invalid"),
-        ({"json": {"sdp": SDP, "session": {"model": "x"}}}, 422, "invalid"),
+        ({"json": {"sdp": SDP, "session": {"model": "x"}}}, 422, "config"),
         ({"json": [1]}, 422, "invalid"),
         ({"content": "{", "headers": {"Content-Type": "application/json"}}, 400, "bad_json"),
         ({"files": {"sdp": (None, SDP), "session": (None, "{")}}, 400, "bad_json"),

@@ -9,6 +9,9 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Protocol
+
+from starlette.requests import HTTPConnection
 
 from joyvl_server.kit.clock import Clock
 
@@ -16,9 +19,19 @@ SUBPROTOCOL = "joyvl.v1"
 KEY_SUBPROTOCOL = "joyvl.bearer."
 """A browser cannot set headers on a WebSocket, so the key travels as `joyvl.bearer.<base64url of the key>`."""
 
+OPENAI_KEY_SUBPROTOCOL = "openai-insecure-api-key."
+"""… and as OpenAI's clients do it in a browser: the key as it is, next to the subprotocol `realtime`."""
+
 MAX_FAILURES = 10
 WINDOW_S = 60.0
 MAX_ADDRESSES = 4096
+
+
+class EphemeralKeys(Protocol):
+    """Keys for one realtime connection each."""
+
+    def caller_of(self, key: str) -> str | None:
+        """Who made this key; None where it is not known or is over."""
 
 
 class ApiKeys:
@@ -82,7 +95,17 @@ def bearer_of_subprotocols(offered: Iterable[str]) -> str | None:
                 return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
             except (binascii.Error, ValueError):
                 return None
+        if name.startswith(OPENAI_KEY_SUBPROTOCOL):
+            return name.removeprefix(OPENAI_KEY_SUBPROTOCOL) or None
     return None
+
+
+def key_of(connection: HTTPConnection) -> str | None:
+    """The key that a request or a WebSocket came with."""
+    key = bearer(connection.headers.get("authorization"))
+    if key is None and connection.scope["type"] == "websocket":
+        key = bearer_of_subprotocols(connection.scope.get("subprotocols", ()))
+    return key
 
 
 def _digest(key: str) -> bytes:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
-CALLS_PATH = "/v1/realtime/calls"
+REALTIME_PATH = "/v1/realtime"
+CALLS_PATH = REALTIME_PATH + "/calls"
 JSON = "application/json"
 CALL_TYPES = (JSON, "application/sdp", "multipart/form-data")
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from joyvl_server.api.http import bodies
-from joyvl_server.api.http.auth import ApiKeys, FailedKeyLimiter, bearer, bearer_of_subprotocols
+from joyvl_server.api.http.auth import ApiKeys, EphemeralKeys, FailedKeyLimiter, bearer, bearer_of_subprotocols
 from joyvl_server.api.http.hosts import HostPolicy, OriginPolicy, parse_host, same_origin
 from joyvl_server.api.http.problems import problem
 from joyvl_server.kit.clock import Clock
@@ -48,12 +48,13 @@ class Guard:
     `scope["state"]["authorised"]`: it has a key, or none is asked for.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, clock: Clock, ephemeral: EphemeralKeys) -> None:
         self._app = app
         self._limit = settings.max_body_bytes
         self._hosts = HostPolicy.of(settings)
         self._origins = OriginPolicy.of(settings)
         self._keys = ApiKeys(key.get_secret_value() for key in settings.api_keys)
+        self._ephemeral = ephemeral
         self._failed = FailedKeyLimiter(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +124,7 @@ class Guard:
             detail = "This server asks for an API key: send it as `Authorization: Bearer KEY`."
             return problem(401, "unauthorized", detail, headers={"WWW-Authenticate": 'Bearer realm="joyvl"'})
         # Before the throttle: whoever shares an address with a guesser is not shut out.
-        caller = self._keys.check(key)
+        caller = self._keys.check(key) or (self._ephemeral.caller_of(key) if _opens_realtime(scope) else None)
         if caller is None:
             return self._wrong_key(scope["client"][0] if scope.get("client") else "unknown")
         state["caller"] = caller
@@ -151,6 +152,13 @@ class Guard:
             "Vary": "Origin",
         }
         return {**SECURITY_HEADERS, **shared}
+
+
+def _opens_realtime(scope: Scope) -> bool:
+    """Does it open a call or a Realtime connection? A key for that is good for nothing else."""
+    if scope["type"] == "websocket":
+        return bool(scope["path"] == bodies.REALTIME_PATH)
+    return bool(scope["path"] == bodies.CALLS_PATH and scope["method"] == "POST")
 
 
 def _is_preflight(scope: Scope, headers: Headers) -> bool:

@@ -25,6 +25,7 @@ TAGS = [
     {"name": "watches", "description": "Standing instructions. A session holds many."},
     {"name": "queries", "description": "Questions asked once. They never replace a watch."},
     {"name": "calls", "description": "Browser calls over WebRTC."},
+    {"name": "realtime", "description": "For OpenAI Realtime clients."},
     {"name": "events", "description": "The timeline."},
     {"name": "server", "description": "Engines, health, metrics, version."},
 ]
