@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ class SpeechProcess:
             news = self._news
             await news.wait()
 
-    async def ask(self, method: str, fields: Head, data: bytes = b"") -> AsyncIterator[AnswerPiece]:
+    async def ask(self, method: str, fields: Head, data: bytes = b"") -> AsyncGenerator[AnswerPiece, None]:
         """Ask the engine; its pieces as they come. Starts the process where it is not there.
 
         Raises `SpeechError`: the engine's own, unavailable (it died or does not start), timeout (no piece within

@@ -1,0 +1,1 @@
+"""Voices: each engine is a plug-in of `joyvl.tts`."""
