@@ -1,15 +1,15 @@
 // The frame around every page: header, sign-in, messages.
 import { html, useEffect } from "../html.js";
-import { needsKey } from "../auth.js";
-import { call, stopCall } from "../call.js";
-import { lost, useSeconds } from "../contact.js";
-import { ago } from "../format.js";
-import { go, liveHref, route } from "../router.js";
-import { listError, stream, toast } from "../store.js";
-import { Cameras } from "./cameras.js";
-import { CrossIcon, Logo, PhoneDownIcon } from "./icons.js";
-import { Landing } from "./landing.js";
-import { Live } from "./live.js";
+import { call, stopCall } from "../call/call.js";
+import { needsKey } from "../net/auth.js";
+import { lost, useSeconds } from "../net/contact.js";
+import { go, liveHref, route } from "../state/router.js";
+import { listError, stream, toast } from "../state/store.js";
+import { ago } from "../text/format.js";
+import { Cameras } from "./cameras/cameras.js";
+import { CrossIcon, Logo, PhoneDownIcon } from "./common/icons.js";
+import { Landing } from "./landing/landing.js";
+import { Live } from "./live/live.js";
 import { SignIn } from "./sign_in.js";
 
 export function App() {

@@ -1,8 +1,8 @@
 // Asks for the API key after the server refused a request without one.
 import { html, useState } from "../html.js";
-import { get } from "../api.js";
-import { keepKey } from "../auth.js";
-import { Logo } from "./icons.js";
+import { get } from "../net/api.js";
+import { keepKey } from "../net/auth.js";
+import { Logo } from "./common/icons.js";
 
 export function SignIn() {
   const [key, setKey] = useState("");

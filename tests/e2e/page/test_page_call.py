@@ -46,7 +46,7 @@ def size(server: ServerProcess, session_id: str) -> tuple[int, int]:
 
 
 def webcam_is_off(page: Page) -> bool:
-    of_this_page = "new URL('call.js', document.querySelector('script[type=module]').src).href"
+    of_this_page = "new URL('call/call.js', document.querySelector('script[type=module]').src).href"
     return bool(page.evaluate(f"import({of_this_page}).then(({{ call }}) => call.value === null)"))
 
 

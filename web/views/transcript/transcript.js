@@ -1,0 +1,77 @@
+// What was said and asked, with times. It follows the newest line unless somebody reads further up.
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../../html.js";
+import { call } from "../../call/call.js";
+import { stream, view } from "../../state/store.js";
+import { whyQuiet } from "../../text/words.js";
+import { DownIcon } from "../common/icons.js";
+import { Ask } from "./ask.js";
+import { Line } from "./line.js";
+
+const NEAR_END = 48;
+
+export function Transcript({ session }) {
+  const { lines } = view.value;
+  const log = useRef(null);
+  const following = useRef(true);
+  const [unread, setUnread] = useState(0);
+  const seen = useRef(0);
+  const last = lines.at(-1);
+
+  useLayoutEffect(() => {
+    if (following.current) {
+      log.current.scrollTop = log.current.scrollHeight;
+      seen.current = lines.length;
+    }
+    setUnread(following.current ? 0 : Math.max(0, lines.length - seen.current));
+  }, [lines]);
+
+  function onScroll() {
+    const { scrollTop, scrollHeight, clientHeight } = log.current;
+    following.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    if (following.current) {
+      seen.current = view.value.lines.length;
+      setUnread(0);
+    }
+  }
+
+  function toEnd() {
+    following.current = true;
+    log.current.scrollTop = log.current.scrollHeight;
+  }
+
+  return html`
+    <section class="transcript card" aria-labelledby="transcript-title">
+      <h2 id="transcript-title">Transcript</h2>
+      <div class="log" ref=${log} role="log" aria-live="off" aria-labelledby="transcript-title" tabindex="0" onScroll=${onScroll}>
+        ${lines.every((line) => line.type === "notice") && html`<${Quiet} session=${session} />`}
+        <ol>
+          ${lines.map((line, n) => html`<${Line} key=${line.key} line=${line} before=${lines[n - 1]} session=${session} closed=${view.value.closed} />`)}
+        </ol>
+      </div>
+      ${unread > 0 && html`<button type="button" class="to-end" onClick=${toEnd}><${DownIcon} />${unread} new</button>`}
+      <${Announcer} line=${last} />
+      <${Ask} session=${session} />
+    </section>
+  `;
+}
+
+function Quiet({ session }) {
+  const silent = session !== null && call.value?.sessionId === session.id && call.value.silent;
+  const why = whyQuiet(session, stream.value.state, silent);
+  return html`
+    <div class="quiet">
+      <p><strong>Nothing said yet.</strong></p>
+      <p class="muted">${why ?? "It looks every second and speaks when there is something worth saying. The strip shows each look."}</p>
+    </div>
+  `;
+}
+
+/** Reads whole lines to a screen reader; the growing text itself would be read in pieces. */
+function Announcer({ line }) {
+  const [text, setText] = useState("");
+  const whole = line && !line.streaming && line.type !== "asked" ? line.text : null;
+  useEffect(() => {
+    if (whole) setText(whole);
+  }, [whole, line?.key]);
+  return html`<p class="visually-hidden" aria-live="polite" data-testid="announcer">${text}</p>`;
+}
