@@ -1,7 +1,7 @@
 // Register a camera, or change one.
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { cameraPath, patch, post } from "../../net/api.js";
-import { engines, refreshCameras, refreshEngines, refreshSessionSettings, sessionSettings } from "../../state/store.js";
+import { engines, refreshCameras, refreshEngines, refreshSessionSettings, sessionSettings } from "../../state/lists.js";
 import { maskUrl } from "../../text/format.js";
 import { Field } from "../common/field.js";
 import { firesAtKinds, KindChoice } from "../common/kinds.js";

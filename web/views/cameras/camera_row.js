@@ -1,8 +1,9 @@
 // One camera in the list: its state in words, and what can be done with it.
 import { html, useState } from "../../html.js";
 import { cameraPath, del, post } from "../../net/api.js";
+import { refreshCameras } from "../../state/lists.js";
+import { attempt } from "../../state/messages.js";
 import { liveHref } from "../../state/router.js";
-import { attempt, refreshCameras } from "../../state/store.js";
 import { ago } from "../../text/format.js";
 import { mediaFacts, whyNoPicture } from "../../text/words.js";
 import { Confirm } from "../common/confirm.js";

@@ -1,8 +1,8 @@
 // Cameras: the list, and the form to add one.
 import { html, useState } from "../../html.js";
 import { usePoll } from "../../net/poll.js";
+import { cameras, refreshCameras } from "../../state/lists.js";
 import { go, route } from "../../state/router.js";
-import { cameras, refreshCameras } from "../../state/store.js";
 import { CameraIcon, PlusIcon } from "../common/icons.js";
 import { CameraForm } from "./camera_form.js";
 import { CameraRow } from "./camera_row.js";

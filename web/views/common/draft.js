@@ -1,6 +1,6 @@
 // A line that somebody writes and sends.
 import { useState } from "../../html.js";
-import { attempt } from "../../state/store.js";
+import { attempt } from "../../state/messages.js";
 
 // Sent it is gone from the field at once, so that the next can be typed meanwhile; refused it comes back, unless
 // something else was begun. `send(text)` may throw, and is never called with nothing.

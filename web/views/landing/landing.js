@@ -2,8 +2,8 @@
 import { html, useEffect } from "../../html.js";
 import { call, callFidelity, startCall, stopCall } from "../../call/call.js";
 import { usePoll } from "../../net/poll.js";
+import { cameras, choicesOf, refreshCameras, refreshSessions, refreshSessionSettings, sessions } from "../../state/lists.js";
 import { liveHref } from "../../state/router.js";
-import { cameras, choicesOf, refreshCameras, refreshSessions, refreshSessionSettings, sessions } from "../../state/store.js";
 import { ago, timeOfDay } from "../../text/format.js";
 import { whyNoPicture } from "../../text/words.js";
 import { CameraIcon, PlusIcon } from "../common/icons.js";

@@ -1,7 +1,9 @@
 // How eager it is to speak, what pictures may cost, and what decides.
 import { html, useEffect, useState } from "../../html.js";
 import { patch, sessionPath } from "../../net/api.js";
-import { attempt, choicesOf, refreshSessionSettings, stream, tryingThreshold, view } from "../../state/store.js";
+import { choicesOf, refreshSessionSettings } from "../../state/lists.js";
+import { attempt } from "../../state/messages.js";
+import { stream, tryingThreshold, view } from "../../state/session.js";
 import { mediaFacts, modeWords } from "../../text/words.js";
 
 export function Engine({ session }) {

@@ -2,7 +2,7 @@
 import { html, useEffect } from "../../html.js";
 import { call, sessionEnded, stopCall } from "../../call/call.js";
 import { useSeconds } from "../../net/contact.js";
-import { closeSession, open, stream, view } from "../../state/store.js";
+import { closeSession, open, stream, view } from "../../state/session.js";
 import { ago } from "../../text/format.js";
 import { sentence } from "../../text/words.js";
 import { BackIcon, PhoneDownIcon } from "../common/icons.js";

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../../html.js";
 import { call, hungUp, startCall } from "../../call/call.js";
 import { sessionPath } from "../../net/api.js";
 import { useSeconds } from "../../net/contact.js";
-import { stream, view } from "../../state/store.js";
+import { stream, view } from "../../state/session.js";
 import { ago } from "../../text/format.js";
 import { sentence, whyNoPicture } from "../../text/words.js";
 import { LocalVideo, usePicture } from "../common/picture.js";

@@ -1,7 +1,8 @@
 // Standing instructions as chips: add, choose what they fire at, pause, remove.
 import { html, useEffect, useState } from "../../html.js";
 import { del, patch, post, sessionPath } from "../../net/api.js";
-import { attempt, stream } from "../../state/store.js";
+import { attempt } from "../../state/messages.js";
+import { stream } from "../../state/session.js";
 import { useDraft } from "../common/draft.js";
 import { BellIcon, CrossIcon, PauseIcon, PlayIcon, PlusIcon } from "../common/icons.js";
 import { firesAtKinds, KindChoice, kindWords } from "../common/kinds.js";

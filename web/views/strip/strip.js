@@ -1,6 +1,6 @@
 // The strip: the last two minutes, one mark a second, so that one sees it is awake.
 import { html, useEffect, useMemo, useRef, useState } from "../../html.js";
-import { serverNow, tryingThreshold, view } from "../../state/store.js";
+import { serverNow, tryingThreshold, view } from "../../state/session.js";
 import { latency, markOf } from "../../state/view.js";
 import { duration, timeOfDay } from "../../text/format.js";
 import { tickWords } from "../../text/words.js";

@@ -1,7 +1,7 @@
 // A question asked once; the answer comes in the transcript.
 import { html } from "../../html.js";
 import { post, sessionPath } from "../../net/api.js";
-import { stream } from "../../state/store.js";
+import { stream } from "../../state/session.js";
 import { useDraft } from "../common/draft.js";
 import { SendIcon } from "../common/icons.js";
 

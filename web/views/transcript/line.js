@@ -1,7 +1,8 @@
 // One line of the transcript.
 import { html } from "../../html.js";
 import { del, patch, sessionPath } from "../../net/api.js";
-import { attempt, view } from "../../state/store.js";
+import { attempt } from "../../state/messages.js";
+import { view } from "../../state/session.js";
 import { dayOf, timeOfDay } from "../../text/format.js";
 import { BellIcon } from "../common/icons.js";
 

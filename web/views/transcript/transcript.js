@@ -1,7 +1,7 @@
 // What was said and asked, with times. It follows the newest line unless somebody reads further up.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../html.js";
 import { call } from "../../call/call.js";
-import { stream, view } from "../../state/store.js";
+import { stream, view } from "../../state/session.js";
 import { whyQuiet } from "../../text/words.js";
 import { DownIcon } from "../common/icons.js";
 import { Ask } from "./ask.js";

@@ -1,18 +1,11 @@
-// The page's one store. Updates and polls write it; views read its signals.
+// The open session: its updates grow `view`, which views read.
 import { batch, signal } from "../html.js";
-import { get, list, sessionPath } from "../net/api.js";
+import { get, sessionPath } from "../net/api.js";
 import { follow } from "../net/updates.js";
+import { listError, refreshSessions, sessions } from "./lists.js";
+import { report } from "./messages.js";
 import { withEvents } from "./timeline.js";
 import { emptyView, grow, inherit, withHistory } from "./view.js";
-
-/** Cameras and running sessions; null until first read. */
-export const cameras = signal(null);
-export const sessions = signal(null);
-/** A sentence while a list cannot be had although the server answers, else null. */
-export const listError = signal(null);
-export const engines = signal([]);
-/** The settings that a camera or session may have of its own, as the server describes them. */
-export const sessionSettings = signal([]);
 
 /**
  * The open session, and the state of its stream: connecting, live, away or gone. `since` is when something came last, in
@@ -23,15 +16,11 @@ export const stream = signal({ state: "connecting", why: "", code: "", since: nu
 /** Server clock minus ours in seconds, so that marks stand where they belong on a machine with a wrong clock. */
 export const clockOffset = signal(0);
 
-/** A short message about something that just failed. */
-export const toast = signal(null);
-
 /** The threshold while its slider is being moved, else null: the strip shows what it would mean. */
 export const tryingThreshold = signal(null);
 
 const RETURN_MS = 2000;
 const EVENTS = 300;
-const POLL_TIMEOUT_MS = 5000;
 /** A camera that was changed is there again at once. */
 const CHANGED_MS = 300;
 let following = null;
@@ -116,56 +105,3 @@ async function fetchHistory(sessionId) {
 
 /** The server's time now, in Unix seconds. */
 export const serverNow = () => Date.now() / 1000 + (Number.isFinite(clockOffset.value) ? clockOffset.value : 0);
-
-export async function refreshCameras() {
-  await refresh(cameras, "/v1/cameras");
-}
-
-export async function refreshSessions() {
-  await refresh(sessions, "/v1/sessions");
-}
-
-export async function refreshEngines() {
-  await refresh(engines, "/v1/engines");
-}
-
-export async function refreshSessionSettings() {
-  await refresh(sessionSettings, "/v1/session-settings");
-}
-
-/** The values that a setting may have: [{value, title, description}]; empty until they are known. */
-export const choicesOf = (name) => sessionSettings.value.find((one) => one.name === name)?.choices ?? [];
-
-async function refresh(target, path) {
-  try {
-    const data = await list(path, { ms: POLL_TIMEOUT_MS });
-    batch(() => {
-      target.value = data;
-      listError.value = null;
-    });
-  } catch (error) {
-    // That nobody answers is told by `lost`.
-    listError.value = error.status === 0 ? null : error.message;
-  }
-}
-
-let toastTimer = null;
-
-/** Tell the reader what failed; it leaves by itself. A 401 is told by the sign-in instead. */
-export function report(error) {
-  if (error.status === 401 || error.name === "AbortError") return;
-  clearTimeout(toastTimer);
-  toast.value = { text: error.message };
-  toastTimer = setTimeout(() => (toast.value = null), 7000);
-}
-
-/** Run what a button asked for and report its failure. Returns whether it went well. */
-export async function attempt(action) {
-  try {
-    await action();
-    return true;
-  } catch (error) {
-    report(error);
-    return false;
-  }
-}

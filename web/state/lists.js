@@ -1,0 +1,46 @@
+// What the server has, as lists that polls read again: cameras, running sessions, engines, settings.
+import { batch, signal } from "../html.js";
+import { list } from "../net/api.js";
+
+/** Cameras and running sessions; null until first read. */
+export const cameras = signal(null);
+export const sessions = signal(null);
+/** A sentence while a list cannot be had although the server answers, else null. */
+export const listError = signal(null);
+export const engines = signal([]);
+/** The settings that a camera or session may have of its own, as the server describes them. */
+export const sessionSettings = signal([]);
+
+const POLL_TIMEOUT_MS = 5000;
+
+export async function refreshCameras() {
+  await refresh(cameras, "/v1/cameras");
+}
+
+export async function refreshSessions() {
+  await refresh(sessions, "/v1/sessions");
+}
+
+export async function refreshEngines() {
+  await refresh(engines, "/v1/engines");
+}
+
+export async function refreshSessionSettings() {
+  await refresh(sessionSettings, "/v1/session-settings");
+}
+
+/** The values that a setting may have: [{value, title, description}]; empty until they are known. */
+export const choicesOf = (name) => sessionSettings.value.find((one) => one.name === name)?.choices ?? [];
+
+async function refresh(target, path) {
+  try {
+    const data = await list(path, { ms: POLL_TIMEOUT_MS });
+    batch(() => {
+      target.value = data;
+      listError.value = null;
+    });
+  } catch (error) {
+    // That nobody answers is told by `lost`.
+    listError.value = error.status === 0 ? null : error.message;
+  }
+}

@@ -1,0 +1,26 @@
+// What just failed, told for a moment.
+import { signal } from "../html.js";
+
+/** A short message about something that just failed. */
+export const toast = signal(null);
+
+let toastTimer = null;
+
+/** Tell the reader what failed; it leaves by itself. A 401 is told by the sign-in instead. */
+export function report(error) {
+  if (error.status === 401 || error.name === "AbortError") return;
+  clearTimeout(toastTimer);
+  toast.value = { text: error.message };
+  toastTimer = setTimeout(() => (toast.value = null), 7000);
+}
+
+/** Run what a button asked for and report its failure. Returns whether it went well. */
+export async function attempt(action) {
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    report(error);
+    return false;
+  }
+}
