@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from pathlib import Path
 
 WEB = Path(__file__).resolve().parents[3] / "web"
 OURS = [p for p in WEB.rglob("*.js") if "vendor" not in p.parts]
+FILES = 15
+"""of a folder"""
+IMPORTS = {"text": set(), "net": set(), "state": {"net", "text"}, "call": {"net", "text"}}
+"""which folders' modules these may import, besides their own and `html.js`"""
 
 
 def test_vendored_files_are_the_ones_named_with_their_licences() -> None:
@@ -31,6 +36,29 @@ def test_modules_import_each_other_by_relative_paths_that_exist() -> None:
         for target in re.findall(r'(?:\bfrom|\bimport)\s*\(?"([^"]+)"', module.read_text()):
             assert target.startswith("."), f"{module}: {target}"
             assert (module.parent / target).resolve().is_file(), f"{module}: {target}"
+
+
+def test_folders_have_few_files() -> None:
+    counts = Counter(str(p.parent.relative_to(WEB)) for p in WEB.rglob("*") if p.is_file())
+    assert {folder: count for folder, count in counts.items() if count > FILES} == {}
+
+
+def test_only_views_and_main_import_views_and_what_all_views_share_imports_no_other() -> None:
+    wrong = []
+    for module in OURS:
+        folder = str(module.parent.relative_to(WEB))
+        for target in re.findall(r'^(?:import|export)\b[^"();]*"([^"]+)"', module.read_text(), re.MULTILINE):
+            imported = str((module.parent / target).resolve().relative_to(WEB))
+            of = imported.rpartition("/")[0]
+            if folder in IMPORTS:
+                allowed = of in IMPORTS[folder] | {folder} or imported == "html.js"
+            elif folder == "views/common":
+                allowed = not of.startswith("views") or of == folder
+            else:
+                allowed = not of.startswith("vendor") or module.name == "html.js"
+            if not allowed:
+                wrong.append(f"{module.relative_to(WEB)}: {imported}")
+    assert wrong == []
 
 
 def test_html_and_styles_name_no_other_host_and_hold_nothing_inline() -> None:

@@ -1,0 +1,46 @@
+// This webcam as a source: what a call may cost, and its start.
+import { html, useEffect } from "../../html.js";
+import { call, callFidelity, startCall, stopCall } from "../../call/call.js";
+import { choicesOf, refreshSessionSettings } from "../../state/lists.js";
+import { liveHref } from "../../state/router.js";
+import { CameraIcon } from "../common/icons.js";
+
+export function WebcamCard() {
+  const now = call.value;
+  const busy = now && ["asking", "dialling", "redialling"].includes(now.status);
+  const words = { asking: "Waiting for the browser's permission…", dialling: "Connecting…", redialling: "Reconnecting…" };
+  const running = now && now.sessionId && now.status !== "failed";
+  return html`
+    <section class="card webcam-card" aria-labelledby="webcam-title">
+      <span class="webcam-mark"><${CameraIcon} /></span>
+      <h2 id="webcam-title">This webcam</h2>
+      <p class="muted">The picture goes to this server only, and only until you hang up.</p>
+      ${running
+        ? html`<a class="button primary big" href=${liveHref(now.sessionId)}>Back to your call</a>
+            <button type="button" class="big" onClick=${stopCall}>Hang up</button>`
+        : html`<button type="button" class="primary big" disabled=${busy} onClick=${startCall}>Use this webcam</button>`}
+      ${!running && html`<${CallCost} disabled=${busy} />`}
+      <p class="webcam-state" role="status">${busy ? words[now.status] : ""}</p>
+      ${now?.status === "failed" && html`<p class="note bad" role="alert">${now.error}</p>`}
+    </section>
+  `;
+}
+
+/** How much of the engine a call may take is chosen before it begins. */
+function CallCost({ disabled }) {
+  useEffect(() => {
+    refreshSessionSettings();
+  }, []);
+  const choices = choicesOf("fidelity");
+  const chosen = choices.find(({ value }) => value === callFidelity.value);
+  return html`
+    <details class="call-cost">
+      <summary>Pictures: ${chosen?.title ?? "the server's default"}</summary>
+      <select aria-label="What frames may cost" disabled=${disabled} value=${callFidelity.value} onChange=${(e) => (callFidelity.value = e.target.value)}>
+        <option value="">The server's default</option>
+        ${choices.map(({ value, title }) => html`<option key=${value} value=${value}>${title}</option>`)}
+      </select>
+      ${chosen && html`<p class="hint">${chosen.description}</p>`}
+    </details>
+  `;
+}
