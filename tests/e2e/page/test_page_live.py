@@ -75,6 +75,16 @@ PAINTED_COLUMNS = """() => {
 }"""
 
 
+def test_the_legend_names_every_mark_in_the_strip(site: Site, page: Page) -> None:
+    legend = page.get_by_role("list", name="Legend")
+    expect(legend.get_by_role("listitem")).to_have_count(6)
+    for skipped in ("busy", "late", "away", "offline", "no_frame", "no_frame", "still", "failed"):
+        site.tick("ses_1", skipped=skipped)
+    for words in ("Skipped 3", "No picture 3", "Unchanged 1", "Engine failed 1", "Silent 0"):
+        expect(legend.get_by_text(words)).to_be_visible()
+    expect(page.locator(".strip-marks")).to_have_attribute("data-skipped", "8")
+
+
 def test_marks_tell_what_they_stand_for_by_keyboard(site: Site, page: Page) -> None:
     site.tick("ses_1", decision="speak", text="Someone comes in.", score=0.93, kind="enter", zone="left")
     site.tick("ses_1", skipped="late")

@@ -4,7 +4,7 @@ import { serverNow, tryingThreshold, view } from "../../state/session.js";
 import { latency, markOf } from "../../state/view.js";
 import { duration, timeOfDay } from "../../text/format.js";
 import { tickWords } from "../../text/words.js";
-import { coloursOf, draw, SPAN_S, tickAt } from "./strip_draw.js";
+import { coloursOf, draw, shapeOf, SPAN_S, tickAt } from "./strip_draw.js";
 
 const FRAME_MS = 100;
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -82,16 +82,25 @@ function useScrolling(canvas, state) {
 
 function countMarks(ticks) {
   const counts = { silent: 0, spoke: 0, delegated: 0, suppressed: 0, skipped: 0 };
-  for (const tick of ticks) counts[markOf(tick)] += 1;
-  return counts;
+  const shapes = {};
+  for (const tick of ticks) {
+    const shape = shapeOf(tick);
+    counts[markOf(tick)] += 1;
+    shapes[shape] = (shapes[shape] ?? 0) + 1;
+  }
+  return { ...counts, shapes };
 }
 
 const summary = (n) => `${n.silent + n.suppressed} silent, ${n.spoke} spoke, ${n.delegated} delegated, ${n.skipped} skipped.`;
 
-function Legend({ counts, threshold }) {
-  const items = [["silent", "Silent"], ["spoke", "Spoke"], ["delegated", "Delegated"], ["suppressed", "Held back"], ["skipped", "Skipped"]];
+const SHAPES = [["silent", "Silent"], ["spoke", "Spoke"], ["delegated", "Delegated"], ["suppressed", "Held back"], ["skipped", "Skipped"]];
+/** Named only while there are some. */
+const RARE = [["no-frame", "No picture"], ["still", "Unchanged"], ["failed", "Engine failed"]];
+
+function Legend({ counts: { shapes }, threshold }) {
+  const items = [...SHAPES, ...RARE.filter(([shape]) => shapes[shape])];
   return html`<ul class="legend" aria-label="Legend">
-    ${items.map(([mark, word]) => html`<li key=${mark}><span class="key ${mark}" aria-hidden="true"></span>${word} <b>${counts[mark]}</b></li>`)}
+    ${items.map(([shape, word]) => html`<li key=${shape} data-shape=${shape}><span class="key ${shape}" aria-hidden="true"></span>${word} <b>${shapes[shape] ?? 0}</b></li>`)}
     ${threshold !== null && html`<li><span class="key threshold" aria-hidden="true"></span>Speaks from <b>${threshold.toFixed(2)}</b></li>`}
   </ul>`;
 }

@@ -30,6 +30,13 @@ export function coloursOf(element) {
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--mark-${name}`).trim()]));
 }
 
+/** Which shape a tick has: its mark, or why it was skipped where that has a shape of its own. */
+export function shapeOf(tick) {
+  const skipped = { offline: "no-frame", no_frame: "no-frame", still: "still", failed: "failed" };
+  const mark = markOf(tick);
+  return mark === "skipped" ? (skipped[tick.skipped] ?? mark) : mark;
+}
+
 export function draw(canvas, ticks, { now, colours, selected, threshold }) {
   const scale = devicePixelRatio || 1;
   const { clientWidth: width, clientHeight: height } = canvas;
@@ -89,13 +96,10 @@ function drawSelection(paint, x, height, colours) {
 }
 
 function drawMark(paint, tick, x, floor, colours) {
-  const mark = markOf(tick);
-  const shapes = { silent: bar, spoke: pin, delegated: diamond, suppressed: outline, skipped: cross };
-  const colour = mark === "skipped" && tick.skipped === "failed" ? colours.failed : colours[mark];
-  paint.fillStyle = colour;
-  paint.strokeStyle = colour;
+  const shape = shapeOf(tick);
+  paint.fillStyle = paint.strokeStyle = colours[shape] ?? colours.skipped;
   paint.lineWidth = 1.5;
-  shapes[mark](paint, x, floor, tick);
+  DRAWN[shape](paint, x, floor, tick);
 }
 
 /** Silent: a bar, taller the nearer it was to speaking. */
@@ -141,20 +145,26 @@ function outline(paint, x, floor, tick) {
 }
 
 /** No decision: below the line. A ring where there was no picture, a dot where nothing had changed, else a cross. */
-function cross(paint, x, floor, tick) {
+function ring(paint, x, floor) {
+  paint.beginPath();
+  paint.arc(x, floor + 6, 2.2, 0, 7);
+  paint.stroke();
+}
+
+function dot(paint, x, floor) {
+  paint.beginPath();
+  paint.arc(x, floor + 6, 1.5, 0, 7);
+  paint.fill();
+}
+
+function cross(paint, x, floor) {
   const y = floor + 6;
   paint.beginPath();
-  if (tick.skipped === "still") {
-    paint.arc(x, y, 1.5, 0, 7);
-    paint.fill();
-  } else if (tick.skipped === "offline" || tick.skipped === "no_frame") {
-    paint.arc(x, y, 2.2, 0, 7);
-    paint.stroke();
-  } else {
-    paint.moveTo(x - 2.5, y - 2.5);
-    paint.lineTo(x + 2.5, y + 2.5);
-    paint.moveTo(x + 2.5, y - 2.5);
-    paint.lineTo(x - 2.5, y + 2.5);
-    paint.stroke();
-  }
+  paint.moveTo(x - 2.5, y - 2.5);
+  paint.lineTo(x + 2.5, y + 2.5);
+  paint.moveTo(x + 2.5, y - 2.5);
+  paint.lineTo(x - 2.5, y + 2.5);
+  paint.stroke();
 }
+
+const DRAWN = { silent: bar, spoke: pin, delegated: diamond, suppressed: outline, skipped: cross, "no-frame": ring, still: dot, failed: cross };
