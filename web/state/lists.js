@@ -29,8 +29,11 @@ export async function refreshSessionSettings() {
   await refresh(sessionSettings, "/v1/session-settings");
 }
 
+/** A setting as the server describes it; undefined until that is known. */
+export const settingOf = (name) => sessionSettings.value.find((one) => one.name === name);
+
 /** The values that a setting may have: [{value, title, description}]; empty until they are known. */
-export const choicesOf = (name) => sessionSettings.value.find((one) => one.name === name)?.choices ?? [];
+export const choicesOf = (name) => settingOf(name)?.choices ?? [];
 
 async function refresh(target, path) {
   try {

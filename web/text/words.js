@@ -130,6 +130,19 @@ export function probeWords(report) {
   return { good: true, title: `It works: ${mediaFacts(report)}.`, text: details.join(" ") };
 }
 
+/** A value of a setting as people read it. */
+export function valueWords({ type, choices }, value) {
+  if (type === "boolean") return value ? "Yes" : "No";
+  return choices?.find((one) => one.value === value)?.title ?? String(value);
+}
+
+/** What a setting without a value of its own follows: "Server default (Eco)". */
+export function defaultWords(setting) {
+  const value = setting?.default;
+  const known = value !== null && value !== undefined && value !== "";
+  return known ? `Server default (${valueWords(setting, value)})` : "Server default";
+}
+
 /** What one mark of the strip stands for, as sentences. */
 export function tickWords(tick) {
   if (tick.skipped) return [SKIPPED[tick.skipped] ?? `Skipped: ${tick.skipped}.`, tick.detail].filter(Boolean).join(" ");

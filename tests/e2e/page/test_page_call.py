@@ -146,7 +146,7 @@ def test_what_a_calls_pictures_cost_is_chosen_before_it(server: ServerProcess, c
     watched = Watched(context, server.url)
     page = watched.page
     page.goto(f"{server.url}/#/live")
-    page.get_by_text("Pictures: the server's default").click()
+    page.get_by_text("Pictures: Server default (Faithful)").click()
     page.get_by_label("What frames may cost").select_option("eco")
     expect(page.get_by_text("Pictures: Eco")).to_be_visible()
     page.get_by_role("button", name="Use this webcam").click()

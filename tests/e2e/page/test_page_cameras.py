@@ -132,15 +132,18 @@ def test_the_form_shows_every_plain_setting_that_the_server_describes(empty: Sit
     for setting in described(Settings()):
         field = page.get_by_label(setting["title"], exact=True)
         if setting["name"] == "engine":
+            expect(field.locator("option").first).to_have_text("Server default (motion)")
             field.select_option("openai")
             wanted["engine"] = "openai"
         elif setting["type"] == "choice":
+            named = {choice["value"]: choice["title"] for choice in setting["choices"]}
+            expect(field.locator("option").first).to_have_text(f"Server default ({named[setting['default']]})")
             wanted[setting["name"]] = value = setting["choices"][-1]["value"]
             field.select_option(str(value))
             expect(page.get_by_text(setting["choices"][-1]["description"])).to_be_visible()
         elif setting["type"] in ("number", "integer"):
             wanted[setting["name"]] = value = setting["minimum"] or 0
-            expect(field).to_have_attribute("placeholder", f"The server's default: {setting['default']:g}")
+            expect(field).to_have_attribute("placeholder", f"Server default ({setting['default']:g})")
             field.fill(str(value))
     assert len(wanted) >= 4
     page.get_by_role("button", name="Add camera").click()
@@ -242,6 +245,7 @@ def test_a_webcam_that_cannot_be_had_is_told_in_words(empty: Site, context: Brow
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_a_phone_and_keeps_its_contrast(full: Site, browser: Browser, scheme: str) -> None:
+    full.world.sessions["ses_3"].zones = [{"name": "drive", "points": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}]
     context = browser.new_context(viewport=PHONE, color_scheme=scheme)
     watched = Watched(context, full.base)
     page = watched.page
@@ -250,6 +254,7 @@ def test_every_page_fits_a_phone_and_keeps_its_contrast(full: Site, browser: Bro
         page.locator("h1").wait_for()
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], place
+        assert page.evaluate(CUT_OFF) == [], place
     for ink, ground in INKS:
         assert page.evaluate(CONTRAST, [ink, ground]) >= 4.5, f"{ink} on {ground} in {scheme}"
     for mark in ("silent", "spoke", "delegated", "suppressed", "skipped", "failed"):
@@ -277,6 +282,16 @@ INKS = [
     ("--red-ink", "--surface"),
     ("--surface", "--red"),
 ]
+
+# Placeholders, and what selects show, that are wider than their fields; a select's arrow takes 20 pixels.
+CUT_OFF = """() => [...document.querySelectorAll('input[placeholder], select')].filter((field) => {
+  const style = getComputedStyle(field);
+  const paint = new OffscreenCanvas(1, 1).getContext('2d');
+  paint.font = `${style.fontSize} ${style.fontFamily}`;
+  const inside = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  const [text, arrow] = field.matches('select') ? [field.selectedOptions[0].text, 20] : [field.placeholder, 0];
+  return paint.measureText(text).width > inside - arrow;
+}).map((field) => field.id || field.getAttribute('aria-label'))"""
 
 # WCAG's contrast ratio of two colours that are named by custom properties.
 CONTRAST = """([ink, ground]) => {

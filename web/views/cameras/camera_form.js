@@ -74,7 +74,7 @@ export function CameraForm({ camera, onDone }) {
       ${!camera && html`<details class="help"><summary>What does an RTSP URL look like?</summary><${UrlAnatomy} /></details>`}
       ${!camera &&
       html`<${Field} id="watch" label="First watch" optional>
-        <input id="watch" maxlength="2000" autocomplete="off" placeholder="Tell me when somebody comes to the door" value=${draft.watch} onInput=${(e) => set("watch", e.target.value)} />
+        <input id="watch" maxlength="2000" autocomplete="off" placeholder="Tell me when somebody comes" value=${draft.watch} onInput=${(e) => set("watch", e.target.value)} />
       <//>`}
       ${byKinds &&
       html`<div class="kinds-field">
@@ -128,6 +128,6 @@ function UrlInput({ value, onChange }) {
     setTyping(true);
   };
   return html`<input id="url" required maxlength="2000" autocomplete="off" spellcheck=${false} autocapitalize="off" inputmode="url"
-    placeholder="rtsp://user:password@192.168.1.20:554/stream1" value=${typing ? value : maskUrl(value)}
+    placeholder="rtsp://user:password@address/path" value=${typing ? value : maskUrl(value)}
     onFocus=${reveal} onBlur=${() => setTyping(false)} onInput=${(e) => onChange(e.target.value)} />`;
 }

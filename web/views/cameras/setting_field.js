@@ -1,9 +1,9 @@
 // A field of a form for one setting of a session, as the server describes it.
 import { html } from "../../html.js";
+import { defaultWords, valueWords } from "../../text/words.js";
 import { Field } from "../common/field.js";
 
 const PLAIN = ["choice", "number", "integer", "boolean", "string"];
-const WORDS = { true: "Yes", false: "No" };
 
 /** Those that a form can show without a view of their own. */
 export const plainSettings = (settings) => settings.filter((one) => PLAIN.includes(one.type));
@@ -31,18 +31,18 @@ export function SettingField({ setting, text, error, onChange }) {
 
 function Control({ setting, text, onChange }) {
   const { name, type, minimum, maximum } = setting;
-  const choices = type === "boolean" ? ["true", "false"].map((value) => ({ value, title: WORDS[value] })) : setting.choices;
+  const choices = type === "boolean" ? [true, false].map((value) => ({ value, title: valueWords(setting, value) })) : setting.choices;
   if (choices) {
     return html`
       <select id=${name} value=${text} onChange=${(e) => onChange(e.target.value)}>
-        <option value="">The server's default</option>
-        ${choices.map((one) => html`<option key=${one.value} value=${String(one.value)}>${one.title}</option>`)}
+        <option value="">${defaultWords(setting)}</option>
+        ${choices.map((one) => html`<option key=${String(one.value)} value=${String(one.value)}>${one.title}</option>`)}
       </select>
     `;
   }
   if (type === "string") {
-    return html`<input id=${name} autocomplete="off" placeholder="The server's default" value=${text} onInput=${(e) => onChange(e.target.value)} />`;
+    return html`<input id=${name} autocomplete="off" placeholder=${defaultWords(setting)} value=${text} onInput=${(e) => onChange(e.target.value)} />`;
   }
   return html`<input id=${name} type="number" min=${minimum} max=${maximum} step=${type === "integer" ? 1 : "any"}
-    placeholder=${`The server's default: ${toText(setting.default)}`} value=${text} onInput=${(e) => onChange(e.target.value)} />`;
+    placeholder=${defaultWords(setting)} value=${text} onInput=${(e) => onChange(e.target.value)} />`;
 }

@@ -1,8 +1,9 @@
 // This webcam as a source: what a call may cost, and its start.
 import { html, useEffect } from "../../html.js";
 import { call, callFidelity, startCall, stopCall } from "../../call/call.js";
-import { choicesOf, refreshSessionSettings } from "../../state/lists.js";
+import { refreshSessionSettings, settingOf } from "../../state/lists.js";
 import { liveHref } from "../../state/router.js";
+import { defaultWords } from "../../text/words.js";
 import { CameraIcon } from "../common/icons.js";
 
 export function WebcamCard() {
@@ -31,13 +32,14 @@ function CallCost({ disabled }) {
   useEffect(() => {
     refreshSessionSettings();
   }, []);
-  const choices = choicesOf("fidelity");
+  const setting = settingOf("fidelity");
+  const choices = setting?.choices ?? [];
   const chosen = choices.find(({ value }) => value === callFidelity.value);
   return html`
     <details class="call-cost">
-      <summary>Pictures: ${chosen?.title ?? "the server's default"}</summary>
+      <summary>Pictures: ${chosen?.title ?? defaultWords(setting)}</summary>
       <select aria-label="What frames may cost" disabled=${disabled} value=${callFidelity.value} onChange=${(e) => (callFidelity.value = e.target.value)}>
-        <option value="">The server's default</option>
+        <option value="">${defaultWords(setting)}</option>
         ${choices.map(({ value, title }) => html`<option key=${value} value=${value}>${title}</option>`)}
       </select>
       ${chosen && html`<p class="hint">${chosen.description}</p>`}
