@@ -6,6 +6,7 @@ microphone counts as silent meanwhile.
 
 from __future__ import annotations
 
+import threading
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -20,8 +21,13 @@ STEP = LISTEN_RATE // 100
 """samples that the canceller takes at a time, 10 ms"""
 TAIL_S = 1.0
 """An echo comes no later than this after the sound: network, jitter buffers, loudspeaker, microphone, and back."""
-LEAD_S = 0.06
-"""The sound can't come back sooner: so much less is left for the canceller to search."""
+LEAD_S = 0.02
+"""An echo can't come back sooner. It is so much less for the canceller to search, which finds up to half a second."""
+LEARN_S = 2.0
+"""So much sound it must have played before it knows the way of the echo. Until then the microphone is silent while
+it plays: the first seconds of a call can't be interrupted."""
+LEARNS_FROM = 100
+"""loudness of a step (root of the mean square) from which the canceller learns something"""
 SLACK_S = 0.03
 """Times of the microphone that differ by less are jitter, or two clocks that drift apart; more is a gap."""
 REFERENCE = LISTEN_RATE * 4
@@ -31,7 +37,7 @@ HALF_DUPLEX = (
 
 
 class EchoCanceller(Protocol):
-    """Of one call, on one thread."""
+    """Of one call. `played` is called on the worker's loop, `process` in one other thread."""
 
     flag: str | None
     """a sentence for people where it hears nobody while it plays"""
@@ -39,11 +45,10 @@ class EchoCanceller(Protocol):
     def played(self, samples: Samples, moment: float, /) -> None:
         """`samples` at 48 kHz leave for the other side at this monotonic moment."""
 
-    def process(self, mic: Samples, moment: float) -> Samples:
-        """Sound of the microphone at `LISTEN_RATE` without the playout in it; `moment`: of its first sample.
+    def process(self, samples: Samples, moment: float) -> Samples:
+        """Sound of the microphone at `LISTEN_RATE` without the playout in it, as many samples.
 
-        What comes out is the same stream, but up to 10 ms of it wait for the next call. Takes some 0.3 ms of a core
-        for 20 ms while something is played, nothing otherwise. Whole losses show in `moment`.
+        `moment`: monotonic, of the first sample. Where it jumps, sound was lost.
         """
 
 
@@ -63,15 +68,16 @@ class HalfDuplex:
     def played(self, samples: Samples, moment: float, /) -> None:
         self._until = moment + len(samples) / PLAYOUT_RATE + TAIL_S
 
-    def process(self, mic: Samples, moment: float) -> Samples:
-        return np.zeros_like(mic) if moment < self._until else mic
+    def process(self, samples: Samples, moment: float) -> Samples:
+        return np.zeros_like(samples) if moment < self._until else samples
 
 
 class ReferenceCanceller:
     """WebRTC's echo canceller, which gets each piece of the microphone with what was played at that time.
 
-    It finds the delay by itself, up to half a second, if the two streams keep in step: so the microphone's samples are
-    counted, and its times only tell where some were lost.
+    It finds the delay by itself if the two streams keep in step: so the microphone's samples are counted, and its times
+    only tell where some were lost. What comes out is 10 ms late. While nothing was played for a while it costs nothing,
+    else some 15 ms of a core for each second.
     """
 
     flag: str | None = None
@@ -82,43 +88,61 @@ class ReferenceCanceller:
         self._canceller: Any = WebRtcCanceller(LISTEN_RATE)
         self._reference = _Reference()
         self._waiting: Samples = np.zeros(0, np.int16)
+        self._done: Samples = np.zeros(STEP, np.int16)
+        """cleaned, and not given back yet; with those that wait always `STEP` samples"""
         self._position: int | None = None
-        """of the next sample to be processed, in samples of the monotonic clock"""
+        """of the next sample to be cleaned, in samples of the monotonic clock"""
+        self._learned_s = 0.0
 
     def played(self, samples: Samples, moment: float, /) -> None:
         self._reference.write(Pcm(samples, PLAYOUT_RATE), round(moment * LISTEN_RATE))
 
-    def process(self, mic: Samples, moment: float) -> Samples:
+    def process(self, samples: Samples, moment: float) -> Samples:
         told = round((moment - LEAD_S) * LISTEN_RATE) - len(self._waiting)
         if self._position is None or abs(told - self._position) > SLACK_S * LISTEN_RATE:
             self._position = told
-        joined = np.concatenate((self._waiting, mic))
+        joined = np.concatenate((self._waiting, samples))
         count = len(joined) // STEP * STEP
-        near, self._waiting = joined[:count], joined[count:]
+        self._waiting = joined[count:]
         begin, self._position = self._position, self._position + count
-        if not count or begin - TAIL_S * LISTEN_RATE > self._reference.sounded:
+        done = np.concatenate((self._done, self._cleaned(joined[:count], begin)))
+        self._done = done[len(samples) :]
+        return done[: len(samples)]
+
+    def _cleaned(self, near: Samples, begin: int) -> Samples:
+        if not len(near) or begin - TAIL_S * LISTEN_RATE > self._reference.sounded:
             return near
-        cleaned: Samples = self._canceller.process(near, self._reference.read(begin, count))
-        return cleaned
+        far = self._reference.read(begin, len(near))
+        cleaned: Samples = self._canceller.process(near, far)
+        if self._learned_s >= LEARN_S:
+            return cleaned
+        steps = far.reshape(-1, STEP).astype(np.float32)
+        self._learned_s += float(np.sum((steps**2).mean(axis=1) > LEARNS_FROM**2)) * STEP / LISTEN_RATE
+        return np.zeros_like(cleaned)
 
 
 class _Reference:
-    """The last seconds of playout at `LISTEN_RATE`, by position on the clock; silence where nothing was played."""
+    """The last seconds of playout at `LISTEN_RATE`, by position on the clock; silence where nothing was played.
+
+    One thread writes, another reads.
+    """
 
     def __init__(self) -> None:
         self.sounded = float("-inf")
         """position after the last sound"""
+        self._lock = threading.Lock()
         self._resampler = Resampler(LISTEN_RATE)
         self._ring: Samples = np.zeros(REFERENCE, np.int16)
         self._end = 0
 
     def write(self, audio: Pcm, position: int) -> None:
         samples = self._resampler.feed_pcm(audio)  # a few of them are those of the piece before
-        if abs(position - self._end) > SLACK_S * LISTEN_RATE:
-            self._put(np.zeros(min(abs(position - self._end), REFERENCE), np.int16), position)
-        self._put(samples, self._end + len(samples))
-        if audio.samples.any():
-            self.sounded = self._end
+        with self._lock:
+            if abs(position - self._end) > SLACK_S * LISTEN_RATE:
+                self._put(np.zeros(min(abs(position - self._end), REFERENCE), np.int16), position)
+            self._put(samples, self._end + len(samples))
+            if audio.samples.any():
+                self.sounded = self._end
 
     def _put(self, samples: Samples, end: int) -> None:
         self._ring[np.arange(end - len(samples), end) % REFERENCE] = samples
@@ -126,5 +150,6 @@ class _Reference:
 
     def read(self, position: int, count: int) -> Samples:
         wanted = np.arange(position, position + count)
-        known = (wanted < self._end) & (wanted >= self._end - REFERENCE)
-        return np.where(known, self._ring[wanted % REFERENCE], 0).astype(np.int16)
+        with self._lock:
+            known = (wanted < self._end) & (wanted >= self._end - REFERENCE)
+            return np.where(known, self._ring[wanted % REFERENCE], 0).astype(np.int16)
