@@ -133,6 +133,8 @@ class RemoteSource:
         if report["clock"] is not None:
             self._anchor = (report["clock"][0], report["clock"][1])
             self.zero = report["clock"][0] if self.zero is None and not self._is_file else self.zero
+        if self.spec is None and report["status"] == SourceStatus.ENDED:
+            self.audio.worker_gone()  # what its worker still tells is heard no more
         state = self._state
         self._set(
             SourceState(

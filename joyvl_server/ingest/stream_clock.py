@@ -81,6 +81,32 @@ class LiveStreamClock:
         self._window_lag = float("inf")
 
 
+class LiveSoundClock:
+    """Places the sound of a live source on the stream clock of its picture: anchored to arrival like that, on its own,
+    since the timestamps of two tracks have nothing to do with one another.
+
+    `late_s`: how long a frame is held back before it is handed on.
+    """
+
+    def __init__(self, picture: LiveStreamClock, late_s: float = 0.0) -> None:
+        self._picture = picture
+        self._late_s = late_s
+        self._clock: LiveStreamClock | None = None
+
+    def begin(self) -> None:
+        """Another track, or another connection."""
+        self._clock = None
+
+    def place(self, pts: float | None, seconds: float, arrival: float) -> float | None:
+        """Stream time of the first sample of a frame so long; None while there has been no picture."""
+        if self._clock is None:
+            if self._picture.zero is None:
+                return None
+            self._clock = LiveStreamClock(self._picture.zero)
+        end = None if pts is None else pts + seconds
+        return self._clock.place(end, arrival - self._late_s).t - seconds
+
+
 class FileStreamClock:
     """Files at a speed: stream time is the position in the file, plus what earlier loops took.
 
@@ -103,6 +129,10 @@ class FileStreamClock:
         self._skip = skip
         if self._last is not None:
             self._base = self._last + frame_s
+
+    def stream_time(self, position: float) -> float | None:
+        """Where the sound at this position is. None: nowhere, as it is before what is played."""
+        return None if position < self._skip else self._base + position - self._skip
 
     def place(self, pts: float | None, arrival: float) -> PlacedFrame:
         """`pts`: the position in the file, from 0."""

@@ -12,6 +12,7 @@ GROUPS = {
     "joyvl.sinks": "what takes the messages of each session: alerts, archives and the like",
     "joyvl.tts": "what turns text into speech",
     "joyvl.asr": "what turns speech into text",
+    "joyvl.vad": "what hears whether somebody speaks",
     "joyvl.embedders": "what turns text into vectors for the memory",
     "joyvl.memory": "what stays when frames are gone",
     "joyvl.agents": "what does delegated tasks",

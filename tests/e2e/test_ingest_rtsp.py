@@ -18,6 +18,8 @@ from fakes.media.told import Told
 from fakes.media.video import draw_clip, join
 from fakes.patience import PATIENCE_S, until, wait_until
 from joyvl_server.core.errors import NoFrame
+from joyvl_server.ingest.audio.hearing import Hearing
+from joyvl_server.ingest.audio.source_sound import SoundTeller
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts, libav_obeys
 from joyvl_server.ingest.worker.grey_history import GreyHistory
@@ -163,7 +165,11 @@ def test_once_it_runs_nothing_stands_between_the_camera_and_libav(clip: Path) ->
     told = Told()
     with RtspServer(clip, auth=("cam", "s3cret"), digest=True) as server:
         source = PullSource(
-            PullSpec(server.url), NetPolicy(), Timeouts(8.0, 2.0), FramePublisher(told, GreyHistory(192))
+            PullSpec(server.url),
+            NetPolicy(),
+            Timeouts(8.0, 2.0),
+            FramePublisher(told, GreyHistory(192)),
+            Hearing(SoundTeller(told), live=True),
         )
         source.start()
         try:

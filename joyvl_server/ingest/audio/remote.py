@@ -92,12 +92,12 @@ class RemoteAudio:
         """See `SourceAudio.listen`. Speech that is open is told as ended, to who listened before."""
         self._break_off()
         self._spec, self._on_event = spec, on_event
-        self._generation += 1
         self.opened()
 
     def opened(self) -> None:
         """The source is open in its worker, perhaps in a new one: that worker is told what is wanted."""
         if self._spec is not None or self._generation:
+            self._generation += 1
             spec = asdict(self._spec) if self._spec is not None else None
             self._worker.ask("audio.listen", source=self._source.id, spec=spec, generation=self._generation)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.audio.base import AudioEvent, ListenSpec
+from joyvl_server.ingest.audio.hearing import Hearing
 from joyvl_server.ingest.audio.messages import hears_message, plays_message, to_message
 from joyvl_server.ingest.channel import Message
 from joyvl_server.kit.audio.pcm import Pcm
@@ -48,10 +49,11 @@ class SoundTeller:
 
 
 class SourceSound:
-    """`playout` is set where there is something to play to. On the worker's loop."""
+    """`playout` is set where there is something to play to. `live`: see `Hearing`. On the worker's loop."""
 
-    def __init__(self, sender: MessageSender) -> None:
+    def __init__(self, sender: MessageSender, *, live: bool = True) -> None:
         self.teller = SoundTeller(sender)
+        self.hearing = Hearing(self.teller, live=live)
         self.playout: Playout | None = None
 
     def obey(self, message: Message) -> None:
@@ -73,5 +75,10 @@ class SourceSound:
         elif op == "cut":
             self.playout.cut(epoch)
 
+    def close(self) -> None:
+        """Nobody listens any more. Idempotent."""
+        self.hearing.close()
+
     def _listen(self, message: Message) -> None:
-        _ = ListenSpec(**message["spec"]) if message["spec"] is not None else None
+        spec = ListenSpec(**message["spec"]) if message["spec"] is not None else None
+        self.hearing.listen(spec, message["generation"])

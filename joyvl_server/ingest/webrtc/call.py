@@ -10,6 +10,7 @@ from contextlib import suppress
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
+from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from joyvl_server.ingest.audio.call_voice import CallVoice
@@ -17,7 +18,8 @@ from joyvl_server.ingest.audio.echo import EchoCanceller, echo_canceller
 from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.ingest.stream_clock import LiveStreamClock
-from joyvl_server.ingest.webrtc.jitter_buffer import use_marker_buffer
+from joyvl_server.ingest.webrtc.jitter_buffer import use_marker_buffer, use_short_buffer
+from joyvl_server.ingest.webrtc.microphone import EchoCleaner, Microphone
 from joyvl_server.ingest.webrtc.sdp import (
     audio_codec_of,
     bad_sdp,
@@ -62,9 +64,13 @@ class WebRtcCall:
         self._sound = sound
         self._voice: CallVoice | None = None
         self._clock = LiveStreamClock()
+        self._microphone = Microphone(sound.hearing, self._clock)
         # No STUN server: browsers are in the same network, or reach us at an address they know.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._tracks: list[MediaStreamTrack] = []
+        self._drains: list[asyncio.Task[None]] = []
+        self._group: asyncio.TaskGroup | None = None
+        """while the call runs"""
         self._codec = ""
         self._ended = asyncio.Event()
         self._frames = 0
@@ -96,13 +102,15 @@ class WebRtcCall:
             raise
 
     async def _answer(self, offer: str) -> str:
-        self._peer.on("track", self._tracks.append)
+        self._peer.on("track", self._on_track)
         self._peer.on("connectionstatechange", self._on_connection)
         await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         if not any(track.kind == "video" for track in self._tracks):
             raise bad_sdp("it sends no video")
         for transceiver in self._peer.getTransceivers():
-            if transceiver.kind == "video" and not use_marker_buffer(transceiver.receiver):
+            if transceiver.kind == "audio":
+                use_short_buffer(transceiver.receiver)
+            elif not use_marker_buffer(transceiver.receiver):
                 log.warning("this aiortc cannot give frames at once: each one is a frame interval older")
         track = self._speak(hearing_mid(offer))
         await self._peer.setLocalDescription(await self._peer.createAnswer())
@@ -118,6 +126,7 @@ class WebRtcCall:
         for transceiver in self._peer.getTransceivers():
             if transceiver.kind == "audio" and transceiver.mid == mid:
                 self.echo = echo_canceller()
+                self._sound.hearing.canceller = EchoCleaner(self.echo, self._clock)
                 self._voice = self._sound.playout = CallVoice(self._sound.teller)
                 track = VoiceTrack(self._voice.buffer, self.echo, SystemClock())
                 transceiver.sender.replaceTrack(track)
@@ -131,14 +140,17 @@ class WebRtcCall:
         Cancelled, it frees all and reports the end too.
         """
         end = SourceReport(SourceStatus.ENDED, "ended", "The call was hung up.")
-        picture = next(track for track in self._tracks if track.kind == "video")
         try:
             async with asyncio.TaskGroup() as group:
-                drains = [group.create_task(self._drain(track, published=track is picture)) for track in self._tracks]
+                self._group = group
+                for track in self._tracks:
+                    self._drains.append(group.create_task(self._drain(track)))
                 end = await self._monitor() or end
-                for drain in drains:
+                self._group = None
+                for drain in self._drains:
                     drain.cancel()
         finally:
+            self._group = None
             self._publisher.clear()
             if self._voice is not None:
                 self._voice.close()
@@ -148,19 +160,29 @@ class WebRtcCall:
     def hang_up(self) -> None:
         self._ended.set()
 
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        """It may be added later, with another offer."""
+        self._tracks.append(track)
+        if self._group is not None:
+            self._drains.append(self._group.create_task(self._drain(track)))
+
     def _on_connection(self) -> None:
         if self._peer.connectionState in ("closed", "failed"):
             self._ended.set()
         elif self._peer.connectionState == "connected" and self._voice is not None:
             self._voice.connected()
 
-    async def _drain(self, track: MediaStreamTrack, *, published: bool) -> None:
-        """aiortc's queues have no bound, so every track is emptied as fast as it fills."""
+    async def _drain(self, track: MediaStreamTrack) -> None:
+        """aiortc's queues have no bound, so every track is emptied as fast as it fills. The first picture is shown."""
+        published = track is next(track for track in self._tracks if track.kind == "video")
         with suppress(MediaStreamError):
             while True:
                 frame = await track.recv()
                 if published and isinstance(frame, VideoFrame):
                     self._publish(frame)
+                elif isinstance(frame, AudioFrame):
+                    self._microphone.heard(track, frame)
+        self._microphone.ended(track)
         if published:
             self._ended.set()  # the other side said that its video is over
 

@@ -11,22 +11,35 @@ from av.video.frame import VideoFrame
 
 from joyvl_server.core.errors import JoyvlError, NoFrame, SourceError
 from joyvl_server.ingest import source_errors
+from joyvl_server.ingest.audio.hearing import Hearing
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.ingest.stream_clock import STEP_S
 from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts
 from joyvl_server.ingest.worker.opening import OpenedStream, frames, open_source, seconds
 from joyvl_server.ingest.worker.publisher import DecodedFrame, FramePublisher, SourceReport, aspect_of
+from joyvl_server.ingest.worker.sound_track import FileSound, SoundTrack
 from joyvl_server.kit.net.policy import NetPolicy
+
+SOUND_TIMEOUT_S = 20.0
+"""How long the analysis of sound may hold a file up: a minute of it takes a second."""
 
 
 class LockstepFile:
-    """Stream time is the position in the file, plus what earlier loops took. Any thread may call its methods."""
+    """Stream time is the position in the file, plus what earlier loops took. Any thread may call its methods.
 
-    def __init__(self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, publisher: FramePublisher) -> None:
+    `hearing` gets its sound, and has told what there is to tell when `advance` returns.
+    """
+
+    def __init__(
+        self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, publisher: FramePublisher, hearing: Hearing
+    ) -> None:
         self._spec = spec
         self._policy = policy
         self._timeouts = timeouts
         self._publisher = publisher
+        self._hearing = hearing
+        self._sound: SoundTrack | None = None
+        self._ahead: FileSound | None = None
         self._lock = threading.Lock()
         self._opened: OpenedStream | None = None
         self._frames: Iterator[VideoFrame] = iter(())
@@ -48,6 +61,7 @@ class LockstepFile:
             until = at if at is not None else (newest.t if newest is not None else 0.0)
             while self._next is not None and (newest is None or self._next[1] <= until) and not self._closed:
                 newest = self._step(*self._next)
+            self._hearing.flush(SOUND_TIMEOUT_S)
             if newest is None or (self._next is None and until >= newest.t + self._frame_s):
                 raise self._ended()
             return newest
@@ -62,6 +76,7 @@ class LockstepFile:
                 self._opened.close()
                 self._opened = None
             self._next = None
+            self._hearing.present(False)
             self._publisher.clear()
             return True
         finally:
@@ -85,20 +100,32 @@ class LockstepFile:
         """Open it and decode its first frame. Raises `SourceError`, `NotAllowed`."""
         url = self._policy.check(self._spec.url)
         self._opened = open_source(url, self._timeouts, Deadline())
-        self._frames = frames(self._opened)
+        self._ahead = FileSound(self._hearing, self, self._opened.start_s, wait=True)
+        self._sound = SoundTrack(self._opened, self._hearing, self._ahead)
+        self._frames = frames(self._opened, sound=self._sound)
         self._next = self._decode()
         if self._next is None:
             self._opened.close()
             self._opened = None
             raise source_errors.no_picture_in_file()
 
+    def stream_time(self, position: float) -> float | None:
+        """See `PositionClock`."""
+        return None if position < 0 else self._base + position
+
     def _step(self, frame: VideoFrame, t: float) -> DecodedFrame:
         assert self._opened is not None
+        assert self._sound is not None
+        assert self._ahead is not None
         newest = self._publisher.publish(
             frame, t, self._wall0 + t, codec=self._opened.codec, fps=self._opened.fps,
             aspect=aspect_of(self._opened.sample_aspect_ratio),
         )  # fmt: skip
+        self._sound.adjust()
+        self._ahead.due(t)
         self._next = self._decode()
+        if self._next is None:
+            self._ahead.finish()
         if self._next is None and self._spec.loop:
             self._base = t + self._frame_s
             self._opened.close()
@@ -124,5 +151,7 @@ class LockstepFile:
         end = self._end = self._end or SourceError("The file has ended.", code="ended")
         if not self._end_reported and self._publisher.newest is not None:
             self._end_reported = True
+            self._hearing.broke_off(lost=False)
+            self._hearing.flush(SOUND_TIMEOUT_S)
             self._publisher.report(SourceReport(SourceStatus.ENDED, end.code, str(end)))
         return NoFrame(str(end), code="ended")

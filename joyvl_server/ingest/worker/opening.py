@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any, Protocol
 
 import av
+from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.container import InputContainer
+from av.frame import Frame
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -27,13 +31,17 @@ MAX_REDIRECTS = 3
 
 @dataclass(frozen=True, slots=True)
 class OpenedStream:
-    """An open container and its picture stream. `fps`: None where the stream does not say."""
+    """An open container and its picture stream. `fps`: None where the stream does not say.
+
+    `sound`: the first audio stream that can be decoded. It is discarded, unless somebody wants it.
+    """
 
     container: InputContainer
     stream: VideoStream
     codec: str
     fps: float | None
     has_audio: bool
+    sound: AudioStream | None = None
     proxy: RtspProxy | None = None
 
     @property
@@ -54,6 +62,13 @@ class OpenedStream:
         self.container.close()
         if self.proxy is not None:
             self.proxy.close()
+
+
+class PacketSink(Protocol):
+    """Takes the packets of the sound."""
+
+    def take(self, packet: Packet[Any]) -> None:
+        """Raises nothing, and takes no longer than a moment: the picture waits."""
 
 
 def open_source(url: CheckedUrl, timeouts: Timeouts, deadline: Deadline) -> OpenedStream:
@@ -143,7 +158,17 @@ def _with_picture(container: InputContainer, *, live: bool) -> OpenedStream:
         codec=picture.codec_context.name,
         fps=_fps(picture.average_rate or picture.guessed_rate),
         has_audio=any(stream.type == "audio" for stream in container.streams),
+        sound=next(iter(_with_sound(container)), None),
     )
+
+
+def _with_sound(container: InputContainer) -> Iterator[AudioStream]:
+    for stream in container.streams:
+        # Without a decoder there is no codec context at all.
+        if isinstance(stream, AudioStream) and stream.codec_context is not None and stream.codec_context.sample_rate:
+            stream.codec_context.thread_type = "NONE"
+            stream.codec_context.thread_count = 1
+            yield stream
 
 
 def _fps(rate: Fraction | None) -> float | None:
@@ -151,15 +176,22 @@ def _fps(rate: Fraction | None) -> float | None:
     return round(float(rate), 3) if rate and 0 < rate <= 240 else None
 
 
-def frames(opened: OpenedStream, deadline: Deadline | None = None) -> Iterator[VideoFrame]:
+def frames(
+    opened: OpenedStream, deadline: Deadline | None = None, sound: PacketSink | None = None
+) -> Iterator[VideoFrame]:
     """Decode until the end, or until the deadline: packets that never make a picture must not hold a source up.
 
-    Packets that cannot be decoded are passed over. Raises `av.FFmpegError` at a bad read.
+    Packets that cannot be decoded are passed over. `sound` gets those of the sound, in their order. Raises
+    `av.FFmpegError` at a bad read.
     """
     proxy = opened.proxy
-    for packet in opened.container.demux(opened.stream):
+    streams = (opened.stream,) if sound is None or opened.sound is None else (opened.stream, opened.sound)
+    for packet in opened.container.demux(*streams):
         if deadline is not None and deadline.passed:
             return
+        if sound is not None and packet.stream.index != opened.stream.index:
+            sound.take(packet)
+            continue
         if proxy is not None and proxy.hand_over():
             proxy = None
         try:
@@ -168,10 +200,10 @@ def frames(opened: OpenedStream, deadline: Deadline | None = None) -> Iterator[V
             return
         except av.FFmpegError:
             continue
-        yield from decoded
+        yield from (picture for picture in decoded if isinstance(picture, VideoFrame))
 
 
-def seconds(frame: VideoFrame) -> float | None:
+def seconds(frame: Frame) -> float | None:
     """The frame's pts in seconds."""
     base = frame.time_base
     return None if frame.pts is None or base is None else frame.pts * base.numerator / base.denominator

@@ -116,14 +116,16 @@ class WorkerProcess:
 
     async def _open(self, message: Message) -> Message:
         spec, config = PullSpec(**message["spec"]), self._config
-        publisher, sound = self._publisher(message["source"]), self._sound(message["source"])
+        publisher = self._publisher(message["source"])
+        sound = self._sound(message["source"], live=not spec.is_file)
         if spec.lockstep:
-            file = LockstepFile(spec, config.policy, config.timeouts, publisher)
+            file = LockstepFile(spec, config.policy, config.timeouts, publisher, sound.hearing)
             self._add(message, file, publisher, sound)
         else:
             pull = PullSource(
-                spec, config.policy, config.timeouts, publisher, zero=message["zero"], start=message["start"]
-            )
+                spec, config.policy, config.timeouts, publisher, sound.hearing,
+                zero=message["zero"], start=message["start"],
+            )  # fmt: skip
             self._add(message, pull, publisher, sound)
             pull.start()
         return {}
@@ -142,23 +144,25 @@ class WorkerProcess:
             sdp = await call.answer(message["sdp"])
         except BaseException:
             self._sources.pop(message["source"], None)
+            sound.close()
             raise
-        opened.task = self._group.create_task(self._run_call(call, message["source"]), name="call")
+        opened.task = self._group.create_task(self._run_call(call, message["source"], sound), name="call")
         return {"sdp": sdp}
 
-    async def _run_call(self, call: WebRtcCall, source_id: str) -> None:
+    async def _run_call(self, call: WebRtcCall, source_id: str, sound: SourceSound) -> None:
         try:
             await call.run()
         except Exception:  # this call's supervisor
             log.exception("a call failed in an unknown way")
         finally:
             self._sources.pop(source_id, None)
+            sound.close()
 
     def _publisher(self, source_id: str) -> FramePublisher:
         return FramePublisher(ChannelReporter(self._channel, source_id), GreyHistory(self._config.grey_side))
 
-    def _sound(self, source_id: str) -> SourceSound:
-        return SourceSound(ChannelReporter(self._channel, source_id))
+    def _sound(self, source_id: str, *, live: bool = True) -> SourceSound:
+        return SourceSound(ChannelReporter(self._channel, source_id), live=live)
 
     def _add(
         self, message: Message, source: PullSource | LockstepFile | WebRtcCall, publisher: FramePublisher,
@@ -199,6 +203,7 @@ class WorkerProcess:
         elif opened.task is not None:
             opened.source.hang_up()
             await asyncio.wait({opened.task}, timeout=CLOSE_TIMEOUT_S)
+        opened.sound.close()
         await opened.slot.release()
 
     async def _probe(self, message: Message) -> Message:

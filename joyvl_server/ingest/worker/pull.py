@@ -12,18 +12,22 @@ import av
 
 from joyvl_server.core.errors import NotAllowed, SourceError
 from joyvl_server.ingest import source_errors
+from joyvl_server.ingest.audio.hearing import Hearing
 from joyvl_server.ingest.backoff import SourceBackoff
 from joyvl_server.ingest.base import PullSpec, SourceStatus
-from joyvl_server.ingest.stream_clock import FileStreamClock, LiveStreamClock
+from joyvl_server.ingest.stream_clock import FileStreamClock, LiveSoundClock, LiveStreamClock
 from joyvl_server.ingest.worker.deadlines import NEVER, Deadline, Timeouts, libav_obeys
 from joyvl_server.ingest.worker.opening import OpenedStream, frames, open_source, seconds
 from joyvl_server.ingest.worker.publisher import DecodedFrame, FramePublisher, SourceReport, aspect_of
+from joyvl_server.ingest.worker.sound_track import FileSound, LiveSound, SoundTrack
 from joyvl_server.kit.net.policy import CheckedUrl, NetPolicy
 
 log = logging.getLogger(__name__)
 
 MAX_SKIPPED_OPENS = 6
 """Some server may not answer the short question that comes before: after this many in a row it is opened anyway."""
+LAST_SOUND_S = 2.0
+"""How long the end of a file waits for what is still to be told of its sound."""
 
 
 class FrameReader(Protocol):
@@ -36,10 +40,12 @@ class FrameReader(Protocol):
 class CameraReader:
     """Publishes each frame at once. `zero`: the moment from which stream time counts, where a worker has set it."""
 
-    def __init__(self, publisher: FramePublisher, timeouts: Timeouts, zero: float | None) -> None:
+    def __init__(self, publisher: FramePublisher, hearing: Hearing, timeouts: Timeouts, zero: float | None) -> None:
         self._publisher = publisher
+        self._hearing = hearing
         self._timeouts = timeouts
         self._clock = LiveStreamClock(zero)
+        self._sound_clock = LiveSoundClock(self._clock)
 
     def read(self, url: CheckedUrl, deadline: Deadline) -> None:
         """Never returns: a stream that ends is lost."""
@@ -49,8 +55,11 @@ class CameraReader:
         failure: av.FFmpegError | None = None
         try:
             self._clock.begin()
+            self._sound_clock.begin()
+            sound = SoundTrack(opened, self._hearing, LiveSound(self._hearing, self._sound_clock))
             deadline.allow(stall_s)
-            for frame in frames(opened, deadline):
+            for frame in frames(opened, deadline, sound):
+                sound.adjust()
                 now = time.monotonic()
                 placed = self._clock.place(seconds(frame), now)
                 wall = time.time() - now + placed.moment
@@ -69,8 +78,11 @@ class CameraReader:
 class FileReader:
     """Publishes each frame when it is due. `start`: the stream time to go on from, where another worker was before."""
 
-    def __init__(self, publisher: FramePublisher, timeouts: Timeouts, spec: PullSpec, start: float) -> None:
+    def __init__(
+        self, publisher: FramePublisher, hearing: Hearing, timeouts: Timeouts, spec: PullSpec, start: float
+    ) -> None:
         self._publisher = publisher
+        self._hearing = hearing
         self._timeouts = timeouts
         self._clock = FileStreamClock(spec.speed, start)
         self._speed = spec.speed
@@ -100,8 +112,11 @@ class FileReader:
         self._clock.begin(frame_s, skip)
         published = skip > 0
         damage: SourceError | None = None
+        ahead = FileSound(self._hearing, self._clock, opened.start_s)
+        sound = SoundTrack(opened, self._hearing, ahead)
         try:
-            for frame in frames(opened):
+            for frame in frames(opened, sound=sound):
+                sound.adjust()
                 pts = seconds(frame)
                 position = None if pts is None else max(0.0, pts - opened.start_s)
                 if position is not None and position < skip:
@@ -110,6 +125,7 @@ class FileReader:
                 placed = self._clock.place(position, now)
                 if deadline.sleep(placed.moment - now):
                     return None
+                ahead.due(placed.t)
                 self._publisher.publish(
                     frame, placed.t, time.time(), codec=opened.codec, fps=opened.fps,
                     aspect=aspect_of(opened.sample_aspect_ratio), clock=self._clock.clock,
@@ -119,6 +135,7 @@ class FileReader:
             damage = source_errors.file_broken()
         if not published:
             raise damage or source_errors.no_picture_in_file()
+        ahead.finish()
         deadline.sleep(frame_s / self._speed)  # the last picture stays as long as the others
         return damage
 
@@ -139,20 +156,24 @@ class FileReader:
 class PullSource:
     """Reports every change of state from its own thread.
 
-    `zero`: the moment a camera's stream time counts from. `start`: the stream time a file goes on from.
+    `hearing` gets its sound. `zero`: the moment a camera's stream time counts from. `start`: the stream time a file
+    goes on from.
     """
 
     def __init__(
-        self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, publisher: FramePublisher,
+        self, spec: PullSpec, policy: NetPolicy, timeouts: Timeouts, publisher: FramePublisher, hearing: Hearing,
         *, zero: float | None = None, start: float = 0.0,
     ) -> None:  # fmt: skip
         self._spec = spec
         self._policy = policy
         self._publisher = publisher
+        self._hearing = hearing
         self._deadline = Deadline()
         self._backoff = SourceBackoff(Random())
         self._reader: FrameReader = (
-            FileReader(publisher, timeouts, spec, start) if spec.is_file else CameraReader(publisher, timeouts, zero)
+            FileReader(publisher, hearing, timeouts, spec, start)
+            if spec.is_file
+            else CameraReader(publisher, hearing, timeouts, zero)
         )
         self._skipped_opens = 0
         self._last_code: str | None = None
@@ -177,11 +198,14 @@ class PullSource:
         with libav_obeys(self._deadline):
             while not self._deadline.cancelled:
                 error = self._try()
+                self._hearing.broke_off(lost=error is not None)
+                self._hearing.present(False)
                 if self._publisher.clear():
                     self._backoff.worked()
                 if self._deadline.cancelled:
                     return
                 if error is None:
+                    self._hearing.flush(LAST_SOUND_S)
                     self._publisher.report(SourceReport(SourceStatus.ENDED, "ended", "The file has ended."))
                     return
                 self._wait(error)

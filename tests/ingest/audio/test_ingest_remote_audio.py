@@ -106,10 +106,12 @@ async def test_a_new_worker_is_told_what_is_wanted(scene: Scene) -> None:
     scene.audio.worker_gone()
     assert scene.heard[-1] == SpeechEnded("1.1", 7.0, 1.0, lost=True)
     scene.audio.opened()
-    assert scene.asked[-1] == scene.asked[0]
+    assert scene.asked[-1] == {**scene.asked[0], "generation": scene.generation}
     assert scene.asked[-1]["spec"]["wait_s"] == 0.9
+    scene.tells(SpeechBegan(f"{scene.generation}.1", 8.0), generation=scene.generation)
+    scene.now = 8.5
     scene.audio.worker_gone()
-    assert len(scene.heard) == 2
+    assert scene.heard[-1] == SpeechEnded("2.1", 8.5, 0.5, lost=True), "no id is used twice"
 
 
 async def test_what_a_worker_tells_about_an_earlier_wish_is_thrown_away(scene: Scene) -> None:

@@ -17,6 +17,8 @@ from fakes.media.told import Told
 from fakes.patience import PATIENCE_S
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest import backoff
+from joyvl_server.ingest.audio.hearing import Hearing
+from joyvl_server.ingest.audio.source_sound import SoundTeller
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.rtsp.proxy import RtspProxy
 from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts, libav_obeys
@@ -183,7 +185,11 @@ def test_a_camera_that_redirects_to_itself_is_left_alone_soon(monkeypatch: pytes
         monkeypatch.setattr(backoff, "STEPS", ((0.05, 5),))
         told = Told()
         source = PullSource(
-            PullSpec(camera.url), NetPolicy(), Timeouts(2.0, 2.0), FramePublisher(told, GreyHistory(192))
+            PullSpec(camera.url),
+            NetPolicy(),
+            Timeouts(2.0, 2.0),
+            FramePublisher(told, GreyHistory(192)),
+            Hearing(SoundTeller(told), live=True),
         )
         source.start()
         told.wait(lambda reports: len(reports) >= 3)

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from fakes.media.told import Told
 from fakes.media.video import draw_clip
 from joyvl_server.core.errors import NoFrame
+from joyvl_server.ingest.audio.hearing import Hearing
+from joyvl_server.ingest.audio.source_sound import SoundTeller
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.worker.deadlines import Timeouts
 from joyvl_server.ingest.worker.grey_history import GreyHistory
@@ -28,7 +30,7 @@ def opened(path: Path, *, loop: bool = False, told: Told | None = None) -> Locks
     policy = NetPolicy(file_roots=(str(path.parent),))
     spec = PullSpec(path.as_uri(), loop=loop, lockstep=True)
     publisher = FramePublisher(Told() if told is None else told, GreyHistory(192))
-    return LockstepFile(spec, policy, Timeouts(5, 5), publisher)
+    return LockstepFile(spec, policy, Timeouts(5, 5), publisher, Hearing(SoundTeller(Told()), live=False))
 
 
 def test_it_returns_the_last_frame_up_to_the_moment_asked_for(clip: Path) -> None:

@@ -15,6 +15,8 @@ from fakes.media.video import draw_clip, draw_sound, join
 from fakes.patience import PATIENCE_S
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.ingest import backoff, source_errors
+from joyvl_server.ingest.audio.hearing import Hearing
+from joyvl_server.ingest.audio.source_sound import SoundTeller
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.worker import pull
 from joyvl_server.ingest.worker.deadlines import Timeouts
@@ -37,7 +39,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     def begin(spec: PullSpec, policy: NetPolicy | None = None, begin_at: float = 0.0) -> tuple[PullSource, Told]:
         told = Told()
         policy = policy or NetPolicy(file_roots=(str(tmp_path),))
-        source = PullSource(spec, policy, SOON, FramePublisher(told, GreyHistory(192)), start=begin_at)
+        hearing = Hearing(SoundTeller(told), live=not spec.is_file)
+        source = PullSource(spec, policy, SOON, FramePublisher(told, GreyHistory(192)), hearing, start=begin_at)
         pulls.append(source)
         source.start()
         return source, told
