@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from hypothesis import given
 
-from fakes.logs import Log, logs, many
+from fakes.logs import Log, decides, logs, many
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Decision
 from joyvl_server.core.effects import (
@@ -32,13 +32,12 @@ from joyvl_server.core.inputs import (
     Passed,
     QueryAsked,
     Tick,
-    TickSkipped,
     WatchesChanged,
 )
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.prompt.answer_parser import AnswerParser, Verdict
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
-from joyvl_server.core.prompt.turns import SILENCE, SettledTurn, UserTurn
+from joyvl_server.core.prompt.turns import SILENCE, Look, SettledTurn, UserTurn
 from joyvl_server.core.prompt.wire_format import (
     DELEGATION,
     MESSAGE,
@@ -69,7 +68,7 @@ def test_every_tick_gets_exactly_one_decision_and_never_two_steps_are_in_flight(
     flying: int | None = None
     decided: list[int] = []
     for input, effects in log.steps:
-        ticks += isinstance(input, Tick | Passed | TickSkipped)
+        ticks += decides(input, effects)
         for effect in effects:
             if isinstance(effect, Append):
                 assert flying is None
@@ -142,10 +141,16 @@ def test_what_is_shown_is_what_is_settled_and_decided(log) -> None:
             case Settle(step, answer):
                 settled[step] = answer
             case Decided() if effect.skipped is None:
+                if effect.look is Look.SKIP:  # a sound: the server itself says what it heard
+                    assert effect.epoch is None or done[effect.epoch].text == effect.text
+                    continue
                 parser = AnswerParser()
                 parser.feed(settled[effect.step])
                 parser.finish()
-                if effect.decision is Decision.SILENT:
+                if effect.detail == "interrupted":
+                    assert effect.epoch is None or done[effect.epoch].text == effect.text
+                    assert parser.note in effect.text.strip()
+                elif effect.decision is Decision.SILENT:
                     assert parser.verdict is Verdict.SILENT
                     assert effect.epoch is None
                 else:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fakes.media.frames import EPOCH, make_frame
 from joyvl_server.core.config import EngineFacts
 from joyvl_server.core.decisions import Pressure, Score, Skip
-from joyvl_server.core.effects import AskChoice, AskScore, Decided, Effect, PrepareChunk, Say, Write
+from joyvl_server.core.effects import AskChoice, AskScore, Decided, Effect, Play, PrepareChunk, Say, Write
 from joyvl_server.core.inputs import (
     CapabilitiesChanged,
     Chosen,
@@ -24,20 +24,28 @@ from joyvl_server.core.inputs import (
     Input,
     Passed,
     PlaybackAcked,
+    PlaybackEnded,
     PressureChanged,
     QueryAsked,
     QueryWithdrawn,
     SaidDone,
     Scored,
+    SoundHeard,
+    SpeechLasted,
+    SpeechStarted,
+    SpeechStopped,
     TaskChanged,
     TextDelta,
     Tick,
     TickSkipped,
+    Transcript,
+    TranscriptFailed,
     WatchesChanged,
     WriteFailed,
     Written,
 )
 from joyvl_server.core.observer import Observer, ObserverConfig
+from joyvl_server.core.watches.kinds import SOUNDS, WatchKind
 from joyvl_server.core.watches.watches import Watch, WatchSet
 from joyvl_server.core.watches.zones import Box, Zone
 
@@ -57,6 +65,7 @@ WORDS = [
     "<",
     "word " * 30,
 ]
+SPOKEN = ["Who is that?", "mhm", "好的", "Stop!", "", "What"]
 UNIT = st.floats(0, 1)
 MOSTLY = st.sampled_from([True, True, True, False])
 BOXES = st.builds(Box, UNIT, UNIT, UNIT, UNIT)
@@ -76,6 +85,7 @@ WATCHES = st.builds(
     zones=st.sampled_from([(), ("door",), ("gone",)]),
     threshold=st.none() | UNIT,
     paused=MOSTLY.map(lambda usual: not usual),
+    kinds=st.sampled_from([(), (), (WatchKind.SMOKE_ALARM,), (WatchKind.ENTER, WatchKind.LOUD)]),
 )
 BOOKS = st.builds(
     WatchSet,
@@ -106,6 +116,10 @@ CONFIGS = st.builds(
     delegation=st.booleans(),
     engine=FACTS,
     max_answer_chars=st.integers(1, 400),
+    voice=MOSTLY,
+    stale_s=st.floats(0, 20),
+    half_duplex=MOSTLY.map(lambda usual: not usual),
+    addressed_only=MOSTLY.map(lambda usual: not usual),
 )
 
 
@@ -115,6 +129,8 @@ class Log:
 
     config: ObserverConfig
     steps: list[tuple[Input, list[Effect]]] = field(default_factory=list)
+    observer: Observer | None = None
+    """as the last input has left it"""
 
 
 @dataclass
@@ -132,6 +148,9 @@ class Shell:
     """stream time of the frame made last"""
     prepared: PrepareChunk | None = None
     drafts: list[str] = field(default_factory=list)
+    playing: int | None = None
+    """the epoch played last"""
+    speeches: int = 0
 
     @property
     def flying(self) -> int | None:
@@ -147,7 +166,9 @@ class Shell:
         now += ["warmed"] * 2 if self.prepared else []
         now += ["written"] * 2 + ["unwritten"] if self.drafts else []
         seldom = ["passed", "pressure", "room", "restarted", "able", "reconfigured"]
-        often = ["ask", "ask", "watch", "watch"]
+        often = ["ask", "ask", "watch", "watch", "sound"]
+        now += ["acked", "acked", "ended", "speech", "speech"] if self.playing else ["speech"]
+        now += ["lasted", "stopped", "transcript", "transcript", "deaf"] if self.speeches else []
         return [*now, *often, *seldom, "tick", "skipped", "withdraw", "sense", "heard", "task"]
 
     def make(self, choice: str, draw: st.DrawFn) -> Input:
@@ -217,6 +238,14 @@ class Shell:
                 return WatchesChanged(t, draw(BOOKS))
             case "sense":
                 return ConfigChanged(t, replace(self.observer.config, threshold=draw(UNIT)))
+            case "acked":
+                return PlaybackAcked(t, self.playing, draw(st.integers(0, 60)))
+            case "ended":
+                return PlaybackEnded(t, self.playing, draw(st.none() | st.integers(0, 100)))
+            case "sound":
+                return SoundHeard(t, EPOCH + t, draw(st.sampled_from([*SOUNDS, WatchKind.ENTER])), t)
+            case "speech" | "lasted" | "stopped" | "transcript" | "deaf":
+                return self._speech(choice, draw)
             case "heard":
                 return PlaybackAcked(t, draw(st.integers(0, self.epochs + 1)), draw(st.integers(0, 300)))
             case _:
@@ -224,6 +253,22 @@ class Shell:
                 return TaskChanged(
                     t, f"task_{draw(st.integers(1, 3))}", status, draw(st.sampled_from(["", "A fox", "x" * 3000]))
                 )
+
+    def _speech(self, choice: str, draw: st.DrawFn) -> Input:
+        t = self.t
+        if choice == "speech":
+            self.speeches += draw(MOSTLY)
+            return SpeechStarted(t, f"s{self.speeches}", t - 0.1)
+        id = f"s{self.speeches - draw(st.sampled_from([0, 0, 0, 1]))}"
+        match choice:
+            case "lasted":
+                return SpeechLasted(t, id)
+            case "stopped":
+                return SpeechStopped(t, id, t - 0.3, draw(st.floats(0.05, 3)))
+            case "transcript":
+                return Transcript(t, id, draw(st.sampled_from(SPOKEN)), draw(st.booleans()), draw(MOSTLY))
+            case _:
+                return TranscriptFailed(t, id, "It failed.")
 
     def take(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -239,10 +284,18 @@ class Shell:
                         self.scoring = self.saying = self.choosing = None
                 case PrepareChunk():
                     self.prepared = effect
+                case Play(epoch):
+                    self.playing = epoch
                 case Write(draft):
                     self.drafts.append(draft.id)
                 case _:
                     self.epochs = max(self.epochs, getattr(effect, "epoch", None) or 0)
+
+
+def decides(input: Input, effects: list[Effect]) -> bool:
+    """Is it a step of its own? A sound is one where it concerns a watch."""
+    heard = isinstance(input, SoundHeard) and any(isinstance(effect, Decided) for effect in effects)
+    return heard or isinstance(input, Tick | Passed | TickSkipped)
 
 
 @st.composite
@@ -252,8 +305,9 @@ def logs(draw: st.DrawFn, max_size: int = 60) -> Log:
     for _ in range(draw(st.integers(1, max_size))):
         shell.t += draw(st.sampled_from([0.0, 0.1, 1.0, 1.0, 7.0]))
         input = shell.make(draw(st.sampled_from(shell.choices())), draw)
-        shell.step += isinstance(input, Tick | Passed | TickSkipped)
         effects = shell.observer.handle(input)
+        shell.step += decides(input, effects)
         shell.take(effects)
         log.steps.append((input, effects))
+    log.observer = shell.observer
     return log

@@ -93,7 +93,7 @@ class UserSpeech:
                     return self._long(speech)
             case TranscriptFailed():
                 del self._open[input.id]
-            case Transcript():
+            case _:
                 return self._words(speech, input)
         return SpeechVerdict()
 

@@ -153,7 +153,8 @@ class VoiceOutput:
         if utterance is not None:
             utterance.written, utterance.t = True, done.t
             self._playback.grew(utterance, at)
-        elif step is not None and step.epoch == done.epoch:
+        else:
+            assert step is not None, "nothing was being written"
             self._composer.said(done.t, done.text, step.attribution.watches)
 
     def _heard(self, input: Input) -> list[Effect]:

@@ -1,4 +1,4 @@
-"""The kinds that the words of a watch name, read by the lists of `kind_words.py`.
+"""The kinds that the words of a watch name, read by the lists of `sound_words.py` and `kind_words.py`.
 
 A text is read clause by clause. Phrases are looked for from the top of the list to its end, and what one has taken no
 other can take. What is not understood is not guessed: then the watch fires at anything.
@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 
 from joyvl_server.core.watches import kind_words as words
+from joyvl_server.core.watches import sound_words
 from joyvl_server.core.watches.kinds import PICTURES, Kinds, WatchKind, in_order
 
 MOST = 1000
@@ -31,7 +32,7 @@ def _list(entries: tuple[tuple[str, Kinds], ...]) -> tuple[tuple[re.Pattern[str]
     return tuple((re.compile(fold(pattern.format(**words.NAMES))), kinds) for pattern, kinds in entries)
 
 
-_PHRASES, _HINTS = _list(words.PHRASES), _list(words.HINTS)
+_PHRASES, _HINTS = _list(sound_words.PHRASES + words.PHRASES), _list(words.HINTS)
 _ANYTHING = re.compile(fold(words.ANYTHING))
 _NO_NEGATION = re.compile(fold(words.NO_NEGATION))
 _NEGATIONS = re.compile(fold(words.NEGATIONS))

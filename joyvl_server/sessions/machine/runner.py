@@ -18,6 +18,7 @@ from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
+from joyvl_server.core.prompt.turns import Look
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
@@ -154,7 +155,8 @@ class MachineRunner:
             metrics.decisions.labels(decided.decision.value).inc()
         else:
             metrics.skipped.labels(skipped.value).inc()
-        self.engine.health.ticked(skipped)
+        if skipped is not None or decided.look is not Look.SKIP:  # a sound says nothing of the engine
+            self.engine.health.ticked(skipped)
         record = self.timer.record(decided, self._deps.numbers.next(), self._settings.threshold)
         self._bus.publish(Ticked(decided, record, skipped is None and decided.decision is not Decision.SILENT))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from joyvl_server.core.decisions import Share
 from joyvl_server.core.effects import Decided
+from joyvl_server.core.prompt.turns import Look
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.store.ticks.records import TickRecord
@@ -53,10 +54,10 @@ class TickTimer:
     def record(self, decided: Decided, id: int, threshold: float) -> TickRecord:
         """The second as it is kept; `threshold` is the session's.
 
-        One that was skipped has no times: another may be in flight, and they are that one's.
+        One that was skipped, or about a sound, has no times: another may be in flight, and they are that one's.
         """
         age_ms = request_ms = score_ms = total_ms = None
-        if decided.skipped is None:
+        if decided.skipped is None and decided.look is not Look.SKIP:
             total_ms = self._total_ms()
             age_ms, request_ms, score_ms = self._frame_age_ms, self._request_ms, self._score_ms
         box = decided.box

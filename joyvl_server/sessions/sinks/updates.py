@@ -204,7 +204,8 @@ class UpdateSink:
     def __init__(self, context: SinkContext) -> None:
         self._log = context.updates
         self._session = context.session
-        self._speaking: int | None = None
+        self._speaking: set[int] = set()
+        # the server itself may say something while the engine speaks
 
     def take(self, message: Message) -> None:
         publish = self._log.publish
@@ -212,12 +213,12 @@ class UpdateSink:
             case Ticked():
                 self._ticked(message)
             case UtteranceDelta(epoch, text):
-                if self._speaking != epoch:
-                    self._speaking = epoch
+                if epoch not in self._speaking:
+                    self._speaking.add(epoch)
                     publish("response.created", epoch=epoch)
                 publish("response.output_text.delta", epoch=epoch, delta=text)
             case UtteranceDone():
-                self._speaking = None
+                self._speaking.discard(message.epoch)
                 publish("response.output_text.done", **asdict(message))
             case SessionUpdated():
                 publish("session.updated", session=self._session.describe())

@@ -5,11 +5,27 @@ from __future__ import annotations
 import pytest
 
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.core.watches import kind_words
+from joyvl_server.core.watches import kind_words, sound_words
 from joyvl_server.core.watches.kinds import HAPPENINGS, PICTURES, SOUNDS, WatchKind, in_words, read_kinds, wants
 from joyvl_server.core.watches.named_kinds import named_kinds
 
 ENGLISH = """
+smoke_alarm | Tell me when the smoke alarm goes off
+smoke_alarm | Tell me if a fire alarm sounds
+smoke_alarm | Alert me when a smoke detector beeps
+co_alarm | Tell me when the carbon monoxide alarm sounds
+co_alarm | Tell me when the CO alarm goes off
+smoke_alarm,co_alarm | Tell me when a smoke alarm or a CO alarm sounds
+loud | Tell me when there is a loud noise
+loud | Tell me when it gets loud
+loud | Tell me if you hear a bang
+quiet | Tell me when it goes quiet
+quiet | Tell me when it has been silent for a long time
+enter,loud | Tell me when someone comes in or there is a loud noise
+any | Tell me when someone wears a loud shirt
+any | Tell me when someone lights a fire
+any | Tell me when there is smoke
+still | Tell me when someone stands still
 enter | Tell me when someone comes in
 enter | Tell me when somebody comes to the door
 enter | Tell me when someone arrives
@@ -113,6 +129,13 @@ enter | Tell me when someone comes in, whether or not it is dark
 """
 
 GERMAN = """
+smoke_alarm | Sag mir, wenn der Rauchmelder piept
+smoke_alarm | Melde, wenn der Feueralarm losgeht
+co_alarm | Sag Bescheid, wenn der CO-Melder anschlägt
+loud | Sag mir, wenn es laut wird
+loud | Sag mir, wenn ein lautes Geräusch zu hören ist
+quiet | Sag mir, wenn es lange still ist
+quiet | Sag mir, wenn nichts mehr zu hören ist
 enter | Sag mir, wenn jemand kommt
 enter | Sag Bescheid, wenn jemand hereinkommt
 enter | jemand kommt
@@ -176,6 +199,14 @@ enter | Vergiss nicht, mir zu sagen, wenn jemand kommt
 """
 
 CHINESE = """
+smoke_alarm | 烟雾报警器响了告诉我
+smoke_alarm | 火灾警报响起时提醒我
+co_alarm | 一氧化碳报警器响的时候告诉我
+loud | 有很大的声音时告诉我
+loud | 听到巨响通知我
+quiet | 很久没有声音时告诉我
+any | 有烟雾时告诉我
+any | 发生火灾时告诉我
 enter | 有人进来时告诉我
 enter | 有人进来
 enter | 门口有人时告诉我
@@ -240,12 +271,12 @@ def test_the_kinds_that_a_text_names(want: str, text: str) -> None:
 
 @pytest.mark.parametrize("language", [ENGLISH, GERMAN, CHINESE])
 def test_every_language_has_words_for_every_kind(language: str) -> None:
-    assert set().union(*(kinds(want) for want, _ in rows(language) if not want.startswith("all"))) >= set(PICTURES)
+    assert set().union(*(kinds(want) for want, _ in rows(language) if not want.startswith("all"))) == set(WatchKind)
 
 
 def test_no_pattern_needs_upper_case() -> None:
     """Texts and patterns are folded alike, so a class such as \\W would become \\w."""
-    patterns = [pattern for pattern, _ in (*kind_words.PHRASES, *kind_words.HINTS)]
+    patterns = [pattern for pattern, _ in (*sound_words.PHRASES, *kind_words.PHRASES, *kind_words.HINTS)]
     patterns += [value for name, value in vars(kind_words).items() if name.isupper() and isinstance(value, str)]
     assert not [p for p in patterns if any(c.isupper() for c in p)]
 
