@@ -202,7 +202,11 @@ class SpeechSettings(Group):
         description="Settings of each voice engine under its name. See docs/reference/speech.md.",
     )
     asr: str | None = Field(
-        None, description="What understands speech, by its entry-point name: `whisper`, `openai`. Null: nothing does."
+        None,
+        description=(
+            "What understands speech, by its entry-point name: `whisper`, `openai`; `off` for nothing. Null: `whisper` "
+            "where it is installed and has a model, else nothing."
+        ),
     )
     asr_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict,

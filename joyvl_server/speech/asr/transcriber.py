@@ -85,6 +85,12 @@ class SpeechSegment:
     def seconds(self) -> float:
         return self._taken_s + self._buffer.seconds
 
+    @property
+    def idle(self) -> bool:
+        """Is nothing being worked on right now?"""
+        latest = [] if self._latest is None else [self._latest.answer]
+        return not self._news.is_set() and all(answer.done() for answer in [*self._parts, *latest])
+
     def add(self, audio: Pcm) -> None:
         """The next piece. What is beyond the longest speech is not listened to, and all its words come then."""
         if self._over:

@@ -1,0 +1,1 @@
+"""How well speech is spoken and understood: sentences, and how many of their words were mistaken."""
