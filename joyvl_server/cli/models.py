@@ -1,4 +1,4 @@
-"""`joyvl models …`: makes weights smaller, in a separate Python environment."""
+"""`joyvl models …`: weights: fetched for speech; made smaller, in a separate Python environment."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from joyvl_server.cli import speech_models
 from joyvl_server.cli.engine import Config, DataDir, DryRun, Installer, Python, Requirement, build
 from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.core.errors import ConfigError, JoyvlError
@@ -18,15 +19,12 @@ from joyvl_server.engines.vllm.install import quantize_environment
 from joyvl_server.engines.vllm.options import MODEL
 from joyvl_server.settings import load
 
-app = typer.Typer(help="Weights of models: make them smaller.", no_args_is_help=True)
+app = typer.Typer(help="Weights of models: fetch those of speech, make large ones smaller.", no_args_is_help=True)
+app.command("get")(speech_models.get)
+app.command("list")(speech_models.list_models)
 
 SCHEMES = {"w4a16": 0.42, "fp8": 0.6}
 """What each leaves of the size of bf16 weights of the 8B model, roughly; for the check of the disk."""
-
-
-@app.callback()
-def models() -> None:
-    """Without a callback typer would drop the name of the only command."""
 
 
 @app.command()
