@@ -21,6 +21,8 @@ STEP = LISTEN_RATE // 100
 """samples that the canceller takes at a time, 10 ms"""
 TAIL_S = 1.0
 """An echo comes no later than this after the sound: network, jitter buffers, loudspeaker, microphone, and back."""
+IDLE_S = 10.0
+"""The canceller goes on for so long after the last sound: it works best where it is not interrupted at each pause."""
 LEAD_S = 0.02
 """An echo can't come back sooner. It is so much less for the canceller to search, which finds up to half a second."""
 LEARN_S = 2.0
@@ -110,11 +112,11 @@ class ReferenceCanceller:
         return done[: len(samples)]
 
     def _cleaned(self, near: Samples, begin: int) -> Samples:
-        if not len(near) or begin - TAIL_S * LISTEN_RATE > self._reference.sounded:
+        if not len(near) or begin - IDLE_S * LISTEN_RATE > self._reference.sounded:
             return near
         far = self._reference.read(begin, len(near))
         cleaned: Samples = self._canceller.process(near, far)
-        if self._learned_s >= LEARN_S:
+        if self._learned_s >= LEARN_S or begin - TAIL_S * LISTEN_RATE > self._reference.sounded:
             return cleaned
         steps = far.reshape(-1, STEP).astype(np.float32)
         self._learned_s += float(np.sum((steps**2).mean(axis=1) > LEARNS_FROM**2)) * STEP / LISTEN_RATE
@@ -138,7 +140,7 @@ class _Reference:
     def write(self, audio: Pcm, position: int) -> None:
         samples = self._resampler.feed_pcm(audio)  # a few of them are those of the piece before
         with self._lock:
-            if abs(position - self._end) > SLACK_S * LISTEN_RATE:
+            if abs(position - self._end) > STEP:  # moments of the playout are exact; the resampler lags a little
                 self._put(np.zeros(min(abs(position - self._end), REFERENCE), np.int16), position)
             self._put(samples, self._end + len(samples))
             if audio.samples.any():

@@ -127,3 +127,15 @@ def test_half_duplex_is_silent_while_it_plays_and_a_while_after():
 def test_without_the_package_it_is_half_duplex_and_says_so(monkeypatch):
     monkeypatch.setattr(echo_module, "find_spec", lambda name: None)
     assert echo_canceller().flag is not None
+
+
+def test_what_was_played_stands_at_its_moment_also_after_a_frame_of_silence():
+    reference = echo_module._Reference()
+    position = round(BEGIN * LISTEN_RATE)
+    frames = [np.full(FRAME, 1000 * number, np.int16) for number in range(1, 6)]
+    for number in (0, 1, 3, 4):
+        reference.write(Pcm(frames[number], PLAYOUT_RATE), position + number * MIC_FRAME)
+    middles = [int(reference.read(position + number * MIC_FRAME + MIC_FRAME // 2, 1)[0]) for number in range(5)]
+    assert middles == [1000, 2000, 0, 4000, 5000]
+    assert not reference.read(position + 6 * MIC_FRAME, MIC_FRAME).any()
+    assert not reference.read(position - 10 * MIC_FRAME, MIC_FRAME).any()
