@@ -33,7 +33,11 @@ def chinese(models: Path):
     phonemes = ZHG2P()
     vocabulary = json.loads((models / "kokoro/vocab.json").read_text("utf-8"))["vocab"]
     style = np.fromfile(models / "kokoro/voices/zf_xiaoxiao.bin", np.float32).reshape(-1, 256)
-    session = onnxruntime.InferenceSession(str(models / "kokoro/model.onnx"), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    # Threads that wait by turning round take the time from those that work, where the machine is busy.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(models / "kokoro/model.onnx"), options, ["CPUExecutionProvider"])
 
     def speak(text):
         spoken = phonemes(text)

@@ -43,9 +43,7 @@ NO_SPEECH = {
 def spoken(speech_env, folder, language, sentences):
     python, models = speech_env
     out = folder / f"{language}.npz"
-    subprocess.run(
-        [python, SAY, models, language, out], input=json.dumps(sentences), text=True, check=True, timeout=PATIENCE_S * 3
-    )
+    subprocess.run([python, SAY, models, language, out], input=json.dumps(sentences), text=True, check=True)
     sounds = np.load(out)
     return [Pcm(sounds[name], RATE) for name in sounds.files]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from joyvl_server.core.errors import ConfigError
+from joyvl_server.speech.options import SpeechOptions
 
 WHERE = "speech.asr_options.whisper"
 PREFIX = "whisper-"
@@ -19,10 +19,8 @@ FILES = ("model.bin", "config.json", "tokenizer.json")
 TURN_FILE = "smart-turn/smart-turn-v3.2-cpu.onnx"
 
 
-class WhisperOptions(BaseModel):
-    """What stands under `speech.asr_options.whisper`. Times in seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+class WhisperOptions(SpeechOptions):
+    """What stands under `speech.asr_options.whisper`."""
 
     model: str = Field(
         "", description="Name of a model that `joyvl models get` fetched, like base or tiny.en, or its folder."
@@ -53,16 +51,6 @@ class WhisperOptions(BaseModel):
     )
     timeout_s: float = Field(20.0, gt=0, le=600, description="Longest wait for one sentence.")
     start_timeout_s: float = Field(60.0, gt=0, le=600, description="Longest wait until the model is loaded.")
-
-
-def parse_whisper(options: Mapping[str, Any]) -> WhisperOptions:
-    """Raises `ConfigError`, a line for each mistake."""
-    try:
-        return WhisperOptions.model_validate(dict(options))
-    except ValidationError as error:
-        raise ConfigError("\n".join(
-            f"{WHERE}.{'.'.join(map(str, m['loc']))}: {m['msg']}" for m in error.errors(include_input=False)
-        )) from None  # fmt: skip
 
 
 def installed_models(models_dir: Path) -> list[str]:
