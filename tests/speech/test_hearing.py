@@ -14,6 +14,7 @@ from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit import plugins
 from joyvl_server.settings import Settings, SpeechSettings
 from joyvl_server.speech import hearing as module
+from joyvl_server.speech.asr.openai_options import OpenAIAsrOptions
 from joyvl_server.speech.asr.whisper.options import FILES, WhisperOptions, installed_models, model_folder
 from joyvl_server.speech.base import SpeechError
 from joyvl_server.speech.hearing import SpeechHearing, open_hearing
@@ -114,3 +115,11 @@ def test_the_preferred_model_is_taken_and_unfinished_ones_are_not(tmp_path):
 
 def test_the_name_of_the_group_is_one_that_there_is():
     assert module.GROUP in plugins.GROUPS
+
+
+def test_every_option_is_in_the_reference():
+    text = (Path(__file__).parents[2] / "docs/reference/speech.md").read_text("utf-8")
+    for model in (WhisperOptions, OpenAIAsrOptions):
+        for name, field in model.model_fields.items():
+            assert f"| `{name}` |" in text, name
+            assert field.description in text, name
