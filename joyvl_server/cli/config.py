@@ -17,9 +17,12 @@ from pydantic.fields import FieldInfo
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.kit import plugins
+from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.masking import MASK, is_secret_name, mask_text
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.settings import ENV_PREFIX, Settings, check_listen, load
+from joyvl_server.speech.hearing import open_hearing
+from joyvl_server.speech.voices import SpeechEngines
 
 app = typer.Typer(help="Show, check and describe the settings.", no_args_is_help=True)
 
@@ -97,6 +100,7 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file with settings.")]
     try:
         check_listen(settings)
         _check_engines(settings)
+        _check_speech(settings)
     except ConfigError as error:
         _refuse(error)
     typer.echo(f"{file} is correct.")
@@ -235,6 +239,16 @@ def _type(annotation: Any) -> str:
 def _group(info: FieldInfo) -> type[BaseModel] | None:
     annotation = info.annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _check_speech(settings: Settings) -> None:
+    """Raises `ConfigError`: a name or an option of a voice, or of what understands speech, is wrong."""
+    SpeechEngines(settings, SystemClock()).check()
+    installed = plugins.names("joyvl.asr")
+    for name in settings.speech.asr_options:
+        if name not in installed:
+            raise ConfigError(f"speech.asr_options: there is no {name!r}. Installed: {', '.join(installed) or 'none'}.")
+    open_hearing(settings, SystemClock())
 
 
 def _check_engines(settings: Settings) -> None:

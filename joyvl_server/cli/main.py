@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from joyvl_server.cli import bench, cameras, config, engine, models, replay, serve, version, watch
+from joyvl_server.cli.speech import voices
 
 app = typer.Typer(
     name="joyvl",
@@ -21,4 +22,5 @@ app.add_typer(cameras.app, name="cameras")
 app.add_typer(config.app, name="config")
 app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")
+app.add_typer(voices.app, name="voices")
 app.add_typer(bench.app, name="bench")

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from joyvl_server.cli import speech_models
 from joyvl_server.cli.engine import Config, DataDir, DryRun, Installer, Python, Requirement, build
 from joyvl_server.cli.exits import errors_as_exit_codes
+from joyvl_server.cli.speech import models as speech_models
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.engines.vllm import quantize as recipe
 from joyvl_server.engines.vllm.install import quantize_environment

@@ -1,0 +1,1 @@
+"""Commands of speech: voices, and models that understand it."""
