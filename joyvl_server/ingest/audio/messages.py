@@ -1,6 +1,7 @@
 """Events of a source's sound as messages of the channel: {"event": "audio", "source": …, "kind": …, …}.
 
-Presence comes in two halves, since two parts of a worker know them: `hears` and `plays`.
+None has a key `id`: those are answers. Presence comes in two halves, since two parts of a worker know
+them: `hears` and `plays`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 def to_message(event: AudioEvent) -> Message:
     """All but `SoundPresence`, which travels in halves: `hears_message`, `plays_message`."""
     if isinstance(event, SpeechAudio):
-        return {"kind": "sound", "id": event.id, "audio": event.audio.to_base64()}
+        return {"kind": "sound", "speech": event.id, "audio": event.audio.to_base64()}
     assert not isinstance(event, SoundPresence)
     return {"kind": _NAMES[type(event)], "fields": asdict(event)}
 
@@ -43,7 +44,7 @@ def to_message(event: AudioEvent) -> Message:
 def from_message(message: Message) -> AudioEvent:
     """The other way round. Raises `KeyError`, `ValueError` where it is none of these."""
     if message["kind"] == "sound":
-        return SpeechAudio(message["id"], Pcm.from_base64(message["audio"], LISTEN_RATE))
+        return SpeechAudio(message["speech"], Pcm.from_base64(message["audio"], LISTEN_RATE))
     event: AudioEvent = _KINDS[message["kind"]](**message["fields"])
     return event
 

@@ -9,6 +9,7 @@
 `path` may be a list of files: they play one after another. Every client starts at the first frame; with `shared=True`
 all join one running picture. `auth=("cam", "s3cret")` asks for a password, `digest=True` by digest instead of basic.
 `loop=False` ends the stream after the file. `speed=2.0` plays faster. `kind="audio"` serves sound without video.
+`sound=("pcmu", path)` adds the sound of a WAV file: pcmu, pcma, opus or aac; once, from its beginning.
 The server dies with the test that started it.
 """
 
@@ -33,6 +34,13 @@ PAYLOADS = {
     "mpeg4": ("mpeg4videoparse", "video/mpeg,mpegversion=4", "rtpmp4vpay config-interval=1"),
     "mjpeg": ("jpegparse", "image/jpeg", "rtpjpegpay"),
     "vp8": ("identity", "video/x-vp8", "rtpvp8pay"),
+}
+
+SOUNDS = {
+    "pcmu": "audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0",
+    "pcma": "audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8",
+    "opus": "audio/x-raw,rate=48000,channels=1 ! opusenc ! rtpopuspay name=pay1 pt=97",
+    "aac": "audio/x-raw,rate=16000,channels=1 ! voaacenc ! aacparse ! rtpmp4gpay name=pay1 pt=97",
 }
 
 
@@ -72,6 +80,7 @@ class RtspServer:
         port: int | None = None,
         mount: str = "/cam",
         kind: str = "video",
+        sound: tuple[str, str | Path] | None = None,
     ) -> None:
         paths = [str(p) for p in path] if isinstance(path, list) else [str(path)]
         self.port = port or free_port()
@@ -79,7 +88,8 @@ class RtspServer:
         self.mount = mount
         self._options = {
             "paths": paths, "port": self.port, "auth": auth, "digest": digest, "loop": loop, "shared": shared,
-            "speed": speed, "mount": mount, "kind": kind, "parent": os.getpid(),
+            "speed": speed, "mount": mount, "kind": kind,
+            "sound": [sound[0], str(sound[1])] if sound else None, "parent": os.getpid(),
             "codec": codec_of(paths[0]) if kind == "video" else "h264",
         }  # fmt: skip
         self._process: subprocess.Popen[str] | None = None
@@ -186,13 +196,19 @@ def serve(options: dict) -> None:
             offset += span + span // max(1, len(units) - 1)
         return everything, offset
 
+    def sound_launch() -> str:
+        if not options["sound"]:
+            return ""
+        codec, path = options["sound"]
+        return f"filesrc location={json.dumps(path)} ! wavparse ! audioconvert ! audioresample ! {SOUNDS[codec]}"
+
     class Factory(GstRtspServer.RTSPMediaFactory):
         def do_create_element(self, url):
             if options["kind"] == "audio":
                 launch = "audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 pt=8"
             else:
-                launch = (
-                    f"appsrc name=src is-live=true format=time block=false max-bytes=0 caps={caps}"
+                launch = sound_launch() + (
+                    f" appsrc name=src is-live=true format=time block=false max-bytes=0 caps={caps}"
                     f" ! {parser} ! {pay} name=pay0 pt=96"
                 )
             return Gst.parse_launch(f"( {launch} )")

@@ -55,6 +55,31 @@ def _silence(out: av.container.OutputContainer, stream: av.AudioStream, seconds:
     out.mux(stream.encode())
 
 
+def draw_talking(
+    path: Path, samples: np.ndarray, *, codec: str = "aac", rate: int = 16000, layout: str = "mono", fps: int = 10
+) -> Path:
+    """A clip with this sound (int16 at 16 kHz), as long as that."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=fps)
+        video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"
+        audio = out.add_stream(codec, rate=rate, layout=layout)
+        sound = av.AudioFrame.from_ndarray(samples.reshape(1, -1), "s16", "mono")
+        sound.sample_rate, sound.pts, sound.time_base = 16000, 0, Fraction(1, 16000)
+        fifo = av.AudioFifo()
+        for frame in av.AudioResampler(audio.codec_context.format.name, layout, rate).resample(sound):
+            fifo.write(frame)
+        step = audio.codec_context.frame_size or rate // 50
+        for number in range(round(len(samples) / 16000 * fps)):
+            frame = av.VideoFrame.from_ndarray(picture(number, (160, 120)), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            out.mux(video.encode(frame))
+            while fifo.samples_written - fifo.samples < (number + 1) * rate / fps and fifo.samples >= step:
+                out.mux(audio.encode(fifo.read(step)))
+        out.mux(video.encode())
+        out.mux(audio.encode())
+    return path
+
+
 def draw_sound(path: Path, seconds: float = 1.0) -> Path:
     """A file with sound only."""
     with av.open(str(path), "w") as out:

@@ -195,3 +195,10 @@ async def test_a_dead_worker_fails_what_it_played_and_who_cannot_be_played_to_to
     scene.audio.play(2, silence(1.0))
     await asyncio.sleep(0)
     assert scene.heard[-1] == PlayoutReport(2, 0.0, "failed")
+
+
+async def test_no_message_looks_like_an_answer() -> None:
+    """The channel tells them apart by `id`."""
+    audio = SpeechAudio("1.1", silence(0.1))
+    for event in (SpeechBegan("1.1", 0.0), audio, SpeechEnded("1.1", 0.0, 0.0), PlayoutReport(1, 0.0, "ended")):
+        assert "id" not in to_message(event)
