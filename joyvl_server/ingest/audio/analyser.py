@@ -15,8 +15,13 @@ SMALL_GAP_S = 0.06
 LONGEST_FILL_S = 1.0
 """Lost packets, and the pauses in which some senders send nothing, count as silence up to here; beyond, the sound broke
 off."""
-SILENT = 4
-"""Samples up to this are silence, about -78 dBFS: the VAD is not asked, as it takes most of the time."""
+ABOVE_FLOOR = 2.0
+"""Power of a frame over that of the noise there, up to which the VAD is not asked: it takes most of the time, and no
+voice is heard in more noise than that."""
+FLOOR_RISES = 1.02
+"""With each frame that is louder, until somebody speaks: after some seconds another noise is the usual one."""
+SOFTEST_FLOOR = 6.0
+"""Mean square of 16 bit samples: -83 dBFS."""
 
 
 class SoundAnalyser:
@@ -33,6 +38,7 @@ class SoundAnalyser:
         self._sounds = SoundDetector(spec, tell) if spec.sounds else None
         self._rest: Samples = np.zeros(0, np.int16)
         """less than a frame of the VAD"""
+        self._floor = SOFTEST_FLOOR
 
     @property
     def speaking(self) -> bool:
@@ -86,8 +92,11 @@ class SoundAnalyser:
             frame = waiting[start : start + size]
             self._segments.feed(frame, begin + start / LISTEN_RATE, self._probability(self._vad, frame))
 
-    @staticmethod
-    def _probability(vad: Vad, frame: Samples) -> float:
-        if int(frame.max()) <= SILENT and int(frame.min()) >= -SILENT:
-            return 0.0
-        return vad.probability(frame)
+    def _probability(self, vad: Vad, frame: Samples) -> float:
+        values = frame.astype(np.float32)
+        power = float(np.dot(values, values)) / len(values)
+        if self._segments.attentive:
+            return vad.probability(frame)
+        nothing = power < ABOVE_FLOOR * self._floor
+        self._floor = max(SOFTEST_FLOOR, min(self._floor * FLOOR_RISES, 0.7 * self._floor + 0.3 * power))
+        return 0.0 if nothing else vad.probability(frame)

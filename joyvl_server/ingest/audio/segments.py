@@ -62,6 +62,11 @@ class SpeechSegmenter:
     def speaking(self) -> bool:
         return self._id is not None
 
+    @property
+    def attentive(self) -> bool:
+        """Somebody speaks, or perhaps begins to."""
+        return self._id is not None or self._candidate is not None
+
     def feed(self, samples: Samples, t: float, probability: float) -> None:
         """The next frame. `t`: of its first sample."""
         end = t + len(samples) / LISTEN_RATE
