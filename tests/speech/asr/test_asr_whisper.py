@@ -179,3 +179,9 @@ async def test_the_end_of_a_turn_is_heard_in_the_voice(speech_env, english):
             ended.append(await asr.finished(Pcm(sound.samples[: -8000 + 3200], RATE)))
             cut.append(await asr.finished(Pcm(sound.samples[: len(sound.samples) * 45 // 100], RATE)))
         assert np.mean(ended) > np.mean(cut), (ended, cut)
+
+
+async def test_a_language_that_the_model_does_not_know_is_found_out(speech_env, english):
+    async with whisper(speech_env) as asr:
+        heard_as = await asr.hear(english[0], language="tlh")
+        assert ("somebody" in heard_as.text, heard_as.language) == (True, "en")

@@ -48,6 +48,7 @@ class WhisperWorker:
             local_files_only=True,
         )
         self._multilingual = bool(self._model.model.is_multilingual)
+        self._known = set(self._model.supported_languages)
         self._turn = TurnModel(options["turn_model"]) if options.get("turn_model") else None
         self.info = {"multilingual": self._multilingual, "turn": self._turn is not None}
         self._decode(np.zeros(RATE, np.float32), "en", 4, LEAST_WINDOW)  # the first one is slow
@@ -57,6 +58,8 @@ class WhisperWorker:
         language, sure = request.fields.get("language"), True
         if not self._multilingual:
             language = "en"
+        elif language not in self._known:
+            language = None
         most = self._options["partial_tokens" if request.fields.get("partial") else "max_tokens"]
         decoded, language, sure = self._decode(sound, language, most, self._window(sound))
         short = self._window(sound) < FULL_WINDOW
