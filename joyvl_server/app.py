@@ -12,7 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from joyvl_server import __version__
-from joyvl_server.api import calls, cameras, events, page, queries, sessions, system, ticks, updates, watches
+from joyvl_server.api import calls, cameras, events, page, queries, sessions, speech, system, ticks, updates, watches
 from joyvl_server.api.context import ApiContext
 from joyvl_server.api.http import openapi, problems
 from joyvl_server.api.http.connections import raise_descriptor_limit
@@ -41,6 +41,7 @@ ROUTERS = (
     queries.router,
     calls.router,
     routes.router,
+    speech.router,
     events.router,
     system.router,
     page.router,

@@ -12,7 +12,10 @@ from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.sessions.cameras import CameraDraft, CameraView
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
+from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.settings import Settings
+from joyvl_server.speech.hearing import open_hearing
+from joyvl_server.speech.voices import SpeechEngines
 from joyvl_server.store.store import Store
 
 DEMO_NAME = "demo"
@@ -30,12 +33,14 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
     """
     clock = clock or SystemClock()
     policy = settings.net_policy()
+    hearing = open_hearing(settings, clock)
     store = await Store.open(settings.data_dir)
     media_dir(settings).mkdir(exist_ok=True)
     media = MediaHub(settings.media, policy, clock)
     # What `joyvl engine install` made lies in the data folder.
     engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
-    return Registry(settings, store, media, policy, engines, clock)
+    speech = SpeechServices(SpeechEngines(settings, clock), hearing)
+    return Registry(settings, store, media, policy, engines, clock, speech)
 
 
 async def arrange_demo(registry: Registry) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import structlog
@@ -21,6 +21,7 @@ from joyvl_server.api.http.problems import Unavailable
 from joyvl_server.api.http.relay import StreamEnd, UpdateRelay
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.updates import Subscription, Update
+from joyvl_server.sessions.speech.broadcast import AudioListening
 
 log = structlog.get_logger(__name__)
 
@@ -71,13 +72,20 @@ async def stream_updates(
 
 
 @router.websocket(UPDATES)
-async def socket_updates(socket: WebSocket, session_id: str, after: After = None) -> None:
+async def socket_updates(
+    socket: WebSocket, session_id: str, after: After = None, audio: bool = False, speaks: bool = False
+) -> None:
+    """`audio`: also the sound of what is said, never again later. `speaks`: the client has a voice of its own."""
     api = api_of(socket)
     session = _session(api, session_id)
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", ()) else None)
-    with _counted(api, "websocket"):
+    with _counted(api, "websocket"), contextlib.ExitStack() as presence:
         updates = session.updates.since(after)
-        end = await UpdateRelay(api.clock, updates, SocketChannel(socket, updates), api.stopping).run()
+        if speaks:
+            presence.enter_context(session.speech.client())
+        sound = presence.enter_context(session.speech.listening()) if audio else None
+        channel = SocketChannel(socket, updates, sound)
+        end = await UpdateRelay(api.clock, updates, channel, api.stopping).run()
     _note(api, end)
     if end in CLOSE_CODES:
         try:
@@ -90,9 +98,10 @@ async def socket_updates(socket: WebSocket, session_id: str, after: After = None
 class SocketChannel:
     """A WebSocket that only sends."""
 
-    def __init__(self, socket: WebSocket, updates: Subscription) -> None:
+    def __init__(self, socket: WebSocket, updates: Subscription, sound: AudioListening | None = None) -> None:
         self._socket = socket
         self._updates = updates
+        self._sound = sound
 
     async def deliver(self, update: Update) -> None:
         await self._socket.send_text(_json(update))
@@ -102,8 +111,19 @@ class SocketChannel:
         await self.deliver(self._updates.heartbeat())
 
     async def gone(self) -> StreamEnd:
-        message = await self._socket.receive()
+        """Sends the sound meanwhile: it waits for no update, and no update for it."""
+        sending = asyncio.create_task(self._send_sound())
+        try:
+            message = await self._socket.receive()
+        finally:
+            sending.cancel()
         return StreamEnd.GONE if message["type"] == "websocket.disconnect" else StreamEnd.MISUSED
+
+    async def _send_sound(self) -> None:
+        if self._sound is not None:
+            with contextlib.suppress(OSError, RuntimeError, WebSocketDisconnect):
+                async for piece in self._sound:
+                    await self._socket.send_text(to_json(piece.to_update()))
 
 
 class EventChannel:
@@ -169,7 +189,7 @@ def _session(api: ApiContext, session_id: str) -> Session:
     return session
 
 
-@contextmanager
+@contextlib.contextmanager
 def _counted(api: ApiContext, transport: str) -> Iterator[None]:
     api.streams += 1
     gauge = api.metrics.streams.labels(transport)

@@ -9,6 +9,7 @@ from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.sessions.metrics import Metrics
+from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
@@ -34,6 +35,7 @@ class SessionDeps:
     ticks: Ticks
     engines: EnginePool
     sinks: SinkRegistry
+    speech: SpeechServices
     updates_backlog: int = 1024
 
 

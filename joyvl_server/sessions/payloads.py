@@ -36,6 +36,7 @@ class SessionView:
     queries: list[QueryView]
     last_remark: TickRecord | None
     latency: dict[str, float | int | None]
+    speech: dict[str, Any]
 
 
 def rfc3339(wall: float) -> str:
@@ -165,6 +166,7 @@ def session(view: SessionView) -> dict[str, Any]:
         "queries": [query(q) for q in view.queries if q.status == "open"],
         "last_remark": None if view.last_remark is None else tick(view.last_remark),
         "latency": view.latency,
+        "speech": view.speech,
         "created_at": rfc3339(record.created_wall),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +26,7 @@ from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.registry import SinkRegistry
 from joyvl_server.sessions.spec import PLUGIN_FAULTS, SessionSpec
+from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.sessions.supervisor import SessionSupervisor
 from joyvl_server.sessions.watch_list import WatchDraft, check_zones
 from joyvl_server.settings import Settings, StoreSettings
@@ -43,7 +45,14 @@ class Registry:
     """Composed of what it needs; `start` before use, `aclose` at the end. `cameras` holds the registered cameras."""
 
     def __init__(
-        self, settings: Settings, store: Store, media: Media, policy: NetPolicy, engines: EnginePool, clock: Clock
+        self,
+        settings: Settings,
+        store: Store,
+        media: Media,
+        policy: NetPolicy,
+        engines: EnginePool,
+        clock: Clock,
+        speech: SpeechServices | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
@@ -53,6 +62,8 @@ class Registry:
         self.ticks = Ticks(store.ticks, db, _retention(settings.store), clock)
         self.idempotency = IdempotencyKeys(db)
         self.store = store
+        self.speech = speech or SpeechServices()
+        self._preparing: asyncio.Task[None] | None = None
         self._media = media
         self._clock = clock
         self._records = Sessions(db, kept=settings.store.max_ended_sessions)
@@ -70,6 +81,7 @@ class Registry:
             self.ticks,
             engines,
             self._sinks,
+            self.speech,
             settings.server.updates_backlog,
         )
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
@@ -85,6 +97,7 @@ class Registry:
         await self._records.end_open("the server was restarted")
         await self._close_timeline()
         await self._sinks.load()
+        self._preparing = asyncio.create_task(self.speech.start(), name="voices get ready")
         await self.cameras.take_up()
 
     async def _close_timeline(self) -> None:
@@ -105,6 +118,9 @@ class Registry:
         await self.cameras.aclose()
         await self._supervisor.aclose(endings.STOPPED)
         await self._media.aclose()
+        if self._preparing is not None:
+            self._preparing.cancel()
+        await self.speech.aclose()
         await self.engines.aclose()
         await self.store.aclose()
 

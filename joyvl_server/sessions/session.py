@@ -31,6 +31,7 @@ from joyvl_server.sessions.sinks.messages import (
 )
 from joyvl_server.sessions.sinks.updates import UpdateLog
 from joyvl_server.sessions.spec import SessionSpec
+from joyvl_server.sessions.speech.session_speech import SessionSpeech
 from joyvl_server.sessions.ticking.base import Ticker
 from joyvl_server.sessions.watch_list import WatchList
 from joyvl_server.store.sessions import SessionRecord
@@ -63,6 +64,9 @@ class Session:
         deps.metrics.sources.labels(source.state.status.value).inc()
         self.bus = Bus(record.id)
         self.machine = MachineRunner(record, self.settings, source, ticker, self.bus, deps)
+        call = record.kind == "call"
+        self.speech = SessionSpeech(self, source.audio, deps.speech, self.machine, self.bus, deps.clock, call=call)
+        self.speech.configure(self.settings)
         self.queries = QueryList()
         self.watches = WatchList(record, deps, self.bus, self.machine, watches, spec.zones)
         self.updates = UpdateLog(self.id, new_id("log"), deps.updates_backlog, deps.clock, self)
@@ -77,6 +81,7 @@ class Session:
             queries=self.queries,
             updates=self.updates,
             ticks=self._recent,
+            speaker=self.speech.speaker,
         )
         deps.sinks.attach(context)
 
@@ -89,6 +94,7 @@ class Session:
         self.bus.publish(SessionStarted(self.record.name))
         self.machine.engine.begun()
         self.machine.source_changed(self._state)
+        self.speech.start()
         try:
             # A registered camera stays, and shows that its file has ended.
             await self.machine.run(stays=self.record.kind == "camera")
@@ -96,7 +102,8 @@ class Session:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Give source and machine back; `run` does it by itself."""
+        """Give voice, source and machine back; `run` does it by itself."""
+        await self.speech.aclose()
         await self.source.aclose()
         await self.machine.aclose()
 
@@ -142,6 +149,7 @@ class Session:
         `ConfigError` for settings that cannot work: then nothing is changed."""
         settings = spec.resolved(self._deps.settings)
         self.machine.configure(settings)
+        self.speech.configure(settings)
         self.spec, self.settings = spec, settings
         if name is not None:
             self.record = replace(self.record, name=name)
@@ -177,6 +185,7 @@ class Session:
             queries=self.queries.all(),
             last_remark=self._recent.last_remark,
             latency=self.latency(),
+            speech=self.speech.describe(),
         )
         return payloads.session(view)
 

@@ -24,6 +24,7 @@ from joyvl_server.core.config import Fidelity
 from joyvl_server.core.watches.zones import Zone
 from joyvl_server.sessions.spec_plugins import with_plugins
 from joyvl_server.settings import SessionSettings
+from joyvl_server.settings.values import Listen, SpokenLanguage, VoiceName, WakeWordText
 
 MAX_ZONES = 32
 
@@ -141,6 +142,33 @@ class SessionSpec(BaseModel):
     cooldown_s: Annotated[float, Field(ge=0, le=86_400)] | None = Field(
         None,
         **setting("Cooldown in seconds", "Seconds after a remark in which the session says nothing of the same kind."),
+    )
+    voice: VoiceName | None = Field(
+        None,
+        **setting(
+            "Voice",
+            "What it speaks with: auto, off, browser, an engine like piper, or an engine and a voice like "
+            "piper:en_US-joe-medium.",
+        ),
+    )
+    listen: Listen | None = Field(
+        None,
+        **setting(
+            "Listening",
+            "Whether what is said is taken like a typed sentence.",
+            choices={
+                "auto": "Always in calls, never for cameras and files.",
+                "open": "Always.",
+                "push_to_talk": "While the button is held.",
+                "off": "Never.",
+            },
+        ),
+    )
+    wake_word: WakeWordText | None = Field(
+        None, **setting("Wake word", "Only sentences that begin with it are taken; empty: every sentence.")
+    )
+    speech_language: SpokenLanguage | None = Field(
+        None, **setting("Spoken language", "The language that is spoken to it, like en or zh; auto: found out once.")
     )
     zones: Zones = Field((), **setting("Zones", "The named parts of the picture.", camera_only=True))
 

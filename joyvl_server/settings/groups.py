@@ -12,11 +12,14 @@ from joyvl_server.settings.values import (
     FramesPerTick,
     Key,
     Language,
+    Listen,
     Origin,
     ProxyNetwork,
     Rule,
     Scheme,
+    SpokenLanguage,
     VoiceName,
+    WakeWordText,
 )
 
 
@@ -112,6 +115,29 @@ class SessionSettings(Group):
     )
     summary_tokens: int = Field(240, ge=32, le=2000, description="Longest summary of one chunk, in tokens.")
     language: Language = Field("en", description="Language of the summaries, like `en` or `de-CH`.")
+    voice: VoiceName = Field(
+        "auto",
+        description=(
+            "What sessions speak with: `off`, `browser` (the client's own voice), an engine like `piper`, or an engine "
+            "and a voice like `piper:en_US-joe-medium`. `auto`: the voice for the language of the text."
+        ),
+    )
+    listen: Listen = Field(
+        "auto",
+        description=(
+            "Whether what is said is taken like a typed sentence. `open`: always. `push_to_talk`: while the button is "
+            "held. `off`: nobody listens for words. `auto`: open for calls, off for cameras and files."
+        ),
+    )
+    wake_word: WakeWordText = Field(
+        "", description="Only sentences that begin with this word are taken. Empty: every sentence."
+    )
+    follow_up_s: float = Field(
+        15.0, ge=0, le=300, description="Seconds after a sentence was taken in which the next one needs no wake word."
+    )
+    speech_language: SpokenLanguage = Field(
+        "auto", description="Language that is spoken to the session, like `en` or `zh`. `auto`: found out once."
+    )
     summary_engine: str | None = Field(
         None, description="Name of the engine that writes the summaries. Null: the engine that decides."
     )

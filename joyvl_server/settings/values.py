@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.net.addresses import parse_rule
@@ -59,7 +59,7 @@ def _check_language(tag: str) -> str:
 
 
 def _check_voice(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+(:[^\s:]+)?", name):
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}(:[^\s:]{1,80})?", name):
         raise ValueError("a voice is the name of an engine, or engine:voice, like piper:en_US-joe-medium")
     return name
 
@@ -67,6 +67,10 @@ def _check_voice(name: str) -> str:
 def _digits_to_number(value: Any) -> Any:
     # The environment gives text; a choice among numbers is not read from it by itself.
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+def _check_spoken(tag: str) -> str:
+    return tag if tag == "auto" else _check_language(tag)
 
 
 Folder = Annotated[Path, AfterValidator(_expand)]
@@ -78,3 +82,6 @@ Origin = Annotated[str, AfterValidator(_check_origin)]
 FramesPerTick = Annotated[Literal[1, 2, 4], BeforeValidator(_digits_to_number)]
 Language = Annotated[str, AfterValidator(_check_language)]
 VoiceName = Annotated[str, AfterValidator(_check_voice)]
+Listen = Literal["auto", "open", "push_to_talk", "off"]
+WakeWordText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)]
+SpokenLanguage = Annotated[str, AfterValidator(_check_spoken)]

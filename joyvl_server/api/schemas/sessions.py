@@ -166,6 +166,19 @@ class LatencyOut(ResponseModel):
     count: int
 
 
+class SpeechOut(ResponseModel):
+    """What the session says aloud and hears."""
+
+    speaks: Literal["off", "client", "server"] = Field(
+        description="client: it speaks with a voice of its own (the browser's). server: the sound comes from here."
+    )
+    audible: bool = Field(description="Somebody hears what it says now.")
+    hears: bool = Field(description="The source has sound.")
+    plays: bool = Field(description="The other side of the call hears the server.")
+    half_duplex: bool = Field(description="It hears nothing while it speaks: nothing takes its own voice out.")
+    error: str | None = Field(description="What is wrong with its sound, as a sentence.")
+
+
 @with_settings(resolved=True)
 class SessionOut(ResponseModel):
     id: str
@@ -183,6 +196,7 @@ class SessionOut(ResponseModel):
     queries: list[QueryOut] = Field(description="The open ones.")
     last_remark: TickOut | None = Field(description="The newest second in which it spoke or delegated.")
     latency: LatencyOut = Field(description="From the capture of a frame to its decision.")
+    speech: SpeechOut
     created_at: str
 
 

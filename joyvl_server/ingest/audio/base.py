@@ -85,6 +85,8 @@ class SoundPresence:
     hears: bool
     plays: bool
     error: str | None = None
+    half_duplex: bool = False
+    """the microphone is not listened to while something plays: nothing takes that out of it"""
 
 
 PlayoutStatus = Literal["playing", "held", "ended", "cut", "failed"]

@@ -12,6 +12,7 @@ from dataclasses import replace
 import structlog
 
 from joyvl_server.core import inputs
+from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.decisions import Decision, Score
 from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, TickNow, UtteranceDelta, Write
 from joyvl_server.core.errors import ContextTooLong
@@ -33,6 +34,7 @@ from joyvl_server.sessions.machine.writer import WriterExecutor
 from joyvl_server.sessions.scheduling.leases import EngineClient, Lease, Priority
 from joyvl_server.sessions.sinks.bus import Bus
 from joyvl_server.sessions.sinks.messages import Ticked
+from joyvl_server.sessions.speech.session_speech import SpeechFacts
 from joyvl_server.sessions.ticking.base import Ticker
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.sessions import SessionRecord
@@ -223,7 +225,29 @@ class MachineRunner:
         self._settings = settings
         self.engine_changed()  # it may be able to do something else by now, which nobody has told yet
         fresh = observer_config(settings, self.engine.facts)
-        config = replace(fresh, first_epoch=self._config.first_epoch, task_prefix=self._config.task_prefix)
+        before = self._config
+        self._set_config(
+            replace(
+                fresh,
+                first_epoch=before.first_epoch,
+                task_prefix=before.task_prefix,
+                voice=before.voice,
+                half_duplex=before.half_duplex,
+                addressed_only=before.addressed_only,
+            )
+        )
+
+    def speech_changed(self, facts: SpeechFacts) -> None:
+        """Somebody hears what the session says, or nobody does any more; or people are heard in another way."""
+        config = replace(
+            self._config,
+            voice=facts.audible,
+            half_duplex=facts.half_duplex,
+            addressed_only=facts.addressed_only,
+        )
+        self._set_config(config)
+
+    def _set_config(self, config: ObserverConfig) -> None:
         if config != self._config:
             self.take(inputs.ConfigChanged(self.now, config))
             self._config = config

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from joyvl_server.sessions.deps import SessionDeps
     from joyvl_server.sessions.sinks.bus import Bus
     from joyvl_server.sessions.sinks.updates import UpdateLog
+    from joyvl_server.sessions.speech.speaker import Speaker
     from joyvl_server.sessions.watch_list import WatchList
 
 TICKS_KEPT = 900
@@ -94,3 +95,4 @@ class SinkContext:
     queries: QueryList
     updates: UpdateLog
     ticks: RecentTicks
+    speaker: Speaker

@@ -132,6 +132,48 @@ class TaskUpdated:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaybackStarted:
+    """An utterance is being played; `by_client`: the client is to speak it with a voice of its own."""
+
+    epoch: int
+    by_client: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStopped:
+    """It plays no more; `heard`: so many characters of it were heard."""
+
+    epoch: int
+    heard: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechNoticed:
+    """Somebody began to speak at stream time `t`, or has finished."""
+
+    id: str
+    t: float
+    begins: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeardPartly:
+    """What somebody has said so far; it only grows."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeardDone:
+    """What somebody said. `addressed`: it was meant for us. Empty `text`: no words."""
+
+    id: str
+    text: str
+    addressed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Something that somebody wanted did not work: a stable code and a sentence."""
 
@@ -165,5 +207,10 @@ Message = (
     | QueryEnded
     | RequestWithdrawn
     | TaskUpdated
+    | PlaybackStarted
+    | PlaybackStopped
+    | SpeechNoticed
+    | HeardPartly
+    | HeardDone
     | Failure
 )

@@ -18,6 +18,7 @@ from joyvl_server.sessions.sinks.queries import QuerySink
 from joyvl_server.sessions.sinks.tasks import TaskSink
 from joyvl_server.sessions.sinks.timeline import TimelineSink
 from joyvl_server.sessions.sinks.updates import UpdateSink
+from joyvl_server.sessions.sinks.voice import VoiceSink
 from joyvl_server.sessions.sinks.watches import WatchSink
 
 log = structlog.get_logger(__name__)
@@ -29,7 +30,8 @@ IMPORT_S = 30.0
 BuildSink = Callable[[SinkContext], Sink | QueuedSink]
 
 BUILT_IN: dict[str, BuildSink] = {
-    "timeline": TimelineSink, "updates": UpdateSink, "queries": QuerySink, "watches": WatchSink, "tasks": TaskSink
+    "timeline": TimelineSink, "updates": UpdateSink, "queries": QuerySink, "watches": WatchSink, "tasks": TaskSink,
+    "voice": VoiceSink,
 }  # fmt: skip
 
 

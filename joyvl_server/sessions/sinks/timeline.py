@@ -6,12 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from joyvl_server.core.decisions import Decision
+from joyvl_server.core.effects import PlaybackCut
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.sinks.base import SinkContext
 from joyvl_server.sessions.sinks.messages import (
     DecisionsResumed,
     DecisionsStopped,
+    HeardDone,
     Message,
     QueryEnded,
     QueryOpened,
@@ -40,6 +42,8 @@ class TimelineSink:
         QueryOpened,
         QueryEnded,
         TaskUpdated,
+        HeardDone,
+        PlaybackCut,
     )
 
     def __init__(self, context: SinkContext) -> None:
@@ -75,6 +79,10 @@ class TimelineSink:
                 self._note("query_closed", query.answer or "", query_id=query.id, reason=query.status, epoch=epoch)
             case TaskUpdated():
                 self._note("task", message.question, task=asdict(message))
+            case HeardDone(speech_id, text, addressed) if text:
+                self._note("heard", text, item_id=speech_id, addressed=addressed)
+            case PlaybackCut(epoch, _, heard):
+                self._note("cut_off", heard, epoch=epoch)
 
     def _engine(self, type: str, shown: dict[str, Any]) -> None:
         self._note(type, shown["reason"] or "", engine_state=shown)

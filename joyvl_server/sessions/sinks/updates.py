@@ -9,18 +9,30 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from joyvl_server.core.effects import UtteranceDelta, UtteranceDone
+from joyvl_server.core.effects import (
+    CutPlayback,
+    HoldPlayback,
+    PlaybackCut,
+    ResumePlayback,
+    UtteranceDelta,
+    UtteranceDone,
+)
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.sinks.base import Described, SinkContext
 from joyvl_server.sessions.sinks.messages import (
     Failure,
+    HeardDone,
+    HeardPartly,
     Message,
+    PlaybackStarted,
+    PlaybackStopped,
     QueryEnded,
     QueryOpened,
     SessionEnded,
     SessionUpdated,
     SourceChanged,
+    SpeechNoticed,
     TaskUpdated,
     Ticked,
     WatchAdded,
@@ -49,6 +61,16 @@ UPDATE_TYPES = (
     "camera.online",
     "camera.offline",
     "task.updated",
+    "output_audio_buffer.started",
+    "output_audio_buffer.held",
+    "output_audio_buffer.resumed",
+    "output_audio_buffer.cleared",
+    "output_audio_buffer.stopped",
+    "conversation.item.truncated",
+    "input_audio_buffer.speech_started",
+    "input_audio_buffer.speech_stopped",
+    "conversation.item.input_audio_transcription.delta",
+    "conversation.item.input_audio_transcription.completed",
     "error",
 )
 
@@ -198,6 +220,15 @@ class UpdateSink:
         QueryOpened,
         QueryEnded,
         TaskUpdated,
+        PlaybackStarted,
+        PlaybackStopped,
+        HoldPlayback,
+        ResumePlayback,
+        CutPlayback,
+        PlaybackCut,
+        SpeechNoticed,
+        HeardPartly,
+        HeardDone,
         Failure,
     )
 
@@ -237,6 +268,10 @@ class UpdateSink:
                 publish("task.updated", task=asdict(message))
             case Failure():
                 publish("error", error=asdict(message))
+            case SpeechNoticed() | HeardPartly() | HeardDone():
+                self._heard(message)
+            case _:
+                self._played(message)
 
     def _ticked(self, ticked: Ticked) -> None:
         if ticked.spoken:
@@ -246,6 +281,35 @@ class UpdateSink:
         else:
             skipped = ticked.decided.skipped is not None
             self._log.publish("response.skip" if skipped else "response.listen", tick=ticked.record)
+
+    def _played(self, message: Message) -> None:
+        publish = self._log.publish
+        match message:
+            case PlaybackStarted(epoch, by_client):
+                publish("output_audio_buffer.started", epoch=epoch, by_client=by_client)
+            case HoldPlayback(epoch):
+                publish("output_audio_buffer.held", epoch=epoch)
+            case ResumePlayback(epoch):
+                publish("output_audio_buffer.resumed", epoch=epoch)
+            case CutPlayback(epoch):
+                publish("output_audio_buffer.cleared", epoch=epoch)
+            case PlaybackStopped(epoch, heard):
+                publish("output_audio_buffer.stopped", epoch=epoch, heard=heard)
+            case PlaybackCut(epoch, t, heard):
+                publish("conversation.item.truncated", epoch=epoch, t=t, heard=heard)
+
+    def _heard(self, message: SpeechNoticed | HeardPartly | HeardDone) -> None:
+        publish = self._log.publish
+        match message:
+            case SpeechNoticed(speech_id, t, begins):
+                publish(f"input_audio_buffer.speech_{'started' if begins else 'stopped'}", item_id=speech_id, t=t)
+            case HeardPartly(speech_id, text):
+                publish("conversation.item.input_audio_transcription.delta", item_id=speech_id, transcript=text)
+            case HeardDone(speech_id, text, addressed):
+                publish(
+                    "conversation.item.input_audio_transcription.completed",
+                    item_id=speech_id, transcript=text, addressed=addressed,
+                )  # fmt: skip
 
     def _watch(self, message: WatchAdded | WatchUpdated | WatchRemoved) -> None:
         if isinstance(message, WatchRemoved):

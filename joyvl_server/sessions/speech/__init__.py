@@ -1,0 +1,1 @@
+"""What a session says aloud, and what it hears."""
