@@ -176,6 +176,26 @@ async def test_a_caller_that_hangs_up_in_mid_sentence(words) -> None:
         assert heard.of(SpeechEnded)[-1].lost
 
 
+async def test_ten_seconds_without_a_packet_break_speech_off_and_then_it_hears_again(words) -> None:
+    heard, begin = Heard(), asyncio.Event()
+    begin.set()
+    caller = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    caller.addTrack(VideoStreamTrack())
+    microphone = Microphone(np.concatenate([words[0]] * 9), 48_000, begin)
+    caller.addTrack(microphone)
+    async with media_hub() as hub:
+        await caller.setLocalDescription(await caller.createOffer())
+        source, answer = await hub.answer("call", caller.localDescription.sdp, Told())
+        source.audio.listen(SPEECH, heard)
+        await caller.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await until(lambda: len(heard.of(SpeechBegan)) > len(heard.of(SpeechEnded)))
+        microphone.lost = range(microphone.sent, microphone.sent + 500)
+        await until(lambda: heard.of(SpeechEnded) and heard.of(SpeechEnded)[-1].lost)
+        broken = heard.of(SpeechEnded)[-1]
+        await until(lambda: heard.of(SpeechEnded)[-1].t > broken.t + 10 and not heard.of(SpeechEnded)[-1].lost)
+        await caller.close()
+
+
 async def test_a_worker_that_is_killed_in_mid_sentence_hears_again(tmp_path: Path, words) -> None:
     path = draw_talking(tmp_path / "a.mp4", np.concatenate([words[0]] * 3))
     heard = Heard()
