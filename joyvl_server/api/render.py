@@ -20,6 +20,7 @@ from joyvl_server.store.events import EventRecord
 
 
 async def camera(registry: Registry, view: CameraView) -> dict[str, Any]:
+    """A camera with the state of its session. Cancelling it changes nothing."""
     record = view.record
     try:
         session = registry.session(record.session_id)

@@ -96,7 +96,7 @@ async def socket_updates(
 
 
 class SocketChannel:
-    """A WebSocket that only sends."""
+    """See `UpdateChannel`. A WebSocket that only sends."""
 
     def __init__(self, socket: WebSocket, updates: Subscription, sound: AudioListening | None = None) -> None:
         self._socket = socket
@@ -127,7 +127,7 @@ class SocketChannel:
 
 
 class EventChannel:
-    """The body of a stream of server-sent events."""
+    """See `UpdateChannel`. The body of a stream of server-sent events."""
 
     def __init__(self, receive: Receive, send: Send, updates: Subscription) -> None:
         self._receive = receive

@@ -89,7 +89,9 @@ class EngineSpec:
 class EngineSession(Protocol):
     """One session's conversation with an engine. Calls never overlap, but `aclose` may come at any time.
 
-    All raise `EngineError` (or `EngineTimeout`, `EngineUnavailable`) and nothing else.
+    All raise `EngineError` (or `EngineTimeout`, `EngineUnavailable`) and nothing else. Cancelled, `score`, `choose`,
+    `warm` and `write` abort their request and leave the session as it was. After any other call that was cancelled,
+    only `aclose` follows.
     """
 
     async def begin(self, chunk: Chunk) -> None:
@@ -99,7 +101,7 @@ class EngineSession(Protocol):
         """Add the next user turn. Costs no request by itself."""
 
     async def score(self) -> Score:
-        """Silent or speak, for the turn appended last. Closing the caller's task aborts the request."""
+        """Silent or speak, for the turn appended last."""
 
     def say(self) -> AsyncIterator[str]:
         """Deltas of the answer after `</response>`. Closing the iterator aborts the request."""
@@ -133,7 +135,7 @@ class EngineSession(Protocol):
 
 
 class WithoutSlices:
-    """What sessions of engines that neither choose nor prepare nor write inherit: nothing is asked of them."""
+    """See `EngineSession`. What sessions inherit whose engine neither chooses nor prepares nor writes."""
 
     async def choose(self, question: str, options: Sequence[str]) -> tuple[float, ...]:
         return ()
@@ -150,7 +152,11 @@ class WithoutSlices:
 
 @runtime_checkable
 class Engine(Protocol):
-    """One engine, shared by its sessions."""
+    """One engine, shared by its sessions.
+
+    Cancelled, `open` leaves no session behind, `probe` what was known before, and `check` all as it was; `aclose` may
+    leave some of it open.
+    """
 
     name: str
 

@@ -49,7 +49,7 @@ class MediaWorker:
         self._is_ready = False
 
     async def launch(self) -> Launch:
-        """For the supervisor, as `ready`, `check` and `gone`. It waits for nothing."""
+        """See `Service`. It waits for nothing."""
         ours, theirs = socket.socketpair()
         memory = create_memory(self._config.layout)
         self._socket, self._frames = ours, SharedFrames(memory, self._config.layout)

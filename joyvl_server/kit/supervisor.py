@@ -128,7 +128,10 @@ class Supervisor:
         self._task = asyncio.create_task(self._run(self._stopping), name=f"supervisor {self._service.name}")
 
     async def up(self, timeout_s: float) -> None:
-        """Wait until it is ready. Raises `TimeoutError`, at once when it is closed meanwhile."""
+        """Wait until it is ready. Raises `TimeoutError`, at once when it is closed meanwhile.
+
+        Cancelling it only ends the wait.
+        """
         async with asyncio.timeout(timeout_s):
             await self._news.wait()
         if self._stopping is not None and self._stopping.done():

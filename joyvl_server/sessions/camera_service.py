@@ -63,13 +63,16 @@ class CameraService:
         factory.waiting = self._retries
 
     async def take_up(self) -> None:
-        """Read what was registered and start what is enabled. A source that cannot be opened keeps nobody waiting."""
+        """Read what was registered and start what is enabled. A source that cannot be opened keeps nobody waiting.
+
+        Cancelled, it starts no more of them.
+        """
         self._cameras = {record.id: Camera.read(record) for record in await self._store.list()}
         enabled = [camera for camera in self._cameras.values() if camera.record.enabled]
         await asyncio.gather(*(self._try_open(camera) for camera in enabled))
 
     async def aclose(self) -> None:
-        """No session starts from now on; those that run are the supervisor's."""
+        """No session starts from now on; those that run are the supervisor's. See `CameraRetries.aclose`."""
         self._closed = True
         await self._retries.aclose()
 
@@ -80,12 +83,15 @@ class CameraService:
         return self._view(self._camera(camera_id))
 
     async def watches(self, camera_id: str) -> list[WatchRecord]:
-        """The watches of a camera, also while it is disabled."""
+        """The watches of a camera, also while it is disabled. Cancelling it changes nothing."""
         return await self._watches.list(self._camera(camera_id).record.session_id)
 
     async def add(self, draft: CameraDraft) -> CameraView:
         """Raises `Conflict` (name in use), `ConfigError` (the engine), `NotAllowed`: the net policy refuses the URL, or
-        there is no room for one session more (too_many, engine_full)."""
+        there is no room for one session more (too_many, engine_full).
+
+        Cancelled, it may be stored all the same: then it is watched after a pause, or from the next start on.
+        """
         for watch in draft.watches:
             check_zones(watch.zones, draft.spec.zones)
         engine = await self._factory.engine_name(draft.spec.engine)
@@ -124,6 +130,7 @@ class CameraService:
             return self._view(self._cameras[camera_id])
 
     async def remove(self, camera_id: str) -> None:
+        """End its session and delete it. Raises `NotFound`. Cancelled, it may be deleted all the same."""
         async with self._lock(camera_id):
             record = self._camera(camera_id).record
             await self._store.delete(camera_id)
@@ -132,7 +139,7 @@ class CameraService:
             await self._supervisor.stop(record.session_id, endings.CAMERA_DELETED)
 
     async def snapshot(self, camera_id: str) -> Frame:
-        """The newest picture. Raises `NoFrame`, `Conflict` while the camera is disabled."""
+        """The newest picture. Raises `NoFrame`, `Conflict` while the camera is disabled. See `Source.look`."""
         record = self._camera(camera_id).record
         session = self._supervisor.find(record.session_id)
         if session is not None:
@@ -143,11 +150,12 @@ class CameraService:
         raise NoFrame((state and state.error) or "The camera is not watched right now.", code="offline")
 
     async def probe(self, url: str) -> ProbeReport:
-        """Open a URL once and say what is there. Raises `NotAllowed`."""
+        """Open a URL once and say what is there. Raises `NotAllowed`. See `Media.probe`."""
         await self._reach.check(url)
         return await self._media.probe(PullSpec(url))
 
     async def probe_stored(self, camera_id: str) -> ProbeReport:
+        """Open the URL of a camera once. Raises `NotFound`. See `Media.probe`."""
         return await self._media.probe(self._camera(camera_id).source)
 
     def session_lost(self, session: SessionRecord, error: BaseException | None) -> None:
@@ -234,7 +242,7 @@ class CameraService:
             self._failed(camera, error)
 
     async def reopen(self, camera_id: str) -> None:
-        """Start the session of a camera again, if it is still enabled and has none."""
+        """See `FaultyCameras`."""
         if camera_id not in self._cameras:
             return
         async with self._lock(camera_id):

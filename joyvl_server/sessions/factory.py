@@ -57,14 +57,17 @@ class SessionFactory:
                 self._coming -= 1
 
     async def engine_name(self, wanted: str | None) -> str:
-        """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used."""
+        """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used. See `EnginePool.load`."""
         name = wanted or self._default_engine
         await self._engines.load(name)
         self._engines.get(name)
         return name
 
     async def store(self, record: SessionRecord, watches: Iterable[WatchDraft]) -> list[WatchRecord]:
-        """Keep a new session with its first watches. One that cannot be kept whole is ended."""
+        """Keep a new session with its first watches. One that cannot be kept whole is ended.
+
+        Cancelled, what is kept of it is ended too, at the next start at the latest.
+        """
         await self._deps.sessions.add(record)
         stored = [watch_record(record.id, draft, record.created_wall) for draft in watches]
         try:
@@ -76,7 +79,10 @@ class SessionFactory:
         return stored
 
     async def count_on(self, session_id: str) -> None:
-        """An earlier process may have watched it: no tick and no remark gets a number that was used then."""
+        """An earlier process may have watched it: no tick and no remark gets a number that was used then.
+
+        Cancelling it changes nothing.
+        """
         try:
             newest = await self._deps.ticks.list(session_id, limit=1)
         except StoreError as error:

@@ -90,7 +90,10 @@ class Registry:
         self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
 
     async def start(self) -> None:
-        """Take up what was there before: cameras with their sessions and watches. Calls of an earlier run are over."""
+        """Take up what was there before: cameras with their sessions and watches. Calls of an earlier run are over.
+
+        Cancelled, it takes up no more; `aclose` gives back what there is.
+        """
         for fault in PLUGIN_FAULTS:
             log.error("session settings of a package are left out", error=fault)
         self.ticks.tidy()
@@ -114,7 +117,10 @@ class Registry:
             )
 
     async def aclose(self) -> None:
-        """End every session, then give engines, media workers and the database back."""
+        """End every session, then give engines, media workers and the database back.
+
+        Cancelled, it leaves the rest open.
+        """
         await self.cameras.aclose()
         await self._supervisor.aclose(endings.STOPPED)
         await self._media.aclose()
@@ -125,11 +131,11 @@ class Registry:
         await self.store.aclose()
 
     async def untouched(self) -> bool:
-        """True where no session has ever been: a first start."""
+        """True where no session has ever been: a first start. Cancelling it changes nothing."""
         return not self.cameras.all() and not await self._records.list(limit=1)
 
     async def ready(self) -> dict[str, str | None]:
-        """Each part that must work, with None or a sentence that says what is wrong."""
+        """Each part that must work, with None or a sentence that says what is wrong. Cancelling it changes nothing."""
         parts: dict[str, str | None] = {}
         parts["store"] = await self.store.fault()
         parts["ticks"] = self.store.ticks.fault
@@ -148,7 +154,10 @@ class Registry:
         return self._supervisor.get(session_id)
 
     async def change_session(self, session_id: str, changes: dict[str, Any]) -> Session:
-        """Fields of its `SessionSpec` that need no new session, from now on; a camera keeps them."""
+        """Fields of its `SessionSpec` that need no new session, from now on; a camera keeps them.
+
+        Raises `NotFound`. See `CameraService.change`.
+        """
         session = self.session(session_id)
         if session.record.camera_id is not None:
             await self.cameras.change(session.record.camera_id, changes)
@@ -157,23 +166,28 @@ class Registry:
         return session
 
     async def end_session(self, session_id: str) -> None:
+        """Raises `NotFound`, `Conflict` for that of a camera. See `SessionSupervisor.stop`."""
         if self.session(session_id).record.kind == "camera":
             raise Conflict("This session belongs to a camera: disable or delete the camera instead.")
         await self._supervisor.stop(session_id, endings.ENDED)
 
     async def ended(self, session_id: str) -> None:
-        """Wait until that session is over by itself."""
+        """Wait until that session is over by itself. Cancelling it only ends the wait."""
         await self._supervisor.ended(session_id)
 
     async def engine_there(self, tell: Callable[[EngineState], None]) -> EngineState:
-        """Wait until the default engine can be asked; see `EngineMonitor.there`. Raises `ConfigError`."""
+        """Wait until the default engine can be asked; see `EngineMonitor.there`. Raises `ConfigError`.
+
+        Cancelling it only ends the wait.
+        """
         monitor = self.engines.monitor(await self._factory.engine_name(None))
         return await monitor.there(self.settings.sessions.engine_timeout_s, tell)
 
     async def watch_url(self, spec: PullSpec, *, name: str, watches: tuple[WatchDraft, ...] = ()) -> Session:
         """A session on one URL that is not registered as a camera; `joyvl watch` uses it.
 
-        A lockstep file goes at most `speed` times as fast as real time, and at 0 as fast as it decides.
+        A lockstep file goes at most `speed` times as fast as real time, and at 0 as fast as it decides. Cancelled,
+        nothing is watched.
         """
         engine = await self._factory.engine_name(None)
         record = SessionRecord(new_id("ses"), "file", name, None, engine, None, self._clock.wall())
@@ -213,7 +227,10 @@ class Registry:
         spec: SessionSpec | None = None,
         watches: tuple[WatchDraft, ...] = (),
     ) -> Call:
-        """Take a WebRTC call and begin to watch it. Raises `SourceError` (bad_sdp), `NotAllowed`, `ConfigError`."""
+        """Take a WebRTC call and begin to watch it. Raises `SourceError` (bad_sdp), `NotAllowed`, `ConfigError`.
+
+        Cancelled, it hangs the call up.
+        """
         for watch in watches:
             check_zones(watch.zones, ())
         spec = spec or SessionSpec()
@@ -233,6 +250,7 @@ class Registry:
         return call
 
     async def hang_up(self, call_id: str) -> None:
+        """Raises `NotFound`. See `SessionSupervisor.stop`."""
         await self._supervisor.stop(self.call(call_id).session_id, endings.HUNG_UP)
 
 

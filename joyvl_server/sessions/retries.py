@@ -40,7 +40,7 @@ class FaultyCameras(Protocol):
     """The cameras whose faults are kept here."""
 
     async def reopen(self, camera_id: str) -> None:
-        """Start the session of a camera that is still enabled and has none."""
+        """Start the session of a camera that is still enabled and has none. Cancelled, it starts none."""
 
     def went_down(self, camera_id: str, state: SourceState) -> None:
         """A camera has lost its session for a reason that was not told before."""
@@ -116,7 +116,7 @@ class CameraRetries:
         self._cancel(camera_id)
 
     async def aclose(self) -> None:
-        """No camera is reopened from now on."""
+        """No camera is reopened from now on. Cancelled, it does not see the tries under way end."""
         self._closed = True
         tasks = list(self._tasks.values())
         self._faults.clear()

@@ -102,7 +102,8 @@ class Session:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Give voice, source and machine back; `run` does it by itself."""
+        """Give voice, source and machine back; `run` does it by itself. Cancelled, the source is freed all the same, and
+        the input log may stay open."""
         await self.speech.aclose()
         await self.source.aclose()
         await self.machine.aclose()
@@ -199,5 +200,5 @@ class Session:
         return self.machine.timer.summary()
 
     async def snapshot(self) -> Frame:
-        """The newest picture. Raises `NoFrame`."""
+        """The newest picture. Raises `NoFrame`. See `Source.look`."""
         return await self.source.look()

@@ -60,20 +60,23 @@ class SessionSupervisor:
         self._tasks[session.id] = asyncio.create_task(self._run(session), name=f"session-{session.id}")
 
     async def stop(self, session_id: str, reason: str) -> None:
-        """End it and wait until all it held is given back, `STOP_S` at most. Without such a session nothing happens."""
+        """End it and wait until all it held is given back, `STOP_S` at most. Without such a session nothing happens.
+
+        Cancelled, it waits no longer; the session ends all the same.
+        """
         session = self._live.get(session_id)
         if session is not None:
             session.end_reason = reason
             await self._cancelled(session)
 
     async def ended(self, session_id: str) -> None:
-        """Wait until that session is over by itself."""
+        """Wait until that session is over by itself. Cancelling it only ends the wait."""
         task = self._tasks.get(session_id)
         if task is not None:
             await asyncio.wait({task})
 
     async def aclose(self, reason: str) -> None:
-        """End all of them, as `stop` does."""
+        """End all of them; see `stop`."""
         await asyncio.gather(*(self.stop(session.id, reason) for session in self.all()))
         if self._closing:
             await asyncio.wait(self._closing, timeout=STOP_S)

@@ -36,7 +36,10 @@ class Cameras:
     async def add(
         self, camera: CameraRecord, session: SessionRecord | None = None, watches: Iterable[WatchRecord] = ()
     ) -> None:
-        """Add a camera and, in the same transaction, its session and watches. Raises `Conflict` for a name in use."""
+        """Add a camera and, in the same transaction, its session and watches. Raises `Conflict` for a name in use.
+
+        Cancelled, they may be written all the same.
+        """
         wanted = tuple(watches)
 
         def work(connection: sqlite3.Connection) -> None:
@@ -50,19 +53,22 @@ class Cameras:
         await self._db.write(work)
 
     async def get(self, camera_id: str) -> CameraRecord:
-        """Raises `NotFound`."""
+        """Raises `NotFound`. Cancelling it changes nothing."""
         row = await self._db.read(lambda c: c.execute("SELECT * FROM cameras WHERE id = ?", (camera_id,)).fetchone())
         if row is None:
             raise _missing(camera_id)
         return _record(row)
 
     async def list(self) -> list[CameraRecord]:
-        """All cameras, oldest first."""
+        """All cameras, oldest first. Cancelling it changes nothing."""
         rows = await self._db.read(lambda c: c.execute("SELECT * FROM cameras ORDER BY id").fetchall())
         return [_record(row) for row in rows]
 
     async def update(self, camera: CameraRecord) -> None:
-        """Replace the stored camera of that id. Raises `Conflict` for a name in use, `NotFound`."""
+        """Replace the stored camera of that id. Raises `Conflict` for a name in use, `NotFound`.
+
+        Cancelled, it may be written all the same.
+        """
 
         def work(connection: sqlite3.Connection) -> None:
             _check_name(connection, camera)
@@ -77,7 +83,10 @@ class Cameras:
         await self._db.write(work)
 
     async def delete(self, camera_id: str) -> None:
-        """Delete it with its session's watches; the session is ended, its events stay. Raises `NotFound`."""
+        """Delete it with its session's watches; the session is ended, its events stay. Raises `NotFound`.
+
+        Cancelled, it may be deleted all the same.
+        """
         now = time.time()
 
         def work(connection: sqlite3.Connection) -> None:

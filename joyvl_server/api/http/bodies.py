@@ -70,7 +70,7 @@ def _kind(headers: Headers) -> str:
 
 
 async def read(headers: Headers, receive: Receive, limit: int) -> BufferedBody:
-    """Raises `BodyRefused` (400, 408, 413) or `ClientGone`."""
+    """Raises `BodyRefused` (400, 408, 413) or `ClientGone`. Cancelled, what has come of it is lost."""
     too_large = BodyRefused(
         413, "body_too_large", f"The body is larger than {limit} bytes (setting server.max_body_bytes)."
     )

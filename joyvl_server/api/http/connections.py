@@ -239,6 +239,7 @@ class Listener:
             self._loop.remove_reader(sock)
 
     async def wait_closed(self) -> None:
+        """Wait for the connections that are being made. Cancelled, it cancels these too."""
         await asyncio.gather(*self._connecting, return_exceptions=True)
 
     def _accept(self, listening: socket.socket) -> None:

@@ -60,7 +60,8 @@ class IdempotencyMismatch(JoyvlError):
 async def once(request: Request, key: str | None, create: Callable[[], Awaitable[Response]]) -> Response:
     """`create()`, or the answer it gave to the same request before. Only successes are kept: a failure may be retried.
 
-    Raises `IdempotencyMismatch` (422) when the key came with another body before.
+    Raises `IdempotencyMismatch` (422) when the key came with another body before. Cancelled, it cancels `create()`;
+    what was done by then may be done again when the request is repeated.
     """
     if key is None:
         return await create()

@@ -37,7 +37,10 @@ class StreamEnd(StrEnum):
 
 
 class UpdateChannel(Protocol):
-    """The way to one client. Sending raises `OSError` or `WebSocketDisconnect` when the client is gone."""
+    """The way to one client. Sending raises `OSError` or `WebSocketDisconnect` when the client is gone.
+
+    After a call that was cancelled nothing more is sent.
+    """
 
     async def deliver(self, update: Update) -> None:
         """Send one update."""

@@ -178,6 +178,7 @@ class StopSignal:
 
 @contextlib.asynccontextmanager
 async def until_signal(on_stop: Callable[[], None]) -> AsyncIterator[StopSignal]:
+    """See `StopSignal`. A block that a signal has cancelled ends without an error."""
     stop = StopSignal(on_stop)
     loop = asyncio.get_running_loop()
     if threading.current_thread() is threading.main_thread():

@@ -38,7 +38,7 @@ class SceneMemory:
 
 
 class MotionEngine:
-    """Takes no options; `settings` must be empty."""
+    """See `Engine`. Takes no options; `settings` must be empty."""
 
     name = "motion"
     capabilities = Capabilities(follows_instructions=False, scores=True, reports_kinds=True, needs_every_frame=True)
@@ -65,7 +65,7 @@ class MotionEngine:
 
 
 class MotionSession(WithoutSlices):
-    """One camera's scene. A new chunk of context changes nothing: the scene is not text."""
+    """See `EngineSession`. One camera's scene. A new chunk of context changes nothing: the scene is not text."""
 
     def __init__(self) -> None:
         self._memory: SceneMemory | None = SceneMemory(Scene(), SightingQueue())

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class OpenAIEngine:
-    """See docs/reference/engines.md for the options. Raises `ConfigError` when they are wrong.
+    """See `Engine`, and docs/reference/engines.md for the options. Raises `ConfigError` when they are wrong.
 
     `chat` replaces the server named in the options; `abilities` that are given are not probed.
     """
@@ -59,10 +59,7 @@ class OpenAIEngine:
         self._server.events = events
 
     async def probe(self) -> Capabilities:
-        """Find out what the server and its model can do. Raises `EngineError` where nothing can be found out.
-
-        Cancelling it leaves what was known before.
-        """
+        """Find out what the server and its model can do. Raises `EngineError` where nothing can be found out."""
         if self._given:
             return self.capabilities
         if not isinstance(self._chat, ChatServer):

@@ -49,7 +49,10 @@ Messages = list[dict[str, Any]]
 
 
 class Probe:
-    """One probe of one server. Raises `EngineError` and its kin when there is no answer to find anything out from."""
+    """One probe of one server. Raises `EngineError` and its kin when there is no answer to find anything out from.
+
+    Cancelled, it aborts the request that is on its way.
+    """
 
     def __init__(self, server: ChatServer, options: OpenAIOptions) -> None:
         self._server = server

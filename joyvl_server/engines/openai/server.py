@@ -85,7 +85,8 @@ class AcceptedFields:
 
 
 class ChatServer:
-    """One OpenAI-compatible server: a `Chat`, and what a probe looks at in addition."""
+    """One OpenAI-compatible server: see `Chat`. `listing` and `beside` are for a probe; they too abort their request
+    when they are cancelled."""
 
     def __init__(self, options: OpenAIOptions) -> None:
         self._base = options.base_url

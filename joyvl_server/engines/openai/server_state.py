@@ -67,7 +67,10 @@ def prompt_tokens(usage: object) -> tuple[int, int]:
 
 
 class ServerState:
-    """One server as its sessions use it. Raises `EngineError` and its kin, and nothing else."""
+    """One server as its sessions use it. Raises `EngineError` and its kin, and nothing else.
+
+    Cancelling a call aborts the request.
+    """
 
     def __init__(self, chat: Chat, options: OpenAIOptions, abilities: Abilities | None) -> None:
         self.chat = chat

@@ -38,7 +38,7 @@ DRAIN_S = 0.05
 
 
 class OpenAISession:
-    """Messages of the chunk, the turn that waits, and the answer to it on its way."""
+    """See `EngineSession`. It holds the messages of the chunk, the turn that waits, and the answer on its way."""
 
     def __init__(
         self,

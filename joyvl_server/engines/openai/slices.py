@@ -125,7 +125,10 @@ _PLAIN = "Write plain text this time, not JSON."
 
 
 class SliceRequests:
-    """The prepared chunk and the draft being written. Each `warm` and `write` is one request."""
+    """The prepared chunk and the draft being written. Each `warm` and `write` is one request.
+
+    Cancelled, they abort it; the next one begins where this one did.
+    """
 
     def __init__(self, server: ServerState, fields: RequestFields, options: MessageOptions) -> None:
         self._server = server

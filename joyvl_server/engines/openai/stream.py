@@ -17,7 +17,10 @@ MAX_EVENT = 262_144
 
 
 class Completion(Protocol):
-    """An answer on its way. One reader at a time. `read` raises `EngineError` and its kin."""
+    """An answer on its way. One reader at a time. `read` raises `EngineError` and its kin.
+
+    After a `read` or `drain` that was cancelled, only `aclose` follows.
+    """
 
     @property
     def usage(self) -> Mapping[str, Any]:
@@ -34,7 +37,7 @@ class Completion(Protocol):
 
 
 class HttpCompletion:
-    """A `Completion` over HTTP: servers notice the lost connection when it is closed early."""
+    """See `Completion`. Over HTTP, servers notice the lost connection when it is closed early."""
 
     def __init__(self, response: httpx2.Response, endpoint: Endpoint) -> None:
         self._response = response

@@ -36,7 +36,7 @@ class Waiting:
             self._quiet.set()
 
     async def close(self) -> None:
-        """End the wait of whoever waits, and let no other begin."""
+        """End the wait of whoever waits, and let no other begin. Cancelled, it does not see that wait end."""
         self.closed = True
         while self._wait is not None:
             if not self._wait.expired():

@@ -39,7 +39,10 @@ def kv_capacity(card_gb: float, weights: Weights, utilization: float) -> int:
 
 
 async def find_card() -> GpuMemory | None:
-    """The first card the driver lists; None where there is no driver, or none that answers in time."""
+    """The first card the driver lists; None where there is no driver, or none that answers in time.
+
+    Cancelled, it ends the program that it asks.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *_QUERY, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class VllmEngine:
-    """See docs/engines.md for the options. Raises `ConfigError` when they are wrong.
+    """See `Engine`, and docs/engines.md for the options. Raises `ConfigError` when they are wrong.
 
     The server starts with the first `probe` or `open`. Sessions may open before it is ready: their requests fail with
     `EngineUnavailable` and how far the start is, until it is there.
@@ -116,7 +116,7 @@ class VllmEngine:
         await self._process.aclose()
 
     async def warm_up(self) -> None:
-        """Each new server is tried before sessions use it: the first requests compile for many seconds."""
+        """See `ServerUser`. The first requests compile for many seconds."""
         try:
             await self.openai.probe()
         except EngineError as error:
@@ -124,7 +124,8 @@ class VllmEngine:
 
 
 class VllmSession:
-    """A session of the engine `openai`; a request is refused with the reason while the server is not ready."""
+    """See `EngineSession`. One of the engine `openai`; a request is refused with the reason while the server is not
+    ready."""
 
     def __init__(self, session: EngineSession, process: VllmProcess) -> None:
         self._session = session

@@ -39,7 +39,10 @@ class ServerUser(Protocol):
     """Who uses the server."""
 
     async def warm_up(self) -> None:
-        """Called on each new server once it is healthy, before it counts as ready; raises nothing."""
+        """Called on each new server once it is healthy, before it counts as ready; raises nothing.
+
+        Cancelled when the start takes too long or the server ends meanwhile: that start has failed.
+        """
 
 
 class VllmProcess:
@@ -109,7 +112,10 @@ class VllmProcess:
             self._supervisor.start()
 
     async def wait(self) -> None:
-        """Until it is ready, however long that takes. Raises `EngineUnavailable` when a start fails meanwhile."""
+        """Until it is ready, however long that takes. Raises `EngineUnavailable` when a start fails meanwhile.
+
+        Cancelling it only ends the wait.
+        """
         self.start()
         ends = self._ends
         while not self._ready:
@@ -142,12 +148,15 @@ class VllmProcess:
         return EngineLoading(self.state()) if starting else EngineUnavailable(self.state())
 
     async def aclose(self) -> None:
-        """End the process and all its children. Idempotent."""
+        """End the process and all its children. Idempotent. Cancelled, it kills at once instead of waiting."""
         await self._supervisor.aclose()
         await self._client.aclose()
 
     async def look(self) -> Plan:
-        """What a start would find: the environment, the card, the weights. Raises `EngineUnavailable`."""
+        """What a start would find: the environment, the card, the weights. Raises `EngineUnavailable`.
+
+        Cancelling it changes nothing.
+        """
         python = self._options.found_python
         if not await asyncio.to_thread(os.access, python, os.X_OK):
             raise EngineUnavailable(f"vLLM is not installed ({python} is not there). Run: joyvl engine install vllm")
@@ -156,7 +165,7 @@ class VllmProcess:
         return plan(self._options, await self._card(), await asyncio.to_thread(read_config, self._options.model))
 
     async def describe(self) -> str:
-        """What `look` finds, in words; never raises for what it finds."""
+        """What `look` finds, in words; never raises for what it finds. Cancelling it changes nothing."""
         try:
             made = await self.look()
         except EngineUnavailable as error:
@@ -167,6 +176,7 @@ class VllmProcess:
     # What the supervisor asks
 
     async def launch(self) -> Launch:
+        """See `Service`."""
         self._since = self._clock.monotonic()
         self._diagnosis = FailureDiagnosis(self._options.model)
         self.progress = Progress()
@@ -182,6 +192,7 @@ class VllmProcess:
         return Launch(command, self._environment(python), family=True)
 
     async def ready(self) -> None:
+        """See `Service`."""
         telling = asyncio.create_task(self._tell(), name="progress of vllm")
         try:
             await self.check()
@@ -197,7 +208,7 @@ class VllmProcess:
         self._tell_all()
 
     async def check(self) -> None:
-        """Bounded by the supervisor: one slow answer is no reason to end it."""
+        """See `Service`. Bounded by the supervisor: one slow answer is no reason to end it."""
         while not await self._healthy():  # noqa: ASYNC110  # another process has no event to wait for
             await asyncio.sleep(POLL_S)
 

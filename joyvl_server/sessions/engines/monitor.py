@@ -136,6 +136,7 @@ class EngineMonitor:
             await self._clock.sleep(PEEK_S)
 
     async def aclose(self) -> None:
+        """End what goes on in the background. Cancelled, some of it may go on."""
         for task in filter(None, (self._task, self._looking)):
             task.cancel()
             await asyncio.wait({task}, timeout=CLOSE_S)  # somebody else's code may not let itself be cancelled

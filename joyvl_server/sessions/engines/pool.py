@@ -64,7 +64,7 @@ class EnginePool:
         await asyncio.wait({self._imports[name]}, timeout=IMPORT_S)
 
     async def load_all(self) -> None:
-        """`load` every installed engine."""
+        """`load` every installed engine. Cancelled, the imports go on."""
         await asyncio.gather(*(self.load(name) for name in plugins.names(GROUP)))
 
     async def _import(self, name: str) -> None:
@@ -127,6 +127,7 @@ class EnginePool:
         """Readiness of the engines that sessions use, and of the `default` one: None, or a sentence.
 
         What sessions use is known and asked nothing. An engine that nobody uses yet is asked, for a second at most.
+        Cancelled, the asking goes on for whoever asks next.
         """
         parts: dict[str, str | None] = {}
         for name in sorted({*self._monitors, default}):
@@ -165,7 +166,7 @@ class EnginePool:
         return None
 
     async def aclose(self) -> None:
-        """Give every engine back, `CLOSE_S` for each at most."""
+        """Give every engine back, `CLOSE_S` for each at most. Cancelled, it may leave some of them open."""
         background = [*self._asking.values(), *self._imports.values()]
         for task in background:
             task.cancel()

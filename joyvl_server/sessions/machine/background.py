@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class SliceExecutor(Protocol):
-    """Where a slice's calls go."""
+    """Where a slice's calls go. Cancelled, `free` only ends its wait, and `slice` cancels the work."""
 
     @property
     def busy(self) -> bool: ...

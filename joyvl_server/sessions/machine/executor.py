@@ -93,11 +93,11 @@ class EngineExecutor:
         self._renewing = True
 
     async def idle(self) -> None:
-        """Wait until everything asked for has had its outcome."""
+        """Wait until everything asked for has had its outcome. Cancelling it only ends the wait."""
         await self._queue.join()
 
     async def free(self) -> None:
-        """Wait until it is idle and no slice runs."""
+        """Wait until it is idle and no slice runs. Cancelling it only ends the wait."""
         await self.idle()
         if self._slice is not None:
             await asyncio.wait({self._slice})

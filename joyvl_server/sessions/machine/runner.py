@@ -107,7 +107,7 @@ class MachineRunner:
                 task.cancel()
 
     async def aclose(self) -> None:
-        """Close what writes texts, and the input log."""
+        """Close what writes texts, and the input log. Cancelled, it may leave the log open."""
         if self._writer is not None:
             await self._writer.aclose()
         await self._log.aclose()
@@ -189,10 +189,11 @@ class MachineRunner:
         return self._executor.replying
 
     async def idle(self) -> None:
+        """See `Ticking`."""
         await self._executor.idle()
 
     async def look(self, at: float | None = None) -> Frame:
-        """The newest picture with what this session's engine and fidelity need of it. Raises `NoFrame`."""
+        """See `Ticking`. The picture comes with what this session's engine and fidelity need of it."""
         return await self.source.look(at=at, glance=self.engine.glances, trail=self.engine.every_frame)
 
     def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, lease: Lease) -> None:

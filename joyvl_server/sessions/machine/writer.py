@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class WriterExecutor:
-    """A session of its own at another engine, for texts only."""
+    """See `SliceExecutor`. A session of its own at another engine, for texts only."""
 
     def __init__(self, engine: Engine, spec: EngineSpec, timeout_s: float) -> None:
         self._engine = engine
@@ -43,6 +43,7 @@ class WriterExecutor:
             ) from None
 
     async def aclose(self) -> None:
+        """See `close_session`."""
         session, self._session = self._session, None
         if session is not None:
             await close_session(session, self._engine.name)

@@ -46,7 +46,7 @@ class LimitsListener(Protocol):
 
 
 class LeaseScheduler(Protocol):
-    """The scheduler as clients and leases need it."""
+    """The scheduler as clients and leases need it. See `EngineClient` for the calls that wait."""
 
     @property
     def breaker(self) -> Breaker: ...

@@ -155,7 +155,10 @@ class SliceDispatcher:
         return min(until, at)
 
     async def make_way(self, client: SliceClient, due: float, *, at_once: bool) -> None:
-        """The client asks for a lease: a slice of its own beside others ends, `at_once` where somebody waits for it."""
+        """The client asks for a lease: a slice of its own beside others ends, `at_once` where somebody waits for it.
+
+        Cancelled, it cuts nothing off.
+        """
         slice = self.beside
         if slice is None or slice.client is not client:
             return

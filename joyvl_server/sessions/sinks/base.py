@@ -70,7 +70,7 @@ class QueuedSink:
         """There was no room for this one."""
 
     async def aclose(self) -> None:
-        """The session is over; nothing follows."""
+        """The session is over; nothing follows. Cancelled where it takes too long."""
 
 
 @dataclass(slots=True)

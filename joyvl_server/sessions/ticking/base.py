@@ -19,7 +19,7 @@ def phase(number: int, interval: float) -> float:
 
 
 class Ticking(Protocol):
-    """The machine that a ticker drives."""
+    """The machine that a ticker drives. Cancelling `idle` only ends the wait; for `look` see `Source.look`."""
 
     @property
     def source(self) -> Source: ...
@@ -44,7 +44,7 @@ class Ticking(Protocol):
 
 class Ticker(Protocol):
     async def run(self, session: Ticking) -> None:
-        """Tick until the source has ended."""
+        """Tick until the source has ended. Cancelled, it stops at once; a step in flight goes on."""
 
     def wake(self) -> None:
         """Tick now, without waiting for the next second: somebody waits for an answer."""

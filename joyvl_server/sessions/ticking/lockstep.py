@@ -26,7 +26,7 @@ class LockstepTicker:
         """Nothing to do: it waits for the file anyway."""
 
     async def run(self, session: Ticking) -> None:
-        """Raises `SourceError` when the file cannot be read."""
+        """See `Ticker`. Raises `SourceError` when the file cannot be read."""
         start = self._clock.monotonic()
         last_t: float | None = None
         number = 0

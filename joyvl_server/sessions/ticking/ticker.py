@@ -94,6 +94,7 @@ class LiveTicker:
         self._wake.set()
 
     async def run(self, session: Ticking) -> None:
+        """See `Ticker`."""
         self._client = session.client
         grid = Grid(self._clock.monotonic() + self._phase, self._interval)
         try:
