@@ -14,9 +14,7 @@ from joyvl_server.cli.watch import KINDS_HELP
 from joyvl_server.core.errors import JoyvlError, NotFound
 from joyvl_server.core.watches.kinds import read_kinds
 from joyvl_server.kit.net.http import client
-
-OTHER_FIELDS = ("name", "url", "watches", "enabled", "loop", "speed")
-"""of a camera, that are no settings of its session"""
+from joyvl_server.sessions.spec import SessionSpec
 
 app = typer.Typer(help="Cameras of a running server: list, add, probe, enable, disable, remove.", no_args_is_help=True)
 
@@ -116,10 +114,12 @@ def remove(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
 
 def _setting(text: str) -> tuple[str, Any]:
     """`threshold=0.7` as its name and its value; what is no JSON is a text."""
+    from joyvl_server.api.schemas.cameras import CameraIn
+
     name, equals, value = text.partition("=")
     if not equals:
         raise JoyvlError(f"--set {text}: write NAME=VALUE, like threshold=0.7.")
-    if name in OTHER_FIELDS:
+    if name in CameraIn.model_fields.keys() - SessionSpec.model_fields.keys():
         raise JoyvlError(f"--set {name}: this is no setting of a session; use the arguments and the other options.")
     try:
         return name, json.loads(value)

@@ -42,14 +42,13 @@ class PullSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceState:
-    """`error_code` and `error` (a sentence without secrets) are set while it is not online.
+class SourceFacts:
+    """How a source is. `error_code` and `error` (a sentence without secrets) are set while it is not online.
 
-    `retry_in_s`: seconds until the next try at the moment this state was made. `media` facts are None until known.
+    `retry_in_s`: seconds until the next try at the moment this was made. What its pictures are is None until known.
     """
 
     status: SourceStatus
-    since_wall: float
     error_code: str | None = None
     error: str | None = None
     retry_in_s: float | None = None
@@ -58,6 +57,13 @@ class SourceState:
     height: int | None = None
     fps: float | None = None
     codec: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState(SourceFacts):
+    """How it is in main. `since_wall`: Unix seconds at which this status began."""
+
+    since_wall: float = field(kw_only=True)
 
 
 class StateListener(Protocol):

@@ -60,7 +60,7 @@ class RemoteSource:
         self._lockstep = spec is not None and spec.lockstep
         self._is_file = spec is not None and spec.is_file
         self._timeout_s = LOCKSTEP_TIMEOUT_S if self._lockstep else look_timeout_s
-        self._state = SourceState(SourceStatus.CONNECTING, clock.wall())
+        self._state = SourceState(SourceStatus.CONNECTING, since_wall=clock.wall())
         self._anchor: tuple[float, float] | None = None
         self._now = 0.0
         self._looks: dict[tuple[float | None, bool, bool], Answer] = {}

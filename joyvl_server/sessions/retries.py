@@ -103,7 +103,7 @@ class CameraRetries:
         left = None if fault.retry_at is None else max(0.0, fault.retry_at - self._clock.monotonic())
         return SourceState(
             SourceStatus.OFFLINE,
-            fault.since_wall,
+            since_wall=fault.since_wall,
             error_code=fault.code,
             error=fault.error,
             retry_in_s=None if left is None else round(left, 1),

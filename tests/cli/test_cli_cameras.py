@@ -75,7 +75,12 @@ def test_what_pictures_may_cost(server: ServerProcess):
     (shown,) = json.loads(cameras(server, "list", "--json").stdout)
     assert (shown["threshold"], shown["fidelity"]) == (0.7, "eco")
     assert cameras(server, "remove", "set").exit_code == 0
-    for wrong, why in (("threshold", "NAME=VALUE"), ("threshold=much", "threshold"), ("nonesuch=1", "nonesuch")):
+    for wrong, why in (
+        ("threshold", "NAME=VALUE"),
+        ("threshold=much", "threshold"),
+        ("nonesuch=1", "nonesuch"),
+        ("speed=2", "no setting of a session"),
+    ):
         refused = cameras(server, "add", "wrong", clip, "--set", wrong)
         assert (refused.exit_code != 0, why in refused.stderr) == (True, True)
     refused = cameras(server, "add", "best", clip, "--fidelity", "best")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -16,6 +16,8 @@ MAX_FILE = 65_536
 WHERE = "engine.options.openai"
 
 _OURS = ("messages", "model", "stream")
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 class OpenAIOptions(BaseModel):
@@ -90,10 +92,7 @@ class OpenAIOptions(BaseModel):
 
 def read_options(given: Mapping[str, object]) -> OpenAIOptions:
     """The options, with the key of `api_key_file` in `api_key`. Raises `ConfigError`, never with a secret in it."""
-    try:
-        options = OpenAIOptions.model_validate(dict(given))
-    except ValidationError as error:
-        raise ConfigError(" ".join(_sentence(e["loc"], e["type"], e["msg"]) for e in error.errors())) from None
+    options = validated(OpenAIOptions, given, WHERE, OpenAIOptions.model_fields)
     if options.api_key_file is None:
         return options
     if options.api_key is not None:
@@ -118,10 +117,22 @@ def read_file(path: Path, option: str) -> str:
     return text
 
 
-def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
+def validated(model: type[Options], given: Mapping[str, object], where: str, known: Iterable[str]) -> Options:
+    """Options as their model. Raises `ConfigError`, a sentence for each mistake, never with a secret in it.
+
+    `where` they stand in the settings; an unknown one is told with the nearest of the `known` names.
+    """
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        mistakes = error.errors()
+    raise ConfigError(" ".join(_sentence(where, list(known), e["loc"], e["type"], e["msg"]) for e in mistakes))
+
+
+def _sentence(where: str, known: list[str], location: tuple[int | str, ...], kind: str, message: str) -> str:
     name = ".".join(str(part) for part in location)
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(name, OpenAIOptions.model_fields, n=1)
-        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(OpenAIOptions.model_fields)}."
-        return f"{WHERE}.{name}: there is no such option.{hint}"
-    return f"{WHERE}.{name}: {message.removeprefix('Value error, ')}."
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known)}."
+        return f"{where}.{name}: there is no such option.{hint}"
+    return f"{where}.{name}: {message.removeprefix('Value error, ')}."

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.engines.openai.options import OpenAIOptions
+from joyvl_server.engines.openai.options import OpenAIOptions, validated
 from joyvl_server.settings import default_data_dir
 
 WHERE = "engine.options.vllm"
@@ -119,21 +118,8 @@ def read_options(given: Mapping[str, object]) -> tuple[VllmOptions, dict[str, ob
             raise ConfigError(
                 f"{WHERE}.{name}: the engine sets this itself, because it starts its own server; remove it."
             )
-    try:
-        options = VllmOptions.model_validate({n: v for n, v in given.items() if n not in passed})
-    except ValidationError as error:
-        raise ConfigError(" ".join(_sentence(e["loc"], e["type"], e["msg"]) for e in error.errors())) from None
-    return options, passed
-
-
-def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
-        known = [*VllmOptions.model_fields, *(n for n in OpenAIOptions.model_fields if n not in _SET_BY_US)]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(dict.fromkeys(known))}."
-        return f"{WHERE}.{name}: there is no such option.{hint}"
-    return f"{WHERE}.{name}: {message.removeprefix('Value error, ')}."
+    known = [*VllmOptions.model_fields, *(n for n in OpenAIOptions.model_fields if n not in _SET_BY_US)]
+    return validated(VllmOptions, {n: v for n, v in given.items() if n not in passed}, WHERE, known), passed
 
 
 def with_environments(options: Mapping[str, Mapping[str, object]], data_dir: Path) -> dict[str, Mapping[str, object]]:

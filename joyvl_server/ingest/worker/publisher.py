@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from av.video.frame import VideoFrame
 
-from joyvl_server.ingest.base import SourceStatus
+from joyvl_server.ingest.base import SourceFacts, SourceStatus
 from joyvl_server.ingest.worker.grey_history import GreyHistory, GreyTrail
 
 
@@ -28,18 +28,9 @@ class DecodedFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceReport:
-    """A state, as a worker reports it to main. `clock`: (monotonic moment, t) of the stream clock's anchor."""
+class SourceReport(SourceFacts):
+    """How it is, as a worker reports it to main. `clock`: (monotonic moment, t) of the stream clock's anchor."""
 
-    status: SourceStatus
-    error_code: str | None = None
-    error: str | None = None
-    retry_in_s: float | None = None
-    attempts: int = 0
-    width: int | None = None
-    height: int | None = None
-    fps: float | None = None
-    codec: str | None = None
     clock: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:

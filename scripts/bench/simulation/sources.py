@@ -95,7 +95,9 @@ class SimulatedSource:
         self._glance = jpeg(*self._glance_size, view.glance_bytes)
         self._greys = greys
         self._shift_s = shift_s
-        self.state = SourceState(SourceStatus.ONLINE, clock.wall(), width=view.width, height=view.height, fps=25.0)
+        self.state = SourceState(
+            SourceStatus.ONLINE, since_wall=clock.wall(), width=view.width, height=view.height, fps=25.0
+        )
 
     @property
     def opened(self) -> float:
@@ -116,7 +118,7 @@ class SimulatedSource:
         return Frame(t, self._clock.wall(), full, grey, small)
 
     def end(self) -> None:
-        self.state = SourceState(SourceStatus.ENDED, self._clock.wall())
+        self.state = SourceState(SourceStatus.ENDED, since_wall=self._clock.wall())
 
     async def aclose(self) -> None:
         self.end()

@@ -79,7 +79,7 @@ class FakeSource:
         self._on_state = on_state
         self._clip = clip
         self._newest: Frame | None = None
-        self._state = SourceState(SourceStatus.CONNECTING, self._wall())
+        self._state = SourceState(SourceStatus.CONNECTING, since_wall=self._wall())
 
     @property
     def state(self) -> SourceState:
@@ -103,7 +103,9 @@ class FakeSource:
         if self._state.status is not SourceStatus.ONLINE:
             size = (self._newest.image.width, self._newest.image.height) if self._newest else (320, 180)
             self.set_state(
-                SourceState(SourceStatus.ONLINE, self._wall(), width=size[0], height=size[1], fps=25.0, codec="h264")
+                SourceState(
+                    SourceStatus.ONLINE, since_wall=self._wall(), width=size[0], height=size[1], fps=25.0, codec="h264"
+                )
             )
 
     def show(self, frame: Frame) -> None:
@@ -117,7 +119,7 @@ class FakeSource:
         self._newest = None
         self.set_state(
             replace(
-                SourceState(SourceStatus.OFFLINE, self._wall()),
+                SourceState(SourceStatus.OFFLINE, since_wall=self._wall()),
                 error_code=code,
                 error=message,
                 retry_in_s=1.0,
@@ -127,7 +129,7 @@ class FakeSource:
 
     def end(self, code: str = "ended", message: str = "The call was hung up.") -> None:
         self._newest = None
-        self.set_state(SourceState(SourceStatus.ENDED, self._wall(), error_code=code, error=message))
+        self.set_state(SourceState(SourceStatus.ENDED, since_wall=self._wall(), error_code=code, error=message))
 
     async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
         self.looks.append((at, glance))

@@ -26,7 +26,7 @@ class Source:
     """Online, unless a test says otherwise."""
 
     def __init__(self) -> None:
-        self.state = SourceState(SourceStatus.ONLINE, 0.0)
+        self.state = SourceState(SourceStatus.ONLINE, since_wall=0.0)
         self.now = 0.0
 
 
@@ -72,7 +72,7 @@ class Played:
         return frame
 
     def show(self, ticker: LiveTicker, status: SourceStatus) -> None:
-        self.source.state = SourceState(status, 0.0)
+        self.source.state = SourceState(status, since_wall=0.0)
         if status is SourceStatus.ONLINE:
             ticker.online()
 
@@ -148,7 +148,7 @@ async def test_it_looks_no_earlier_than_looks_take(clock, of, run, look_s, age):
 
 async def test_a_source_that_comes_online_is_looked_at_at_once_and_then_in_its_place(clock, of, run):
     session = Played(clock, of)
-    session.source.state = SourceState(SourceStatus.CONNECTING, 0.0)
+    session.source.state = SourceState(SourceStatus.CONNECTING, since_wall=0.0)
     ticker = await run(session)
     await clock.advance(1.7)
     assert session.ticks == []
@@ -162,7 +162,7 @@ async def test_a_source_that_comes_online_is_looked_at_at_once_and_then_in_its_p
 
 async def test_the_next_look_is_half_a_second_later_at_least(clock, of, run):
     session = Played(clock, of)
-    session.source.state = SourceState(SourceStatus.CONNECTING, 0.0)
+    session.source.state = SourceState(SourceStatus.CONNECTING, since_wall=0.0)
     ticker = await run(session)
     await clock.advance(0.2)
     session.show(ticker, SourceStatus.ONLINE)
@@ -186,7 +186,7 @@ async def test_a_source_that_comes_and_goes_has_no_more_ticks_for_that(clock, of
 async def test_many_that_come_online_together_have_a_turn_each(clock, of, run):
     sessions = [Played(clock, of) for _ in range(4)]
     for number, session in enumerate(sessions):
-        session.source.state = SourceState(SourceStatus.CONNECTING, 0.0)
+        session.source.state = SourceState(SourceStatus.CONNECTING, since_wall=0.0)
         session.show(await run(session, phase_s=number / 4), SourceStatus.ONLINE)
     await clock.advance(0.6)
     assert sorted(session.at[0] for session in sessions) == [0.0, 0.1, 0.2, 0.3]
@@ -316,7 +316,7 @@ async def test_files_in_lockstep_bring_several_pictures_too(clock, of):
 
     async def look(at: float | None = None) -> Frame:
         if at is not None and at > 3:
-            session.source.state = SourceState(SourceStatus.ENDED, 0.0)
+            session.source.state = SourceState(SourceStatus.ENDED, since_wall=0.0)
             ended.append(at)
             from joyvl_server.core.errors import NoFrame
 
