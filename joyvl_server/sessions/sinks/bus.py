@@ -30,7 +30,7 @@ WELL_S = 60.0
 
 
 class SinkHealth:
-    """Whether one sink works, over all sessions of a server."""
+    """Whether one sink works, over all sessions of a server. Each kind of fault is logged once until it works again."""
 
     def __init__(self, name: str, clock: Clock, metrics: Metrics) -> None:
         self.name = name
@@ -38,31 +38,36 @@ class SinkHealth:
         self._clock = clock
         self._metrics = metrics
         self._failed_at = float("-inf")
+        self._told: set[tuple[str, str]] = set()
         metrics.sink_failing.labels(name).set(0)
 
-    def failed(self, session_id: str, error: Exception) -> None:
+    def failed(self, session_id: str, error: Exception, doing: str = "message") -> None:
+        """`doing`: what it did then, a word for the log."""
         self._metrics.sink_failures.labels(self.name).inc()
-        self._fault(session_id, f"{type(error).__name__}: {error}", error)
+        self._fault(session_id, doing, f"{type(error).__name__}: {error}", error)
 
     def dropped(self, session_id: str) -> None:
         """A message was lost: there was no room for it."""
         self._metrics.sink_dropped.labels(self.name).inc()
-        self._fault(session_id, "It does not keep up: messages are dropped.")
+        self._fault(session_id, "queue", "It does not keep up: messages are dropped.")
 
     def worked(self) -> None:
         if self.failing and self._clock.monotonic() - self._failed_at >= WELL_S:
             self.failing = False
+            self._told.clear()
             self._metrics.sink_failing.labels(self.name).set(0)
             log.info("sink works again", sink=self.name)
 
-    def _fault(self, session_id: str, what: str, error: Exception | None = None) -> None:
+    def _fault(self, session_id: str, doing: str, what: str, error: Exception | None = None) -> None:
         self._failed_at = self._clock.monotonic()
-        if self.failing:
+        kind = (doing, type(error).__name__)
+        if kind in self._told:
             return
+        self._told.add(kind)
         self.failing = True
         self._metrics.sink_failing.labels(self.name).set(1)
         unexpected = None if isinstance(error, JoyvlError | TimeoutError) else error
-        log.error("sink fails", sink=self.name, session=session_id, error=what, exc_info=unexpected)
+        log.error("sink fails", sink=self.name, session=session_id, doing=doing, error=what, exc_info=unexpected)
 
 
 class Bus:
@@ -182,9 +187,9 @@ class _QueuedFeed:
             async with asyncio.timeout(CLOSE_S):
                 await finishing
         except TimeoutError:
-            self._health.failed(self._session_id, TimeoutError(f"It did not finish within {CLOSE_S:g} s."))
+            self._health.failed(self._session_id, TimeoutError(f"It did not finish within {CLOSE_S:g} s."), "close")
         except Exception as error:  # the sink's edge
-            self._health.failed(self._session_id, error)
+            self._health.failed(self._session_id, error, "close")
 
     async def _end(self) -> None:
         task, self._task = self._task, None

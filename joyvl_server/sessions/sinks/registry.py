@@ -80,4 +80,4 @@ class SinkRegistry:
                 sink = build(context)
                 context.bus.attach(sink, health)
             except Exception as error:  # somebody else's code: the session goes on without it
-                health.failed(context.record.id, error)
+                health.failed(context.record.id, error, "build")

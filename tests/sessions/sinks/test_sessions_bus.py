@@ -133,6 +133,21 @@ async def test_a_sink_that_raises_once_is_over_it_when_it_has_worked_for_a_while
     assert bench.count("sink_failing", "shaky") == 0
 
 
+def test_another_fault_of_a_sink_that_fails_already_is_told_too(bench: Bench):
+    health = bench.attach("bad", Direct(lambda message: True))
+    with capture_logs() as logged:
+        for session in ("ses_1", "ses_2"):
+            health.failed(session, ValueError("It cannot be built."), "build")
+        for number in range(3):
+            bench.bus.publish(note(number))
+        health.failed("ses_3", KeyError("another"))
+    assert [(line["doing"], line["error"].partition(":")[0]) for line in logged] == [
+        ("build", "ValueError"),
+        ("message", "ValueError"),
+        ("message", "KeyError"),
+    ]
+
+
 async def test_a_sink_that_waits_raises_and_hears_of_the_next_message(bench: Bench):
     class Raises(Queued):
         async def handle(self, message: Message) -> None:
