@@ -155,7 +155,7 @@ class DecisionReporter:
         self._decides = state["status"] in ("ready", "slow")
         if self._decides:
             self._announce_decides()
-        else:
+        elif state["reason"]:
             self._announce(state["status"], state["reason"])
 
     def tick(self, tick: dict[str, Any]) -> None:

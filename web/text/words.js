@@ -71,9 +71,9 @@ const ENGINE = {
   slow: ["Engine slow", "connecting", "The engine is slow.", "The server asks it as often as it can answer, always about the newest picture."],
 };
 
-/** What is wrong with a session's engine: {word, tone, title, reason, next, since}; null while it decides. */
+/** What is wrong with a session's engine: {word, tone, title, reason, next, since}; null while it decides or was not asked yet. */
 export function engineTrouble(state) {
-  if (!state || !(state.status in ENGINE)) return null;
+  if (!state || !(state.status in ENGINE) || (state.status === "loading" && !state.reason)) return null;
   const [word, tone, title, next] = ENGINE[state.status];
   return { word, tone, title, reason: state.reason ? sentence(state.reason) : "", next, since: state.since, status: state.status };
 }

@@ -151,12 +151,12 @@ class EngineStateOut(ResponseModel):
 
     status: EngineStatus = Field(
         description=(
-            "ready: it decides. loading: it starts, or loads its model. away: it cannot be reached or does not answer. "
-            "cannot: it answers and cannot decide. slow: it decides, but less than once a second."
+            "ready: it decides. loading: it starts, loads its model, or was not asked yet. away: it cannot be reached "
+            "or does not answer. cannot: it answers and cannot decide. slow: it decides, but less than once a second."
         )
     )
-    code: str | None = Field(description="A stable word; null while it decides as usual.")
-    reason: str | None = Field(description="A sentence for people; null while it decides as usual.")
+    code: str | None = Field(description="A stable word; null while it decides as usual, and until it was asked.")
+    reason: str | None = Field(description="A sentence for people; null while there is nothing to say.")
     since: str = Field(description="RFC 3339 time.")
 
 

@@ -40,7 +40,7 @@ class EngineHealth:
         self._listener = listener
         self._clock = clock
         self._loading_s = loading_s
-        self._own = self._made(EngineStatus.READY, None, None)
+        self._own = self._made(EngineStatus.LOADING, None, None)
         self._trying_since: float | None = None
         self._sessions: list[SessionHealth] = []
         self._loading_since: float | None = None
@@ -73,7 +73,7 @@ class EngineHealth:
     # ----------------------------------------------------------------------------------------------- found by asking
 
     def trying(self) -> None:
-        """It is being tried for the first time. Said only where that takes long."""
+        """It is being tried for the first time. The reason says so only where that takes long."""
         self._trying_since = self._clock.monotonic()
 
     def failed(self, code: str, reason: str) -> None:
@@ -99,7 +99,7 @@ class EngineHealth:
 
     def shut_off(self) -> None:
         """So many requests failed that nothing is asked of it for now."""
-        if self._own.decides:
+        if self._own.decides or self._own.trying:
             self.failed(*self._last_failure)
 
     # -------------------------------------------------------------------------------------------------- for sessions
@@ -118,7 +118,7 @@ class EngineHealth:
     def leave(self, session: SessionHealth) -> None:
         if session in self._sessions:
             self._sessions.remove(session)
-            self._told = self.state.decides  # that it has gone ends no fault
+            self._told = self.state.decides or self.state.trying  # that it has gone ends no fault
 
     def look(self) -> None:
         """Once a second: find what only time shows."""

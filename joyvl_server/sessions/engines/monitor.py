@@ -130,7 +130,7 @@ class EngineMonitor:
             loaded_too_long = away and state.code == EngineLoading.code
             if now >= until or loaded_too_long or (self._tried.is_set() and (state.decides or state.cannot)):
                 return state
-            if not state.decides and (state.status, state.code) != told:
+            if not state.decides and state.reason and (state.status, state.code) != told:
                 told = state.status, state.code
                 tell(state)
             await self._clock.sleep(PEEK_S)
@@ -308,7 +308,7 @@ class EngineMonitor:
     def _failed(self, error: EngineError | TimeoutError) -> None:
         if isinstance(error, EngineError):
             self._health.failed(error.code, str(error))
-        elif self._health.own.status is not EngineStatus.LOADING:
+        elif self._health.own.status is not EngineStatus.LOADING or self._health.own.trying:
             self._health.failed("engine_timeout", f"The engine {self.engine.name} did not answer in time.")
 
     def _adapt(self, can: Capabilities) -> None:

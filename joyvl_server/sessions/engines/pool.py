@@ -135,8 +135,8 @@ class EnginePool:
             if monitor is None or not monitor.started:
                 parts[f"engine {name}"] = await self._ask(name)
             else:
-                state = monitor.state
-                parts[f"engine {name}"] = None if state.decides else state.reason
+                state, unknown = monitor.state, f"The engine {name} is being tried."
+                parts[f"engine {name}"] = None if state.decides else state.reason or unknown
         return parts
 
     def slow(self) -> dict[str, str]:

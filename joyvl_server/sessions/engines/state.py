@@ -13,7 +13,7 @@ class EngineStatus(StrEnum):
     READY = "ready"
     """it decides"""
     LOADING = "loading"
-    """it starts, or loads its model"""
+    """it starts, loads its model, or was not asked yet"""
     AWAY = "away"
     """not reachable, or it does not answer"""
     CANNOT = "cannot"
@@ -35,7 +35,8 @@ STATUS_OF_CODE = {
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """`reason` is a sentence for people, `code` a stable word; both None where it decides as usual.
+    """`reason` is a sentence for people, `code` a stable word; both None where it decides as usual, or where nothing is
+    known yet.
 
     `since_wall`: Unix seconds at which this status began.
     """

@@ -90,7 +90,7 @@ class EngineAccess:
 
     def begun(self) -> None:
         """The session begins: people are told where the engine decides nothing yet."""
-        if not self.state.decides:
+        if not (self.state.decides or self.state.trying):
             self.engine_state_changed(self.state)
 
     def leave(self) -> None:

@@ -15,6 +15,7 @@ from fakes.patience import PATIENCE_S
 from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineError, EngineLoading, EngineTimeout, EngineUnavailable
+from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.engines import monitor
 from joyvl_server.sessions.engines.health import EngineHealth
@@ -105,6 +106,38 @@ async def test_said_within_five_seconds_once_and_taken_back_once(
     assert (offline.type, offline.text) == ("engine_offline", str(error))
     assert offline.data["engine_state"]["status"] == status
     assert (online.type, online.data["engine_state"]["status"]) == ("engine_online", "ready")
+
+
+async def test_a_new_session_says_no_more_of_its_engine_than_is_known(house: House):
+    asked = asyncio.Event()
+
+    async def probe() -> Capabilities:
+        await asked.wait()
+        return house.engine.capabilities
+
+    house.engine.probe = probe
+    session, _ = await add(house)
+    state = session.describe()["engine_state"]
+    assert (state["status"], state["code"], state["reason"]) == ("loading", None, None)
+    await house.clock.settle()
+    assert await ready(house) == "The engine scripted is being tried."
+    asked.set()
+    await house.clock.settle()
+    assert session.describe()["engine_state"]["status"] == "ready"
+    assert await ready(house) is None
+    assert told(session) == [("ready", None)]
+    assert await events(house, "engine_offline", "engine_online") == []
+
+
+async def test_a_first_try_that_is_not_answered_in_time_is_away(house: House):
+    async def probe() -> Capabilities:
+        raise TimeoutError
+
+    house.engine.probe = probe
+    fails(house, AWAY)
+    session, _ = await add(house)
+    await house.clock.settle()
+    assert session.describe()["engine_state"]["code"] == "engine_timeout"
 
 
 async def test_one_failure_now_and_then_is_no_state(house: House):
