@@ -24,7 +24,7 @@ from joyvl_server.api.page import PageFiles
 from joyvl_server.api.realtime import routes
 from joyvl_server.api.realtime.client_secrets import ClientSecrets
 from joyvl_server.compose import arrange_demo, build_registry
-from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit import logs
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.sessions.registry import Registry
@@ -143,9 +143,13 @@ async def _serve(
             server = ApiServer(app, app.state.api, lambda: _print_address(url_of(sockets)))
             async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
                 stop.server = server
-                arranging = tasks.create_task(_arranged(arrange, registry))
+                beginning = [
+                    tasks.create_task(_arranged(arrange, registry)),
+                    tasks.create_task(_told_of_engines(registry)),
+                ]
                 await server.serve(sockets)
-                arranging.cancel()
+                for task in beginning:
+                    task.cancel()
     finally:
         for opened in sockets:
             opened.close()
@@ -157,6 +161,18 @@ async def _arranged(arrange: Callable[[Registry], Awaitable[None]], registry: Re
         await arrange(registry)
     except (JoyvlError, OSError) as error:
         log.warning("the demo camera could not be set up", error=str(error))
+
+
+async def _told_of_engines(registry: Registry) -> None:
+    """An engine that sessions cannot use is told at once, in the words of `joyvl config check`."""
+    settings = registry.settings
+    for name in dict.fromkeys(filter(None, (settings.engine.name, settings.sessions.summary_engine))):
+        await registry.engines.load(name)
+        try:
+            registry.engines.get(name)
+        except ConfigError as error:
+            log.error("the engine cannot be used", engine=name, error=str(error))
+            print(f"The engine {name} cannot be used. {error}", flush=True)
 
 
 def _print_address(url: str) -> None:
