@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 import typer
 
@@ -53,6 +54,7 @@ def watch(
     """Watch one source and print the decisions.
 
     A file waits while the engine loads its model (sessions.engine_loading_s), and for a while when the engine is away.
+    A camera that is away is waited for.
     """
     with errors_as_exit_codes(), tempfile.TemporaryDirectory(prefix="joyvl-watch-") as folder:
         settings = load(
@@ -81,14 +83,12 @@ def watch(
 
 def pull_spec(source: str, speed: str, loop: bool) -> PullSpec:
     """A path becomes a file URL. Files faster than real time wait for each decision, so that none is skipped."""
-    if "://" in source:
-        url = source
-    else:
-        path = Path(source).expanduser()
-        if not path.is_file():
-            raise SourceError(f"There is no file {source}.", code="not_found")
-        url = path.resolve().as_uri()
-    is_file = url.startswith("file:")
+    is_url = "://" in source
+    is_file = not is_url or source.lower().startswith("file:")
+    path = Path("/" + unquote(source.split("/", 3)[-1]) if is_url else source).expanduser()
+    if is_file and not path.is_file():
+        raise SourceError(f"There is no file {source}.", code="not_found")
+    url = source if is_url else path.resolve().as_uri()
     factor = _speed(speed)
     if not is_file and factor != 1:
         raise ConfigError("--speed is for files: a live source runs at its own speed.")
@@ -125,6 +125,8 @@ async def _watch(
         if is_file and not reporter.waited(await registry.engine_there(reporter.waiting)):
             raise typer.Exit(UNDECIDED)
         session = await registry.watch_url(spec, name=name, watches=watches)
+        if not is_file:
+            printer.note("Waiting for the source, however long it is away. Ctrl-C ends it.")
         reason = await _print_until_end(session, printer, reporter, duration, is_file=is_file)
     finally:
         await registry.aclose()
@@ -157,9 +159,9 @@ async def _print_until_end(
             case "session.created" | "session.updated":
                 reporter.engine(update.data["session"]["engine_state"])
             case "camera.online" | "camera.offline":
-                printer.state(update.data["state"])
                 if is_file and session.state.status is SourceStatus.OFFLINE:
                     return session.state.error  # a camera may come back, a file does not
+                printer.state(update.data["state"])
             case "session.ended" if session.state.error_code != "ended":
                 return str(update.data["reason"])
     return None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,7 @@ def test_a_recorded_session_replays(clip: Path, tmp_path: Path):
     ("args", "status", "sentence"),
     [
         (["no-such-file.mp4"], 1, "There is no file no-such-file.mp4."),
+        (["file:///no/such%20file.mp4"], 1, "There is no file file:///no/such%20file.mp4."),
         (["README.md", "--speed", "0"], 2, "--speed takes a number above 0"),
         (["README.md", "--engine", "nonesuch"], 2, "nonesuch"),
         (["README.md", "--fidelity", "best"], 2, "sessions.fidelity: should be 'faithful'"),
@@ -122,8 +124,20 @@ def test_a_file_that_is_no_video(tmp_path: Path):
     for speed in ("max", "1"):
         done = run(path, "--speed", speed, "--duration", "3")
         assert done.returncode == 1
-        assert "Traceback" not in done.stderr
-        assert done.stderr.strip()
+        (sentence,) = done.stderr.splitlines()
+        assert sentence.startswith("joyvl: ")
+
+
+def test_a_camera_that_is_away_is_waited_for_and_that_is_said_once():
+    command = [sys.executable, "-m", "joyvl_server.cli", "watch", "rtsp://127.0.0.1:1/x"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        first, second = watching.stderr.readline(), watching.stderr.readline()
+        watching.send_signal(signal.SIGINT)
+        rest = watching.stderr.read()
+    assert first == "Waiting for the source, however long it is away. Ctrl-C ends it.\n"
+    assert "refuses connections" in second
+    assert ("Waiting" in rest, watching.returncode) == (False, 130)
 
 
 def test_paths_and_urls(tmp_path: Path):
@@ -132,6 +146,7 @@ def test_paths_and_urls(tmp_path: Path):
     assert pull_spec(str(path), "1", False).url.endswith("/a%20clip.mp4")
     assert not pull_spec(str(path), "1", False).lockstep
     assert pull_spec(str(path), "8", False).lockstep
+    assert pull_spec(path.as_uri(), "1", False).url == path.as_uri()
     assert pull_spec("rtsp://cam/1", "1", True).loop is False
     with pytest.raises(ConfigError):
         pull_spec("rtsp://cam/1", "2", False)
