@@ -38,7 +38,7 @@ COLUMNS = (
     ("took_p99_s", "p99 s"),
     ("full_looks", "full looks"),
     ("left_out", "left out as still"),
-    ("step", "ladder's highest step"),
+    ("degradation_step", "highest degradation step"),
     ("load", "engine busy"),
     ("fairness", "Jain"),
     ("waiting_most", "most waiting"),
@@ -97,8 +97,8 @@ def bench_sessions(clips: Path | None, *, quick: bool = False) -> dict[str, Any]
         f"Pictures move as in {'the drawn scene' if clips is None else CLIP}, looped, each session at another place; "
         f"one reply of {REPLY_TOKENS} tokens a minute each.",
         f"Held: every admitted session scored within 1 s in {HELD_SHARE:.0%} of its seconds; faithful ones with full "
-        "looks alone, the others not slowed down by the ladder. Seconds that adaptive and eco leave out by themselves, "
-        "for their picture stands still, do not count.",
+        "looks alone, the others not slowed down by a degradation step. Seconds that adaptive and eco leave out by "
+        "themselves, for their picture stands still, do not count.",
         "The 40 ms of a request are taken as the card's own time, one after the other; “40 ms aside” takes them as the "
         "server's processor's, beside the card's steps.",
     ]
@@ -245,7 +245,7 @@ def _row(
         "took_max_s": took["max_s"],
         "full_looks": round(full, 3),
         "left_out": round(left_out / max(1, left_out + sum(len(one.seconds) for one in measured)), 3),
-        "step": next((s for s in ("full", "slower", "glances") if seen.steps[s]), "none"),
+        "degradation_step": next((s for s in ("full", "slower", "glances") if seen.steps[s]), "none"),
         "steps": dict(seen.steps),
         "load": round(sum(spent.values()), 3),
         "load_by_kind": {kind: round(share, 3) for kind, share in spent.items()},

@@ -67,7 +67,7 @@ def test_recovered_means_nothing_late_for_a_while(late, after):
 def test_far_too_many_are_refused_and_the_rest_share_alike():
     row = run_virtual(_level(VARIANTS[0], 24, drawn(), Lengths(10, 30)))
     assert row["refused"] > 0
-    assert row["step"] != "none"
+    assert row["degradation_step"] != "none"
     assert row["waiting_most"] <= row["admitted"]
     assert row["fairness"] > 0.95
 
