@@ -120,6 +120,8 @@ def test_an_engine_in_trouble_is_told_everywhere_with_its_reason(
         expect(card.locator(".badge")).to_have_text([badge])
     open_live(page, site.base)
     expect(note).to_be_visible()
+    session.change_engine("loading")  # nobody has asked it yet
+    expect(note).to_have_count(0)
     session.change_engine("ready")
     expect(note).to_have_count(0)
     expect(page.locator(".live-head .badge")).to_have_text(["Online"])
