@@ -102,8 +102,8 @@ class Session:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Give voice, source and machine back; `run` does it by itself. Cancelled, the source is freed all the same, and
-        the input log may stay open."""
+        """Give voice, source and machine back; `run` does it by itself. Cancelled, the source is freed all the same,
+        and the input log may stay open."""
         await self.speech.aclose()
         await self.source.aclose()
         await self.machine.aclose()
