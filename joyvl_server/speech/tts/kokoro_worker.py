@@ -53,8 +53,12 @@ class KokoroWorker:
     def _warm(self) -> None:
         """The first run is slow, and Chinese loads a dictionary: that goes on while English speaks already."""
         voices = sorted(file.stem for file in (self._folder / "voices").glob("*.bin"))
-        if voices:
-            self._synthesize([50, 83, 54, 156, 57, 135], voices[0])
+        for voice in voices:
+            try:
+                self._synthesize([50, 83, 54, 156, 57, 135], voice)
+                break
+            except EngineFault:
+                continue  # a broken file is told when somebody asks for that voice
         if any(voice.startswith("z") for voice in voices):
             threading.Thread(target=self._phonemes.warm, name="Chinese", daemon=True).start()
 
