@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.audio.base import SourceAudio
+from joyvl_server.kit.audio.pcm import Pcm
 
 
 class SourceStatus(StrEnum):
@@ -90,6 +91,37 @@ class ProbeReport:
     extra: dict[str, str] = field(default_factory=dict)
 
 
+MAX_PICTURE_BYTES = 2_000_000
+"""of a picture that a client sends as data"""
+
+
+class TextListener(Protocol):
+    """Called on main's loop with each text of the client, in order; None: its data channel is there. It must not
+    block."""
+
+    def __call__(self, text: str | None, /) -> None: ...
+
+
+class SourceClient(Protocol):
+    """The client of a call, or of a source that it pushes: what it sends and gets besides its tracks.
+
+    Raises `SourceError` where the source is gone, or cannot take it. Cancelled, what was begun may still be done.
+    """
+
+    def listen(self, listener: TextListener | None) -> None:
+        """From now on it gets what comes over the data channel `oai-events`; None ends it."""
+
+    async def send(self, text: str) -> None:
+        """To the data channel. Raises `SourceError` (no_channel, busy: the client does not read)."""
+
+    async def show(self, data: bytes) -> None:
+        """A JPEG or PNG of `MAX_PICTURE_BYTES` at most: from now on what is seen. Raises `SourceError`: bad_picture;
+        not_pushed where the source has a picture of its own."""
+
+    async def say(self, audio: Pcm) -> None:
+        """The next sound of its microphone. Raises `SourceError`: too_fast; not_pushed where it has a track."""
+
+
 @runtime_checkable
 class Source(Protocol):
     """One source in main. Its stream clock starts at 0 with its first picture and never runs backwards."""
@@ -105,6 +137,9 @@ class Source(Protocol):
 
     @property
     def audio(self) -> SourceAudio: ...
+
+    @property
+    def client(self) -> SourceClient: ...
 
     async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
         """The newest frame, encoded now, once, however many ask for it.
@@ -136,6 +171,11 @@ class Media(Protocol):
         """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (bad_sdp), `NotAllowed`.
 
         Cancelled, it hangs the call up.
+        """
+
+    async def push(self, source_id: str, on_state: StateListener) -> Source:
+        """A source whose pictures and sound come by its `client`. It is online at once, with a black picture that says
+        that there is none yet. Raises `SourceError` (worker_died). Cancelled, it adds nothing.
         """
 
     def expect_call(self) -> None:

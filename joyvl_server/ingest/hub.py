@@ -98,6 +98,16 @@ class MediaHub:
             raise
         return source, reply["sdp"]
 
+    async def push(self, source_id: str, on_state: StateListener) -> RemoteSource:
+        """See `Media.push`. Raises `Conflict` where the source is open. Cancelled, it adds nothing."""
+        source, worker = self._add_source(source_id, None, WorkerKind.CALLS, on_state)
+        try:
+            await worker.request("push", ANSWER_TIMEOUT_S, source=source_id, slot=source.slot)
+        except BaseException:
+            await source.aclose()
+            raise
+        return source
+
     def expect_call(self) -> None:
         """One idle worker is kept ready: to start one, and aiortc in it, takes a second."""
         if self._closed or any(worker.kind is WorkerKind.CALLS and not worker.sources for worker in self._workers):

@@ -97,6 +97,9 @@ class MediaWorker:
         if event["event"] == "audio":
             source.audio.apply(event)
             return
+        if event["event"] == "client":
+            source.client.apply(event)
+            return
         source.apply(event)
         if source.spec is None and event["status"] == "ended":
             self.drop(source)

@@ -13,6 +13,7 @@ from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.audio.remote import RemoteAudio
 from joyvl_server.ingest.base import PullSpec, SourceState, SourceStatus, StateListener
 from joyvl_server.ingest.channel import Message
+from joyvl_server.ingest.client_link import ClientLink
 from joyvl_server.ingest.connection import Answer
 from joyvl_server.ingest.shared_frames import TornFrame
 from joyvl_server.kit.clock import Clock
@@ -54,6 +55,7 @@ class RemoteSource:
         """the moment of a live source's first picture"""
         self.closed = False
         self.audio = RemoteAudio(self, worker)
+        self.client = ClientLink(source_id, worker)
         self._worker = worker
         self._listener = listener
         self._clock = clock

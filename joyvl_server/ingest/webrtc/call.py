@@ -18,6 +18,7 @@ from joyvl_server.ingest.audio.echo import EchoCanceller, echo_canceller
 from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.ingest.stream_clock import LiveStreamClock
+from joyvl_server.ingest.webrtc.data_channel import EventsChannel, TextSender
 from joyvl_server.ingest.webrtc.jitter_buffer import use_marker_buffer, use_short_buffer
 from joyvl_server.ingest.webrtc.microphone import EchoCleaner, Microphone
 from joyvl_server.ingest.webrtc.sdp import (
@@ -32,6 +33,7 @@ from joyvl_server.ingest.webrtc.voice_track import VoiceTrack
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.opening import seconds
 from joyvl_server.ingest.worker.publisher import DecodedFrame, FramePublisher, SourceReport
+from joyvl_server.ingest.worker.pushed import PushedPictures
 from joyvl_server.kit.clock import SystemClock
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,10 @@ class WebRtcCall:
     track when the time has come, or calls again.
     """
 
-    def __init__(self, config: WorkerConfig, publisher: FramePublisher, sound: SourceSound) -> None:
+    def __init__(self, config: WorkerConfig, publisher: FramePublisher, sound: SourceSound, sender: TextSender) -> None:
+        self.events = EventsChannel(sender)
+        self.pictures: PushedPictures | None = None
+        """where the call sends no video: what its client sends as data"""
         self.echo: EchoCanceller | None = None
         """takes what we say out of what the microphone hears; None where the other side can't hear us"""
         self._config = config
@@ -104,9 +109,12 @@ class WebRtcCall:
     async def _answer(self, offer: str) -> str:
         self._peer.on("track", self._on_track)
         self._peer.on("connectionstatechange", self._on_connection)
+        self._peer.on("datachannel", self.events.opened)
         await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         if not any(track.kind == "video" for track in self._tracks):
-            raise bad_sdp("it sends no video")
+            if not self._tracks or "m=video " in offer:
+                raise bad_sdp("it sends no video")
+            self.pictures = PushedPictures(self._publisher, self._clock)
         for transceiver in self._peer.getTransceivers():
             if transceiver.kind == "audio":
                 use_short_buffer(transceiver.receiver)
@@ -140,6 +148,8 @@ class WebRtcCall:
         Cancelled, it frees all and reports the end too.
         """
         end = SourceReport(SourceStatus.ENDED, "ended", "The call was hung up.")
+        if self.pictures is not None:
+            self.pictures.begin()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -174,7 +184,7 @@ class WebRtcCall:
 
     async def _drain(self, track: MediaStreamTrack) -> None:
         """aiortc's queues have no bound, so every track is emptied as fast as it fills. The first picture is shown."""
-        published = track is next(track for track in self._tracks if track.kind == "video")
+        published = track is next((one for one in self._tracks if one.kind == "video"), None)
         with suppress(MediaStreamError):
             while True:
                 frame = await track.recv()
@@ -226,7 +236,7 @@ class WebRtcCall:
         return SourceReport(SourceStatus.ENDED, "lost", f"Nothing came from the other side for {waited:g} s.")
 
     def _check_picture(self, now: float) -> None:
-        if self.newest is None:
+        if self.newest is None or self.pictures is not None:
             return
         stall_s = self._config.stall_timeout_s
         if now - self._frame_at > stall_s:

@@ -27,8 +27,9 @@ def check_offer(sdp: str) -> str:
     media = [line for line in lines if line.startswith("m=")]
     if len(media) > MAX_SECTIONS:
         raise bad_sdp(f"it has more than {MAX_SECTIONS} media sections")
-    if not any(line.startswith("m=video ") for line in media):
-        raise bad_sdp("it has no video in it")
+    kinds = {line.split(" ", 1)[0] for line in media}
+    if "m=video" not in kinds and not kinds >= {"m=audio", "m=application"}:
+        raise bad_sdp("it has no video in it (a call of sound alone needs a data channel for pictures)")
     for needed in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"):
         if not any(line.startswith(needed) for line in lines):
             raise bad_sdp(f"the line {needed}… is missing")

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -34,9 +35,13 @@ from joyvl_server.ingest.worker.lockstep import LockstepFile
 from joyvl_server.ingest.worker.probe import probe
 from joyvl_server.ingest.worker.publisher import FramePublisher, SourceReport
 from joyvl_server.ingest.worker.pull import PullSource
+from joyvl_server.ingest.worker.pushed import PushedSource
+from joyvl_server.kit.audio.pcm import Pcm
 
 if TYPE_CHECKING:
     from joyvl_server.ingest.webrtc.call import WebRtcCall
+
+    AnySource = PullSource | LockstepFile | PushedSource | WebRtcCall
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +59,10 @@ class ChannelReporter:
     def report(self, report: SourceReport) -> None:
         self._send({"event": "state", "source": self._source_id, **report.to_dict()})
 
+    def send_text(self, text: str | None) -> None:
+        """What the client sent over its data channel; None: that is there."""
+        self._send({"event": "client", "source": self._source_id, "text": text})
+
     def send_audio(self, message: Message) -> None:
         self._send({"event": "audio", "source": self._source_id, **message})
 
@@ -66,7 +75,7 @@ class ChannelReporter:
 class OpenSource:
     """`task` runs a call; pulled sources and files have threads of their own."""
 
-    source: PullSource | LockstepFile | WebRtcCall
+    source: AnySource
     publisher: FramePublisher
     slot: FrameSlot
     sound: SourceSound
@@ -90,9 +99,11 @@ class WorkerProcess:
             "prepare": self._prepare,
             "open": self._open,
             "answer": self._answer,
+            "push": self._push,
             "look": self._look,
             "close": self._close,
             "probe": self._probe,
+            **{f"client.{op}": self._client for op in ("picture", "sound", "text")},
             **{f"audio.{op}": self._audio for op in ("listen", "play", "hold", "resume", "cut")},
         }
 
@@ -138,7 +149,7 @@ class WorkerProcess:
         from joyvl_server.ingest.webrtc.call import WebRtcCall  # aiortc takes 40 MB: only for workers that hold calls
 
         publisher, sound = self._publisher(message["source"]), self._sound(message["source"])
-        call = WebRtcCall(self._config, publisher, sound)
+        call = WebRtcCall(self._config, publisher, sound, ChannelReporter(self._channel, message["source"]))
         opened = self._add(message, call, publisher, sound)
         try:
             sdp = await call.answer(message["sdp"])
@@ -148,6 +159,33 @@ class WorkerProcess:
             raise
         opened.task = self._group.create_task(self._run_call(call, message["source"], sound), name="call")
         return {"sdp": sdp}
+
+    async def _push(self, message: Message) -> Message:
+        publisher, sound = self._publisher(message["source"]), self._sound(message["source"])
+        pushed = PushedSource(publisher, sound)
+        self._add(message, pushed, publisher, sound)
+        pushed.start()
+        return {}
+
+    async def _client(self, message: Message) -> Message:
+        """What a client sends as data, or gets."""
+        opened = self._sources.get(message["source"])
+        if opened is None:
+            raise SourceError("The source is not open here.", code="internal")
+        await self._deliver(message, opened.source)
+        return {}
+
+    async def _deliver(self, message: Message, source: AnySource) -> None:
+        if message["op"] == "client.text" and not isinstance(source, PullSource | LockstepFile | PushedSource):
+            source.events.send(message["text"])
+        elif message["op"] == "client.sound" and isinstance(source, PushedSource):
+            source.hear(Pcm.from_base64(message["audio"], message["rate"]))
+        elif message["op"] == "client.picture" and (pictures := getattr(source, "pictures", None)) is not None:
+            pictures.take(b64decode(message["data"]), first=message["first"])
+            if message["last"]:
+                await self._loop.run_in_executor(self._blocking, pictures.show, pictures.whole())
+        else:
+            raise SourceError("This source has a track of its own for that.", code="not_pushed")
 
     async def _run_call(self, call: WebRtcCall, source_id: str, sound: SourceSound) -> None:
         try:
@@ -164,10 +202,7 @@ class WorkerProcess:
     def _sound(self, source_id: str, *, live: bool = True) -> SourceSound:
         return SourceSound(ChannelReporter(self._channel, source_id), live=live)
 
-    def _add(
-        self, message: Message, source: PullSource | LockstepFile | WebRtcCall, publisher: FramePublisher,
-        sound: SourceSound,
-    ) -> OpenSource:  # fmt: skip
+    def _add(self, message: Message, source: AnySource, publisher: FramePublisher, sound: SourceSound) -> OpenSource:
         if message["source"] in self._sources:
             raise SourceError("The source is already open.", code="internal")
         slot = FrameSlot(publisher, message["slot"], self._config, self._memory)
@@ -200,6 +235,8 @@ class WorkerProcess:
     async def _end(self, opened: OpenSource) -> None:
         if isinstance(opened.source, PullSource | LockstepFile):
             await self._loop.run_in_executor(self._blocking, opened.source.close, CLOSE_TIMEOUT_S)
+        elif isinstance(opened.source, PushedSource):
+            opened.source.close()
         elif opened.task is not None:
             opened.source.hang_up()
             await asyncio.wait({opened.task}, timeout=CLOSE_TIMEOUT_S)

@@ -15,10 +15,18 @@ from pathlib import Path
 import av
 import numpy as np
 
-from joyvl_server.core.errors import Conflict, NoFrame
+from joyvl_server.core.errors import Conflict, NoFrame, SourceError
 from joyvl_server.core.frame import Frame, Grey, Image
 from joyvl_server.ingest.audio.base import AudioListener, ListenSpec
-from joyvl_server.ingest.base import ProbeReport, PullSpec, Source, SourceState, SourceStatus, StateListener
+from joyvl_server.ingest.base import (
+    ProbeReport,
+    PullSpec,
+    Source,
+    SourceState,
+    SourceStatus,
+    StateListener,
+    TextListener,
+)
 from joyvl_server.ingest.worker.frame_encoder import GLANCE_PIXELS, fit
 from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.clock import Clock
@@ -80,6 +88,21 @@ class NoSound:
     def cut(self, epoch: int) -> None: ...
 
 
+class NoClient:
+    """The `SourceClient` of a source that nobody pushes."""
+
+    def listen(self, listener: TextListener | None) -> None: ...
+
+    async def send(self, text: str) -> None:
+        raise SourceError("Nobody is there.", code="no_channel")
+
+    async def show(self, data: bytes) -> None:
+        raise SourceError("Nobody is there.", code="not_pushed")
+
+    async def say(self, audio: Pcm) -> None:
+        raise SourceError("Nobody is there.", code="not_pushed")
+
+
 class SimulatedSource:
     """Always online; a new picture at each look. `greys` are shown `GREYS_PER_S` a second, over and over."""
 
@@ -87,6 +110,7 @@ class SimulatedSource:
         self.id = f"source-{number}"
         self.number = number
         self.audio = NoSound()
+        self.client = NoClient()
         self._clock = clock
         self._opened = clock.monotonic()
         self._view = view
@@ -140,6 +164,9 @@ class SimulatedMedia:
         """There are none."""
 
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[Source, str]:
+        raise Conflict("Nobody can call here.")
+
+    async def push(self, source_id: str, on_state: StateListener) -> Source:
         raise Conflict("Nobody can call here.")
 
     async def probe(self, spec: PullSpec) -> ProbeReport:

@@ -22,6 +22,7 @@ import numpy as np
 import simplejpeg
 
 from fakes.media.audio import FakeAudio
+from fakes.media.client import FakeClient
 from joyvl_server.core.errors import Conflict, NoFrame, NotAllowed, SourceError
 from joyvl_server.core.frame import Frame, Image
 from joyvl_server.ingest.base import ProbeReport, PullSpec, SourceState, SourceStatus, StateListener
@@ -69,6 +70,7 @@ class FakeSource:
     ) -> None:
         self.id = source_id
         self.audio = FakeAudio()
+        self.client = FakeClient()
         self.looks: list[tuple[float | None, bool]] = []
         self.closed = False
         self.hold: asyncio.Event | None = None
@@ -190,6 +192,11 @@ class FakeMedia:
             raise SourceError("That is not an SDP offer.", code="bad_sdp")
         self.offers.append((source_id, offer_sdp))
         return self._add(FakeSource(source_id, self._clock, on_state)), ANSWER_SDP
+
+    async def push(self, source_id: str, on_state: StateListener) -> FakeSource:
+        source = self._add(FakeSource(source_id, self._clock, on_state))
+        source.show(picture(0.0, shade=0))
+        return source
 
     def _add(self, source: FakeSource) -> FakeSource:
         if source.id in self.sources and not self.sources[source.id].closed:

@@ -15,6 +15,11 @@ class Told(list[Any]):
         super().__init__()
         self.sounds: list[dict[str, Any]] = []
         """messages about sound"""
+        self.texts: list[str | None] = []
+        """what came over its data channel; None: that is there"""
+
+    def send_text(self, text: str | None) -> None:
+        self.texts.append(text)
 
     def send_audio(self, message: dict[str, Any]) -> None:
         self.sounds.append(message)

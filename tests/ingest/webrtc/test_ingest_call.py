@@ -8,6 +8,7 @@ import os
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from av.frame import Frame
@@ -21,6 +22,7 @@ from joyvl_server.ingest.webrtc.call import WebRtcCall
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.grey_history import GreyHistory
 from joyvl_server.ingest.worker.publisher import FramePublisher
+from joyvl_server.kit.jpeg import encode
 from joyvl_server.kit.net.policy import NetPolicy
 
 CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, 1.0, 2.0, 2500, 1250, 4000, NetPolicy())
@@ -29,13 +31,15 @@ CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, 1.0, 2.0, 2500, 1250, 4000, NetPolic
 class Caller:
     """A browser as aiortc plays it: webcam, microphone, a data channel."""
 
-    def __init__(self, *, video: bool = True, picture: VideoStreamTrack | None = None) -> None:
+    def __init__(
+        self, *, video: bool = True, picture: VideoStreamTrack | None = None, channel: str | None = "events"
+    ) -> None:
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.picture = picture or VideoStreamTrack()
         if video:
             self.peer.addTrack(self.picture)
         self.peer.addTrack(AudioStreamTrack())
-        self.peer.createDataChannel("events")
+        self.channel = None if channel is None else self.peer.createDataChannel(channel)
 
     async def offer(self) -> str:
         await self.peer.setLocalDescription(await self.peer.createOffer())
@@ -47,7 +51,7 @@ class Caller:
 
 def begin(config: WorkerConfig = CONFIG) -> tuple[WebRtcCall, Told]:
     told = Told()
-    return WebRtcCall(config, FramePublisher(told, GreyHistory(192)), SourceSound(told)), told
+    return WebRtcCall(config, FramePublisher(told, GreyHistory(192)), SourceSound(told), told), told
 
 
 def resources() -> tuple[int, int, int]:
@@ -167,10 +171,41 @@ async def test_an_offer_that_cannot_be_used_leaves_nothing(spoil, says: str) -> 
 
 
 async def test_sound_alone_is_no_call() -> None:
-    caller = Caller(video=False)
+    caller = Caller(video=False, channel=None)
     call, _ = begin()
     with pytest.raises(SourceError, match="no video"):
         await call.answer(await caller.offer())
+    await caller.peer.close()
+
+
+async def test_a_call_without_video_shows_what_its_client_sends_and_talks_over_its_data_channel() -> None:
+    caller = Caller(video=False, channel="oai-events")
+    call, told = begin()
+    texts: list[str] = []
+    assert caller.channel is not None
+    caller.channel.on("message", texts.append)
+    with pytest.raises(SourceError, match="no open data channel"):
+        call.events.send("{}")
+    await caller.hears(await call.answer(await caller.offer()))
+    running = asyncio.create_task(call.run())
+    await until(lambda: told.texts == [None])
+    assert call.newest is not None
+    assert call.newest.frame.width == 320  # that there is no picture
+    caller.channel.send('{"type": "session.update"}')
+    caller.channel.send(b"bytes are no text")
+    caller.channel.send('{"type": "response.create"}')
+    await until(lambda: len(told.texts) == 3)
+    assert told.texts[1:] == ['{"type": "session.update"}', '{"type": "response.create"}']
+    call.events.send('{"type": "session.created"}')
+    await until(lambda: texts == ['{"type": "session.created"}'])
+    for _ in range(40):
+        caller.channel.send("x" * 50_000)
+    await until(lambda: call.events.dropped > 1)
+    assert call.pictures is not None
+    call.pictures.show(encode(np.zeros((48, 64, 3), np.uint8)).jpeg)
+    assert call.newest.frame.width == 64
+    call.hang_up()
+    await running
     await caller.peer.close()
 
 

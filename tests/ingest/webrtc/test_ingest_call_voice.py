@@ -29,7 +29,7 @@ class Conversation:
         self.told = Told()
         self.caller = caller
         self.sound = SourceSound(self.told)
-        self.call = WebRtcCall(CONFIG, FramePublisher(self.told, GreyHistory(96)), self.sound)
+        self.call = WebRtcCall(CONFIG, FramePublisher(self.told, GreyHistory(96)), self.sound, self.told)
         self.answer = ""
         self._running: asyncio.Task[None] | None = None
 
