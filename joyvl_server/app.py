@@ -21,8 +21,9 @@ from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, Store
 from joyvl_server.api.http.middleware import ErrorMiddleware, MetricsMiddleware
 from joyvl_server.api.http.server import ApiServer, bind, until_signal, url_of
 from joyvl_server.api.page import PageFiles
-from joyvl_server.api.realtime import routes
+from joyvl_server.api.realtime import routes, socket
 from joyvl_server.api.realtime.client_secrets import ClientSecrets
+from joyvl_server.api.realtime.data_channels import DataChannels
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit import logs
@@ -41,6 +42,7 @@ ROUTERS = (
     queries.router,
     calls.router,
     routes.router,
+    socket.router,
     speech.router,
     events.router,
     system.router,
@@ -65,6 +67,7 @@ def create_app(
         StoreMetrics(counted),
         pages or PageFiles.find(),
         ClientSecrets(clock),
+        DataChannels(),
     )
     app = FastAPI(
         title="joyvl-server",
@@ -97,6 +100,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         api.stopping.set()
+        api.data_channels.close()
         left = api.settings.server.shutdown_timeout_s
         if api.stop_by is not None:
             left = max(1.0, api.stop_by - api.clock.monotonic())

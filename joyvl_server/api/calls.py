@@ -67,6 +67,7 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
             call = await api.registry.open_call(
                 wanted.sdp, name=session.name, spec=session.spec(), watches=session.drafts()
             )
+            api.data_channels.serve(api.registry.session(call.session_id), session)
         headers = {"Location": f"{CALLS_PATH}/{call.id}", "X-Session-Id": call.session_id}
         return Response(call.answer_sdp, 201, headers, SDP)
 

@@ -13,6 +13,7 @@ from joyvl_server.api.http.idempotency import RequestLocks
 from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
 from joyvl_server.api.page import PageFiles
 from joyvl_server.api.realtime.client_secrets import ClientSecrets
+from joyvl_server.api.realtime.data_channels import DataChannels
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
@@ -37,6 +38,7 @@ class ApiContext:
     store: StoreMetrics
     pages: PageFiles | None
     secrets: ClientSecrets
+    data_channels: DataChannels
     request_locks: RequestLocks = field(default_factory=RequestLocks)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_by: float | None = None

@@ -79,7 +79,7 @@ async def socket_updates(
     api = api_of(socket)
     session = _session(api, session_id)
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", ()) else None)
-    with _counted(api, "websocket"), contextlib.ExitStack() as presence:
+    with counted(api, "websocket"), contextlib.ExitStack() as presence:
         updates = session.updates.since(after)
         if speaks:
             presence.enter_context(session.speech.client())
@@ -166,7 +166,7 @@ class EventStream(Response):
         channel = EventChannel(receive, send, self._updates)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await channel.write(f"retry: {RETRY_MS}\n\n")
-        with _counted(self._api, "sse"):
+        with counted(self._api, "sse"):
             end = await UpdateRelay(self._api.clock, self._updates, channel, self._api.stopping).run()
         _note(self._api, end)
         if end is StreamEnd.GONE:
@@ -190,7 +190,8 @@ def _session(api: ApiContext, session_id: str) -> Session:
 
 
 @contextlib.contextmanager
-def _counted(api: ApiContext, transport: str) -> Iterator[None]:
+def counted(api: ApiContext, transport: str) -> Iterator[None]:
+    """One stream more, as long as the block lasts."""
     api.streams += 1
     gauge = api.metrics.streams.labels(transport)
     gauge.inc()

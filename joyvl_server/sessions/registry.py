@@ -249,6 +249,30 @@ class Registry:
         self._calls[call_id] = call = Call(call_id, record.id, answer, now)
         return call
 
+    async def open_pushed(
+        self, *, name: str | None = None, spec: SessionSpec | None = None, watches: tuple[WatchDraft, ...] = ()
+    ) -> Session:
+        """A session on what a client pushes; `close_pushed` when that has gone. Raises as `open_call`."""
+        for watch in watches:
+            check_zones(watch.zones, ())
+        spec = spec or SessionSpec()
+        engine_name = await self._factory.engine_name(spec.engine)
+        with self._factory.admission(engine_name):
+            source_id, now = new_id("call"), self._clock.wall()
+            record = SessionRecord(new_id("ses"), "call", name or "Realtime client", None, engine_name, None, now)
+            source = await self._media.push(source_id, self._factory.listener(record.id))
+            try:
+                stored = await self._factory.store(record, watches)
+                return self._factory.begin(record, spec, source, self._factory.live_ticker(), stored)
+            except BaseException:
+                await source.aclose()
+                raise
+
+    async def close_pushed(self, session_id: str) -> None:
+        """Its client has gone. Idempotent."""
+        with suppress(NotFound):
+            await self._supervisor.stop(session_id, endings.HUNG_UP)
+
     async def hang_up(self, call_id: str) -> None:
         """Raises `NotFound`. See `SessionSupervisor.stop`."""
         await self._supervisor.stop(self.call(call_id).session_id, endings.HUNG_UP)

@@ -23,11 +23,14 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from joyvl_server.api.http.auth import client_of
+from joyvl_server.api.http.bodies import REALTIME_PATH
 from joyvl_server.api.http.hosts import ProxyPolicy
 
 log = structlog.get_logger(__name__)
 
 MAX_DESCRIPTORS = 65_536
+MAX_REALTIME_MESSAGE = 4 * 1024 * 1024
+"""Bytes of a WebSocket message of a Realtime client: pictures and sound in base64."""
 ACCEPTS_AT_ONCE = 16
 ACCEPT_PAUSE_S = 0.5
 CLIENT_SHARE = 0.75
@@ -166,7 +169,10 @@ class HttpConnection(H11Protocol):
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self._enter(ConnectionPhase.ANSWER)
         super().handle_websocket_upgrade(event)
-        cast(WebSocketConnection, self.transport.get_protocol()).place = self.place
+        upgraded = cast(WebSocketConnection, self.transport.get_protocol())
+        upgraded.place = self.place
+        if self.scope["path"] == REALTIME_PATH:
+            upgraded.conn.max_message_size = MAX_REALTIME_MESSAGE
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._enter(ConnectionPhase.ANSWER)

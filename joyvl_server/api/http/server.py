@@ -42,7 +42,7 @@ CLIENTS_DOING = (
     "ASGI callable returned without completing response.",
 )
 MAX_MESSAGE = 65_536
-"""Bytes of a WebSocket message to us; clients have nothing to say there."""
+"""Bytes of a WebSocket message to us; most clients have nothing to say there."""
 CONNECTIONS_S = 3.0
 """Most seconds, and at most a third of the shutdown time, for requests that are being answered."""
 

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from joyvl_server.api.schemas.common import RequestModel
 from joyvl_server.api.schemas.settings import SettingsRequest
 from joyvl_server.sessions.spec import SessionSpec
+from joyvl_server.settings.values import VoiceName
 
 RATE = 24_000
 """Hz of the sound that these clients send and get"""
@@ -89,13 +90,13 @@ class AudioInput(OpenAIModel):
 
 
 class VoiceId(OpenAIModel):
-    id: str = Field(min_length=1, max_length=120)
+    id: VoiceName
 
 
 class AudioOutput(OpenAIModel):
     format: AudioFormat | None = None
     speed: float | None = None
-    voice: Annotated[str, Field(min_length=1, max_length=120)] | VoiceId | None = None
+    voice: VoiceName | VoiceId | None = None
 
     @model_validator(mode="after")
     def _own_speed(self) -> Self:
@@ -125,6 +126,13 @@ def engine_of(model: str | None) -> str | None:
     return None if model is None or model == DEFAULT_MODEL or model.startswith(OPENAI_MODELS) else model
 
 
+def voice_of(said: AudioOutput | None) -> str | None:
+    """The voice as our settings name it; None: the one for the language of the text."""
+    voice = said.voice if said else None
+    name = voice.id if isinstance(voice, VoiceId) else voice
+    return None if name is None or name in OPENAI_VOICES else name
+
+
 Instructions = Annotated[str, StringConstraints(max_length=2000)]
 Modality = Literal["text", "audio"]
 
@@ -151,10 +159,27 @@ class RealtimeFields(SettingsRequest):
     tracing: Any = None
     truncation: Any = None
 
-    def spec(self) -> SessionSpec:
-        """What the session is opened with. A model that is none of OpenAI's is the name of an engine."""
+    def spec(self, *, call: bool = True) -> SessionSpec:
+        """What the session is opened with. Ours go before OpenAI's. `call`: its sound comes over a track, so that
+        where nothing finds out when somebody speaks, a button does."""
         spec = super().spec()
-        return spec.changed({"engine": spec.engine or engine_of(self.model)})
+        heard = self.audio.input if self.audio else None
+        said = self.audio.output if self.audio else None
+        voice = "off" if self.modality == "text" else voice_of(said)
+        transcription = heard.transcription if heard else None
+        return spec.changed(
+            {
+                "engine": spec.engine or engine_of(self.model),
+                "voice": spec.voice or voice,
+                "speech_language": spec.speech_language or (transcription.language if transcription else None),
+                "listen": spec.listen or ("push_to_talk" if self.manual and call else None),
+            }
+        )
+
+    @property
+    def manual(self) -> bool:
+        """Does the client say when somebody speaks?"""
+        return bool(self.audio and self.audio.input and self.audio.input.turn_detection is None)
 
     @property
     def standing(self) -> str | None:

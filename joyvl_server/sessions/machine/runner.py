@@ -112,6 +112,10 @@ class MachineRunner:
             await self._writer.aclose()
         await self._log.aclose()
 
+    def decide_now(self) -> None:
+        """Somebody waits for a decision: the next tick comes at once."""
+        self._ticker.wake()
+
     def take(self, input: inputs.Input) -> None:
         """Hand one input to the machine and see to its effects. What an effect brings about queues behind it."""
         self._inbox.append(input)

@@ -131,6 +131,11 @@ class UpdateLog:
             self._wake()
         return update
 
+    @property
+    def closed(self) -> bool:
+        """Is the session over?"""
+        return self._closed
+
     def close(self) -> None:
         """End every subscription once it has read what is there."""
         self._closed = True

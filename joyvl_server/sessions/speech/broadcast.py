@@ -76,6 +76,13 @@ class AudioListening:
             self._seconds -= _seconds(self._waiting.popleft())
         self._came.set()
 
+    def waiting(self) -> list[AudioPiece]:
+        """All that it has still to get, at once."""
+        found = list(self._waiting)
+        self._waiting.clear()
+        self._seconds = 0.0
+        return found
+
     def close(self) -> None:
         """Idempotent."""
         self._broadcast.leave(self)

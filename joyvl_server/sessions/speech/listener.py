@@ -94,6 +94,16 @@ class SpeechListener:
             language = None if settings.speech_language == "auto" else settings.speech_language
             self._transcriber = self._hearing.transcriber(language)
 
+    @property
+    def understands(self) -> bool:
+        """Does anything here turn speech into words?"""
+        return self._hearing is not None
+
+    @property
+    def busy(self) -> bool:
+        """Does somebody speak, or is a sentence being understood?"""
+        return bool(self._open)
+
     def talk(self, talking: bool) -> None:
         """Somebody holds the button, or lets it go (push to talk). A client that vanished holds it no longer."""
         held = self._clock.monotonic() < self._talks_until

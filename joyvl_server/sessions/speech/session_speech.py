@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from joyvl_server.core.inputs import SpeechStarted, SpeechStopped, Transcript
 from joyvl_server.ingest.audio.base import AudioEvent, ListenSpec, PlayoutReport, SoundPresence, SourceAudio
 from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions.sinks.base import Machine
 from joyvl_server.sessions.sinks.bus import Bus
 from joyvl_server.sessions.sinks.messages import SessionUpdated
@@ -21,6 +23,7 @@ from joyvl_server.speech.voices import SpeechEngines
 from joyvl_server.speech.wake_word import ListenMode
 
 OFF = "off"
+STOP = "stop"
 AUTO = "auto"
 
 
@@ -113,6 +116,16 @@ class SessionSpeech:
         self._audio.listen(None, None)
         await self.listener.aclose()
         await self.speaker.aclose()
+
+    def be_silent(self) -> None:
+        """Somebody wants what is being said to end. To the machine that is what a spoken "stop" is."""
+        now, speech_id = self._machine.now, new_id("stop")
+        for input in (
+            SpeechStarted(now, speech_id, now),
+            SpeechStopped(now, speech_id, now, 0.0),
+            Transcript(now, speech_id, STOP, final=True),
+        ):
+            self._machine.take(input)
 
     # --------------------------------------------------------------------------------------------------- what is heard
 

@@ -187,6 +187,15 @@ class Speaker:
         if ended:
             utterance.over.set()
 
+    def truncate(self, epoch: int, played_s: float) -> None:
+        """A client that gets the sound has played so much of it, and plays no more of it."""
+        utterance = self._playing
+        if utterance is None or utterance.epoch != epoch:
+            return
+        if self._output is not None:
+            self._output.cut(epoch)
+        self._finish(utterance, min(utterance.heard, utterance.alignment.heard(played_s)))
+
     def _hear(self, utterance: SpokenUtterance, heard: int) -> None:
         heard = min(heard, len(utterance.text))
         if heard >= utterance.heard:

@@ -28,6 +28,7 @@ from joyvl_server.engines.base import Capabilities, WithoutSlices
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
+from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.settings import Settings
 from joyvl_server.store.store import Store
 
@@ -142,9 +143,11 @@ def house_settings(tmp_path: Path, **groups: Any) -> Settings:
     return Settings(data_dir=tmp_path, engine={"name": "quiet"}, **groups)
 
 
-async def open_house_registry(settings: Settings, clock: Any, media: FakeMedia, engines: OneEngine) -> Registry:
+async def open_house_registry(
+    settings: Settings, clock: Any, media: FakeMedia, engines: OneEngine, speech: SpeechServices | None = None
+) -> Registry:
     store = await Store.open(settings.data_dir)
-    return Registry(settings, store, media, NetPolicy(), engines, clock)
+    return Registry(settings, store, media, NetPolicy(), engines, clock, speech)
 
 
 @asynccontextmanager
@@ -154,6 +157,7 @@ async def house(
     pages: PageFiles | None = None,
     change: Callable[[Registry], None] | None = None,
     wall: float = 1_800_000_000.0,
+    speech: SpeechServices | None = None,
     **groups: Any,
 ) -> AsyncIterator[House]:
     """`groups` are settings: `server={"api_keys": [KEY]}`. `change` may touch the registry before the app is made.
@@ -163,7 +167,7 @@ async def house(
     settings = house_settings(tmp_path, **groups)
     clock, engines = ManualClock(wall=wall), OneEngine()
     media = FakeMedia(clock)
-    registry = await open_house_registry(settings, clock, media, engines)
+    registry = await open_house_registry(settings, clock, media, engines, speech)
     if change is not None:
         change(registry)
     app = create_app(settings, registry, clock=clock, pages=pages)
