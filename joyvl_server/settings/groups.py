@@ -225,7 +225,7 @@ class SpeechSettings(Group):
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         repr=False,
-        description="Settings of each voice engine under its name. See docs/reference/speech.md.",
+        description="Settings of each voice engine under its name. See docs/reference/voices.md.",
     )
     asr: str | None = Field(
         None,
