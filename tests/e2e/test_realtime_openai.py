@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -18,15 +20,19 @@ from websockets.exceptions import ConnectionClosedError
 from fakes.patience import PATIENCE_S, until
 from fakes.realtime import checked, types
 from fakes.server.house import KEY, OneEngine, house_settings
+from fakes.speech.asr import ToldAsr
 from fakes.speech.plain_voice import PlainVoice
 from joyvl_server.api.http.server import ApiServer, bind, url_of
 from joyvl_server.app import create_app
 from joyvl_server.ingest.hub import MediaHub
+from joyvl_server.kit.audio.pcm import Pcm, Samples
+from joyvl_server.kit.audio.resampler import resample
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.jpeg import encode
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.sessions.speech.session_speech import SpeechServices
+from joyvl_server.speech.hearing import SpeechHearing
 from joyvl_server.store.store import Store
 
 PICTURE = "data:image/jpeg;base64," + base64.b64encode(encode(np.full((180, 320, 3), 200, np.uint8)).jpeg).decode()
@@ -34,13 +40,13 @@ WORDS = " Someone is at the door, and somebody else is at the window of the hous
 
 
 @asynccontextmanager
-async def server(folder: Any) -> AsyncIterator[tuple[str, OneEngine, Registry]]:
+async def server(folder: Any, asr: ToldAsr | None = None) -> AsyncIterator[tuple[str, OneEngine, Registry]]:
     """(its address, its engine, its registry): all real but the engine and the voice."""
     settings = house_settings(folder, server={"api_keys": [KEY], "port": 0})
     engines, clock = OneEngine(), SystemClock()
     engines.quiet.words = WORDS
     media = MediaHub(settings.media, NetPolicy(), clock)
-    speech = SpeechServices(voice=PlainVoice())
+    speech = SpeechServices(voice=PlainVoice(), hearing=None if asr is None else SpeechHearing(asr, clock))
     registry = Registry(settings, await Store.open(folder), media, NetPolicy(), engines, clock, speech)
     app = create_app(settings, registry, clock=clock)
     sockets = bind(settings.server)
@@ -178,6 +184,38 @@ async def test_a_call_of_a_browser_with_a_client_secret(serving):
     await server_side.realtime.calls.hangup(answer.headers["location"].rpartition("/")[2])
     await until(lambda: registry.sessions() == [])
     await peer.close()
+
+
+def said(text: str) -> Samples:
+    """By the system's voice, at 24 kHz."""
+    wav = subprocess.run(["espeak-ng", "--stdout", text], capture_output=True, check=True).stdout
+    return resample(Pcm.from_bytes(wav[44 : len(wav) // 2 * 2], 22_050), 24_000).samples
+
+
+async def test_what_is_said_into_the_websocket_is_found_by_the_vad(tmp_path):
+    """Sound at the pace of speech, as clients send it, with a system voice in it."""
+    pytest.importorskip("onnxruntime", reason="the VAD needs onnxruntime")
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng is missing")
+    spoken = said("Who is at the door?")
+    samples = np.concatenate([np.zeros(12_000, np.int16), spoken, np.zeros(48_000, np.int16)])
+    async with server(tmp_path, ToldAsr("Who is at the door?")) as (url, _, registry):
+        client = openai.AsyncOpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0)
+        async with client.realtime.connect(model="gpt-realtime") as connection:
+            events = Events(connection)
+            await events.get("session.created")
+            for start in range(0, len(samples), 2400):
+                piece = Pcm(samples[start : start + 2400], 24_000)
+                await connection.input_audio_buffer.append(audio=piece.to_base64())
+                await asyncio.sleep(0.1)
+            completed = await events.get("conversation.item.input_audio_transcription.completed")
+            assert completed["transcript"] == "Who is at the door?"
+            order = [type for type in types(events.seen) if type.startswith("input_audio_buffer.")]
+            assert order[:3] == [
+                f"input_audio_buffer.{what}" for what in ("speech_started", "speech_stopped", "committed")
+            ]
+            assert registry.sessions()[0].queries.all()[0].text == "Who is at the door?"
+            events.close()
 
 
 async def _hears(track: Any) -> None:

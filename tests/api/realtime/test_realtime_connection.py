@@ -15,13 +15,16 @@ from fakes.media.wire import Wire
 from fakes.patience import PATIENCE_S, until
 from fakes.realtime import checked, types
 from fakes.server.house import House, house
+from fakes.speech.asr import ToldAsr
 from fakes.speech.plain_voice import CHARACTER_S, PlainVoice
 from joyvl_server.api.realtime.input_audio import MAX_KEPT_S
 from joyvl_server.core.errors import SourceError
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import MAX_PICTURE_BYTES
+from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.jpeg import encode
 from joyvl_server.sessions.speech.session_speech import SpeechServices
+from joyvl_server.speech.hearing import SpeechHearing
 
 JPEG = encode(np.full((90, 160, 3), 200, np.uint8)).jpeg
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
@@ -321,6 +324,28 @@ async def test_sound_that_waits_for_a_commit_is_bounded(client: Client):
     client.ask("input_audio_buffer.clear")
     await client.get("input_audio_buffer.cleared")
     assert client.source.client.sounds == []
+
+
+async def test_what_is_committed_is_understood_and_answered(tmp_path):
+    asr = ToldAsr("Who is there?")
+    async with house(tmp_path, speech=SpeechServices(hearing=SpeechHearing(asr, SystemClock()))) as h:
+        client = await connect(h)
+        client.ask("session.update", session={"audio": {"input": {"turn_detection": None}}})
+        client.ask("input_audio_buffer.commit")
+        assert (await client.error())["code"] == "input_audio_buffer_commit_empty"
+        client.ask("input_audio_buffer.append", audio=sound(0.6))
+        client.ask("input_audio_buffer.append", audio=sound(0.4))
+        client.ask("input_audio_buffer.commit")
+        committed = await client.get("input_audio_buffer.committed")
+        client.ask("response.create")  # as clients do: the sentence is answered anyway
+        completed = await client.get("conversation.item.input_audio_transcription.completed")
+        assert (completed["item_id"], completed["transcript"]) == (committed["item_id"], "Who is there?")
+        assert [query.text for query in client.session.queries.all()] == ["Who is there?"]
+        assert asr.calls[-1].audio.seconds == pytest.approx(1.0, abs=0.02)
+        await client.seconds(lambda: client.of("response.done"))
+        client.say(message({"type": "input_audio", "audio": sound(1.0)}))
+        await client.get("conversation.item.input_audio_transcription.completed", 2)
+        await client.leave()
 
 
 async def speaking(tmp_path) -> AsyncIterator[Client]:
