@@ -39,6 +39,7 @@ class KokoroWorker:
         self._phonemes = Phonemes(cache)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
+        settings.enable_cpu_mem_arena = settings.enable_mem_pattern = False  # lengths vary: they would grow for ever
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it would heat a core while waiting
         try:
             self._session = onnxruntime.InferenceSession(

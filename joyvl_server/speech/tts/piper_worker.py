@@ -66,6 +66,7 @@ class PiperWorker:
         described = json.loads(Path(f"{file}.json").read_text("utf-8"))
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self._threads
+        settings.enable_cpu_mem_arena = settings.enable_mem_pattern = False  # lengths vary: they would grow for ever
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
         return PiperVoice(session=session, config=PiperConfig.from_dict(described))
