@@ -34,6 +34,10 @@ class FakeVoice:
     def remote(self, wanted: str | None) -> bool:
         return self._remote
 
+    async def start(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
     async def speak(self, sentence: str, *, wanted: str | None) -> AsyncIterator[Pcm]:
         self.sentences.append(sentence)
         try:
