@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from joyvl_server.core.inputs import SpeechStarted, SpeechStopped, Transcript
@@ -95,6 +95,9 @@ class SessionSpeech:
         """Listen to the source from now on."""
         self._started = True
         self._listen()
+        # It may have been told before anybody listened.
+        self.presence = replace(self.presence, hears=self._audio.hears, plays=self._audio.plays)
+        self._tell_machine()
 
     def configure(self, settings: SessionSettings) -> None:
         """These settings count from now on."""
