@@ -1,8 +1,10 @@
-// The webcam call: get the camera, dial, dial again when the connection fails, hang up.
+// The webcam call: get camera and microphone, dial, dial again when the connection fails, hang up.
 import { signal } from "../html.js";
 import { request } from "../net/api.js";
 import { authHeaders } from "../net/auth.js";
 import { webcamProblem } from "../text/words.js";
+import { playTrack, stopPlaying } from "./loudspeaker.js";
+import { letGo, sendTo, soundWanted, takeFrom, wanted } from "./microphone.js";
 
 /** What the pictures of the next call may cost; empty: as the server is set. */
 export const callFidelity = signal("");
@@ -44,7 +46,7 @@ export async function startCall() {
   let stream;
   try {
     if (!navigator.mediaDevices) throw new DOMException("", "SecurityError");
-    stream = await openWebcam();
+    stream = await openDevices(mine);
   } catch (error) {
     if (mine === round) update({ status: "failed", error: webcamProblem(error) });
     return;
@@ -63,7 +65,26 @@ export async function stopCall() {
   hungUp.value = sessionId ?? null;
   call.value = null;
   release(stream);
+  letGo();
   await hangUp();
+}
+
+/** One question of the browser for both. Without a microphone the picture goes on. */
+async function openDevices(mine) {
+  let missing = null;
+  if (wanted.value) {
+    try {
+      return keepSound(mine, await navigator.mediaDevices.getUserMedia({ video: WANTED, audio: soundWanted() }));
+    } catch (error) {
+      missing = error;
+    }
+  }
+  return keepSound(mine, await openWebcam(), missing);
+}
+
+function keepSound(mine, stream, missing = null) {
+  if (mine === round) takeFrom(stream, missing);
+  return stream;
 }
 
 async function openWebcam() {
@@ -93,6 +114,10 @@ async function place(mine) {
   peer = pc;
   const { stream } = call.value;
   const sender = pc.addTransceiver(stream.getVideoTracks()[0], { direction: "sendonly", streams: [stream] }).sender;
+  // With room for a microphone that comes later, and for the server's voice.
+  const sound = pc.addTransceiver("audio", { direction: "sendrecv", streams: [stream] });
+  await sendTo(sound.sender);
+  pc.addEventListener("track", ({ track }) => track.kind === "audio" && pc === peer && playTrack(track));
   watchConnection(pc, mine);
   await pc.setLocalDescription(await pc.createOffer());
   await gathered(pc);
@@ -169,6 +194,7 @@ async function redial(mine, why, attempt = 0) {
 async function fail(why) {
   round += 1;
   release(call.value?.stream);
+  letGo();
   update({ status: "failed", error: why, stream: null });
   await hangUp();
 }
@@ -176,6 +202,7 @@ async function fail(why) {
 async function hangUp() {
   peer?.close();
   peer = null;
+  stopPlaying();
   const where = location_;
   location_ = null;
   await drop(where);

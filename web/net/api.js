@@ -91,6 +91,7 @@ const read = async (method, path, options) => {
 
 export const get = (path, options) => read("GET", path, options);
 export const post = (path, json, options) => read("POST", path, { ...options, json: json ?? {} });
+export const put = (path, json) => read("PUT", path, { json });
 export const patch = (path, json) => read("PATCH", path, { json });
 export const del = (path) => read("DELETE", path);
 

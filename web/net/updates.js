@@ -8,14 +8,15 @@ const PAUSES_MS = [300, 700, 1500, 3000];
 const SILENT_MS = 5000;
 
 /**
- * Follow a session until `stop()`.
+ * Follow a session until `stop()`. `again()` connects anew, and misses nothing: for another `query`.
  * @param {string} sessionId
- * @param {{onUpdate: (update: object) => void,
+ * @param {{onUpdate: (update: object) => void, onSound?: (piece: object) => void, query?: () => Record<string, string>,
  *   onState: (state: "connecting"|"live"|"away"|"gone", why?: string, code?: string) => void}} handlers
+ *   `onSound`: what comes once and cannot be asked for again; `query`: what else is asked for at every connection;
  *   "away": nothing comes any more, what is known is old
- * @returns {{stop: () => void}}
+ * @returns {{stop: () => void, again: () => void}}
  */
-export function follow(sessionId, { onUpdate, onState }) {
+export function follow(sessionId, { onUpdate, onState, onSound = () => {}, query = () => ({}) }) {
   let lastId = null;
   let ended = false;
   let failures = 0;
@@ -25,8 +26,8 @@ export function follow(sessionId, { onUpdate, onState }) {
 
   function connect() {
     clearTimeout(retry);
-    const query = lastId ? `?after=${encodeURIComponent(lastId)}` : "";
-    const url = new URL(sessionPath(sessionId, `/updates${query}`), location.href);
+    const asked = new URLSearchParams({ ...(lastId && { after: lastId }), ...query() });
+    const url = new URL(sessionPath(sessionId, `/updates${asked.size ? `?${asked}` : ""}`), location.href);
     url.protocol = url.protocol.replace("http", "ws");
     const mine = new WebSocket(url, socketProtocols());
     socket = mine;
@@ -38,6 +39,10 @@ export function follow(sessionId, { onUpdate, onState }) {
 
   function take(update) {
     failures = 0;
+    if (update.id === undefined) {
+      onSound(update);
+      return listening();
+    }
     lastId = update.id;
     if (update.type !== "heartbeat") onUpdate(update);
     if (update.type === "session.ended") {
@@ -106,6 +111,12 @@ export function follow(sessionId, { onUpdate, onState }) {
     }
   }
 
+  function again() {
+    if (ended || socket === null) return; // what is away comes back by itself
+    letGo();
+    connect();
+  }
+
   const forget = onReturn(wake);
 
   function stop() {
@@ -118,5 +129,5 @@ export function follow(sessionId, { onUpdate, onState }) {
   addEventListener("online", wake);
   onState("connecting");
   connect();
-  return { stop };
+  return { stop, again };
 }

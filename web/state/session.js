@@ -19,6 +19,12 @@ export const clockOffset = signal(0);
 /** The threshold while its slider is being moved, else null: the strip shows what it would mean. */
 export const tryingThreshold = signal(null);
 
+/**
+ * Who makes sound of the open session: `query` is asked for with its updates (see docs/reference/updates.md, Sound), and gets
+ * every update and every piece of sound.
+ */
+const listener = { query: () => ({}), onUpdate: () => {}, onSound: () => {} };
+
 const RETURN_MS = 2000;
 const EVENTS = 300;
 /** A camera that was changed is there again at once. */
@@ -41,6 +47,12 @@ export function open(sessionId, { keepTranscript = false } = {}) {
   listen(sessionId);
 }
 
+/** There is one such listener: the page's voice. */
+export const letHear = (handlers) => Object.assign(listener, handlers);
+
+/** What the listener asks for has changed. */
+export const askAgain = () => following?.again();
+
 export function closeSession() {
   stopFollowing();
   view.value = emptyView("");
@@ -49,6 +61,8 @@ export function closeSession() {
 function listen(sessionId) {
   following = follow(sessionId, {
     onUpdate: (update) => take(sessionId, update),
+    onSound: (piece) => view.value.id === sessionId && listener.onSound(piece),
+    query: () => listener.query(),
     onState: (state, why = "", code = "") => {
       if (view.value.id !== sessionId) return;
       const changed = state === "gone" && code === "camera_changed";
@@ -87,6 +101,7 @@ function take(sessionId, update) {
     clockOffset.value = Math.max(clockOffset.value, update.wall - Date.now() / 1000);
     view.value = grow(view.value, update);
   });
+  listener.onUpdate(update, sessionId);
   if (update.type === "session.created") fetchHistory(sessionId);
 }
 

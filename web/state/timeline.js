@@ -1,5 +1,7 @@
 // The server's timeline as lines of the transcript: what was said, asked and told before the page was opened. Pure.
-import { withBegin, withEnd, withEngineState, withLine, withQuestion, withSource, withTask, withUtterance } from "./view.js";
+import {
+  withBegin, withEnd, withEngineState, withHeard, withLine, withQuestion, withSound, withSource, withTask, withUtterance,
+} from "./view.js";
 
 /** Events in any order. What an update has told already is not told again. */
 export function withEvents(view, events) {
@@ -33,6 +35,10 @@ function withEvent(view, event, spoken) {
       return data.engine_state ? withEngineState(view, wall, data.engine_state) : view;
     case "task":
       return data.task ? withTask(view, { wall, task: data.task }) : view;
+    case "heard":
+      return withHeard(view, { id: data.item_id, wall, text, addressed: data.addressed });
+    case "cut_off":
+      return withSound(view, data.epoch, wall, { cutOff: text });
     case "session_started":
       return withBegin(view, wall);
     case "session_ended":

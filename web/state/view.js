@@ -1,6 +1,7 @@
 // What the page knows of one session, grown by its updates. Pure: a view and an update give the next view.
 
 import { engineNotice, sentence } from "../text/words.js";
+import { growSound, heardLine, SILENCE, soundOfLine, spokenSource } from "./spoken.js";
 
 const TICKS_KEPT = 600;
 const LINES_KEPT = 400;
@@ -11,7 +12,7 @@ const LONGEST_REMARK_S = 120;
  * @typedef {object} Line  one entry of the transcript
  * @property {string} key
  * @property {number} wall  Unix seconds
- * @property {"said"|"asked"|"notice"|"task"} type
+ * @property {"said"|"asked"|"heard"|"notice"|"task"} type  heard: somebody said it; was it meant for us, it is asked too
  * @property {string} text
  * @property {string} [session]  whose epoch it is: a call that is dialled again is another session
  * @property {number|null} [epoch]  which utterance, for what was said; never used twice in a session
@@ -19,6 +20,10 @@ const LONGEST_REMARK_S = 120;
  * @property {boolean} [cut]  it broke off: no more text comes
  * @property {string} [urgency]  notice: said by the server itself, not by the engine
  * @property {object|null} [tick]  the decision behind it
+ * @property {number} [heard]  characters of what was said that were heard
+ * @property {string} [cutOff]  the words that were heard before it was cut off
+ * @property {boolean} [addressed]  it was meant for us
+ * @property {boolean} [spoken]  the question was spoken, not typed
  * @property {"plain"|"warn"|"bad"|"good"} [tone]
  */
 
@@ -27,10 +32,16 @@ const LONGEST_REMARK_S = 120;
  * session's log of updates; another one after a restart of the server or a change of the camera.
  * @param {string} id
  */
-export const emptyView = (id) => ({ id, session: null, ticks: [], lines: [], closed: {}, concerns: {}, log: null, ended: null });
+export const emptyView = (id) => ({ id, session: null, ticks: [], lines: [], closed: {}, concerns: {}, log: null, ended: null, sound: SILENCE });
 
 /** The next view. Unknown updates change nothing: a newer server may send some. */
 export function grow(view, update) {
+  const next = growFacts(view, update);
+  const sound = growSound(next.sound, update);
+  return sound === next.sound ? next : { ...next, sound };
+}
+
+function growFacts(view, update) {
   switch (update.type) {
     case "session.created":
       return update.session.queries.reduce(withAsked, begin(view, update));
@@ -67,6 +78,11 @@ export function grow(view, update) {
     }
     case "task.updated":
       return withTask(view, update);
+    case "output_audio_buffer.stopped":
+    case "conversation.item.truncated":
+      return withSound(view, update.epoch, update.wall, soundOfLine(update));
+    case "conversation.item.input_audio_transcription.completed":
+      return withHeard(view, { id: update.item_id, wall: update.wall, text: update.transcript, addressed: update.addressed });
     case "error":
       return withLine(view, notice(update.id, update.wall, update.error.message, "bad"));
     default:
@@ -150,7 +166,26 @@ export function withLine(view, line) {
 
 const withAsked = (view, query) => withQuestion(view, query.id, Date.parse(query.asked_at) / 1000, query.text);
 
-export const withQuestion = (view, id, wall, text) => withLine(view, { key: id, type: "asked", wall, text });
+/** A spoken question takes the place of the sentence it was. */
+export function withQuestion(view, id, wall, text) {
+  const at = spokenSource(view.lines, { wall, text });
+  if (at < 0) return withLine(view, { key: id, type: "asked", wall, text });
+  return withLine({ ...view, lines: view.lines.toSpliced(at, 1) }, { key: id, type: "asked", wall, text, spoken: true });
+}
+
+/** What somebody said; nothing where it was no speech. Where it is known as a question, that one was spoken. */
+export function withHeard(view, said) {
+  if (!said.text) return view;
+  const line = heardLine(said);
+  const at = view.lines.findLastIndex((known) => known.type === "asked" && spokenSource([line], known) === 0);
+  return at < 0 ? withLine(view, line) : { ...view, lines: view.lines.with(at, { ...view.lines[at], spoken: true }) };
+}
+
+/** How much of an utterance was heard. One whose text is not known here gets no line. */
+export function withSound(view, epoch, wall, facts) {
+  const at = lineOf(view, epoch, wall);
+  return at < 0 ? view : { ...view, lines: view.lines.with(at, { ...view.lines[at], ...facts }) };
+}
 
 export function withUtterance(view, update, change) {
   const at = lineOf(view, update.epoch, update.wall);

@@ -48,6 +48,12 @@ const WEBCAM = {
   SecurityError: "Browsers give the webcam only to pages on https or on localhost. Open this page through one of them.",
 };
 
+const MICROPHONE = {
+  NotAllowedError: "The browser may not use the microphone, so nothing you say is heard. The picture goes on.",
+  NotFoundError: "No microphone was found, so nothing you say is heard. The picture goes on.",
+  NotReadableError: "Another program uses the microphone, so nothing you say is heard. The picture goes on.",
+};
+
 const CODECS = { h264: "H.264", hevc: "H.265", h265: "H.265", vp8: "VP8", vp9: "VP9", av1: "AV1", mjpeg: "MJPEG", mpeg4: "MPEG-4" };
 
 /** One word and a tone for a camera's dot. */
@@ -153,3 +159,42 @@ export function tickWords(tick) {
 }
 
 export const webcamProblem = (error) => WEBCAM[error.name] ?? `The webcam did not start: ${error.message || error.name}.`;
+
+export const microphoneProblem = (error) =>
+  MICROPHONE[error.name] ?? `The microphone did not start: ${error.message || error.name}. The picture goes on.`;
+
+const UNHEARD = {
+  untouched: "Click anywhere to hear its voice: browsers play no sound before that.",
+  elsewhere: "Another tab speaks. This one takes over when that is closed.",
+  voiceless: "This browser has no voice of its own, so nothing is spoken here. Choose another voice in the sound settings.",
+  blocked: "The browser did not let its voice speak. Click anywhere; the next remark is spoken.",
+  failed: "The browser's voice failed. The next remark is tried again.",
+};
+
+/** Why one hears nothing, as a sentence; empty where all is well. */
+export const unheardWords = (why) => UNHEARD[why] ?? "";
+
+/** What a session may speak with: [value, name]. A server may have more, which are named as they are. */
+export const VOICES = [
+  ["auto", "The server's choice"],
+  ["browser", "This browser's own voice"],
+  ["off", "No voice"],
+];
+
+/** How much of a spoken line was heard; empty where nobody listened. `heard`: characters; `cutOff`: the words. */
+export function heardWords({ text, heard, cutOff }) {
+  if (cutOff === "") return "Cut off before a word was heard";
+  if (cutOff !== undefined) return `Cut off after “${lastWords(cutOff)}”`;
+  if (!heard) return "";
+  const whole = [...text.trimEnd()];
+  return heard >= whole.length ? "Heard" : `Heard up to “${lastWords(whole.slice(0, heard).join(""))}”`;
+}
+
+const LAST_CHARACTERS = 28;
+
+function lastWords(text) {
+  const end = text.trim();
+  if (end.length <= LAST_CHARACTERS) return end;
+  const short = end.slice(-LAST_CHARACTERS);
+  return `…${short.slice(short.indexOf(" ") + 1)}`;
+}

@@ -11,7 +11,13 @@ WEB = Path(__file__).resolve().parents[3] / "web"
 OURS = [p for p in WEB.rglob("*.js") if "vendor" not in p.parts]
 FILES = 15
 """of a folder"""
-IMPORTS = {"text": set(), "net": set(), "state": {"net", "text"}, "call": {"net", "text"}}
+IMPORTS = {
+    "text": set(),
+    "net": set(),
+    "state": {"net", "text"},
+    "call": {"net", "text"},
+    "speech": {"call", "net", "state", "text"},
+}
 """which folders' modules these may import, besides their own and `html.js`"""
 
 

@@ -78,6 +78,7 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
 
     _cameras(app, world)
     _sessions(app, world)
+    _speech(app, world)
     _updates(app, world, api_key)
     _steering(app, world)
 
@@ -185,9 +186,9 @@ def _sessions(app: FastAPI, world: World) -> None:
     @app.patch("/v1/sessions/{session_id}")
     async def patch(session_id: str, body: dict[str, Any]) -> dict[str, Any]:
         session = _session(world, session_id)
-        for key in ("threshold", "fidelity"):
+        for key in ("threshold", "fidelity", "voice", "listen"):
             if key in body:
-                setattr(session, key, body[key])
+                setattr(session, key, "auto" if body[key] is None else body[key])
         session.publish("session.updated", session=session.to_dict())
         return session.to_dict()
 
@@ -230,6 +231,16 @@ def _sessions(app: FastAPI, world: World) -> None:
         _session(world, session_id).close_query(query_id, "withdrawn")
 
 
+def _speech(app: FastAPI, world: World) -> None:
+    @app.post("/v1/sessions/{session_id}/playback", status_code=204)
+    async def playback(session_id: str, body: dict[str, Any]) -> None:
+        world.reported.append(body)
+
+    @app.put("/v1/sessions/{session_id}/talking", status_code=204)
+    async def talking(session_id: str, body: dict[str, Any]) -> None:
+        world.talked.append(body["talking"])
+
+
 def _updates(app: FastAPI, world: World, api_key: str | None) -> None:
     @app.websocket("/v1/sessions/{session_id}/updates")
     async def updates(socket: WebSocket, session_id: str, after: str | None = None) -> None:
@@ -243,10 +254,26 @@ def _updates(app: FastAPI, world: World, api_key: str | None) -> None:
         await socket.accept(subprotocol="joyvl.v1" if "joyvl.v1" in offered else None)
         world.sockets.add(socket)
         world.resumed_from.append(after)
+        asked = {name: value for name, value in socket.query_params.items() if name != "after"}
+        world.asked_for.append(asked)
+        sounding = asyncio.create_task(_sound(socket, world, session_id)) if "audio" in asked else None
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             async for update in session.since(after):
                 await socket.send_json(update)
+        if sounding is not None:
+            sounding.cancel()
         world.sockets.discard(socket)
+
+
+async def _sound(socket: WebSocket, world: World, session_id: str) -> None:
+    pieces = world.sound.setdefault(session_id, [])
+    sent = len(pieces)
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        while True:
+            while sent < len(pieces):
+                sent += 1
+                await socket.send_json(pieces[sent - 1])
+            await asyncio.sleep(0.02)
 
 
 def _steering(app: FastAPI, world: World) -> None:

@@ -39,6 +39,19 @@ def engine_ready() -> dict[str, Any]:
     return {"status": "ready", "code": None, "reason": None, "since": rfc3339(time.time())}
 
 
+def speech_facts(voice: str) -> dict[str, Any]:
+    """What a session tells of its sound: the page speaks itself, or gets the sound of an engine of the server."""
+    speaks = {"off": "off", "auto": "client", "browser": "client"}.get(voice, "server")
+    return {
+        "speaks": speaks,
+        "audible": False,
+        "hears": False,
+        "plays": False,
+        "half_duplex": False,
+        "error": None,
+    }
+
+
 STRUCTURE = {
     "mode": "structure",
     "note": "",

@@ -9,7 +9,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes.page.shapes import NOTE, PRESSURES, STRUCTURE, engine_ready, probe_report, rfc3339, source_state
+from fakes.page.shapes import (
+    NOTE,
+    PRESSURES,
+    STRUCTURE,
+    engine_ready,
+    probe_report,
+    rfc3339,
+    source_state,
+    speech_facts,
+)
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.sessions.spec import SessionSpec
 
@@ -22,6 +31,8 @@ class Session:
     state: dict[str, Any]
     threshold: float = 0.5
     fidelity: str = "faithful"
+    voice: str = "auto"
+    listen: str = "auto"
     pressure: int = 0
     capabilities: dict[str, Any] = field(default_factory=lambda: dict(STRUCTURE))
     zones: list[dict[str, Any]] = field(default_factory=list)
@@ -133,6 +144,13 @@ class Session:
             self.publish("response.skip" if skipped else "response.listen", tick=tick)
         return tick
 
+    def say(self, text: str, *, epoch: int | None = None) -> int:
+        """Begin to say it, without a decision; returns its epoch."""
+        epoch = next(self._epochs) if epoch is None else epoch
+        self.publish("response.created", epoch=epoch)
+        self.publish("response.output_text.delta", epoch=epoch, delta=text)
+        return epoch
+
     def add_watch(
         self, text: str, *, paused: bool = False, query_id: str | None = None, kinds: list[str] | None = None
     ) -> dict[str, Any]:
@@ -208,6 +226,9 @@ class Session:
             "tick_s": 1.0,
             "fidelity": self.fidelity,
             "frames_per_tick": 1,
+            "voice": self.voice,
+            "listen": self.listen,
+            "speech": speech_facts(self.voice),
             "pressure": {
                 "step": self.pressure,
                 "name": PRESSURES[self.pressure][0],
@@ -262,6 +283,13 @@ class World:
     past: dict[str, Session] = field(default_factory=dict)
     sockets: set[Any] = field(default_factory=set)
     resumed_from: list[str | None] = field(default_factory=list)
+    asked_for: list[dict[str, str]] = field(default_factory=list)
+    """what each connection to updates asked for besides: `audio`, `speaks`"""
+    reported: list[dict[str, Any]] = field(default_factory=list)
+    """what pages told of their own voice"""
+    talked: list[bool] = field(default_factory=list)
+    sound: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """pieces of sound by session, for connections with `audio`"""
     refuse_until: float = 0.0
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 

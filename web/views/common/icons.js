@@ -16,6 +16,10 @@ export const Logo = () => html`
 
 export const CameraIcon = icon(html`<rect x="2.5" y="5.5" width="10" height="9" rx="2" /><path d="M12.500 9l5-2.500v7l-5-2.500" />`);
 export const PhoneDownIcon = icon(html`<path d="M3 12.500c0-1 .3-1.700 1-2.300 3.300-2.900 8.700-2.900 12 0 .7.600 1 1.300 1 2.300 0 1-.6 1.400-1.400 1.200l-2.200-.5c-.6-.1-.9-.6-.9-1.200v-.9c-1.700-.5-3.300-.5-5 0v.9c0 .6-.3 1.100-.9 1.200l-2.200.5c-.8.2-1.400-.2-1.400-1.200z" />`);
+export const SpeakerIcon = icon(html`<path d="M3.500 8v4h2.500l4 3.500v-11l-4 3.500zM13 7.500c1.300 1.300 1.300 3.700 0 5M15.300 5.300c2.500 2.500 2.500 6.900 0 9.400" />`);
+export const SpeakerOffIcon = icon(html`<path d="M3.500 8v4h2.500l4 3.500v-11l-4 3.500zM13 8l4 4M17 8l-4 4" />`);
+export const MicrophoneIcon = icon(html`<rect x="7.500" y="2.500" width="5" height="9" rx="2.500" /><path d="M4.500 9.500a5.500 5.500 0 0 0 11 0M10 15v2.500" />`);
+export const MicrophoneOffIcon = icon(html`<rect x="7.500" y="2.500" width="5" height="9" rx="2.500" /><path d="M4.500 9.500a5.500 5.500 0 0 0 11 0M10 15v2.500M3.500 3.500l13 13" />`);
 export const PlusIcon = icon(html`<path d="M10 4.500v11M4.500 10h11" />`);
 export const CrossIcon = icon(html`<path d="M5.500 5.500l9 9M14.500 5.500l-9 9" />`);
 export const PauseIcon = icon(html`<path d="M7.500 5.500v9M12.500 5.500v9" />`);

@@ -7,6 +7,7 @@ import { ago } from "../../text/format.js";
 import { sentence } from "../../text/words.js";
 import { BackIcon, PhoneDownIcon } from "../common/icons.js";
 import { EngineNote, SourceBadge } from "../common/status.js";
+import { SoundBar } from "../speech/sound_bar.js";
 import { Strip } from "../strip/strip.js";
 import { Transcript } from "../transcript/transcript.js";
 import { Engine } from "./engine.js";
@@ -42,6 +43,7 @@ export function Live({ id }) {
       <div class="live-grid">
         <div class="live-main">
           <${Stage} session=${session} own=${mine?.stream} />
+          <${SoundBar} session=${session} mine=${mine && mine.status !== "failed" ? mine : null} />
           <${Strip} />
           <div class="live-below">
             <${Watches} session=${session} />

@@ -7,6 +7,7 @@ import { stream, view } from "../../state/session.js";
 import { ago } from "../../text/format.js";
 import { sentence, whyNoPicture } from "../../text/words.js";
 import { LocalVideo, usePicture } from "../common/picture.js";
+import { Captions } from "../speech/captions.js";
 
 const POLL_MS = 333;
 const BOX_MS = 3000;
@@ -25,6 +26,7 @@ export function Stage({ session, own }) {
       <div class="stage-picture" style=${{ "--shape": shape }}>
         ${own ? html`<${LocalVideo} stream=${own} />` : src && html`<img class=${reason ? "stale" : ""} src=${src} alt=${`Live picture of ${session?.name ?? "the source"}`} />`}
         ${!reason && html`<${Sighting} />`}
+        ${!over && !away && html`<${Captions} />`}
         ${reason &&
         html`<div class="no-picture" role="status">
           <strong>${over ? "The session is over" : src ? `Last seen ${ago(at, now)} ago` : "No picture"}</strong><span>${reason}</span>

@@ -4,7 +4,8 @@ import { del, patch, sessionPath } from "../../net/api.js";
 import { attempt } from "../../state/messages.js";
 import { view } from "../../state/session.js";
 import { dayOf, timeOfDay } from "../../text/format.js";
-import { BellIcon } from "../common/icons.js";
+import { heardWords } from "../../text/words.js";
+import { BellIcon, MicrophoneIcon, SpeakerIcon } from "../common/icons.js";
 
 const TASKS = {
   queued: "waiting to start",
@@ -17,10 +18,10 @@ const TASKS = {
 
 export function Line({ line, before, session, closed }) {
   const newDay = before ? dayOf(before.wall) !== dayOf(line.wall) : dayOf(line.wall) !== dayOf(Date.now() / 1000);
-  const body = { said: Said, asked: Asked, notice: Notice, task: Task }[line.type];
+  const body = { said: Said, asked: Asked, heard: Heard, notice: Notice, task: Task }[line.type];
   return html`
     ${newDay && html`<li class="day">${dayOf(line.wall)}</li>`}
-    <li class="line ${line.type} ${line.tone ?? ""} ${line.urgency ?? ""}" data-type=${line.type} data-streaming=${line.streaming ? "" : undefined}>
+    <li class="line ${line.type} ${line.tone ?? ""} ${line.urgency ?? ""} ${line.addressed === false ? "aside" : ""}" data-type=${line.type} data-streaming=${line.streaming ? "" : undefined}>
       <time datetime=${new Date(line.wall * 1000).toISOString()}>${timeOfDay(line.wall)}</time>
       <div class="line-body"><${body} line=${line} session=${session} closed=${closed} /></div>
     </li>
@@ -33,6 +34,7 @@ function Said({ line, session }) {
   return html`
     <p class="said-text">${line.text}${line.streaming && html`<span class="caret" aria-hidden="true"></span>`}</p>
     ${cut && html`<p class="waiting">It broke off here, because the server stopped.</p>`}
+    <${Hearing} line=${line} />
     ${tick?.question && html`<p class="handed-over">Delegated: ${tick.question}</p>`}
     ${tick && (tick.kind || tick.zone || tick.query || fired.length > 0) &&
     html`<p class="chips">
@@ -44,11 +46,27 @@ function Said({ line, session }) {
   `;
 }
 
+/** Is it being said, and how much of it was heard? */
+function Hearing({ line }) {
+  const { playing } = view.value.sound;
+  if (playing && playing.epoch === line.epoch) {
+    return html`<p class="hearing now" data-held=${playing.held ? "" : undefined}><${SpeakerIcon} />${playing.held ? "Waiting: somebody speaks" : "Speaking"}</p>`;
+  }
+  const words = heardWords(line);
+  return words && html`<p class="hearing ${line.cutOff === undefined ? "" : "cut-off"}"><${SpeakerIcon} />${words}</p>`;
+}
+
+/** What somebody said that became no question. */
+const Heard = ({ line }) => html`
+  <p class="asked-text"><${MicrophoneIcon} /> ${line.text}</p>
+  ${!line.addressed && html`<p class="waiting">Not taken as said to it</p>`}
+`;
+
 function Asked({ line, session, closed }) {
   const open = session?.queries.some((q) => q.id === line.key);
   const ended = { withdrawn: "Withdrawn", expired: "Not answered in time" }[closed[line.key]?.status];
   return html`
-    <p class="asked-text">${line.text}</p>
+    <p class="asked-text">${line.spoken && html`<${MicrophoneIcon} /> `}${line.text}</p>
     ${open &&
     html`<p class="waiting"><span class="spinner" aria-hidden="true"></span>Waiting for an answer
       <button type="button" class="link" onClick=${() => attempt(() => del(sessionPath(session.id, `/queries/${encodeURIComponent(line.key)}`)))}>Withdraw</button>

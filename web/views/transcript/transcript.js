@@ -1,6 +1,7 @@
 // What was said and asked, with times. It follows the newest line unless somebody reads further up.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../html.js";
 import { call } from "../../call/call.js";
+import { heardBy } from "../../speech/speech.js";
 import { stream, view } from "../../state/session.js";
 import { whyQuiet } from "../../text/words.js";
 import { DownIcon } from "../common/icons.js";
@@ -66,10 +67,10 @@ function Quiet({ session }) {
   `;
 }
 
-/** Reads whole lines to a screen reader; the growing text itself would be read in pieces. */
+/** Reads whole lines to a screen reader, unless a voice says them; the growing text itself would be read in pieces. */
 function Announcer({ line }) {
   const [text, setText] = useState("");
-  const whole = line && !line.streaming && line.type !== "asked" ? line.text : null;
+  const whole = line && !line.streaming && !["asked", "heard"].includes(line.type) && !(line.type === "said" && heardBy.value) ? line.text : null;
   useEffect(() => {
     if (whole) setText(whole);
   }, [whole, line?.key]);
