@@ -195,6 +195,6 @@ def test_it_all_fits_on_a_phone(page: Page, session: Session) -> None:
     session.publish("output_audio_buffer.started", epoch=epoch, by_client=False)
     session.publish("input_audio_buffer.speech_started", item_id="spk_1", t=1.0)
     expect(page.locator(".caption")).to_have_count(2)
-    page.get_by_text("Sound settings").click()
+    page.get_by_text("Sound settings", exact=True).click()
     expect(page.get_by_label("It speaks with")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -61,13 +61,16 @@ def write_y4m(clip: Path, path: Path, *, seconds: float, width: int = 640, heigh
 
 
 @contextmanager
-def fake_webcam(video: Path) -> Iterator[Browser]:
-    """A browser whose webcam plays `video` (Y4M) and that asks nobody for permission."""
-    flags = (
+def fake_webcam(video: Path, sound: Path | None = None) -> Iterator[Browser]:
+    """A browser whose webcam plays `video` (Y4M) and that asks nobody for permission. `sound`: a WAV file that its
+    microphone hears, in a loop; without one it beeps."""
+    flags = [
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={video}",
-    )
+    ]
+    if sound is not None:
+        flags.append(f"--use-file-for-fake-audio-capture={sound}")
     with chromium(*flags) as browser:
         yield browser
 
