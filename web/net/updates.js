@@ -8,7 +8,7 @@ const PAUSES_MS = [300, 700, 1500, 3000];
 const SILENT_MS = 5000;
 
 /**
- * Follow a session until `stop()`. `again()` connects anew, and misses nothing: for another `query`.
+ * Follow a session until `stop()`. `again()` connects once more, for another `query`, and no update is missing.
  * @param {string} sessionId
  * @param {{onUpdate: (update: object) => void, onSound?: (piece: object) => void, query?: () => Record<string, string>,
  *   onState: (state: "connecting"|"live"|"away"|"gone", why?: string, code?: string) => void}} handlers

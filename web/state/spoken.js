@@ -1,6 +1,8 @@
 // What updates and the timeline tell of speech: what is being said aloud and heard, and how much of each line was heard. Pure.
 
-const ABOUT_THE_SAME_S = 10;
+/** A question is made of a sentence at once; their times come from two clocks of the server. */
+const ASKED_WITHIN_S = 5;
+const CLOCKS_S = 0.5;
 
 /**
  * `playing`: the utterance that is spoken now, or null: {epoch, since (Unix seconds), byClient, held}.
@@ -59,9 +61,11 @@ export const heardLine = ({ id, wall, text, addressed }) => ({ key: `heard-${id}
 export function spokenSource(lines, { wall, text }) {
   const asked = plain(text);
   return lines.findLastIndex(
-    (line) => line.type === "heard" && line.addressed && Math.abs(line.wall - wall) < ABOUT_THE_SAME_S && plain(line.text).includes(asked),
+    (line) => line.type === "heard" && line.addressed && isSoonAfter(line.wall, wall) && plain(line.text).includes(asked),
   );
 }
+
+const isSoonAfter = (heard, asked) => asked > heard - CLOCKS_S && asked < heard + ASKED_WITHIN_S;
 
 const plain = (text) => text.toLowerCase().replace(/[\s\p{P}]+/gu, " ").trim();
 

@@ -22,12 +22,12 @@ export function Devices({ session, mine }) {
         ${mine && canChooseLoudspeaker && outputs.value.length > 0 &&
         html`<${Choice} label="Loudspeaker" value=${loudspeaker.value} devices=${outputs.value} choose=${chooseLoudspeaker} />`}
         <label>It speaks with
-          <select value=${session.voice} onChange=${(e) => change({ voice: e.target.value })}>
+          <select aria-label="It speaks with" value=${session.voice} onChange=${(e) => change({ voice: e.target.value })}>
             ${voices.map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
           </select>
         </label>
         ${listening.length > 0 && html`<label>It listens
-          <select value=${session.listen} onChange=${(e) => change({ listen: e.target.value })}>
+          <select aria-label="It listens" value=${session.listen} onChange=${(e) => change({ listen: e.target.value })}>
             ${listening.map(({ value, title, description }) => html`<option key=${value} value=${value}>${title}: ${description}</option>`)}
           </select>
         </label>`}
@@ -41,7 +41,7 @@ function Choice({ label, value, devices, choose: pick }) {
   const there = devices.some(({ id }) => id === value);
   return html`
     <label>${label}
-      <select value=${there ? value : ""} onChange=${(e) => pick(e.target.value)}>
+      <select aria-label=${label} value=${there ? value : ""} onChange=${(e) => pick(e.target.value)}>
         ${!devices.some(({ id }) => id === "default") && html`<option value="">The browser's choice</option>`}
         ${devices.map(({ id, name }) => html`<option key=${id} value=${id === "default" ? "" : id}>${name}</option>`)}
       </select>
