@@ -11,12 +11,14 @@ export const blocked = signal(false);
 export const canChooseLoudspeaker = "setSinkId" in HTMLMediaElement.prototype;
 
 let element = null;
+let silent = false;
 
 /** Play this track of a call from now on. */
 export function playTrack(track) {
   element ??= new Audio();
   element.autoplay = true;
   element.volume = volume.value;
+  element.muted = silent;
   element.srcObject = new MediaStream([track]);
   route();
   play();
@@ -25,6 +27,12 @@ export function playTrack(track) {
 export function stopPlaying() {
   if (element) element.srcObject = null;
   blocked.value = false;
+}
+
+/** The reader does not want to hear it. */
+export function keepQuiet(on) {
+  silent = on;
+  if (element) element.muted = on;
 }
 
 export function setVolume(value) {

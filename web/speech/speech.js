@@ -2,6 +2,7 @@
 // or not at all.
 import { batch, signal } from "../html.js";
 import { call } from "../call/call.js";
+import { keepQuiet } from "../call/loudspeaker.js";
 import { keep, kept } from "../net/kept.js";
 import { askAgain, letHear, stream, view } from "../state/session.js";
 import { OwnVoice, voices } from "./own_voice.js";
@@ -52,6 +53,7 @@ function fitting() {
 }
 
 function settle() {
+  keepQuiet(choice.value === "off");
   const fit = fitting();
   const needsTurn = fit === "own" || fit === "stream";
   if (needsTurn && turn.value === "") takeTurn();

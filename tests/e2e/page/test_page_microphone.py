@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,27 @@ DENIED = """
   const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = (what) =>
     what.audio ? Promise.reject(new DOMException("", "NotAllowedError")) : ask(what);
+"""
+HEARS = """
+  window.played = [];
+  window.pieces = 0;
+  const peers = [];
+  const Peer = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Peer {
+    constructor(...how) { super(...how); peers.push(this); }
+  };
+  const { play } = HTMLMediaElement.prototype;
+  HTMLMediaElement.prototype.play = function () {
+    if (this instanceof HTMLAudioElement) window.played.push(this);
+    return play.call(this);
+  };
+  const { start } = AudioBufferSourceNode.prototype;
+  AudioBufferSourceNode.prototype.start = function (...how) { window.pieces += 1; return start.apply(this, how); };
+  window.energy = async () => {
+    const all = await Promise.all(peers.map((peer) => peer.getStats()));
+    const sounds = all.flatMap((stats) => [...stats.values()]).filter((one) => one.type === "inbound-rtp");
+    return Math.max(0, ...sounds.map((one) => one.totalAudioEnergy ?? 0));
+  };
 """
 
 
@@ -173,4 +195,40 @@ def test_push_to_talk_sends_sound_only_while_the_button_is_held(server: ServerPr
     server.wait(lambda: told and "false" in told[-1])
     assert "true" in told[0]
     stop_call(page)
+    assert watched.complaints == []
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="the system has no voice")
+def test_the_servers_voice_is_heard_in_a_call_and_switched_off(server: ServerProcess, context: BrowserContext) -> None:
+    watched = Watched(context, server.url)
+    page = watched.page
+    page.add_init_script(HEARS)
+    session_id = start_call(page, server.url)
+    server.call("PATCH", f"/v1/sessions/{session_id}", {"voice": "espeak"})
+    page.wait_for_function("async () => await window.energy() > 0")
+    page.wait_for_function("() => window.played.some((one) => !one.paused && !one.muted && one.currentTime > 0)")
+    expect(page.locator(".line.said .hearing").filter(has_text="Heard").first).to_be_visible()
+    page.get_by_role("button", name="Voice", exact=True).click()
+    server.wait(lambda: speech(server, session_id)["speaks"] == "off")
+    page.wait_for_function("() => window.played.every((one) => one.muted)")
+    page.get_by_role("button", name="Voice", exact=True).click()
+    server.wait(lambda: server.call("GET", f"/v1/sessions/{session_id}")["voice"] == "espeak")
+    stop_call(page)
+    assert watched.complaints == []
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="the system has no voice")
+def test_the_servers_voice_is_heard_by_those_who_watch_a_call(server: ServerProcess, context: BrowserContext) -> None:
+    watched = Watched(context, server.url)
+    session_id = start_call(watched.page, server.url)
+    server.call("PATCH", f"/v1/sessions/{session_id}", {"voice": "espeak"})
+    other = context.new_page()
+    other.add_init_script(HEARS)
+    other.goto(f"{server.url}/#/live/{session_id}")
+    button = other.get_by_role("button", name="Voice", exact=True)
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    other.wait_for_function("() => window.pieces > 2")
+    other.close()
+    stop_call(watched.page)
     assert watched.complaints == []

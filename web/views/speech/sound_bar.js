@@ -37,14 +37,19 @@ function problemOf(speech, mine) {
   return unheardWords(whyUnheard() || voiceProblem.value || "");
 }
 
+/** What the session spoke with before it was switched off here. */
+let before = null;
+
 function Voice({ session }) {
   const off = session.speech.speaks === "off";
   const on = wantsVoice() && !off;
 
-  /** In one's own call nobody else listens: then the session itself falls silent. */
+  /** In one's own call nobody else listens: then the session itself falls silent, and knows that nobody hears it. */
   async function toggle() {
     choose(!on);
-    if (off || (inCall() && session.speech.speaks === "server")) await attempt(() => patch(sessionPath(session.id), { voice: on ? "off" : null }));
+    const silences = on && inCall() && session.speech.speaks === "server";
+    if (silences) before = session.voice;
+    if (silences || off) await attempt(() => patch(sessionPath(session.id), { voice: silences ? "off" : (before ?? "auto") }));
   }
 
   return html`
