@@ -119,9 +119,11 @@ class House:
         return self.app.state.api
 
     async def camera(self, name: str = "door", **fields: Any) -> dict[str, Any]:
+        """A new camera, as it is when its engine has been asked."""
         answer = await self.client.post("/v1/cameras", json={"name": name, "url": URL, **fields})
         assert answer.status_code == 201, answer.text
-        return answer.json()
+        await self.clock.settle()
+        return (await self.client.get(answer.headers["location"])).json()
 
     async def session_of(self, session_id: str) -> dict[str, Any]:
         answer = await self.client.get(f"/v1/sessions/{session_id}")
@@ -129,10 +131,11 @@ class House:
         return answer.json()
 
     async def call(self) -> tuple[str, str]:
-        """(path of a new call, its session's id)."""
+        """(path of a new call, its session's id), once its engine has been asked."""
         headers = {"Content-Type": "application/sdp"}
         answer = await self.client.post("/v1/realtime/calls", content="v=0\r\n", headers=headers)
         assert answer.status_code == 201, answer.text
+        await self.clock.settle()
         return answer.headers["location"], answer.headers["x-session-id"]
 
     def session(self, camera: dict[str, Any]) -> Any:
