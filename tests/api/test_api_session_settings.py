@@ -30,6 +30,8 @@ async def described(h: House) -> dict[str, dict]:
 def value_for(setting: dict) -> object:
     """One that is not the default."""
     match setting["type"]:
+        case "string":
+            return {"voice": "espeak", "wake_word": "computer", "speech_language": "de"}[setting["name"]]
         case "choice":
             return next(c["value"] for c in setting["choices"] if c["value"] != setting["default"])
         case "number" | "integer":

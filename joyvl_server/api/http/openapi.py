@@ -24,6 +24,7 @@ TAGS = [
     {"name": "sessions", "description": "One live observation of one source, its ticks and its stream of updates."},
     {"name": "watches", "description": "Standing instructions. A session holds many."},
     {"name": "queries", "description": "Questions asked once. They never replace a watch."},
+    {"name": "speech", "description": "What a session says aloud and hears."},
     {"name": "calls", "description": "Browser calls over WebRTC."},
     {"name": "realtime", "description": "For OpenAI Realtime clients."},
     {"name": "events", "description": "The timeline."},

