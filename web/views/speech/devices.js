@@ -28,7 +28,7 @@ export function Devices({ session, mine }) {
         </label>
         ${listening.length > 0 && html`<label>It listens
           <select aria-label="It listens" value=${session.listen} onChange=${(e) => change({ listen: e.target.value })}>
-            ${listening.map(({ value, title, description }) => html`<option key=${value} value=${value}>${title}: ${description}</option>`)}
+            ${listening.map(({ value, description }) => html`<option key=${value} value=${value}>${description.replace(/[.]$/, "")}</option>`)}
           </select>
         </label>`}
       </div>

@@ -12,12 +12,12 @@ export function Microphone() {
   if (!track) {
     return html`<button type="button" class="sound-button" onClick=${reopen}><${MicrophoneOffIcon} />Use the microphone</button>`;
   }
-  return html`
+  return html`<span class="with-meter">
     <button type="button" class="sound-button" aria-pressed=${!muted.value} onClick=${() => mute(!muted.value)}>
       ${muted.value ? html`<${MicrophoneOffIcon} />Muted` : html`<${MicrophoneIcon} />Microphone`}
     </button>
     <${Meter} track=${track} />
-  `;
+  </span>`;
 }
 
 function Meter({ track }) {
