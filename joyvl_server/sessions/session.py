@@ -104,8 +104,10 @@ class Session:
     async def aclose(self) -> None:
         """Give voice, source and machine back; `run` does it by itself. Cancelled, the source is freed all the same,
         and the input log may stay open."""
-        await self.speech.aclose()
-        await self.source.aclose()
+        try:
+            await self.speech.aclose()
+        finally:
+            await self.source.aclose()
         await self.machine.aclose()
 
     def finish(self) -> None:

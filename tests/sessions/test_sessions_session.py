@@ -42,6 +42,24 @@ def kinds(session: Session) -> list[str]:
     return [update.type for update in session.updates._ring]
 
 
+async def test_a_close_that_is_cancelled_frees_the_source_all_the_same(house: House):
+    session, source = await add_camera(house)
+    begun = asyncio.Event()
+
+    async def hangs() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    speech_aclose, session.speech.aclose = session.speech.aclose, hangs
+    closing = asyncio.create_task(session.aclose())
+    await begun.wait()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    session.speech.aclose = speech_aclose
+    assert source.closed
+
+
 async def test_a_tick_a_second_and_silence_is_told_too(house: House):
     session, source = await add_camera(house)
     await seconds(house, source, 5)
