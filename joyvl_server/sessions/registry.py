@@ -139,6 +139,7 @@ class Registry:
         parts: dict[str, str | None] = {}
         parts["store"] = await self.store.fault()
         parts["ticks"] = self.store.ticks.fault
+        parts.update(self.speech.ready())
         return {**parts, **await self.engines.check(self.settings.engine.name)}
 
     def schedulers(self) -> list[dict[str, Any]]:

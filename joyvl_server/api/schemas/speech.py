@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from joyvl_server.api.schemas.common import RequestModel
+from joyvl_server.api.schemas.common import RequestModel, ResponseModel
 
 
 class PlaybackIn(RequestModel):
@@ -15,3 +15,15 @@ class PlaybackIn(RequestModel):
 
 class TalkIn(RequestModel):
     talking: bool = Field(description="The button is held.")
+
+
+class ServerVoiceOut(ResponseModel):
+    id: str = Field(examples=["piper:en_US-joe-medium"])
+    engine: str
+    language: str = Field(description="A BCP 47 tag, `und` where the engine does not say.")
+    name: str
+
+
+class VoicesOut(ResponseModel):
+    data: list[ServerVoiceOut]
+    next: str | None

@@ -18,6 +18,7 @@ from joyvl_server.sessions.speech.broadcast import AudioListening
 from joyvl_server.sessions.speech.listener import Asks, SpeechListener
 from joyvl_server.sessions.speech.speaker import Speaker
 from joyvl_server.settings import SessionSettings
+from joyvl_server.speech.base import Voice
 from joyvl_server.speech.hearing import SpeechHearing
 from joyvl_server.speech.voices import SpeechEngines
 from joyvl_server.speech.wake_word import ListenMode
@@ -40,6 +41,20 @@ class SpeechServices:
             await self.voice.start()
         if self.hearing is not None:
             await self.hearing.start()
+
+    async def voices(self) -> dict[str, list[Voice]]:
+        """Those that can be used now, for each engine. Cancelling it changes nothing."""
+        return {} if self.voice is None else await self.voice.voices()
+
+    def ready(self) -> dict[str, str | None]:
+        """What speaks and what understands speech, where the server has them, with None or what is wrong."""
+        parts: dict[str, str | None] = {}
+        if self.voice is not None and self.voice.states():
+            parts["voices"] = self.voice.trouble or None
+        if self.hearing is not None and (state := self.hearing.state) is not None:
+            failed = state.status == "failed"
+            parts["speech recognition"] = (state.message or "It does not work.") if failed else None
+        return parts
 
     async def aclose(self) -> None:
         """Give the engines back. Idempotent. Cancelled, each gives back what it can at once."""
