@@ -24,14 +24,11 @@ def clips() -> Path:
 @pytest.fixture(scope="session")
 def speech_env() -> tuple[Path, Path]:
     """The Python that has the speech engines, and the folder of real weights: what scripts/test builds."""
-    python, models = os.environ.get("JOYVL_SPEECH_PYTHON"), os.environ.get("JOYVL_SPEECH_MODELS")
-    if not python or not models:
-        script = [str(ROOT / "scripts/speech-test-env"), "--find"]
-        found = subprocess.run(script, capture_output=True, text=True, check=False).stdout.strip()
-        if not found:
-            pytest.skip("the speech environment is not there; run scripts/speech-test-env")
-        python, models = f"{found}/bin/python", f"{found}/models"
-    return Path(python), Path(models)
+    script = [str(ROOT / "scripts/speech-test-env"), "--find"]
+    found = subprocess.run(script, capture_output=True, text=True, check=False).stdout.strip()
+    if not found:
+        pytest.skip("the speech environment is not there; run scripts/speech-test-env")
+    return Path(found, "bin", "python"), Path(found, "models")
 
 
 # --------------------------------------------------------------------------------------------------------------- marks
