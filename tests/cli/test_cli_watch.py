@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,9 @@ def test_a_file_that_is_no_video(tmp_path: Path):
 
 def test_a_camera_that_is_away_is_waited_for_and_that_is_said_once():
     command = [sys.executable, "-m", "joyvl_server.cli", "watch", "rtsp://127.0.0.1:1/x"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as watching:
+    # Where the tests run in the background, Ctrl-C is ignored, and children would inherit that.
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hears) as watching:
         assert watching.stderr is not None
         first, second = watching.stderr.readline(), watching.stderr.readline()
         watching.send_signal(signal.SIGINT)

@@ -73,8 +73,8 @@ def test_a_name_that_is_not_there_says_what_is(site):
     install_echo(site)
     with pytest.raises(ConfigError, match=r"no 'motoin' in joyvl\.engines\. Installed: echo-test, motion, openai"):
         plugins.load("joyvl.engines", "motoin")
-    with pytest.raises(ConfigError, match=r"joyvl\.tts\. Installed: none"):
-        plugins.load("joyvl.tts", "piper")
+    with pytest.raises(ConfigError, match=r"joyvl\.memory\. Installed: none"):
+        plugins.load("joyvl.memory", "chroma")
     with pytest.raises(ConfigError, match=r"no group 'joyvl\.engine'"):
         plugins.names("joyvl.engine")
 

@@ -62,12 +62,12 @@ def test_a_change_is_kept_and_null_is_the_servers_again():
 
 def test_what_a_newer_server_has_written_is_kept():
     with capture_logs() as logs:
-        camera = row('{"threshold": 0.7, "voice": {"name": "anna"}}')
+        camera = row('{"threshold": 0.7, "scent": {"name": "rose"}}')
     assert camera.spec == SessionSpec(threshold=0.7)
     (told,) = logs
-    assert (told["log_level"], told["settings"]) == ("warning", ["voice"])
+    assert (told["log_level"], told["settings"]) == ("warning", ["scent"])
     changed = camera.changed({"fidelity": "eco"}, 2.0)
-    assert json.loads(changed.record.spec) == {"threshold": 0.7, "fidelity": "eco", "voice": {"name": "anna"}}
+    assert json.loads(changed.record.spec) == {"threshold": 0.7, "fidelity": "eco", "scent": {"name": "rose"}}
     assert camera.changed({"name": "gate"}, 2.0).record.spec == camera.record.spec
 
 
