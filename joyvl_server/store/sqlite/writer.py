@@ -129,6 +129,7 @@ class Writer:
         batch = [job for job in batch if job.future is None or job.future.set_running_or_notify_cancel()]
         error = self._attempt(batch)
         if error is not None and self._connection.renew(error):
+            self._reported = None  # what a reader found was in the file before
             error = self._attempt(batch)
         if error is None:
             self._connection.recover()
