@@ -21,7 +21,11 @@ GROUP = "joyvl.session_settings"
 
 RESERVED = frozenset(SessionSettings.model_fields) | {
     *("id", "kind", "type", "name", "url", "enabled", "loop", "speed", "watches", "queries", "camera_id", "session_id"),
-    *("created_at", "updated_at", "state", "engine_state", "capabilities", "pressure", "last_remark", "latency"),
+    *("created_at", "updated_at", "state", "engine_state", "capabilities", "pressure", "last_remark"),
+    *("latency", "speech"),
+    # OpenAI's fields of a Realtime session
+    *("audio", "include", "instructions", "max_output_tokens", "model", "output_modalities", "parallel_tool_calls"),
+    *("prompt", "reasoning", "tool_choice", "tools", "tracing", "truncation"),
 }
 """Names of other fields in bodies and answers, and names of the server's own settings."""
 

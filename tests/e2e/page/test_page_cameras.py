@@ -285,6 +285,7 @@ INKS = [
 
 # Placeholders, and what selects show, that are wider than their fields; a select's arrow takes 20 pixels.
 CUT_OFF = """() => [...document.querySelectorAll('input[placeholder], select')].filter((field) => {
+  if (!field.checkVisibility()) return false;
   const style = getComputedStyle(field);
   const paint = new OffscreenCanvas(1, 1).getContext('2d');
   paint.font = `${style.fontSize} ${style.fontFamily}`;

@@ -26,6 +26,8 @@ from joyvl_server.speech.asr.whisper.engine import WhisperAsr
 from joyvl_server.speech.base import SpeechContext, SpeechError
 
 RATE = 16_000
+SENTENCES = int(os.environ.get("JOYVL_SPOKEN", "6"))
+"""of each language; 20 for the figures of docs/speech.md"""
 SAY = Path(__file__).parents[2] / "fakes/speech/say.py"
 NOISE = np.random.default_rng(7)
 SECONDS = np.arange(4 * RATE) / RATE
@@ -50,12 +52,12 @@ def spoken(speech_env, folder, language, sentences):
 
 @pytest.fixture(scope="module")
 def english(speech_env, tmp_path_factory):
-    return spoken(speech_env, tmp_path_factory.mktemp("spoken"), "en", ENGLISH)
+    return spoken(speech_env, tmp_path_factory.mktemp("spoken"), "en", ENGLISH[:SENTENCES])
 
 
 @pytest.fixture(scope="module")
 def chinese(speech_env, tmp_path_factory):
-    return spoken(speech_env, tmp_path_factory.mktemp("spoken"), "zh", CHINESE)
+    return spoken(speech_env, tmp_path_factory.mktemp("spoken"), "zh", CHINESE[:SENTENCES])
 
 
 @asynccontextmanager
@@ -84,10 +86,10 @@ def listening(asr, **limits):
 
 
 @pytest.mark.slow
-async def test_twenty_english_sentences_are_understood(speech_env, english):
+async def test_english_sentences_are_understood(speech_env, english):
     async with whisper(speech_env) as asr:
         speaker = listening(asr)
-        pairs = [(said, (await heard(asr, speaker, sound)).text) for said, sound in zip(ENGLISH, english, strict=True)]
+        pairs = [(said, (await heard(asr, speaker, sound)).text) for said, sound in zip(ENGLISH, english, strict=False)]
         assert speaker.language == "en"
     rate = error_rate(pairs, "en")
     print(f"WER {rate:.1%}")
@@ -95,10 +97,10 @@ async def test_twenty_english_sentences_are_understood(speech_env, english):
 
 
 @pytest.mark.slow
-async def test_twenty_chinese_sentences_are_understood(speech_env, chinese):
+async def test_chinese_sentences_are_understood(speech_env, chinese):
     async with whisper(speech_env) as asr:
         speaker = listening(asr)
-        pairs = [(said, (await heard(asr, speaker, sound)).text) for said, sound in zip(CHINESE, chinese, strict=True)]
+        pairs = [(said, (await heard(asr, speaker, sound)).text) for said, sound in zip(CHINESE, chinese, strict=False)]
         assert speaker.language == "zh"
     rate = error_rate(pairs, "zh")
     print(f"CER {rate:.1%}")
