@@ -103,6 +103,7 @@ class SessionSpeech:
         self._clients = 0
         self._on = True
         self._started = False
+        self._spec: ListenSpec | None = None
 
     # ---------------------------------------------------------------------------------------------------- life cycle
 
@@ -126,11 +127,13 @@ class SessionSpeech:
 
     def _listen(self) -> None:
         spec = ListenSpec(speech=self.listener.mode is not ListenMode.OFF, sounds=True)
-        self._audio.listen(spec, self._heard)
+        if spec != self._spec:  # to listen anew breaks off what somebody is saying
+            self._spec = spec
+            self._audio.listen(spec, self._heard)
 
     async def aclose(self) -> None:
         """Fall silent and hear nothing more. Idempotent. Cancelled, the voice stops by itself."""
-        self._started = False
+        self._started, self._spec = False, None
         self._audio.listen(None, None)
         await self.listener.aclose()
         await self.speaker.aclose()

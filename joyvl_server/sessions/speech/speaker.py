@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.core.inputs import PlaybackAcked, PlaybackEnded
 from joyvl_server.ingest.audio.base import PlayoutReport, SourceAudio
 from joyvl_server.kit.audio.pcm import Pcm
@@ -105,8 +105,11 @@ class Speaker:
 
     @property
     def remote(self) -> bool:
-        """Does the client speak by itself?"""
-        return self._voice is None or self._voice.remote(self.wanted)
+        """Does the client speak by itself? Not with a voice that cannot be used: that is told when it is to speak."""
+        try:
+            return self._voice is None or self._voice.remote(self.wanted)
+        except ConfigError:
+            return False
 
     # ---------------------------------------------------------------------------------------------- from the machine
 

@@ -149,3 +149,12 @@ async def test_where_nobody_hears_it_nothing_is_spoken(call: SpokenCall) -> None
     assert call.updates("response.output_text.done")
     assert (call.voice.sentences, call.updates("output_audio_buffer.started")) == ([], [])
     assert call.session.describe()["speech"]["audible"] is False
+
+
+async def test_another_setting_does_not_break_off_what_somebody_says(call: SpokenCall) -> None:
+    wanted: list[object] = []
+    call.audio.listen = lambda spec, on_event: wanted.append(spec)
+    call.session.change(call.session.spec.changed({"threshold": 0.3}))
+    assert wanted == []
+    call.session.change(call.session.spec.changed({"listen": "off"}))
+    assert [spec.speech for spec in wanted] == [False]

@@ -11,6 +11,7 @@ import pytest
 
 from fakes.clock import ManualClock
 from fakes.media.audio import FakeAudio
+from joyvl_server.core.errors import ConfigError
 from joyvl_server.core.inputs import Input, PlaybackAcked, PlaybackEnded
 from joyvl_server.ingest.audio.base import PlayoutReport
 from joyvl_server.kit.audio.pcm import Pcm
@@ -301,3 +302,9 @@ async def test_play_ends_what_played_before_and_texts_are_bounded() -> None:
     await scene.speaker.aclose()
     await scene.speaker.aclose()
     assert not [task for task in asyncio.all_tasks() if "utterance" in task.get_name()]
+
+
+async def test_a_voice_that_cannot_be_used_hides_no_session() -> None:
+    scene = Scene()
+    scene.voice.remote = lambda wanted: (_ for _ in ()).throw(ConfigError("There is no voice of that name."))
+    assert scene.speaker.remote is False
