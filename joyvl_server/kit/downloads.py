@@ -126,7 +126,7 @@ class Downloader:
     async def fetch(self, file: RemoteFile, target: Path) -> bool:
         """Make `target` that file; False where it was there already. Raises `DownloadError`.
 
-        What was fetched stays beside it as `.part`, also when this is cancelled, and the next call goes on from there.
+        What was fetched stays next to it as `.part`, also when this is cancelled, and the next call goes on from there.
         """
         if await asyncio.to_thread(_is_there, file, target):
             self._progress.progress(target.name, file.size, file.size)

@@ -141,7 +141,7 @@ class PlaybackStarted:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStopped:
-    """It plays no more; `heard`: so many characters of it were heard."""
+    """It plays no more; `heard`: this many characters of it were heard."""
 
     epoch: int
     heard: int

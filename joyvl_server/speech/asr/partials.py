@@ -88,7 +88,7 @@ class PartialBudget:
         return self.share > 0 and now >= self._next
 
     def spent(self, now: float, seconds: float) -> None:
-        """One was answered just now, after so many seconds of work."""
+        """One was answered just now, after this many seconds of work."""
         self._cost_s = seconds if self._cost_s is None else self._cost_s + NEWEST * (seconds - self._cost_s)
         rest = seconds * (1 / self.share - 1) if self.share > 0 else 0.0
         self._next = max(self._next, now + max(rest, self.every_s - seconds))

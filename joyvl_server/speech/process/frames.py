@@ -1,4 +1,4 @@
-"""What goes over the connection: a JSON object and bytes beside it (sound), both with their length in front.
+"""What goes over the connection: a JSON object and bytes with it (sound), both with their length in front.
 
 Ours to the child: {"op": "start", "options": …}, {"op": "ask", "id": 7, "method": "speak", …}, {"op": "cancel", "id":
 7}, {"op": "ping"}. The child's: {"event": "ready", …}, {"event": "failed", code, message}, {"event": "pong"}; and of a

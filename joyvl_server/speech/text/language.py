@@ -31,7 +31,7 @@ _COMMON = {
 }
 _WORDS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
 HAN_WEIGHT = 2.0
-"""A Chinese character says about as much as so many Latin letters."""
+"""A Chinese character says about as much as this many Latin letters."""
 
 
 def base_language(tag: str) -> str:

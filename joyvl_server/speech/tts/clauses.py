@@ -12,7 +12,7 @@ _JOINS = re.compile(
 )
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]")
 WIDE = 3.0
-"""A Chinese character takes about as long to say as so many Latin letters."""
+"""A Chinese character takes about as long to say as this many Latin letters."""
 
 
 def weight(text: str) -> float:
