@@ -199,13 +199,14 @@ async function fail(why) {
   await hangUp();
 }
 
+/** The server is told first: a connection that closes before ends the call there, and then there is nothing to hang up. */
 async function hangUp() {
-  peer?.close();
-  peer = null;
-  stopPlaying();
+  const old = peer;
   const where = location_;
-  location_ = null;
+  peer = location_ = null;
+  stopPlaying();
   await drop(where);
+  old?.close();
 }
 
 async function drop(where) {

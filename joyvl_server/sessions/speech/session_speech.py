@@ -127,7 +127,7 @@ class SessionSpeech:
 
     def _listen(self) -> None:
         spec = ListenSpec(speech=self.listener.mode is not ListenMode.OFF, sounds=True)
-        if spec != self._spec:  # to listen anew breaks off what somebody is saying
+        if spec != self._spec:  # to listen again breaks off what somebody is saying
             self._spec = spec
             self._audio.listen(spec, self._heard)
 

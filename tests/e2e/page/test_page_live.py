@@ -200,7 +200,7 @@ def test_a_choice_that_is_refused_is_taken_back(site: Site, watched: Watched) ->
     page.get_by_label("Gets dark").click()
     expect(page.get_by_label("Gets dark")).not_to_be_checked()
     assert held.watches[0]["kinds"] == ["enter"]
-    watched.complaints.remove("Failed to load resource: net::ERR_FAILED")
+    watched.forgive("Failed to load resource: net::ERR_FAILED")
 
 
 def test_where_the_engine_reads_words_no_kinds_are_offered(site: Site, page: Page) -> None:
@@ -246,7 +246,7 @@ def test_the_next_question_is_typed_while_the_last_one_is_on_its_way(site: Site,
     held[1].abort()
     expect(page.get_by_role("alert")).to_be_visible()
     expect(field).to_have_value("And now?")  # refused: nothing is lost
-    watched.complaints.remove("Failed to load resource: net::ERR_FAILED")  # Chromium's own word on the cut request
+    watched.forgive("Failed to load resource: net::ERR_FAILED")  # Chromium's own word on the cut request
     assert [query["text"] for query in site.world.sessions["ses_1"].queries] == ["How many people?"]
 
 
@@ -303,7 +303,7 @@ def test_the_picture_is_fetched_again_and_old_ones_are_given_back(watched: Watch
     first = seen[0]
     assert page.evaluate(loads, picture.get_attribute("src")) is True
     assert page.evaluate(loads, first) is False, "a picture that is no longer shown is given back"
-    watched.complaints.remove("Failed to load resource: net::ERR_FILE_NOT_FOUND")  # that was us
+    watched.forgive("Failed to load resource: net::ERR_FILE_NOT_FOUND")  # that was us
 
 
 def test_names_and_texts_are_text_never_html(browser: Browser) -> None:

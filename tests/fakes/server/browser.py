@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import av
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from fakes.patience import PATIENCE_S
 
@@ -88,10 +88,18 @@ class Watched:
         self.page: Page = context.new_page()
         self._host = urlsplit(base).netloc
         self._expected = expected
-        self.page.on("console", lambda m: self._note(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("console", self._check_console)
         self.page.on("pageerror", lambda error: self._note(f"uncaught: {error}"))
         self.page.on("request", lambda request: self._check_host(request.url))
         self.page.on("websocket", lambda socket: self._check_host(socket.url))
+
+    def forgive(self, text: str) -> None:
+        """Take one complaint off the list, which has to be there."""
+        self.complaints.remove(next(complaint for complaint in self.complaints if text in complaint))
+
+    def _check_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(part in message.text for part in self._expected):
+            self.complaints.append(f"{message.text} ({message.location['url']})")
 
     def _note(self, text: str) -> None:
         if not any(part in text for part in self._expected):

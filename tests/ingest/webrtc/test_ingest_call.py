@@ -25,7 +25,7 @@ from joyvl_server.ingest.worker.publisher import FramePublisher
 from joyvl_server.kit.jpeg import encode
 from joyvl_server.kit.net.policy import NetPolicy
 
-CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, 1.0, 2.0, 2500, 1250, 4000, NetPolicy())
+CONFIG = WorkerConfig(2, 65_536, 96, 85, 5, PATIENCE_S, PATIENCE_S, 2500, 1250, 4000, NetPolicy())
 
 
 class Caller:
@@ -131,7 +131,7 @@ async def test_a_call_that_never_connects_is_hung_up() -> None:
 
 async def test_a_caller_that_vanishes_is_hung_up_and_its_picture_is_gone_before() -> None:
     caller = Caller()
-    call, told = begin(replace(CONFIG, stall_timeout_s=0.7))
+    call, told = begin(replace(CONFIG, stall_timeout_s=0.7, call_timeout_s=2.0))
     answer = await call.answer(await caller.offer())
     running = asyncio.create_task(call.run())
     await caller.hears(answer)
