@@ -68,7 +68,7 @@ class Session:
         self.speech = SessionSpeech(self, source.audio, deps.speech, self.machine, self.bus, deps.clock, call=call)
         self.speech.configure(self.settings)
         self.queries = QueryList()
-        self.watches = WatchList(record, deps, self.bus, self.machine, watches, spec.zones)
+        self.watches = WatchList(record, deps, self.bus, self.machine, self.speech, watches, spec.zones)
         self.updates = UpdateLog(self.id, new_id("log"), deps.updates_backlog, deps.clock, self)
         self._recent = RecentTicks()
         context = SinkContext(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
 from joyvl_server.core.inputs import Input, WatchesChanged
-from joyvl_server.core.watches.kinds import Kinds, in_order, in_words
+from joyvl_server.core.watches.kinds import SOUNDS, Kinds, in_order, in_words
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.core.watches.watches import Watch, WatchSet
 from joyvl_server.core.watches.zones import Zone
@@ -84,6 +84,13 @@ class WatchedMachine(Protocol):
     def take(self, input: Input) -> None: ...
 
 
+class SoundAttention(Protocol):
+    """Who listens to the source."""
+
+    def listen_for_sounds(self, wanted: bool) -> None:
+        """Alarms, loudness, silence: does any watch fire at them?"""
+
+
 class WatchList:
     """The watches of one session and the zones they may name. What changes goes to the machine and on the bus.
 
@@ -97,6 +104,7 @@ class WatchList:
         deps: SessionDeps,
         bus: Bus,
         machine: WatchedMachine,
+        hearing: SoundAttention,
         watches: Iterable[WatchRecord],
         zones: tuple[Zone, ...],
     ) -> None:
@@ -106,6 +114,7 @@ class WatchList:
         self._clock = deps.clock
         self._bus = bus
         self._machine = machine
+        self._hearing = hearing
         self._watches = {w.id: w for w in watches}
         self._zones = zones
         self._changing = asyncio.Lock()
@@ -175,6 +184,8 @@ class WatchList:
             Watch(w.id, w.name, w.text, w.zones, w.threshold, w.paused, w.fires_at) for w in self._watches.values()
         )
         self._machine.take(WatchesChanged(self._machine.now, WatchSet(tuple(watches), self._zones)))
+        at_sounds = any(not w.paused and SOUNDS.keys() & w.fires_at for w in self._watches.values())
+        self._hearing.listen_for_sounds(at_sounds)
 
     def _get(self, watch_id: str) -> WatchRecord:
         try:

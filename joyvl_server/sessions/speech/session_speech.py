@@ -103,6 +103,7 @@ class SessionSpeech:
         self._clients = 0
         self._on = True
         self._started = False
+        self._sounds = False
         self._spec: ListenSpec | None = None
 
     # ---------------------------------------------------------------------------------------------------- life cycle
@@ -125,8 +126,16 @@ class SessionSpeech:
             self._listen()
             self._tell_machine()
 
+    def listen_for_sounds(self, wanted: bool) -> None:
+        """Tell the machine of alarms, loud noises and silence, or not."""
+        self._sounds = wanted
+        if self._started:
+            self._listen()
+
     def _listen(self) -> None:
-        spec = ListenSpec(speech=self.listener.mode is not ListenMode.OFF, sounds=True)
+        speech = self.listener.mode is not ListenMode.OFF
+        # Beside speech they cost next to nothing, and nothing need be begun for them later.
+        spec = ListenSpec(speech=speech, sounds=speech or self._sounds)
         if spec != self._spec:  # to listen again breaks off what somebody is saying
             self._spec = spec
             self._audio.listen(spec, self._heard)

@@ -15,6 +15,7 @@ from fakes.patience import until
 from fakes.speech.asr import ToldAsr, voice
 from joyvl_server.core.decisions import Score
 from joyvl_server.ingest.audio.base import (
+    ListenSpec,
     PlayoutReport,
     SoundDetected,
     SoundPresence,
@@ -159,3 +160,19 @@ async def test_another_setting_does_not_break_off_what_somebody_says(call: Spoke
     assert wanted == []
     call.session.change(call.session.spec.changed({"listen": "off"}))
     assert [spec.speech for spec in wanted] == [False]
+
+
+async def test_where_no_speech_is_heard_sounds_are_listened_for_as_long_as_a_watch_fires_at_them(
+    call: SpokenCall,
+) -> None:
+    wanted: list[ListenSpec] = []
+    call.audio.listen = lambda spec, on_event: wanted.append(spec)
+    call.session.change(call.session.spec.changed({"listen": "off"}))
+    watch = await call.session.watches.add(WatchDraft("Tell me when the smoke alarm goes off"))
+    await call.session.watches.change(watch.id, {"paused": True})
+    await call.session.watches.change(watch.id, {"paused": False})
+    await call.session.watches.add(WatchDraft("Tell me when someone comes"))
+    await call.session.watches.remove(watch.id)
+    assert [(spec.speech, spec.sounds) for spec in wanted] == [
+        (False, False), (False, True), (False, False), (False, True), (False, False),
+    ]  # fmt: skip
