@@ -23,6 +23,9 @@ EventType = Literal[
     "session_started",
     "session_ended",
     "task",
+    "heard",
+    "played",
+    "cut_off",
 ]
 TYPES: tuple[str, ...] = get_args(EventType)
 KEPT = 1_000_000

@@ -8,6 +8,8 @@ export const sessions = signal(null);
 /** A sentence while a list cannot be had although the server answers, else null. */
 export const listError = signal(null);
 export const engines = signal([]);
+/** What the server can speak with: [{id, engine, language, name}]. */
+export const serverVoices = signal([]);
 /** The settings that a camera or session may have of its own, as the server describes them. */
 export const sessionSettings = signal([]);
 
@@ -27,6 +29,10 @@ export async function refreshEngines() {
 
 export async function refreshSessionSettings() {
   await refresh(sessionSettings, "/v1/session-settings");
+}
+
+export async function refreshServerVoices() {
+  await refresh(serverVoices, "/v1/voices");
 }
 
 /** A setting as the server describes it; undefined until that is known. */

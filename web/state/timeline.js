@@ -37,6 +37,8 @@ function withEvent(view, event, spoken) {
       return data.task ? withTask(view, { wall, task: data.task }) : view;
     case "heard":
       return withHeard(view, { id: data.item_id, wall, text, addressed: data.addressed });
+    case "played":
+      return withSound(view, data.epoch, wall, { heard: data.heard });
     case "cut_off":
       return withSound(view, data.epoch, wall, { cutOff: text });
     case "session_started":

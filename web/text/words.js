@@ -181,6 +181,24 @@ export const VOICES = [
   ["off", "No voice"],
 ];
 
+const VOICE_ENGINES = { espeak: "eSpeak", kokoro: "Kokoro", openai: "Speech server", piper: "Piper" };
+
+export const voiceEngineName = (engine) => VOICE_ENGINES[engine] ?? engine;
+
+/** When it listens, as short as fits a phone; a server may know other ways. */
+const LISTENING = { auto: "In calls", open: "Always", push_to_talk: "While the button is held", off: "Never" };
+
+export const listeningWords = ({ value, title }) => LISTENING[value] ?? title ?? value;
+
+/** "English" of "en"; the tag itself where the browser knows no name. */
+export function languageName(tag) {
+  try {
+    return new Intl.DisplayNames(["en"], { type: "language", fallback: "code" }).of(tag) ?? tag;
+  } catch {
+    return tag;
+  }
+}
+
 /** How much of a spoken line was heard; empty where nobody listened. `heard`: characters; `cutOff`: the words. */
 export function heardWords({ text, heard, cutOff }) {
   if (cutOff === "") return "Cut off before a word was heard";

@@ -15,6 +15,7 @@ from joyvl_server.sessions.sinks.messages import (
     DecisionsStopped,
     HeardDone,
     Message,
+    PlaybackStopped,
     QueryEnded,
     QueryOpened,
     SessionEnded,
@@ -43,6 +44,7 @@ class TimelineSink:
         QueryEnded,
         TaskUpdated,
         HeardDone,
+        PlaybackStopped,
         PlaybackCut,
     )
 
@@ -81,6 +83,8 @@ class TimelineSink:
                 self._note("task", message.question, task=asdict(message))
             case HeardDone(speech_id, text, addressed) if text:
                 self._note("heard", text, item_id=speech_id, addressed=addressed)
+            case PlaybackStopped(epoch, heard) if heard:
+                self._note("played", epoch=epoch, heard=heard)
             case PlaybackCut(epoch, _, heard):
                 self._note("cut_off", heard, epoch=epoch)
 

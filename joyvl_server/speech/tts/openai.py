@@ -82,14 +82,20 @@ class OpenAITts:
         """There is nothing to start: the first sentence shows how the server is. Never waits."""
 
     async def voices(self) -> list[Voice]:
-        """As the server lists them, else those of the options. Cancelling it changes nothing."""
+        """As the server lists them, else those of the options. Raises `SpeechError` where no server answers.
+
+        Cancelling it changes nothing.
+        """
         listed: list[str] = []
         try:
             async with asyncio.timeout(self._options.timeout_s):
                 answer = await self._client.get(f"{self._options.base_url}/audio/voices")
             if answer.status_code == 200 and len(answer.content) <= MAX_BODY:
                 listed = _names(answer.json())
-        except (httpx2.HTTPError, TimeoutError, ValueError):
+        except (httpx2.TransportError, TimeoutError):
+            # Not a trouble of the engine: perhaps nobody means to use it.
+            raise SpeechError(f"openai: {self._options.base_url} does not answer.", code="unavailable") from None
+        except (httpx2.HTTPError, ValueError):
             pass
         own = {voice: language for language, voice in self._options.voices.items()}
         names = dict.fromkeys([self._options.voice, *own, *listed])

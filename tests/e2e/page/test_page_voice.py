@@ -189,6 +189,60 @@ def test_what_was_heard_is_known_after_a_reload(page: Page, session: Session) ->
     expect(page.locator(".line.asked .icon")).to_be_visible()
 
 
+def test_what_was_heard_whole_is_known_after_a_reload(page: Page, session: Session) -> None:
+    for text, heard in ((TEXT, len(TEXT)), ("There is smoke in the kitchen.", 14), ("Nobody listened.", 0)):
+        tick = session.tick("speak", text=text, score=0.9)
+        if heard:
+            session.note("played", epoch=tick["epoch"], heard=heard)
+    page.reload()
+    lines = page.locator(".line.said")
+    expect(lines.nth(0).locator(".hearing")).to_have_text("Heard")
+    expect(lines.nth(1).locator(".hearing")).to_have_text("Heard up to “There is smoke”")
+    expect(lines.nth(2)).to_contain_text("Nobody listened.")
+    expect(lines.nth(2).locator(".hearing")).to_have_count(0)
+
+
+def voice_groups(page: Page) -> dict[str, list[str]]:
+    """The names to choose from, by group; those without a group under an empty one."""
+    return page.get_by_label("It speaks with").evaluate(
+        """(select) => Object.fromEntries([["", [...select.children].filter((one) => one.tagName === "OPTION")],
+          ...[...select.querySelectorAll("optgroup")].map((group) => [group.label, [...group.children]])]
+          .map(([label, options]) => [label, options.map((one) => one.textContent)]))"""
+    )
+
+
+def test_a_voice_of_the_server_is_chosen_by_engine_and_language(page: Page, site: Site, session: Session) -> None:
+    page.get_by_text("Sound settings", exact=True).click()
+    choice = page.get_by_label("It speaks with")
+    expect(choice.locator("optgroup")).to_have_count(5)
+    assert voice_groups(page) == {
+        "": ["The server's choice", "This browser's own voice", "No voice"],
+        "By the language of each sentence": ["eSpeak", "Kokoro", "Piper"],
+        "Kokoro · English": ["Heart, American English"],
+        "Piper · English": ["Joe, American English"],
+        "eSpeak · English": ["English (Great Britain)", "English (America)"],
+        "Kokoro · Chinese": ["Xiaoxiao"],
+    }
+    choice.select_option("Joe, American English")
+    wait_until(lambda: session.voice == "piper:en_US-joe-medium")
+    page.get_by_role("button", name="Voices of other languages (23)").click()
+    expect(page.get_by_role("button", name="Voices of other languages")).to_have_count(0)
+    assert "eSpeak · German" in voice_groups(page)
+    choice.select_option("espeak:de")
+    wait_until(lambda: session.voice == "espeak:de")
+
+
+def test_a_voice_that_is_not_there_any_more_is_shown_as_the_one_that_is_chosen(page: Page, session: Session) -> None:
+    session.voice = "piper:gone"
+    session.publish("session.updated", session=session.to_dict())
+    page.get_by_text("Sound settings", exact=True).click()
+    expect(page.get_by_label("It speaks with")).to_have_value("piper:gone")
+    session.voice = "espeak:de"
+    session.publish("session.updated", session=session.to_dict())
+    expect(page.get_by_label("It speaks with")).to_have_value("espeak:de")
+    expect(page.get_by_label("It speaks with").locator("option[value='espeak:fi']")).to_have_count(0)
+
+
 def test_it_all_fits_on_a_phone(page: Page, session: Session) -> None:
     page.set_viewport_size(PHONE)
     epoch = session.say(TEXT + " ")

@@ -232,6 +232,10 @@ def _sessions(app: FastAPI, world: World) -> None:
 
 
 def _speech(app: FastAPI, world: World) -> None:
+    @app.get("/v1/voices")
+    async def voices() -> dict[str, Any]:
+        return {"data": world.voices, "next": None}
+
     @app.post("/v1/sessions/{session_id}/playback", status_code=204)
     async def playback(session_id: str, body: dict[str, Any]) -> None:
         world.reported.append(body)

@@ -52,6 +52,26 @@ def speech_facts(voice: str) -> dict[str, Any]:
     }
 
 
+def server_voices() -> list[dict[str, str]]:
+    """A few good voices, and an engine with one for each language, as `GET /v1/voices` lists them."""
+    plain = [
+        "af", "bg", "ca", "cs", "da", "de", "el", "es", "et", "fi", "fr-be", "hu", "it", "nl", "pl", "pt", "ro", "ru",
+        "sk", "sv", "tr", "uk", "vi",
+    ]  # fmt: skip
+    listed = [
+        ("espeak", "en-gb", "en-gb", "English (Great Britain)"),
+        ("espeak", "en-us", "en-us", "English (America)"),
+        *(("espeak", tag, tag, tag) for tag in plain),
+        ("kokoro", "af_heart", "en-US", "Heart"),
+        ("kokoro", "zf_xiaoxiao", "zh", "Xiaoxiao"),
+        ("piper", "en_US-joe-medium", "en-US", "joe"),
+    ]
+    return [
+        {"id": f"{engine}:{voice}", "engine": engine, "language": tag, "name": name}
+        for engine, voice, tag, name in listed
+    ]
+
+
 STRUCTURE = {
     "mode": "structure",
     "note": "",

@@ -16,6 +16,7 @@ from fakes.page.shapes import (
     engine_ready,
     probe_report,
     rfc3339,
+    server_voices,
     source_state,
     speech_facts,
 )
@@ -290,6 +291,7 @@ class World:
     talked: list[bool] = field(default_factory=list)
     sound: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """pieces of sound by session, for connections with `audio`"""
+    voices: list[dict[str, str]] = field(default_factory=server_voices)
     refuse_until: float = 0.0
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 

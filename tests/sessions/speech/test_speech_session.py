@@ -32,6 +32,7 @@ from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.settings import Settings
 from joyvl_server.speech.hearing import SpeechHearing
+from joyvl_server.store.events import EventRecord, Events
 from joyvl_server.store.store import Store
 
 SENTENCE = "Someone is at the door."
@@ -45,6 +46,7 @@ class SpokenCall:
         self.audio = source.audio
         self.asr = asr
         self.voice = FakeVoice()
+        self.store: Store
 
     async def second(self) -> None:
         for _ in range(4):
@@ -59,6 +61,11 @@ class SpokenCall:
 
     def report(self, status: str, played_s: float) -> None:
         self.audio.tells(PlayoutReport(self.audio.played[-1][0], played_s, status))
+
+    async def events(self) -> list[EventRecord]:
+        """The timeline, newest first."""
+        await self.store.main.write(lambda connection: None)  # behind all that was posted
+        return await Events(self.store.main).list()
 
     def updates(self, type: str) -> list[dict]:
         return [update.data for update in self.session.updates._ring if update.type == type]
@@ -81,7 +88,7 @@ async def call(tmp_path: Path) -> AsyncIterator[SpokenCall]:
     assert isinstance(source, FakeSource)
     source.audio.tells(SoundPresence(True, True))
     call = SpokenCall(clock, session, source, asr)
-    call.voice = spoken
+    call.voice, call.store = spoken, store
     yield call
     await registry.aclose()
 
@@ -93,6 +100,8 @@ async def test_what_it_says_is_played_and_heard(call: SpokenCall) -> None:
     await call.clock.settle()
     assert call.updates("output_audio_buffer.stopped")[0]["heard"] == len(SENTENCE)
     assert call.updates("conversation.item.truncated") == []
+    [played] = [event for event in await call.events() if event.type == "played"]
+    assert played.data == {"epoch": call.updates("output_audio_buffer.stopped")[0]["epoch"], "heard": len(SENTENCE)}
 
 
 async def test_who_speaks_over_it_silences_it_and_is_answered(call: SpokenCall) -> None:

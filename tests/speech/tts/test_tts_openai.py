@@ -195,8 +195,15 @@ async def test_no_server_at_all():
     with pytest.raises(SpeechError, match="cannot be reached") as told:
         await speak(tts)
     assert told.value.code == "unavailable"
-    assert [v.id for v in await tts.voices()] == ["af_heart"]
+    with pytest.raises(SpeechError, match="does not answer"):
+        await tts.voices()
     await tts.aclose()
+
+
+async def test_a_server_that_lists_no_voices_has_those_of_the_options():
+    async with voice(voices={"zh": "zf"}) as (server, tts):
+        server.status = 404
+        assert [(v.id, v.language) for v in await tts.voices()] == [("af_heart", "und"), ("zf", "zh")]
 
 
 @pytest.mark.parametrize(

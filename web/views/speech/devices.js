@@ -1,34 +1,34 @@
 // Which microphone and loudspeaker, what the session speaks with, and when it listens.
-import { html, useEffect } from "../../html.js";
+import { html, useEffect, useState } from "../../html.js";
 import { canChooseLoudspeaker, chooseLoudspeaker, loudspeaker } from "../../call/loudspeaker.js";
 import { choose, chosen, inputs, outputs } from "../../call/microphone.js";
 import { patch, sessionPath } from "../../net/api.js";
-import { choicesOf, refreshSessionSettings } from "../../state/lists.js";
+import { choicesOf, refreshServerVoices, refreshSessionSettings } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
-import { VOICES } from "../../text/words.js";
+import { listeningWords } from "../../text/words.js";
+import { VoiceField } from "./voice_field.js";
 
 export function Devices({ session, mine }) {
+  const [seen, setSeen] = useState(false);
   useEffect(() => {
+    if (!seen) return;
     refreshSessionSettings();
-  }, []);
+    // Voices come and go with what is installed; espeak is asked which it has.
+    refreshServerVoices();
+  }, [seen]);
   const change = (changes) => attempt(() => patch(sessionPath(session.id), changes));
-  const voices = VOICES.some(([value]) => value === session.voice) ? VOICES : [...VOICES, [session.voice, session.voice]];
   const listening = choicesOf("listen");
   return html`
-    <details class="devices">
+    <details class="devices" onToggle=${(e) => setSeen(e.target.open)}>
       <summary>Sound settings</summary>
       <div class="device-fields">
         ${mine && inputs.value.length > 0 && html`<${Choice} label="Microphone" value=${chosen.value} devices=${inputs.value} choose=${choose} />`}
         ${mine && canChooseLoudspeaker && outputs.value.length > 0 &&
         html`<${Choice} label="Loudspeaker" value=${loudspeaker.value} devices=${outputs.value} choose=${chooseLoudspeaker} />`}
-        <label>It speaks with
-          <select aria-label="It speaks with" value=${session.voice} onChange=${(e) => change({ voice: e.target.value })}>
-            ${voices.map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}
-          </select>
-        </label>
+        <${VoiceField} session=${session} choose=${(voice) => change({ voice })} />
         ${listening.length > 0 && html`<label>It listens
           <select aria-label="It listens" value=${session.listen} onChange=${(e) => change({ listen: e.target.value })}>
-            ${listening.map(({ value, description }) => html`<option key=${value} value=${value}>${description.replace(/[.]$/, "")}</option>`)}
+            ${listening.map((one) => html`<option key=${one.value} value=${one.value} title=${one.description}>${listeningWords(one)}</option>`)}
           </select>
         </label>`}
       </div>
