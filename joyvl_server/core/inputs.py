@@ -161,6 +161,23 @@ class SpeechLasted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """It fell silent before it lasted: a click or a cough as far as one knows, while its end is still awaited."""
+
+    at: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechContinued:
+    """After `SpeechPaused`: it goes on since `t`."""
+
+    at: float
+    id: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechStopped:
     """It ended at `t`. `Transcript(final)` or `TranscriptFailed` follows: the latter at once if nobody transcribes."""
 
@@ -283,6 +300,8 @@ Input = (
     | PlaybackEnded
     | SpeechStarted
     | SpeechLasted
+    | SpeechPaused
+    | SpeechContinued
     | SpeechStopped
     | Transcript
     | TranscriptFailed

@@ -111,9 +111,9 @@ class Observer:
                 said = self._sounds.heard(input, self._steps + 1, self.config)
                 self._effects += said
                 self._steps += bool(said)
-            case into.SpeechStarted() | into.SpeechLasted() | into.SpeechStopped():
+            case into.SpeechStarted() | into.SpeechLasted() | into.SpeechPaused() | into.SpeechContinued():
                 pass  # `_listen` does
-            case into.Transcript() | into.TranscriptFailed():
+            case into.SpeechStopped() | into.Transcript() | into.TranscriptFailed():
                 pass
             case into.TaskChanged():
                 self._composer.task_changed(input)

@@ -31,7 +31,9 @@ from joyvl_server.core.inputs import (
     SaidDone,
     Scored,
     SoundHeard,
+    SpeechContinued,
     SpeechLasted,
+    SpeechPaused,
     SpeechStarted,
     SpeechStopped,
     TaskChanged,
@@ -168,7 +170,7 @@ class Shell:
         seldom = ["passed", "pressure", "room", "restarted", "able", "reconfigured"]
         often = ["ask", "ask", "watch", "watch", "sound"]
         now += ["acked", "acked", "ended", "speech", "speech"] if self.playing else ["speech"]
-        now += ["lasted", "stopped", "transcript", "transcript", "deaf"] if self.speeches else []
+        now += ["lasted", "paused", "continued", "stopped", "transcript", "transcript", "deaf"] if self.speeches else []
         return [*now, *often, *seldom, "tick", "skipped", "withdraw", "sense", "heard", "task"]
 
     def make(self, choice: str, draw: st.DrawFn) -> Input:
@@ -244,7 +246,7 @@ class Shell:
                 return PlaybackEnded(t, self.playing, draw(st.none() | st.integers(0, 100)))
             case "sound":
                 return SoundHeard(t, EPOCH + t, draw(st.sampled_from([*SOUNDS, WatchKind.ENTER])), t)
-            case "speech" | "lasted" | "stopped" | "transcript" | "deaf":
+            case "speech" | "lasted" | "paused" | "continued" | "stopped" | "transcript" | "deaf":
                 return self._speech(choice, draw)
             case "heard":
                 return PlaybackAcked(t, draw(st.integers(0, self.epochs + 1)), draw(st.integers(0, 300)))
@@ -263,6 +265,10 @@ class Shell:
         match choice:
             case "lasted":
                 return SpeechLasted(t, id)
+            case "paused":
+                return SpeechPaused(t, id)
+            case "continued":
+                return SpeechContinued(t, id, t - 0.1)
             case "stopped":
                 return SpeechStopped(t, id, t - 0.3, draw(st.floats(0.05, 3)))
             case "transcript":

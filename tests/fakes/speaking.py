@@ -8,7 +8,9 @@ from joyvl_server.core.effects import Effect
 from joyvl_server.core.inputs import (
     PlaybackAcked,
     PlaybackEnded,
+    SpeechContinued,
     SpeechLasted,
+    SpeechPaused,
     SpeechStarted,
     SpeechStopped,
     TickSkipped,
@@ -34,6 +36,12 @@ class SpokenShell(Shell):
 
     def lasts(self, at: float, id: str = "s") -> list[Effect]:
         return self.observer.handle(SpeechLasted(at, id))
+
+    def pauses(self, at: float, id: str = "s") -> list[Effect]:
+        return self.observer.handle(SpeechPaused(at, id))
+
+    def goes_on(self, t: float, id: str = "s") -> list[Effect]:
+        return self.observer.handle(SpeechContinued(t + 0.1, id, t))
 
     def stops(self, t: float, seconds: float, id: str = "s") -> list[Effect]:
         return self.observer.handle(SpeechStopped(t + 0.3, id, t, seconds))

@@ -3,7 +3,8 @@ and what it interrupted is held.
 
 ```
   SpeechStarted ── holds what plays
-    ends before it lasted (a click, a cough)           gives the floor back at once; its words may still interrupt
+    pauses or ends before it lasted (a click, a cough) gives the floor back at once; its words may still interrupt
+    goes on after such a pause                         has the floor again
     words: a partial or final `Transcript`             interrupts; "mhm" and "yes" do not, nor what is not addressed
     goes on for `LONG_S`: no "mhm" takes so long       interrupts; where a wake word is needed it gives the floor back
     `TranscriptFailed`, no word in it                  gives the floor back
@@ -15,7 +16,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from joyvl_server.core.inputs import SpeechLasted, SpeechStarted, SpeechStopped, Transcript, TranscriptFailed
+from joyvl_server.core.inputs import (
+    SpeechContinued,
+    SpeechLasted,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechStopped,
+    Transcript,
+    TranscriptFailed,
+)
 from joyvl_server.core.turn_taking.words import Meaning, meaning
 
 LASTS_S = 0.4
@@ -37,9 +46,12 @@ class OpenSpeech:
     t: float
     began: float
     interrupts: int | None
-    """the epoch that played when it began"""
+    """the epoch that played when it began, or went on"""
     floor: bool = True
     lasted: bool = False
+    paused: bool = False
+    before_s: float = 0.0
+    """from its onset to the end of its last pause; that is no part of how long it lasts"""
     listens: bool = False
     """so far it is "mhm" or the like"""
     judged: bool = False
@@ -55,9 +67,6 @@ class SpeechVerdict:
     interrupted: int | None = None
     words: bool = False
     stop: bool = False
-
-
-SpeechInput = SpeechStarted | SpeechLasted | SpeechStopped | Transcript | TranscriptFailed
 
 
 class UserSpeech:
@@ -78,18 +87,30 @@ class UserSpeech:
         if len(self._open) > MOST_OPEN:
             del self._open[next(iter(self._open))]
 
-    def take(self, input: SpeechLasted | SpeechStopped | Transcript | TranscriptFailed) -> SpeechVerdict:
+    def continued(self, input: SpeechContinued, playing: int | None) -> bool:
+        """It goes on after a pause. False: it does not keep others from speaking."""
+        speech = self._open.get(input.id)
+        if speech is None or not speech.paused:
+            return False
+        speech.paused, speech.before_s, speech.floor = False, input.t - speech.t, not speech.judged
+        speech.interrupts = playing
+        return speech.floor
+
+    def take(self, input: SpeechLasted | SpeechPaused | SpeechStopped | Transcript | TranscriptFailed) -> SpeechVerdict:
         speech = self._open.get(input.id)
         if speech is None:
             return SpeechVerdict()
         match input:
             case SpeechLasted():
                 speech.lasted = True
+            case SpeechPaused():
+                if not (speech.lasted or speech.judged):
+                    speech.paused, speech.floor = True, False
             case SpeechStopped(at, _, _, seconds):
                 speech.stopped = at
-                if not speech.lasted and seconds < LASTS_S:
+                if speech.paused or (not speech.lasted and seconds < LASTS_S):
                     speech.floor = False
-                elif seconds >= LONG_S:
+                elif seconds - speech.before_s >= LONG_S:
                     return self._long(speech)
             case TranscriptFailed():
                 del self._open[input.id]
@@ -104,7 +125,7 @@ class UserSpeech:
             since, limit = (speech.began, MOST_S) if speech.stopped is None else (speech.stopped, WORDS_S)
             if not 0 <= at - since < limit:
                 del self._open[speech.id]
-            elif speech.stopped is None and at - speech.t >= LONG_S:
+            elif speech.stopped is None and not speech.paused and at - speech.t - speech.before_s >= LONG_S:
                 verdicts.append(self._long(speech))
         return verdicts
 

@@ -20,7 +20,9 @@ from joyvl_server.core.inputs import (
     Input,
     PlaybackAcked,
     PlaybackEnded,
+    SpeechContinued,
     SpeechLasted,
+    SpeechPaused,
     SpeechStarted,
     SpeechStopped,
     Transcript,
@@ -164,14 +166,23 @@ class VoiceOutput:
                 self._playback.report(epoch, at)
             case PlaybackEnded(at, epoch, heard):
                 self._playback.ended(epoch, at, shown=heard is None)
-            case SpeechStarted():
-                current = self._playback.current
-                if current is None or not self._half_duplex:
-                    self._speech.began(input, None if current is None else current.epoch)
-                    return self._playback.hold()
-            case SpeechLasted() | SpeechStopped() | Transcript() | TranscriptFailed():
+            case SpeechStarted() | SpeechContinued():
+                return self._speaks(input)
+            case SpeechLasted() | SpeechPaused() | SpeechStopped() | Transcript() | TranscriptFailed():
                 return self._obey(self._speech.take(input), input.at)
         return []
+
+    def _speaks(self, input: SpeechStarted | SpeechContinued) -> list[Effect]:
+        """Somebody speaks from now on."""
+        current = self._playback.current
+        if current is not None and self._half_duplex:
+            return []
+        playing = None if current is None else current.epoch
+        if isinstance(input, SpeechStarted):
+            self._speech.began(input, playing)
+        elif not self._speech.continued(input, playing):
+            return []
+        return self._playback.hold()
 
     def _obey(self, verdict: SpeechVerdict, at: float) -> list[Effect]:
         """An alert of which nothing was heard yet is not interrupted: it goes on once everybody is silent."""

@@ -17,7 +17,8 @@ class ListenSpec:
 
     `speech`: tell when somebody speaks, with the sound of it. `sounds`: tell alarms, loud noises, long silence.
     `vad`: name of the plug-in in `joyvl.vad`. `wait_s`: silence after which somebody has finished. `lasting_s`: speech
-    that goes on for so long is no click and no cough.
+    that goes on for so long is no click and no cough. `pause_s`: silence after which it counts as one,
+    until it goes on.
     """
 
     speech: bool = False
@@ -25,6 +26,7 @@ class ListenSpec:
     vad: str = "silero"
     wait_s: float = 0.6
     lasting_s: float = 0.4
+    pause_s: float = 0.2
     loud_db: float = 20.0
     """how much above what is usual there a noise is loud"""
     silence_s: float = 900.0
@@ -50,6 +52,23 @@ class SpeechAudio:
 @dataclass(frozen=True, slots=True)
 class SpeechLasts:
     """It has lasted for `lasting_s`. Told once."""
+
+    id: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPauses:
+    """Silence since `t`, before it lasted: perhaps it was only a click or a cough. Its sound is told on, and it
+    `SpeechContinues` or has ended."""
+
+    id: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechContinues:
+    """It goes on since `t`, after `SpeechPauses`."""
 
     id: str
     t: float
@@ -104,7 +123,17 @@ class PlayoutReport:
     status: PlayoutStatus
 
 
-AudioEvent = SpeechBegan | SpeechAudio | SpeechLasts | SpeechEnded | SoundDetected | SoundPresence | PlayoutReport
+AudioEvent = (
+    SpeechBegan
+    | SpeechAudio
+    | SpeechLasts
+    | SpeechPauses
+    | SpeechContinues
+    | SpeechEnded
+    | SoundDetected
+    | SoundPresence
+    | PlayoutReport
+)
 
 
 class AudioListener(Protocol):

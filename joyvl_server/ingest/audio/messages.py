@@ -17,8 +17,10 @@ from joyvl_server.ingest.audio.base import (
     SoundPresence,
     SpeechAudio,
     SpeechBegan,
+    SpeechContinues,
     SpeechEnded,
     SpeechLasts,
+    SpeechPauses,
 )
 from joyvl_server.ingest.channel import Message
 from joyvl_server.kit.audio.pcm import Pcm
@@ -26,6 +28,8 @@ from joyvl_server.kit.audio.pcm import Pcm
 _KINDS: dict[str, Any] = {
     "began": SpeechBegan,
     "lasts": SpeechLasts,
+    "pauses": SpeechPauses,
+    "continues": SpeechContinues,
     "ended": SpeechEnded,
     "detected": SoundDetected,
     "playout": PlayoutReport,

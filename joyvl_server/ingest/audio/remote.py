@@ -18,8 +18,10 @@ from joyvl_server.ingest.audio.base import (
     SoundPresence,
     SpeechAudio,
     SpeechBegan,
+    SpeechContinues,
     SpeechEnded,
     SpeechLasts,
+    SpeechPauses,
 )
 from joyvl_server.ingest.audio.messages import from_message
 from joyvl_server.ingest.channel import Message
@@ -30,6 +32,7 @@ PLAYOUT_BUFFER_S = 20.0
 """Sound that a worker holds for one utterance at most; at 24 kHz 1.3 MB on its way."""
 PIECE_S = 0.5
 LAST = ("ended", "cut", "failed")
+_OfOpenSpeech = SpeechAudio | SpeechLasts | SpeechPauses | SpeechContinues
 
 
 class AudioOwner(Protocol):
@@ -126,7 +129,7 @@ class RemoteAudio:
         elif isinstance(event, SpeechEnded):
             if self._open.pop(event.id, None) is None:
                 return
-        elif isinstance(event, SpeechAudio | SpeechLasts) and event.id not in self._open:
+        elif isinstance(event, _OfOpenSpeech) and event.id not in self._open:
             return
         self._tell(event)
 

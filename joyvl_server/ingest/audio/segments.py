@@ -13,8 +13,10 @@ from joyvl_server.ingest.audio.base import (
     ListenSpec,
     SpeechAudio,
     SpeechBegan,
+    SpeechContinues,
     SpeechEnded,
     SpeechLasts,
+    SpeechPauses,
 )
 from joyvl_server.kit.audio.pcm import Pcm, Samples
 
@@ -54,7 +56,9 @@ class SpeechSegmenter:
         """since when speech is possible"""
         self._id: str | None = None
         self._onset = self._voiced_until = 0.0
-        self._lasts = False
+        self._stretch = 0.0
+        """since when it was not interrupted by a pause that was told"""
+        self._lasts = self._pauses = False
         self._pending: list[Samples] = []
         self._pending_n = self._sent_n = 0
 
@@ -76,9 +80,8 @@ class SpeechSegmenter:
         self._append(samples)
         if probability >= GOES_ON_AT:
             self._voiced_until = end
-        if not self._lasts and self._voiced_until - self._onset >= self._spec.lasting_s:
-            self._lasts = True
-            self._tell(SpeechLasts(self._id, end))
+        if not self._lasts:
+            self._judge_short(self._id, t, end, probability)
         sent_s = self._sent_n / LISTEN_RATE
         if end - self._voiced_until >= self._spec.wait_s:
             self._end(self._voiced_until - END_LAG_S)
@@ -88,6 +91,21 @@ class SpeechSegmenter:
             self._end(end)
             self._begin(end)
             self._voiced_until = end
+
+    def _judge_short(self, id: str, t: float, end: float, probability: float) -> None:
+        """Is it a word, or was it a click? Each of several clicks is judged alone."""
+        if self._pauses and probability >= BEGINS_AT:
+            self._pauses, self._stretch = False, t - ONSET_LAG_S
+            self._tell(SpeechContinues(id, self._stretch))
+        if self._pauses:
+            return
+        voiced_until = self._voiced_until - END_LAG_S
+        if voiced_until - self._stretch >= self._spec.lasting_s:
+            self._lasts = True
+            self._tell(SpeechLasts(id, end))
+        elif end - voiced_until >= self._spec.pause_s:
+            self._pauses = True
+            self._tell(SpeechPauses(id, max(voiced_until, self._stretch)))
 
     def break_off(self, *, lost: bool) -> None:
         """The sound ends here. What comes next is another stream."""
@@ -126,8 +144,8 @@ class SpeechSegmenter:
     def _begin(self, onset: float) -> None:
         self._count += 1
         self._id = f"{self._prefix}{self._count}"
-        self._onset = onset
-        self._lasts = False
+        self._onset = self._stretch = onset
+        self._lasts = self._pauses = False
         self._sent_n = 0
         self._candidate, self._likely_s = None, 0.0
         self._tell(SpeechBegan(self._id, onset))

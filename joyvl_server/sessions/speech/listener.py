@@ -11,7 +11,9 @@ import structlog
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.core.inputs import (
     SoundHeard,
+    SpeechContinued,
     SpeechLasted,
+    SpeechPaused,
     SpeechStarted,
     SpeechStopped,
     Transcript,
@@ -24,8 +26,10 @@ from joyvl_server.ingest.audio.base import (
     SoundDetected,
     SpeechAudio,
     SpeechBegan,
+    SpeechContinues,
     SpeechEnded,
     SpeechLasts,
+    SpeechPauses,
 )
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.sinks.base import Machine
@@ -126,6 +130,12 @@ class SpeechListener:
             case SpeechLasts(speech_id):
                 if speech_id in self._open:
                     self._machine.take(SpeechLasted(now, speech_id))
+            case SpeechPauses(speech_id):
+                if speech_id in self._open:
+                    self._machine.take(SpeechPaused(now, speech_id))
+            case SpeechContinues(speech_id, t):
+                if speech_id in self._open:
+                    self._machine.take(SpeechContinued(now, speech_id, t))
             case SpeechEnded(speech_id, t, seconds):
                 if speech_id in self._open:
                     self._end(speech_id, t, seconds)

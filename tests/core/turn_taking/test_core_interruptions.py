@@ -96,6 +96,62 @@ def test_a_transcript_knows_better_than_the_length() -> None:
     assert shell.hears(2.9, "Yes, yes, okay.") == [ResumePlayback(1)]
 
 
+def test_a_pause_lets_it_go_on_before_the_end_is_known() -> None:
+    shell = playing()
+    shell.speaks(1.0)
+    assert shell.pauses(1.4) == [ResumePlayback(1)]
+    assert kinds(shell.passes_unseen(2.4)) == ["Decided"]  # silence is not a long speech
+    assert shell.stops(1.2, 0.2) == []
+    assert kinds(shell.hears(2.6, "No!")) == ["CutPlayback", "PlaybackCut"]
+
+
+def test_who_goes_on_after_a_pause_is_listened_to_again() -> None:
+    shell = playing()
+    shell.speaks(1.0)
+    shell.pauses(1.4)
+    assert shell.goes_on(1.5) == [HoldPlayback(1)]
+    assert shell.goes_on(1.5) == []  # it does already
+    assert kinds(shell.passes_unseen(2.3)) == ["Decided"]  # the pause is not counted
+    assert kinds(shell.passes_unseen(2.8)) == ["Decided", "CutPlayback", "PlaybackCut"]
+
+
+def test_a_yes_before_the_pause_is_no_part_of_a_long_speech() -> None:
+    shell = playing()
+    shell.speaks(1.0)
+    shell.pauses(1.4)
+    shell.goes_on(1.6)
+    assert shell.stops(2.4, 1.4) == []
+    assert shell.hears(3.0, "Yes. Okay.") == [ResumePlayback(1)]
+
+
+def test_what_goes_on_interrupts_what_plays_by_then() -> None:
+    shell = playing()
+    shell.ask(0.9)
+    shell.speaks(1.0)
+    shell.pauses(1.4)
+    shell.ended(1.5, 1, 100)
+    assert Play(2) in shell.says(1.5, "The car is blue.")
+    assert shell.goes_on(1.6) == [HoldPlayback(2)]
+    assert kinds(shell.hears(2.0, "Tell me", final=False)) == ["CutPlayback", "PlaybackCut"]
+
+
+def test_a_pause_of_a_speech_that_lasted_or_is_judged_says_nothing() -> None:
+    shell = playing()
+    shell.speaks(1.0)
+    shell.lasts(1.4)
+    assert shell.pauses(1.6) == shell.goes_on(1.7) == []
+    assert shell.pauses(1.8, "of nobody") == shell.goes_on(1.9, "of nobody") == []
+    assert shell.hears_nothing(2.0) == [ResumePlayback(1)]
+
+
+def test_what_is_not_addressed_does_not_go_on() -> None:
+    shell = playing(addressed_only=True)
+    shell.speaks(1.0)
+    shell.pauses(1.4)
+    assert shell.hears(1.5, "Did you", final=False, addressed=False) == []
+    assert shell.goes_on(1.6) == []
+
+
 def test_people_who_talk_to_each_other_do_not_interrupt() -> None:
     shell = playing(addressed_only=True)
     shell.speaks(1.0)
@@ -123,7 +179,7 @@ def test_it_goes_on_once_everybody_is_silent() -> None:
 def test_without_echo_cancellation_nothing_interrupts() -> None:
     shell = playing(half_duplex=True)
     assert shell.speaks(1.0) == []
-    assert shell.lasts(1.4) == shell.stops(1.5, 0.5) == shell.hears(2.0, "Stop!") == []
+    assert shell.lasts(1.4) == shell.goes_on(1.4) == shell.stops(1.5, 0.5) == shell.hears(2.0, "Stop!") == []
     assert shell.ended(3.0, 1, 100) == []
     shell.speaks(3.5)  # now nothing plays
     assert "Play" not in kinds(shell.says(9.0, "Somebody else came in."))

@@ -13,7 +13,14 @@ from joyvl_server.core.effects import (
     UtteranceDelta,
     UtteranceDone,
 )
-from joyvl_server.core.inputs import ConfigChanged, PlaybackEnded, TickSkipped, Transcript
+from joyvl_server.core.inputs import (
+    ConfigChanged,
+    PlaybackEnded,
+    SpeechContinued,
+    SpeechStarted,
+    TickSkipped,
+    Transcript,
+)
 from joyvl_server.core.turn_taking.playback import GRACE_S, START_S, speaking_s
 from joyvl_server.core.turn_taking.user_speech import MOST_S, WORDS_S
 from joyvl_server.core.turn_taking.words import is_stop
@@ -87,6 +94,18 @@ def test_alerts_are_played_and_nothing_less_urgent_cuts_them(log) -> None:
             (heard,) = [effect.heard for effect in effects if isinstance(effect, PlaybackCut) and effect.epoch in cut]
             stopped = isinstance(input, Transcript) and is_stop(input.text)
             assert heard or stopped  # words or lost reports, not the next one
+
+
+@many
+@given(logs(max_size=120))
+def test_nothing_is_held_while_nobody_has_the_floor(log) -> None:
+    """Held output always waits for somebody: each hold follows speech that began or went on, and a pause that was told
+    leaves nothing held but for others who speak."""
+    for input, effects in log.steps:
+        if any(isinstance(effect, HoldPlayback) for effect in effects):
+            assert isinstance(input, SpeechStarted | SpeechContinued)
+    voice = log.observer._voice
+    assert not voice._playback.held or voice._speech.floor
 
 
 @many

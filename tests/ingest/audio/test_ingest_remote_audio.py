@@ -17,8 +17,10 @@ from joyvl_server.ingest.audio.base import (
     SourceAudio,
     SpeechAudio,
     SpeechBegan,
+    SpeechContinues,
     SpeechEnded,
     SpeechLasts,
+    SpeechPauses,
 )
 from joyvl_server.ingest.audio.messages import hears_message, plays_message, to_message
 from joyvl_server.ingest.audio.remote import PLAYOUT_BUFFER_S, RemoteAudio
@@ -72,6 +74,8 @@ async def test_every_event_arrives_as_it_was_told(scene: Scene) -> None:
     events = [
         SpeechBegan("1.1", 3.25),
         SpeechAudio("1.1", Pcm(samples, 16_000)),
+        SpeechPauses("1.1", 3.3),
+        SpeechContinues("1.1", 3.4),
         SpeechLasts("1.1", 3.65),
         SpeechEnded("1.1", 5.5, 2.25),
         SoundDetected("smoke_alarm", 6.0, -21.5),

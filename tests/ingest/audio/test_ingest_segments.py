@@ -20,7 +20,15 @@ from fakes.media.speech import (
     tone,
 )
 from joyvl_server.ingest.audio.analyser import SoundAnalyser
-from joyvl_server.ingest.audio.base import ListenSpec, SpeechAudio, SpeechBegan, SpeechEnded, SpeechLasts
+from joyvl_server.ingest.audio.base import (
+    ListenSpec,
+    SpeechAudio,
+    SpeechBegan,
+    SpeechContinues,
+    SpeechEnded,
+    SpeechLasts,
+    SpeechPauses,
+)
 from joyvl_server.ingest.audio.segments import LONGEST_S, PRE_ROLL_S
 from joyvl_server.ingest.audio.vad import Vad
 from joyvl_server.speech.vad import SileroVad
@@ -162,17 +170,45 @@ def test_a_short_loss_is_silence_and_a_long_one_ends_it(vad: Vad) -> None:
         assert ended[-1].t > half / RATE + lost_s
 
 
+class Loudness:
+    """A VAD: what is loud is speech."""
+
+    frame = 800
+
+    def probability(self, samples: np.ndarray) -> float:
+        assert samples.shape == (800,)
+        return float(np.abs(samples).max() > 1000)
+
+    def reset(self) -> None: ...
+
+
+def told(*parts: tuple[float, bool], **fields: float) -> list[tuple[type, float]]:
+    """What is told of it but its sound. Parts: how long, and whether it is loud."""
+    wave = np.concatenate([tone(seconds, 300) * loud for seconds, loud in parts])
+    heard = listen(Loudness(), wave, **fields)
+    assert {event.id for event in heard} <= {"1.1"}
+    return [(type(event), event.t) for event in heard if not isinstance(event, SpeechAudio)]
+
+
+def test_a_click_is_told_to_pause_before_its_end_is() -> None:
+    found = told((1.0, False), (0.2, True), (1.0, False))
+    assert [kind for kind, _ in found] == [SpeechBegan, SpeechPauses, SpeechEnded]
+    assert [t for _, t in found] == pytest.approx([1.0, 1.2, 1.2], abs=0.06)
+
+
+def test_each_of_several_clicks_is_judged_alone() -> None:
+    kinds = [kind for kind, _ in told((1.0, False), *[(0.2, True), (0.35, False)] * 3, (1.0, False))]
+    assert kinds == [SpeechBegan, *[SpeechPauses, SpeechContinues] * 2, SpeechPauses, SpeechEnded]
+
+
+def test_after_a_pause_it_may_last_and_is_one_sentence() -> None:
+    found = told((1.0, False), (0.2, True), (0.35, False), (0.8, True), (0.3, False), (0.8, True), (1.0, False))
+    assert [kind for kind, _ in found] == [SpeechBegan, SpeechPauses, SpeechContinues, SpeechLasts, SpeechEnded]
+    assert found[2][1] == pytest.approx(1.55, abs=0.06)
+
+
 def test_a_vad_of_somebody_else_may_have_other_frames() -> None:
-    class Loud:
-        frame = 800
-
-        def probability(self, samples: np.ndarray) -> float:
-            assert samples.shape == (800,)
-            return float(np.abs(samples).max() > 1000)
-
-        def reset(self) -> None: ...
-
-    heard = listen(Loud(), np.concatenate([np.zeros(RATE), tone(1.0, 300), np.zeros(RATE)]))
+    heard = listen(Loudness(), np.concatenate([np.zeros(RATE), tone(1.0, 300), np.zeros(RATE)]))
     assert [type(event) for event in heard if not isinstance(event, SpeechAudio)] == [
         SpeechBegan, SpeechLasts, SpeechEnded
     ]  # fmt: skip

@@ -13,13 +13,23 @@ from joyvl_server.core.errors import Conflict
 from joyvl_server.core.inputs import (
     Input,
     SoundHeard,
+    SpeechContinued,
     SpeechLasted,
+    SpeechPaused,
     SpeechStarted,
     SpeechStopped,
     Transcript,
     TranscriptFailed,
 )
-from joyvl_server.ingest.audio.base import SoundDetected, SpeechAudio, SpeechBegan, SpeechEnded, SpeechLasts
+from joyvl_server.ingest.audio.base import (
+    SoundDetected,
+    SpeechAudio,
+    SpeechBegan,
+    SpeechContinues,
+    SpeechEnded,
+    SpeechLasts,
+    SpeechPauses,
+)
 from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.sessions.sinks.messages import Failure, HeardDone, Message, SpeechNoticed
 from joyvl_server.sessions.speech.listener import TALK_S, SpeechListener
@@ -74,7 +84,9 @@ class Scene:
     def says(self, speech_id: str = "s1", seconds: float = 1.5) -> None:
         self.listener.take(SpeechBegan(speech_id, 1.0))
         self.listener.take(SpeechAudio(speech_id, voice(seconds)))
-        self.listener.take(SpeechLasts(speech_id, 1.0))
+        self.listener.take(SpeechPauses(speech_id, 1.2))
+        self.listener.take(SpeechContinues(speech_id, 1.4))
+        self.listener.take(SpeechLasts(speech_id, 1.9))
         self.listener.take(SpeechEnded(speech_id, 1.0 + seconds, seconds))
 
 
@@ -84,7 +96,7 @@ async def test_a_sentence_is_asked_as_if_it_had_been_typed() -> None:
     await until(lambda: scene.asked)
     assert scene.asked == ["Tell me when someone comes."]
     kinds = [type(input) for input in scene.inputs if not (isinstance(input, Transcript) and not input.final)]
-    assert kinds == [SpeechStarted, SpeechLasted, SpeechStopped, Transcript]
+    assert kinds == [SpeechStarted, SpeechPaused, SpeechContinued, SpeechLasted, SpeechStopped, Transcript]
     assert scene.of(Transcript)[-1] == Transcript(scene.now, "s1", "Tell me when someone comes.", final=True)
     assert [(noticed.begins, noticed.t) for noticed in scene.of(SpeechNoticed)] == [(True, 1.0), (False, 2.5)]
     assert scene.of(HeardDone) == [HeardDone("s1", "Tell me when someone comes.", True)]
@@ -101,7 +113,9 @@ async def test_noise_is_no_sentence() -> None:
 async def test_where_nothing_understands_speech_the_machine_is_not_left_waiting() -> None:
     scene = Scene(None)
     scene.says()
-    assert [type(input) for input in scene.inputs] == [SpeechStarted, SpeechLasted, SpeechStopped, TranscriptFailed]
+    assert [type(input) for input in scene.inputs] == [
+        SpeechStarted, SpeechPaused, SpeechContinued, SpeechLasted, SpeechStopped, TranscriptFailed
+    ]  # fmt: skip
 
 
 async def test_a_failure_is_told_once_until_a_sentence_is_understood() -> None:
