@@ -162,7 +162,7 @@ class SpeechLasted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechPaused:
-    """It fell silent before it lasted: a click or a cough as far as one knows, while its end is still awaited."""
+    """It fell silent, and its end is still awaited. Before it lasted: a click or a cough as far as one knows."""
 
     at: float
     id: str

@@ -15,6 +15,10 @@ SEEN_S = 8.0
 class TurnDetector(Protocol):
     """An `Asr` may be one, too."""
 
+    @property
+    def detects_turns(self) -> bool:
+        """Is it set to, and has it what that needs?"""
+
     async def finished(self, audio: Pcm) -> float | None:
         """The speech so far, at 16 kHz: 0, it goes on, to 1, it has ended. None: it cannot tell.
 

@@ -54,7 +54,8 @@ class SpeechHearing:
     @property
     def turns(self) -> TurnDetector | None:
         """Tells whether somebody has finished, where the engine can."""
-        return self._asr if isinstance(self._asr, TurnDetector) else None
+        asr = self._asr
+        return asr if isinstance(asr, TurnDetector) and asr.detects_turns else None
 
     def transcriber(self, language: str | None = None) -> SpeechTranscriber:
         """One for each speaker or session. `language` None: found out once, then kept."""

@@ -15,7 +15,7 @@ from joyvl_server.kit import plugins
 from joyvl_server.settings import Settings, SpeechSettings
 from joyvl_server.speech import hearing as module
 from joyvl_server.speech.asr.openai_options import OpenAIAsrOptions
-from joyvl_server.speech.asr.whisper.options import FILES, WhisperOptions, installed_models, model_folder
+from joyvl_server.speech.asr.whisper.options import FILES, TURN_FILE, WhisperOptions, installed_models, model_folder
 from joyvl_server.speech.base import SpeechError
 from joyvl_server.speech.hearing import SpeechHearing, open_hearing
 
@@ -58,8 +58,13 @@ async def test_with_a_model_whisper_is_the_default_and_starts_nothing(tmp_path, 
         "stopped",
         "whisper-tiny.en",
     )
-    assert hearing.turns is not None
+    assert hearing.turns is None
     await hearing.aclose()
+    turn = tmp_path / "models" / TURN_FILE
+    turn.parent.mkdir()
+    turn.write_bytes(b"x")
+    smart = open_hearing(settings(tmp_path, asr_options={"whisper": {"smart_turn": True}}), ManualClock())
+    assert smart.turns is not None
 
 
 async def test_what_was_chosen_and_cannot_be_used_is_an_error(tmp_path, monkeypatch):

@@ -17,8 +17,8 @@ class ListenSpec:
 
     `speech`: tell when somebody speaks, with the sound of it. `sounds`: tell alarms, loud noises, long silence.
     `vad`: name of the plug-in in `joyvl.vad`. `wait_s`: silence after which somebody has finished. `lasting_s`: speech
-    that goes on for so long is no click and no cough. `pause_s`: silence after which it counts as one,
-    until it goes on.
+    that goes on for so long is no click and no cough. `pause_s`: silence that is told as a pause;
+    what has not lasted by then counts as a click, until it goes on.
     """
 
     speech: bool = False
@@ -59,8 +59,8 @@ class SpeechLasts:
 
 @dataclass(frozen=True, slots=True)
 class SpeechPauses:
-    """Silence since `t`, before it lasted: perhaps it was only a click or a cough. Its sound is told on, and it
-    `SpeechContinues` or has ended."""
+    """Silence since `t`: perhaps it is over, and was only a click or a cough where it did not last. Its sound is told
+    on, and it `SpeechContinues` or has ended."""
 
     id: str
     t: float

@@ -80,8 +80,7 @@ class SpeechSegmenter:
         self._append(samples)
         if probability >= GOES_ON_AT:
             self._voiced_until = end
-        if not self._lasts:
-            self._judge_short(self._id, t, end, probability)
+        self._tell_pauses(self._id, t, end, probability)
         sent_s = self._sent_n / LISTEN_RATE
         if end - self._voiced_until >= self._spec.wait_s:
             self._end(self._voiced_until - END_LAG_S)
@@ -92,7 +91,7 @@ class SpeechSegmenter:
             self._begin(end)
             self._voiced_until = end
 
-    def _judge_short(self, id: str, t: float, end: float, probability: float) -> None:
+    def _tell_pauses(self, id: str, t: float, end: float, probability: float) -> None:
         """Is it a word, or was it a click? Each of several clicks is judged alone."""
         if self._pauses and probability >= BEGINS_AT:
             self._pauses, self._stretch = False, t - ONSET_LAG_S
@@ -100,7 +99,7 @@ class SpeechSegmenter:
         if self._pauses:
             return
         voiced_until = self._voiced_until - END_LAG_S
-        if voiced_until - self._stretch >= self._spec.lasting_s:
+        if not self._lasts and voiced_until - self._stretch >= self._spec.lasting_s:
             self._lasts = True
             self._tell(SpeechLasts(id, end))
         elif end - voiced_until >= self._spec.pause_s:

@@ -17,6 +17,7 @@ from joyvl_server.sessions.sinks.messages import SessionUpdated
 from joyvl_server.sessions.speech.broadcast import AudioListening
 from joyvl_server.sessions.speech.listener import Asks, SpeechListener
 from joyvl_server.sessions.speech.speaker import Speaker
+from joyvl_server.sessions.speech.turn_end import EndOfTurn
 from joyvl_server.settings import SessionSettings
 from joyvl_server.speech.base import Voice
 from joyvl_server.speech.hearing import SpeechHearing
@@ -95,6 +96,8 @@ class SessionSpeech:
     ) -> None:
         self.speaker = Speaker(services.voice, audio, machine, bus, clock)
         self.listener = SpeechListener(session, services.hearing, machine, bus, clock)
+        turns = None if services.hearing is None else services.hearing.turns
+        self._turn_end = None if turns is None else EndOfTurn(turns, self.listener.take, machine, clock)
         self.presence = SoundPresence(False, False)
         self._audio = audio
         self._machine = machine
@@ -136,6 +139,8 @@ class SessionSpeech:
         speech = self.listener.mode is not ListenMode.OFF
         # Beside speech they cost next to nothing, and nothing need be begun for them later.
         spec = ListenSpec(speech=speech, sounds=speech or self._sounds)
+        if self._turn_end is not None:
+            spec = replace(spec, wait_s=self._turn_end.wait.most_s)
         if spec != self._spec:  # to listen again breaks off what somebody is saying
             self._spec = spec
             self._audio.listen(spec, self._heard)
@@ -144,6 +149,8 @@ class SessionSpeech:
         """Fall silent and hear nothing more. Idempotent. Cancelled, the voice stops by itself."""
         self._started, self._spec = False, None
         self._audio.listen(None, None)
+        if self._turn_end is not None:
+            self._turn_end.close()
         await self.listener.aclose()
         await self.speaker.aclose()
 
@@ -168,7 +175,7 @@ class SessionSpeech:
                     self.presence = event
                     self._changed()
             case _:
-                self.listener.take(event)
+                (self._turn_end or self.listener).take(event)
 
     # --------------------------------------------------------------------------------------------------- who listens
 

@@ -87,7 +87,7 @@ def test_nothing_is_analysed_until_somebody_listens(scene: Scene) -> None:
 def test_speech_is_told_with_the_generation_that_was_asked_for(scene: Scene) -> None:
     scene.hearing.listen(BOTH, 7)
     scene.hears(np.concatenate([np.zeros(RATE), tone(1.0, 300), np.zeros(RATE)]))
-    assert scene.kinds == ["began", "lasts", "ended"]
+    assert scene.kinds == ["began", "lasts", "pauses", "ended"]
     assert {message["generation"] for message in scene.told.sounds} == {7}
     assert scene.told.sounds[0]["fields"]["id"] == "7.1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from joyvl_server.ingest.audio.base import (
     SpeechBegan,
     SpeechEnded,
     SpeechLasts,
+    SpeechPauses,
 )
+from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
@@ -73,11 +76,17 @@ class SpokenCall:
 
 @pytest.fixture
 async def call(tmp_path: Path) -> AsyncIterator[SpokenCall]:
+    async with spoken_call(tmp_path, ToldAsr("What is in the hall?")) as call:
+        yield call
+
+
+@asynccontextmanager
+async def spoken_call(tmp_path: Path, asr: ToldAsr) -> AsyncIterator[SpokenCall]:
     clock, engine = ManualClock(), ScriptedEngine(lambda turn: (Score(0.9), [SENTENCE]))
     settings = Settings(data_dir=tmp_path, engine={"name": "scripted"}, sessions={"cooldown_s": 1000.0})
     media, engines = FakeMedia(clock), EnginePool({})
     engines.add(engine)
-    asr, spoken = ToldAsr("What is in the hall?"), FakeVoice()
+    spoken = FakeVoice()
     speech = SpeechServices(spoken, SpeechHearing(asr, clock))
     store = await Store.open(tmp_path)
     registry = Registry(settings, store, media, NetPolicy(), engines, clock, speech)
@@ -185,3 +194,28 @@ async def test_where_no_speech_is_heard_sounds_are_listened_for_as_long_as_a_wat
     assert [(spec.speech, spec.sounds) for spec in wanted] == [
         (False, False), (False, True), (False, False), (False, True), (False, False),
     ]  # fmt: skip
+
+
+class TurnAsr(ToldAsr):
+    """Is sure that everybody has finished."""
+
+    detects_turns = True
+
+    async def finished(self, audio: Pcm) -> float | None:
+        return 0.99
+
+
+async def test_who_sounds_finished_is_answered_sooner(tmp_path: Path) -> None:
+    async with spoken_call(tmp_path, TurnAsr("What is that?")) as call:
+        await until(lambda: call.audio.spec)
+        assert call.audio.spec.wait_s > 1
+        began = call.source.now
+        call.audio.tells(SpeechBegan("s1", began))
+        call.audio.tells(SpeechAudio("s1", voice(1.0)))
+        await call.clock.advance(1.2)
+        call.audio.tells(SpeechPauses("s1", began + 1.0))
+        await call.clock.settle()
+        await call.clock.advance(0.15)
+        await until(lambda: call.session.queries.all())
+        assert call.updates("input_audio_buffer.speech_stopped")
+        assert call.source.now - began == pytest.approx(1.35)

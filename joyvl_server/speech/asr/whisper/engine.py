@@ -67,6 +67,10 @@ class WhisperAsr:
     def partials(self) -> bool:
         return self._options.partials
 
+    @property
+    def detects_turns(self) -> bool:
+        return self._options.smart_turn
+
     async def start(self) -> None:
         await self._process.start()
 
@@ -83,8 +87,6 @@ class WhisperAsr:
 
     async def finished(self, audio: Pcm) -> float | None:
         """See `TurnDetector`."""
-        if not self._options.smart_turn:
-            return None
         piece = await self._process.request("turn", {}, _data(audio))
         return float(piece.head["probability"])
 
