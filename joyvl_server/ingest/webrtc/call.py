@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from joyvl_server.ingest.audio.call_voice import CallVoice
-from joyvl_server.ingest.audio.echo import EchoCanceller, echo_canceller
+from joyvl_server.ingest.audio.echo.canceller import EchoCanceller, echo_canceller
 from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.ingest.stream_clock import LiveStreamClock

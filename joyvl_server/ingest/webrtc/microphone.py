@@ -7,7 +7,7 @@ import time
 from aiortc import MediaStreamTrack
 from av.audio.frame import AudioFrame
 
-from joyvl_server.ingest.audio.echo import EchoCanceller
+from joyvl_server.ingest.audio.echo.canceller import EchoCanceller
 from joyvl_server.ingest.audio.hearing import Hearing
 from joyvl_server.ingest.stream_clock import LiveSoundClock, LiveStreamClock
 from joyvl_server.ingest.webrtc.jitter_buffer import AUDIO_DELAY_S
