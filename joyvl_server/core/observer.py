@@ -179,8 +179,9 @@ class Observer:
         pending = self._pending = PendingStep(self._steps, frame, composed, looked)
         self._tick_wanted = False
         self._effects += [*effects, out.Append(self._steps, composed.turn)]
-        if composed.query is not None and self.config.engine.chooses:
-            pending.kind = self._requests.asks(composed)
+        if composed.query is not None:
+            effects, pending.kind = self._requests.begin(composed, chooses=self.config.engine.chooses)
+            self._effects += effects
         self._next(pending, pending.kind, StepState.CLASSIFYING)
 
     def _chosen(self, pending: PendingStep, shares: tuple[float, ...]) -> None:
@@ -364,8 +365,7 @@ class Observer:
     def _asked(self, asked: into.QueryAsked) -> None:
         self._requests.forget(asked.id)
         if not self.config.engine.follows_instructions:
-            self._composer.queries.close(asked.id)  # it may wait from when the engine read words
-            self._effects += self._utterances.decline(asked)
+            self._effects += self._utterances.reply(asked, self._requests.without_words(asked, self.config.engine))
             return
         self._effects += self._composer.ask(asked.id, asked.text, asked.at)
         self._want_tick()

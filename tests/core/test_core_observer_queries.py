@@ -1,11 +1,24 @@
 """The machine is asked something: queries from the question to the answer."""
 
+import pytest
+
 from fakes.media.frames import EPOCH
 from fakes.observing import AT_DOOR, CAME, GUEST, Shell, kinds, only
-from joyvl_server.core.decision.utterances import NO_WORDS
+from joyvl_server.core.decision.user_requests import NO_WORDS, WHICH_WATCH
 from joyvl_server.core.decisions import Decision, Skip, Urgency
-from joyvl_server.core.effects import Append, BeginChunk, Decided, QueryClosed, TickNow, UtteranceDelta, UtteranceDone
+from joyvl_server.core.effects import (
+    AddWatch,
+    Append,
+    BeginChunk,
+    Decided,
+    EndWatch,
+    QueryClosed,
+    TickNow,
+    UtteranceDelta,
+    UtteranceDone,
+)
 from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn, TickSkipped
+from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.core.watches.watches import Watch
 
 
@@ -105,3 +118,55 @@ def test_an_engine_that_reads_no_words_says_so_at_once() -> None:
         QueryClosed("q", "answered", 1, NO_WORDS),
     ]
     assert only(shell.tick(4.0), Append).turn.query is None
+
+
+COMES, DARK = (
+    Watch("comes", "visitors", "Tell me when someone comes", kinds=(WatchKind.ENTER,)),
+    Watch("dark", "the light", "Tell me when it gets dark", kinds=(WatchKind.DARK,)),
+)
+
+
+@pytest.mark.parametrize("text", ["Tell me when someone comes in.", "有人来的时候告诉我。"])
+def test_a_wish_that_names_kinds_becomes_a_watch_where_the_engine_reads_no_words(text: str) -> None:
+    shell = Shell(follows_instructions=False, reports_kinds=True)
+    note = "I will tell you when something comes in."
+    assert shell.observer.handle(QueryAsked(3.0, "q", text, EPOCH + 3.0)) == [
+        AddWatch("q", text),
+        UtteranceDelta(1, note),
+        UtteranceDone(1, 3.0, EPOCH + 3.0, note, Urgency.NOTICE),
+        QueryClosed("q", "standing", 1, note),
+    ]
+
+
+def test_only_a_wish_that_can_be_noticed_becomes_one() -> None:
+    shell = Shell(follows_instructions=False)
+    assert only(shell.ask(0.0, text="Tell me when someone comes"), QueryClosed).answer == NO_WORDS
+    assert only(shell.ask(1.0, text="Tell me when the smoke alarm sounds"), QueryClosed).reason == "standing"
+    shell.able(2.0, follows_instructions=False, reports_kinds=True)
+    assert only(shell.ask(3.0, text="Tell me when the cat sings"), QueryClosed).answer == NO_WORDS
+    assert only(shell.ask(4.0, text="Did someone come in?"), QueryClosed).answer == NO_WORDS
+
+
+def test_the_end_of_a_watch_is_understood_where_it_can_mean_only_one() -> None:
+    shell = Shell(follows_instructions=False, reports_kinds=True)
+    assert only(shell.ask(0.0, text="Stop watching"), QueryClosed).answer == WHICH_WATCH
+    shell.watch(1.0, COMES, DARK)
+    assert only(shell.ask(2.0, text="Stop watching"), QueryClosed).answer == WHICH_WATCH
+    effects = shell.ask(3.0, "q", "Stop telling me when it gets dark")
+    assert only(effects, EndWatch) == EndWatch("q", "dark")
+    assert only(effects, QueryClosed) == QueryClosed("q", "cancel", 3, "I no longer watch for: the light")
+    shell.watch(4.0, COMES)
+    assert only(shell.ask(5.0, text="Stop watching the door"), EndWatch).watch_id == "comes"
+
+
+def test_words_alone_tell_what_holds_from_now_on_where_the_engine_cannot_be_asked() -> None:
+    shell = Shell(chooses=False)
+    shell.ask(0.0, "q", "Tell me when the postman comes")
+    effects = shell.silent(0.1)
+    assert only(effects, AddWatch) == AddWatch("q", "Tell me when the postman comes")
+    assert only(effects, QueryClosed) == QueryClosed("q", "standing")
+    shell.watch(1.0, COMES)
+    shell.ask(2.0, "end", "Stop telling me when someone comes")
+    effects = shell.says(2.1, "All right.")
+    assert only(effects, EndWatch) == EndWatch("end", "comes")
+    assert only(effects, QueryClosed).reason == "cancel"

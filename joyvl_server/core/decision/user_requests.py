@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from joyvl_server.core.config import EngineFacts
 from joyvl_server.core.decision.attribution import candidates
 from joyvl_server.core.decision.choices import Candidate, Choice, RequestKind, end_which, kind_of
+from joyvl_server.core.decision.request_words import ended_wish, request_kind
+from joyvl_server.core.decision.utterances import OwnReply
 from joyvl_server.core.effects import AddWatch, Effect, EndWatch, QueryClosed
+from joyvl_server.core.inputs import QueryAsked
 from joyvl_server.core.prompt.composer import ComposedTurn, PromptComposer
+from joyvl_server.core.watches.kinds import SOUNDS, in_words
+from joyvl_server.core.watches.named_kinds import named_kinds
+
+NO_WORDS = (
+    "I can't answer questions: this engine reports what moves and changes, and does not read words. "
+    "An engine that follows instructions can answer."
+)
+WHICH_WATCH = "I don't know which watch you mean: this engine does not read words. Pause it in the list of watches."
 
 
 class UserRequests:
@@ -21,11 +33,34 @@ class UserRequests:
         self._composer = composer
         self._kinds: dict[str, RequestKind] = {}  # of open queries only
 
-    def asks(self, composed: ComposedTurn) -> Choice[RequestKind] | None:
-        """The question to the engine where it is not known what somebody says in this turn."""
-        if composed.query is None or composed.query in self._kinds:
-            return None
-        return kind_of(composed.turn.query or "")
+    def begin(self, composed: ComposedTurn, *, chooses: bool) -> tuple[list[Effect], Choice[RequestKind] | None]:
+        """The question to the engine where it is not known what somebody says in this turn; where it does not choose,
+        the words alone tell, and what follows from them. For turns with a query."""
+        if composed.query in self._kinds:
+            return [], None
+        words = composed.turn.query or ""
+        if chooses:
+            return [], kind_of(words)
+        return self.classify(composed, request_kind(words), chooses=False)[0], None
+
+    def without_words(self, asked: QueryAsked, engine: EngineFacts) -> OwnReply:
+        """The server's own reply where the engine reads no words. A wish whose words name kinds that can be noticed is
+        kept as a watch; the end of one pauses the only watch that it can mean."""
+        self._composer.queries.close(asked.id)  # it may wait from when the engine read words
+        kinds = named_kinds(asked.text)
+        match request_kind(asked.text):
+            case RequestKind.STANDING if kinds and (engine.reports_kinds or set(kinds) <= SOUNDS.keys()):
+                watch = AddWatch(asked.id, asked.text)
+                return OwnReply(f"I will tell you {in_words(kinds)}.", RequestKind.STANDING.value, (watch,))
+            case RequestKind.CANCEL:
+                ending = set(named_kinds(ended_wish(asked.text)))
+                active = self._composer.watch_set.active
+                meant = [watch for watch in active if not ending or ending & set(watch.kinds)]
+                if len(meant) != 1:
+                    return OwnReply(WHICH_WATCH)
+                end = EndWatch(asked.id, meant[0].id)
+                return OwnReply(f"I no longer watch for: {meant[0].name}", RequestKind.CANCEL.value, (end,))
+        return OwnReply(NO_WORDS)
 
     def is_question(self, composed: ComposedTurn) -> bool:
         """False where somebody says in this turn what shall hold, or hold no more."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from joyvl_server.core.decisions import Urgency
 from joyvl_server.core.effects import Effect, QueryClosed, UtteranceDelta, UtteranceDone
 from joyvl_server.core.inputs import QueryAsked
 from joyvl_server.core.prompt.notices import ANSWERED
 
 MAX_UTTERANCES = 64
-NO_WORDS = (
-    "I can't answer questions: this engine reports what moves and changes, and does not read words. "
-    "An engine that follows instructions can answer."
-)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReply:
+    """What the server says to a request, what it does about it before, and as what the request is closed."""
+
+    note: str
+    reason: str = ANSWERED
+    effects: tuple[Effect, ...] = ()
 
 
 class Utterances:
@@ -54,12 +61,13 @@ class Utterances:
     def heard(self, epoch: int) -> str:
         return self._texts.get(epoch, "")[: self._heard.get(epoch, 0)]
 
-    def decline(self, asked: QueryAsked) -> list[Effect]:
-        """The server itself answers where the engine reads no words."""
+    def reply(self, asked: QueryAsked, reply: OwnReply) -> list[Effect]:
+        """The server itself answers."""
         epoch = self.begin()
-        self.write(epoch, NO_WORDS)
+        self.write(epoch, reply.note)
         return [
-            UtteranceDelta(epoch, NO_WORDS),
-            UtteranceDone(epoch, asked.at, asked.wall, NO_WORDS, Urgency.NOTICE),
-            QueryClosed(asked.id, ANSWERED, epoch, NO_WORDS),
+            *reply.effects,
+            UtteranceDelta(epoch, reply.note),
+            UtteranceDone(epoch, asked.at, asked.wall, reply.note, Urgency.NOTICE),
+            QueryClosed(asked.id, reply.reason, epoch, reply.note),
         ]

@@ -23,8 +23,8 @@ REACH = 80
 
 
 def fold(text: str) -> str:
-    """Lower case, straight apostrophes, ä as ae."""
-    text = text.replace("’", "'").lower().replace("ß", "ss")
+    """Lower case, straight apostrophes, ä as ae, simplified characters."""
+    text = text.replace("’", "'").lower().replace("ß", "ss").translate(words.SIMPLIFIED)
     return text.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")
 
 

@@ -118,14 +118,18 @@ class BenchCall:
 
     def wait(self, condition: Callable[[], Any], seconds: float, what: str) -> None:
         """Listen until the condition holds. Raises `JoyvlError` with `what` did not happen, after so many seconds."""
+        if not self.came(condition, seconds):
+            raise JoyvlError(f"{what} did not happen within {seconds:.0f} s.\n{''.join(self.server.log[-20:])}")
+
+    def came(self, condition: Callable[[], Any], seconds: float) -> bool:
+        """Listen until the condition holds, at most so long: did it? Raises `JoyvlError` where no updates come."""
         end = time.monotonic() + seconds
-        while not condition():
+        while not (holds := bool(condition())) and time.monotonic() < end:
             if self._failure is not None:
                 raise JoyvlError(f"The updates of the session broke off: {self._failure!r}")
-            if time.monotonic() > end:
-                raise JoyvlError(f"{what} did not happen within {seconds:.0f} s.\n{''.join(self.server.log[-20:])}")
             self.listen(PULSE_S)
         self.listen(PULSE_S)
+        return holds
 
     def stream_zero(self) -> float:
         """Unix seconds of stream time 0, by the session's ticks. Raises `JoyvlError` where there is none yet."""
