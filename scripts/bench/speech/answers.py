@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.speech.answering_engine import AnsweringEngine, answering_engine
-from bench.speech.call import BenchCall, microphone_browser, speech_server, whisper_options
+from bench.speech.call import TRANSCRIPT, BenchCall, microphone_browser, speech_server, warm_up, whisper_options
 from bench.speech.microphone import synthesise, write_wav
 from bench.speech.recording import Recording, spans
 from bench.speech.sentences import ENGLISH
@@ -40,7 +40,7 @@ PARTS = (
 QUESTIONS = tuple(text for text in ENGLISH if text.endswith("?"))
 ROUNDS = 20
 QUICK = 3
-GAP_S = 8.0
+GAP_S = 6.0
 PAUSE_S = 1.2
 LATE_S = 30.0
 SOUND_TIMES = """(session) => {
@@ -77,26 +77,29 @@ def bench_answers(environment: Path, *, quick: bool) -> dict[str, Any]:
     spoken = dict(zip(QUESTIONS, synthesise(environment, QUESTIONS[:count], "en"), strict=False))
     speech = {"asr": "whisper", "asr_options": {"whisper": whisper_options(environment, "tiny.en")}}
     with tempfile.TemporaryDirectory() as folder:
-        wav = Path(folder) / "questions.wav"
+        first, wav = Path(folder) / "first.wav", Path(folder) / "questions.wav"
+        write_wav(first, [spoken[texts[0]]], rate=48_000, lead_s=1.0, tail_s=3.0)
         truth = write_wav(wav, [spoken[text] for text in texts], rate=48_000, gap_s=GAP_S, tail_s=GAP_S)
-        with (
-            answering_engine() as engine,
-            speech_server(environment, engine=engine.settings, speech=speech) as server,
-            microphone_browser(wav) as browser,
-            BenchCall(server, browser, voice="espeak") as call,
-        ):
-            call.page.evaluate(SOUND_TIMES, call.session_id)
-            call.wait(lambda: call.recording.seconds > truth[-1][1], truth[-1][1] + LATE_S, "The last question")
-            call.listen(GAP_S)
-            sounds = call.page.evaluate("soundTimes")
-            answers, missing = _answers(call, engine, sounds, count)
+        with answering_engine() as engine, speech_server(environment, engine=engine.settings, speech=speech) as server:
+            warm_up(server, first)
+            with microphone_browser(wav) as browser, BenchCall(server, browser, voice="espeak") as call:
+                answers = _ask(call, engine, truth[-1][1], count)
     if not answers:
         raise JoyvlError("Not one question was answered.")
+    missing = count - len(answers)
     notes = [f"{missing} of {count} questions got no answer within {GAP_S:.0f} s."] if missing else []
     return {"rows": _rows(answers), "notes": notes}
 
 
-def _answers(call: BenchCall, engine: AnsweringEngine, sounds: list[float], count: int) -> tuple[list[Answer], int]:
+def _ask(call: BenchCall, engine: AnsweringEngine, last_s: float, count: int) -> list[Answer]:
+    """`last_s`: where the last question ends in the microphone's file."""
+    call.page.evaluate(SOUND_TIMES, call.session_id)
+    call.wait(lambda: call.recording.seconds > last_s, last_s + LATE_S, "The last question")
+    call.listen(GAP_S)
+    return _answers(call, engine, call.page.evaluate("soundTimes"), count)
+
+
+def _answers(call: BenchCall, engine: AnsweringEngine, sounds: list[float], count: int) -> list[Answer]:
     recording = call.recording
     said = [(recording.wall(begin), recording.wall(end)) for begin, end in spans(recording.sent, gap_s=PAUSE_S)]
     if len(said) != count:
@@ -106,7 +109,7 @@ def _answers(call: BenchCall, engine: AnsweringEngine, sounds: list[float], coun
         name: [update["wall"] for _, update in call.found(type)]
         for name, type in (
             ("stopped", "input_audio_buffer.speech_stopped"),
-            ("transcript", "conversation.item.input_audio_transcription.completed"),
+            ("transcript", TRANSCRIPT),
             ("words", "response.output_text.delta"),
         )
     }
@@ -118,7 +121,7 @@ def _answers(call: BenchCall, engine: AnsweringEngine, sounds: list[float], coun
             moments.append(after(times, moments[-1]))
         if all(map(np.isfinite, moments)):
             answers.append(Answer(*moments))
-    return answers, count - len(answers)
+    return answers
 
 
 def _within(until: float) -> Callable[[Iterable[float], float], float]:

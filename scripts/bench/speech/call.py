@@ -21,6 +21,8 @@ from fakes.server.server import ServerProcess
 from joyvl_server.core.errors import JoyvlError
 
 PULSE_S = 0.2
+WARM_UP_S = 120.0
+TRANSCRIPT = "conversation.item.input_audio_transcription.completed"
 WHISPER = {"cpu_threads": 2}
 
 
@@ -61,6 +63,12 @@ def microphone_browser(wav: Path, *, loop: bool = False) -> Iterator[Browser]:
             "--autoplay-policy=no-user-gesture-required",
         ) as browser:
             yield browser
+
+
+def warm_up(server: ServerProcess, wav: Path) -> None:
+    """One call, until something was understood in it: VAD and whisper are loaded then. Raises `JoyvlError`."""
+    with microphone_browser(wav, loop=True) as browser, BenchCall(server, browser, voice="off") as call:
+        call.wait(lambda: call.found(TRANSCRIPT), WARM_UP_S, "A first transcript")
 
 
 class BenchCall:

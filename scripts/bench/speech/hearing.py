@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.speech.call import BenchCall, microphone_browser, speech_server, whisper_options
+from bench.speech.call import TRANSCRIPT, BenchCall, microphone_browser, speech_server, warm_up, whisper_options
 from bench.speech.microphone import synthesise, write_wav
 from bench.speech.mistakes import error_rate
 from bench.speech.recording import spans
@@ -47,8 +47,8 @@ GAP_S = 3.0
 PAUSE_S = 1.2
 """shorter silence is within a sentence"""
 LATE_S = 60.0
-NOISE_S = 60.0
-DONE = "conversation.item.input_audio_transcription.completed"
+NOISE_S, QUICK_NOISE_S = 60.0, 10.0
+QUICK = {"en": 3, "zh": 2}
 
 
 @dataclass(slots=True)
@@ -72,8 +72,10 @@ class HeardCall:
     ends: list[float] = field(default_factory=list)
     pairs: list[tuple[str, str]] = field(default_factory=list)
 
-    def wrong(self, language: str) -> list[tuple[str, str]]:
-        return [pair for pair in self.pairs if error_rate([pair], language)]
+    def wrong(self, rate: int, language: str) -> list[str]:
+        """Each sentence that was mistaken, in words."""
+        wrong = [pair for pair in self.pairs if error_rate([pair], language)]
+        return [f"{rate} Hz: {said!r} was heard as {heard!r}." for said, heard in wrong]
 
     def row(self, what: str, rate: int | None, language: str | None) -> dict[str, Any]:
         off = [max(abs(start), abs(end)) for start, end in zip(self.starts, self.ends, strict=True)]
@@ -98,25 +100,26 @@ def bench_hearing(environment: Path, *, quick: bool) -> dict[str, Any]:
 
     `environment`: the folder of scripts/speech-test-env. Raises `JoyvlError` where the path does not work at all.
     """
-    rows, notes = [], []
-    sounds = {
-        language: synthesise(environment, texts[: {"en": 3, "zh": 2}[language] if quick else len(texts)], language)
-        for language, texts in LANGUAGES.items()
-    }
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    count = QUICK if quick else {language: len(texts) for language, texts in LANGUAGES.items()}
+    sounds = {name: synthesise(environment, texts[: count[name]], name) for name, texts in LANGUAGES.items()}
     options = {"asr": "whisper", "asr_options": {"whisper": whisper_options(environment, languages=["en", "zh"])}}
-    with speech_server(environment, speech=options) as server:
-        for language, spoken in sounds.items():
-            texts, total = LANGUAGES[language][: len(spoken)], HeardCall(0)
-            for number, rate in enumerate(RATES):
-                part = slice(number * (len(spoken) + 1) // 2, (number + 1) * (len(spoken) + 1) // 2)
-                call = _hear(server, spoken[part], texts[part], rate)
-                rows.append(call.row(language, rate, language))
-                notes += [f"{rate} Hz: {said!r} was heard as {heard!r}." for said, heard in call.wrong(language)]
-                _add(total, call)
-            rows.append(total.row(f"{language}, all", None, language))
-        seconds = 10.0 if quick else NOISE_S
+    with speech_server(environment, speech=options) as server, tempfile.TemporaryDirectory() as folder:
+        wav = Path(folder) / "first.wav"
+        write_wav(wav, sounds["en"][:1], rate=RATES[0], lead_s=1.0, tail_s=2.0)
+        warm_up(server, wav)
+        for name, spoken in sounds.items():
+            calls = [
+                (rate, _hear(server, spoken[part], LANGUAGES[name][: len(spoken)][part], rate))
+                for rate, part in _parts(name, len(spoken), quick=quick)
+            ]
+            rows += [call.row(name, rate, name) for rate, call in calls]
+            rows.append(_sum([call for _, call in calls]).row(f"{name}, all", None, name))
+            notes += [note for rate, call in calls for note in call.wrong(rate, name)]
+        seconds = QUICK_NOISE_S if quick else NOISE_S
         invented = _hear_noise(server, seconds)
-        rows.append({**HeardCall(0, invented=invented).row(f"{seconds:.0f} s of noise and tones", 16_000, None)})
+        rows.append(HeardCall(0, invented=invented).row(f"{seconds:.0f} s of noise and tones", RATE, None))
     if not any(row["found"] for row in rows):
         raise JoyvlError("Not one sentence was heard.")
     return {"rows": rows, "notes": notes}
@@ -169,7 +172,7 @@ def utterances(call: BenchCall) -> list[Utterance]:
                 found[update["item_id"]] = Utterance(zero + update["t"])
             case "input_audio_buffer.speech_stopped":
                 found[update["item_id"]].ends = zero + update["t"]
-            case kind if kind == DONE:
+            case kind if kind == TRANSCRIPT:
                 found[update["item_id"]].text = update["transcript"]
     return list(found.values())
 
@@ -177,7 +180,7 @@ def utterances(call: BenchCall) -> list[Utterance]:
 def _whole(call: BenchCall) -> bool:
     """Has all that began its words? One that is not understood never gets any."""
     began = {update["item_id"] for _, update in call.found("input_audio_buffer.speech_started")}
-    ended = {update["item_id"] for _, update in call.found(DONE)}
+    ended = {update["item_id"] for _, update in call.found(TRANSCRIPT)}
     return began <= ended
 
 
@@ -197,14 +200,24 @@ def _compare(said: list[tuple[float, float]], texts: Sequence[str], found: list[
     return result
 
 
-def _add(total: HeardCall, call: HeardCall) -> None:
-    total.said += call.said
-    total.found += call.found
-    total.split += call.split
-    total.invented += call.invented
-    total.starts += call.starts
-    total.ends += call.ends
-    total.pairs += call.pairs
+def _parts(language: str, count: int, *, quick: bool) -> list[tuple[int, slice]]:
+    """Which sentences are said at which rate: half and half, where there is time for two calls."""
+    if quick:
+        return [(RATES[language == "en"], slice(count))]
+    return [(RATES[0], slice(count // 2)), (RATES[1], slice(count // 2, count))]
+
+
+def _sum(calls: list[HeardCall]) -> HeardCall:
+    total = HeardCall(0)
+    for call in calls:
+        total.said += call.said
+        total.found += call.found
+        total.split += call.split
+        total.invented += call.invented
+        total.starts += call.starts
+        total.ends += call.ends
+        total.pairs += call.pairs
+    return total
 
 
 def _spread(name: str, errors: list[float]) -> dict[str, float | None]:
