@@ -11,7 +11,8 @@ from joyvl_server.core.prompt import wire_format
 from joyvl_server.core.prompt.answer_parser import AnswerParser, Verdict
 from joyvl_server.engines.openai import instruct
 from joyvl_server.engines.openai.instruct import JsonReader
-from joyvl_server.engines.openai.options import OpenAIOptions, read_file
+from joyvl_server.engines.openai.options import WHERE, OpenAIOptions
+from joyvl_server.kit.net.option_checks import read_file
 
 
 class AnswerReader(Protocol):
@@ -92,7 +93,7 @@ class InstructFormat:
 def make_formats(options: OpenAIOptions) -> tuple[MarkerFormat, InstructFormat]:
     """Raises `ConfigError` when a file cannot be read."""
     file = options.system_prompt_file
-    own = read_file(file, "system_prompt_file").strip() if file else None
+    own = read_file(file, f"{WHERE}.system_prompt_file").strip() if file else None
     return MarkerFormat(own, delegation=options.delegation), InstructFormat(own, delegation=options.delegation)
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from joyvl_server.core.errors import ConfigError
+from joyvl_server.kit.net.option_checks import check_base_url, read_key, validated
 
-MAX_FILE = 65_536
 WHERE = "engine.options.openai"
 
 _OURS = ("messages", "model", "stream")
-
-Options = TypeVar("Options", bound=BaseModel)
 
 
 class OpenAIOptions(BaseModel):
@@ -65,21 +60,8 @@ class OpenAIOptions(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value.strip())
-            parts.port  # noqa: B018  # raises ValueError when it is no port
-        except ValueError:
-            raise ValueError("is not a URL; write it like http://127.0.0.1:8000/v1") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http or https URL, like http://127.0.0.1:8000/v1")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not hold a user or password; use api_key or api_key_file")
-        if parts.query or parts.fragment:
-            raise ValueError("must end with its path; use extra_body for further fields")
-        path = parts.path.rstrip("/") or "/v1"
-        for ending in ("/chat/completions", "/models"):
-            path = path.removesuffix(ending)
-        return f"{parts.scheme}://{parts.netloc}{path}"
+        endings = ("/chat/completions", "/models")
+        return check_base_url(value, endings=endings, hint="; use extra_body for further fields")
 
     @field_validator("extra_body")
     @classmethod
@@ -92,47 +74,6 @@ class OpenAIOptions(BaseModel):
 
 def read_options(given: Mapping[str, object]) -> OpenAIOptions:
     """The options, with the key of `api_key_file` in `api_key`. Raises `ConfigError`, never with a secret in it."""
-    options = validated(OpenAIOptions, given, WHERE, OpenAIOptions.model_fields)
-    if options.api_key_file is None:
-        return options
-    if options.api_key is not None:
-        raise ConfigError(f"{WHERE}: give api_key or api_key_file, not both.")
-    key = read_file(options.api_key_file, "api_key_file").strip()
-    if not key or not key.isprintable() or not key.isascii():
-        raise ConfigError(f"{WHERE}.api_key_file: {options.api_key_file} must hold one line, the key.")
-    return options.model_copy(update={"api_key": SecretStr(key)})
-
-
-def read_file(path: Path, option: str) -> str:
-    """The text of a file that an option names. Raises `ConfigError`."""
-    try:
-        with path.expanduser().open(encoding="utf-8") as file:
-            text = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"{WHERE}.{option}: {path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{WHERE}.{option}: {path} is not UTF-8 text.") from None
-    if len(text) > MAX_FILE:
-        raise ConfigError(f"{WHERE}.{option}: {path} is longer than {MAX_FILE} characters.")
-    return text
-
-
-def validated(model: type[Options], given: Mapping[str, object], where: str, known: Iterable[str]) -> Options:
-    """Options as their model. Raises `ConfigError`, a sentence for each mistake, never with a secret in it.
-
-    `where` they stand in the settings; an unknown one is told with the nearest of the `known` names.
-    """
-    try:
-        return model.model_validate(dict(given))
-    except ValidationError as error:
-        mistakes = error.errors()
-    raise ConfigError(" ".join(_sentence(where, list(known), e["loc"], e["type"], e["msg"]) for e in mistakes))
-
-
-def _sentence(where: str, known: list[str], location: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known)}."
-        return f"{where}.{name}: there is no such option.{hint}"
-    return f"{where}.{name}: {message.removeprefix('Value error, ')}."
+    options = validated(OpenAIOptions, given, WHERE)
+    key = read_key(options.api_key, options.api_key_file, WHERE)
+    return options.model_copy(update={"api_key": SecretStr(key) if key else None})

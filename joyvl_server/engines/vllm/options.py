@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.engines.openai.options import OpenAIOptions, validated
+from joyvl_server.engines.openai.options import OpenAIOptions
+from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.settings import default_data_dir
 
 WHERE = "engine.options.vllm"

@@ -14,10 +14,10 @@ import httpx2
 from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.masking import mask_text
 from joyvl_server.kit.net import http
+from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.speech.asr.filters import Decoded, understood
 from joyvl_server.speech.asr.openai_options import WHERE, OpenAIAsrOptions
 from joyvl_server.speech.base import Heard, SpeechContext, SpeechError, SpeechState
-from joyvl_server.speech.options import read_options
 
 MAX_BODY = 1_048_576
 MAX_DETAIL = 200
@@ -38,7 +38,7 @@ class OpenAIAsr:
 
     def __init__(self, context: SpeechContext) -> None:
         """Raises `ConfigError`."""
-        self._options = read_options(OpenAIAsrOptions, context.options, WHERE)
+        self._options = validated(OpenAIAsrOptions, context.options, WHERE)
         self._secret = self._options.key()
         self.at_once = self._options.parallel
         self._format = VERBOSE

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from joyvl_server.speech.options import SpeechOptions, check_base_url, read_key
+from joyvl_server.kit.net.option_checks import check_base_url, read_key
+from joyvl_server.speech.options import SpeechOptions
 
 WHERE = "speech.asr_options.openai"
 
@@ -32,7 +33,7 @@ class OpenAIAsrOptions(SpeechOptions):
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str) -> str:
-        return check_base_url(value).removesuffix("/audio/transcriptions")
+        return check_base_url(value, endings=("/audio/transcriptions",))
 
     def key(self) -> str:
         """Raises `ConfigError` where its file cannot be read."""

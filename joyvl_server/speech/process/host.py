@@ -124,7 +124,7 @@ class EngineHost:
                 self._connection.send({"event": "pong"})
             elif head["op"] == "cancel":
                 if (request := self._open.get(head["id"])) is not None:
-                    request.cancelled = True
+                    request.cancel()
             else:
                 self._enqueue(Request(head, data))
         os._exit(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Pieces = Iterator[tuple[dict[str, Any], bytes]]
@@ -18,7 +18,8 @@ class EngineFault(Exception):
 
 
 class Request:
-    """What is asked: `fields`, and `data` (sound). `cancelled` may become true at any time."""
+    """What is asked: `fields`, and `data` (sound). `cancelled` may become true at any time; `stop` is called then, from
+    another thread, to break off what takes long."""
 
     def __init__(self, head: dict[str, Any], data: bytes) -> None:
         self.id: int = head["id"]
@@ -26,3 +27,8 @@ class Request:
         self.fields: dict[str, Any] = head["fields"]
         self.data = data
         self.cancelled = False
+        self.stop: Callable[[], None] = lambda: None
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self.stop()

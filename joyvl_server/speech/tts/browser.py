@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from joyvl_server.kit.audio.pcm import Pcm
+from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.speech.base import SpeechContext, SpeechError, SpeechState, Voice
-from joyvl_server.speech.options import SpeechOptions, read_options
+from joyvl_server.speech.options import SpeechOptions
 
 
 class BrowserTts:
@@ -16,7 +17,7 @@ class BrowserTts:
 
     def __init__(self, context: SpeechContext) -> None:
         """Raises `ConfigError`: it has no options."""
-        read_options(SpeechOptions, context.options, "speech.options.browser")
+        validated(SpeechOptions, context.options, "speech.options.browser")
 
     async def start(self) -> None:
         """There is nothing to start. Never waits."""

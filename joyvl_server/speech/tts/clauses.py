@@ -24,12 +24,16 @@ def ends_with_mark(text: str) -> bool:
     return _ENDS.search(text.rstrip()[-1:]) is not None
 
 
-def clauses(text: str, first: float = 14.0, longest: float = 110.0) -> list[str]:
+def clauses(text: str, first: float = 14.0, longest: float = 110.0, early: float | None = None) -> list[str]:
     """The text in pieces that together are the text. The first is as short as makes sense (`first`: its least weight);
-    the others are joined up to `longest`. Without a mark it is cut before a joining word, at a space, or anywhere."""
+    the others are joined up to `longest`. Without a mark it is cut before a joining word, at a space, or anywhere.
+
+    `early`: the weight from which on a text is cut before a joining word already to have a short first piece; None:
+    two and a half times `first`.
+    """
     found: list[str] = []
     current = ""
-    if weight(text) > 2.5 * first and (cut := _early_cut(text, first)):
+    if weight(text) > (2.5 * first if early is None else early) and (cut := _early_cut(text, first)):
         found, text = [text[:cut]], text[cut:]
     for piece in _pieces(text, longest):
         enough = weight(current) >= (first if not found else longest / 2)

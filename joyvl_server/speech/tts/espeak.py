@@ -14,8 +14,9 @@ from pydantic import Field
 
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.audio.pcm import Pcm
+from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.speech.base import SpeechContext, SpeechError, SpeechState, Voice
-from joyvl_server.speech.options import SpeechOptions, read_options
+from joyvl_server.speech.options import SpeechOptions
 from joyvl_server.speech.text.language import base_language
 from joyvl_server.speech.tts.sound_stream import SoundStream
 
@@ -43,7 +44,7 @@ class EspeakTts:
 
     def __init__(self, context: SpeechContext) -> None:
         """Raises `ConfigError` for wrong options, and where the program is missing."""
-        self._options = read_options(EspeakOptions, context.options, WHERE)
+        self._options = validated(EspeakOptions, context.options, WHERE)
         found = shutil.which(self._options.program)
         if found is None:
             raise ConfigError(

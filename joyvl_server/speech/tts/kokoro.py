@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from joyvl_server.core.errors import ConfigError
-from joyvl_server.kit.audio.pcm import Pcm
-from joyvl_server.speech.base import SpeechContext, SpeechError, SpeechState, Voice
-from joyvl_server.speech.options import SpeechOptions, read_options
-from joyvl_server.speech.process.process import ProcessSpec, SpeechProcess
-from joyvl_server.speech.text.language import base_language, same_language
+from joyvl_server.kit.net.option_checks import validated
+from joyvl_server.speech.base import SpeechContext, SpeechError, Voice
+from joyvl_server.speech.options import SpeechOptions
+from joyvl_server.speech.process.process import ProcessSpec
+from joyvl_server.speech.text.language import base_language
+from joyvl_server.speech.tts.process_tts import ProcessTts, check_package, fitting_voices
 
 WHERE = "speech.options.kokoro"
 LANGUAGES = {
@@ -36,19 +34,16 @@ class KokoroOptions(SpeechOptions):
     timeout_s: float = Field(20.0, gt=0, le=120, description="Longest wait for the next piece of sound.")
 
 
-class KokoroTts:
-    name = "kokoro"
-    remote = False
-
+class KokoroTts(ProcessTts):
     def __init__(self, context: SpeechContext) -> None:
         """Raises `ConfigError` for wrong options, and where the package is missing."""
-        self._options = options = read_options(KokoroOptions, context.options, WHERE)
-        python = options.python.expanduser() if options.python else None
-        if python is None and importlib.util.find_spec("onnxruntime") is None:
-            raise ConfigError(
-                "The voice kokoro needs the package onnxruntime: pip install 'joyvl-server[speech]', or name the "
-                f"Python of an environment that has it in {WHERE}.python."
-            )
+        options = validated(KokoroOptions, context.options, WHERE)
+        python = check_package(
+            options.python,
+            "onnxruntime",
+            "The voice kokoro needs the package onnxruntime: pip install 'joyvl-server[speech]', or name the Python of "
+            f"an environment that has it in {WHERE}.python.",
+        )
         self._folder = options.model_dir.expanduser() if options.model_dir else context.models_dir / "kokoro"
         given = {
             "folder": str(self._folder),
@@ -58,35 +53,12 @@ class KokoroTts:
         }
         module = "joyvl_server.speech.tts.kokoro_worker"
         spec = ProcessSpec("kokoro", module, given, python, options.threads, timeout_s=options.timeout_s)
-        self._process = SpeechProcess(spec, context.clock)
-
-    @property
-    def state(self) -> SpeechState:
-        return self._process.state
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid
+        super().__init__(spec, context.clock, options.voice)
 
     async def start(self) -> None:
         """Start the process and load the model. Raises `SpeechError`. Cancelled, it goes on by itself."""
         await asyncio.to_thread(self._check)
-        await self._process.start()
-
-    async def voices(self) -> list[Voice]:
-        """Those in the folder that it can speak with. Cancelling it changes nothing."""
-        return await asyncio.to_thread(self._voices)
-
-    async def speak(self, text: str, *, voice: str | None, language: str | None) -> AsyncIterator[Pcm]:
-        """See `Tts.speak`. Raises `SpeechError` (no_voice) where it has none for the language."""
-        chosen = await asyncio.to_thread(self._choose, voice or self._options.voice, language)
-        async with aclosing(self._process.ask("speak", {"text": text, "voice": chosen})) as pieces:
-            async for piece in pieces:
-                yield Pcm.from_bytes(piece.data, int(piece.head["rate"]))
-
-    async def aclose(self) -> None:
-        """See `Tts.aclose`. Cancelled, the process is killed at once."""
-        await self._process.aclose()
+        await super().start()
 
     def _check(self) -> None:
         if not (self._folder / "model.onnx").is_file():
@@ -94,7 +66,7 @@ class KokoroTts:
                 f"kokoro: There is no model in {self._folder}. Get it: joyvl voices get kokoro.", code="no_voice"
             )
 
-    def _voices(self) -> list[Voice]:
+    def _find_voices(self) -> list[Voice]:
         found = []
         for file in sorted((self._folder / "voices").glob("*.bin")):
             language = LANGUAGES.get(file.stem[:1])
@@ -102,17 +74,15 @@ class KokoroTts:
                 found.append(Voice(file.stem, language, file.stem[3:].replace("_", " ").title()))
         return found
 
-    def _choose(self, voice: str | None, language: str | None) -> str:
+    def _choose(self, voice: str | None, language: str | None) -> dict[str, Any]:
         self._check()
-        there = self._voices()
+        there = self._find_voices()
         if voice is not None:
             if voice not in {one.id for one in there}:
                 raise SpeechError(f"kokoro: There is no voice {voice} in {self._folder}.", code="no_voice")
-            return voice
-        fitting = [one.id for one in there if language is None or same_language(one.language, language)]
-        preferred = PREFERRED.get(base_language(language or "en"))
-        if preferred in fitting:
-            return preferred
+            return {"voice": voice}
+        fitting = fitting_voices(there, language)
         if not fitting:
             raise SpeechError(f"kokoro: It has no voice for {language or 'any language'}.", code="no_voice")
-        return fitting[0]
+        preferred = PREFERRED.get(base_language(language or "en"))
+        return {"voice": preferred if preferred in fitting else fitting[0]}

@@ -65,6 +65,9 @@ class KokoroWorker:
 
     def speak(self, request: Request) -> Pieces:
         voice = request.fields["voice"]
+        # A clause takes up to seconds: whoever interrupts must not wait for its end before the next sentence begins.
+        running = onnxruntime.RunOptions()
+        request.stop = lambda: setattr(running, "terminate", True)
         for clause in clauses(request.fields["text"], FIRST, LONGEST):
             if request.cancelled:
                 return
@@ -74,12 +77,18 @@ class KokoroWorker:
                 if request.cancelled:
                     return
                 tail_s = TAIL_S if ends_with_mark(clause) else LEAD_S
-                yield {"rate": RATE}, self._synthesize(tokens[begin : begin + MAX_TOKENS], voice, tail_s)
+                try:
+                    sound = self._synthesize(tokens[begin : begin + MAX_TOKENS], voice, tail_s, running)
+                except Exception:  # onnxruntime has no class of its own for what was told to stop
+                    if request.cancelled:
+                        return
+                    raise
+                yield {"rate": RATE}, sound
 
-    def _synthesize(self, tokens: list[int], voice: str, tail_s: float = TAIL_S) -> bytes:
+    def _synthesize(self, tokens: list[int], voice: str, tail_s: float = TAIL_S, running: Any = None) -> bytes:
         style = self._style(voice)[min(len(tokens), STYLES) - 1].reshape(1, WIDTH)
         given = {self._input: np.array([[0, *tokens, 0]], np.int64), "style": style, "speed": self._speed}
-        sound = trimmed(np.asarray(self._session.run(None, given)[0]).ravel(), tail_s)
+        sound = trimmed(np.asarray(self._session.run(None, given, running)[0]).ravel(), tail_s)
         return bytes((np.clip(sound, -1.0, 1.0) * 32767).astype("<i2").tobytes())
 
     def _style(self, voice: str) -> Any:

@@ -16,8 +16,9 @@ from pydantic import Field, SecretStr, field_validator
 from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.masking import mask_text
 from joyvl_server.kit.net import http
+from joyvl_server.kit.net.option_checks import check_base_url, read_key, validated
 from joyvl_server.speech.base import SpeechContext, SpeechError, SpeechState, Voice
-from joyvl_server.speech.options import SpeechOptions, check_base_url, read_key, read_options
+from joyvl_server.speech.options import SpeechOptions
 from joyvl_server.speech.text.language import base_language
 from joyvl_server.speech.tts.sound_stream import SoundStream
 
@@ -64,7 +65,7 @@ class OpenAITts:
 
     def __init__(self, context: SpeechContext) -> None:
         """Raises `ConfigError` for wrong options."""
-        self._options = options = read_options(OpenAITtsOptions, context.options, WHERE)
+        self._options = options = validated(OpenAITtsOptions, context.options, WHERE)
         self._key = read_key(options.api_key, options.api_key_file, WHERE)
         self._client = http.client(
             timeout_s=options.timeout_s,

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import json
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from joyvl_server.core.errors import ConfigError
-from joyvl_server.kit.audio.pcm import Pcm
-from joyvl_server.speech.base import SpeechContext, SpeechError, SpeechState, Voice
-from joyvl_server.speech.options import SpeechOptions, read_options
-from joyvl_server.speech.process.process import ProcessSpec, SpeechProcess
-from joyvl_server.speech.text.language import base_language, same_language
+from joyvl_server.kit.net.option_checks import validated
+from joyvl_server.speech.base import SpeechContext, SpeechError, Voice
+from joyvl_server.speech.options import SpeechOptions
+from joyvl_server.speech.process.process import ProcessSpec
+from joyvl_server.speech.text.language import base_language
+from joyvl_server.speech.tts.process_tts import ProcessTts, check_package, fitting_voices
 
 WHERE = "speech.options.piper"
 MAX_CONFIG = 1_000_000
@@ -31,58 +28,33 @@ class PiperOptions(SpeechOptions):
     timeout_s: float = Field(15.0, gt=0, le=120, description="Longest wait for the next piece of sound.")
 
 
-class PiperTts:
-    name = "piper"
-    remote = False
-
+class PiperTts(ProcessTts):
     def __init__(self, context: SpeechContext) -> None:
         """Raises `ConfigError` for wrong options, and where the package is missing."""
-        self._options = options = read_options(PiperOptions, context.options, WHERE)
-        python = options.python.expanduser() if options.python else None
-        if python is None and importlib.util.find_spec("piper") is None:
-            raise ConfigError(
-                "The voice piper needs the package piper-tts (GPL-3): pip install piper-tts, here or in an environment "
-                f"of its own whose Python {WHERE}.python names."
-            )
-        self._folder = options.voices_dir.expanduser() if options.voices_dir else context.models_dir / "voices"
-        spec = ProcessSpec(
+        options = validated(PiperOptions, context.options, WHERE)
+        python = check_package(
+            options.python,
             "piper",
-            "joyvl_server.speech.tts.piper_worker",
-            {"speed": options.speed, "threads": options.threads},
-            python=python,
-            threads=options.threads,
-            timeout_s=options.timeout_s,
+            "The voice piper needs the package piper-tts (GPL-3): pip install piper-tts, here or in an environment of "
+            f"its own whose Python {WHERE}.python names.",
         )
-        self._process = SpeechProcess(spec, context.clock)
-
-    @property
-    def state(self) -> SpeechState:
-        return self._process.state
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid
+        self._folder = options.voices_dir.expanduser() if options.voices_dir else context.models_dir / "voices"
+        given = {"speed": options.speed, "threads": options.threads}
+        module = "joyvl_server.speech.tts.piper_worker"
+        spec = ProcessSpec("piper", module, given, python, options.threads, timeout_s=options.timeout_s)
+        super().__init__(spec, context.clock, options.voice)
 
     async def start(self) -> None:
         """Start the process and load the voice. Raises `SpeechError`. Cancelled, it goes on by itself."""
-        await self._process.start()
-        async for _ in self.speak("Hello.", voice=None, language="en"):
+        await super().start()
+        async for _ in self.speak("Hello.", voice=None, language=None):
             pass
 
-    async def voices(self) -> list[Voice]:
-        """Of the folder, sorted. A voice whose description cannot be read is left out. Cancelling changes nothing."""
-        return await asyncio.to_thread(find_voices, self._folder)
+    def _find_voices(self) -> list[Voice]:
+        return find_voices(self._folder)
 
-    async def speak(self, text: str, *, voice: str | None, language: str | None) -> AsyncIterator[Pcm]:
-        """See `Tts.speak`. Raises `SpeechError` (no_voice) where the folder has none for the language."""
-        file = await asyncio.to_thread(self._file, voice or self._options.voice, language)
-        async with aclosing(self._process.ask("speak", {"text": text, "file": str(file)})) as pieces:
-            async for piece in pieces:
-                yield Pcm.from_bytes(piece.data, int(piece.head["rate"]))
-
-    async def aclose(self) -> None:
-        """See `Tts.aclose`. Cancelled, the process is killed at once."""
-        await self._process.aclose()
+    def _choose(self, voice: str | None, language: str | None) -> dict[str, Any]:
+        return {"file": str(self._file(voice, language))}
 
     def _file(self, voice: str | None, language: str | None) -> Path:
         if voice is not None:
@@ -90,17 +62,17 @@ class PiperTts:
                 raise SpeechError(f"piper: There is no voice {voice} in {self._folder}.", code="no_voice")
             return found
         there = find_voices(self._folder)
-        fitting = [one for one in there if language is None or same_language(one.language, language)]
+        fitting = fitting_voices(there, language)
         if not fitting:
             what = f" for {base_language(language)}" if language and there else ""
             raise SpeechError(
                 f"piper: There is no voice{what} in {self._folder}. Get one: joyvl voices list.", code="no_voice"
             )
-        return self._folder / f"{fitting[0].id}.onnx"
+        return self._folder / f"{fitting[0]}.onnx"
 
 
 def find_voices(folder: Path) -> list[Voice]:
-    """Blocks."""
+    """Of the folder, sorted. A voice whose description cannot be read is left out. Blocks."""
     found = []
     for file in sorted(folder.glob("*.onnx")):
         try:

@@ -16,8 +16,9 @@ from joyvl_server.speech.tts.clauses import clauses
 
 VOICES = 3
 """kept in memory; each is about 100 MB"""
-FIRST, LONGEST = 60.0, 160.0
-"""Weights of clauses: a cancelled one must end within the second, and short ones sound choppy."""
+FIRST, EARLY, LONGEST = 36.0, 150.0, 160.0
+"""Weights of clauses: a cancelled one must end within the second, and short ones sound choppy. The first may be shorter
+where a mark ends it, as it is not heard before all of it is made."""
 PIECE = 8192
 
 
@@ -32,7 +33,7 @@ class PiperWorker:
         self._voices: OrderedDict[str, PiperVoice] = OrderedDict()
 
     def speak(self, request: Request) -> Pieces:
-        for clause in clauses(request.fields["text"], FIRST, LONGEST):
+        for clause in clauses(request.fields["text"], FIRST, LONGEST, EARLY):
             if request.cancelled:
                 return
             yield from self.synthesize(request.fields["file"], clause)

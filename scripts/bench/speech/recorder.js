@@ -89,6 +89,7 @@
   window.RTCPeerConnection = class extends Peer {
     constructor(...how) {
       super(...how);
+      window.recordedPeer = this;
       this.addEventListener("track", ({ track }) => track.kind === "audio" && attach(1, track));
     }
   };

@@ -119,7 +119,7 @@ async def test_voices_of_piper_that_are_broken_or_gone(speech_env, tmp_path):
 
 
 async def test_many_utterances_of_piper_leave_memory_and_descriptors_as_they_were(piper):
-    """The short form of scripts/measure_voices.py."""
+    """The long form is in scripts/bench/speech/long.py."""
     for _ in range(5):
         await spoken(piper, "Somebody is at the door.")
     child, ours = worker_of(piper), psutil.Process()

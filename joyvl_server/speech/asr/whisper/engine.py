@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.audio.pcm import Pcm
+from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.speech.asr.whisper.options import (
     WHERE,
     WhisperOptions,
@@ -14,7 +15,6 @@ from joyvl_server.speech.asr.whisper.options import (
     turn_model,
 )
 from joyvl_server.speech.base import Heard, SpeechContext, SpeechError, SpeechState
-from joyvl_server.speech.options import read_options
 from joyvl_server.speech.process.process import ProcessSpec, SpeechProcess
 
 MODULE = "joyvl_server.speech.asr.whisper.worker"
@@ -30,7 +30,7 @@ class WhisperAsr:
 
     def __init__(self, context: SpeechContext) -> None:
         """Raises `ConfigError`: wrong options, no faster-whisper, no model."""
-        options = read_options(WhisperOptions, context.options, WHERE)
+        options = validated(WhisperOptions, context.options, WHERE)
         if not has_package(options):
             raise ConfigError(
                 "Engine whisper needs the package faster-whisper. Install joyvl-server[speech], or name the Python of "
