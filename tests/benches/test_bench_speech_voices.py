@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bench.speech import long, voices
-from bench.speech.spoken import MadePiece, concealed_ms, loud_s, starved_s
+from bench.speech.playback.spoken import MadePiece, concealed_ms, loud_s, starved_s
 
 from joyvl_server.kit.audio.pcm import Pcm
 

@@ -20,9 +20,9 @@ import psutil
 
 from bench.speech.call import speech_server
 from bench.speech.microphone import speech_settings
+from bench.speech.playback.spoken import MadeSound
+from bench.speech.playback.writing_engine import WritingEngine
 from bench.speech.sentences import ENGLISH
-from bench.speech.spoken import MadeSound
-from bench.speech.writing_engine import WritingEngine
 from fakes.server.server import ServerProcess
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.ingest.demo import draw_demo

@@ -1,7 +1,7 @@
 """How soon a voice is heard in the browser, whether it breaks off on a busy machine, and how well it is understood.
 
 Real server, real Chromium, real call. An engine writes a sentence at its next decision; "first" is from that moment to
-the first sound of it that the browser's audio has. Below it is `spoken.py`, which says what a gap is.
+the first sound of it that the browser's audio has. `playback/spoken.py` says what a gap is.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser
 
-from bench.speech.busy import busy
 from bench.speech.call import BenchCall, microphone_browser, speech_server
 from bench.speech.microphone import write_wav
 from bench.speech.mistakes import error_rate
+from bench.speech.playback.busy import busy
+from bench.speech.playback.spoken import SpeakingCall, SpokenText
+from bench.speech.playback.transcripts import transcribe
+from bench.speech.playback.writing_engine import WritingEngine
 from bench.speech.sentences import CHINESE, ENGLISH
-from bench.speech.spoken import SpeakingCall, SpokenText
-from bench.speech.transcripts import transcribe
-from bench.speech.writing_engine import WritingEngine
 from fakes.server.server import ServerProcess
 from joyvl_server.core.errors import JoyvlError
 

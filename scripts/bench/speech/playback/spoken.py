@@ -13,8 +13,8 @@ import numpy as np
 from websockets.sync.client import connect
 
 from bench.speech.call import BenchCall
+from bench.speech.playback.writing_engine import WritingEngine
 from bench.speech.recording import RATE, spans
-from bench.speech.writing_engine import WritingEngine
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.audio.pcm import Pcm
 
