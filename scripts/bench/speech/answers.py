@@ -78,7 +78,7 @@ def bench_answers(environment: Path, *, quick: bool) -> dict[str, Any]:
     speech = {"asr": "whisper", "asr_options": {"whisper": whisper_options(environment, "tiny.en")}}
     with tempfile.TemporaryDirectory() as folder:
         first, wav = Path(folder) / "first.wav", Path(folder) / "questions.wav"
-        write_wav(first, [spoken[texts[0]]], rate=48_000, lead_s=1.0, tail_s=3.0)
+        write_wav(first, [spoken[texts[0]]], rate=48_000, lead_s=1.0, tail_s=8.0)
         truth = write_wav(wav, [spoken[text] for text in texts], rate=48_000, gap_s=GAP_S, tail_s=GAP_S)
         with answering_engine() as engine, speech_server(environment, engine=engine.settings, speech=speech) as server:
             warm_up(server, first)

@@ -6,6 +6,7 @@ import json
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -127,7 +128,9 @@ class BenchCall:
     def wait(self, condition: Callable[[], Any], seconds: float, what: str) -> None:
         """Listen until the condition holds. Raises `JoyvlError` with `what` did not happen, after so many seconds."""
         if not self.came(condition, seconds):
-            raise JoyvlError(f"{what} did not happen within {seconds:.0f} s.\n{''.join(self.server.log[-20:])}")
+            seen = dict(Counter(update["type"] for _, update in self.updates))
+            log = "".join(self.server.log[-20:])
+            raise JoyvlError(f"{what} did not happen within {seconds:.0f} s. Updates: {seen}.\n{log}")
 
     def came(self, condition: Callable[[], Any], seconds: float) -> bool:
         """Listen until the condition holds, at most so long: did it? Raises `JoyvlError` where no updates come."""

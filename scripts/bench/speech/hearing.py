@@ -107,7 +107,7 @@ def bench_hearing(environment: Path, *, quick: bool) -> dict[str, Any]:
     options = {"asr": "whisper", "asr_options": {"whisper": whisper_options(environment, languages=["en", "zh"])}}
     with speech_server(environment, speech=options) as server, tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "first.wav"
-        write_wav(wav, sounds["en"][:1], rate=RATES[0], lead_s=1.0, tail_s=2.0)
+        write_wav(wav, sounds["en"][:1], rate=RATES[0], lead_s=1.0, tail_s=8.0)
         warm_up(server, wav)
         for name, spoken in sounds.items():
             calls = [
