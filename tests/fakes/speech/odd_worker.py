@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 from joyvl_server.speech.process.worker import EngineFault
@@ -33,6 +34,13 @@ class OddEngine:
     def hang(self, request):
         while not (request.cancelled and request.fields.get("gentle")):
             time.sleep(0.01)
+        yield from ()
+
+    def compute(self, request):
+        """Looks at nothing until it is told to stop."""
+        stopped = threading.Event()
+        request.stop = stopped.set
+        stopped.wait()
         yield from ()
 
     def die(self, request):

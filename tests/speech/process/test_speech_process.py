@@ -81,10 +81,11 @@ async def test_closed_early_it_stops_and_the_next_works():
         assert process.restarts == 0
 
 
-async def test_cancelled_while_it_waits_it_stops():
+@pytest.mark.parametrize("method", ["hang", "compute"])
+async def test_cancelled_while_it_waits_it_stops(method):
     async with odd() as process:
         await process.start()
-        waiting = asyncio.create_task(process.request("hang", {"gentle": True}))
+        waiting = asyncio.create_task(process.request(method, {"gentle": True}))
         await asyncio.sleep(0.05)
         waiting.cancel()
         assert (await process.request("echo", {"text": "next"})).head["said"] == "next"

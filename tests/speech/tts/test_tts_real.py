@@ -143,6 +143,12 @@ async def test_kokoro_speaks_english_chinese_and_both(kokoro):
     async with aclosing(kokoro.speak(LONG, voice=None, language="en")) as sound:
         await anext(sound)
     assert (await spoken(kokoro, "Next."))[0] < 3
+    pid = worker_of(kokoro).pid
+    waiting = asyncio.create_task(spoken(kokoro, LONG))
+    await asyncio.sleep(0.5)  # in the midst of its first clause
+    waiting.cancel()
+    assert (await spoken(kokoro, "Next."))[0] < 3
+    assert worker_of(kokoro).pid == pid
     for voice, language in (("nobody", "en"), (None, "de")):
         with pytest.raises(SpeechError) as told:
             await spoken(kokoro, "Hello.", voice, language)
