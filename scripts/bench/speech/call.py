@@ -79,14 +79,16 @@ class BenchCall:
     order. `recording` grows with each `wait` and `listen`. One thread only: Playwright's.
     """
 
-    def __init__(self, server: ServerProcess, browser: Browser, **settings: Any) -> None:
-        """`settings`: of the session, as `PATCH /v1/sessions/{id}` takes them; they count from when it is connected."""
+    def __init__(self, server: ServerProcess, browser: Browser, *, script: str = "", **settings: Any) -> None:
+        """`settings`: of the session, as `PATCH /v1/sessions/{id}` takes them; they count from when it is connected.
+        `script`: what runs in the page before all else."""
         self.server = server
         self.updates: list[tuple[float, dict[str, Any]]] = []
         self.recording = Recording()
         self.session_id = ""
         self.page: Page
         self._browser = browser
+        self._scripts = [script, SCRIPT]
         self._settings = settings
         self._stack = ExitStack()
         self._failure: Exception | None = None
@@ -94,7 +96,7 @@ class BenchCall:
     def __enter__(self) -> BenchCall:
         with ExitStack() as stack:
             context = stack.enter_context(self._browser.new_context(bypass_csp=True))
-            context.add_init_script(SCRIPT)
+            context.add_init_script("\n".join(self._scripts))
             self.page = context.new_page()
             self.session_id = start_call(self.page, self.server.url)
             stack.callback(stop_call, self.page)

@@ -129,7 +129,8 @@ class ReferenceCanceller:
         self._learned_s += float(np.sum((steps**2).mean(axis=1) > LEARNS_FROM**2)) * STEP / LISTEN_RATE
         if self._presence.person or not (self._presence.found or self._presence.audible(near)):
             return near
-        return cleaned if self._learned_s >= LEARN_S else np.zeros_like(cleaned)
+        heard = self._learned_s >= LEARN_S and not self._presence.alone
+        return cleaned if heard else np.zeros_like(cleaned)
 
 
 class _Reference:

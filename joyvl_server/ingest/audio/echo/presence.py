@@ -22,6 +22,8 @@ HOP_S = 0.1
 CLEAR = 12.0
 """peak of the correlation, in standard deviations of it, from which it is an echo. Measured with a quarter of a second:
 echoes over Opus 18 to 35, in a living room 10 to 19; other voices 4 to 9; the same voice with other words 5 to 12"""
+ALONE = 15.0
+"""… of one window, from which there is nothing but the echo in it"""
 FADES = 0.85
 """the correlation of earlier windows counts so much: what stays in its place is added up, chance is not"""
 NONE_AFTER_S = 0.4
@@ -35,8 +37,8 @@ PERSON_AFTER_S = 0.2
 """sound that is like no echo for so long is a person, as long as nothing is known of this call yet"""
 LOUD, AUDIBLE = 100.0, 30.0
 """root of the mean square from which playout may come back, and from which the microphone has anything to say"""
-ABOVE_NOISE = 6.0
-"""in power"""
+ABOVE_NOISE, FAINT = 6.0, 2.0
+"""in power, from which it sounds, and from which there may be something"""
 NOISE_RISES = 1.03
 LOW_HZ, HIGH_HZ = 200, 3800
 
@@ -66,7 +68,14 @@ class EchoPresence:
         self._since_hop = 0
         self._noise = AUDIBLE**2
         self._correlation: Floats = np.zeros(_LAGS + 1)
+        self._alone = False
         self._quiet_s = self._together_s = self._person_s = 0.0
+
+    @property
+    def alone(self) -> bool:
+        """Does the microphone hear the echo and nobody over it? A canceller lets some of it through where its delay
+        jumps, as it does when a client's jitter buffer grows."""
+        return self.found is True and self._alone
 
     @property
     def person(self) -> bool:
@@ -92,10 +101,15 @@ class EchoPresence:
         self._noise = min(self._noise * NOISE_RISES, 0.7 * self._noise + 0.3 * power)
         loud = np.sqrt(np.mean(far[: len(far) // _HOP * _HOP].reshape(-1, _HOP) ** 2, axis=1)) > LOUD
         if not loud.any():
-            self._person_s = 0.0
+            self._person_s, self._alone = 0.0, False
             return
-        self._correlation = FADES * self._correlation + _correlation(self._near, far)
-        if float(np.abs(self._correlation).max()) > CLEAR * float(np.std(self._correlation)):
+        # Quiet, as nearly always where there is no echo: nothing to compare, which would take 3 % of a core.
+        compared = self.found is not False or power > FAINT * self._noise
+        if compared:
+            correlation = _correlation(self._near, far)
+            self._alone = _peak(correlation) > ALONE
+            self._correlation = FADES * self._correlation + correlation
+        if compared and _peak(self._correlation) > CLEAR:
             self.found, self._quiet_s, self._person_s = True, 0.0, 0.0
         elif sounds:
             self._quiet_s = 0.0
@@ -109,6 +123,11 @@ class EchoPresence:
             self._together_s = max(0.0, self._together_s - HOP_S / 2)
             if self._quiet_s >= (GONE_AFTER_S if self.found else NONE_AFTER_S):
                 self.found = False
+
+
+def _peak(correlation: Floats) -> float:
+    """In standard deviations."""
+    return float(np.abs(correlation).max()) / (float(np.std(correlation)) + 1e-12)
 
 
 def _correlation(near: Floats, far: Floats) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any
+from typing import Any, Self
 
 from fakes.engines.openai_server import FakeOpenAI, Reply, Request, says, silence
 from joyvl_server.core.prompt.wire_format import RESPONSE
@@ -34,7 +34,7 @@ class WritingEngine:
         """The next decision is to say this."""
         self.written, self._text = None, text
 
-    def __enter__(self) -> WritingEngine:
+    def __enter__(self) -> Self:
         self._thread.start()
         if not self._ready.wait(START_S):
             raise RuntimeError("The engine did not start.")

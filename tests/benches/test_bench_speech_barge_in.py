@@ -1,0 +1,62 @@
+"""The benches of interruptions in short: the path works, and what they say is of what was played."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from bench.speech.barge_in import bench_barge_in
+from bench.speech.echo import bench_echo
+from bench.speech.interrupting.measured import match
+from bench.speech.microphone import synthesise
+from bench.speech.sentences import ENGLISH
+
+from fakes.media.speech import need_speech
+from joyvl_server.kit.audio.resampler import resample
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+
+def test_words_have_their_times_and_a_piece_of_sound_its_place() -> None:
+    need_speech()
+    from bench.speech.interrupting.espeak_words import timed_words
+
+    sound = resample(synthesise(None, ENGLISH[:1], "en", "espeak")[0], 16_000)
+    words = timed_words(ENGLISH[0])
+    assert " ".join(word.text for word in words) == ENGLISH[0]
+    assert all(word.begin < word.end for word in words)
+    assert sound.seconds - 0.5 < words[-1].end <= sound.seconds
+    whole = sound.samples.astype(np.float32)
+    score, place = match(0.3 * whole[8000:16_000], whole)
+    assert score > 0.9
+    assert place == 8000
+
+
+@pytest.mark.browser
+def test_barge_in() -> None:
+    need_speech()
+    assert shutil.which("espeak-ng")
+    rows = {row["what"]: row for row in bench_barge_in(None, quick=True)["rows"]}
+    silent, history, prompt, click, lost = rows.values()
+    assert silent["measured"] >= 2
+    assert 0 < silent["p50_ms"] < 2500
+    assert history["max_words"] <= 3
+    assert prompt["max_words"] <= 3
+    assert click["measured"] >= 1
+    assert click["p50_ms"] < 2500
+    assert abs(lost["p50_ms"]) < 500
+
+
+@pytest.mark.browser
+def test_echo() -> None:
+    need_speech()
+    pytest.importorskip("pywebrtc_audio", reason="the echo canceller is an optional package (extra speech)")
+    own, person = bench_echo(None, quick=True)["rows"]
+    assert own["seconds"] > 15
+    assert own["echo_db"] == pytest.approx(-20, abs=6)
+    assert own["interruptions"] <= 3, (
+        "on a busy machine the delay of the echo jumps; without a canceller it is each second"
+    )
+    assert person["trials"] == 2
+    assert person["found"] >= 1
