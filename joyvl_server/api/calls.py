@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from joyvl_server.api import render
 from joyvl_server.api.context import ApiDep
+from joyvl_server.api.http.auth import key_of
 from joyvl_server.api.http.bodies import CALLS_PATH
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.realtime.secret_use import secret_used
 from joyvl_server.api.schemas.calls import MAX_SDP, CallIn, CallOut, CallSession, CallsOut
 from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.core.errors import SourceError
@@ -63,7 +63,7 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
     wanted = await read_call(request)
 
     async def create() -> Response:
-        with secret_used(api, request, wanted.session) as session:
+        with api.secrets.used(key_of(request), wanted.session) as session:
             call = await api.registry.open_call(
                 wanted.sdp, name=session.name, spec=session.spec(), watches=session.drafts()
             )

@@ -232,42 +232,44 @@ class Registry:
 
         Cancelled, it hangs the call up.
         """
+        call = await self._open_call(name or "Browser call", spec, watches, offer_sdp)
+        self._calls = {call.id: call for call in self.calls()}
+        self._calls[call.id] = call
+        return call
+
+    async def open_pushed(
+        self, *, name: str | None = None, spec: SessionSpec | None = None, watches: tuple[WatchDraft, ...] = ()
+    ) -> Session:
+        """A session on what a client pushes; `close_pushed` when that has gone. Raises as `open_call`.
+
+        Cancelled, there is no session.
+        """
+        call = await self._open_call(name or "Realtime client", spec, watches, None)
+        return self.session(call.session_id)
+
+    async def _open_call(
+        self, name: str, spec: SessionSpec | None, watches: tuple[WatchDraft, ...], offer_sdp: str | None
+    ) -> Call:
+        """Without an offer the client pushes."""
         for watch in watches:
             check_zones(watch.zones, ())
         spec = spec or SessionSpec()
         engine_name = await self._factory.engine_name(spec.engine)
         with self._factory.admission(engine_name):
-            call_id, now = new_id("call"), self._clock.wall()
-            record = SessionRecord(new_id("ses"), "call", name or "Browser call", None, engine_name, None, now)
-            source, answer = await self._media.answer(call_id, offer_sdp, self._factory.listener(record.id))
+            call_id, now, answer = new_id("call"), self._clock.wall(), ""
+            record = SessionRecord(new_id("ses"), "call", name, None, engine_name, None, now)
+            listener = self._factory.listener(record.id)
+            if offer_sdp is None:
+                source = await self._media.push(call_id, listener)
+            else:
+                source, answer = await self._media.answer(call_id, offer_sdp, listener)
             try:
                 stored = await self._factory.store(record, watches)
                 self._factory.begin(record, spec, source, self._factory.live_ticker(), stored)
             except BaseException:
                 await source.aclose()
                 raise
-        self._calls = {call.id: call for call in self.calls()}
-        self._calls[call_id] = call = Call(call_id, record.id, answer, now)
-        return call
-
-    async def open_pushed(
-        self, *, name: str | None = None, spec: SessionSpec | None = None, watches: tuple[WatchDraft, ...] = ()
-    ) -> Session:
-        """A session on what a client pushes; `close_pushed` when that has gone. Raises as `open_call`."""
-        for watch in watches:
-            check_zones(watch.zones, ())
-        spec = spec or SessionSpec()
-        engine_name = await self._factory.engine_name(spec.engine)
-        with self._factory.admission(engine_name):
-            source_id, now = new_id("call"), self._clock.wall()
-            record = SessionRecord(new_id("ses"), "call", name or "Realtime client", None, engine_name, None, now)
-            source = await self._media.push(source_id, self._factory.listener(record.id))
-            try:
-                stored = await self._factory.store(record, watches)
-                return self._factory.begin(record, spec, source, self._factory.live_ticker(), stored)
-            except BaseException:
-                await source.aclose()
-                raise
+        return Call(call_id, record.id, answer, now)
 
     async def close_pushed(self, session_id: str) -> None:
         """Its client has gone. Idempotent."""

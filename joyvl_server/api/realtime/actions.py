@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from joyvl_server.api.realtime import events
 from joyvl_server.api.realtime.client_error import ClientError, invalid
+from joyvl_server.api.realtime.client_session import SessionChange
 from joyvl_server.api.realtime.conversation_items import Answer, ConversationItems, user_item
 from joyvl_server.api.realtime.events import Event
 from joyvl_server.api.realtime.input_audio import InputAudio, pcm_of
 from joyvl_server.api.realtime.requested import RequestedResponses
-from joyvl_server.api.realtime.session_change import SessionChange
 from joyvl_server.api.realtime.translator import Translator, truncated
 from joyvl_server.api.schemas import realtime_events as bodies
 from joyvl_server.core.errors import JoyvlError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from joyvl_server.api.http.problems import Unavailable
@@ -49,21 +51,25 @@ class ClientSecrets:
         secret = self._find(key)
         return None if secret is None else secret.caller
 
-    def take(self, key: str | None) -> ClientSecret | None:
-        """Use it up; `give_back` where nothing came of it. None: it is no such key.
+    @contextmanager
+    def used(self, key: str | None, wanted: CallSession) -> Iterator[CallSession]:
+        """The session to open with this key. It comes with the secret where the key is one; only a secret without one
+        leaves the choice to the client. Where the block fails or is cancelled, the secret may be used again.
 
-        Raises `NotAllowed` (client_secret_used) where it was used or is over, and no other key is asked for.
+        Raises `NotAllowed` (client_secret_used) for a secret that was used or is over, where no other key is asked for.
         """
         if key is None or not key.startswith(PREFIX):
-            return None
+            yield wanted
+            return
         secret = self._find(key)
         if secret is None:
             raise NotAllowed("This client secret was used or is over; make a new one.", code="client_secret_used")
         del self._kept[_digest(key)]
-        return secret
-
-    def give_back(self, key: str, secret: ClientSecret) -> None:
-        self._kept[_digest(key)] = secret
+        try:
+            yield secret.session if secret.session.model_fields_set else wanted
+        except BaseException:
+            self._kept[_digest(key)] = secret
+            raise
 
     def _find(self, key: str) -> ClientSecret | None:
         secret = self._kept.get(_digest(key))

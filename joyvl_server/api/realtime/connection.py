@@ -12,9 +12,9 @@ from joyvl_server.api.http.encoding import to_json
 from joyvl_server.api.http.relay import SEND_TIMEOUT_S, StreamEnd
 from joyvl_server.api.realtime import events
 from joyvl_server.api.realtime.actions import ClientActions
+from joyvl_server.api.realtime.client_session import SessionChange
 from joyvl_server.api.realtime.conversation_items import ConversationItems
 from joyvl_server.api.realtime.events import CONVERSATION, Event
-from joyvl_server.api.realtime.session_change import SessionChange
 from joyvl_server.api.realtime.translator import Translator
 from joyvl_server.api.schemas.calls import CallSession
 from joyvl_server.api.schemas.realtime import RATE

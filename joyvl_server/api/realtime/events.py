@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from joyvl_server.api.realtime.client_session import FORMAT
 from joyvl_server.api.realtime.conversation_items import Answer, Item
-from joyvl_server.api.realtime.session_shape import FORMAT
 
 Event = dict[str, Any]
 

@@ -11,7 +11,7 @@ from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.bodies import REALTIME_PATH
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.realtime.session_shape import session_shape
+from joyvl_server.api.realtime.client_session import session_shape
 from joyvl_server.api.schemas.calls import ClientSecretIn, ClientSecretOut, ModelOut, ModelsOut
 from joyvl_server.api.schemas.realtime import DEFAULT_MODEL
 from joyvl_server.core.errors import NotFound

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from joyvl_server.api.context import MAX_STREAMS, ApiContext, api_of
+from joyvl_server.api.http.auth import key_of
 from joyvl_server.api.http.bodies import REALTIME_PATH
 from joyvl_server.api.http.problems import Unavailable
 from joyvl_server.api.http.relay import StreamEnd
 from joyvl_server.api.realtime.connection import RealtimeConnection
-from joyvl_server.api.realtime.secret_use import secret_used
 from joyvl_server.api.schemas.calls import CallSession
 from joyvl_server.api.updates import CLOSE_CODES, CLOSE_REASONS, FAREWELL_S, counted
 from joyvl_server.sessions.session import Session
@@ -59,7 +59,7 @@ async def socket_realtime(socket: WebSocket, model: str | None = None) -> None:
         found = [{**one, "loc": ("query", *one["loc"])} for one in error.errors(include_url=False)]
         raise WebSocketRequestValidationError(found) from None
     with counted(api, "websocket"):
-        with secret_used(api, socket, asked) as wanted:
+        with api.secrets.used(key_of(socket), asked) as wanted:
             session = await api.registry.open_pushed(
                 name=wanted.name, spec=wanted.spec(call=False), watches=wanted.drafts()
             )

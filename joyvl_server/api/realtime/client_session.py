@@ -1,4 +1,4 @@
-"""A session as a Realtime client wants it, and what `session.update` changes of it."""
+"""A session as OpenAI's clients see it, and what `session.update` changes of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from joyvl_server.api.realtime.client_error import ClientError, invalid
-from joyvl_server.api.realtime.session_shape import session_shape
 from joyvl_server.api.schemas.calls import INSTRUCTIONS, CallSession
-from joyvl_server.api.schemas.realtime import engine_of
+from joyvl_server.api.schemas.realtime import RATE, AudioInput, AudioOutput, VoiceId, engine_of
 from joyvl_server.core.errors import NotFound
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.watch_list import WatchDraft
 
-CALL_LISTENS = "push_to_talk"
-"""how a call listens where the client says when somebody speaks"""
+FORMAT = {"type": "audio/pcm", "rate": RATE}
 FIXED = ("engine", "name", "watches")
 """what is chosen when the connection is opened"""
 
@@ -92,3 +90,30 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         deeper = name in ("audio", "input", "output") and isinstance(before, dict) and isinstance(value, dict)
         found[name] = _merged(before, value) if deeper and before is not None else value
     return found
+
+
+def session_shape(session: CallSession, engine: str) -> dict[str, Any]:
+    """`engine`: the name of the default one. What was taken and changes nothing is not shown."""
+    given = session.audio
+    heard = (given and given.input) or AudioInput()
+    said = (given and given.output) or AudioOutput()
+    voice = said.voice.id if isinstance(said.voice, VoiceId) else said.voice
+    turns = heard.turn_detection
+    return {
+        "type": "realtime",
+        "model": engine_of(session.model) or engine,
+        "instructions": session.instructions or "",
+        "output_modalities": [session.modality],
+        "tools": [],
+        "audio": {
+            "input": {
+                "format": FORMAT,
+                "transcription": None
+                if heard.transcription is None
+                else heard.transcription.model_dump(exclude_none=True),
+                "noise_reduction": None,
+                "turn_detection": None if turns is None else turns.model_dump(exclude_none=True),
+            },
+            "output": {"format": FORMAT, "voice": voice or "auto", "speed": 1.0},
+        },
+    }
