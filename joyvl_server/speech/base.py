@@ -19,7 +19,7 @@ from joyvl_server.kit.net.policy import NetPolicy
 
 
 class SpeechError(JoyvlError):
-    """It could not be spoken or heard. `code`: failed, timeout, unavailable, no_voice, too_long, busy."""
+    """It could not be spoken or heard. `code`: failed, timeout, unavailable, no_voice, broken_voice, too_long, busy."""
 
     code = "failed"
 

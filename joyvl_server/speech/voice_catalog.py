@@ -120,7 +120,10 @@ class VoiceFetcher:
         self._downloader = Downloader(client, progress)
 
     async def plan(self, entry: VoiceEntry) -> list[tuple[VoiceFile, RemoteFile]]:
-        """Where each file comes from, how big it is, how it will be checked. Raises `DownloadError`."""
+        """Where each file comes from, how big it is, how it will be checked. Raises `DownloadError`.
+
+        Cancelling it changes nothing.
+        """
         commit = await self._hub.commit(entry.repository, entry.revision)
         listed: dict[str, dict[str, RemoteFile]] = {}
         found = []

@@ -66,6 +66,8 @@ class SpeechEngines:
         self._engines: dict[str, Tts] = {}
         self._languages: dict[str, dict[str, str]] = {}
         self._troubles: dict[str, EngineTrouble] = {}
+        self._broken: dict[VoiceChoice, str] = {}
+        """voices whose files are broken: the engine speaks with others"""
 
     @property
     def installed(self) -> tuple[str, ...]:
@@ -75,6 +77,15 @@ class SpeechEngines:
     def trouble(self) -> str:
         """What fails now, a sentence; empty where nothing does. It changes when that begins and when it ends."""
         return " ".join(trouble.message for trouble in self._troubles.values())
+
+    def fault(self, wanted: str | None) -> str:
+        """Why what a session wants does not speak now, so that another voice does: a sentence, or empty."""
+        chosen = self.choice(wanted)
+        names = {chosen.engine} if chosen is not None else set()
+        if wanted is None:
+            names |= {VoiceChoice.parse(name).engine for name in self._speech.voices.values()}
+        found = [trouble.message for name, trouble in self._troubles.items() if name in names]
+        return " ".join([*found, *(words for choice, words in self._broken.items() if choice.engine in names)])
 
     def states(self) -> dict[str, SpeechState]:
         """Of the engines that are in use."""
@@ -158,7 +169,7 @@ class SpeechEngines:
                 if began:
                     raise problem from None
             else:
-                self._worked(choice.engine)
+                self._worked(choice)
                 return
         raise problem
 
@@ -220,12 +231,18 @@ class SpeechEngines:
         if error.code in ("no_voice", "busy"):
             log.info("a voice cannot speak", voice=str(choice), why=str(error))
             return
+        if error.code == "broken_voice":
+            if choice not in self._broken:
+                log.warning("a voice is broken", voice=str(choice), why=str(error))
+            self._broken[choice] = str(error)
+            return
         trouble = self._troubles.get(choice.engine)
         if trouble is None:
             trouble = self._troubles[choice.engine] = EngineTrouble(str(error), Backoff(REST_S, LONGEST_REST_S))
             log.warning("a voice engine fails", engine=choice.engine, why=str(error))
         trouble.until = self._clock.monotonic() + trouble.backoff.failed()
 
-    def _worked(self, name: str) -> None:
-        if self._troubles.pop(name, None) is not None:
-            log.info("a voice engine speaks again", engine=name)
+    def _worked(self, choice: VoiceChoice) -> None:
+        self._broken.pop(choice, None)
+        if self._troubles.pop(choice.engine, None) is not None:
+            log.info("a voice engine speaks again", engine=choice.engine)

@@ -155,6 +155,21 @@ async def test_a_language_without_a_voice_is_no_fault_of_the_engine(world):
     assert (world.said[-1][0], engines.trouble) == ("espeak", "")
 
 
+async def test_who_wants_what_is_broken_is_told_and_nobody_else(world):
+    engines = world.engines(voices={"zh": "kokoro:kokoro-zh"})
+    piper = world.parts["piper"]
+    for code in ("broken_voice", "unavailable"):
+        piper.fault = SpeechError("piper: it is torn.", code=code)
+        await say(engines, "One.")
+        assert world.said[-1][0] == "kokoro"
+        assert engines.fault(None) == engines.fault("piper") == "piper: it is torn."
+        assert engines.fault("kokoro:kokoro-zh") == engines.fault("off") == ""
+        piper.fault = None
+        await world.clock.advance(REST_S + 1)
+        await say(engines, "Two.")
+        assert (world.said[-1][0], engines.fault(None)) == ("piper", "")
+
+
 async def test_where_nothing_can_speak_it_says_why(world):
     engines = world.engines()
     for name in ("piper", "espeak"):

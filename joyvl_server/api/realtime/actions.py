@@ -66,7 +66,10 @@ class ClientActions:
         self.audio.manual = self._change.manual
 
     async def take(self, text: str) -> list[Event]:
-        """One event as it came. Never raises for what a client does wrong."""
+        """One event as it came. Never raises for what a client does wrong.
+
+        Cancelled, what it asked for may be done or not; nothing is half done.
+        """
         event_id: str | None = None
         try:
             data = _json(text)

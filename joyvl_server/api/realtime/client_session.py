@@ -46,7 +46,10 @@ class SessionChange:
         return session_shape(self._wanted, self._session.record.engine)
 
     async def update(self, given: dict[str, Any]) -> None:
-        """What is not given stays. Raises `ClientError`, `JoyvlError`: then nothing is changed."""
+        """What is not given stays. Raises `ClientError`, `JoyvlError`: then nothing is changed.
+
+        Cancelled while the watch is stored, settings are changed already and are not shown.
+        """
         try:
             asked = CallSession.model_validate(given)
             merged = CallSession.model_validate(_merged(self._wanted.model_dump(exclude_unset=True), given))

@@ -30,10 +30,11 @@ from joyvl_server.sessions.speech.broadcast import AudioListening, AudioPiece
 class RealtimeTransport(Protocol):
     """The way to one client. All raise `OSError`, `WebSocketDisconnect` or `SourceError` when it is gone."""
 
-    async def send(self, text: str) -> None: ...
+    async def send(self, text: str) -> None:
+        """Waits while the client does not read. Cancelled, the text may have gone."""
 
     async def receive(self) -> str | None:
-        """The next event of the client; None: something that is no text."""
+        """The next event of the client; None: something that is no text. Cancelling it loses none."""
 
 
 class RealtimeConnection:

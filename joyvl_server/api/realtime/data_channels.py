@@ -30,9 +30,11 @@ class CallTransport:
             self._waiting.put_nowait(text)
 
     async def send(self, text: str) -> None:
+        """See `RealtimeTransport`."""
         await self._client.send(text)
 
     async def receive(self) -> str:
+        """See `RealtimeTransport`."""
         return await self._waiting.get()
 
 

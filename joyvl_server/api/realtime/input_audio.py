@@ -52,7 +52,10 @@ class InputAudio:
         return sum(piece.seconds for piece in self._kept)
 
     async def append(self, audio: Pcm) -> None:
-        """Raises `SourceError`, and `ClientError` where too much is kept. Waits while the worker is behind."""
+        """Raises `SourceError`, and `ClientError` where too much is kept. Waits while the worker is behind.
+
+        Cancelled, the sound may have gone to the worker.
+        """
         if not self.manual:
             await self._client.say(audio)
             return

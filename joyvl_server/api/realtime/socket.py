@@ -34,12 +34,14 @@ class SocketTransport:
         self._socket = socket
 
     async def send(self, text: str) -> None:
+        """See `RealtimeTransport`."""
         try:
             await self._socket.send_text(text)
         except RuntimeError:
             raise WebSocketDisconnect from None
 
     async def receive(self) -> str | None:
+        """See `RealtimeTransport`."""
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect

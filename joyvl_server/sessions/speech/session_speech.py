@@ -36,6 +36,11 @@ class SpeechServices:
     voice: SpeechEngines | None = None
     hearing: SpeechHearing | None = None
 
+    @property
+    def silent(self) -> bool:
+        """Does nothing speak where a session wants no voice of its own?"""
+        return isinstance(self.voice, SpeechEngines) and self.voice.choice(None) is None
+
     async def start(self) -> None:
         """Get ready, so that the first sentence is not late. Cancelled, the engines go on by themselves."""
         if self.voice is not None:
@@ -103,6 +108,7 @@ class SessionSpeech:
         self._machine = machine
         self._bus = bus
         self._call = call
+        self._silent = services.silent
         self._clients = 0
         self._on = True
         self._started = False
@@ -121,7 +127,7 @@ class SessionSpeech:
 
     def configure(self, settings: SessionSettings) -> None:
         """These settings count from now on."""
-        self._on = settings.voice != OFF
+        self._on = settings.voice != OFF and not (settings.voice == AUTO and self._silent)
         self.speaker.wanted = None if settings.voice in (OFF, AUTO) else settings.voice
         automatic = ListenMode.OPEN if self._call else ListenMode.OFF
         self.listener.configure(settings, automatic if settings.listen == AUTO else ListenMode(settings.listen))

@@ -40,6 +40,9 @@ CLIENT_S = 4.0
 class VoiceOut(Protocol):
     """Turns sentences into sound, with the voice that is wanted."""
 
+    def fault(self, wanted: str | None) -> str:
+        """Why that voice does not speak now, so that another one does: a sentence, or empty."""
+
     def remote(self, wanted: str | None) -> bool:
         """Does the client speak by itself with this voice?"""
 
@@ -70,7 +73,7 @@ class SpokenUtterance:
         self._more.set()
 
     async def pieces(self) -> AsyncIterator[str]:
-        """The text as it grows, until it is whole."""
+        """The text as it grows, until it is whole. Cancelled or closed early, another reader begins at its start."""
         read = 0
         while True:
             self._more.clear()
@@ -102,6 +105,7 @@ class Speaker:
         self._playing: SpokenUtterance | None = None
         self._task: asyncio.Task[None] | None = None
         self._failing = False
+        self._fault = ""
 
     @property
     def remote(self) -> bool:
@@ -261,6 +265,9 @@ class Speaker:
                     utterance.alignment.add(pcm.seconds)
                     await output.play(utterance.epoch, pcm)
         utterance.alignment.finish()
+        before, self._fault = self._fault, self._voice.fault(self.wanted)
+        if self._fault not in ("", before):
+            self._bus.publish(Failure("speech_failed", f"{self._fault} Another voice speaks meanwhile."))
 
     async def _listen_to_client(self, utterance: SpokenUtterance) -> None:
         """The client speaks: the machine bounds how long. One that does not even begin is not there."""
@@ -289,6 +296,7 @@ class Speaker:
 
     def _tell(self, error: JoyvlError) -> None:
         """Once when it begins to fail; the text is there all the same."""
+        self._fault = self._voice.fault(self.wanted) if self._voice is not None else ""
         if not self._failing:
             self._failing = True
             log.warning("speech failed", code=error.code, error=str(error))

@@ -64,9 +64,11 @@ class OpenAIAsr:
         return self._options.partials
 
     async def start(self) -> None:
-        """Nothing is sent: the first sentence shows whether it works."""
+        """Nothing is sent: the first sentence shows whether it works. Never waits."""
 
     async def hear(self, audio: Pcm, *, language: str | None, partial: bool = False) -> Heard:
+        """See `Asr.hear`. Raises `SpeechError`: unavailable, timeout, failed, busy, too_long. Cancelled, the request
+        is given up at once."""
         try:
             async with asyncio.timeout(self._options.timeout_s):
                 data = await self._transcribe(audio, language)
@@ -80,6 +82,7 @@ class OpenAIAsr:
         return Heard(text, _language(data) or language)
 
     async def aclose(self) -> None:
+        """Close the connections. Idempotent. Cancelled, they are closed all the same."""
         await self._client.aclose()
 
     async def _transcribe(self, audio: Pcm, language: str | None) -> dict[str, Any]:

@@ -142,6 +142,7 @@ class SpeechProcess:
     # What the supervisor asks
 
     async def launch(self) -> Launch:
+        """See `Service`. Cancelled, nothing is open."""
         python = str(self._spec.python or sys.executable)
         if not await asyncio.to_thread(os.access, python, os.X_OK):
             raise SpeechError(f"{python} is not there. Set `python` in the options of {self.name}.", code="unavailable")
@@ -161,6 +162,8 @@ class SpeechProcess:
         return Launch(argv, env, (control,), family=True)
 
     async def ready(self) -> None:
+        """See `Service`. Raises `SpeechError` where the engine cannot be loaded. Cancelled, the supervisor ends the
+        process."""
         assert self._socket is not None
         end, self._socket = self._socket, None
         self._hello = asyncio.get_running_loop().create_future()
@@ -175,6 +178,7 @@ class SpeechProcess:
         self._tell_all()
 
     async def check(self) -> None:
+        """See `Service`. Never waits."""
         overdue = self._connection.overdue_s()
         if overdue > self._spec.stuck_s:
             raise Unhealthy(f"it did not stop with its work for {overdue:.0f} s")

@@ -27,7 +27,7 @@ class BrowserTts:
         return []
 
     async def speak(self, text: str, *, voice: str | None, language: str | None) -> AsyncIterator[Pcm]:
-        """Raises `SpeechError`: the client speaks."""
+        """Raises `SpeechError`: the client speaks. Never waits."""
         raise SpeechError("The browser speaks by itself; there is no sound of it here.")
         yield
 

@@ -98,7 +98,7 @@ class KokoroWorker:
             except OSError:
                 raise EngineFault(f"There is no voice {voice}.", "no_voice") from None
             if found.size != STYLES * WIDTH or not np.isfinite(found).all():
-                raise EngineFault(f"The file of the voice {voice} is broken.", "no_voice")
+                raise EngineFault(f"The file of the voice {voice} is broken.", "broken_voice")
             self._styles[voice] = found.reshape(STYLES, WIDTH)
         return self._styles[voice]
 

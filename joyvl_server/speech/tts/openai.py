@@ -141,7 +141,7 @@ class OpenAITts:
             named = _RATE.search(kind)
             raw = options.response_format == "pcm" or "pcm" in kind.lower() or "l16" in kind.lower()
             rate = (int(named[1]) if named else options.rate) if raw else None
-            stream = SoundStream("openai", text, rate=rate)
+            stream = SoundStream("openai", text, rate=rate, called_mp3="mpeg" in kind.lower() or "mp3" in kind.lower())
             async for data in answer.aiter_bytes(16_384):
                 for pcm in stream.feed(data):
                     yield pcm

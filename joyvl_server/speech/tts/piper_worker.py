@@ -56,7 +56,7 @@ class PiperWorker:
             raise EngineFault(f"The voice {name} is not there any more.", "no_voice") from None
         except Exception as error:  # whatever onnxruntime and json say of a broken file
             words = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            raise EngineFault(f"The voice {name} cannot be read: {words[0][:200]}", "no_voice") from None
+            raise EngineFault(f"The voice {name} cannot be read: {words[0][:200]}", "broken_voice") from None
         self._voices[file] = voice
         if len(self._voices) > VOICES:
             self._voices.popitem(last=False)

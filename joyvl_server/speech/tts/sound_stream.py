@@ -17,15 +17,25 @@ _PCM, _EXTENSIBLE = 1, 0xFFFE
 
 
 class SoundStream:
-    """`rate` is that of raw sound; a WAV header says its own, whether or not one was expected.
+    """`rate` is that of raw sound; a WAV header says its own, whether or not one was expected. `called_mp3`: whoever
+    sends it says that it is MP3, so what looks like that is no raw sound.
 
     `feed` raises `SpeechError`: failed for what is no such sound, too_long for what never ends.
     """
 
-    def __init__(self, name: str, text: str, *, rate: int | None = None, longest_s: float | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        *,
+        rate: int | None = None,
+        longest_s: float | None = None,
+        called_mp3: bool = False,
+    ) -> None:
         self.began = False
         self._name = name
         self._rate = rate
+        self._mp3 = called_mp3 or rate is None
         self._channels = 1
         self._longest_s = longest_s or LEAST_S + PER_CHARACTER_S * len(text)
         self._seconds = 0.0
@@ -60,7 +70,7 @@ class SoundStream:
         for magic, what in _OTHERS.items():
             if self._rest.startswith(magic):
                 raise SpeechError(f"{self._name}: It sends {what}; only PCM and WAV are understood.")
-        if self._rest[:2] in (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2") and self._rate is None:
+        if self._rest[:2] in (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2") and self._mp3:
             raise SpeechError(f"{self._name}: It sends MP3; only PCM and WAV are understood.")
         if self._rest[:4] != b"RIFF" or self._rest[8:12] != b"WAVE":
             if self._rate is None:

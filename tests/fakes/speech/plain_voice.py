@@ -18,6 +18,9 @@ class PlainVoice:
         self.spoken: list[str] = []
         self._rate = rate
 
+    def fault(self, wanted: str | None) -> str:
+        return ""
+
     def remote(self, wanted: str | None) -> bool:
         return False
 

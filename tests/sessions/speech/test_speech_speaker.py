@@ -30,10 +30,14 @@ class FakeVoice:
         self.fails: list[Exception] = []
         self.blocks: asyncio.Event | None = None
         self.closed = 0
+        self.trouble = ""
         self._remote = remote
 
     def remote(self, wanted: str | None) -> bool:
         return self._remote
+
+    def fault(self, wanted: str | None) -> str:
+        return self.trouble
 
     async def start(self) -> None: ...
 
@@ -220,6 +224,19 @@ async def test_a_voice_that_fails_is_told_once_and_the_next_utterance_works(erro
     scene.reports("ended", 1.0)
     await settled(scene)
     assert scene.machine.ended == [(1, 0), (2, 0), (3, 19)]
+
+
+async def test_another_voice_that_speaks_instead_is_told_once() -> None:
+    scene = Scene()
+    for epoch, trouble in enumerate(("piper: torn.", "piper: torn.", "", "piper: torn."), 1):
+        scene.voice.trouble = trouble
+        scene.say(epoch, "One sentence only.")
+        await settled(scene)
+        scene.reports("ended", 1.0)
+        await settled(scene)
+    told = [message.message for message in scene.bus.of(Failure)]
+    assert told == ["piper: torn. Another voice speaks meanwhile."] * 2
+    assert scene.machine.ended == [(epoch, 18) for epoch in range(1, 5)]
 
 
 async def test_where_nobody_listens_nothing_is_spoken() -> None:

@@ -140,6 +140,7 @@ async def test_a_rate_in_the_content_type_counts():
         (200, "application/json", b'{"error": "busy s3cret"}', "failed", r"sends application/json.*busy \*\*\*"),
         (200, "text/html", b"<html>", "failed", "sends text/html"),
         (200, "audio/mpeg", b"ID3" + bytes(99), "failed", "MP3"),
+        (200, "audio/mpeg", b"\xff\xfb\x90" + bytes(99), "failed", "MP3"),
         (200, "audio/ogg", b"OggS" + bytes(99), "failed", "Ogg"),
         (200, "audio/wav", wav(bits=24) + bytes(99), "failed", "16-bit"),
         (200, "audio/wav", wav(kind=3, bits=32) + bytes(99), "failed", "16-bit"),

@@ -72,9 +72,12 @@ class WhisperAsr:
         return self._options.smart_turn
 
     async def start(self) -> None:
+        """See `SpeechProcess.start`."""
         await self._process.start()
 
     async def hear(self, audio: Pcm, *, language: str | None, partial: bool = False) -> Heard:
+        """See `Asr.hear`. Raises `SpeechError` as `SpeechProcess.ask`, and too_long. Cancelled, the model finishes
+        what it is at, and that is thrown away."""
         data = _data(audio)
         if audio.seconds > MOST_S:
             raise SpeechError("Whisper hears at most 30 s at once.", code="too_long")
@@ -91,6 +94,7 @@ class WhisperAsr:
         return float(piece.head["probability"])
 
     async def aclose(self) -> None:
+        """See `SpeechProcess.aclose`."""
         await self._process.aclose()
 
 
