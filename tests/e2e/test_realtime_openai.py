@@ -19,21 +19,17 @@ from websockets.exceptions import ConnectionClosedError
 
 from fakes.patience import PATIENCE_S, until
 from fakes.realtime import checked, types
-from fakes.server.house import KEY, OneEngine, house_settings
+from fakes.server.house import KEY, OneEngine
+from fakes.server.live_server import live_server
 from fakes.speech.asr import ToldAsr
 from fakes.speech.plain_voice import PlainVoice
-from joyvl_server.api.http.server import ApiServer, bind, url_of
-from joyvl_server.app import create_app
-from joyvl_server.ingest.hub import MediaHub
 from joyvl_server.kit.audio.pcm import Pcm, Samples
 from joyvl_server.kit.audio.resampler import resample
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.jpeg import encode
-from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.speech.hearing import SpeechHearing
-from joyvl_server.store.store import Store
 
 PICTURE = "data:image/jpeg;base64," + base64.b64encode(encode(np.full((180, 320, 3), 200, np.uint8)).jpeg).decode()
 WORDS = " Someone is at the door, and somebody else is at the window of the house next to it."
@@ -42,24 +38,10 @@ WORDS = " Someone is at the door, and somebody else is at the window of the hous
 @asynccontextmanager
 async def server(folder: Any, asr: ToldAsr | None = None) -> AsyncIterator[tuple[str, OneEngine, Registry]]:
     """(its address, its engine, its registry): all real but the engine and the voice."""
-    settings = house_settings(folder, server={"api_keys": [KEY], "port": 0})
-    engines, clock = OneEngine(), SystemClock()
-    engines.quiet.words = WORDS
-    media = MediaHub(settings.media, NetPolicy(), clock)
-    speech = SpeechServices(voice=PlainVoice(), hearing=None if asr is None else SpeechHearing(asr, clock))
-    registry = Registry(settings, await Store.open(folder), media, NetPolicy(), engines, clock, speech)
-    app = create_app(settings, registry, clock=clock)
-    sockets = bind(settings.server)
-    running = ApiServer(app, app.state.api, lambda: None)
-    async with app.router.lifespan_context(app):
-        serving = asyncio.create_task(running.serve(sockets))
-        try:
-            yield url_of(sockets), engines, registry
-        finally:
-            running.should_exit = True
-            await serving
-            for opened in sockets:
-                opened.close()
+    hearing = None if asr is None else SpeechHearing(asr, SystemClock())
+    async with live_server(folder, SpeechServices(PlainVoice(), hearing)) as opened:
+        opened.engines.quiet.words = WORDS
+        yield opened.url, opened.engines, opened.registry
 
 
 class Events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 USUAL_S = 0.065
@@ -74,23 +75,21 @@ def whole_words(text: str, position: float, start: int = 0) -> int:
     return end
 
 
-def _words(text: str, start: int) -> list[tuple[int, int]]:
+def _words(text: str, start: int) -> Iterator[tuple[int, int]]:
     """Start and end of each word; a Chinese character is a word of its own."""
-    words: list[tuple[int, int]] = []
     begin: int | None = None
     for index in range(start, len(text)):
         character = text[index]
         if character.isspace() or _is_wide(character):
             if begin is not None:
-                words.append((begin, index))
+                yield begin, index
                 begin = None
             if not character.isspace():
-                words.append((index, index + 1))
+                yield index, index + 1
         elif begin is None:
             begin = index
     if begin is not None:
-        words.append((begin, len(text)))
-    return words
+        yield begin, len(text)
 
 
 def _is_wide(character: str) -> bool:

@@ -42,13 +42,13 @@ class LiveCaller:
             await until(lambda: len(self.of(type)) >= count)
         return self.of(type)[count - 1]
 
-    async def says(self, text: str) -> None:
-        """Returns when the session has written it."""
+    async def says(self, text: str) -> str:
+        """Returns what the session has written of it, when that is whole."""
         before, quiet = len(self.of(TEXT_DONE)), self._server.engines.quiet
         quiet.words, quiet.value = " " + text, 1.0
         await self.until("response.created", before + 1)
         quiet.value = 0.0
-        assert (await self.until(TEXT_DONE, before + 1))["text"].strip() == text
+        return str((await self.until(TEXT_DONE, before + 1))["text"])
 
     @property
     def failures(self) -> list[str]:
