@@ -55,7 +55,8 @@ def check(heard: Heard, truth: list[tuple[float, float]], *, within_s: float = 0
 @pytest.mark.parametrize(
     ("suffix", "codec", "rate", "layout"),
     [("mp4", "aac", 44100, "stereo"), ("mkv", "libopus", 48000, "mono"), ("avi", "pcm_mulaw", 8000, "mono"),
-     ("mp4", "libmp3lame", 22050, "stereo"), ("mkv", "aac", 48000, "5.1"), ("mkv", "pcm_s16le", 96000, "stereo"), ("mkv", "pcm_s16le", 11025, "7.1")],
+     ("mp4", "libmp3lame", 22050, "stereo"), ("mkv", "aac", 48000, "5.1"),
+     ("mkv", "pcm_s16le", 96000, "stereo"), ("mkv", "pcm_s16le", 11025, "7.1")],
 )  # fmt: skip
 async def test_a_file_without_a_clock(tmp_path: Path, words, suffix: str, codec: str, rate: int, layout: str) -> None:
     samples, truth = words
