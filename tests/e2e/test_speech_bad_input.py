@@ -128,6 +128,7 @@ async def test_a_microphone_that_comes_late_and_goes_in_mid_sentence_and_comes_b
         await until(lambda: caller.session.speech.presence.hears)
         microphone.say(np.concatenate([spoken(WORDS)] * 8))
         await caller.until(BEGAN)
+        await asyncio.sleep(1.5)  # in the middle of it
         sender.replaceTrack(None)
         await caller.until(ENDED)
         assert (await caller.until(HEARD))["transcript"] == WORDS

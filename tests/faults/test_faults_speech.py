@@ -155,7 +155,8 @@ async def test_what_understands_is_killed_in_mid_sentence(speech_env: tuple[Path
     speech = {"tts": "espeak", "models_dir": models, "asr": "whisper", "asr_options": options}
     microphone = FedMicrophone()
     async with live_server(tmp_path, speech=speech) as server, calling(server, microphone=microphone) as caller:
-        assert (ears := server.registry.speech.hearing) is not None
+        ears = server.registry.speech.hearing
+        assert ears is not None
         await until(lambda: ears.state is not None and ears.state.status == "ready")
         microphone.say(spoken("Is the stove still on in the kitchen?"))
         await caller.until("input_audio_buffer.speech_started")
