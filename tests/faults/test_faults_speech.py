@@ -148,29 +148,6 @@ async def test_a_voice_server_of_others(
             assert caller.failures == ["speech_failed"]
 
 
-async def test_what_understands_is_killed_in_mid_sentence(speech_env: tuple[Path, Path], tmp_path: Path) -> None:
-    need_speech()
-    python, models = speech_env
-    options = {"whisper": {"model": "tiny.en", "python": str(python)}}
-    speech = {"tts": "espeak", "models_dir": models, "asr": "whisper", "asr_options": options}
-    microphone = FedMicrophone()
-    async with live_server(tmp_path, speech=speech) as server, calling(server, microphone=microphone) as caller:
-        ears = server.registry.speech.hearing
-        assert ears is not None
-        await until(lambda: ears.state is not None and ears.state.status == "ready")
-        microphone.say(spoken("Is the stove still on in the kitchen?"))
-        await caller.until("input_audio_buffer.speech_started")
-        for process in workers("whisper"):
-            process.send_signal(signal.SIGSTOP)  # so that it cannot have answered yet
-        await caller.until("input_audio_buffer.speech_stopped")
-        for process in workers("whisper"):
-            process.send_signal(signal.SIGKILL)
-        await caller.until("error")
-        microphone.say(spoken("Is the front door open?"))
-        assert "front door" in (await caller.until(HEARD))["transcript"]
-        assert caller.failures == ["speech_not_heard"]
-
-
 @pytest.mark.parametrize(
     ("head", "body", "then"),
     [
