@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,18 @@ from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.kit import logs
 
 app = typer.Typer()
+
+
+class SpeechPart(StrEnum):
+    """Each is a module of `bench.speech`."""
+
+    HEARING = "hearing"
+    ANSWERS = "answers"
+    BARGE_IN = "barge_in"
+    ECHO = "echo"
+    VOICES = "voices"
+    LONG = "long"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -87,6 +101,32 @@ def fidelity_command(
     logs.configure("error", "auto")
     with errors_as_exit_codes():
         report(bench_fidelity(clips), COLUMNS, json_out)
+
+
+@app.command("speech")
+def speech_command(
+    parts: Annotated[
+        list[SpeechPart] | None, typer.Argument(help="What to measure, in this order; without it everything.")
+    ] = None,
+    env: Annotated[
+        Path | None,
+        typer.Option(help="Folder that scripts/speech-test-env has built; without it the one that is there already."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few trials: does it work at all?")] = False,
+    json_out: Json = False,
+) -> None:
+    """Measure speech on its whole way, in a real browser: what is heard, said, interrupted, and how soon."""
+    from bench.speech.environment import find_environment
+
+    logs.configure("error", "auto")
+    with errors_as_exit_codes():
+        environment = env or find_environment()
+        for part in parts or list(SpeechPart):
+            module = import_module(f"bench.speech.{part}")
+            result = getattr(module, f"bench_{part}")(environment, quick=quick)
+            if not json_out:
+                typer.echo(f"{part}:")
+            report({"bench": f"speech {part}", **result}, module.COLUMNS, json_out)
 
 
 def report(result: dict[str, Any], columns: Sequence[tuple[str, str]], json_out: bool) -> None:
