@@ -51,6 +51,8 @@ class WhisperAsr:
                 threads=options.cpu_threads,
                 start_timeout_s=options.start_timeout_s,
                 timeout_s=options.timeout_s,
+                # Work that nobody waits for any more cannot be broken off, and a busy machine takes its time for it.
+                stuck_s=2 * options.timeout_s,
             ),
             context.clock,
         )
