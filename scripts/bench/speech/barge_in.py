@@ -25,6 +25,8 @@ COLUMNS = (
     ("p50_ms", "p50 ms"),
     ("p95_ms", "p95 ms"),
     ("max_ms", "max ms"),
+    ("max_words", "words off, max"),
+    ("beyond_one_word", "more than 1 off"),
     ("missed", "missed"),
 )
 RATE = 48_000
