@@ -137,7 +137,7 @@ def firefox(folder: Path, card: SoundCard) -> Iterator[Firefox]:
             browser.close()
     finally:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            process.wait(PATIENCE_S)
         process.kill()
         process.wait()
         log.close()

@@ -18,6 +18,7 @@ from fakes.patience import PATIENCE_S, until
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.webrtc import call as call_module
+from joyvl_server.ingest.webrtc import data_channel
 from joyvl_server.ingest.webrtc.call import WebRtcCall
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.grey_history import GreyHistory
@@ -178,7 +179,10 @@ async def test_sound_alone_is_no_call() -> None:
     await caller.peer.close()
 
 
-async def test_a_call_without_video_shows_what_its_client_sends_and_talks_over_its_data_channel() -> None:
+async def test_a_call_without_video_shows_what_its_client_sends_and_talks_over_its_data_channel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(data_channel, "BYTES_A_SECOND", 0.0)  # however slow this machine sends them
     caller = Caller(video=False, channel="oai-events")
     call, told = begin()
     texts: list[str] = []
