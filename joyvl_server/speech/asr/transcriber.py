@@ -21,6 +21,8 @@ CUT_AFTER_S = 20.0
 """a part that is too long is cut at the quietest place from here on"""
 EARLY_PAUSE_S = 0.24
 """after such a pause somebody has most likely finished, and the words are asked for before it is sure"""
+PERHAPS_OVER_S = 0.08
+"""after such a pause no words are asked for that would only be in the way of those"""
 SHORTEST_S = 0.3
 REMEMBER_S = 1.2
 """of so much speech the language is known well enough to be kept"""
@@ -133,7 +135,10 @@ class SpeechSegment:
         voiced = self._buffer.voiced_until()
         if self._over or voiced < SHORTEST_S * self._buffer.rate:
             return
-        early = self._buffer.pause_s() >= EARLY_PAUSE_S
+        pause_s = self._buffer.pause_s()
+        early = pause_s >= EARLY_PAUSE_S
+        if PERHAPS_OVER_S <= pause_s < EARLY_PAUSE_S:
+            return
         if self._latest is not None:
             # In a pause it is worth asking once more, this time with care.
             covered = self._latest.length >= voiced and (self._latest.careful or not early)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from fakes.clock import ManualClock
 from fakes.speech.asr import RATE, ToldAsr, pause, voice
+from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.speech.asr.queue import HearingLimits, HearingQueue
 from joyvl_server.speech.asr.transcriber import SpeechTranscriber
 from joyvl_server.speech.base import SpeechError
@@ -80,6 +82,22 @@ async def test_what_is_understood_in_the_pause_is_not_asked_for_again():
     asr.calls[0].say("Who is there?")
     assert (await speaking.task).text == "Who is there?"
     assert len(asr.calls) == 1
+
+
+async def test_a_pause_that_has_just_begun_is_not_wasted_on_words_so_far():
+    asr, clock = ToldAsr(), ManualClock()
+    speaking = Listening(SpeechTranscriber(hearing(asr, clock, partial_share=1.0, partial_every_s=0.0)))
+    speaking.segment.add(voice(1.0))
+    await clock.settle()
+    asr.calls[0].say("Who is")
+    await clock.settle()
+    for piece in (Pcm(np.concatenate([voice(0.2).samples, pause(0.1).samples]), RATE), pause(0.1), pause(0.1)):
+        await clock.advance(0.3)
+        speaking.segment.add(piece)
+        await clock.settle()
+    assert [call.partial for call in asr.calls] == [True, False]
+    assert asr.calls[1].audio.seconds == pytest.approx(1.5)
+    speaking.task.cancel()
 
 
 async def test_what_is_said_after_the_pause_is_understood_too():
