@@ -31,6 +31,7 @@ def test_silence_at_both_ends_does_not_count_as_spoken():
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(900)
 @pytest.mark.slow
 def test_each_voice_is_heard_in_the_browser(speech_env, monkeypatch):
     python, _ = speech_env

@@ -58,7 +58,7 @@ def test_watching_rtsp_cameras_in_real_time(clips: Path, tmp_path: Path):
                 cameras[video] = server.camera(video, rtsp.url, watches=[{"text": "Tell me everything"}])
             for camera in cameras.values():
                 server.wait_online(camera["id"])
-            for video, length in (("bottles.mp4", 40), ("people-one-by-one.mp4", 139)):
+            for video, length in (("bottles.mp4", 43), ("people-one-by-one.mp4", 143)):
                 session = cameras[video]["session_id"]
                 server.wait(lambda s=session, n=length: len(server.ticks(s)) >= n)
                 ticks[video] = server.ticks(session)

@@ -49,7 +49,7 @@ def session(site: Site) -> Session:
 @pytest.fixture
 def page(context: BrowserContext, site: Site) -> Iterator[Page]:
     """A tab on the camera's session; a complaint at the end fails the test."""
-    watched = Watched(context, site.base, expected=("404",))
+    watched = Watched(context, site.base, expected=("404", "503"))
     open_live(watched.page, site.base)
     yield watched.page
     assert watched.complaints == []
