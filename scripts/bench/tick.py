@@ -16,6 +16,7 @@ from bench.live.server import (
     serving,
     until_watching,
 )
+from bench.percentiles import percentile
 from joyvl_server.compose import media_dir
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.sessions.cameras import CameraDraft
@@ -75,18 +76,13 @@ def _row(count: int, spent: Spent) -> dict[str, Any]:
     return {
         "sessions": count,
         "ticks": len(decided),
-        "scored_p50_ms": _percentile(scored, 50),
-        "scored_p99_ms": _percentile(scored, 99),
-        "request_p50_ms": _percentile(request, 50),
-        "request_p99_ms": _percentile(request, 99),
-        "frame_age_p50_ms": _percentile(age, 50),
-        "frame_age_p95_ms": _percentile(age, 95),
+        "scored_p50_ms": percentile(scored, 50),
+        "scored_p99_ms": percentile(scored, 99),
+        "request_p50_ms": percentile(request, 50),
+        "request_p99_ms": percentile(request, 99),
+        "frame_age_p50_ms": percentile(age, 50),
+        "frame_age_p95_ms": percentile(age, 95),
         "main_ms": 1000 * spent.main_s / len(decided),
         "worker_ms": 1000 * spent.worker_s / len(decided),
         "skipped": len(spent.ticks) - len(decided),
     }
-
-
-def _percentile(values: list[float], percent: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

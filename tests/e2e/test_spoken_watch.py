@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.speech.answering_engine import answering_engine
+from bench.speech.answering_engine import AnsweringEngine
 from bench.speech.call import BenchCall, microphone_browser, speech_server, whisper_options
 from bench.speech.microphone import synthesise, write_wav
 from bench.speech.mistakes import error_rate
@@ -31,7 +31,7 @@ def server(request: pytest.FixtureRequest, speech_env: tuple[Path, Path]) -> Ite
     need_speech()
     environment = speech_env[1].parent
     speech = {"asr": "whisper", "asr_options": {"whisper": whisper_options(environment, languages=["en", "zh"])}}
-    with answering_engine(STANDING) as engine:
+    with AnsweringEngine(STANDING) as engine:
         groups = {} if request.param == "motion" else {"engine": engine.settings}
         with speech_server(environment, speech=speech, **groups) as server:
             yield server

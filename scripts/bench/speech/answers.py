@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.speech.answering_engine import AnsweringEngine, answering_engine
+from bench.percentiles import percentile
+from bench.speech.answering_engine import AnsweringEngine
 from bench.speech.call import TRANSCRIPT, BenchCall, microphone_browser, speech_server, warm_up, whisper_options
 from bench.speech.microphone import synthesise, write_wav
 from bench.speech.recording import Recording, spans
@@ -80,7 +81,7 @@ def bench_answers(environment: Path, *, quick: bool) -> dict[str, Any]:
         first, wav = Path(folder) / "first.wav", Path(folder) / "questions.wav"
         write_wav(first, [spoken[texts[0]]], rate=48_000, lead_s=1.0, tail_s=8.0)
         truth = write_wav(wav, [spoken[text] for text in texts], rate=48_000, gap_s=GAP_S, tail_s=GAP_S)
-        with answering_engine() as engine, speech_server(environment, engine=engine.settings, speech=speech) as server:
+        with AnsweringEngine() as engine, speech_server(environment, engine=engine.settings, speech=speech) as server:
             warm_up(server, first)
             with microphone_browser(wav) as browser, BenchCall(server, browser, voice="espeak") as call:
                 answers = _ask(call, engine, truth[-1][1], count)
@@ -144,11 +145,10 @@ def _rows(answers: list[Answer]) -> list[dict[str, Any]]:
 
 
 def _row(name: str, times: list[float], share: float) -> dict[str, Any]:
-    ordered = sorted(times)
     return {
         "part": name,
-        "p50_ms": round(statistics.median(ordered)),
-        "p95_ms": round(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]),
+        "p50_ms": round(statistics.median(times)),
+        "p95_ms": round(percentile(times, 95)),
         "share": round(share, 1),
-        "n": len(ordered),
+        "n": len(times),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.percentiles import spread
 from bench.speech.call import BenchCall, microphone_browser, speech_server, whisper_options
 from bench.speech.interrupting.measured import Interruption, Resumption, measure_click, measure_words
 from bench.speech.interrupting.talk import OTHERS, Talk, TalkingEngine
@@ -134,10 +135,7 @@ def _click_rows(found: list[Resumption], trials: int) -> list[dict[str, Any]]:
 
 
 def _row(what: str, trials: int, values: list[float], missed: int) -> dict[str, Any]:
-    ordered = sorted(values)
-    shares = {"p50_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if ordered else {}
-    spread = {name: ordered[min(len(ordered) - 1, int(len(ordered) * share))] for name, share in shares.items()}
-    return {"what": what, "trials": trials, "measured": len(ordered), "missed": missed, **spread}
+    return {"what": what, "trials": trials, "measured": len(values), "missed": missed, **spread(values)}
 
 
 def _notes(call: BenchCall, found: list[Interruption], clicks: list[Resumption]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.percentiles import spread
 from bench.speech.barge_in import PERSON, WORDS
 from bench.speech.call import BenchCall, microphone_browser, speech_server
 from bench.speech.interrupting.measured import LATEST_S, SURE, match, measure_words
@@ -71,9 +72,8 @@ def _result(call: BenchCall, talk: Talk, person: Pcm, truth: list[tuple[float, f
     held = [came for came, _ in call.found("output_audio_buffer.held")]
     own = [came for came in held if came < recording.wall(begins[0])]
     measured = [measure_words(recording, talk, begin, begin) for begin in begins]
-    silent = sorted(one.silent_ms for one in measured if one is not None)
+    silent = [one.silent_ms for one in measured if one is not None]
     found = sum(any(0 <= came - recording.wall(begin) <= LATEST_S for came in held) for begin in begins)
-    shares = {"p50_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if silent else {}
     return {
         "bench": "echo",
         "rows": [
@@ -82,8 +82,7 @@ def _result(call: BenchCall, talk: Talk, person: Pcm, truth: list[tuple[float, f
                 "interruptions": len(own),
             },
             {
-                "what": "a person over it", "trials": len(begins), "found": found,
-                **{name: silent[min(len(silent) - 1, int(len(silent) * share))] for name, share in shares.items()},
+                "what": "a person over it", "trials": len(begins), "found": found, **spread(silent),
             },
         ],
         "notes": [

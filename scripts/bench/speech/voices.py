@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser
 
+from bench.percentiles import percentile
 from bench.speech.call import BenchCall, microphone_browser, speech_server
 from bench.speech.microphone import write_wav
 from bench.speech.mistakes import error_rate
@@ -106,9 +107,9 @@ def _speak(
 
 
 def _row(environment: Path, case: Case, load: float, said: int, spoken: list[SpokenText]) -> dict[str, Any]:
-    first = sorted(one.first_ms for one in spoken)
+    first = [one.first_ms for one in spoken]
     gaps = [max(one.starved_ms, one.concealed_ms) for one in spoken]
-    longer = sorted(1000 * (one.heard_s - one.made_s) for one in spoken)
+    longer = [1000 * (one.heard_s - one.made_s) for one in spoken]
     heard = transcribe(environment, [one.received for one in spoken], case.language)
     pairs = [(one.text, words) for one, words in zip(spoken, heard, strict=True)]
     return {
@@ -116,15 +117,11 @@ def _row(environment: Path, case: Case, load: float, said: int, spoken: list[Spo
         "load": load,
         "utterances": said,
         "unheard": said - len(spoken),
-        "first_p50_ms": _percentile(first, 50),
-        "first_p95_ms": _percentile(first, 95),
+        "first_p50_ms": percentile(first, 50) if first else None,
+        "first_p95_ms": percentile(first, 95) if first else None,
         "gaps": sum(gap > GAP_MS for gap in gaps),
         "longest_gap_ms": max(gaps, default=None),
-        "longer_ms": _percentile(longer, 50),
+        "longer_ms": percentile(longer, 50) if longer else None,
         "mistakes": error_rate(pairs, case.language) if pairs else None,
         "heard": pairs,
     }
-
-
-def _percentile(ordered: list[float], percent: float) -> float | None:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else None
