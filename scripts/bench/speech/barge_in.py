@@ -127,9 +127,10 @@ def _rows(found: list[Interruption], trials: int) -> list[dict[str, Any]]:
 
 
 def _click_rows(found: list[Resumption], trials: int) -> list[dict[str, Any]]:
+    heard = [one for one in found if not one.in_pause]
     lost = [one.lost_ms for one in found if one.lost_ms is not None]
     return [
-        _row("end of a click → it goes on", trials, [one.resumed_ms for one in found], trials - len(found)),
+        _row("end of a click → it goes on", trials, [one.resumed_ms for one in heard], trials - len(heard)),
         _row("of its speech lost (-: repeated) by a click", trials, lost, trials - len(lost)),
     ]
 
@@ -145,7 +146,11 @@ def _notes(call: BenchCall, found: list[Interruption], clicks: list[Resumption])
         f"prompt {one.prompt_words}: “… {one.last}”"
         for one in found
     ]
-    notes += [f"click: goes on after {one.resumed_ms:.0f} ms, {_rounded(one.lost_ms)} ms lost" for one in clicks]
+    notes += [
+        f"click: goes on after {one.resumed_ms:.0f} ms, {_rounded(one.lost_ms)} ms lost"
+        + (" (in a pause of its own)" if one.in_pause else "")
+        for one in clicks
+    ]
     return notes
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.speech.interrupting.talk import REFERENCE_RATE, Spoken, Talk
 from bench.speech.recording import RATE, Recording
-from joyvl_server.kit.audio.pcm import Pcm
+from joyvl_server.kit.audio.pcm import Pcm, Samples
 from joyvl_server.kit.audio.resampler import resample
 
 SILENT_S = 0.7
@@ -19,11 +19,15 @@ HELD_S = 0.15
 SPOKE_S = 0.2
 """so shortly before the trial there must have been sound"""
 LATEST_S = 2.5
+PAUSE_S = 0.1
+QUIET_SHARE = 0.2
+"""sound in a stretch that is a pause: the edges of the words beside it"""
 MATCH_S = 0.8
 SURE = 0.5
 """correlation from which the place in the text is certain; a wrong one has 0.1 to 0.3"""
 
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Loud = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,12 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """`resumed_ms`: from the end of the click until it was heard again. `lost_ms`: of its speech, between."""
+    """`resumed_ms`: from the end of the click until it was heard again. `lost_ms`: of its speech, between.
+    `in_pause`: it was held where it says nothing anyway, so how soon it went on cannot be heard."""
 
     resumed_ms: float
     lost_ms: float | None
+    in_pause: bool
 
 
 def measure_words(recording: Recording, talk: Talk, begin: float, end: float) -> Interruption | None:
@@ -81,18 +87,32 @@ def measure_click(recording: Recording, talk: Talk, begin: float, end: float) ->
         return None
     again = last + 1 + int(after[0])
     before, behind = (_position(recording, spoken, at, before=at == last) for at in (last, again))
-    lost = None if before is None or behind is None else 1000 * (behind - before)
-    return Resumption(1000 * (again - end) / RATE, lost)
+    resumed = 1000 * (again - end) / RATE
+    if before is None or behind is None:
+        return Resumption(resumed, None, in_pause=False)
+    pause = behind - before > PAUSE_S and _is_quiet(spoken, before, behind)
+    return Resumption(resumed, 0.0 if pause else 1000 * (behind - before), pause)
 
 
-def loudness(recording: Recording) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    samples = np.abs(recording.received.astype(np.float32))
-    width = RATE // 200
-    level = np.convolve(samples, np.ones(width, np.float32) / width, "same")
-    return np.asarray(level > max(20.0, 0.01 * float(level.max(initial=0.0))))
+def _is_quiet(spoken: Spoken, begin: float, end: float) -> bool:
+    between = spoken.sound[round(begin * REFERENCE_RATE) : round(end * REFERENCE_RATE)]
+    return bool(loud_samples(between, spoken.sound).mean() < QUIET_SHARE)
 
 
-def _last_before_silence(loud: np.ndarray[Any, np.dtype[np.bool_]], first: int, seconds: float) -> int | None:
+def loudness(recording: Recording) -> Loud:
+    """Per sample received: is there sound?"""
+    return loud_samples(recording.received, recording.received, RATE)
+
+
+def loud_samples(samples: Samples, whole: Samples, rate: int = REFERENCE_RATE) -> Loud:
+    """Per sample: is there sound, beside the loudest of the `whole` that it is a part of?"""
+    width = rate // 200
+    level = np.convolve(np.abs(samples.astype(np.float32)), np.ones(width, np.float32) / width, "same")
+    loudest = float(np.abs(whole.astype(np.float32)).max(initial=0.0))
+    return np.asarray(level > max(20.0, 0.01 * loudest))
+
+
+def _last_before_silence(loud: Loud, first: int, seconds: float) -> int | None:
     """The last sample with sound, from shortly before `first` on, after which it is silent for so long."""
     begin = first - round(SPOKE_S * RATE)
     sounds = np.flatnonzero(loud[begin : first + round((LATEST_S + seconds) * RATE)])

@@ -22,8 +22,11 @@ OTHERS = "Tell me when the film is over."
 """a watch of the sessions that run beside: they have nothing to say"""
 SENTENCES = 10
 REFERENCE_RATE = 16_000
+BEGINS = ("response.created",)
 ENDS = ("output_audio_buffer.stopped", "conversation.item.truncated")
-STEP_S = 1.0
+STEP_S = 0.5
+NOTICED_S = 0.5
+"""so long after the engine wrote something the server has told of it"""
 _HEARD = re.compile(r"\[Interrupted\] (?:Only this was heard|Nothing was heard of): \"([^\"]*)\"")
 
 
@@ -72,12 +75,18 @@ class Talk:
         end = time.monotonic() + seconds
         self._write()
         self._call.wait(lambda: self._call.found("output_audio_buffer.started"), 30, "The first word")
-        over = 0
         while time.monotonic() < end:
             self._call.listen(min(STEP_S, max(0.0, end - time.monotonic())))
-            if (now := len(self._call.found("output_audio_buffer.stopped"))) > over:
-                over = now
+            if self._over():
                 self._write()
+
+    def _over(self) -> bool:
+        """Nothing plays and nothing waits to: what waited may have been dropped without a sound, because of what
+        somebody said meanwhile."""
+        if self._engine.written is None or time.time() < self._engine.written + NOTICED_S:
+            return False
+        begun, ended = ({update["epoch"] for _, update in self._call.found(*kinds)} for kinds in (BEGINS, ENDS))
+        return begun <= ended
 
     def _write(self) -> None:
         self._engine.write(" ".join(self._sentences(self._count)))
