@@ -18,6 +18,7 @@ from joyvl_server.kit.clock import Clock
 from joyvl_server.settings import Settings
 from joyvl_server.speech.base import SpeechContext, SpeechError, SpeechState, Tts, Voice
 from joyvl_server.speech.text.language import base_language, language_of, same_language
+from joyvl_server.speech.tts.voice_pace import VoicePace
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,7 @@ class SpeechEngines:
         self._speech = settings.speech
         self._clock = clock
         self._engines: dict[str, Tts] = {}
+        self._paces: dict[str, VoicePace] = {}
         self._languages: dict[str, dict[str, str]] = {}
         self._troubles: dict[str, EngineTrouble] = {}
         self._broken: dict[VoiceChoice, str] = {}
@@ -184,9 +186,11 @@ class SpeechEngines:
     async def _speak(self, choice: VoiceChoice, text: str, language: str) -> AsyncGenerator[Pcm, None]:
         """Closed early it closes the engine's answer at once, not when the garbage is collected: it stops then."""
         pieces = self.engine(choice.engine).speak(text, voice=choice.voice, language=language)
+        pace = self._paces.setdefault(choice.engine, VoicePace(self._clock))
         try:
-            async for pcm in pieces:
-                yield pcm
+            async with aclosing(pace.steady(pieces, text)) as steady:
+                async for pcm in steady:
+                    yield pcm
         finally:
             if (close := getattr(pieces, "aclose", None)) is not None:
                 await close()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-USUAL_S = 0.065
-"""seconds of speech a character of an alphabet, where nothing is known yet"""
-USUAL_WIDE_S = 0.22
-"""… and a character of Chinese or Japanese"""
+import numpy as np
+
+from joyvl_server.kit.audio.pcm import Pcm
+from joyvl_server.speech.tts.voice_pace import is_wide, usual_seconds
+
+QUIET = 330
+"""what is not louder, of 32,767 (-40 dB), is no speech: voices put some silence around their sentences"""
 
 
 @dataclass(slots=True)
@@ -17,6 +20,18 @@ class _Sentence:
     end: int
     seconds: float = 0.0
     whole: bool = False
+    speech_begin: float = 0.0
+    """seconds of its sound before the first that is speech"""
+    speech_end: float = 0.0
+    """… and up to the last so far"""
+
+    def add(self, pcm: Pcm) -> None:
+        loud = np.flatnonzero((pcm.samples > QUIET) | (pcm.samples < -QUIET))
+        if len(loud):
+            if self.speech_end == 0.0:
+                self.speech_begin = self.seconds + float(loud[0]) / pcm.rate
+            self.speech_end = self.seconds + float(loud[-1] + 1) / pcm.rate
+        self.seconds += pcm.seconds
 
 
 class Alignment:
@@ -31,9 +46,9 @@ class Alignment:
         self._text = text
         self._sentences.append(_Sentence(start, end))
 
-    def add(self, seconds: float) -> None:
-        """So much more sound of the sentence begun last."""
-        self._sentences[-1].seconds += seconds
+    def add(self, pcm: Pcm) -> None:
+        """More sound of the sentence begun last."""
+        self._sentences[-1].add(pcm)
 
     def finish(self) -> None:
         """The sentence begun last has all its sound."""
@@ -52,17 +67,16 @@ class Alignment:
                 played_s -= sentence.seconds
                 heard = sentence.end
                 continue
-            length = sentence.seconds if sentence.whole else max(sentence.seconds, self._expected(sentence))
-            share = min(1.0, max(0.0, played_s) / length) if length > 0 else 0.0
-            position = sentence.start + share * (sentence.end - sentence.start)
+            position = sentence.start + self._share(sentence, played_s) * (sentence.end - sentence.start)
             words_end = whole_words(self._text, position, sentence.start)
             return words_end if words_end > sentence.start else heard
         return heard
 
-    def _expected(self, sentence: _Sentence) -> float:
-        words = self._text[sentence.start : sentence.end]
-        wide = sum(map(_is_wide, words))
-        return wide * USUAL_WIDE_S + (len(words) - wide) * USUAL_S
+    def _share(self, sentence: _Sentence, played_s: float) -> float:
+        """How much of its words was said, 0 to 1."""
+        spoken = sentence.speech_end - sentence.speech_begin or sentence.seconds
+        length = spoken if sentence.whole else max(spoken, usual_seconds(self._text[sentence.start : sentence.end]))
+        return min(1.0, max(0.0, played_s - sentence.speech_begin) / length) if length > 0 else 0.0
 
 
 def whole_words(text: str, position: float, start: int = 0) -> int:
@@ -80,7 +94,7 @@ def _words(text: str, start: int) -> Iterator[tuple[int, int]]:
     begin: int | None = None
     for index in range(start, len(text)):
         character = text[index]
-        if character.isspace() or _is_wide(character):
+        if character.isspace() or is_wide(character):
             if begin is not None:
                 yield begin, index
                 begin = None
@@ -90,7 +104,3 @@ def _words(text: str, start: int) -> Iterator[tuple[int, int]]:
             begin = index
     if begin is not None:
         yield begin, len(text)
-
-
-def _is_wide(character: str) -> bool:
-    return "\u2e80" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7af" or "\uf900" <= character <= "\ufaff"

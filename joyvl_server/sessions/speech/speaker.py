@@ -262,7 +262,7 @@ class Speaker:
         if words := await asyncio.to_thread(speakable, sentence.text):
             async with aclosing(self._voice.speak(words, wanted=self.wanted)) as pieces:
                 async for pcm in pieces:
-                    utterance.alignment.add(pcm.seconds)
+                    utterance.alignment.add(pcm)
                     await output.play(utterance.epoch, pcm)
         utterance.alignment.finish()
         before, self._fault = self._fault, self._voice.fault(self.wanted)

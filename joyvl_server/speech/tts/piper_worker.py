@@ -16,7 +16,7 @@ from joyvl_server.speech.tts.clauses import clauses
 
 VOICES = 3
 """kept in memory; each is about 100 MB"""
-FIRST, EARLY, LONGEST = 36.0, 150.0, 160.0
+FIRST, EARLY, LONGEST = 36.0, 72.0, 160.0
 """Weights of clauses: a cancelled one must end within the second, and short ones sound choppy. The first may be shorter
 where a mark ends it, as it is not heard before all of it is made."""
 PIECE = 8192

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.sessions.speech.alignment import Alignment, whole_words
 
 TEXT = "Someone comes in. It is the postman."
+
+
+def sound(seconds: float, level: int = 3000) -> Pcm:
+    return Pcm(np.full(round(seconds * 1000), level, np.int16), 1000)
 
 
 def spoken() -> Alignment:
@@ -14,7 +20,7 @@ def spoken() -> Alignment:
     for start, end in ((0, 17), (18, 36)):
         alignment.begin(TEXT, start, end)
         for _ in range(4):
-            alignment.add(0.5)
+            alignment.add(sound(0.5))
         alignment.finish()
     return alignment
 
@@ -49,7 +55,7 @@ def test_a_sentence_whose_sound_still_comes_is_measured_by_its_usual_length() ->
     alignment = Alignment()
     alignment.begin(TEXT, 0, 17)
     assert alignment.heard(0.0) == 0
-    alignment.add(0.2)
+    alignment.add(sound(0.2))
     assert TEXT[: alignment.heard(0.2)] == ""
     assert TEXT[: alignment.heard(0.6)] == "Someone"
 
@@ -58,7 +64,7 @@ def test_every_chinese_character_is_a_word() -> None:
     text = "有人来了。请看 door 那边。"
     alignment = Alignment()
     alignment.begin(text, 0, len(text))
-    alignment.add(1.5)
+    alignment.add(sound(1.5))
     alignment.finish()
     heard = text[: alignment.heard(0.5)]
     assert heard == text[:5]
@@ -70,7 +76,19 @@ def test_a_sentence_that_could_not_be_spoken_counts_as_passed() -> None:
     alignment.begin("🙂 Yes.", 0, 1)
     alignment.finish()
     alignment.begin("🙂 Yes.", 2, 6)
-    alignment.add(1.0)
+    alignment.add(sound(1.0))
     alignment.finish()
     assert alignment.heard(0.0) == 1
     assert alignment.heard(1.0) == 6
+
+
+def test_silence_around_a_sentence_is_none_of_its_words() -> None:
+    alignment = Alignment()
+    alignment.begin(TEXT, 0, 17)
+    alignment.add(sound(0.2, level=20))
+    alignment.add(sound(1.7))
+    alignment.add(sound(0.5, level=-20))
+    alignment.finish()
+    assert TEXT[: alignment.heard(0.2 + 0.35)] == "Someone"
+    assert alignment.heard(0.2 + 0.3) == 0
+    assert TEXT[: alignment.heard(0.2 + 1.65)] == "Someone comes in."
