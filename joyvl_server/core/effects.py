@@ -175,6 +175,14 @@ class Delegate:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskTold:
+    """This utterance, which has begun before, tells what came of these delegated tasks."""
+
+    task_ids: tuple[str, ...]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddWatch:
     """What somebody said is a standing instruction: keep it as a watch that people see and can undo.
 
@@ -258,6 +266,7 @@ Effect = (
     | CutPlayback
     | PlaybackCut
     | Delegate
+    | TaskTold
     | AddWatch
     | EndWatch
     | QueryClosed

@@ -23,6 +23,10 @@ class Tick:
     frame: Frame
     burst: tuple[Frame, ...] = ()
 
+    @property
+    def wall(self) -> float:
+        return self.frame.wall
+
 
 @dataclass(frozen=True, slots=True)
 class Passed:
@@ -31,6 +35,10 @@ class Passed:
     at: float
     frame: Frame
     burst: tuple[Frame, ...] = ()
+
+    @property
+    def wall(self) -> float:
+        return self.frame.wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +151,14 @@ class PlaybackEnded:
     heard: int | None
 
 
+class OfSpeech:
+    """What is known of somebody who speaks; for turn taking alone."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class SpeechStarted:
+class SpeechStarted(OfSpeech):
     """Somebody speaks since stream time `t`. `id` is unique in the session."""
 
     at: float
@@ -153,7 +167,7 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechLasted:
+class SpeechLasted(OfSpeech):
     """It goes on for 0.4 s by now: no click, no cough. Told once."""
 
     at: float
@@ -161,7 +175,7 @@ class SpeechLasted:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechPaused:
+class SpeechPaused(OfSpeech):
     """It fell silent, and its end is still awaited. Before it lasted: a click or a cough as far as one knows."""
 
     at: float
@@ -169,7 +183,7 @@ class SpeechPaused:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechContinued:
+class SpeechContinued(OfSpeech):
     """After `SpeechPaused`: it goes on since `t`."""
 
     at: float
@@ -178,7 +192,7 @@ class SpeechContinued:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechStopped:
+class SpeechStopped(OfSpeech):
     """It ended at `t`. `Transcript(final)` or `TranscriptFailed` follows: the latter at once if nobody transcribes."""
 
     at: float
@@ -188,7 +202,7 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
+class Transcript(OfSpeech):
     """What was said so far, or all of it. `addressed`: the wake word was said, or none is needed."""
 
     at: float
@@ -199,7 +213,7 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
-class TranscriptFailed:
+class TranscriptFailed(OfSpeech):
     at: float
     id: str
     message: str
@@ -217,12 +231,18 @@ class SoundHeard:
 
 @dataclass(frozen=True, slots=True)
 class TaskChanged:
-    """A delegated task moved on; `status` as in design.md (queued, running, completed, failed, cancelled …)."""
+    """A delegated task moved on; `status` as in design.md (queued, running, completed, failed, cancelled …).
+
+    `result`: a digest of the answer, why there is none, or what it asks for (`waiting`). `question`: for a task that
+    the machine did not hand over itself. `wall` in Unix seconds.
+    """
 
     at: float
     task_id: str
     status: str
     result: str = ""
+    question: str = ""
+    wall: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from joyvl_server.core.decision.choices import Choice
 from joyvl_server.core.decision.pending_step import PendingStep, StepState
 from joyvl_server.core.decision.repetition import RepetitionPolicy
 from joyvl_server.core.decision.speak_policy import SpeakPolicy
+from joyvl_server.core.decision.task_results import TaskResults
 from joyvl_server.core.decision.user_requests import UserRequests
 from joyvl_server.core.decision.utterances import Utterances
 from joyvl_server.core.decisions import Decision, Score, Skip, Suppressed
@@ -48,6 +49,7 @@ class Observer:
         self._requests = UserRequests(self._composer)
         self._repetition = RepetitionPolicy(config)
         self._utterances = Utterances(config.first_epoch)
+        self._results = TaskResults(self._composer, self._utterances)
         self._sounds = SoundWatches(self._composer, self._utterances)
         self._voice = VoiceOutput(config, self._composer, self._repetition, self._utterances)
         self._policy = SpeakPolicy(config, self._composer, self._requests, self._repetition)
@@ -88,6 +90,8 @@ class Observer:
                 if self._composer.queries.open:
                     self._effects += self._composer.expire(input.at)
                 self._steps += 1
+                if self._results.waiting and self._pending is None:
+                    self._effects += self._results.pass_time(input.at, input.wall)
                 self._second(input)
             case into.Scored() | into.Chosen() | into.TextDelta() | into.SaidDone() | into.EngineFailed():
                 self._outcome(input)
@@ -111,12 +115,10 @@ class Observer:
                 said = self._sounds.heard(input, self._steps + 1, self.config)
                 self._effects += said
                 self._steps += bool(said)
-            case into.SpeechStarted() | into.SpeechLasted() | into.SpeechPaused() | into.SpeechContinued():
+            case into.OfSpeech():
                 pass  # `_listen` does
-            case into.SpeechStopped() | into.Transcript() | into.TranscriptFailed():
-                pass
             case into.TaskChanged():
-                self._composer.task_changed(input)
+                self._effects += self._results.changed(input, reads=self.config.engine.follows_instructions)
                 if self._composer.urgent:
                     self._want_tick()
             case into.ChunkWarmed(_, number, turns):
@@ -279,6 +281,7 @@ class Observer:
         if not self.config.voice:  # else what was heard of it is kept, once that is known
             self._composer.said(t, note, about.watches)
         self._effects.append(out.UtteranceDone(pending.epoch, t, pending.frame.wall, note, about.urgency, interrupted))
+        self._effects += self._results.spoke(pending.composed.notes, note, pending.epoch)
 
     def _listen(self, input: into.Input, step: PendingStep | None) -> None:
         """What is played, and who speaks; `step` was in flight before the input."""
@@ -334,6 +337,8 @@ class Observer:
         self._sampler.settled()
         self._effects.append(out.Settle(pending.step, written))
         self._effects += self._composer.settled(pending.composed)
+        if pending.composed.notes:
+            self._results.read(pending.composed.notes, pending.frame.t)
         if pending.composed.query is not None:
             said = None if pending.epoch is None else pending.said.note
             self._effects += self._requests.settled(pending.composed, pending.epoch, said)
@@ -356,9 +361,8 @@ class Observer:
 
     def _skip(self, t: float, wall: float, reason: Skip, *, change: float | None = None) -> None:
         """A tick of its own, without a decision."""
-        self._effects.append(
-            out.Decided(self._steps, t, wall, Decision.SILENT, Look.SKIP, skipped=reason, change=change)
-        )
+        skipped = out.Decided(self._steps, t, wall, Decision.SILENT, Look.SKIP, skipped=reason, change=change)
+        self._effects.append(skipped)
 
     # -------------------------------------------------------------------------------------------- asking, configuring
 
@@ -391,10 +395,4 @@ class Observer:
         """The step in flight if it is this one; None where that one is over."""
         if step > self._steps:
             raise RuntimeError(f"There is an outcome of step {step}, but the last step was {self._steps}.")
-        pending = self._pending
-        if pending is None or pending.step != step:
-            return None
-        if pending.state not in states:
-            expected = " or ".join(state.name for state in states)
-            raise RuntimeError(f"Step {step} is {pending.state.name}; this outcome belongs to {expected}.")
-        return pending
+        return self._pending if self._pending is not None and self._pending.expects(step, states) else None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from joyvl_server.agents.queue import TaskQueue
 from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.speech.session_speech import SpeechServices
-from joyvl_server.settings import SessionSettings
+from joyvl_server.settings import AgentSettings, SessionSettings
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import Sessions
@@ -36,6 +37,9 @@ class SessionDeps:
     engines: EnginePool
     sinks: SinkRegistry
     speech: SpeechServices
+    agents: AgentSettings = field(default_factory=AgentSettings)
+    tasks: TaskQueue | None = None
+    """None: nobody works on what is handed over"""
     updates_backlog: int = 1024
 
 

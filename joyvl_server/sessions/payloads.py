@@ -17,6 +17,7 @@ from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.sessions import SessionRecord
+from joyvl_server.store.tasks import TaskRecord
 from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
@@ -103,6 +104,43 @@ def query(view: QueryView) -> dict[str, Any]:
         "answer": view.answer,
         "watch_id": view.watch_id,
     }
+
+
+def task(record: TaskRecord, *, brief: bool = False) -> dict[str, Any]:
+    """`brief`: without the answer and what it asks for."""
+    shown: dict[str, Any] = {
+        "id": record.id,
+        "session_id": record.session_id,
+        "camera_id": record.camera_id,
+        "agent": record.agent,
+        "status": record.status,
+        "origin": record.origin,
+        "question": record.question,
+        "note": record.note,
+        "follows": record.follows,
+        "created_at": rfc3339(record.created_wall),
+        "started_at": None if record.started_wall is None else rfc3339(record.started_wall),
+        "ended_at": None if record.ended_wall is None else rfc3339(record.ended_wall),
+        "digest": record.digest,
+        "error": record.error,
+        "code": record.code,
+        "delivered": record.delivered,
+    }
+    if not brief:
+        shown |= {
+            "t": record.t,
+            "progress": record.progress,
+            "permission": _permission(record),
+            "answer": record.answer,
+            "files": [asdict(file) for file in record.files],
+        }
+    return shown
+
+
+def _permission(record: TaskRecord) -> dict[str, Any] | None:
+    if record.permission is None:
+        return None
+    return {**record.permission, "until": rfc3339(record.permission["until"])}
 
 
 def zones(of: Iterable[Zone]) -> list[dict[str, Any]]:

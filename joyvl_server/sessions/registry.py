@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from joyvl_server.agents.queue import TaskQueue
 from joyvl_server.core.errors import Conflict, NotFound, StoreError
 from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock, UniqueNumbers
@@ -63,6 +64,7 @@ class Registry:
         self.idempotency = IdempotencyKeys(db)
         self.store = store
         self.speech = speech or SpeechServices()
+        self.tasks = TaskQueue.open(settings, db, clock)
         self._preparing: asyncio.Task[None] | None = None
         self._media = media
         self._clock = clock
@@ -82,6 +84,8 @@ class Registry:
             engines,
             self._sinks,
             self.speech,
+            settings.agents,
+            self.tasks,
             settings.server.updates_backlog,
         )
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
@@ -100,6 +104,7 @@ class Registry:
         await self._records.end_open("the server was restarted")
         await self._close_timeline()
         await self._sinks.load()
+        await self.tasks.start()
         self._preparing = asyncio.create_task(self.speech.start(), name="voices get ready")
         await self.cameras.take_up()
 
@@ -123,6 +128,7 @@ class Registry:
         """
         await self.cameras.aclose()
         await self._supervisor.aclose(endings.STOPPED)
+        await self.tasks.aclose()
         await self._media.aclose()
         if self._preparing is not None:
             self._preparing.cancel()

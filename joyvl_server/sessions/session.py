@@ -16,6 +16,7 @@ from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions import endings, payloads
+from joyvl_server.sessions.delegation.session_delegation import SessionDelegation
 from joyvl_server.sessions.deps import SessionDeps
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.machine.runner import MachineRunner
@@ -71,6 +72,9 @@ class Session:
         self.watches = WatchList(record, deps, self.bus, self.machine, self.speech, watches, spec.zones)
         self.updates = UpdateLog(self.id, new_id("log"), deps.updates_backlog, deps.clock, self)
         self._recent = RecentTicks()
+        self.delegation = SessionDelegation(
+            record, self.machine.frames, deps.agents, deps.tasks, self.settings.language
+        )
         context = SinkContext(
             record=record,
             session=self,
@@ -82,6 +86,7 @@ class Session:
             updates=self.updates,
             ticks=self._recent,
             speaker=self.speech.speaker,
+            delegation=self.delegation,
         )
         deps.sinks.attach(context)
 

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.kit.settings_layers import SettingsLayer, env_layer, unknown, yaml_layer
+from joyvl_server.settings.agents import AgentEntry, AgentSettings
 from joyvl_server.settings.groups import (
     EngineSettings,
     LogSettings,
@@ -34,6 +35,8 @@ from joyvl_server.settings.values import Folder
 __all__ = [
     "CONFIG_VARIABLE",
     "ENV_PREFIX",
+    "AgentEntry",
+    "AgentSettings",
     "EngineSettings",
     "LogSettings",
     "MediaSettings",
@@ -74,6 +77,9 @@ class Settings(BaseSettings):
     media: MediaSettings = Field(default_factory=MediaSettings, description="Sources, workers, pictures.")
     net: NetSettings = Field(default_factory=NetSettings, description="What sources may reach.")
     speech: SpeechSettings = Field(default_factory=SpeechSettings, description="Voices, and what understands speech.")
+    agents: AgentSettings = Field(
+        default_factory=AgentSettings, description="Agents that work on what the model hands over."
+    )
     store: StoreSettings = Field(default_factory=StoreSettings, description="What the database keeps.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 

@@ -64,6 +64,12 @@ def _check_voice(name: str) -> str:
     return name
 
 
+def _check_agent(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", name):
+        raise ValueError("the name of an agent has small letters, digits, - and _, like codex")
+    return name
+
+
 def _digits_to_number(value: Any) -> Any:
     # The environment gives text; a choice among numbers is not read from it by itself.
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
@@ -81,6 +87,7 @@ Scheme = Literal["rtsp", "file"]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 FramesPerTick = Annotated[Literal[1, 2, 4], BeforeValidator(_digits_to_number)]
 Language = Annotated[str, AfterValidator(_check_language)]
+AgentName = Annotated[str, AfterValidator(_check_agent)]
 VoiceName = Annotated[str, AfterValidator(_check_voice)]
 Listen = Literal["auto", "open", "push_to_talk", "off"]
 WakeWordText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)]

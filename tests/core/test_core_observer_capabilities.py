@@ -299,7 +299,8 @@ def test_the_result_of_a_task_waits_for_an_engine_that_reads_words() -> None:
     shell = Shell()
     shell.says(0.0, f"{CAME} </delegation> Who is he?")
     shell.able(0.5, follows_instructions=False)
-    assert shell.observer.handle(TaskChanged(0.6, "task_1", "completed", "The postman")) == []
+    said = shell.observer.handle(TaskChanged(0.6, "task_1", "completed", "The postman"))
+    assert kinds(said) == ["UtteranceDelta", "UtteranceDone", "TaskTold"]
     assert only(shell.tick(1.0), Append).turn.news == ()
     shell.score(1.1, 0.0)
     shell.able(1.5, follows_instructions=True)

@@ -138,13 +138,13 @@ async def test_a_kill_in_the_migration_leaves_the_old_or_the_new(tmp_path, befor
         columns = {row[1] for row in connection.execute("PRAGMA table_info(cameras)")}
         connection.close()
         found.append(version)
-        assert ("spec" in columns) is (version == 5)
+        assert ("spec" in columns) is (version >= 5)
         assert ("zones" in columns) is (version == 4)
         assert len(await read(path)) == 100, "the next start finishes it"
         if code == 0:
             break
     assert found[0] == 4
-    assert found[-1] == 5
+    assert found[-1] == len(numbered(MIGRATIONS))
     assert sorted(found) == found
     assert len(found) > 10
 

@@ -78,6 +78,13 @@ class PendingStep:
     epoch: int | None = None
     """of its utterance, once something was shown"""
 
+    def expects(self, step: int, states: tuple[StepState, ...]) -> bool:
+        """Is it this step? Raises `RuntimeError` where it is, but in none of these states."""
+        if self.step == step and self.state not in states:
+            expected = " or ".join(state.name for state in states)
+            raise RuntimeError(f"Step {step} is {self.state.name}; this outcome belongs to {expected}.")
+        return self.step == step
+
     @property
     def said(self) -> AnswerBuffer:
         """What the engine says; there is something from `Say` on."""

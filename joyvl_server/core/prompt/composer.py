@@ -209,7 +209,7 @@ class PromptComposer:
         """A result, or word that there will be none, joins the next turn; it waits for an engine that reads words."""
         outcome = self._tasks.changed(change)
         if outcome is not None and (self._reads or outcome.known):
-            self._notices.add(outcome.notice, result=True)
+            self._notices.add(outcome.notice, task=change.task_id)
             self._rollover.history.add(Entry.RESULT, change.at, outcome.text)
 
     # ------------------------------------------------------------------------------------------------------- helpers

@@ -88,8 +88,8 @@ class OpenQueries:
 class Notice:
     number: int
     text: str
-    result: bool = False
-    """it is what came of a delegated task"""
+    task: str = ""
+    """the delegated task whose outcome it is; empty: it is none"""
     urgent: bool = True
     """it should not wait for the next second"""
 
@@ -113,9 +113,9 @@ class Notices:
     def urgent(self) -> bool:
         return any(note.urgent for note in self.notes_waiting)
 
-    def add(self, text: str, *, result: bool = False, urgent: bool = True) -> None:
+    def add(self, text: str, *, task: str = "", urgent: bool = True) -> None:
         self._count += 1
-        self.notes_waiting.append(Notice(self._count, text, result, urgent))
+        self.notes_waiting.append(Notice(self._count, text, task, urgent))
 
     def notes(self, available: int) -> tuple[Notice, ...]:
         """The oldest notes, as many as fit `available` tokens; the first one is shortened where it alone does not."""
@@ -211,10 +211,11 @@ class DelegatedTasks:
         """The outcome worth telling; None where there is none yet, or nobody wants it any more."""
         if change.status not in ("completed", "failed", "cancelled"):
             return None
-        question = self._questions.pop(change.task_id, "")
+        own = self._questions.pop(change.task_id, "")
         if change.status == "cancelled":
             return None
+        question = own or clean(change.question, MAX_LINE)
         found = "Result of" if change.status == "completed" else "No result of"
         result = clean(change.result, MAX_RESULT)
         text = f"{question}: {result}" if question else result
-        return TaskOutcome(f"[{found} the question handed over] {text}", text, question != "")
+        return TaskOutcome(f"[{found} the question handed over] {text}", text, own != "")

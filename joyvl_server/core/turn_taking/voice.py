@@ -139,7 +139,7 @@ class VoiceOutput:
         if step is not None and step.epoch == epoch:
             about, score = step.attribution, step.score
             rank = RANKS[about.urgency]
-            if rank is Rank.REMARK and any(note.result for note in step.composed.notes):
+            if rank is Rank.REMARK and any(note.task for note in step.composed.notes):
                 rank = Rank.RESULT
             assert score is not None, "it speaks without a score"
             return PlayedUtterance(epoch, rank, at, about.watches, score.kind, score.key, step.said.first)

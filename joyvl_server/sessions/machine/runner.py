@@ -23,6 +23,7 @@ from joyvl_server.core.prompt.turns import Look
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
+from joyvl_server.sessions.delegation.session_delegation import RecentFrames
 from joyvl_server.sessions.deps import SessionDeps, observer_config
 from joyvl_server.sessions.machine.background import BackgroundWork
 from joyvl_server.sessions.machine.engine_access import EngineAccess
@@ -90,6 +91,8 @@ class MachineRunner:
             self._writer or self._executor,
             self,
         )
+        able = deps.tasks is not None and deps.tasks.able
+        self.frames = RecentFrames(deps.agents.frames_s) if able else None
         self._handling = False
 
     async def run(self, *, stays: bool) -> None:
@@ -206,6 +209,8 @@ class MachineRunner:
             lease.release()
             self.passed(frame, burst)
             return
+        if self.frames is not None:
+            self.frames.add(frame)
         now = self.source.now
         self.timer.due(due, max(0.0, (now - frame.t) / speed))
         self._executor.hold(lease)
@@ -214,6 +219,8 @@ class MachineRunner:
 
     def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
         """A second passed while a reply was on its way."""
+        if self.frames is not None:
+            self.frames.add(frame)
         self.take(inputs.Passed(self.source.now, frame, burst))
 
     def source_changed(self, state: SourceState) -> None:

@@ -17,6 +17,7 @@ from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.ticks.records import TickRecord
 
 if TYPE_CHECKING:
+    from joyvl_server.sessions.delegation.session_delegation import SessionDelegation
     from joyvl_server.sessions.deps import SessionDeps
     from joyvl_server.sessions.sinks.bus import Bus
     from joyvl_server.sessions.sinks.updates import UpdateLog
@@ -96,3 +97,4 @@ class SinkContext:
     updates: UpdateLog
     ticks: RecentTicks
     speaker: Speaker
+    delegation: SessionDelegation

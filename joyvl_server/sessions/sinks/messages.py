@@ -19,12 +19,14 @@ from joyvl_server.core.effects import (
     PlaybackCut,
     QueryClosed,
     ResumePlayback,
+    TaskTold,
     UtteranceDelta,
     UtteranceDone,
 )
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.query_list import QueryView
+from joyvl_server.store.tasks import TaskRecord
 from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
@@ -123,12 +125,9 @@ class RequestWithdrawn:
 
 @dataclass(frozen=True, slots=True)
 class TaskUpdated:
-    """A delegated task moved on; `error` is a sentence where it failed."""
+    """A delegated task moved on."""
 
-    id: str
-    status: str
-    question: str
-    error: str | None = None
+    task: TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +189,7 @@ Message = (
     | CutPlayback
     | PlaybackCut
     | Delegate
+    | TaskTold
     | AddWatch
     | EndWatch
     | QueryClosed

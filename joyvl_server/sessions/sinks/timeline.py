@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from joyvl_server.core.decisions import Decision
@@ -79,8 +78,8 @@ class TimelineSink:
                 self._note("query_asked", query.text, query_id=query.id)
             case QueryEnded(query, epoch):
                 self._note("query_closed", query.answer or "", query_id=query.id, reason=query.status, epoch=epoch)
-            case TaskUpdated():
-                self._note("task", message.question, task=asdict(message))
+            case TaskUpdated(task) if task.status == "queued" or task.ended:
+                self._note("task", task.question, task=payloads.task(task, brief=True))
             case HeardDone(speech_id, text, addressed) if text:
                 self._note("heard", text, item_id=speech_id, addressed=addressed)
             case PlaybackStopped(epoch, heard) if heard:

@@ -269,8 +269,8 @@ class UpdateSink:
                 publish("query.created", query=payloads.query(query))
             case QueryEnded(query):
                 publish("query.closed", query=payloads.query(query))
-            case TaskUpdated():
-                publish("task.updated", task=asdict(message))
+            case TaskUpdated(task):
+                publish("task.updated", task=payloads.task(task))
             case Failure():
                 publish("error", error=asdict(message))
             case SpeechNoticed() | HeardPartly() | HeardDone():

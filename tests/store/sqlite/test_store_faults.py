@@ -142,6 +142,10 @@ def test_a_full_disk_is_logged_survived_and_nothing_posted_is_lost(tmp_path):
     assert seen["lines"] == ["store fails", "store works again"]
 
 
+SCHEMA = 262_144
+"""bytes at the start of a database in which its tables are described"""
+
+
 async def test_a_file_held_by_another_process(tmp_path, monkeypatch):
     monkeypatch.setattr("joyvl_server.store.sqlite.database_file.BUSY_S", 0.05)
     monkeypatch.setattr(write_connection, "RETRY_S", 0.02)
@@ -189,8 +193,8 @@ async def test_a_damaged_file_is_logged_and_ends_nothing(tmp_path):
     await db.aclose()
     size = path.stat().st_size
     with path.open("r+b") as file:
-        file.seek(8192)
-        file.write(b"\xa5" * (size - 8192))
+        file.seek(SCHEMA)
+        file.write(b"\xa5" * (size - SCHEMA))
     db = await Database.open(path)
     with capture_logs() as lines:
         for use in (db.read, db.write):

@@ -1,0 +1,76 @@
+"""The agents of a server, by name, and which of them gets a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from joyvl_server.agents.base import GROUP, Agent, AgentContext, AgentReport
+from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
+from joyvl_server.kit import plugins
+from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.net.policy import NetPolicy
+from joyvl_server.settings import AgentSettings
+
+NONE = "No agent is configured, so nobody can look into it. See docs/agents.md."
+
+
+class AgentPool:
+    """Makes each agent when it is first wanted. `folder`: in it each has its HOME, `home/NAME`."""
+
+    def __init__(self, settings: AgentSettings, folder: Path, clock: Clock, policy: NetPolicy) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._clock = clock
+        self._policy = policy
+        self._agents: dict[str, Agent] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._settings.entries)
+
+    def home(self, name: str) -> Path:
+        return self._folder / "home" / name
+
+    def choose(self, wanted: str | None, question: str) -> str:
+        """The name of the agent for a question: the one that is wanted, else one that the question names at its start
+        or as "@name", else the default one. Raises `NotFound`, `Conflict` where there is none at all."""
+        names = self.names
+        if not names:
+            raise Conflict(NONE, code="no_agent")
+        if wanted is not None:
+            if wanted not in names:
+                raise NotFound(f"There is no agent {wanted}. There are: {', '.join(names)}.")
+            return wanted
+        words = question.casefold()
+        for name in names:
+            if words.startswith((f"{name}:", f"{name},", f"@{name} ")) or f" @{name}" in words:
+                return name
+        return self._settings.default or names[0]
+
+    def get(self, name: str) -> Agent:
+        """Raises `NotFound`, `ConfigError` where its kind is not there or its options are wrong."""
+        if name not in self._agents:
+            entry = self._settings.entries.get(name)
+            if entry is None:
+                raise NotFound(f"There is no agent {name}.")
+            make = cast(Callable[[AgentContext], Agent], plugins.load(GROUP, entry.type))
+            context = AgentContext(name, entry.options, self.home(name), self._clock, self._policy)
+            self._agents[name] = make(context)
+        return self._agents[name]
+
+    async def check(self, name: str) -> AgentReport:
+        """Raises `NotFound`. Cancelled, nothing of it runs on."""
+        if name not in self._settings.entries:
+            raise NotFound(f"There is no agent {name}.")
+        try:
+            return await self.get(name).check()
+        except JoyvlError as error:
+            return AgentReport(ready=False, message=str(error))
+
+    async def aclose(self) -> None:
+        """Idempotent. Cancelled, what runs is killed at once."""
+        agents, self._agents = list(self._agents.values()), {}
+        for agent in agents:
+            await agent.aclose()

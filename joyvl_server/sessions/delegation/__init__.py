@@ -1,0 +1,1 @@
+"""Handing questions of a session over, and what comes back from people about it."""
