@@ -1,7 +1,7 @@
 """The queue of delegated tasks: what waits, what runs, and what came of it. The database is its record.
 
-Whoever wants to know of changes listens: `TaskListener.task_changed` is called on the event loop with each state that
-is written, in order for each task.
+Who wants to know of changes listens: `TaskListener.task_changed` is called on the loop with each state that is written,
+in order for each task.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ log = structlog.get_logger(__name__)
 MAX_QUESTION = 8000
 MAX_ANSWER = 200_000
 """characters; what is longer is cut, and says so"""
-MAX_EARLIER = 8
-"""tasks that a follow-up knows of"""
+MAX_EARLIER = 8  # tasks that a follow-up knows of
 STOPPED = "The server was stopped while it ran."
 RETRY_S = 5.0
 """after the database failed"""

@@ -100,7 +100,7 @@ def test_a_full_disk_is_logged_survived_and_nothing_posted_is_lost(tmp_path):
             db = await Database.open(Path(sys.argv[1]))
             await db.write(lambda c: c.execute("CREATE TABLE t (x BLOB)") and None)
             with capture_logs() as lines:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+                resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
                 errors = []
                 for _ in range(6):
                     try:
