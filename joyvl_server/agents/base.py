@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.net.policy import NetPolicy
+from joyvl_server.store.tasks import TaskOrigin
 
 GROUP = "joyvl.agents"
 
@@ -54,12 +55,14 @@ class BundleFrame:
 
 @dataclass(frozen=True, slots=True)
 class TaskBundle:
-    """All that an agent is given. `source`: what is watched, by name. `frames`: oldest first; the index of each, from 1
+    """All that an agent is given. `origin`: who asked, where only the user's own words may give orders (`prompt.py`
+    says so to the agent). `source`: what is watched, by name. `frames`: oldest first; the index of each, from 1
     on, is the one that texts speak of. `transcript`: what was said lately, oldest first. `memories`: what is remembered
     of it. `earlier`: question and answer of the task that this one follows up."""
 
     task_id: str
     question: str
+    origin: TaskOrigin = "model"
     note: str = ""
     source: str = ""
     asked_wall: float = 0.0

@@ -253,14 +253,11 @@ class TaskQueue:
         earlier = await self._tasks.earlier(task, MAX_EARLIER)
         goes_on = bool(earlier) and earlier[-1].agent == task.agent
         return replace(
-            given,
-            task_id=task.id,
-            question=task.question,
-            note=task.note,
+            given, task_id=task.id, question=task.question, origin=task.origin, note=task.note,
             asked_wall=task.created_wall,
             earlier=tuple((before.question, before.answer or before.error or "") for before in earlier),
             agent_session=earlier[-1].agent_session if goes_on else None,
-        )
+        )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------------- states
 
