@@ -23,15 +23,15 @@ class House:
         self.registry: Registry
 
 
-def open_house(folder: Path, **sessions: object):
-    return _House(folder, sessions)
+def open_house(folder: Path, *, agents: dict[str, object] | None = None, **sessions: object):
+    return _House(folder, sessions, agents or {})
 
 
 class _House:
     """Opens a house over `folder`; opened twice, the second is the restarted server."""
 
-    def __init__(self, folder: Path, sessions: dict[str, object]) -> None:
-        self._settings = Settings(data_dir=folder, engine={"name": "scripted"}, sessions=sessions)
+    def __init__(self, folder: Path, sessions: dict[str, object], agents: dict[str, object]) -> None:
+        self._settings = Settings(data_dir=folder, engine={"name": "scripted"}, sessions=sessions, agents=agents)
 
     async def __aenter__(self) -> House:
         house = House(ManualClock(), ScriptedEngine(lambda turn: Score(0.1)))
