@@ -23,7 +23,7 @@ DENY = PermissionOption("deny", "Deny", "reject_once")
 
 
 class ToldAgent:
-    """`goes_on`: while it is cleared, nothing finishes. `asks`: it wants a permission first, and says how that ended."""
+    """`goes_on`: while it is cleared, nothing finishes. `asks`: it wants a permission first."""
 
     name = "told"
 

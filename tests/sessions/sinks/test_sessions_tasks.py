@@ -1,4 +1,4 @@
-"""A question that is handed over: to the queue with what was seen and said, and back to the scene when it is answered."""
+"""A question that is handed over: to the queue with what was seen and said, and its answer back to the scene."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ class Scene:
         self.house, self.session, self.source, self.agent = house, session, source, agent
         self.turns: list[UserTurn] = []
         self.asks_at: set[int] = {2}
-        self.says: dict[int, str] = {}
+        self.reply = ""
+        """what the model says to the news of a result"""
         house.engine.script = self._answer
 
     def _answer(self, turn: UserTurn) -> Any:
         self.turns.append(turn)
         if turn.step in self.asks_at:
             return ASKS
-        return (Score(1.0), [self.says[turn.step]]) if turn.step in self.says else Score(0.0)
+        return (Score(1.0), [self.reply]) if self.reply and turn.news else Score(0.0)
 
     async def seconds(self, count: int) -> None:
         for _ in range(4 * count):
@@ -155,7 +156,7 @@ async def test_nobody_who_answers_is_a_denial(scene: Scene, agent: ToldAgent) ->
 
 
 async def test_it_is_delivered_when_it_was_heard_to_its_end(scene: Scene) -> None:
-    scene.says[5] = "It was built in 1907, this house."
+    scene.reply = "It was built in 1907, this house."
     await scene.pass_until(lambda: any("1907" in text for text in scene.said()))
     done = [update.data for update in scene.session.updates._ring if update.type.endswith("text.done")][-1]
     scene.session.bus.publish(PlaybackStopped(done["epoch"], 5))
