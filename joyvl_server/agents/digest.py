@@ -7,8 +7,9 @@ import re
 LONGEST = 600
 """characters"""
 _FENCE = re.compile(r"(?ms)^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)")
-_IMAGE = re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)")
-_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\n]*\)")
+_IMAGE = re.compile(r"!\[[^\]\n]*\]\((?:[^()\n]|\([^()\n]*\))*\)")
+_LINK = re.compile(r"\[([^\]\n]+)\]\((?:[^()\n]|\([^()\n]*\))*\)")
+_HEADING = re.compile(r"(?m)^[ \t]*#{1,6}[ \t]+(.*?[^\s.!?:。！？：])[ \t#]*$")
 _TABLE = re.compile(r"(?m)^[ \t]*\|.*$\n?")
 _MARKS = re.compile(
     r"(?m)^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+|\d+[.)][ \t]+)|[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}"
@@ -21,7 +22,7 @@ def digest_of(answer: str, longest: int = LONGEST) -> str:
     """Whole sentences from its start, at most `longest` characters. Code and tables are left out; where nothing else is
     there it says so."""
     text = _TAG.sub(" ", _IMAGE.sub(" ", _FENCE.sub(" ", answer[: 20 * longest])))
-    text = " ".join(_MARKS.sub("", _LINK.sub(r"\1", _TABLE.sub(" ", text))).split())
+    text = " ".join(_MARKS.sub("", _LINK.sub(r"\1", _HEADING.sub(r"\1.", _TABLE.sub(" ", text)))).split())
     if not text:
         return "The answer is code or a table: it is on the page." if answer.strip() else ""
     if len(text) <= longest:

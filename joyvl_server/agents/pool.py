@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
+
+import structlog
 
 from joyvl_server.agents.base import GROUP, Agent, AgentContext, AgentReport
 from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
@@ -12,6 +16,8 @@ from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.settings import AgentSettings
+
+log = structlog.get_logger(__name__)
 
 NONE = "No agent is configured, so nobody can look into it. See docs/agents.md."
 
@@ -43,9 +49,9 @@ class AgentPool:
             if wanted not in names:
                 raise NotFound(f"There is no agent {wanted}. There are: {', '.join(names)}.")
             return wanted
-        words = question.casefold()
         for name in names:
-            if words.startswith((f"{name}:", f"{name},", f"@{name} ")) or f" @{name}" in words:
+            called = re.escape(name)
+            if re.search(rf"^{called}[:,]|(?:^|\s)@{called}(?![\w-])", question.strip(), re.IGNORECASE):
                 return name
         return self._settings.default or names[0]
 
@@ -72,5 +78,7 @@ class AgentPool:
     async def aclose(self) -> None:
         """Idempotent. Cancelled, what runs is killed at once."""
         agents, self._agents = list(self._agents.values()), {}
-        for agent in agents:
-            await agent.aclose()
+        closed = await asyncio.gather(*(agent.aclose() for agent in agents), return_exceptions=True)
+        for agent, how in zip(agents, closed, strict=True):
+            if isinstance(how, Exception):
+                log.error("an agent could not be closed", agent=agent.name, error=repr(how))

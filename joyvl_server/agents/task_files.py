@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from joyvl_server.core.errors import NotFound
@@ -22,45 +25,48 @@ class TaskFiles:
         self._folder = folder
         self._limit = limit_mb * 1_000_000
 
-    def keep(self, task_id: str, work: Path) -> tuple[TaskFile, ...]:
-        """Move what the agent left in `work`: plain files, not hidden ones, no links. Returns them, sorted by name."""
-        found: list[tuple[Path, str, int]] = []
-        for parent, folders, names in os.walk(work):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                path = Path(parent, name)
-                about = path.lstat()
-                if name.startswith(".") or not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST:
-                    continue
-                found.append((path, path.relative_to(work).as_posix(), about.st_size))
-        kept = found[:MOST_FILES]
+    def keep(self, task_id: str, work: Path, given: Mapping[str, bytes] = {}) -> tuple[TaskFile, ...]:
+        """Move what the agent left in `work`: plain files, not hidden ones, no links, none that is still as it was
+        `given`. Returns them, sorted by name. Raises `OSError`, with what was moved so far removed."""
+        kept = list(islice(_files_in(work, given), MOST_FILES))
+        try:
+            self._move(task_id, kept)
+        except OSError:
+            self.remove(task_id)
+            raise
+        if kept:
+            self._trim(task_id)
+        return tuple(sorted((TaskFile(name, size) for _, name, size in kept), key=lambda file: file.name))
+
+    def _move(self, task_id: str, kept: list[tuple[Path, str, int]]) -> None:
         for path, name, _ in kept:
             target = self._folder / task_id / name
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             shutil.move(path, target)
             target.chmod(0o600)
-        if kept:
-            self._trim(task_id)
-        return tuple(TaskFile(name, size) for _, name, size in kept)
 
     def path(self, task_id: str, name: str) -> Path:
         """Raises `NotFound` for what is none of its files, wherever the name points to."""
-        root = (self._folder / task_id).resolve()
-        path = (root / name).resolve()
-        if not path.is_relative_to(root) or not path.is_file():
-            raise NotFound(f"The task has no file {name}.")
-        return path
+        folder = self._folder.resolve()
+        try:
+            root = (folder / task_id).resolve()
+            path = (root / name).resolve()
+            if root.parent == folder and path.is_relative_to(root) and path.is_file():
+                return path
+        except (OSError, ValueError):
+            pass  # a name that no file can have
+        raise NotFound(f"The task has no file {name[:200]}.")
 
     def remove(self, task_id: str) -> None:
         shutil.rmtree(self._folder / task_id, ignore_errors=True)
 
     def remove_work(self, work: Path) -> None:
         """The folder of a task that has ended; an agent may have taken our rights away from parts of it."""
-        for parent, folders, _ in os.walk(work):
-            for name in folders:
-                path = Path(parent, name)
-                if not path.is_symlink():
-                    path.chmod(0o700)
+        if work.is_dir() and not work.is_symlink():
+            _allow(work)
+            for parent, folders, _ in os.walk(work):
+                for name in folders:
+                    _allow(Path(parent, name))
         shutil.rmtree(work, ignore_errors=True)
 
     def sweep_work(self, folder: Path) -> None:
@@ -80,3 +86,30 @@ class TaskFiles:
                 break
             self.remove(name)
             total -= size
+
+
+def _files_in(work: Path, given: Mapping[str, bytes]) -> Iterator[tuple[Path, str, int]]:
+    """Path, name and size of what may be kept. Files that go away, or that nobody may look at, are passed over."""
+    for parent, folders, names in os.walk(work):
+        folders[:] = sorted(name for name in folders if _is_plain(name))
+        for name in sorted(filter(_is_plain, names)):
+            path = Path(parent, name)
+            with suppress(OSError):
+                about = path.lstat()
+                if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST:
+                    continue
+                relative = path.relative_to(work).as_posix()
+                before = given.get(relative)
+                if before is None or len(before) != about.st_size or path.read_bytes() != before:
+                    yield path, relative, about.st_size
+
+
+def _is_plain(name: str) -> bool:
+    """Not hidden, and text that can be shown; names on disk may be any bytes."""
+    return not name.startswith(".") and name.isprintable()
+
+
+def _allow(folder: Path) -> None:
+    with suppress(OSError):
+        if not folder.is_symlink():
+            folder.chmod(0o700)

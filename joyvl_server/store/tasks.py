@@ -83,13 +83,8 @@ class Tasks:
         """
 
         def work(connection: sqlite3.Connection) -> TaskRecord:
-            same = connection.execute(
-                "SELECT * FROM tasks WHERE same_as = ? AND (status IN ('queued', 'running', 'waiting') "
-                "OR (status = 'completed' AND ended_wall >= ?)) ORDER BY id DESC LIMIT 1",
-                (task.same_as, same_since),
-            ).fetchone()
-            if same is not None:
-                return _record(same)
+            if (same := _same(connection, task.same_as, same_since)) is not None:
+                return same
             values = _values(task)
             try:
                 connection.execute(f"INSERT INTO tasks VALUES ({','.join('?' * len(values))})", values)
@@ -101,6 +96,10 @@ class Tasks:
             return task
 
         return await self._db.write(work)
+
+    async def same(self, same_as: str, *, since: float) -> TaskRecord | None:
+        """The one that `add` would return in place of a new one. Cancelling it changes nothing."""
+        return await self._db.read(lambda connection: _same(connection, same_as, since))
 
     async def get(self, task_id: str) -> TaskRecord:
         """Raises `NotFound`. Cancelling it changes nothing."""
@@ -246,6 +245,15 @@ _COLUMNS = (
 
 def _missing(task_id: str) -> NotFound:
     return NotFound(f"There is no task {task_id}.")
+
+
+def _same(connection: sqlite3.Connection, same_as: str, since: float) -> TaskRecord | None:
+    row = connection.execute(
+        "SELECT * FROM tasks WHERE same_as = ? AND (status IN ('queued', 'running', 'waiting') "
+        "OR (status = 'completed' AND ended_wall >= ?)) ORDER BY id DESC LIMIT 1",
+        (same_as, since),
+    ).fetchone()
+    return None if row is None else _record(row)
 
 
 def _values(task: TaskRecord) -> tuple[object, ...]:
