@@ -69,7 +69,7 @@ class Scene:
 @asynccontextmanager
 async def scene_in(folder: Path, agent: ToldAgent) -> AsyncIterator[Scene]:
     async with open_house(folder, agents=AGENTS, cooldown_s=0.0) as house:
-        house.registry.tasks._agents._agents["told"] = agent
+        house.registry.tasks.agents._agents["told"] = agent
         cameras = house.registry.cameras.all()
         if cameras:
             view = cameras[0]
