@@ -40,10 +40,11 @@ def test_barge_in() -> None:
     assert shutil.which("espeak-ng")
     rows = {row["what"]: row for row in bench_barge_in(None, quick=True)["rows"]}
     silent, history, prompt, click, lost = rows.values()
-    assert silent["measured"] >= 1
+    assert silent["measured"] >= 2, rows
     assert 0 < silent["p50_ms"] < 5000
-    for words in (history, prompt):  # on a busy machine what was received cannot always be told
-        assert words["max_words"] is None or words["max_words"] <= 3
+    for words in (history, prompt):  # what was received cannot always be told
+        assert words["measured"] >= 1, rows
+        assert words["max_words"] <= 3, rows
     for row, most_ms in ((click, 2500), (lost, 500)):
         assert not row["measured"] or abs(row["p50_ms"]) < most_ms
 

@@ -47,7 +47,7 @@ def test_each_voice_is_heard_in_the_browser(speech_env, monkeypatch):
         assert row["unheard"] == 0
         assert 10 < row["first_p50_ms"] < 60_000
     # What Chromium received are these words; on a machine that is busy some of them break off.
-    assert min(row["mistakes"] for row in found["rows"]) < 0.4
+    assert sorted(row["mistakes"] for row in found["rows"])[1] < 0.4, found["rows"]
 
 
 @pytest.mark.slow

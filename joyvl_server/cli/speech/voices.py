@@ -26,6 +26,7 @@ from joyvl_server.speech.base import SpeechError
 from joyvl_server.speech.text.language import language_of
 from joyvl_server.speech.text.sentences import SentenceStream
 from joyvl_server.speech.text.speakable import speakable
+from joyvl_server.speech.tts.voice_pace import TOO_SLOW
 from joyvl_server.speech.voice_catalog import ENTRIES, VoiceEntry, VoiceFetcher, find_voice, is_there
 from joyvl_server.speech.voices import SpeechEngines, VoiceChoice
 
@@ -133,6 +134,8 @@ async def _try(settings: Settings, name: str, text: str | None, out: Path) -> No
             seconds = sum(pcm.seconds for pcm in sound[made:])
             took = time.monotonic() - began
             typer.echo(f"first sound after {first * 1000:.0f} ms, {seconds:.2f} s of it in {took:.2f} s")
+            if took > TOO_SLOW * seconds:
+                typer.echo("This machine is too slow for this voice: each sentence will be heard late. Try piper.")
     finally:
         await engines.aclose()
     await asyncio.to_thread(_write, sound, out)

@@ -33,6 +33,8 @@ class SoundAnalyser:
     def __init__(self, spec: ListenSpec, vad: Vad | None, first_id: str, tell: EventSink) -> None:
         self.end: float | None = None
         """stream time up to which it has heard"""
+        self.doubtful = False
+        """what it is fed may hold remains of our own voice, which are as short as they are faint"""
         self._vad = vad
         self._segments = SpeechSegmenter(spec, first_id, tell)
         self._sounds = SoundDetector(spec, tell) if spec.sounds else None
@@ -90,7 +92,8 @@ class SoundAnalyser:
         self._rest = waiting[whole:]
         for start in range(0, whole, size):
             frame = waiting[start : start + size]
-            self._segments.feed(frame, begin + start / LISTEN_RATE, self._probability(self._vad, frame))
+            probability = self._probability(self._vad, frame)
+            self._segments.feed(frame, begin + start / LISTEN_RATE, probability, doubtful=self.doubtful)
 
     def _probability(self, vad: Vad, frame: Samples) -> float:
         values = frame.astype(np.float32)

@@ -36,6 +36,10 @@ class SoundReporter(Protocol):
 class SoundCleaner(Protocol):
     """Takes out what does not belong to the source, as the echo of what we play."""
 
+    @property
+    def remains(self) -> bool:
+        """May something be left of it in what was cleaned last?"""
+
     def clean(self, samples: Samples, t: float) -> Samples:
         """About as many samples as were given, at `LISTEN_RATE`; `t` in stream seconds. Called in one thread."""
 
@@ -223,4 +227,5 @@ class Hearing:
             samples = resampler.feed(frame)
             if self.canceller is not None and len(samples):
                 samples = self.canceller.clean(samples, t)
+                analyser.doubtful = self.canceller.remains
             analyser.feed(samples, t)

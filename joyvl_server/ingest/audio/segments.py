@@ -25,6 +25,8 @@ BEGINS_AT, GOES_ON_AT = 0.5, 0.35
 BEGINS_AFTER_S = 0.06
 """So long it must be likely: one frame of noise is none."""
 BEGINS_AT_ONCE_AT = 0.85
+BEGINS_IN_DOUBT_AFTER_S = 0.16
+"""… and so long where it may be what is left of our own voice."""
 ONSET_LAG_S, END_LAG_S = 0.02, 0.04
 """What Silero is late by at either end: means over forty sentences of two voices, none of which was off by 0.15 s."""
 PRE_ROLL_S = 0.4
@@ -71,11 +73,14 @@ class SpeechSegmenter:
         """Somebody speaks, or perhaps begins to."""
         return self._id is not None or self._candidate is not None
 
-    def feed(self, samples: Samples, t: float, probability: float) -> None:
-        """The next frame. `t`: of its first sample."""
+    def feed(self, samples: Samples, t: float, probability: float, *, doubtful: bool = False) -> None:
+        """The next frame. `t`: of its first sample. `doubtful`: it may be what is left of our own voice."""
         end = t + len(samples) / LISTEN_RATE
         if self._id is None:
-            self._wait_for_speech(samples, t, end, probability)
+            if self._may_begin(samples, t, end, probability):
+                begins = self._likely_s >= (BEGINS_IN_DOUBT_AFTER_S if doubtful else BEGINS_AFTER_S)
+                if begins or (probability >= BEGINS_AT_ONCE_AT and not doubtful):
+                    self._begin_with_what_was_before(end)
             return
         self._append(samples)
         if probability >= GOES_ON_AT:
@@ -114,26 +119,30 @@ class SpeechSegmenter:
         self._before_n = 0
         self._candidate, self._likely_s = None, 0.0
 
-    def _wait_for_speech(self, samples: Samples, t: float, end: float, probability: float) -> None:
+    def _may_begin(self, samples: Samples, t: float, end: float, probability: float) -> bool:
+        """It is kept as the sound before; is speech possible?"""
         self._before.append(samples)
         self._before_n += len(samples)
         if probability < GOES_ON_AT:
             self._candidate, self._likely_s = None, 0.0
             self._trim_before(PRE_ROLL_S)
-            return
+            return False
         if self._candidate is None:
             self._candidate = t
         if probability >= BEGINS_AT:
             self._likely_s += end - t
         self._trim_before(PRE_ROLL_S + end - self._candidate)
-        if self._likely_s >= BEGINS_AFTER_S or probability >= BEGINS_AT_ONCE_AT:
-            self._begin(self._candidate - ONSET_LAG_S)
-            self._voiced_until = end
-            for kept in self._before:
-                self._append(kept)
-            self._before.clear()
-            self._before_n = 0
-            self._flush()
+        return True
+
+    def _begin_with_what_was_before(self, end: float) -> None:
+        assert self._candidate is not None, "nothing came before"
+        self._begin(self._candidate - ONSET_LAG_S)
+        self._voiced_until = end
+        for kept in self._before:
+            self._append(kept)
+        self._before.clear()
+        self._before_n = 0
+        self._flush()
 
     def _trim_before(self, seconds: float) -> None:
         most = seconds * LISTEN_RATE

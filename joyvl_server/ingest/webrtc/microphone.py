@@ -25,6 +25,10 @@ class EchoCleaner:
         self._echo = echo
         self._picture = picture
 
+    @property
+    def remains(self) -> bool:
+        return self._echo.remains
+
     def clean(self, samples: Samples, t: float) -> Samples:
         return self._echo.process(samples, t + (self._picture.zero or 0.0))
 

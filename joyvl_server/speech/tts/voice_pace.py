@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from joyvl_server.kit.audio.pcm import Pcm
@@ -16,6 +17,8 @@ KEEP = 0.7
 """of what was known, with each sentence"""
 SAFETY = 1.15
 """sentences are not all alike"""
+TOO_SLOW = 0.8
+"""seconds of computing for one of sound, from which a sentence is held until all of it is there: pieces differ"""
 LONGEST_S = 10.0
 """nobody waits longer for a first word"""
 
@@ -25,11 +28,16 @@ class VoicePace:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._took = self._usual = 0.0
+        self._took = self._sound = self._usual = 0.0
 
-    def making_s(self, text: str) -> float:
-        """How long it will take to make all sound of this sentence; 0 where nothing is known."""
-        return usual_seconds(text) * self._took / self._usual if self._usual else 0.0
+    def needed_s(self, text: str) -> float:
+        """What the time since it was asked for, and the sound that is there, must come to before it may be heard: the
+        time that making all of it takes. 0 where nothing is known."""
+        if not self._usual:
+            return 0.0
+        if self._took > TOO_SLOW * self._sound:
+            return math.inf
+        return SAFETY * usual_seconds(text) * self._took / self._usual
 
     async def steady(self, pieces: AsyncIterator[Pcm], text: str) -> AsyncGenerator[Pcm, None]:
         """The pieces of one sentence, the first ones held back until what is missing will come in time.
@@ -37,7 +45,7 @@ class VoicePace:
         Whoever opened `pieces` closes it, after this one is closed. Cancelled, so is the wait for the next piece.
         """
         began = asked = self._clock.monotonic()
-        needed = SAFETY * self.making_s(text)
+        needed = self.needed_s(text)
         held: list[Pcm] = []
         sound = took = 0.0
         coming: asyncio.Task[Pcm | None] | None = None
@@ -71,6 +79,7 @@ class VoicePace:
     def _learn(self, text: str, took: float, sound: float) -> None:
         if sound > 0:
             self._took = KEEP * self._took + took
+            self._sound = KEEP * self._sound + sound
             self._usual = KEEP * self._usual + usual_seconds(text)
 
 

@@ -24,6 +24,7 @@ COLUMNS = (
     ("seconds", "s"),
     ("echo_db", "echo dB"),
     ("interruptions", "interruptions"),
+    ("cut", "of them cut off"),
     ("trials", "trials"),
     ("found", "found"),
     ("p50_ms", "sent → silent p50 ms"),
@@ -33,6 +34,8 @@ COLUMNS = (
 ECHO_GAIN, ECHO_S = 0.1, 0.1
 GAP_S, ENDS_S = 6.0, 3.0
 LONG_S, QUICK_S = 300.0, 30.0
+EARLY_S = 0.5
+"""the recording's time and that of the updates are off by less"""
 PAGE = Path(__file__).parent / "interrupting/echoing_page.js"
 SCRIPT = PAGE.read_text().replace("ECHO", f"[{ECHO_GAIN}, {ECHO_S}]", 1)
 
@@ -70,16 +73,17 @@ def _result(call: BenchCall, talk: Talk, person: Pcm, truth: list[tuple[float, f
     if not -40 < echo_db < 0:
         raise JoyvlError(f"What the page sent is no echo: {echo_db:.0f} dB of what it received.")
     held = [came for came, _ in call.found("output_audio_buffer.held")]
-    own = [came for came in held if came < recording.wall(begins[0])]
+    own = [came for came in held if came < recording.wall(begins[0]) - EARLY_S]
+    cut = [came for came, _ in call.found("conversation.item.truncated") if came < recording.wall(begins[0]) - EARLY_S]
     measured = [measure_words(recording, talk, begin, begin) for begin in begins]
     silent = [one.silent_ms for one in measured if one is not None]
-    found = sum(any(0 <= came - recording.wall(begin) <= LATEST_S for came in held) for begin in begins)
+    found = sum(any(-EARLY_S <= came - recording.wall(begin) <= LATEST_S for came in held) for begin in begins)
     return {
         "bench": "echo",
         "rows": [
             {
                 "what": "its own voice alone", "seconds": _spoken_s(recording, until), "echo_db": echo_db,
-                "interruptions": len(own),
+                "interruptions": len(own), "cut": len(cut),
             },
             {
                 "what": "a person over it", "trials": len(begins), "found": found, **spread(silent),

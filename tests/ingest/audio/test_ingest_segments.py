@@ -213,3 +213,16 @@ def test_a_vad_of_somebody_else_may_have_other_frames() -> None:
     assert [type(event) for event in heard if not isinstance(event, SpeechAudio)] == [
         SpeechBegan, SpeechLasts, SpeechPauses, SpeechEnded
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "doubtful", "begins"), [
+    (0.1, False, True), (0.1, True, False), (0.4, True, True),
+])  # fmt: skip
+def test_a_short_remainder_of_our_own_voice_is_no_speech(seconds: float, doubtful: bool, begins: bool) -> None:
+    heard = Heard()
+    analyser = SoundAnalyser(ListenSpec(speech=True), Loudness(), "1.", heard)
+    analyser.doubtful = doubtful
+    analyser.feed(to_samples(np.concatenate([np.zeros(RATE), tone(seconds, 300), np.zeros(RATE)])), 0.0)
+    assert bool(heard) is begins
+    if begins:
+        assert heard[0] == SpeechBegan("1.1", pytest.approx(1.0, abs=0.06)), "its onset is none the later"

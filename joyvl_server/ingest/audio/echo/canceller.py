@@ -44,6 +44,8 @@ class EchoCanceller(Protocol):
 
     flag: str | None
     """a sentence for people where it hears nobody while it plays"""
+    remains: bool
+    """may something be left of the playout in what came out last?"""
 
     def played(self, samples: Samples, moment: float, /) -> None:
         """`samples` at 48 kHz leave for the other side at this monotonic moment."""
@@ -64,6 +66,7 @@ class HalfDuplex:
     """The microphone is silent as long as an echo may come back."""
 
     flag: str | None = HALF_DUPLEX
+    remains = False
 
     def __init__(self) -> None:
         self._until = float("-inf")
@@ -87,6 +90,8 @@ class ReferenceCanceller:
     """
 
     flag: str | None = None
+    remains = False
+    """what came out last was the canceller's, of a microphone in which an echo was found"""
 
     def __init__(self) -> None:
         from pywebrtc_audio import EchoCanceller as WebRtcCanceller  # the package is not always there
@@ -117,6 +122,7 @@ class ReferenceCanceller:
         return done[: len(samples)]
 
     def _cleaned(self, near: Samples, begin: int) -> Samples:
+        self.remains = False
         if not len(near) or begin - IDLE_S * LISTEN_RATE > self._reference.sounded:
             return near
         far = self._reference.read(begin, len(near))
@@ -129,6 +135,7 @@ class ReferenceCanceller:
         self._learned_s += float(np.sum((steps**2).mean(axis=1) > LEARNS_FROM**2)) * STEP / LISTEN_RATE
         if self._presence.person or not (self._presence.found or self._presence.audible(near)):
             return near
+        self.remains = True
         heard = self._learned_s >= LEARN_S and not self._presence.alone
         return cleaned if heard else np.zeros_like(cleaned)
 
