@@ -1,0 +1,1 @@
+"""Agent `openai`: any server that speaks OpenAI's chat completions or responses."""
