@@ -25,7 +25,7 @@ from joyvl_server.agents.base import (
 )
 from joyvl_server.agents.openai.failures import ServerWords, refuses_pictures
 from joyvl_server.agents.openai.options import OpenAIAgentOptions
-from joyvl_server.agents.openai.wire import AnswerPiece, chat_body, chat_piece, responses_body, responses_piece
+from joyvl_server.agents.openai.wire import ReplyPart, chat_body, chat_piece, responses_body, responses_piece
 from joyvl_server.agents.prompt import prompt_of
 from joyvl_server.core.errors import NotAllowed, SourceError
 from joyvl_server.kit.net import http
@@ -199,7 +199,7 @@ class OpenAIAgent:
                     return
         raise words.lost(httpx2.ReadError("no end"), self._options.silence_s, began=True)
 
-    def _finished(self, written: str, last: AnswerPiece, words: ServerWords) -> Finished:
+    def _finished(self, written: str, last: ReplyPart, words: ServerWords) -> Finished:
         if not written.strip():
             why = f" It ended with {last.reason[:60]!r}." if last.reason else ""
             raise AgentError(f"{words.url} gave an empty answer.{why}", code="refused")
@@ -207,7 +207,7 @@ class OpenAIAgent:
             written += CUT.format(reason=last.reason[:60])
         return Finished(written, last.response_id)
 
-    async def _pieces(self, answer: httpx2.Response, words: ServerWords) -> AsyncGenerator[AnswerPiece, None]:
+    async def _pieces(self, answer: httpx2.Response, words: ServerWords) -> AsyncGenerator[ReplyPart, None]:
         """What the answer says, event by event, or all at once where the server does not stream."""
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "text/event-stream":
@@ -219,14 +219,14 @@ class OpenAIAgent:
         try:
             async for event in httpx2.EventSource(answer, max_event_size=MAX_EVENT):
                 if event.data.strip() == "[DONE]":
-                    yield AnswerPiece(ended=True)
+                    yield ReplyPart(ended=True)
                     return
                 if event.data.strip():
                     yield self._piece(event.data, words)
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise words.lost(error, self._options.silence_s, began=True) from None
 
-    def _piece(self, data: str, words: ServerWords) -> AnswerPiece:
+    def _piece(self, data: str, words: ServerWords) -> ReplyPart:
         try:
             event = json.loads(data)
         except (ValueError, RecursionError):

@@ -11,7 +11,7 @@ from joyvl_server.agents.base import BundleFrame
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerPiece:
+class ReplyPart:
     """What one event of an answer says. `text`: more of it. `thinks`: a sign of life that is no text. `ended`: the last
     one, with `reason` where it is not the usual one. `failed`: in the server's words. `response_id`: by which a later
     request goes on."""
@@ -38,9 +38,9 @@ def responses_body(model: str, prompt: str, frames: tuple[BundleFrame, ...], pre
     return body if previous is None else body | {"previous_response_id": previous}
 
 
-def chat_piece(event: Mapping[str, Any]) -> AnswerPiece:
+def chat_piece(event: Mapping[str, Any]) -> ReplyPart:
     if event.get("error"):
-        return AnswerPiece(failed=words_of(event))
+        return ReplyPart(failed=words_of(event))
     choices = event.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     # A server that does not stream sends the message whole.
@@ -49,10 +49,10 @@ def chat_piece(event: Mapping[str, Any]) -> AnswerPiece:
     thinks = bool(said.get("reasoning_content") or said.get("reasoning"))
     reason = choice.get("finish_reason")
     reason = reason if isinstance(reason, str) else ""
-    return AnswerPiece(text=text, thinks=thinks, ended=bool(reason), reason="" if reason == "stop" else reason)
+    return ReplyPart(text=text, thinks=thinks, ended=bool(reason), reason="" if reason == "stop" else reason)
 
 
-def responses_piece(event: Mapping[str, Any]) -> AnswerPiece:
+def responses_piece(event: Mapping[str, Any]) -> ReplyPart:
     kind = event.get("type")
     response = event.get("response")
     response = response if isinstance(response, dict) else {}
@@ -60,17 +60,17 @@ def responses_piece(event: Mapping[str, Any]) -> AnswerPiece:
         return _whole_response(event)
     if kind in ("response.output_text.delta", "response.refusal.delta"):
         delta = event.get("delta")
-        return AnswerPiece(text=delta if isinstance(delta, str) else "")
+        return ReplyPart(text=delta if isinstance(delta, str) else "")
     if kind == "response.completed":
-        return AnswerPiece(ended=True, response_id=_id(response))
+        return ReplyPart(ended=True, response_id=_id(response))
     if kind == "response.incomplete":
         details = response.get("incomplete_details")
         reason = details.get("reason") if isinstance(details, dict) else None
         reason = reason if isinstance(reason, str) else "incomplete"
-        return AnswerPiece(ended=True, reason=reason, response_id=_id(response))
+        return ReplyPart(ended=True, reason=reason, response_id=_id(response))
     if kind in ("response.failed", "error") or (kind is None and event.get("error")):
-        return AnswerPiece(failed=words_of(response or event))
-    return AnswerPiece(thinks=isinstance(kind, str) and "reasoning" in kind)
+        return ReplyPart(failed=words_of(response or event))
+    return ReplyPart(thinks=isinstance(kind, str) and "reasoning" in kind)
 
 
 def words_of(data: object) -> str:
@@ -84,9 +84,9 @@ def words_of(data: object) -> str:
     return data if isinstance(data, str) else ""
 
 
-def _whole_response(response: Mapping[str, Any]) -> AnswerPiece:
+def _whole_response(response: Mapping[str, Any]) -> ReplyPart:
     if response.get("error"):
-        return AnswerPiece(failed=words_of(response))
+        return ReplyPart(failed=words_of(response))
     output = response.get("output")
     texts = [
         part["text"]
@@ -95,7 +95,7 @@ def _whole_response(response: Mapping[str, Any]) -> AnswerPiece:
         for part in item["content"]
         if isinstance(part, dict) and isinstance(part.get("text"), str) and part.get("type") == "output_text"
     ]
-    return AnswerPiece(text="".join(texts), ended=True, response_id=_id(response))
+    return ReplyPart(text="".join(texts), ended=True, response_id=_id(response))
 
 
 def _id(response: Mapping[str, Any]) -> str | None:
