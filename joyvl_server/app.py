@@ -12,7 +12,21 @@ import structlog
 from fastapi import FastAPI
 
 from joyvl_server import __version__
-from joyvl_server.api import calls, cameras, events, page, queries, sessions, speech, system, ticks, updates, watches
+from joyvl_server.api import (
+    agents,
+    calls,
+    cameras,
+    events,
+    page,
+    queries,
+    sessions,
+    speech,
+    system,
+    tasks,
+    ticks,
+    updates,
+    watches,
+)
 from joyvl_server.api.context import ApiContext
 from joyvl_server.api.http import openapi, problems
 from joyvl_server.api.http.connections import raise_descriptor_limit
@@ -44,6 +58,8 @@ ROUTERS = (
     routes.router,
     socket.router,
     speech.router,
+    tasks.router,
+    agents.router,
     events.router,
     system.router,
     page.router,

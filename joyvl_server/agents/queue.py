@@ -19,6 +19,7 @@ from joyvl_server.agents.pool import AgentPool
 from joyvl_server.agents.running import ASKED_NO_MORE, CANCELLED, SERVER_STOPPED, RunningTask
 from joyvl_server.agents.states import RETRY_S, TaskListener, TaskStates
 from joyvl_server.agents.task_files import TaskFiles
+from joyvl_server.agents.task_records import TaskRecords
 from joyvl_server.agents.working import TaskWorker
 from joyvl_server.core.errors import Conflict, NotAllowed, NotFound, StoreError
 from joyvl_server.kit.clock import Clock
@@ -52,6 +53,7 @@ class TaskQueue:
         self._tasks = tasks
         self.agents = agents
         self._files = files
+        self.records = TaskRecords(tasks, files)
         self._work = folder / "work"
         self._clock = clock
         self._states = TaskStates(tasks, clock)

@@ -18,7 +18,7 @@ TaskOrigin = Literal["model", "user", "client"]
 Delivery = Literal["spoken", "shown"]
 OPEN: tuple[TaskStatus, ...] = ("queued", "running", "waiting")
 ENDED: tuple[TaskStatus, ...] = ("completed", "failed", "cancelled")
-MAX_PAGE = 200
+MAX_PAGE = 1000
 INTERRUPTED = "The server ended while it ran."
 
 
@@ -117,7 +117,7 @@ class Tasks:
         limit: int = 50,
         before: str | None = None,
     ) -> builtins.list[TaskRecord]:
-        """Newest first, at most `limit` (1 to 200), all that match every filter given; `before`: the last id of the
+        """Newest first, at most `limit` (1 to 1000), all that match every filter given; `before`: the last id of the
         page before. Cancelling it changes nothing."""
         filters = {"session_id = ?": session_id, "camera_id = ?": camera_id, "status = ?": status, "id < ?": before}
         given = {clause: value for clause, value in filters.items() if value is not None}

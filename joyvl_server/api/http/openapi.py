@@ -27,6 +27,8 @@ TAGS = [
     {"name": "speech", "description": "What a session says aloud and hears."},
     {"name": "calls", "description": "Browser calls over WebRTC."},
     {"name": "realtime", "description": "For OpenAI Realtime clients."},
+    {"name": "tasks", "description": "Questions handed over to agents, and what came of them."},
+    {"name": "agents", "description": "Who works on tasks."},
     {"name": "events", "description": "The timeline."},
     {"name": "server", "description": "Engines, health, metrics, version."},
 ]
@@ -34,7 +36,7 @@ TAGS = [
 DETAILS = {
     400: ("bad_request", "The request cannot be read."),
     403: ("not_allowed", "The net policy or a limit forbids it."),
-    404: ("not_found", "There is no such camera, session, watch, query or call."),
+    404: ("not_found", "There is no such camera, session, watch, query, call, task or agent."),
     409: ("conflict", "A name is used twice, or the state forbids it."),
     413: ("body_too_large", "The body is larger than server.max_body_bytes."),
     415: ("unsupported_media_type", "This route does not accept this kind of body."),

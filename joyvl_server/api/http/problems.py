@@ -56,7 +56,14 @@ STATUS_OF: dict[type[JoyvlError], int] = {
 }
 # Codes that say more than their class: the caller's own doing, or a matter of waiting.
 STATUS_OF_CODE: dict[type[JoyvlError], dict[str, int]] = {
-    NotAllowed: {"bad_url": 422, "masked_url": 422, "too_many": 409, "engine_full": 503, "probes_busy": 503},
+    NotAllowed: {
+        "bad_url": 422,
+        "masked_url": 422,
+        "too_many": 409,
+        "too_many_tasks": 409,
+        "engine_full": 503,
+        "probes_busy": 503,
+    },
     SourceError: {"bad_sdp": 400, "not_allowed": 403, "not_found": 422},
     StoreError: {"store_busy": 503, "store_closed": 503, "store_gone": 503, "store_full": 503},
 }

@@ -31,14 +31,14 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     if any(not (c.isprintable() or c in "\n\t") for c in text):
         raise PydanticCustomError("not_printable", "This text holds characters that cannot be shown.")
     return text
 
 
 Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_printable)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(printable)
 ]
 
 
