@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from joyvl_server.cli import bench, cameras, config, engine, models, replay, serve, version, watch
+from joyvl_server.cli.agents import commands as agents
 from joyvl_server.cli.speech import voices
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app.command("serve")(serve.serve)
 app.command("watch")(watch.watch)
 app.command("replay")(replay.replay)
 app.command("version")(version.version)
+app.add_typer(agents.app, name="agents")
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(config.app, name="config")
 app.add_typer(engine.app, name="engine")

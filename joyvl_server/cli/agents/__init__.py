@@ -1,0 +1,1 @@
+"""Commands for agents that work on delegated questions."""

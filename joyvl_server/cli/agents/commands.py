@@ -1,0 +1,132 @@
+"""`joyvl agents …`: who works on delegated questions, what is missing for that, and one question on trial."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from joyvl_server.agents.base import GROUP, AgentError, AgentProgress, Finished, TaskBundle
+from joyvl_server.agents.pool import NONE, AgentPool
+from joyvl_server.agents.task_files import TaskFiles
+from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
+from joyvl_server.cli.agents.terminal import TerminalPermissions, one_line, printable
+from joyvl_server.core.errors import Conflict
+from joyvl_server.kit import logs, plugins
+from joyvl_server.kit.clock import SystemClock
+from joyvl_server.kit.ids import new_id
+from joyvl_server.settings import Settings, load
+
+app = typer.Typer(help="Agents that work on delegated questions: list, check, run.", no_args_is_help=True)
+
+CHECK_S = 60.0
+
+Name = Annotated[str, typer.Argument(help="Name of the agent in the settings (agents.entries).")]
+Config = Annotated[Path | None, typer.Option(help="YAML file with settings.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder that holds the agents' own folders (data_dir).")]
+
+
+@app.command("list")
+def list_agents(config: Config = None, data_dir: DataDir = None) -> None:
+    """List the agents of the settings; * marks the default. Starts none of them."""
+    with errors_as_exit_codes():
+        settings = load(config, {"data_dir": data_dir})
+        entries = settings.agents.entries
+        default = settings.agents.default or next(iter(entries), None)
+        for name, entry in entries.items():
+            typer.echo(f"{'*' if name == default else ' '} {name:<14} {entry.type:<8} {entry.about}".rstrip())
+        if not entries:
+            typer.echo(f"{NONE} Installed types: {', '.join(plugins.names(GROUP)) or 'none'}.")
+
+
+@app.command()
+def check(name: Name, config: Config = None, data_dir: DataDir = None) -> None:
+    """Check whether an agent has all that it needs. If not, print what is missing and end with 1. Asks no model."""
+    with errors_as_exit_codes():
+        settings = load(config, {"data_dir": data_dir})
+        logs.configure("error", settings.log.format)
+        ready = asyncio.run(_check(name, settings))
+    if not ready:
+        raise typer.Exit(FAILED)
+
+
+@app.command("run")
+def run_agent(
+    name: Name,
+    question: Annotated[str, typer.Argument(help="What it is to find out.")],
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask an agent one question, and print its answer.
+
+    It works in a folder of its own that is removed afterwards. What it does is told on stderr. What it wants
+    permission for is asked on the terminal; without a terminal it is denied. Ctrl-C ends it, with everything that it
+    started, with 130.
+    """
+    with errors_as_exit_codes():
+        settings = load(config, {"data_dir": data_dir})
+        logs.configure("error", settings.log.format)
+        try:
+            asyncio.run(_run(name, question, settings))
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+def _pool(settings: Settings) -> AgentPool:
+    return AgentPool(settings.agents, settings.data_dir / "agents", SystemClock(), settings.net_policy())
+
+
+async def _check(name: str, settings: Settings) -> bool:
+    agents = _pool(settings)
+    try:
+        async with asyncio.timeout(CHECK_S):
+            report = await agents.check(name)
+    except TimeoutError:
+        raise AgentError(f"{name} did not say within {CHECK_S:g} s whether it can be used.", code="silent") from None
+    finally:
+        await agents.aclose()
+    typer.echo(report.message, err=not report.ready)
+    if report.version:
+        typer.echo(f"version: {report.version}")
+    if report.sandbox:
+        typer.echo(f"sandbox: {report.sandbox}")
+    return report.ready
+
+
+async def _run(name: str, question: str, settings: Settings) -> None:
+    """Raises `JoyvlError`. Cancelled, everything that the agent started has ended."""
+    question = question.strip()
+    if not question:
+        raise Conflict("A task needs a question.")
+    agents = _pool(settings)
+    permissions = TerminalPermissions(settings.agents.permission_timeout_s)
+    work = Path(tempfile.mkdtemp(prefix="joyvl-agent-"))
+    limit_s = settings.agents.timeout_s
+    try:
+        agent = agents.get(agents.choose(name, question))
+        bundle = TaskBundle(new_id("tsk"), question, asked_wall=SystemClock().wall())
+        async with asyncio.timeout(limit_s), aclosing(agent.run(bundle, work, permissions.ask)) as events:
+            async for event in events:
+                if isinstance(event, AgentProgress):
+                    typer.echo(one_line(event.text), err=True)
+                elif isinstance(event, Finished):
+                    _show(event, work)
+                    return
+        raise AgentError("It ended without an answer.", code="died")
+    except TimeoutError:
+        raise AgentError(f"It did not end within {limit_s:g} s.", code="timeout") from None
+    finally:
+        permissions.close()
+        await agents.aclose()
+        TaskFiles(work, 0).remove_work(work)
+
+
+def _show(finished: Finished, work: Path) -> None:
+    typer.echo(printable(finished.answer))
+    left = sorted(path.relative_to(work).as_posix() for path in work.rglob("*") if path.is_file())
+    if left:
+        typer.echo(f"Files that it made, which are not kept here: {', '.join(map(one_line, left[:20]))}", err=True)

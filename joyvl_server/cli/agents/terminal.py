@@ -1,0 +1,100 @@
+"""Questions on the terminal: whether an agent may do what it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import typer
+
+from joyvl_server.agents.base import PermissionRequest
+
+YES, NO = ("y", "yes"), ("n", "no")
+LONGEST = 2000
+
+
+def one_line(text: str, longest: int = 300) -> str:
+    """Text of an agent as one line without control characters, which a terminal would obey."""
+    return printable(" ".join(text.split()))[:longest]
+
+
+def printable(text: str) -> str:
+    """Without control characters but the ends of lines and tabs."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+
+
+class TerminalPermissions:
+    """`ask` is an `AskPermission`. `terminal`: its file descriptor; None: there is nobody to ask, all is denied.
+
+    `close` afterwards.
+    """
+
+    def __init__(self, timeout_s: float, terminal: int | None = None) -> None:
+        self._timeout_s = timeout_s
+        self._terminal = sys.stdin.fileno() if terminal is None and _is_terminal() else terminal
+        self._asking = asyncio.Lock()
+        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._reading = False
+
+    async def ask(self, request: PermissionRequest) -> str | None:
+        """The option that allows it once, or the one that rejects it; what nobody answers in time is denied."""
+        denied = next((option.id for option in request.options if option.kind == "reject_once"), None)
+        allowed = next((option.id for option in request.options if option.kind == "allow_once"), None)
+        async with self._asking:
+            typer.echo(f"It asks: {one_line(request.title)}", err=True)
+            for line in request.detail[:LONGEST].splitlines():
+                typer.echo(f"    {one_line(line)}", err=True)
+            if self._terminal is None:
+                typer.echo("Denied: there is no terminal to ask on.", err=True)
+                return denied
+            if allowed is None:
+                typer.echo("Denied: it cannot be allowed only once.", err=True)
+                return denied
+            return allowed if await self._said_yes() else denied
+
+    async def _said_yes(self) -> bool:
+        self._read_lines()
+        while not self._lines.empty():  # typed before it was asked
+            self._lines.get_nowait()
+        typer.echo("Allow this once? y/n ", nl=False, err=True)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while (word := (await self._lines.get()).strip().casefold()) not in (*YES, *NO, "\x04"):
+                    typer.echo("y or n? ", nl=False, err=True)
+        except TimeoutError:
+            typer.echo("\nDenied: nobody answered.", err=True)
+            return False
+        return word in YES
+
+    def _read_lines(self) -> None:
+        if not self._reading and self._terminal is not None:
+            self._reading = True
+            asyncio.get_running_loop().add_reader(self._terminal, self._readable)
+
+    def _readable(self) -> None:
+        """A terminal gives one line at a time."""
+        assert self._terminal is not None, "read without a terminal"
+        try:
+            data = os.read(self._terminal, 4096)
+        except OSError:  # it was closed
+            data = b""
+        if not data:
+            self.close()
+            self._lines.put_nowait("\x04")  # end of file: no more answers
+            self._terminal = None
+            return
+        self._lines.put_nowait(data.decode(errors="replace"))
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._reading and self._terminal is not None:
+            self._reading = False
+            asyncio.get_running_loop().remove_reader(self._terminal)
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stdin.isatty()
+    except (ValueError, AttributeError):  # closed, or none
+        return False
