@@ -36,6 +36,11 @@ class AgentPool:
     def names(self) -> tuple[str, ...]:
         return tuple(self._settings.entries)
 
+    def kind(self, name: str) -> str | None:
+        """The type of an agent; None where there is no such agent."""
+        entry = self._settings.entries.get(name)
+        return None if entry is None else entry.type
+
     def home(self, name: str) -> Path:
         return self._folder / "home" / name
 

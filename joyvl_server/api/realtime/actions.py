@@ -14,6 +14,7 @@ from joyvl_server.api.realtime import events
 from joyvl_server.api.realtime.client_error import ClientError, invalid
 from joyvl_server.api.realtime.client_session import SessionChange
 from joyvl_server.api.realtime.conversation_items import Answer, ConversationItems, user_item
+from joyvl_server.api.realtime.delegations import ClientDelegations
 from joyvl_server.api.realtime.events import Event
 from joyvl_server.api.realtime.input_audio import InputAudio, pcm_of
 from joyvl_server.api.realtime.requested import RequestedResponses
@@ -37,6 +38,7 @@ class ClientActions:
 
     def __init__(self, session: Session, change: SessionChange, translator: Translator, *, call: bool) -> None:
         self.requested = RequestedResponses()
+        self.delegations = ClientDelegations(session)
         self.audio = InputAudio(session.source.client, session.speech.listener)
         self._session = session
         self._change = change
@@ -57,6 +59,8 @@ class ClientActions:
             "input_audio_buffer.commit": self._commit,
             "input_audio_buffer.clear": self._clear,
             "output_audio_buffer.clear": self._clear_output,
+            "session.thinking.append": self._tell_of_task,
+            "session.commentary.append": self._tell_of_task,
         }
         self.apply()
 
@@ -83,6 +87,9 @@ class ClientActions:
         except JoyvlError as error:
             param = error.param if isinstance(error, ClientError) else None
             return [events.failure(str(error), error.code, param=param, event_id=event_id)]
+
+    async def _tell_of_task(self, data: dict[str, Any]) -> list[Event]:
+        return [await self.delegations.append(_valid(data, bodies.DelegationAppend))]
 
     # --------------------------------------------------------------------------------------------- session and items
 

@@ -107,6 +107,7 @@ class RealtimeConnection:
         self._translator.audible = speech.audible and not speech.speaker.remote
         # Both at once: what comes between would be out of order.
         found = self._actions.requested.take(update.type, update.values)
+        found += self._actions.delegations.take(update.type, update.values)
         await self._emit(found + self._translator.take(update.type, update.values))
 
     async def _sound(self) -> StreamEnd:

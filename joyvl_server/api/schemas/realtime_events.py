@@ -88,3 +88,11 @@ class ResponseCancel(ClientEvent):
 
 class AudioAppend(ClientEvent):
     audio: Base64
+
+
+class DelegationAppend(ClientEvent):
+    """Of GPT-Live: what a client says of a task on which it works. `delegation_id`: the task."""
+
+    type: Literal["session.thinking.append", "session.commentary.append"]
+    content: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+    delegation_id: ItemId | None
