@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from fakes.agents.steered_agent import RUN_IT, SteeredAgent, offer
 from fakes.patience import until
 from joyvl_server.agents.base import AgentContext, AgentError, AgentReport, PermissionOption, PermissionRequest
-from joyvl_server.cli.main import app
 from joyvl_server.cli.agents.terminal import TerminalPermissions, one_line, printable
+from joyvl_server.cli.main import app
 
 CONFIG = """
 agents:

@@ -13,8 +13,8 @@ import typer
 from joyvl_server.agents.base import GROUP, AgentError, AgentProgress, Finished, TaskBundle
 from joyvl_server.agents.pool import NONE, AgentPool
 from joyvl_server.agents.task_files import TaskFiles
-from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
 from joyvl_server.cli.agents.terminal import TerminalPermissions, one_line, printable
+from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
 from joyvl_server.core.errors import Conflict
 from joyvl_server.kit import logs, plugins
 from joyvl_server.kit.clock import SystemClock
