@@ -31,6 +31,16 @@ def speech_env() -> tuple[Path, Path]:
     return Path(found, "bin", "python"), Path(found, "models")
 
 
+@pytest.fixture(scope="session")
+def agents_env() -> Path:
+    """The folder of Node.js and the commands of real agents: what scripts/test builds."""
+    script = [str(ROOT / "scripts/agents-test-env"), "--find"]
+    found = subprocess.run(script, capture_output=True, text=True, check=False).stdout.strip()
+    if not found:
+        pytest.skip("the agents' environment is not there; run scripts/agents-test-env")
+    return Path(found, "bin")
+
+
 # --------------------------------------------------------------------------------------------------------------- marks
 
 LONGER_S = {"aside": 3000, "slow": 900}
@@ -41,6 +51,7 @@ FIXTURE_MARKS = {
     "browser": ("browser", "processes"),
     "vllm": ("vllm", "processes"),
     "speech_env": ("speech", "processes"),
+    "agents_env": ("processes",),
     "clips": ("clips",),
 }
 IMPLIED = {"browser": "processes", "rtsp": "processes", "vllm": "processes", "speech": "processes"}

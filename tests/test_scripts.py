@@ -60,6 +60,8 @@ def test_what_nobody_used_for_long_is_removed(tmp_path: Path):
     assert f"removing {tmp_path}/old-1" in told
 
 
-@pytest.mark.parametrize("name", ["cache", "environment", "run", "test", "vllm-cpu-env", "speech-test-env"])
+@pytest.mark.parametrize(
+    "name", ["cache", "environment", "run", "test", "vllm-cpu-env", "speech-test-env", "agents-test-env"]
+)
 def test_scripts_are_read_by_bash(name: str):
     subprocess.run(["bash", "-n", ROOT / "scripts" / name], check=True)
