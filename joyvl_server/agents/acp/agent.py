@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from joyvl_server.agents.acp.connection import Connection
-from joyvl_server.agents.acp.conversation import Conversation, Emit
+from joyvl_server.agents.acp.connection import RpcConnection
+from joyvl_server.agents.acp.conversation import AcpConversation, AgentEvents
 from joyvl_server.agents.acp.program import AgentProgram, settled
 from joyvl_server.agents.acp.watch import watch
 from joyvl_server.agents.base import (
@@ -49,7 +49,7 @@ class AcpAgent:
         try:
             await program.check()
             with tempfile.TemporaryDirectory(prefix="joyvl-agent-", ignore_cleanup_errors=True) as folder:
-                async with self._conversation(Path(folder), _nobody, _unheard) as conversation:
+                async with self._conversation(Path(folder), _nobody, asyncio.Queue()) as conversation:
                     await conversation.open(Path(folder), None)
                     version = conversation.version
         except JoyvlError as error:
@@ -87,22 +87,24 @@ class AcpAgent:
         self, bundle: TaskBundle, folder: Path, ask: AskPermission, events: asyncio.Queue[AgentEvent | BaseException]
     ) -> None:
         try:
-            finished = await self._work(bundle, folder, ask, events.put)
+            finished = await self._work(bundle, folder, ask, events)
         except Exception as error:  # whoever runs the task hears of it
             await events.put(error)
         else:
             await events.put(finished)
 
-    async def _work(self, bundle: TaskBundle, folder: Path, ask: AskPermission, emit: Emit) -> Finished:
+    async def _work(self, bundle: TaskBundle, folder: Path, ask: AskPermission, told: AgentEvents) -> Finished:
         await self._program.check()
         folder = await asyncio.to_thread(folder.resolve)
-        async with self._conversation(folder, ask, emit) as conversation:
+        async with self._conversation(folder, ask, told) as conversation:
             await conversation.open(folder, bundle.agent_session)
             await asyncio.to_thread(write_frames, bundle, folder)
             return await conversation.prompt(prompt_blocks(bundle, pictures=conversation.sees))
 
     @asynccontextmanager
-    async def _conversation(self, folder: Path, ask: AskPermission, emit: Emit) -> AsyncIterator[Conversation]:
+    async def _conversation(
+        self, folder: Path, ask: AskPermission, told: AgentEvents
+    ) -> AsyncIterator[AcpConversation]:
         """With a process of its own, which has ended, with all that it started, when this is left.
 
         What goes wrong meanwhile ends the block: raises `AgentError`, and what `ask` raises.
@@ -113,10 +115,10 @@ class AcpAgent:
             child = await ChildProcess.talk(launch, pipes)
         except (OSError, ValueError) as error:
             raise AgentError(f"It cannot be started: {error}.", code="unavailable") from None
-        connection = Connection(child, pipes, program.options.limits, self._clock)
+        connection = RpcConnection(child, pipes, program.options.limits, self._clock)
         try:
             async with asyncio.TaskGroup() as group:
-                conversation = Conversation(connection, program, self._clock, ask, emit, group)
+                conversation = AcpConversation(connection, program, self._clock, ask, told, group)
                 beside = [
                     group.create_task(connection.read(conversation), name="reading"),
                     group.create_task(connection.read_complaints(), name="reading complaints"),
@@ -131,7 +133,7 @@ class AcpAgent:
         finally:
             await settled(child, GRACE_S)
 
-    def _explained(self, error: BaseException, connection: Connection) -> BaseException:
+    def _explained(self, error: BaseException, connection: RpcConnection) -> BaseException:
         """With the last words of the agent, where they may say why."""
         if not isinstance(error, AgentError):
             return error
@@ -181,8 +183,4 @@ async def _next(
 
 
 async def _nobody(request: PermissionRequest) -> str | None:
-    return None
-
-
-async def _unheard(event: AgentEvent) -> None:
     return None

@@ -35,10 +35,10 @@ class Incoming(Protocol):
         """While this lasts nothing more is read."""
 
     def asked(self, request_id: int | str, method: str, params: dict[str, Any]) -> None:
-        """Answer with `Connection.answer` or `Connection.refuse`, now or later."""
+        """Answer with `RpcConnection.answer` or `RpcConnection.refuse`, now or later."""
 
 
-class Connection:
+class RpcConnection:
     """`read` and `read_complaints` run as long as it lasts. `heard_at`: when it last said something."""
 
     def __init__(self, child: ChildProcess, pipes: Pipes, limits: AcpLimits, clock: Clock) -> None:

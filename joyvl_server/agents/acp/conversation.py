@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from acp.schema import AgentCapabilities, InitializeResponse
 from pydantic import ValidationError
 
 import joyvl_server
-from joyvl_server.agents.acp.connection import INVALID, NOT_FOUND, AgentFailure, Connection
+from joyvl_server.agents.acp.connection import INVALID, NOT_FOUND, AgentFailure, RpcConnection
 from joyvl_server.agents.acp.modes import asks, choose_mode, offered_modes
 from joyvl_server.agents.acp.permissions import is_allowed, one_line, outcome_of, permission_of
 from joyvl_server.agents.acp.program import AgentProgram
@@ -26,19 +25,22 @@ AT_ONCE = 16
 CUT_SHORT = {"max_tokens": "its model's limit of words", "max_turn_requests": "its limit of steps"}
 ABILITIES = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}
 
-Emit = Callable[[AgentEvent], Awaitable[None]]
+
+class AgentEvents(Protocol):
+    async def put(self, event: AgentEvent, /) -> None:
+        """Hand it on. May wait until somebody takes notice."""
 
 
-class Conversation:
+class AcpConversation:
     """Takes what comes in on `connection`. Questions to people run in `group`; `end_asking` ends those still open."""
 
     def __init__(
         self,
-        connection: Connection,
+        connection: RpcConnection,
         program: AgentProgram,
         clock: Clock,
         ask: AskPermission,
-        emit: Emit,
+        events: AgentEvents,
         group: asyncio.TaskGroup,
     ) -> None:
         self.version = ""
@@ -47,7 +49,7 @@ class Conversation:
         self._options = program.options
         self._clock = clock
         self._ask = ask
-        self._emit = emit
+        self._events = events
         self._group = group
         self._updates = SessionUpdates()
         self._abilities = AgentCapabilities()
@@ -110,7 +112,7 @@ class Conversation:
         if update.get("sessionUpdate") == "current_mode_update":
             self._keep_mode()
         if event is not None:
-            await self._emit(event)
+            await self._events.put(event)
 
     def asked(self, request_id: int | str, method: str, params: dict[str, Any]) -> None:
         """See `Incoming`. Files and terminals of ours are not offered, so only permissions are asked for."""

@@ -32,13 +32,12 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """`ask_modes`: its modes in which it asks, the best first. `asks_by_settings`: what `added` gives it makes it ask,
+    """`ask_modes`: those in which it asks, the best first. `asks_by_settings`: what `added_to` gives it makes it ask,
     in each of its modes. `node`: the oldest version of Node.js that it runs on. `bwrap`: it needs that program where
     nothing else confines it."""
 
     name: PresetName
     command: tuple[str, ...]
-    added: Callable[[Start], Added]
     ask_modes: tuple[str, ...] = ()
     asks_by_settings: bool = False
     login: tuple[str, ...] = ()
@@ -130,30 +129,33 @@ def _claude(start: Start) -> Added:
 # ------------------------------------------------------------------------------------------------------------- the rest
 
 
-def _nothing(start: Start) -> Added:
-    return Added()
-
-
 PRESETS: dict[PresetName, Preset] = {
     preset.name: preset
     for preset in (
         Preset(
-            "opencode", ("opencode", "acp"), _opencode, ask_modes=("build", "plan"), asks_by_settings=True,
+            "opencode", ("opencode", "acp"), ask_modes=("build", "plan"), asks_by_settings=True,
             login=("opencode", "auth", "login"), install="npm install -g opencode-ai",
         ),
         Preset(
-            "codex", ("codex-acp",), _codex, asks_by_settings=True, login=("codex", "login"),
+            "codex", ("codex-acp",), asks_by_settings=True, login=("codex", "login"),
             install="npm install -g @zed-industries/codex-acp (and @openai/codex to log in)", bwrap=True,
         ),
         Preset(
-            "claude", ("claude-agent-acp",), _claude, ask_modes=("default", "plan"),
+            "claude", ("claude-agent-acp",), ask_modes=("default", "plan"),
             login=("claude-agent-acp", "--cli", "auth", "login"),
             install="npm install -g @agentclientprotocol/claude-agent-acp", node=(22, 0),
         ),
         Preset(
-            "openclaw", ("openclaw", "acp"), _nothing, login=("openclaw", "onboard"),
+            "openclaw", ("openclaw", "acp"), login=("openclaw", "onboard"),
             install="npm install -g openclaw", node=(24, 16),
         ),
-        Preset("custom", (), _nothing),
+        Preset("custom", ()),
     )
 }  # fmt: skip
+_ADDED: Mapping[PresetName, Callable[[Start], Added]] = {"opencode": _opencode, "codex": _codex, "claude": _claude}
+
+
+def added_to(preset: Preset, start: Start) -> Added:
+    """What makes it ask and use the model of the options."""
+    add = _ADDED.get(preset.name)
+    return Added() if add is None else add(start)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from joyvl_server.agents.acp import confine
 from joyvl_server.agents.acp.options import AcpOptions
-from joyvl_server.agents.acp.presets import PRESETS, Start
+from joyvl_server.agents.acp.presets import PRESETS, Start, added_to
 from joyvl_server.agents.base import AgentContext, AgentError
 from joyvl_server.kit.child import ChildProcess, Launch
 from joyvl_server.kit.clock import wait_until
@@ -76,7 +76,7 @@ class AgentProgram:
         temporary = folder / TEMPORARY
         for made in (self.home, temporary):
             made.mkdir(parents=True, exist_ok=True, mode=0o700)
-        added = self.preset.added(Start(self.options, self._key, temporary, self.confined))
+        added = added_to(self.preset, Start(self.options, self._key, temporary, self.confined))
         writable = (folder, self.home, *self.options.writable) if self.confined else ()
         rights = [word for path in writable for word in ("--write", str(path.expanduser().resolve()))]
         limited = (sys.executable, "-I", "-S", confine.__file__, "--nice", str(NICE), *rights, "--")
