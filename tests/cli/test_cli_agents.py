@@ -103,7 +103,7 @@ def test_one_question_makes_a_round_trip(run: Any, made: dict[str, SteeredAgent]
     assert "Reading the question." in found.stderr
     assert "notes/one.txt" in found.stderr
     agent = made["first"]
-    assert agent.bundles[0].question == "What is it?"
+    assert (agent.bundles[0].question, agent.bundles[0].origin) == ("What is it?", "user")
     assert (agent.ended, agent.closed) == (1, True)
     assert not agent.folders[0].exists()
 

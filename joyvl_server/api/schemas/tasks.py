@@ -81,7 +81,7 @@ class TaskOut(ResponseModel):
     camera_id: str | None
     agent: str
     status: TaskStatus = Field(description="waiting: for a permission")
-    origin: str = Field(description="model: the engine delegated it; user: by hand; client: to a client's own agent")
+    origin: str = Field(description="Who delegated it. model: the engine; user: a person or a program, over this API")
     question: str
     note: str = Field(description="What the engine said when it handed it over.")
     follows: str | None

@@ -108,7 +108,7 @@ async def _run(name: str, question: str, settings: Settings) -> None:
     limit_s = settings.agents.timeout_s
     try:
         agent = agents.get(agents.choose(name, question))
-        bundle = TaskBundle(new_id("tsk"), question, asked_wall=SystemClock().wall())
+        bundle = TaskBundle(new_id("tsk"), question, origin="user", asked_wall=SystemClock().wall())
         async with asyncio.timeout(limit_s), aclosing(agent.run(bundle, work, permissions.ask)) as events:
             async for event in events:
                 if isinstance(event, AgentProgress):
