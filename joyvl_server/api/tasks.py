@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -157,7 +158,7 @@ async def _hand_over(api: ApiContext, session: Session | None, draft: TaskDraft)
     """With what its session sees and heard, where it has one."""
     if session is None:
         return await api.registry.tasks.submit(draft)
-    return await session.delegation.hand_over(draft)
+    return await session.delegation.hand_over(replace(draft, t=session.source.now))
 
 
 def _created(task: TaskRecord) -> Response:

@@ -94,6 +94,7 @@ async def test_what_the_session_sees_goes_along(h: House, agent: SteeredAgent):
         await h.clock.advance(1.0)
     by_session = await post(h, question="Whose car is it?", session_id=camera["session_id"])
     assert (by_session["session_id"], by_session["camera_id"]) == (camera["session_id"], camera["id"])
+    assert by_session["t"] == h.session(camera).source.now
     await ended(h, by_session["id"])
     by_camera = await post(h, question="And whose dog?", camera_id=camera["id"])
     assert by_camera["session_id"] == camera["session_id"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from fakes.agents.steered_agent import RUN_IT, SteeredAgent, offer
-from fakes.patience import until
+from fakes.patience import until, wait_until
 from joyvl_server.agents.base import AgentContext, AgentError, AgentReport, PermissionOption, PermissionRequest
 from joyvl_server.cli.agents.terminal import TerminalPermissions, one_line, printable
 from joyvl_server.cli.main import app
@@ -137,6 +139,23 @@ def test_one_that_hangs_is_ended(run: Any, made: dict[str, SteeredAgent], change
     found = run("run", "first", "What is it?")
     assert found.exit_code == 1
     assert "did not end within 5 s" in found.stderr
+    assert (made["first"].ended, made["first"].closed) == (1, True)
+    assert not made["first"].folders[0].exists()
+
+
+def test_interrupted_its_agent_has_ended(run: Any, made: dict[str, SteeredAgent], change: list[Any]):
+    change.append(lambda agent: setattr(agent, "holds", True))
+
+    def interrupt() -> None:
+        wait_until(lambda: "first" in made and made["first"].bundles, lambda: "it never began")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    found = run("run", "first", "What is it?")
+    interrupting.join()
+    assert found.exit_code == 130
+    assert "Traceback" not in found.output
     assert (made["first"].ended, made["first"].closed) == (1, True)
     assert not made["first"].folders[0].exists()
 
