@@ -212,3 +212,49 @@ async def test_what_can_only_be_allowed_for_ever_is_denied(terminal: tuple[int, 
 def test_words_of_an_agent_cannot_steer_a_terminal():
     assert one_line("a\x1b[2J\nb\x07" + "x" * 400, 12) == "a [2J b xxxx"
     assert printable("a\x9b\r\n\tb") == "a  \n\tb"
+
+
+# --------------------------------------------------------------------------------------------------------------- login
+
+
+LOGIN = """#!/bin/sh
+echo "$@" > "$HOME/arguments"
+echo "$HOME:$TERM:$AWS_SECRET" > "$HOME/environment"
+exit $(cat "$HOME/code" 2>/dev/null || echo 0)
+"""
+
+
+@pytest.mark.processes
+def test_a_login_is_the_agents_own_in_its_own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "vt100")
+    monkeypatch.setenv("AWS_SECRET", "hidden")
+    program = tmp_path / "bin" / "opencode"
+    program.parent.mkdir()
+    program.write_text(LOGIN)
+    program.chmod(0o755)
+    entries = f"""
+agents:
+  entries:
+    coder: {{type: acp, options: {{preset: opencode, path: [{program.parent}]}}}}
+    own: {{type: acp, options: {{command: [nothing-there]}}}}
+    chat: {{type: openai}}
+"""
+    (tmp_path / "joyvl.yaml").write_text(entries)
+
+    def login(name: str) -> Result:
+        more = ["--config", str(tmp_path / "joyvl.yaml"), "--data-dir", str(tmp_path / "data")]
+        return CliRunner().invoke(app, ["agents", "login", name, *more])
+
+    found = login("coder")
+    assert found.exit_code == 0, found.output
+    home = tmp_path / "data" / "agents" / "home" / "coder"
+    assert (home / "arguments").read_text() == "auth login\n"
+    assert (home / "environment").read_text() == f"{home}:vt100:\n"
+    (home / "code").write_text("3")
+    failed = login("coder")
+    assert failed.exit_code == 1
+    assert "ended with 3" in failed.stderr
+    for name, words in (("own", "no login"), ("chat", "no login"), ("nobody", "no agent nobody")):
+        wrong = login(name)
+        assert (wrong.exit_code, "Traceback" in wrong.output) == (1, False)
+        assert words in wrong.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import tempfile
 from contextlib import aclosing
 from pathlib import Path
@@ -10,20 +12,23 @@ from typing import Annotated
 
 import typer
 
-from joyvl_server.agents.base import GROUP, AgentError, AgentProgress, Finished, TaskBundle
+from joyvl_server.agents.acp.program import login_program
+from joyvl_server.agents.base import GROUP, AgentContext, AgentError, AgentProgress, Finished, TaskBundle
 from joyvl_server.agents.pool import NONE, AgentPool
 from joyvl_server.agents.task_files import TaskFiles
 from joyvl_server.cli.agents.terminal import TerminalPermissions, one_line, printable
 from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
-from joyvl_server.core.errors import Conflict
+from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.kit import logs, plugins
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.settings import Settings, load
 
-app = typer.Typer(help="Agents that work on delegated questions: list, check, run.", no_args_is_help=True)
+app = typer.Typer(help="Agents that work on delegated questions: list, check, run, login.", no_args_is_help=True)
 
 CHECK_S = 60.0
+OF_THE_TERMINAL = ("TERM", "COLORTERM", "COLUMNS", "LINES", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "BROWSER")
+"""what a login needs to draw on the terminal, or to open a browser"""
 
 Name = Annotated[str, typer.Argument(help="Name of the agent in the settings (agents.entries).")]
 Config = Annotated[Path | None, typer.Option(help="YAML file with settings.")]
@@ -74,6 +79,33 @@ def run_agent(
             asyncio.run(_run(name, question, settings))
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+
+
+@app.command()
+def login(name: Name, config: Config = None, data_dir: DataDir = None) -> None:
+    """Log an agent in, with its own program on this terminal.
+
+    What it stores stays in the agent's own HOME in the data folder; nothing of yours is read.
+    """
+    with errors_as_exit_codes():
+        settings = load(config, {"data_dir": data_dir})
+        entry = settings.agents.entries.get(name)
+        if entry is None:
+            raise NotFound(f"There is no agent {name}.")
+        if entry.type != "acp":
+            raise AgentError(f"{name} is of type {entry.type}, which has no login; see docs/agents.md.", code="login")
+        home = _pool(settings).home(name)
+        program = login_program(AgentContext(name, entry.options, home, SystemClock(), settings.net_policy()))
+        terminal = {variable: os.environ[variable] for variable in OF_THE_TERMINAL if variable in os.environ}
+        try:
+            code = subprocess.run(program.argv, env={**terminal, **program.env}, check=False).returncode
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except OSError as error:
+            raise AgentError(f"{program.argv[0]} cannot be started: {error.strerror}.", code="unavailable") from None
+        if code:
+            raise AgentError(f"{program.argv[0]} ended with {code}: {name} may not be logged in.", code="login")
+    typer.echo(f'See whether it works: joyvl agents run {name} "Which day is it?"', err=True)
 
 
 def _pool(settings: Settings) -> AgentPool:
