@@ -1,7 +1,7 @@
-// Which page is open: #/live, #/live/{session_id}, #/cameras.
+// Which page is open: #/live, #/live/{session_id}, #/cameras, #/tasks, #/tasks/new, #/tasks/{status}.
 import { signal } from "../html.js";
 
-const PAGES = ["live", "cameras"];
+const PAGES = ["live", "cameras", "tasks"];
 
 /** @returns {{page: string, id: string|null}} */
 export function parse(hash) {

@@ -5,7 +5,7 @@ import { follow } from "../net/updates.js";
 import { listError, refreshSessions, sessions } from "./lists.js";
 import { report } from "./messages.js";
 import { withEvents } from "./timeline.js";
-import { emptyView, grow, inherit, withHistory } from "./view.js";
+import { emptyView, grow, inherit, tasksOf, withHistory, withTasks } from "./view.js";
 
 /**
  * The open session, and the state of its stream: connecting, live, away or gone. `since` is when something came last, in
@@ -27,6 +27,7 @@ const listener = { query: () => ({}), onUpdate: () => {}, onSound: () => {} };
 
 const RETURN_MS = 2000;
 const EVENTS = 300;
+const TASKS = 50;
 /** A camera that was changed is there again at once. */
 const CHANGED_MS = 300;
 let following = null;
@@ -105,17 +106,30 @@ function take(sessionId, update) {
   if (update.type === "session.created") fetchHistory(sessionId);
 }
 
-/** What happened before: the strip's ticks, and the transcript's events, which reach further back. */
+/** What happened before: the strip's ticks, and the transcript's events, which reach further back; and its tasks. */
 async function fetchHistory(sessionId) {
   const { log } = view.value;
+  const then = tasksOf(view.value);
   try {
     const about = `session_id=${encodeURIComponent(sessionId)}&limit=${EVENTS}`;
-    const [ticks, events] = await Promise.all([get(sessionPath(sessionId, "/ticks?limit=600")), get(`/v1/events?${about}`)]);
-    if (view.value.id === sessionId) view.value = withHistory(withEvents(view.value, events.data), ticks.data);
+    const [ticks, events, tasks] = await Promise.all([
+      get(sessionPath(sessionId, "/ticks?limit=600")), get(`/v1/events?${about}`), fetchTasks(sessionId, view.value.session),
+    ]);
+    if (view.value.id !== sessionId) return;
+    const since = events.data.length === EVENTS ? Math.min(...events.data.map((event) => event.wall)) : -Infinity;
+    const told = withHistory(withEvents(view.value, events.data), ticks.data);
+    view.value = withTasks(told, tasks, then, since);
   } catch (error) {
     if (error.status !== 0) return report(error);
     setTimeout(() => view.value.id === sessionId && view.value.log === log && fetchHistory(sessionId), RETURN_MS);
   }
+}
+
+/** Those of the session, and those about its camera that somebody asked elsewhere. */
+async function fetchTasks(sessionId, session) {
+  const of = (name, id) => get(`/v1/tasks?${name}=${encodeURIComponent(id)}&limit=${TASKS}`);
+  const lists = await Promise.all([of("session_id", sessionId), ...(session?.camera_id ? [of("camera_id", session.camera_id)] : [])]);
+  return lists.flatMap((list) => list.data);
 }
 
 /** The server's time now, in Unix seconds. */

@@ -34,7 +34,7 @@ function withEvent(view, event, spoken) {
     case "engine_offline":
       return data.engine_state ? withEngineState(view, wall, data.engine_state) : view;
     case "task":
-      return data.task ? withTask(view, { wall, task: data.task }) : view;
+      return data.task ? withTask(view, { task: data.task }) : view;
     case "heard":
       return withHeard(view, { id: data.item_id, wall, text, addressed: data.addressed });
     case "played":

@@ -2,6 +2,7 @@
 
 import { engineNotice, sentence } from "../text/words.js";
 import { growSound, heardLine, SILENCE, soundOfLine, spokenSource } from "./spoken.js";
+import { isOver, merged, mergedAnswer } from "./task_facts.js";
 
 const TICKS_KEPT = 600;
 const LINES_KEPT = 400;
@@ -22,6 +23,7 @@ const LONGEST_REMARK_S = 120;
  * @property {object|null} [tick]  the decision behind it
  * @property {number} [heard]  characters of what was said that were heard
  * @property {string} [cutOff]  the words that were heard before it was cut off
+ * @property {object} [task]  what is known of a delegated task, see `task_facts.js`
  * @property {boolean} [addressed]  it was meant for us
  * @property {boolean} [spoken]  the question was spoken, not typed
  * @property {"plain"|"warn"|"bad"|"good"} [tone]
@@ -237,11 +239,31 @@ export function withEnd(view, wall, reason) {
 
 export const withBegin = (view, wall) => withLine(view, notice(`began-${wall}`, wall, "Watching began.", "plain"));
 
-export function withTask(view, { wall, task }) {
-  const key = `task-${task.id}`;
-  const line = { key, type: "task", wall, text: task.question, task };
+/** A task stands where it was asked. */
+export const withTask = (view, { task }) => withTaskLine(view, task, (known) => merged(known, task));
+
+/**
+ * Tasks that the server listed; `then`: the tasks in the view when it was asked. Old ones that are over, and were told, are
+ * left out where the transcript does not reach back to them (`since`, Unix seconds).
+ */
+export function withTasks(view, tasks, then = new Map(), since = -Infinity) {
+  return tasks.reduce((next, task) => {
+    if (isOver(task) && (task.delivered || task.status === "cancelled") && askedWall(task) < since) return next;
+    return withTaskLine(next, task, (known) => mergedAnswer(known, task, then.get(task.id)));
+  }, view);
+}
+
+/** The tasks in the view, by id. */
+export const tasksOf = (view) => new Map(view.lines.filter((line) => line.type === "task").map((line) => [line.task.id, line.task]));
+
+const askedWall = (task) => Date.parse(task.created_at) / 1000;
+
+function withTaskLine(view, { id, question, created_at }, change) {
+  const key = `task-${id}`;
   const at = view.lines.findIndex((known) => known.key === key);
-  return at < 0 ? withLine(view, line) : { ...view, lines: view.lines.with(at, { ...line, wall: view.lines[at].wall }) };
+  if (at < 0) return withLine(view, { key, type: "task", wall: askedWall({ created_at }), text: question, task: change(undefined) });
+  const task = change(view.lines[at].task);
+  return task === view.lines[at].task ? view : { ...view, lines: view.lines.with(at, { ...view.lines[at], task }) };
 }
 
 function withQuery(view, query) {

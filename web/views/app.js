@@ -13,6 +13,7 @@ import { CrossIcon, Logo, PhoneDownIcon } from "./common/icons.js";
 import { Landing } from "./landing/landing.js";
 import { Live } from "./live/live.js";
 import { SignIn } from "./sign_in.js";
+import { TaskPage } from "./tasks/task_page.js";
 
 export function App() {
   const { page, id } = route.value;
@@ -23,10 +24,16 @@ export function App() {
     <${Header} page=${page} id=${id} />
     <${Banner} live=${page === "live" && id} />
     <main id="main" tabindex="-1" data-contact=${lost.value === null ? "held" : "lost"}>
-      ${page === "cameras" ? html`<${Cameras} />` : id ? html`<${Live} key="live" id=${id} />` : html`<${Landing} />`}
+      <${Page} page=${page} id=${id} />
     </main>
     <${Toast} />
   `;
+}
+
+function Page({ page, id }) {
+  if (page === "cameras") return html`<${Cameras} />`;
+  if (page === "tasks") return html`<${TaskPage} />`;
+  return id ? html`<${Live} key="live" id=${id} />` : html`<${Landing} />`;
 }
 
 /** What keeps the page from telling the truth. A session's own page reports its connection itself. */
@@ -61,7 +68,7 @@ function Header({ page, id }) {
   return html`
     <header class="top">
       <a class="brand" href="#/live" aria-label="joyvl, start page"><${Logo} /><span>joyvl</span></a>
-      <nav aria-label="Pages">${link("live", "#/live", "Live")} ${link("cameras", "#/cameras", "Cameras")}</nav>
+      <nav aria-label="Pages">${link("live", "#/live", "Live")} ${link("cameras", "#/cameras", "Cameras")} ${link("tasks", "#/tasks", "Tasks")}</nav>
       <${CallPill} openId=${page === "live" ? id : null} />
     </header>
   `;

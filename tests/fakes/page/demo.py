@@ -103,4 +103,48 @@ def demo_world() -> World:
         since=rfc3339(time.time() - 1260),
     )
     world.add_camera("Attic", "rtsp://192.168.1.50/stream", enabled=False)
+    add_demo_tasks(world, session.id)
     return world
+
+
+ANSWER = """The van belongs to **Northwind Parcels**: the livery is theirs since 2023.
+
+| What was seen | Share of vans with it | Sure |
+|---|---:|:-:|
+| white body, green stripe | 92 % | yes |
+| roof rack with three bars | 31 % | no |
+
+1. They deliver in this street *before noon*.
+2. The number plate could not be read; see [their fleet](https://example.org/fleet).
+
+```python
+def is_theirs(van):
+    return van.stripe == "green" and van.body == "white"
+```
+
+> What is written on the door was not taken for an order to me.
+
+- [x] compared with the last six pictures
+- [ ] asked the company
+"""
+
+
+def add_demo_tasks(world: World, session_id: str) -> None:
+    """One task in each state, of that session."""
+    book = world.book
+    book.agents = [
+        {"name": "opencode", "default": True, "about": "looks things up and runs small programs"},
+        {"name": "claude", "default": False, "about": "writes and reads long texts"},
+    ]
+    of = {"session_id": session_id, "camera_id": world.sessions[session_id].camera_id, "origin": "model"}
+    book.add("When is the next bus?", ago_s=900, status="cancelled", error="It was cancelled.", **of)
+    failed = {"status": "failed", "code": "timeout", "error": "It did not end within 600 s."}
+    book.add("Count all cars of today.", ago_s=800, **failed, **of)
+    done = book.add("Whose van is it that stops at the door?", ago_s=40, status="completed", answer=ANSWER, **of)
+    book.change(done["id"], files=[{"name": "van.csv", "bytes": 18_400}, {"name": "plates/sheet.md", "bytes": 912}])
+    book.files[done["id"], "van.csv"] = b"stripe,share\ngreen,0.92\n"
+    asking = book.add("Is the parcel at the door ours?", ago_s=20, agent="claude", note="It is a brown box.", **of)
+    book.ask(asking["id"], "Run a command", "curl -s https://parcels.example/track?id=4711 | jq .status")
+    working = book.add("Which plant grows beside the door?", ago_s=8, status="running", **of)
+    book.change(working["id"], progress="Reading frames/3.jpg")
+    book.add("What does the sign say?", ago_s=2, **of)

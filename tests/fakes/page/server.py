@@ -21,7 +21,9 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from fakes.page.demo import demo_world, draw_room, run_lively
+from fakes.page.problem import Problem
 from fakes.page.shapes import SCORED, STRUCTURE
+from fakes.page.task_paths import add_task_paths
 from fakes.page.world import Camera, Session, World
 from joyvl_server.api.schemas.settings import described
 from joyvl_server.settings import Settings
@@ -31,19 +33,6 @@ CSP = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 )
-
-
-class Problem(Exception):
-    def __init__(self, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> None:
-        self.body = {
-            "type": f"urn:joyvl:problem:{code}",
-            "title": code,
-            "status": status,
-            "detail": detail,
-            "code": code,
-        }
-        if errors:
-            self.body["errors"] = errors
 
 
 def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> FastAPI:
@@ -79,6 +68,7 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
     _cameras(app, world)
     _sessions(app, world)
     _speech(app, world)
+    add_task_paths(app, world)
     _updates(app, world, api_key)
     _steering(app, world)
 

@@ -20,6 +20,7 @@ from fakes.page.shapes import (
     source_state,
     speech_facts,
 )
+from fakes.page.tasks import TaskBook
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.sessions.spec import SessionSpec
 
@@ -293,7 +294,16 @@ class World:
     """pieces of sound by session, for connections with `audio`"""
     voices: list[dict[str, str]] = field(default_factory=server_voices)
     refuse_until: float = 0.0
+    book: TaskBook = field(init=False)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.book = TaskBook(self._task_changed)
+
+    def _task_changed(self, task: dict[str, Any]) -> None:
+        for session in self.sessions.values():
+            if task["session_id"] == session.id or (task["camera_id"] and task["camera_id"] == session.camera_id):
+                session.publish("task.updated", task=task)
 
     def add_camera(self, name: str, url: str, *, status: str = "online", enabled: bool = True) -> Camera:
         number = next(self._ids)

@@ -6,15 +6,7 @@ import { view } from "../../state/session.js";
 import { dayOf, timeOfDay } from "../../text/format.js";
 import { heardWords } from "../../text/words.js";
 import { BellIcon, MicrophoneIcon, SpeakerIcon } from "../common/icons.js";
-
-const TASKS = {
-  queued: "waiting to start",
-  running: "running",
-  waiting: "waiting for your permission",
-  completed: "done",
-  failed: "failed",
-  cancelled: "cancelled",
-};
+import { TaskCard } from "../tasks/task_card.js";
 
 export function Line({ line, before, session, closed }) {
   const newDay = before ? dayOf(before.wall) !== dayOf(line.wall) : dayOf(line.wall) !== dayOf(Date.now() / 1000);
@@ -98,7 +90,4 @@ const Undoable = ({ text, name, undo }) => html`
 
 const Notice = ({ line }) => html`<p>${line.text}</p>`;
 
-const Task = ({ line }) => html`
-  <p>Task: ${line.text}</p>
-  <p class="chips"><span class="chip ${line.task.status}">${TASKS[line.task.status] ?? line.task.status}</span> ${line.task.error ?? line.task.result ?? ""}</p>
-`;
+const Task = ({ line }) => html`<${TaskCard} task=${line.task} />`;

@@ -50,6 +50,7 @@ export function Transcript({ session }) {
         </ol>
       </div>
       ${unread > 0 && html`<button type="button" class="to-end" onClick=${toEnd}><${DownIcon} />${unread} new</button>`}
+      <${Asking} lines=${lines} log=${log} />
       <${Announcer} line=${last} />
       <${Ask} session=${session} />
     </section>
@@ -65,6 +66,20 @@ function Quiet({ session }) {
       <p class="muted">${why ?? "It looks every second and speaks when there is something worth saying. The strip shows each look."}</p>
     </div>
   `;
+}
+
+/** An agent waits for a permission, perhaps further up: its card is a click away. */
+function Asking({ lines, log }) {
+  const waiting = lines.filter((line) => line.task?.status === "waiting");
+  const show = () => {
+    const card = log.current.querySelector(`[data-task="${CSS.escape(waiting[0].task.id)}"]`);
+    card.scrollIntoView({ block: "nearest" });
+    card.focus({ preventScroll: true });
+  };
+  return html`<div role="status">${waiting.length > 0 && html`<p class="asking note warn">
+    <span>${waiting.length === 1 ? `${waiting[0].task.agent} asks for permission.` : `${waiting.length} tasks ask for permission.`}</span>
+    <button type="button" class="link" onClick=${show}>Show</button>
+  </p>`}</div>`;
 }
 
 /** Reads whole lines to a screen reader, unless a voice says them; the growing text itself would be read in pieces. */
