@@ -10,6 +10,7 @@ const PAGE = 25;
 const POLL_TIMEOUT_MS = 5000;
 /** Cancelling returns when everything that the agent had started is gone. */
 const CANCEL_MS = 90_000;
+const CHECK_MS = 90_000;
 const FILE_MS = 300_000;
 /** The server tells its time in whole seconds. */
 const CLOCKS_MS = 2000;
@@ -30,6 +31,11 @@ export async function refreshAgents() {
   } catch (error) {
     listError.value = error.status === 0 ? null : error.message;
   }
+}
+
+/** Has it all that it needs? It may be started for that. {ready, message}. Raises ApiError. */
+export async function checkAgent(name) {
+  return (await get(`/v1/agents/${encodeURIComponent(name)}`, { ms: CHECK_MS })).check;
 }
 
 /** Read the newest tasks with this status again (empty: all), and always those that ask for a permission. */

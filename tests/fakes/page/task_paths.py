@@ -24,6 +24,11 @@ def add_task_paths(app: FastAPI, world: World) -> None:
     async def agents() -> dict[str, Any]:
         return {"data": book.agents, "next": None}
 
+    @app.get("/v1/agents/{name}")
+    async def agent(name: str) -> dict[str, Any]:
+        found = next(agent for agent in book.agents if agent["name"] == name)
+        return {**found, "check": book.checks.get(name, {"ready": True, "message": "It is there."})}
+
     @app.get("/v1/tasks")
     async def tasks(
         limit: int = 100,
@@ -73,7 +78,9 @@ def add_task_paths(app: FastAPI, world: World) -> None:
         book.acknowledged.append(task_id)
         if known(task_id)["status"] not in OVER:
             raise Problem(409, "conflict", "This task has not ended: there is nothing to show yet.")
-        return book.change(task_id, delivered=known(task_id)["delivered"] or "shown", ended_at=known(task_id)["ended_at"])
+        return book.change(
+            task_id, delivered=known(task_id)["delivered"] or "shown", ended_at=known(task_id)["ended_at"]
+        )
 
     @app.get("/v1/tasks/{task_id}/files/{name:path}")
     async def file(task_id: str, name: str) -> Response:

@@ -25,6 +25,8 @@ class TaskBook:
     told: Callable[[dict[str, Any]], None]
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     agents: list[dict[str, Any]] = field(default_factory=list)
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """what the check of an agent finds, by name"""
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
     answers: list[tuple[str, str, str | None]] = field(default_factory=list)
     """(task, permission, option) of each answer to a permission"""

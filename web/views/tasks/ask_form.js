@@ -1,9 +1,10 @@
 // Ask an agent by hand.
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { sessions } from "../../state/lists.js";
-import { agents, askAgent } from "../../state/tasks.js";
+import { agents, askAgent, checkAgent } from "../../state/tasks.js";
 import { sentence } from "../../text/words.js";
 import { Field } from "../common/field.js";
+import { CheckIcon, WarnIcon } from "../common/icons.js";
 
 const EMPTY = { question: "", agent: "", sessionId: "" };
 
@@ -13,6 +14,7 @@ export function AskForm({ onDone }) {
   const [busy, setBusy] = useState(false);
   const first = useRef(null);
   useEffect(() => first.current.focus(), []);
+  const check = useCheck();
   const set = (name) => (event) => setDraft((now) => ({ ...now, [name]: event.target.value }));
   const known = agents.value ?? [];
   const agent = known.find((one) => (draft.agent ? one.name === draft.agent : one.default));
@@ -35,14 +37,17 @@ export function AskForm({ onDone }) {
     <form class="card camera-form" onSubmit=${submit} aria-labelledby="ask-title">
       <h2 id="ask-title">Ask an agent</h2>
       <${Field} id="task-question" label="Question" error=${problem?.fields.question}>
-        <textarea id="task-question" ref=${first} required rows="3" maxlength="2000" placeholder="Which parcel service has a van like this one?" value=${draft.question} onInput=${set("question")}></textarea>
+        <textarea id="task-question" ref=${first} required rows="3" maxlength="8000" placeholder="Which parcel service has a van like this one?" value=${draft.question} onInput=${set("question")}></textarea>
       <//>
       <div class="form-row">
-        <${Field} id="task-agent" label="Agent" error=${problem?.fields.agent} hint=${agentHint(agent)}>
-          <select id="task-agent" value=${draft.agent} onChange=${set("agent")}>
-            <option value="">The server's choice</option>
-            ${known.map((one) => html`<option key=${one.name} value=${one.name}>${one.name}</option>`)}
-          </select>
+        <${Field} id="task-agent" label="Agent" error=${problem?.fields.agent} hint=${agent?.about && sentence(agent.about)}>
+          <div class="agent-row">
+            <select id="task-agent" value=${draft.agent} onChange=${(e) => { set("agent")(e); check.clear(); }}>
+              <option value="">The server's choice</option>
+              ${known.map((one) => html`<option key=${one.name} value=${one.name}>${one.name}</option>`)}
+            </select>
+            <button type="button" disabled=${!agent || check.busy} onClick=${() => check.run(agent.name)}>${check.busy ? "Testing…" : "Test"}</button>
+          </div>
         <//>
         <${Field} id="task-session" label="About" error=${problem?.fields.session_id} hint=${draft.sessionId ? "It gets the last pictures, and what was said." : "Without a camera it gets the question alone."}>
           <select id="task-session" value=${draft.sessionId} onChange=${set("sessionId")}>
@@ -50,6 +55,9 @@ export function AskForm({ onDone }) {
             ${(sessions.value ?? []).map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}
           </select>
         <//>
+      </div>
+      <div class="probe" role="status">
+        ${check.result && html`<p class=${`note ${check.result.ready ? "good" : "bad"}`}>${check.result.ready ? html`<${CheckIcon} />` : html`<${WarnIcon} />`}<span>${sentence(check.result.message)}</span></p>`}
       </div>
       ${problem && html`<p class="note bad" role="alert">${problem.message}</p>`}
       <div class="actions">
@@ -60,11 +68,21 @@ export function AskForm({ onDone }) {
   `;
 }
 
-/** What it is good at, or why it cannot work. */
-function agentHint(agent) {
-  if (!agent) return "";
-  if (agent.ready === false && agent.message) return sentence(agent.message);
-  return agent.about ? sentence(agent.about) : "";
+/** Whether an agent has all that it needs, in its own words. */
+function useCheck() {
+  const [state, setState] = useState({ busy: false, result: null });
+  const round = useRef(0);
+  async function run(name) {
+    const mine = (round.current += 1);
+    setState({ busy: true, result: null });
+    const result = await checkAgent(name).catch((error) => ({ ready: false, message: error.message }));
+    if (mine === round.current) setState({ busy: false, result });
+  }
+  function clear() {
+    round.current += 1;
+    setState({ busy: false, result: null });
+  }
+  return { ...state, run, clear };
 }
 
 /** What to do where nobody can be asked. */

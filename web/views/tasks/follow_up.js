@@ -15,7 +15,7 @@ export function FollowUp({ task, onDone }) {
   return html`
     <form class="follow-up" onSubmit=${submit} onKeyDown=${(e) => e.key === "Escape" && onDone()}>
       <label class="visually-hidden" for=${id}>Ask ${task.agent} more about this</label>
-      <input ref=${field} id=${id} type="text" maxlength="2000" autocomplete="off" placeholder=${`Ask ${task.agent} more about this`} value=${text} onInput=${(e) => setText(e.target.value)} />
+      <input ref=${field} id=${id} type="text" maxlength="8000" autocomplete="off" placeholder=${`Ask ${task.agent} more about this`} value=${text} onInput=${(e) => setText(e.target.value)} />
       <button class="primary icon-only" aria-label="Ask on" disabled=${!text.trim()}><${SendIcon} /></button>
     </form>
   `;

@@ -24,6 +24,7 @@ def page(browser: Browser) -> Iterator[Page]:
         yield page
         page.close()
 
+
 DRAW = """async (text) => {
     const at = (path) => new URL(path, document.querySelector('script[type=module]').src).href;
     const [{ html, render }, { Markdown }] = await Promise.all([import(at('html.js')), import(at('views/common/markdown.js'))]);
@@ -71,7 +72,10 @@ LINK = 'target="_blank" rel="noopener noreferrer nofollow"'
     [
         ("One\ntwo\n\nthree", "<p>One\ntwo</p><p>three</p>"),
         ("a  \nb\\\nc<br/>d", "<p>a<br>b<br>c<br>d</p>"),
-        ("**a** *b* __c__ _d_ ~~e~~", "<p><strong>a</strong> <em>b</em> <strong>c</strong> <em>d</em> <del>e</del></p>"),
+        (
+            "**a** *b* __c__ _d_ ~~e~~",
+            "<p><strong>a</strong> <em>b</em> <strong>c</strong> <em>d</em> <del>e</del></p>",
+        ),
         ("***a*** **b *c***", "<p><strong><em>a</em></strong> <strong>b <em>c</em></strong></p>"),
         ("snake_case_name 2 * 3 * 4 ~5", "<p>snake_case_name 2 * 3 * 4 ~5</p>"),
         ("**never closed, [nor this", "<p>**never closed, [nor this</p>"),
@@ -203,7 +207,11 @@ def test_a_huge_table_is_cut(page: Page) -> None:
 
 
 def test_nesting_has_an_end(page: Page) -> None:
-    for text in (">" * 5000 + " a", "\n".join(" " * 2 * n + "- a" for n in range(500)), "*_" * 3000 + "a" + "_*" * 3000):
+    for text in (
+        ">" * 5000 + " a",
+        "\n".join(" " * 2 * n + "- a" for n in range(500)),
+        "*_" * 3000 + "a" + "_*" * 3000,
+    ):
         draw(page, text)
         depth = page.evaluate(
             "() => { let most = 0; for (const e of document.querySelectorAll('#drawn *')) {"

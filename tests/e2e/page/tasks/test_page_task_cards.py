@@ -93,7 +93,9 @@ def test_what_is_not_asked_any_more_is_told(site: Site, page: Page, book: TaskBo
     expect(group).to_have_count(0)
 
 
-ANSWER = "It is **Northwind**.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```\nx < 1\n```\n\n<img src=x onerror='window.hit=1'>"
+ANSWER = (
+    "It is **Northwind**.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```\nx < 1\n```\n\n<img src=x onerror='window.hit=1'>"
+)
 
 
 def test_the_answer_is_drawn_acknowledged_once_and_there_after_a_reload(page: Page, book: TaskBook) -> None:

@@ -16,13 +16,14 @@ pytestmark = pytest.mark.browser
 
 AGENTS = [
     {"name": "opencode", "default": True, "about": "looks things up"},
-    {"name": "claude", "default": False, "about": "", "ready": False, "message": "It wants a login"},
+    {"name": "claude", "default": False, "about": ""},
 ]
 
 
 @pytest.fixture
 def book(site: Site) -> TaskBook:
     site.world.book.agents = list(AGENTS)
+    site.world.book.checks["claude"] = {"ready": False, "message": "It wants a login"}
     return site.world.book
 
 
@@ -95,6 +96,7 @@ def test_a_question_is_asked_by_hand(watched: Watched, page: Page, book: TaskBoo
     watched.forgive("403")
     page.get_by_label("Question").fill("Whose van is it?")
     page.get_by_label("Agent", exact=True).select_option("claude")
+    page.get_by_role("button", name="Test").click()
     expect(page.get_by_text("It wants a login.")).to_be_visible()
     page.get_by_label("About").select_option("Front door")
     page.get_by_role("button", name="Ask", exact=True).click()
