@@ -1,4 +1,4 @@
-"""Answers of agents as the page draws them: Markdown of whoever wrote it becomes text and a few elements, nothing else."""
+"""Answers of agents as the page draws them: Markdown of whoever wrote it becomes text and a few elements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 DRAW = """async (text) => {
     const at = (path) => new URL(path, document.querySelector('script[type=module]').src).href;
-    const [{ html, render }, { Markdown }] = await Promise.all([import(at('html.js')), import(at('views/common/markdown.js'))]);
+    const { html, render } = await import(at('html.js'));
+    const { Markdown } = await import(at('views/common/markdown.js'));
     const place = document.createElement('div');
     place.id = 'drawn';
     document.getElementById('drawn')?.remove();
