@@ -41,6 +41,16 @@ def agents_env() -> Path:
     return Path(found, "bin")
 
 
+@pytest.fixture(scope="session")
+def chat_env() -> tuple[Path, Path]:
+    """The Python that has a real chat server, and a small model for it: what scripts/test builds."""
+    script = [str(ROOT / "scripts/chat-test-env"), "--find"]
+    found = subprocess.run(script, capture_output=True, text=True, check=False).stdout.strip()
+    if not found:
+        pytest.skip("the chat server's environment is not there; run scripts/chat-test-env")
+    return Path(found, "bin", "python"), Path(found, "model.gguf")
+
+
 # --------------------------------------------------------------------------------------------------------------- marks
 
 LONGER_S = {"aside": 3000, "slow": 900}
@@ -52,6 +62,7 @@ FIXTURE_MARKS = {
     "vllm": ("vllm", "processes"),
     "speech_env": ("speech", "processes"),
     "agents_env": ("processes",),
+    "chat_env": ("processes",),
     "clips": ("clips",),
 }
 IMPLIED = {"browser": "processes", "rtsp": "processes", "vllm": "processes", "speech": "processes"}
