@@ -48,7 +48,7 @@ class Watching:
 @pytest.fixture
 async def house(tmp_path, chat_server):
     """A queue whose agent is the server, and what it told."""
-    entry = {"type": "openai", "options": {"base_url": chat_server, "extra_body": {"max_tokens": 60, "seed": 1}}}
+    entry = {"type": "openai", "options": {"base_url": chat_server, "extra_body": {"max_tokens": 16, "seed": 1}}}
     settings = Settings(data_dir=tmp_path, agents={"entries": {"local": entry}})
     db = await Database.open(tmp_path / "joyvl.db")
     queue, watching = TaskQueue.open(settings, db, SystemClock()), Watching()
