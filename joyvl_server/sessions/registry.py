@@ -260,6 +260,7 @@ class Registry:
         for watch in watches:
             check_zones(watch.zones, ())
         spec = spec or SessionSpec()
+        self.speech.check_voice(spec.resolved(self.settings.sessions).voice)
         engine_name = await self._factory.engine_name(spec.engine)
         with self._factory.admission(engine_name):
             call_id, now, answer = new_id("call"), self._clock.wall(), ""

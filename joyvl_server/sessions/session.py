@@ -156,6 +156,7 @@ class Session:
         """From now on, with another name where one is given. The machine learns only of what is another. Raises
         `ConfigError` for settings that cannot work: then nothing is changed."""
         settings = spec.resolved(self._deps.settings)
+        self._deps.speech.check_voice(settings.voice)
         self.machine.configure(settings)
         self.speech.configure(settings)
         self.spec, self.settings = spec, settings

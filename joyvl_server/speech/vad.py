@@ -17,7 +17,7 @@ FRAME = 512
 CONTEXT = 64
 """Samples of the frame before that the network wants to see again."""
 STATE = (1, 1, 128)
-INSTALL = "Install the extra `speech`: pip install 'joyvl-server[speech]'."
+INSTALL = "Install the extra `speech`: scripts/run --with speech, or pip install '.[speech]' in the checkout."
 
 
 class SileroVad:

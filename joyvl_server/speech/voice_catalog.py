@@ -52,7 +52,7 @@ def piper_entry(voice: str, licence: str, about: str, pin: tuple[str, int] | Non
     """Any voice of Piper: its name says where it is. Raises `NotFound` for what is no such name."""
     parts = _PIPER_NAME.fullmatch(voice)
     if parts is None:
-        raise NotFound(f"{voice} is no voice of Piper; they are named like en_US-joe-medium.")
+        raise NotFound(f"{voice} is no voice of Piper; they are named like piper:en_US-joe-medium.")
     folder = f"{parts[2]}/{parts[1]}/{parts[3]}/{parts[4]}"
     return VoiceEntry(
         f"piper:{voice}", PIPER, licence, about,

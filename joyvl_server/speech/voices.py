@@ -52,6 +52,8 @@ class EngineTrouble:
     """Why an engine fails now, and until when it is not asked."""
 
     message: str
+    down: bool
+    """its process was gone, or did not start"""
     backoff: Backoff
     until: float = 0.0
 
@@ -78,7 +80,7 @@ class SpeechEngines:
     @property
     def trouble(self) -> str:
         """What fails now, a sentence; empty where nothing does. It changes when that begins and when it ends."""
-        return " ".join(trouble.message for trouble in self._troubles.values())
+        return " ".join([*(trouble.message for trouble in self._lasting().values()), *self._broken.values()])
 
     def fault(self, wanted: str | None) -> str:
         """Why what a session wants does not speak now, so that another voice does: a sentence, or empty."""
@@ -86,15 +88,22 @@ class SpeechEngines:
         names = {chosen.engine} if chosen is not None else set()
         if wanted is None:
             names |= {VoiceChoice.parse(name).engine for name in self._speech.voices.values()}
-        found = [trouble.message for name, trouble in self._troubles.items() if name in names]
+        found = [trouble.message for name, trouble in self._lasting().items() if name in names]
         return " ".join([*found, *(words for choice, words in self._broken.items() if choice.engine in names)])
 
     def states(self) -> dict[str, SpeechState]:
         """Of the engines that are in use."""
+        lasting = self._lasting()
         return {
-            name: SpeechState("failed", self._troubles[name].message) if name in self._troubles else engine.state
+            name: SpeechState("failed", lasting[name].message) if name in lasting else engine.state
             for name, engine in self._engines.items()
         }
+
+    def check_installed(self, voice: str) -> None:
+        """Raises `ConfigError` where there is no engine of this name."""
+        name = VoiceChoice.parse(voice).engine
+        if name not in self.installed:
+            raise ConfigError(f"There is no voice engine {name}. There are: {', '.join(self.installed)}.")
 
     def choice(self, voice: str | None) -> VoiceChoice | None:
         """What a session that asks for `voice` gets where nothing speaks against it; None for silence."""
@@ -242,9 +251,17 @@ class SpeechEngines:
             return
         trouble = self._troubles.get(choice.engine)
         if trouble is None:
-            trouble = self._troubles[choice.engine] = EngineTrouble(str(error), Backoff(REST_S, LONGEST_REST_S))
+            trouble = EngineTrouble(str(error), self._is_down(choice.engine), Backoff(REST_S, LONGEST_REST_S))
+            self._troubles[choice.engine] = trouble
             log.warning("a voice engine fails", engine=choice.engine, why=str(error))
         trouble.until = self._clock.monotonic() + trouble.backoff.failed()
+
+    def _lasting(self) -> dict[str, EngineTrouble]:
+        """What still fails: an engine whose process is there again works, as far as anybody knows."""
+        return {name: trouble for name, trouble in self._troubles.items() if not trouble.down or self._is_down(name)}
+
+    def _is_down(self, name: str) -> bool:
+        return name in self._engines and self._engines[name].state.status != "ready"
 
     def _worked(self, choice: VoiceChoice) -> None:
         self._broken.pop(choice, None)

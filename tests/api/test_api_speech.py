@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from fakes.clock import ManualClock
 from fakes.server.house import House, house
 from joyvl_server.sessions.speech.session_speech import SpeechServices
+from joyvl_server.settings import Settings
 from joyvl_server.speech.base import SpeechState, Voice
+from joyvl_server.speech.voices import SpeechEngines
 
 
 class TwoVoices:
@@ -65,3 +68,15 @@ async def test_reports_of_a_client_and_the_button_are_for_sessions_that_run(h: H
     assert (await h.client.put(f"{session}/talking", json={"talking": True})).status_code == 204
     assert (await h.client.post(f"{session}/playback", json={**report, "heard": -1})).status_code == 422
     assert (await h.client.post("/v1/sessions/ses_x/playback", json=report)).status_code == 404
+
+
+async def test_a_voice_that_no_engine_has_is_refused_where_it_is_asked_for(tmp_path):
+    speech = SpeechServices(SpeechEngines(Settings(data_dir=tmp_path), ManualClock()))
+    async with house(tmp_path, speech=speech) as h:
+        camera = await h.camera()
+        session = f"/v1/sessions/{camera['session_id']}"
+        answer = await h.client.patch(session, json={"voice": "bogus:anna"})
+        assert answer.status_code == 422, answer.text
+        assert "There is no voice engine bogus" in answer.text
+        assert (await h.client.get(session)).json()["voice"] == "auto"
+        assert (await h.client.patch(session, json={"voice": "espeak"})).status_code == 200

@@ -131,3 +131,7 @@ def test_a_voice_is_tried_and_listed(tmp_path):
     assert "piper:en_US-joe-medium" in listed
     assert run(tmp_path, "voices", "try", "browser").exit_code == 2
     assert run(tmp_path, "voices", "try", "espeak:nobody").exit_code == 1
+    for nowhere in ("nowhere/a.wav", "."):
+        refused = run(tmp_path, "voices", "try", "espeak:en-us", "Hi.", "--out", str(tmp_path / nowhere))
+        assert (refused.exit_code, refused.exception.__class__) == (2, SystemExit), refused.output
+        assert "cannot be written" in refused.output

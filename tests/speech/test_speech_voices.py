@@ -225,3 +225,26 @@ def test_names_are_checked(world):
         world.engines().check("nobody:x")
     with pytest.raises(ConfigError, match=r"speech\.options\.browser\.x"):
         world.engines(options={"browser": {"x": 1}}).check()
+
+
+async def test_an_engine_that_died_is_no_trouble_any_more_once_it_is_there_again(world):
+    engines = world.engines()
+    piper = world.parts["piper"]
+    piper.fault, piper.state = SpeechError("piper: it died.", code="unavailable"), SpeechState("failed", "it died")
+    await say(engines, "One.")
+    assert engines.trouble == "piper: it died."
+    piper.state = SpeechState("ready")
+    assert (engines.trouble, engines.fault(None)) == ("", "")
+
+
+async def test_a_voice_whose_file_is_broken_is_told_as_long_as_it_is(world):
+    engines = world.engines()
+    world.parts["piper"].fault = SpeechError("piper: it is torn.", code="broken_voice")
+    await say(engines, "One.")
+    assert engines.trouble == "piper: it is torn."
+
+
+def test_a_name_that_no_engine_has_is_refused(world):
+    with pytest.raises(ConfigError, match="no voice engine bogus. There are: .*piper"):
+        world.engines().check_installed("bogus:anna")
+    world.engines().check_installed("piper:anna")

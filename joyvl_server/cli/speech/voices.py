@@ -145,7 +145,7 @@ async def _try(settings: Settings, name: str, text: str | None, out: Path) -> No
 def _write(sound: list[Pcm], out: Path) -> None:
     """Raises `ConfigError`."""
     try:
-        with wave.open(str(out), "wb") as file:
+        with out.open("wb") as opened, wave.open(opened, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(sound[0].rate if sound else 16_000)

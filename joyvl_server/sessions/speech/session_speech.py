@@ -48,6 +48,11 @@ class SpeechServices:
         if self.hearing is not None:
             await self.hearing.start()
 
+    def check_voice(self, voice: str) -> None:
+        """Raises `ConfigError` where nothing here speaks with what a session wants."""
+        if isinstance(self.voice, SpeechEngines) and voice not in (OFF, AUTO):
+            self.voice.check_installed(voice)
+
     async def voices(self) -> dict[str, list[Voice]]:
         """Those that can be used now, for each engine. Cancelling it changes nothing."""
         return {} if self.voice is None else await self.voice.voices()

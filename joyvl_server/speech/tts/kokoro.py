@@ -41,8 +41,8 @@ class KokoroTts(ProcessTts):
         python = check_package(
             options.python,
             "onnxruntime",
-            "The voice kokoro needs the package onnxruntime: pip install 'joyvl-server[speech]', or name the Python of "
-            f"an environment that has it in {WHERE}.python.",
+            "The voice kokoro needs the package onnxruntime (scripts/run --with speech), or name the Python of an "
+            f"environment that has it in {WHERE}.python.",
         )
         self._folder = options.model_dir.expanduser() if options.model_dir else context.models_dir / "kokoro"
         given = {

@@ -33,8 +33,8 @@ class WhisperAsr:
         options = validated(WhisperOptions, context.options, WHERE)
         if not has_package(options):
             raise ConfigError(
-                "Engine whisper needs the package faster-whisper. Install joyvl-server[speech], or name the Python of "
-                f"an environment that has it in {WHERE}.python."
+                "Engine whisper needs the package faster-whisper. Install it (scripts/run --with speech), or name the "
+                f"Python of an environment that has it in {WHERE}.python."
             )
         folder = model_folder(options, context.models_dir)
         turn = turn_model(options, context.models_dir)
