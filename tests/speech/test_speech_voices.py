@@ -245,6 +245,6 @@ async def test_a_voice_whose_file_is_broken_is_told_as_long_as_it_is(world):
 
 
 def test_a_name_that_no_engine_has_is_refused(world):
-    with pytest.raises(ConfigError, match="no voice engine bogus. There are: .*piper"):
+    with pytest.raises(ConfigError, match=r"no voice engine bogus\. There are: .*piper"):
         world.engines().check_installed("bogus:anna")
     world.engines().check_installed("piper:anna")
