@@ -38,6 +38,9 @@ from joyvl_server.api.page import PageFiles
 from joyvl_server.api.realtime import routes, socket
 from joyvl_server.api.realtime.client_secrets import ClientSecrets
 from joyvl_server.api.realtime.data_channels import DataChannels
+from joyvl_server.api.reference import routes as reference
+from joyvl_server.api.reference.client_sessions import ReferenceSessions
+from joyvl_server.api.reference.errors import OpenAIErrors
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit import logs
@@ -57,6 +60,7 @@ ROUTERS = (
     calls.router,
     routes.router,
     socket.router,
+    reference.router,
     speech.router,
     tasks.router,
     agents.router,
@@ -84,6 +88,7 @@ def create_app(
         pages or PageFiles.find(),
         ClientSecrets(clock),
         DataChannels(),
+        ReferenceSessions(registry, clock),
     )
     app = FastAPI(
         title="joyvl-server",
@@ -104,6 +109,7 @@ def create_app(
     # The one added last is the outermost.
     app.add_middleware(ErrorMiddleware)
     app.add_middleware(Guard, settings=settings.server, clock=clock, ephemeral=api.secrets)
+    app.add_middleware(OpenAIErrors)
     app.add_middleware(MetricsMiddleware, metrics=api.metrics)
     return app
 
@@ -117,6 +123,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         api.stopping.set()
         api.data_channels.close()
+        api.reference.close()
         left = api.settings.server.shutdown_timeout_s
         if api.stop_by is not None:
             left = max(1.0, api.stop_by - api.clock.monotonic())

@@ -71,5 +71,6 @@ def observer_config(settings: SessionSettings, engine: EngineFacts) -> ObserverC
         language=settings.language,
         lead_turns=settings.lead_turns,
         model_time_s=settings.model_time_s,
+        delegation=settings.delegation,
         engine=engine,
     )

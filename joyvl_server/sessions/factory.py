@@ -16,6 +16,7 @@ from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.supervisor import SessionSupervisor
 from joyvl_server.sessions.ticking.base import Ticker, phase
 from joyvl_server.sessions.ticking.lockstep import LockstepTicker
+from joyvl_server.sessions.ticking.requested import RequestedTicker
 from joyvl_server.sessions.ticking.ticker import LiveTicker
 from joyvl_server.sessions.watch_list import WatchDraft, watch_record
 from joyvl_server.store.sessions import SessionRecord
@@ -100,6 +101,10 @@ class SessionFactory:
         """At most `speed` times as fast as real time, at 0 as fast as it decides."""
         return LockstepTicker(self._deps.clock, self._settings.tick_s, speed=speed or None)
 
+    def requested_ticker(self) -> RequestedTicker:
+        """It ticks when a client asks."""
+        return RequestedTicker(self._deps.clock, self._settings.tick_s)
+
     def listener(self, session_id: str) -> StateListener:
         """Hands a source's states to the session that runs then."""
 
@@ -119,6 +124,7 @@ class SessionFactory:
         watches: Iterable[WatchRecord] = (),
     ) -> Session:
         """From now on it runs, until its source ends or the supervisor stops it."""
-        session = Session(record, spec, source, ticker, watches, self._deps)
+        seen = ticker.over(source) if isinstance(ticker, RequestedTicker) else source
+        session = Session(record, spec, seen, ticker, watches, self._deps)
         self._supervisor.begin(session)
         return session

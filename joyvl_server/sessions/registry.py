@@ -29,6 +29,7 @@ from joyvl_server.sessions.sinks.registry import SinkRegistry
 from joyvl_server.sessions.spec import PLUGIN_FAULTS, SessionSpec
 from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.sessions.supervisor import SessionSupervisor
+from joyvl_server.sessions.ticking.requested import RequestedTicker
 from joyvl_server.sessions.watch_list import WatchDraft, check_zones
 from joyvl_server.settings import Settings, StoreSettings
 from joyvl_server.store.cameras import Cameras
@@ -253,10 +254,16 @@ class Registry:
         call = await self._open_call(name or "Realtime client", spec, watches, None)
         return self.session(call.session_id)
 
+    async def open_requested(self, *, name: str, spec: SessionSpec | None = None) -> tuple[Session, RequestedTicker]:
+        """The same, where the client says by the ticker when to tick. See `open_pushed`."""
+        call = await self._open_call(name, spec, (), None, ticker := self._factory.requested_ticker())
+        return self.session(call.session_id), ticker
+
     async def _open_call(
-        self, name: str, spec: SessionSpec | None, watches: tuple[WatchDraft, ...], offer_sdp: str | None
-    ) -> Call:
-        """Without an offer the client pushes."""
+        self, name: str, spec: SessionSpec | None, watches: tuple[WatchDraft, ...], offer_sdp: str | None,
+        ticker: RequestedTicker | None = None,
+    ) -> Call:  # fmt: skip
+        """Without an offer the client pushes; with a `ticker` it says when to tick, too."""
         for watch in watches:
             check_zones(watch.zones, ())
         spec = spec or SessionSpec()
@@ -272,7 +279,7 @@ class Registry:
                 source, answer = await self._media.answer(call_id, offer_sdp, listener)
             try:
                 stored = await self._factory.store(record, watches)
-                self._factory.begin(record, spec, source, self._factory.live_ticker(), stored)
+                self._factory.begin(record, spec, source, ticker or self._factory.live_ticker(), stored)
             except BaseException:
                 await source.aclose()
                 raise

@@ -143,6 +143,9 @@ class SessionSpec(BaseModel):
         None,
         **setting("Cooldown in seconds", "Seconds after a remark in which the session says nothing of the same kind."),
     )
+    delegation: bool | None = Field(
+        None, **setting("Delegation", "May it hand questions over to agents, or answers all by itself.")
+    )
     voice: VoiceName | None = Field(
         None,
         **setting(

@@ -115,6 +115,7 @@ class SessionSettings(Group):
     )
     summary_tokens: int = Field(240, ge=32, le=2000, description="Longest summary of one chunk, in tokens.")
     language: Language = Field("en", description="Language of the summaries, like `en` or `de-CH`.")
+    delegation: bool = Field(True, description="Whether sessions may hand questions over to agents.")
     voice: VoiceName = Field(
         "auto",
         description=(

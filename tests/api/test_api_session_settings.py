@@ -36,6 +36,8 @@ def value_for(setting: dict) -> object:
             return next(c["value"] for c in setting["choices"] if c["value"] != setting["default"])
         case "number" | "integer":
             return setting["minimum"] if setting["minimum"] not in (None, setting["default"]) else 1
+        case "boolean":
+            return not setting["default"]
         case "array":
             return [{"name": "door", "points": [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0]]}]
         case kind:

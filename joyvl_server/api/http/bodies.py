@@ -11,6 +11,9 @@ from starlette.types import Message, Receive
 REALTIME_PATH = "/v1/realtime"
 CALLS_PATH = REALTIME_PATH + "/calls"
 JSON = "application/json"
+CHAT_PATH = "/v1/chat/completions"
+CHAT_BYTES = 8 * 1024 * 1024
+"""of a request with pictures, as base64"""
 CALL_TYPES = (JSON, "application/sdp", "multipart/form-data")
 
 READ_TIMEOUT_S = 30.0
@@ -67,6 +70,11 @@ def check_type(path: str, headers: Headers) -> None:
 
 def _kind(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def limit_of(path: str, limit: int) -> int:
+    """The longest body at this address, in bytes."""
+    return max(limit, CHAT_BYTES) if path == CHAT_PATH else limit
 
 
 async def read(headers: Headers, receive: Receive, limit: int) -> BufferedBody:

@@ -6,6 +6,7 @@ request that carries a foreign Origin (or that a foreign page embeds) is refused
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import structlog
@@ -38,8 +39,10 @@ CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID"
 CORS_EXPOSED = "ETag, Idempotency-Replayed, Location, Retry-After, X-Captured-At, X-Session-Id"
 
-OPEN_PATHS = ("/", "/healthz")
+OPEN_PATHS = ("/", "/healthz", "/health")
 OPEN_FOLDER = "/assets/"
+LARGE_BYTES = 262_144
+"""of a body that is looked through off the loop"""
 
 
 class Guard:
@@ -71,8 +74,11 @@ class Guard:
         if scope["type"] == "http" and bodies.has_body(headers):
             try:
                 bodies.check_type(scope["path"], headers)
-                receive = read = await bodies.read(headers, receive, self._limit)
-                bodies.check_size(headers, read.body)
+                receive = read = await bodies.read(headers, receive, bodies.limit_of(scope["path"], self._limit))
+                if len(read.body) > LARGE_BYTES:
+                    await asyncio.to_thread(bodies.check_size, headers, read.body)
+                else:
+                    bodies.check_size(headers, read.body)
             except bodies.BodyRefused as error:
                 # The rest of the body may still be on its way: this connection is of no use any more.
                 answer = problem(error.status, error.code, error.detail, headers={"Connection": "close"})

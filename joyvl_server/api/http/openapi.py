@@ -29,6 +29,7 @@ TAGS = [
     {"name": "realtime", "description": "For OpenAI Realtime clients."},
     {"name": "tasks", "description": "Questions handed over to agents, and what came of them."},
     {"name": "agents", "description": "Who works on tasks."},
+    {"name": "reference", "description": "For clients of the interaction model's reference server."},
     {"name": "events", "description": "The timeline."},
     {"name": "server", "description": "Engines, health, metrics, version."},
 ]

@@ -19,6 +19,9 @@ from joyvl_server.kit.ids import new_id
 
 router = APIRouter(tags=["realtime"])
 
+REFERENCE_MODELS = ("JoyAI-VL-Interaction", "JoyAI-VL-Interaction-Preview")
+"""how the reference and vLLM-Omni call theirs"""
+
 
 @router.post(
     REALTIME_PATH + "/client_secrets",
@@ -39,7 +42,8 @@ async def create_client_secret(api: ApiDep, request: Request, body: ClientSecret
 
 @router.get("/v1/models", response_model=ModelsOut)
 async def list_models(api: ApiDep) -> Response:
-    """The models that a Realtime session may name: the installed engines; `joyvl` is the default one."""
+    """The models that a Realtime session may name: the installed engines; `joyvl` and the names of the
+    interaction model are the default one."""
     return JsonResponse({"object": "list", "data": await _models(api)})
 
 
@@ -56,5 +60,5 @@ async def _models(api: ApiContext) -> list[dict[str, Any]]:
     await api.registry.engines.load_all()
     default = api.settings.engine.name
     names = [engine["name"] for engine in api.registry.engines.describe() if engine["error"] is None]
-    ordered = [DEFAULT_MODEL, *sorted(names, key=lambda name: (name != default, name))]
+    ordered = [DEFAULT_MODEL, *REFERENCE_MODELS, *sorted(names, key=lambda name: (name != default, name))]
     return [{"id": name, "object": "model", "created": 0, "owned_by": "joyvl-server"} for name in ordered]

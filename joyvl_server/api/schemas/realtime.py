@@ -18,7 +18,7 @@ OPENAI_VOICES = frozenset(
     ("alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar")
 )
 """names that clients send without thinking; here they are the voice for the language of the text"""
-OPENAI_MODELS = ("gpt-", "chatgpt-")
+OPENAI_MODELS = ("gpt-", "chatgpt-", "JoyAI-VL-Interaction")
 """… and models whose names begin like this are the default engine"""
 DEFAULT_MODEL = "joyvl"
 

@@ -24,6 +24,7 @@ from joyvl_server.core.prompt.notices import (
 )
 from joyvl_server.core.prompt.prefix import MAX_LINE, shorten, watch_line
 from joyvl_server.core.prompt.rollover import PrefixLines, Rollover
+from joyvl_server.core.prompt.summary_log import Summary
 from joyvl_server.core.prompt.turns import Look, Second, UserTurn
 from joyvl_server.core.prompt.wire_format import clean
 from joyvl_server.core.watches.watches import WatchSet
@@ -141,6 +142,10 @@ class PromptComposer:
     def written(self, input: Written | WriteFailed) -> list[Effect]:
         """A draft is whole, or will never be."""
         return self._prepared(self._rollover.written(input, self._prefix_lines(self._notices.known)))
+
+    def remembered(self) -> list[Summary]:
+        """What is known of seconds that the model no longer sees, oldest first, with stream times."""
+        return self._rollover.summaries.told()
 
     def said(self, t: float, text: str, watches: tuple[str, ...]) -> None:
         """An utterance of the turn at stream time `t`; ids of the `watches` it is about."""

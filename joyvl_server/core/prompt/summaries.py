@@ -108,6 +108,10 @@ class Summaries:
         if self._account is not None:
             self._account = replace(self._account, origin=self._account.origin + seconds)
 
+    def told(self) -> list[Summary]:
+        """What is remembered, oldest first, with stream times."""
+        return self._log.told(self._config.summary_tokens)
+
     def lines(self, origin: float, available: int) -> list[str]:
         """`[Video History]` for a chunk with this origin: the newest lines that fit `available` tokens."""
         return newest(self._log.lines(origin, self._longest(available)), available)

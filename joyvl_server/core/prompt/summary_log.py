@@ -138,6 +138,12 @@ class SummaryLog:
             kept = ["Nothing was said."]
         return " ".join([*reversed(kept), *([changes] if changes else [])])
 
+    def told(self, tokens: int) -> list[Summary]:
+        """Those of which something is known, oldest first, each with its text, with stream times. `tokens` bounds
+        things said."""
+        texts = ((summary, self.text(summary, 0.0, tokens)) for summary in self._summaries)
+        return [replace(summary, origin=0.0, text=text) for summary, text in texts if text]
+
     def lines(self, origin: float, tokens: int, summaries: Iterable[Summary] | None = None) -> list[str]:
         """Those of which something is known, each under its times, oldest first. `tokens` bounds things said."""
         texts = [(summary, self.text(summary, origin, tokens)) for summary in summaries or self._summaries]

@@ -13,12 +13,13 @@ import structlog
 
 from joyvl_server.core import inputs
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.decisions import Decision, Score
+from joyvl_server.core.decisions import Decision, Score, Skip
 from joyvl_server.core.effects import BeginChunk, Decided, Effect, Settle, StopWriting, TickNow, UtteranceDelta, Write
 from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
+from joyvl_server.core.prompt.summary_log import Summary
 from joyvl_server.core.prompt.turns import Look
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
@@ -114,6 +115,12 @@ class MachineRunner:
         if self._writer is not None:
             await self._writer.aclose()
         await self._log.aclose()
+
+    def remembered(self) -> tuple[int, int, list[Summary]]:
+        """The number of its chunk, the estimated tokens of that, and what is known of seconds before it."""
+        context = self._observer.context
+        number = context.present.chunk.number if context.present is not None else 0
+        return number, context.tokens, self._observer.remembered()
 
     def decide_now(self) -> None:
         """Somebody waits for a decision: the next tick comes at once."""
@@ -222,6 +229,12 @@ class MachineRunner:
         if self.frames is not None:
             self.frames.add(frame)
         self.take(inputs.Passed(self.source.now, frame, burst))
+
+    def rest(self, resting: bool) -> None:
+        """See `Ticking`."""
+        self.engine.has_pictures = not resting and self.source.state.status is SourceStatus.ONLINE
+        if resting:
+            self.engine.health.ticked(Skip.NO_FRAME)
 
     def source_changed(self, state: SourceState) -> None:
         """The source came or went."""
