@@ -51,7 +51,7 @@ class AcpConversation:
         self._ask = ask
         self._events = events
         self._group = group
-        self._updates = SessionUpdates()
+        self._updates = SessionUpdates(program.preset.warnings)
         self._abilities = AgentCapabilities()
         self._session_id = ""
         self._mode: str | None = None

@@ -34,7 +34,7 @@ class Added:
 class Preset:
     """`ask_modes`: those in which it asks, the best first. `asks_by_settings`: what `added_to` gives it makes it ask,
     in each of its modes. `node`: the oldest version of Node.js that it runs on. `bwrap`: it needs that program where
-    nothing else confines it."""
+    nothing else confines it. `warnings`: see `SessionUpdates`."""
 
     name: PresetName
     command: tuple[str, ...]
@@ -44,6 +44,7 @@ class Preset:
     install: str = ""
     node: tuple[int, int] | None = None
     bwrap: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------------------- opencode
@@ -79,6 +80,9 @@ def _opencode(start: Start) -> Added:
 
 
 # ---------------------------------------------------------------------------------------------------------------- codex
+
+
+CODEX_WARNINGS = ("Model metadata for ", "Heads up: ", "Codex could not find ")
 
 
 def _codex(start: Start) -> Added:
@@ -139,6 +143,7 @@ PRESETS: dict[PresetName, Preset] = {
         Preset(
             "codex", ("codex-acp",), asks_by_settings=True, login=("codex", "login"),
             install="npm install -g @zed-industries/codex-acp (and @openai/codex to log in)", bwrap=True,
+            warnings=CODEX_WARNINGS,
         ),
         Preset(
             "claude", ("claude-agent-acp",), ask_modes=("default", "plan"),

@@ -16,9 +16,11 @@ _CALL_FIELDS = ("title", "kind", "rawInput", "content", "locations")
 
 
 class SessionUpdates:
-    """Of one task. What it said last, after its last tool, is its answer."""
+    """Of one task. What it said last, after its last tool, is its answer. `warnings`: how pieces begin that are none of
+    it, though they come as such."""
 
-    def __init__(self) -> None:
+    def __init__(self, warnings: tuple[str, ...] = ()) -> None:
+        self._warnings = warnings
         self.current_mode: str | None = None
         self._said: list[list[str]] = [[]]
         self._thought = ""
@@ -42,6 +44,8 @@ class SessionUpdates:
         kind = update.get("sessionUpdate")
         if kind == "agent_message_chunk":
             text = _text(update.get("content"))
+            if text.startswith(self._warnings):
+                return AgentProgress(one_line(text)[:LONGEST])
             self._said[-1].append(text)
             return AnswerDelta(text) if text else None
         if kind == "agent_thought_chunk":

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import simplejpeg
+
 from joyvl_server.agents.acp.agent import AcpAgent
 from joyvl_server.agents.base import (
     AgentContext,
@@ -26,7 +29,8 @@ from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.net.policy import NetPolicy
 
 PROGRAM = Path(__file__).with_name("acp_agent.py")
-JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
+JPEG = simplejpeg.encode_jpeg(np.full((48, 64, 3), 120, np.uint8))
+"""some agents look into it themselves"""
 QUESTION = TaskBundle(
     "tsk_1",
     "Which van is it?",
