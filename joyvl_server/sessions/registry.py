@@ -247,10 +247,8 @@ class Registry:
     async def open_pushed(
         self, *, name: str | None = None, spec: SessionSpec | None = None, watches: tuple[WatchDraft, ...] = ()
     ) -> Session:
-        """A session on what a client pushes; `close_pushed` when that has gone. Raises as `open_call`.
-
-        Cancelled, there is no session.
-        """
+        """A session on what a client pushes; `close_pushed` when that has gone. Raises as `open_call`. Cancelled,
+        there is none."""
         call = await self._open_call(name or "Realtime client", spec, watches, None)
         return self.session(call.session_id)
 
