@@ -10,6 +10,7 @@ import pytest
 
 from fakes.clock import ManualClock
 from fakes.engines.openai_server import FakeOpenAI, Reply, cut, endless, mute, raw, refuses, says, whole
+from fakes.patience import PATIENCE_S
 from joyvl_server.agents.base import (
     AgentContext,
     AgentError,
@@ -68,7 +69,7 @@ async def never(request):
 
 
 async def events_of(agent, bundle=ASKED):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         return [event async for event in agent.run(bundle, None, never)]
 
 
@@ -258,7 +259,7 @@ async def test_closed_early_the_request_is_aborted(server, make):
     events = make(silence_s=60.0).run(ASKED, None, never)
     assert await anext(events) == AnswerDelta("half")
     await events.aclose()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await server.completions[0].aborted.wait()
 
 
@@ -269,7 +270,7 @@ async def test_cancelled_while_nothing_comes_the_request_is_aborted(server, make
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await server.completions[0].aborted.wait()
 
 

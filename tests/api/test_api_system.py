@@ -157,6 +157,8 @@ async def test_openapi_describes_every_operation(h: House):
         assert op["description"], path
         assert len(op["tags"]) == 1
         assert set(op["tags"]) <= tags
+        if op["tags"] == ["reference"]:
+            continue  # its errors have the shape that its clients know
         assert "application/problem+json" in op["responses"]["default"]["content"]
         for status, response in op["responses"].items():
             if status.startswith(("4", "5")):

@@ -13,7 +13,7 @@ import pytest
 from fakes.agents.steered_agent import RUN_IT, STEERED, SteeredAgent, offer
 from fakes.media.media import picture
 from fakes.media.wire import Wire
-from fakes.patience import until
+from fakes.patience import PATIENCE_S, until
 from fakes.server.house import House, house
 from joyvl_server.agents.base import AgentError, AgentReport
 from joyvl_server.api.schemas.tasks import AgentOut, CheckedAgentOut, TaskOut
@@ -57,7 +57,7 @@ async def reaches(h: House, task_id: str, *statuses: str) -> dict[str, Any]:
         found.update(await read(h, task_id))
         return found["status"] in statuses
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not await there():
             await asyncio.sleep(0.01)
     return found

@@ -60,7 +60,8 @@ class VllmOmniServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(self.base_url.removesuffix("/v1") + "/health", timeout=2) as answer:
+            address = self.base_url.removesuffix("/v1") + "/health"
+            with urllib.request.urlopen(address, timeout=2) as answer:  # pace: it is asked again
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -17,7 +17,7 @@ from joyvl_server.store.tasks import TaskRecord
 TRANSCRIPT = 16
 """newest lines of what was said that an agent gets"""
 LONGEST_SAID = 500
-NO_AGENTS = "No agent is configured, so nobody can look into it."
+NO_AGENTS = "No agent is configured, so nobody can look into it. See docs/agents.md."
 
 
 class RecentFrames:

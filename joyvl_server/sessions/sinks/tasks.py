@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
+NOBODY = "There is no agent that could look into it."
+"""said aloud; people who read are told how to get one"""
 KEPT = 64
 """utterances and tasks that are remembered"""
 
@@ -145,8 +147,8 @@ class TaskSink(QueuedSink):
             timeout_s=0.0, t=wanted.t, created_wall=wall, ended_wall=wall, error=str(error), code=error.code,
         )  # fmt: skip
         self._bus.publish(TaskUpdated(task))
-        change = TaskChanged(self._machine.now, wanted.task_id, "failed", str(error), wanted.question, wall)
-        self._machine.take(change)
+        aloud = NOBODY if error.code == "no_agent" else str(error)
+        self._machine.take(TaskChanged(self._machine.now, wanted.task_id, "failed", aloud, wanted.question, wall))
 
     async def _deliver(self, names: tuple[str, ...]) -> None:
         assert self._queue is not None or not names, "nothing was handed over"

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from fakes.agents.acp import QUESTION, AgentHouse, People, answer_of
+from fakes.patience import PATIENCE_S
 from joyvl_server.agents.acp import confine
 from joyvl_server.agents.base import AgentError, AgentProgress, AnswerDelta, Finished
 
@@ -142,8 +143,8 @@ async def test_denied_and_without_a_word(house):
 async def test_waiting_for_people_is_no_silence(house):
     people = People("…")
     working = asyncio.create_task(answer_of(house.agent("asks", silent_s=1), house.folder, people))
-    await asyncio.wait_for(people.asked.wait(), 20)
-    done, _ = await asyncio.wait({working}, timeout=3)
+    await asyncio.wait_for(people.asked.wait(), PATIENCE_S)
+    done, _ = await asyncio.wait({working}, timeout=3)  # pace: so long nothing may happen
     assert not done
     working.cancel()
     await asyncio.wait({working})
@@ -209,10 +210,8 @@ async def test_one_that_leaves_its_mode_is_ended(house):
     ],
 )
 async def test_a_bad_end_is_bounded_and_told(house, behaviours, options, code):
-    started = time.monotonic()
     error = await failure(house, *behaviours, **options)
     assert error.code == code
-    assert time.monotonic() - started < 60
     assert house.processes() == []
 
 
@@ -259,7 +258,7 @@ async def test_whatever_ends_it_ends_all_that_it_started(house, behaviours, how)
                 pass
 
     working = asyncio.create_task(work())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while len(house.processes()) < 4:
             await asyncio.sleep(0.05)
     if how == "aclose":

@@ -34,7 +34,12 @@ def client_of(h: House, key: str = KEY) -> openai.AsyncOpenAI:
 async def test_models(h: House):
     client = client_of(h)
     models = await client.models.list()
-    assert [model.id for model in models.data] == ["joyvl", "quiet"]
+    assert [model.id for model in models.data] == [
+        "joyvl",
+        "JoyAI-VL-Interaction",
+        "JoyAI-VL-Interaction-Preview",
+        "quiet",
+    ]
     assert (await client.models.retrieve("quiet")).owned_by == "joyvl-server"
     with pytest.raises(openai.NotFoundError):
         await client.models.retrieve("gpt-9")

@@ -342,3 +342,11 @@ def test_a_summary_that_fails_once_is_not_waited_for_so_the_next_chunk_is_warm_i
     sender.second()
     (prepare,) = sender.writes("Nothing changed.")
     assert history(prepare.chunk.prefix)[-2].endswith(HALL)
+
+
+def test_what_is_remembered_is_told_to_who_asks() -> None:
+    sender = writer()
+    assert sender.composer.remembered() == []
+    sender.until(Write)
+    sender.writes(HALL)
+    assert [summary.text for summary in sender.composer.remembered()] == [HALL]

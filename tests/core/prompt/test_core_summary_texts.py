@@ -156,3 +156,13 @@ def test_summaries_and_events_are_bounded_and_written_ones_stay_longest() -> Non
         written.write((written.add(n, n + 1),), f"{n} is over", 0.0)
     assert len(written) == MAX_SUMMARIES
     assert "0 is over" not in written.lines(0.0, 9)[0].replace("10", "")
+
+
+def test_what_is_remembered_is_told_in_stream_time() -> None:
+    summaries = SummaryLog()
+    summaries.event(3.0, "A man came.")
+    summaries.add(0.0, 9.0)
+    summaries.add(10.0, 19.0)
+    told = summaries.told(99)
+    assert [(one.origin, one.text) for one in told] == [(0.0, "<3.0 seconds> A man came.")]
+    assert told[0].text in summaries.lines(0.0, 99)[0]

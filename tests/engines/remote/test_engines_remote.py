@@ -14,6 +14,7 @@ import pytest
 
 from fakes.engines.openai_server import Reply, cut, mute, refuses, says, silence, whole
 from fakes.engines.reference_server import FakeReference, interacts, texts
+from fakes.patience import PATIENCE_S
 from fakes.turns import chunk, turn
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import ConfigError, EngineError, EngineTimeout, EngineUnavailable
@@ -254,7 +255,7 @@ async def test_closing_ends_who_waits(server: FakeReference, engine: RemoteEngin
     with pytest.raises(EngineError) as caught:
         await waiting
     assert caught.value.code == "engine_closed"
-    await asyncio.wait_for(server.completions[0].aborted.wait(), 5)
+    await asyncio.wait_for(server.completions[0].aborted.wait(), PATIENCE_S)
 
 
 async def test_the_probe_takes_one_real_decision(server: FakeReference, engine: RemoteEngine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -198,13 +197,11 @@ def test_a_megabyte_of_anything_is_bounded(page: Page, unit: str) -> None:
 
 
 def test_a_huge_table_is_cut(page: Page) -> None:
-    began = time.monotonic()
     rows = "|" + "a|" * 300 + "\n|" + "-|" * 300 + "\n" + ("|" + "b|" * 300 + "\n") * 300
     drawn = draw(page, rows)
     assert page.locator("#drawn tr").count() <= 201
     assert page.locator("#drawn th").count() == 30
     assert "too long to be shown" in drawn["text"]
-    assert time.monotonic() - began < 60
 
 
 def test_nesting_has_an_end(page: Page) -> None:
