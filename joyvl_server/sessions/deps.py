@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from joyvl_server.agents.queue import TaskQueue
@@ -37,9 +37,8 @@ class SessionDeps:
     engines: EnginePool
     sinks: SinkRegistry
     speech: SpeechServices
-    agents: AgentSettings = field(default_factory=AgentSettings)
-    tasks: TaskQueue | None = None
-    """None: nobody works on what is handed over"""
+    agents: AgentSettings
+    tasks: TaskQueue
     updates_backlog: int = 1024
 
 

@@ -61,9 +61,8 @@ class ClientDelegations:
 
     async def _own(self, task_id: str) -> ClientAgent:
         """Who works on it. A client answers for tasks of its own session only."""
-        queue = self._session.delegation.queue
-        task = None if queue is None else await queue.records.get(task_id)
-        if task is None or task.session_id != self._session.id:
+        task = await self._session.delegation.queue.records.get(task_id)
+        if task.session_id != self._session.id:
             raise ClientError(f"There is no task {task_id} here.", "not_found", param="delegation_id")
         if (agent := self._agent(task.agent)) is None:
             sentence = "An agent of the server works on this task; only one of the type client is a client's."
@@ -72,7 +71,7 @@ class ClientDelegations:
 
     def _agent(self, name: str) -> ClientAgent | None:
         queue = self._session.delegation.queue
-        if queue is None or queue.agents.kind(name) != TYPE:
+        if queue.agents.kind(name) != TYPE:
             return None
         try:
             found = queue.agents.get(name)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from joyvl_server.agents.base import BundleFrame, TaskBundle
 from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.agents.queue import TaskQueue
-from joyvl_server.core.errors import Conflict
 from joyvl_server.core.frame import Frame
 from joyvl_server.settings import AgentSettings
 from joyvl_server.store.sessions import SessionRecord
@@ -17,7 +16,6 @@ from joyvl_server.store.tasks import TaskRecord
 TRANSCRIPT = 16
 """newest lines of what was said that an agent gets"""
 LONGEST_SAID = 500
-NO_AGENTS = "No agent is configured, so nobody can look into it. See docs/agents.md."
 
 
 class RecentFrames:
@@ -54,14 +52,14 @@ class RecentFrames:
 
 
 class SessionDelegation:
-    """Hands the questions of one session over. `queue` None: there are no agents on this server."""
+    """Hands the questions of one session over. `frames` None: there are no agents on this server, nobody needs any."""
 
     def __init__(
         self,
         record: SessionRecord,
         frames: RecentFrames | None,
         settings: AgentSettings,
-        queue: TaskQueue | None,
+        queue: TaskQueue,
         language: str,
     ) -> None:
         self.queue = queue
@@ -78,8 +76,6 @@ class SessionDelegation:
 
     async def hand_over(self, draft: TaskDraft) -> TaskRecord:
         """See `TaskQueue.submit`; it is a task of this session, with what is seen and was said around `draft.t`."""
-        if self.queue is None or not self.queue.able:
-            raise Conflict(NO_AGENTS, code="no_agent")
         draft = replace(draft, session_id=self._record.id, camera_id=self._record.camera_id)
         most = round(self._settings.bundle_mb * 1_000_000)
         bundle = TaskBundle(

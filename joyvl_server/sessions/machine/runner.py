@@ -92,8 +92,7 @@ class MachineRunner:
             self._writer or self._executor,
             self,
         )
-        able = deps.tasks is not None and deps.tasks.able
-        self.frames = RecentFrames(deps.agents.frames_s) if able else None
+        self.frames = RecentFrames(deps.agents.frames_s) if deps.tasks.able else None
         self._handling = False
 
     async def run(self, *, stays: bool) -> None:

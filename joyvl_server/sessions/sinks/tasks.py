@@ -57,7 +57,7 @@ class TaskSink(QueuedSink):
         self._lengths: OrderedDict[int, int] = OrderedDict()
         self._asking: dict[str, TaskRecord] = {}
         """tasks that wait for a permission"""
-        self._leave = self._queue.listen(self) if self._queue is not None else None
+        self._leave = self._queue.listen(self)
 
     async def handle(self, message: Message) -> None:
         """One after the other. Cancelled, a task that is being handed over is handed over or not."""
@@ -87,8 +87,7 @@ class TaskSink(QueuedSink):
         self._bus.publish(Failure("task_not_handed_over", "Too much came at once."))
 
     async def aclose(self) -> None:
-        if self._leave is not None:
-            self._leave()
+        self._leave()
 
     # ------------------------------------------------------------------------------------------------- from the queue
 
@@ -118,9 +117,8 @@ class TaskSink(QueuedSink):
 
     async def _take_up(self) -> None:
         """What nobody was told of yet, of this session or an earlier one of its camera."""
-        if self._queue is not None:
-            for task in await self._queue.undelivered(session_id=self._record.id, camera_id=self._record.camera_id):
-                self._tell(task)
+        for task in await self._queue.undelivered(session_id=self._record.id, camera_id=self._record.camera_id):
+            self._tell(task)
 
     # ------------------------------------------------------------------------------------------------ from the session
 
@@ -151,10 +149,9 @@ class TaskSink(QueuedSink):
         self._machine.take(TaskChanged(self._machine.now, wanted.task_id, "failed", aloud, wanted.question, wall))
 
     async def _deliver(self, names: tuple[str, ...]) -> None:
-        assert self._queue is not None or not names, "nothing was handed over"
-        for task_id in [ours for ours in (self._ours(name) for name in names) if ours]:
-            assert self._queue is not None
-            await self._queue.deliver(task_id, "spoken")
+        for name in names:
+            if task_id := self._ours(name):
+                await self._queue.deliver(task_id, "spoken")
 
     def _ours(self, name: str) -> str:
         """The id of the task that the machine calls so; empty for one that was never handed over."""
@@ -163,7 +160,7 @@ class TaskSink(QueuedSink):
 
     async def _answered(self, text: str) -> bool:
         """Was it a yes or a no to what an agent asks for?"""
-        if not self._asking or self._queue is None or (yes := said_yes(text)) is None:
+        if not self._asking or (yes := said_yes(text)) is None:
             return False
         task = next(iter(self._asking.values()))
         permission = task.permission or {}
