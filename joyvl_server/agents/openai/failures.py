@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import httpx2
 
 from joyvl_server.agents.base import AgentError
-from joyvl_server.agents.openai.wire import words_of
 from joyvl_server.kit.masking import mask_text
+from joyvl_server.kit.net.error_words import words_of
 
 MAX_WORDS = 200
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/=_-]{48,}")

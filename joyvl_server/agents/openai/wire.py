@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from joyvl_server.agents.base import BundleFrame
+from joyvl_server.kit.net.error_words import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,6 @@ def responses_piece(event: Mapping[str, Any]) -> ReplyPart:
     if kind in ("response.failed", "error") or (kind is None and event.get("error")):
         return ReplyPart(failed=words_of(response or event))
     return ReplyPart(thinks=isinstance(kind, str) and "reasoning" in kind)
-
-
-def words_of(data: object) -> str:
-    """The words in `{"error": {"message": …}}`, `{"detail": …}` and the like; empty where there are none."""
-    for _ in range(4):
-        if isinstance(data, list) and data:
-            data = data[0]
-        if not isinstance(data, dict):
-            break
-        data = next((data[name] for name in ("error", "message", "detail", "msg") if data.get(name)), None)
-    return data if isinstance(data, str) else ""
 
 
 def _whole_response(response: Mapping[str, Any]) -> ReplyPart:

@@ -15,6 +15,7 @@ import httpx2
 
 from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineTimeout, EngineUnavailable
 from joyvl_server.kit.masking import mask_text
+from joyvl_server.kit.net.error_words import words_of
 
 MAX_DETAIL = 200
 MAX_READ = 4000
@@ -79,17 +80,6 @@ def detail_of(body: bytes) -> str:
         return words_of(json.loads(text)) or text
     except (ValueError, RecursionError):
         return "" if text.lstrip().startswith("<") else text  # an error page in HTML tells nobody anything
-
-
-def words_of(data: object) -> str:
-    """The words in `{"error": {"message": …}}`, `{"detail": …}` and the like; empty where there are none."""
-    for _ in range(3):
-        if isinstance(data, list) and data:
-            data = data[0]
-        if not isinstance(data, dict):
-            break
-        data = next((data[name] for name in ("error", "message", "detail", "msg") if data.get(name)), None)
-    return data if isinstance(data, str) else ""
 
 
 def is_too_long(detail: str) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import httpx2
 
 from joyvl_server.core.errors import EngineError
-from joyvl_server.engines.openai.failures import Endpoint, from_transport, from_words, words_of
+from joyvl_server.engines.openai.failures import Endpoint, from_transport, from_words
+from joyvl_server.kit.net.error_words import words_of
 
 MAX_EVENT = 262_144
 """Bytes of one server-sent event; ours hold a token or a few."""
