@@ -49,27 +49,25 @@ class VoicePace:
         held: list[Pcm] = []
         sound = took = 0.0
         coming: asyncio.Task[Pcm | None] | None = None
+        over = False
         try:
-            while True:
+            while not over:
                 if coming is None:
                     asked = self._clock.monotonic()
                     coming = asyncio.create_task(_next(pieces), name="next piece of sound")
                 # All of it is made after `needed` seconds, and what is held plays until then.
                 start = began + min(LONGEST_S, needed - sound)
                 await (wait_until(self._clock, coming, start) if held else asyncio.wait({coming}))
-                piece = None
-                if ended := coming.done():
+                if coming.done():
                     piece, coming = coming.result(), None
                     took += self._clock.monotonic() - asked
-                if piece is not None:
-                    held.append(piece)
-                    sound += piece.seconds
-                    start = began + min(LONGEST_S, needed - sound)
-                if (ended and piece is None) or self._clock.monotonic() >= start:
+                    over = piece is None
+                    if piece is not None:
+                        held.append(piece)
+                        sound += piece.seconds
+                if over or self._clock.monotonic() >= began + min(LONGEST_S, needed - sound):
                     while held:
                         yield held.pop(0)
-                if ended and piece is None:
-                    break
         finally:
             if coming is not None:
                 coming.cancel()
