@@ -8,7 +8,7 @@ from pathlib import Path
 
 from joyvl_server.agents.task_files import TaskFiles
 from joyvl_server.core.errors import NotFound
-from joyvl_server.store.tasks import TaskRecord, Tasks
+from joyvl_server.store.tasks import TaskOutline, TaskRecord, Tasks
 
 
 class TaskRecords:
@@ -27,13 +27,14 @@ class TaskRecords:
         *,
         session_id: str | None = None,
         camera_id: str | None = None,
+        agent: str | None = None,
         status: str | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> builtins.list[TaskRecord]:
+    ) -> builtins.list[TaskOutline]:
         """See `Tasks.list`."""
         return await self._tasks.list(
-            session_id=session_id, camera_id=camera_id, status=status, limit=limit, before=before
+            session_id=session_id, camera_id=camera_id, agent=agent, status=status, limit=limit, before=before
         )
 
     async def file(self, task_id: str, name: str) -> Path:

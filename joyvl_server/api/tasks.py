@@ -46,16 +46,18 @@ INACTIVE = {
 
 @router.get("/v1/tasks", response_model=TasksOut)
 async def list_tasks(api: ApiDep, query: Annotated[TasksQuery, Query()]) -> Response:
-    """Tasks, newest first. They outlive sessions and restarts."""
+    """Outlines of tasks, without their answers, newest first. They outlive sessions and restarts."""
     found = await api.registry.tasks.records.list(
         session_id=query.session_id,
         camera_id=query.camera_id,
+        agent=query.agent,
         status=query.status,
         limit=query.limit + 1,
         before=query.after,
     )
     shown = found[: query.limit]
-    return render.listed([payloads.task(t) for t in shown], shown[-1].id if len(found) > query.limit else None)
+    more = len(found) > query.limit
+    return render.listed([payloads.task_outline(outline) for outline in shown], shown[-1].task.id if more else None)
 
 
 @router.post("/v1/tasks", status_code=201, response_model=TaskOut, responses=problems(404, 409))

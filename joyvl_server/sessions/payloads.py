@@ -17,7 +17,7 @@ from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.settings import SessionSettings
 from joyvl_server.store.sessions import SessionRecord
-from joyvl_server.store.tasks import TaskRecord
+from joyvl_server.store.tasks import TaskOutline, TaskRecord
 from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
 
@@ -135,6 +135,20 @@ def task(record: TaskRecord, *, brief: bool = False) -> dict[str, Any]:
             "files": [asdict(file) for file in record.files],
         }
     return shown
+
+
+def task_outline(outline: TaskOutline) -> dict[str, Any]:
+    """What lists have: how much there is of the answer, in place of it and its files."""
+    record = outline.task
+    return {
+        **task(record, brief=True),
+        "t": record.t,
+        "progress": record.progress,
+        "permission": _permission(record),
+        "answer_chars": outline.answer_chars,
+        "files_count": len(record.files),
+        "files_bytes": sum(file.bytes for file in record.files),
+    }
 
 
 def _permission(record: TaskRecord) -> dict[str, Any] | None:

@@ -68,6 +68,14 @@ class TaskRecord:
         return self.status in ENDED
 
 
+@dataclass(frozen=True, slots=True)
+class TaskOutline:
+    """A task as lists have it: the `answer` of `task` is left out, it has so many characters."""
+
+    task: TaskRecord
+    answer_chars: int
+
+
 class Tasks:
     """`kept`: ended tasks beyond this many are deleted, oldest first; one that nobody was told of stays."""
 
@@ -113,18 +121,23 @@ class Tasks:
         *,
         session_id: str | None = None,
         camera_id: str | None = None,
+        agent: str | None = None,
         status: str | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> builtins.list[TaskRecord]:
+    ) -> builtins.list[TaskOutline]:
         """Newest first, at most `limit` (1 to 1000), all that match every filter given; `before`: the last id of the
         page before. Cancelling it changes nothing."""
-        filters = {"session_id = ?": session_id, "camera_id = ?": camera_id, "status = ?": status, "id < ?": before}
+        filters = {
+            "session_id = ?": session_id, "camera_id = ?": camera_id, "agent = ?": agent, "status = ?": status,
+            "id < ?": before,
+        }  # fmt: skip
         given = {clause: value for clause, value in filters.items() if value is not None}
         where = f"WHERE {' AND '.join(given)}" if given else ""
-        query = f"SELECT * FROM tasks {where} ORDER BY id DESC LIMIT ?"
+        query = f"SELECT {_OUTLINE} FROM tasks {where} ORDER BY id DESC LIMIT ?"
         values = (*given.values(), min(max(limit, 1), MAX_PAGE))
-        return [_record(row) for row in await self._db.read(lambda c: c.execute(query, values).fetchall())]
+        rows = [dict(row) for row in await self._db.read(lambda c: c.execute(query, values).fetchall())]
+        return [TaskOutline(answer_chars=row.pop("answer_chars"), task=_record(row)) for row in rows]
 
     async def earlier(self, task: TaskRecord, most: int) -> builtins.list[TaskRecord]:
         """The tasks that it goes on with, oldest first, at most so many. Cancelling it changes nothing."""
@@ -241,6 +254,7 @@ _COLUMNS = (
     "timeout_s", "t", "created_wall", "started_wall", "ended_wall", "progress", "permission", "answer", "digest",
     "error", "code", "files", "agent_session", "delivered", "delivered_wall",
 )  # fmt: skip
+_OUTLINE = ", ".join("'' AS answer, length(answer) AS answer_chars" if c == "answer" else c for c in _COLUMNS)
 
 
 def _missing(task_id: str) -> NotFound:
@@ -263,7 +277,7 @@ def _values(task: TaskRecord) -> tuple[object, ...]:
     return tuple(given[name] if name in given else getattr(task, name) for name in _COLUMNS)
 
 
-def _record(row: sqlite3.Row) -> TaskRecord:
+def _record(row: sqlite3.Row | dict[str, Any]) -> TaskRecord:
     values = dict(row)
     files = tuple(TaskFile(name, size) for name, size in json.loads(values["files"]))
     permission = None if values["permission"] is None else json.loads(values["permission"])

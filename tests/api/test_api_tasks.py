@@ -16,7 +16,7 @@ from fakes.media.wire import Wire
 from fakes.patience import PATIENCE_S, until
 from fakes.server.house import House, house
 from joyvl_server.agents.base import AgentError, AgentReport
-from joyvl_server.api.schemas.tasks import AgentOut, CheckedAgentOut, TaskOut
+from joyvl_server.api.schemas.tasks import AgentOut, CheckedAgentOut, TaskOut, TaskOutlineOut
 
 
 @pytest.fixture
@@ -197,8 +197,29 @@ async def test_lists_are_filtered_and_in_pages(h: House, agent: SteeredAgent):
         assert [task["id"] for task in (await h.client.get("/v1/tasks", params=query)).json()["data"]] == [own]
     assert (await h.client.get("/v1/tasks", params={"status": "failed"})).json()["data"] == []
     assert len((await h.client.get("/v1/tasks", params={"status": "completed"})).json()["data"]) == 6
+    assert (await h.client.get("/v1/tasks", params={"agent": "other"})).json()["data"] == []
+    assert len((await h.client.get("/v1/tasks", params={"agent": "steered"})).json()["data"]) == 6
     for wrong in ({"status": "lost"}, {"limit": 0}, {"after": "x"}):
         assert (await h.client.get("/v1/tasks", params=wrong)).status_code == 422
+
+
+async def test_a_list_has_outlines_and_one_task_all_of_it(h: House, agent: SteeredAgent):
+    agent.answer, agent.files = f"**Red**. {'x' * 150_000}", {"one.txt": b"1", "two.txt": b"22"}
+    agent.asks = [RUN_IT]
+    task = await reaches(h, (await post(h, question="Which one?"))["id"], "waiting")
+    [asking] = (await h.client.get("/v1/tasks")).json()["data"]
+    assert asking["permission"] == task["permission"], "it can be answered from the list"
+    await h.registry.tasks.answer_permission(task["id"], task["permission"]["id"], "yes")
+    done = await ended(h, task["id"])
+    assert (done["answer"], len(done["files"])) == (agent.answer, 2)
+    listed = await h.client.get("/v1/tasks")
+    [outline] = listed.json()["data"]
+    assert set(outline) == set(TaskOutlineOut.model_fields)
+    assert (outline["answer_chars"], outline["files_count"], outline["files_bytes"]) == (150_009, 2, 3)
+    assert outline["digest"].startswith("Red.")
+    assert len(listed.content) < 2000
+    same = set(TaskOut.model_fields) & set(outline)
+    assert {name: done[name] for name in same} == {name: outline[name] for name in same}
 
 
 @pytest.mark.parametrize("option", ["yes", "no", None])

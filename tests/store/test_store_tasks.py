@@ -9,7 +9,7 @@ import pytest
 
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.store.sqlite.database import Database
-from joyvl_server.store.tasks import INTERRUPTED, TaskFile, TaskRecord, Tasks
+from joyvl_server.store.tasks import INTERRUPTED, TaskFile, TaskOutline, TaskRecord, Tasks
 
 
 def task(number: int, **changes) -> TaskRecord:
@@ -51,7 +51,7 @@ async def test_every_field_comes_back_as_it_was_written(tasks):
     )  # fmt: skip
     await add(tasks, full)
     assert await tasks.get("tsk_001") == full
-    assert await tasks.list() == [full]
+    assert await tasks.list() == [TaskOutline(replace(full, answer=""), answer_chars=4)]
     with pytest.raises(NotFound):
         await tasks.get("tsk_none")
 
@@ -148,18 +148,24 @@ async def test_lists_have_filters_and_pages(tasks):
     await add(
         tasks,
         *(
-            task(n, session_id="ses_b" if n % 2 else "ses_a", status="completed" if n < 4 else "queued")
+            task(
+                n,
+                session_id="ses_b" if n % 2 else "ses_a",
+                status="completed" if n < 4 else "queued",
+                agent="codex" if n == 6 else "fake",
+            )
             for n in range(8)
         ),
     )
 
     async def listed(**filters):
-        return [int(one.question[1:]) for one in await tasks.list(**filters)]
+        return [int(one.task.question[1:]) for one in await tasks.list(**filters)]
 
     assert await listed() == [7, 6, 5, 4, 3, 2, 1, 0]
     assert await listed(session_id="ses_a") == [6, 4, 2, 0]
     assert await listed(session_id="ses_b", status="completed") == [3, 1]
     assert await listed(camera_id="cam_x") == []
+    assert await listed(agent="codex") == [6]
     assert await listed(limit=3, before="tsk_005") == [4, 3, 2]
     assert await listed(limit=0) == [7]
 
@@ -204,7 +210,7 @@ async def test_the_oldest_that_were_told_are_deleted_and_no_other(db):
     await add(tasks, task(0, status="completed", ended_wall=1.0), task(1))
     for number in range(2, 7):
         await add(tasks, task(number, status="completed", ended_wall=1.0, delivered="shown"))
-    assert [one.question for one in await tasks.list()] == ["Q6", "Q5", "Q1", "Q0"]
+    assert [one.task.question for one in await tasks.list()] == ["Q6", "Q5", "Q1", "Q0"]
 
 
 async def test_all_of_it_survives_a_restart(db, tasks):

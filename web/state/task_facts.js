@@ -4,7 +4,7 @@ const STEPS = { queued: 0, running: 1, waiting: 1, completed: 2, failed: 2, canc
 
 export const isOver = (task) => STEPS[task.status] === 2;
 
-/** Without its answer and what it asks for, as the timeline has it. */
+/** Without its answer, as lists have it; on the timeline without its progress and what it asks for, too. */
 export const isBrief = (task) => task.answer === undefined;
 
 /** It was never handed over, so that the server has no such task. */

@@ -3,7 +3,7 @@ import { batch, signal } from "../html.js";
 import { bodyOf, get, list, post, request, taskPath } from "../net/api.js";
 import { listError } from "./lists.js";
 import { clockOffset, serverNow, view } from "./session.js";
-import { inOrder, isBrief, isOver, merged, mergedAnswer, wasRefused } from "./task_facts.js";
+import { inOrder, isBrief, merged, mergedAnswer, wasRefused } from "./task_facts.js";
 import { withTask } from "./view.js";
 
 const PAGE = 25;
@@ -49,7 +49,6 @@ export async function refreshTasks(filter) {
       listing.value = withNewest(listing.value, first, asking.data, then);
       listError.value = null;
     });
-    await Promise.all(listing.value.tasks.filter((task) => isBrief(task) && !isOver(task)).map(readWhole));
   } catch (error) {
     listError.value = error.status === 0 ? null : error.message;
   }

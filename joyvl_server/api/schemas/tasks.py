@@ -51,6 +51,7 @@ class TasksQuery(PageQuery):
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="At most this many, newest first.")
     session_id: str | None = Field(None, max_length=80)
     camera_id: str | None = Field(None, max_length=80)
+    agent: str | None = Field(None, max_length=80)
     status: TaskStatus | None = None
 
 
@@ -75,7 +76,9 @@ class PermissionOut(ResponseModel):
     until: str = Field(description="RFC 3339 time.")
 
 
-class TaskOut(ResponseModel):
+class TaskFacts(ResponseModel):
+    """What is told of a task wherever it is told."""
+
     id: str
     session_id: str | None
     camera_id: str | None
@@ -91,16 +94,27 @@ class TaskOut(ResponseModel):
     ended_at: str | None
     progress: str = Field(description="What the agent does now, one line.")
     permission: PermissionOut | None = Field(description="What it asks for, while it waits.")
-    answer: str = Field(description="Markdown. It was written by an agent: show it without active content.")
     digest: str = Field(description="A few words of it, plain text.")
     error: str | None = Field(description="Why there is no answer.")
     code: str | None = Field(description="The same as a stable word.")
-    files: list[TaskFileOut]
     delivered: Literal["spoken", "shown"] | None = Field(description="How somebody was told of the outcome.")
 
 
+class TaskOut(TaskFacts):
+    answer: str = Field(description="Markdown. It was written by an agent: show it without active content.")
+    files: list[TaskFileOut]
+
+
+class TaskOutlineOut(TaskFacts):
+    """As lists have it; `GET /v1/tasks/{task_id}` gives the answer and the names of its files."""
+
+    answer_chars: int = Field(description="Length of the answer.")
+    files_count: int
+    files_bytes: int = Field(description="Size of all its files.")
+
+
 class TasksOut(ResponseModel):
-    data: list[TaskOut]
+    data: list[TaskOutlineOut]
     next: str | None
 
 

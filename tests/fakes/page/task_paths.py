@@ -35,9 +35,10 @@ def add_task_paths(app: FastAPI, world: World) -> None:
         after: str | None = None,
         session_id: str | None = None,
         camera_id: str | None = None,
+        agent: str | None = None,
         status: str | None = None,
     ) -> dict[str, Any]:
-        return book.page(limit, after, session_id=session_id, camera_id=camera_id, status=status)
+        return book.page(limit, after, session_id=session_id, camera_id=camera_id, agent=agent, status=status)
 
     @app.post("/v1/tasks", status_code=201)
     async def add(body: dict[str, Any]) -> dict[str, Any]:

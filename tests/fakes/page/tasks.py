@@ -87,4 +87,15 @@ class TaskBook:
         given = {name: value for name, value in wanted.items() if value is not None}
         found = [t for t in self.tasks.values() if all(t[name] == value for name, value in given.items())]
         found = [t for t in found[::-1] if after is None or t["id"] < after]
-        return {"data": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
+        outlines = [outline_of(task) for task in found[:limit]]
+        return {"data": outlines, "next": found[limit - 1]["id"] if len(found) > limit else None}
+
+
+def outline_of(task: dict[str, Any]) -> dict[str, Any]:
+    """As lists have it."""
+    sizes = {
+        "answer_chars": len(task["answer"]),
+        "files_count": len(task["files"]),
+        "files_bytes": sum(file["bytes"] for file in task["files"]),
+    }
+    return {**{name: value for name, value in task.items() if name not in ("answer", "files")}, **sizes}
