@@ -53,6 +53,8 @@ class Capabilities:
     """`Score.kind` and `Score.box` are set"""
     needs_every_frame: bool = False
     """keeps a model of the scene: the gaze must not skip or shrink frames"""
+    takes_back: bool = True
+    """`rollback` leaves no trace of a turn that was scored; else whoever decides may remember it"""
     chooses: bool = False
     """`choose` answers questions at the tail"""
     prepares: bool = False
@@ -128,7 +130,7 @@ class EngineSession(Protocol):
         """The last turn was answered with `answer` (wire format); it stays."""
 
     async def rollback(self) -> None:
-        """Forget the last turn, which failed or was not settled."""
+        """Forget the last turn, which failed or was not settled. See `Capabilities.takes_back`."""
 
     async def aclose(self) -> None:
         """Give everything back. Idempotent."""

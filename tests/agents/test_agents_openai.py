@@ -281,7 +281,7 @@ async def test_check_says_what_is_missing(server, make):
     report = await make().check()
     assert report.ready
     assert "the model is fake" in report.message
-    assert "no tools" in report.sandbox
+    assert "Nothing of it runs here" in report.sandbox
     assert not server.completions
     assert "no model 'other'" in (await make(model="other").check()).message
     server.models = []

@@ -34,9 +34,13 @@ def offered_modes(opened: dict[str, Any]) -> list[str]:
 
 def choose_mode(offered: list[str], preset: Preset, options: AcpOptions) -> str | None:
     """The mode to set; None: the one it is in, which is allowed. Raises `AgentError` (unasked)."""
+    if options.mode is not None and offered and options.mode not in offered:
+        raise AgentError(f"It has no mode {options.mode}. It has: {', '.join(offered)}.", code="unasked")
+    if preset.works_elsewhere:
+        if not options.unasked:
+            raise AgentError(f"{preset.works_elsewhere} {UNASKED_HINT}", code="unasked")
+        return options.mode
     if options.mode is not None:
-        if offered and options.mode not in offered:
-            raise AgentError(f"It has no mode {options.mode}. It has: {', '.join(offered)}.", code="unasked")
         if not options.unasked and not asks(options.mode, preset):
             raise AgentError(f"In its mode {options.mode} it may not ask. {UNASKED_HINT}", code="unasked")
         return options.mode

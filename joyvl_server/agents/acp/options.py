@@ -73,4 +73,6 @@ class AcpOptions(_Options):
                 raise ValueError("`command` is needed, or a preset: opencode, codex, claude, openclaw")
             if self.model is not None:
                 raise ValueError("`model` is for presets; a custom agent has its own variables: `env`")
+        if self.preset == "openclaw" and self.model is not None:
+            raise ValueError("`model` cannot be set for openclaw: which one it uses is a setting of its gateway")
         return self

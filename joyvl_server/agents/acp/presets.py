@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,20 +27,25 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Added:
+    """`writable`: folders beside its own in which it must be able to write; they are made where they are not there."""
+
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    writable: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
     """`ask_modes`: those in which it asks, the best first. `asks_by_settings`: what `added_to` gives it makes it ask,
-    in each of its modes. `node`: the oldest version of Node.js that it runs on. `bwrap`: it needs that program where
-    nothing else confines it. `warnings`: see `SessionUpdates`."""
+    in each of its modes. `works_elsewhere`: a sentence where it hands its work to a program that we do not hold; its
+    modes are about other things then. `node`: the oldest version of Node.js that it runs on. `bwrap`: it needs that
+    program where nothing else confines it. `warnings`: see `SessionUpdates`."""
 
     name: PresetName
     command: tuple[str, ...]
     ask_modes: tuple[str, ...] = ()
     asks_by_settings: bool = False
+    works_elsewhere: str = ""
     login: tuple[str, ...] = ()
     install: str = ""
     node: tuple[int, int] | None = None
@@ -130,6 +136,16 @@ def _claude(start: Start) -> Added:
     return Added(env=env)
 
 
+# ------------------------------------------------------------------------------------------------------------- openclaw
+
+
+def _openclaw(start: Start) -> Added:
+    """A bridge to its gateway. It locks its own database in a folder that no variable moves, and makes a log beside it
+    unless it is told not to."""
+    env = {"OPENCLAW_HIDE_BANNER": "1", "OPENCLAW_SUPPRESS_NOTES": "1", "OPENCLAW_LOG_LEVEL": "silent"}
+    return Added(env=env, writable=(Path(f"/tmp/openclaw-state-locks-{os.getuid()}"),))
+
+
 # ------------------------------------------------------------------------------------------------------------- the rest
 
 
@@ -151,13 +167,19 @@ PRESETS: dict[PresetName, Preset] = {
             install="npm install -g @agentclientprotocol/claude-agent-acp", node=(22, 0),
         ),
         Preset(
-            "openclaw", ("openclaw", "acp"), login=("openclaw", "onboard"),
+            "openclaw", ("openclaw", "acp"), login=("openclaw", "onboard", "--mode", "remote"),
             install="npm install -g openclaw", node=(24, 16),
+            works_elsewhere="Its gateway does the work, and settings of that (tools.exec.mode) say whether it asks.",
         ),
         Preset("custom", ()),
     )
 }  # fmt: skip
-_ADDED: Mapping[PresetName, Callable[[Start], Added]] = {"opencode": _opencode, "codex": _codex, "claude": _claude}
+_ADDED: Mapping[PresetName, Callable[[Start], Added]] = {
+    "opencode": _opencode,
+    "codex": _codex,
+    "claude": _claude,
+    "openclaw": _openclaw,
+}
 
 
 def added_to(preset: Preset, start: Start) -> Added:

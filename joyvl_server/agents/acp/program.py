@@ -48,6 +48,8 @@ class AgentProgram:
     @property
     def sandbox(self) -> str:
         """In words."""
+        if self.preset.works_elsewhere:
+            return f"None of ours holds what it does. {self.preset.works_elsewhere}"
         if self.confined:
             return (
                 "It writes only in its task's folder and in its HOME (Landlock). It can read files and use the network."
@@ -77,7 +79,9 @@ class AgentProgram:
         for made in (self.home, temporary):
             made.mkdir(parents=True, exist_ok=True, mode=0o700)
         added = added_to(self.preset, Start(self.options, self._key, temporary, self.confined))
-        writable = (folder, self.home, *self.options.writable) if self.confined else ()
+        for place in added.writable:
+            place.mkdir(exist_ok=True, mode=0o700)
+        writable = (folder, self.home, *self.options.writable, *added.writable) if self.confined else ()
         rights = [word for path in writable for word in ("--write", str(path.expanduser().resolve()))]
         limited = (sys.executable, "-I", "-S", confine.__file__, "--nice", str(NICE), *rights, "--")
         env = {**self.environment(temporary), **added.env, **self._own_env(), "PATH": self._path()}

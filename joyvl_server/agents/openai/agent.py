@@ -1,4 +1,4 @@
-"""Agent `openai`: it asks a chat server and streams the answer. It has no tools, so it asks for no permission."""
+"""Agent `openai`: it asks a chat server and streams the answer. It offers no tools, so it asks for no permission."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ MAX_ERROR_BODY = 65_536
 MAX_EVENT = 1_048_576
 MAX_WITHOUT_TEXT = 200_000
 """events that bring no text, after which nobody waits for more"""
+SANDBOX = "Nothing of it runs here. A server that has tools of its own uses them where it runs, and asks nobody here."
 UNSEEN = "\nThere are pictures of the scene, but they cannot be shown to you. Say so if the question needs them.\n"
 CUT = "\n\n… (The server ended the answer here: {reason}.)"
 
@@ -71,7 +72,7 @@ class OpenAIAgent:
         model = wanted or (models[0] if models else "")
         if not model:
             return AgentReport(False, f"{url} lists no model. Set `model` of the agent {self.name}.")
-        return AgentReport(True, f"{url} answers; the model is {model}.", sandbox="It has no tools: it only writes.")
+        return AgentReport(True, f"{url} answers; the model is {model}.", sandbox=SANDBOX)
 
     async def run(self, bundle: TaskBundle, folder: Path, ask: AskPermission) -> AsyncGenerator[AgentEvent, None]:
         """See `Agent.run`. Closed early, the request is aborted."""

@@ -36,7 +36,10 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
 }
 CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID"
+CORS_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
+    "X-Streaming-Session, X-Session-Id, X-Frame-Time-Range, X-System-Prompt-Key"
+)
 CORS_EXPOSED = "ETag, Idempotency-Replayed, Location, Retry-After, X-Captured-At, X-Session-Id"
 
 OPEN_PATHS = ("/", "/healthz", "/health")

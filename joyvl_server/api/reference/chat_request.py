@@ -45,6 +45,8 @@ class ChatRequest:
     times: tuple[float, ...]
     text: str
     delegation: bool | None
+    stream: bool = False
+    """the reply is wanted as events"""
 
 
 def parse(body: bytes) -> Fields:
@@ -66,14 +68,15 @@ def read(body: bytes, headers: Mapping[str, str]) -> ChatRequest:
     model = fields.get("model", "")
     if not isinstance(model, str):
         raise ChatRefused("model must be a string.", param="model")
-    if fields.get("stream"):
-        raise ChatRefused("An answer is not streamed here; leave `stream` out.", param="stream")
+    stream = fields.get("stream") or False
+    if not isinstance(stream, bool):
+        raise ChatRefused("stream must be true or false.", param="stream")
     parts, later = _newest(fields.get("messages"))
     urls, texts = _split(parts)
     text, tag = _words([*texts, *later])
     pictures = tuple(_picture(url, f"messages: picture {number}") for number, url in enumerate(urls, 1))
     times = _times(fields.get("frame_time_ranges"), headers.get("x-frame-time-range"), tag, len(pictures))
-    return ChatRequest(session_name(fields, headers), model, pictures, times, text, _delegation(headers))
+    return ChatRequest(session_name(fields, headers), model, pictures, times, text, _delegation(headers), stream)
 
 
 def session_name(fields: Fields, headers: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from joyvl_server.api.reference.replies import Told
 from joyvl_server.core.errors import EngineTimeout, EngineUnavailable, NotFound
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.sinks.messages import PlaybackStopped
+from joyvl_server.sessions.sinks.messages import UtteranceShown
 from joyvl_server.sessions.sinks.updates import SlowReader, Subscription, Update
 from joyvl_server.sessions.ticking.requested import RequestedTicker, TickRequest
 from joyvl_server.store.ticks.records import TickRecord
@@ -29,7 +29,7 @@ MANNERS: dict[str, dict[str, Any]] = {
 
 @dataclass(slots=True)
 class SessionNews:
-    """What the session told since the answer before."""
+    """What the session told since the last answer that was a decision."""
 
     said: dict[int, str] = field(default_factory=dict)
     """by epoch"""
@@ -45,6 +45,7 @@ class OpenClientSession:
         self._ticker = ticker
         self._clock = clock
         self._updates: Subscription = session.updates.since(None)
+        self._news = SessionNews()
         self._query: tuple[str, str] | None = None
         """(text, id) of what was asked last"""
         self._repeats = False
@@ -53,8 +54,6 @@ class OpenClientSession:
         self._base = session.settings.threshold
         self._persona = "default"
         self._delegation: bool | None = None
-        self._delegates = False
-        """something was handed over"""
 
     @property
     def over(self) -> bool:
@@ -89,12 +88,12 @@ class OpenClientSession:
         self._frames += len(request.pictures)
         try:
             async with asyncio.timeout(TOLD_S):
-                tick, news = await self._come_to(t)
+                tick = await self._come_to(t)
         except TimeoutError:
             raise EngineTimeout("The session did not tell what it decided.") from None
         if tick.skipped == "failed":
             raise EngineUnavailable(tick.detail or "The engine failed.", code="engine_unavailable")
-        return self._told(tick, news, (self._clock.monotonic() - began) * 1000)
+        return self._told(tick, (self._clock.monotonic() - began) * 1000)
 
     def _offsets(self, request: ChatRequest) -> tuple[float, ...]:
         """Of pictures that have a time each, where all are of one tick; else they are spread over it."""
@@ -125,9 +124,8 @@ class OpenClientSession:
 
     # ----------------------------------------------------------------------------------------------------- the answer
 
-    async def _come_to(self, t: float) -> tuple[TickRecord, SessionNews]:
-        """The tick of stream time `t`, which is over, and what was told until then."""
-        news = SessionNews()
+    async def _come_to(self, t: float) -> TickRecord:
+        """The tick of stream time `t`, which is over; what was told until then is noted."""
         while True:
             try:
                 update = await anext(self._updates)
@@ -138,23 +136,21 @@ class OpenClientSession:
                 raise NotFound("The session has ended; the next request begins another.") from None
             tick = update.values.get("tick")
             if update.type in TICKS and isinstance(tick, TickRecord) and abs(tick.t - t) < 0.001:
-                return tick, news
-            self._note(update, news)
+                return tick
+            self._note(update)
 
-    def _note(self, update: Update, news: SessionNews) -> None:
+    def _note(self, update: Update) -> None:
         if update.type == "response.output_text.done":
-            news.said[update.values["epoch"]] = update.values["text"]
+            self._news.said[update.values["epoch"]] = update.values["text"]
         elif update.type == "task.updated":
-            news.task = update.values["task"]
+            self._news.task = update.values["task"]
 
-    def _told(self, tick: TickRecord, news: SessionNews, total_ms: float) -> Told:
+    def _told(self, tick: TickRecord, total_ms: float) -> Told:
+        news, self._news = self._news, SessionNews()
         number, tokens, memory = self.session.machine.remembered()
         said = tuple(text for epoch, text in news.said.items() if epoch != tick.epoch)
-        self._delegates = self._delegates or news.task is not None
-        if self._delegates:
-            for epoch, text in news.said.items():
-                # There is no playback: what stands in an answer is heard, and a task that it tells of is delivered.
-                self.session.bus.publish(PlaybackStopped(epoch, len(text)))
+        for epoch in news.said:  # it stands in the reply; a task that it tells of is delivered
+            self.session.bus.publish(UtteranceShown(epoch))
         return Told(
             tick, said, news.task, self.session.id, self.session.record.engine, self._frames, total_ms, number, tokens,
             memory,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from joyvl_server.api.http.encoding import to_json
 from joyvl_server.core.prompt import wire_format
 from joyvl_server.core.prompt.summary_log import Summary
 from joyvl_server.kit.ids import new_id
@@ -72,6 +73,17 @@ def completion(told: Told, model: str, created: float) -> dict[str, Any]:
         },
         "interaction": _interaction(told),
     }
+
+
+def events(reply: dict[str, Any]) -> bytes:
+    """The same reply as a stream of events: the message in one piece, since it is not written before it is decided."""
+    [choice] = reply["choices"]
+    common = {**{name: reply[name] for name in ("id", "created", "model")}, "object": "chat.completion.chunk"}
+    spoken = {"index": 0, "delta": choice["message"], "logprobs": None, "finish_reason": None}
+    last = {**spoken, "delta": {}, "finish_reason": choice["finish_reason"]}
+    told = {name: reply[name] for name in ("usage", "streamingharness", "interaction")}
+    chunks = (to_json({**common, "choices": [spoken]}), to_json({**common, "choices": [last], **told}), "[DONE]")
+    return "".join(f"data: {chunk}\n\n" for chunk in chunks).encode()
 
 
 def _interaction(told: Told) -> dict[str, Any]:

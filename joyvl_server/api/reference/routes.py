@@ -16,7 +16,7 @@ from joyvl_server.api.reference import chat_request
 from joyvl_server.api.reference.chat_request import ChatRequest
 from joyvl_server.api.reference.client_sessions import Name
 from joyvl_server.api.reference.errors import RESET_PATH, STREAMING_PATH, ChatRefused, failure
-from joyvl_server.api.reference.replies import completion
+from joyvl_server.api.reference.replies import completion, events
 from joyvl_server.core.errors import SourceError
 from joyvl_server.kit import plugins
 from joyvl_server.sessions.engines.pool import GROUP
@@ -54,7 +54,10 @@ async def create_chat_completion(api: ApiDep, request: Request) -> Response:
             raise
         return failure(400, error.code, str(error), param="messages")
     reply = completion(told, asked.model, api.clock.wall())
-    return JsonResponse(reply, headers={"X-Session-Id": told.session_id, "Cache-Control": "no-store"})
+    headers = {"X-Session-Id": told.session_id, "Cache-Control": "no-store"}
+    if asked.stream:
+        return Response(events(reply), headers=headers, media_type="text/event-stream")
+    return JsonResponse(reply, headers=headers)
 
 
 @router.post(STREAMING_PATH + "reset", response_class=Response, responses=_ERRORS, openapi_extra=_BODY)

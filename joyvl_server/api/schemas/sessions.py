@@ -122,6 +122,7 @@ class CapabilitiesOut(ResponseModel):
     scores: bool = Field(description="The score is a probability, not only 0 or 1.")
     reports_kinds: bool = Field(description="Says what kind of thing happened, and where.")
     needs_every_frame: bool = Field(description="It needs every frame in full size.")
+    takes_back: bool = Field(description="A turn that failed leaves no trace in what it remembers.")
     chooses: bool = Field(description="Says which watch a remark is about, and whether a query is a question.")
     prepares: bool = Field(description="Prepares the next chunk of context while the present one runs.")
     writes: bool = Field(description="Writes summaries.")

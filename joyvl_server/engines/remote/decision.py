@@ -45,6 +45,13 @@ def read_decision(answer: Mapping[str, Any]) -> RemoteDecision:
     return _written(text_of(dict(answer)))
 
 
+def pictures_seen(answer: Mapping[str, Any]) -> int | None:
+    """How many pictures of the session the server has seen, where it says so."""
+    told = answer.get("interaction")
+    seen = told.get("frame_index") if isinstance(told, dict) else None
+    return seen if isinstance(seen, int) and not isinstance(seen, bool) else None
+
+
 def _told(told: Mapping[str, Any]) -> RemoteDecision:
     if told["action"] == "silence":
         return RemoteDecision()

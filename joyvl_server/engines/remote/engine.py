@@ -36,6 +36,7 @@ class RemoteEngine:
         self._capabilities = Capabilities(
             follows_instructions=True,
             needs_every_frame=True,  # it counts the pictures, and takes each for a second
+            takes_back=False,  # the server keeps the conversation, and knows no such request
             mode="markers",
             parallel=self._options.parallel,
             note=NO_SCORES,

@@ -15,7 +15,7 @@ from joyvl_server.core.errors import EngineError, EngineTimeout
 from joyvl_server.core.prompt.turns import Chunk, UserTurn
 from joyvl_server.engines.base import EngineSpec, WithoutSlices
 from joyvl_server.engines.openai.waiting import Waiting, now
-from joyvl_server.engines.remote.decision import RemoteDecision, read_decision
+from joyvl_server.engines.remote.decision import RemoteDecision, pictures_seen, read_decision
 from joyvl_server.engines.remote.options import RemoteOptions
 from joyvl_server.engines.remote.server import RemoteServer
 from joyvl_server.engines.remote.standing import StandingText
@@ -48,6 +48,8 @@ class RemoteSession(WithoutSlices):
         self._fresh = True
         """it must be reset before the next picture"""
         self._failures = 0
+        self._seen = 0
+        """pictures that the server has seen of it, by its own count"""
 
     @property
     def remote_name(self) -> str:
@@ -117,7 +119,13 @@ class RemoteSession(WithoutSlices):
             await self._start_over()
         text = self._standing.text(turn)
         self._used = True
-        return read_decision(await self._server.look(self.remote_name, turn.frame.image, turn.t, text))
+        answer = await self._server.look(self.remote_name, turn.frame.image, turn.t, text)
+        seen = pictures_seen(answer)
+        if seen is not None:
+            # It was started once more, or has ended a session that was idle: it does not know what is asked for.
+            self._fresh = seen < self._seen
+            self._seen = seen
+        return read_decision(answer)
 
     async def _start_over(self) -> None:
         if self._used:
@@ -127,6 +135,7 @@ class RemoteSession(WithoutSlices):
             except (EngineError, TimeoutError):
                 self._number += 1  # it has no resets, or this session cannot be reset: another one is as good
         self._used = False
+        self._seen = 0
         self._standing.repeat()
         if self._options.persona:
             await self._server.be(self.remote_name, self._options.persona)
@@ -134,7 +143,7 @@ class RemoteSession(WithoutSlices):
 
     def _go_on_elsewhere(self) -> None:
         self._number += 1
-        self._used, self._fresh, self._failures = False, True, 0
+        self._used, self._fresh, self._failures, self._seen = False, True, 0, 0
 
     def _forget_turn(self) -> None:
         self._turn = self._decision = None

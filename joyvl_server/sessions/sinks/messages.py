@@ -147,6 +147,13 @@ class PlaybackStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class UtteranceShown:
+    """A client that reads what is said has got all of it."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechNoticed:
     """Somebody began to speak at stream time `t`, or has finished."""
 
@@ -209,6 +216,7 @@ Message = (
     | TaskUpdated
     | PlaybackStarted
     | PlaybackStopped
+    | UtteranceShown
     | SpeechNoticed
     | HeardPartly
     | HeardDone

@@ -26,8 +26,9 @@ from joyvl_server.sessions.sinks.messages import (
     QueryOpened,
     SessionStarted,
     TaskUpdated,
+    UtteranceShown,
 )
-from joyvl_server.store.tasks import TaskRecord
+from joyvl_server.store.tasks import Delivery, TaskRecord
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,9 @@ KEPT = 64
 
 
 class TaskSink(QueuedSink):
-    wants = (SessionStarted, Delegate, TaskTold, UtteranceDone, PlaybackStopped, HeardDone, QueryOpened)
+    wants = (
+        SessionStarted, Delegate, TaskTold, UtteranceDone, PlaybackStopped, UtteranceShown, HeardDone, QueryOpened,
+    )  # fmt: skip
 
     def __init__(self, context: SinkContext) -> None:
         self._record = context.record
@@ -73,7 +76,9 @@ class TaskSink(QueuedSink):
                 _remember(self._lengths, epoch, len(text.rstrip()))
             case PlaybackStopped(epoch, heard):
                 if heard >= self._lengths.get(epoch, heard + 1):
-                    await self._deliver(self._told.pop(epoch, ()))
+                    await self._deliver(self._told.pop(epoch, ()), "spoken")
+            case UtteranceShown(epoch):
+                await self._deliver(self._told.pop(epoch, ()), "shown")
             case HeardDone(_, text, addressed):
                 self._delegation.heard("person", text)
                 if addressed:
@@ -148,10 +153,10 @@ class TaskSink(QueuedSink):
         aloud = NOBODY if error.code == "no_agent" else str(error)
         self._machine.take(TaskChanged(self._machine.now, wanted.task_id, "failed", aloud, wanted.question, wall))
 
-    async def _deliver(self, names: tuple[str, ...]) -> None:
+    async def _deliver(self, names: tuple[str, ...], how: Delivery) -> None:
         for name in names:
             if task_id := self._ours(name):
-                await self._queue.deliver(task_id, "spoken")
+                await self._queue.deliver(task_id, how)
 
     def _ours(self, name: str) -> str:
         """The id of the task that the machine calls so; empty for one that was never handed over."""

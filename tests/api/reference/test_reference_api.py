@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from fakes.patience import until
 from fakes.reference_client import ReferenceClient, content, jpeg, shown, user
 from fakes.server.house import KEY
 from fakes.server.live_server import LiveServer, live_server
+from fakes.told_agent import ToldAgent
+from joyvl_server.agents.base import AgentError
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineUnavailable
 from joyvl_server.core.prompt.turns import UserTurn
@@ -116,6 +119,63 @@ async def test_a_delegation_names_its_question(p: Place) -> None:
     later = await until_told(p.client())
     assert later["delegation"]["question"] == "Which bird is it?"
     assert later["delegation"]["status"] == "failed"  # there is no agent here
+
+
+@pytest.mark.parametrize("error", [None, AgentError("It wants a login.", code="login")])
+async def test_the_outcome_of_a_task_is_in_a_reply_and_then_delivered(tmp_path: Path, error: AgentError | None) -> None:
+    """Also where the engine fails meanwhile: what the server says then is in the next reply that is one."""
+    agents = {"entries": {"told": {"type": "openai", "options": {"base_url": "http://127.0.0.1:1/v1"}}}}
+    async with place(tmp_path, agents=agents, sessions={"cooldown_s": 0.0}) as p:
+        agent = ToldAgent()
+        agent.error = error
+        agent.goes_on.clear()
+        p.server.registry.tasks.agents._agents["told"] = agent  # type: ignore[assignment]
+        p.says = lambda turn: speaks(" Let me check. </delegation> How old is the house?")
+        client = p.client()
+        await client.decide()
+        await until(lambda: agent.running == 1)
+        p.says = lambda turn: EngineUnavailable("It is away.")
+        assert (await client.look()).status_code == 503
+        agent.goes_on.set()
+        await until(lambda: agent.running == 0)
+        assert (await client.look()).status_code == 503
+        assert [task["delivered"] for task in (await p.http.get("/v1/tasks")).json()["data"]] == [None]
+        p.says = lambda turn: speaks(" It was built in 1907.") if "1907" in str(turn.news) else SILENT
+        wanted = "1907" if error is None else "wants a login"
+        while wanted not in (words := await answered(client)):
+            assert words == "</silence>"
+
+        async def delivered() -> bool:
+            (task,) = (await p.http.get("/v1/tasks")).json()["data"]
+            return bool(task["delivered"] == "shown")
+
+        while not await delivered():
+            await asyncio.sleep(0.05)
+
+
+async def answered(client: ReferenceClient) -> str:
+    """Of the first reply that is one."""
+    while (answer := await client.look()).status_code == 503:
+        await asyncio.sleep(0.1)
+    return content(answer.json())
+
+
+async def test_a_reply_may_be_wanted_as_events(p: Place) -> None:
+    p.says = lambda turn: speaks(" A man", " enters.")
+    answer = await p.client("one").look(stream=True, stream_options={"include_usage": True})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-session-id"] == p.sessions[0].id
+    *chunks, end = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
+    assert end == "[DONE]"
+    spoken, last = map(json.loads, chunks)
+    assert spoken["object"] == last["object"] == "chat.completion.chunk"
+    assert spoken["choices"][0]["delta"] == {"role": "assistant", "content": "</response> A man enters."}
+    assert (last["choices"][0]["delta"], last["choices"][0]["finish_reason"]) == ({}, "stop")
+    assert last["interaction"]["action"] == "response"
+    assert last["usage"]["completion_tokens"] > 0
+    assert "text/event-stream" not in (await p.client("one").look(stream=False)).headers["content-type"]
+    refused = await p.client("one").look(stream=True, frame_time_ranges=["soon"])
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "frame_time_ranges")
 
 
 async def until_told(client: ReferenceClient) -> dict[str, Any]:

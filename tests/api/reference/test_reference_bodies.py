@@ -58,7 +58,7 @@ BAD = {
     "too large a picture": body(shown(bytes(MAX_PICTURE_BYTES + 1))),
     "too many pictures": body(*[shown(jpeg())] * (MAX_PICTURES + 1)),
     "too many words": body("a" * 2001, shown(jpeg())),
-    "a stream": body(stream=True),
+    "stream no truth": body(stream="yes"),
     "model no string": body(model=7),
     "user no string": body(user=["a"]),
     "session no string": body(session_id={"a": 1}),

@@ -132,6 +132,7 @@ async def test_what_is_outside_the_protocol_is_silence(
         (whole(b'{"error": {"message": "nope"}}', "application/json"), EngineError, "engine_protocol"),
         (whole(b'{"choices": [', "application/json"), EngineError, "engine_protocol"),
         (replace(whole(b'{"choices": []}', "application/json"), end="cut"), EngineUnavailable, "engine_cut"),
+        (whole(b'{"choices": [' + b" " * 5_000_000 + b"]}", "application/json"), EngineError, "engine_protocol"),
     ],
 )
 async def test_failures_have_their_codes(
@@ -162,6 +163,22 @@ async def test_a_session_that_hangs_is_left_behind(server: FakeReference) -> Non
     began = asyncio.get_running_loop().time()
     await engine.aclose()
     assert asyncio.get_running_loop().time() - began < 5
+
+
+async def test_a_server_that_has_forgotten_the_session_is_told_all_once_more(server: FakeReference) -> None:
+    """It was started once more between two ticks, or ends idle sessions: nothing fails, and nobody would ever say a
+    word again. Its count of pictures tells."""
+    engine = make(server, persona="talkative")
+    session = await begun(engine, prefix=query_block("Tell me when it rains."))
+    seen = (1, 2, 3, 1, 1, 2, True, "many", 3)
+    server.script(*(interacts("silence", seen=count) for count in seen))
+    for step in range(len(seen)):
+        assert await decide(session, step) == (Score(0.0), "")
+    told = ["Tell me when it rains."]
+    assert [texts(request) for request in server.completions] == [told, [], [], [], told, [], [], [], []]
+    assert server.resets == ["joyvl-s1"]  # the tick that told of it was seen by a session that knew nothing
+    assert len(server.personas) == 2
+    await engine.aclose()
 
 
 async def test_failures_in_a_row_begin_it_once_more(server: FakeReference, engine: RemoteEngine) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-SHELLS = ("bash", "Bash", "shell", "shell_command", "exec_command", "exec", "local_shell")
+SHELLS = ("bash", "Bash", "shell", "shell_command", "exec_command", "exec", "local_shell", "run_shell_command")
 ANSWER = "It is a red van. Its plate says AB 123."
 
 
@@ -113,7 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
 def _chat_call(model: ScriptedModel, body: dict[str, Any]) -> dict[str, Any]:
     """The message of the model."""
     tools = {tool["function"]["name"]: tool["function"].get("parameters") for tool in body.get("tools") or []}
-    told = body["messages"][-1]["role"] == "tool"
+    roles = [message["role"] for message in body["messages"]]
+    since = roles[len(roles) - roles[::-1].index("assistant") :] if "assistant" in roles else []
+    told = "tool" in since  # some agents add words of their own after it
     call = None if told else model.tool_call(tools)
     if call is None:
         return {"role": "assistant", "content": model.answer}

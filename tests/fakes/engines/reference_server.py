@@ -41,9 +41,12 @@ def texts(request: Request) -> list[str]:
     return [part["text"] for part in request.messages[-1]["content"] if part["type"] == "text"]
 
 
-def interacts(action: str, text: str = "", question: str | None = None, *, content: str = "</silence>") -> Reply:
-    """A reply as vLLM-Omni's server writes it; `content` is what its message says."""
+def interacts(
+    action: str, text: str = "", question: str | None = None, *, content: str = "</silence>", seen: object = None
+) -> Reply:
+    """A reply as vLLM-Omni's server writes it; `content` is what its message says, `seen` its count of pictures."""
     told = {"action": action, "spoke": action != "silence", "text": text, "delegated_question": question}
+    told |= {} if seen is None else {"frame_index": seen}
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
     return _json({"object": "chat.completion", "choices": [choice], "usage": None, "interaction": told})
 
