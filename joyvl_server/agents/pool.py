@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 import structlog
 
 from joyvl_server.agents.base import GROUP, Agent, AgentContext, AgentReport
-from joyvl_server.core.errors import Conflict, JoyvlError, NotFound
+from joyvl_server.core.errors import ConfigError, Conflict, JoyvlError, NotFound
 from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.net.policy import NetPolicy
@@ -60,8 +61,21 @@ class AgentPool:
                 return name
         return self._settings.default or names[0]
 
+    async def load(self, name: str) -> None:
+        """Import what that agent needs, off the loop, for `get`, which says what was wrong with it: some take seconds.
+
+        Cancelled, the import goes on.
+        """
+        entry = self._settings.entries.get(name)
+        if entry is not None and name not in self._agents:
+            with suppress(ConfigError):
+                await asyncio.to_thread(plugins.load, GROUP, entry.type)
+
     def get(self, name: str) -> Agent:
-        """Raises `NotFound`, `ConfigError` where its kind is not there or its options are wrong."""
+        """Raises `NotFound`, `ConfigError` where its kind is not there or its options are wrong.
+
+        Imports it here and now where `load` has not: not for the loop of a server.
+        """
         if name not in self._agents:
             entry = self._settings.entries.get(name)
             if entry is None:
@@ -75,6 +89,7 @@ class AgentPool:
         """Raises `NotFound`. Cancelled, nothing of it runs on."""
         if name not in self._settings.entries:
             raise NotFound(f"There is no agent {name}.")
+        await self.load(name)
         try:
             return await self.get(name).check()
         except JoyvlError as error:

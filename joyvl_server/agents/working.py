@@ -54,6 +54,7 @@ class TaskWorker:
         try:
             await asyncio.to_thread(folder.mkdir, parents=True, mode=0o700)
             bundle = await self._bundle(task, given)
+            await self._agents.load(task.agent)
             finished = await running.run(self._agents.get(task.agent), bundle, folder)
             await self._complete(task, finished, bundle, folder)
         except asyncio.CancelledError:

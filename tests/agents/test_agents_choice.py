@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from fakes.clock import ManualClock
@@ -109,3 +111,14 @@ def test_a_digest_ends_with_a_sentence_and_is_bounded():
     assert len(digest_of("word " * 1000)) <= LONGEST
     assert digest_of("x" * 5000).endswith("…")
     assert len(digest_of("好" * 300 + "。" + "好" * 600)) == 301
+
+
+async def test_what_an_agent_needs_is_imported_off_the_loop(tmp_path, monkeypatch):
+    """Some of it takes seconds, in which no session would tick."""
+    imported_in = []
+    monkeypatch.setattr(plugins, "load", lambda group, kind: imported_in.append(threading.current_thread()))
+    agents = pool(tmp_path, "one")
+    await agents.load("one")
+    await agents.load("nobody")
+    assert len(imported_in) == 1
+    assert imported_in[0] is not threading.main_thread()

@@ -1,6 +1,7 @@
 """Runs a command that writes nowhere but where it may:
-`python -I -S confine.py [--nice N] [--write PATH …] -- COMMAND …`.
+`python -I -S confine.py [--nice N] [--session-nice N] [--write PATH …] -- COMMAND …`.
 
+`--session-nice`: of its session against others, where the kernel shares the processor out among sessions first.
 `--write`: a file or a folder with all below it; at least one, or nothing is confined. The kernel holds it (Landlock),
 for all that the command starts, and nobody can take it back. Where the kernel has more of it, none of them can send
 signals to processes outside either. What they read and whom they reach over the network is not confined.
@@ -65,6 +66,15 @@ def restrict(writable: list[str]) -> None:
     os.close(ruleset)
 
 
+def lower_session(nice: int) -> None:
+    """Not where the kernel does not do that, or where somebody has just done the same."""
+    try:
+        with open("/proc/self/autogroup", "w") as session:
+            session.write(str(nice))
+    except OSError:
+        pass
+
+
 def main(arguments: list[str]) -> None:
     end = arguments.index("--")
     given, command = arguments[:end], arguments[end + 1 :]
@@ -72,6 +82,8 @@ def main(arguments: list[str]) -> None:
     for option, value in zip(given[::2], given[1::2], strict=True):
         if option == "--nice":
             os.nice(int(value))
+        if option == "--session-nice":
+            lower_session(int(value))
     try:
         if writable:
             restrict(writable)

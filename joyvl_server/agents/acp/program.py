@@ -21,9 +21,13 @@ from joyvl_server.kit.masking import MASK, mask_text
 from joyvl_server.kit.net.option_checks import read_key, validated
 
 NICE = 19
+SESSION_NICE = 10
+"""of its sessions, where the kernel shares the processor out among sessions first (autogroups): the nice value of a
+process counts for nothing outside its own one then. A tenth of a busy machine is left for them, so that they end."""
 VERSION_S = 10.0
 TEMPORARY = ".tmp"
 """in the task's folder, for what the agent throws away"""
+_NICENESS = ("--nice", str(NICE), "--session-nice", str(SESSION_NICE))
 _VERSION = re.compile(r"v(\d+)\.(\d+)")
 
 
@@ -83,7 +87,7 @@ class AgentProgram:
             place.mkdir(exist_ok=True, mode=0o700)
         writable = (folder, self.home, *self.options.writable, *added.writable) if self.confined else ()
         rights = [word for path in writable for word in ("--write", str(path.expanduser().resolve()))]
-        limited = (sys.executable, "-I", "-S", confine.__file__, "--nice", str(NICE), *rights, "--")
+        limited = (sys.executable, "-I", "-S", confine.__file__, *_NICENESS, *rights, "--")
         env = {**self.environment(temporary), **added.env, **self._own_env(), "PATH": self._path()}
         return Launch((*limited, *self._command(), *added.args, *self.options.args), env, cwd=folder, own_env=True)
 

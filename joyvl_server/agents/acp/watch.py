@@ -1,12 +1,19 @@
-"""Ends an agent that says nothing for too long, or takes more of the machine than it may."""
+"""Ends an agent that says nothing for too long, or takes more of the machine than it may, and keeps it nice.
+
+Many kernels share the processor out among sessions first (autogroups), where the nice value of a process counts only
+within its own one. What an agent starts in new sessions (`setsid`) would take as much as the server; it is made nice
+here.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import Protocol
 
 from joyvl_server.agents.acp.options import AcpOptions
+from joyvl_server.agents.acp.program import SESSION_NICE
 from joyvl_server.agents.base import AgentError
 from joyvl_server.kit import leash
 from joyvl_server.kit.clock import Clock
@@ -37,10 +44,27 @@ async def watch(pid: int, watched: Watched, options: AcpOptions, clock: Clock) -
 
 
 def usage(pid: int) -> tuple[int, int]:
-    """Processes below this one, and the bytes of memory that they take; what they share is counted for each."""
+    """Processes below this one, and the bytes of memory that they take; what they share is counted for each. Makes
+    their sessions nice. Blocks."""
     page = os.sysconf("SC_PAGE_SIZE")
     pids = leash.descendants(pid)
+    own = _session("self")
+    for each in pids:
+        group, _, nice = _session(each).partition(" nice ")
+        if group and not own.startswith(f"{group} ") and nice != str(SESSION_NICE):
+            with suppress(OSError):  # it has ended, or the kernel takes no more of these in a row: the next time
+                with open(f"/proc/{each}/autogroup", "w") as file:
+                    file.write(str(SESSION_NICE))
     return len(pids), page * sum(_resident(each) for each in pids)
+
+
+def _session(pid: int | str) -> str:
+    """As the kernel shares the processor out: like "/autogroup-7 nice 0"; empty where it does not do so."""
+    try:
+        with open(f"/proc/{pid}/autogroup") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def _resident(pid: int) -> int:

@@ -8,11 +8,12 @@ import os
 import time
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from fakes.agents.acp import QUESTION, AgentHouse, People, answer_of
-from fakes.patience import PATIENCE_S
+from fakes.patience import PATIENCE_S, until
 from joyvl_server.agents.acp import confine
 from joyvl_server.agents.base import AgentError, AgentProgress, AnswerDelta, Finished
 
@@ -245,6 +246,25 @@ async def test_a_flood_leaves_the_loop_to_others(house):
     assert error.code == "too_much"
     late.sort()
     assert late[int(len(late) * 0.95)] < 0.1
+
+
+def session_nice(pid="self") -> str:
+    """Empty where the kernel does not share the processor out among sessions."""
+    try:
+        return Path(f"/proc/{pid}/autogroup").read_text().strip().rpartition(" ")[2]
+    except OSError:
+        return ""
+
+
+async def test_what_leaves_its_session_stays_nice(house):
+    """Where the kernel shares the processor out among sessions, the nice value of a process alone means little."""
+    before = session_nice()
+    working = asyncio.create_task(answer_of(house.agent("hang", "spread"), house.folder, People()))
+    await until(lambda: len(house.pids(lambda command: "sleep" in command)) >= 1)
+    await until(lambda: {session_nice(pid) for pid in house.pids(lambda command: True)} == {"10" if before else ""})
+    assert session_nice() == before, "the server's own session stays as it was"
+    working.cancel()
+    await asyncio.wait({working})
 
 
 @pytest.mark.parametrize("behaviours", [["hang", "spread"], ["asks", "spread"], ["many", "hang"]])

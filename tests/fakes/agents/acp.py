@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import uuid
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
+from fakes.agents.traces import marked
 from joyvl_server.agents.acp.agent import AcpAgent
 from joyvl_server.agents.base import (
     AgentContext,
@@ -86,22 +86,10 @@ class AgentHouse:
 
     def processes(self) -> list[str]:
         """The command of each process that carries the mark."""
-        return list(self._marked().values())
+        return list(marked(self.mark).values())
 
     def pids(self, wanted: Callable[[str], bool]) -> list[int]:
-        return [pid for pid, command in self._marked().items() if wanted(command)]
-
-    def _marked(self) -> dict[int, str]:
-        found = {}
-        for place in Path("/proc").iterdir():
-            if place.name.isdigit() and int(place.name) != os.getpid():
-                try:
-                    if self.mark.encode() in (place / "environ").read_bytes():
-                        command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                        found[int(place.name)] = command
-                except OSError:
-                    continue
-        return found
+        return [pid for pid, command in marked(self.mark).items() if wanted(command)]
 
 
 def _listed(value: Any) -> list[Any]:

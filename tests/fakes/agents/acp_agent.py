@@ -143,6 +143,8 @@ def work(session, text):
                 say(session, "I was not allowed to.")
             return
         Path("proof.txt").write_text("done")
+    if does("runs"):
+        subprocess.run(["sh", "-c", os.environ["RUN"]], check=True)
     if does("writes"):
         Path("report.md").write_text("# Report")
     if does("thinks"):

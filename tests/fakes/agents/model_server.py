@@ -1,10 +1,14 @@
 """A model on loopback that does as scripted, in the three dialects that agents speak: chat completions, responses, and
 Anthropic's messages. Asked for the first time in a turn it calls the agent's tool for shell commands; told what came of
-that, it gives its answer."""
+that, it gives its answer.
+
+`python model_server.py COMMAND` prints its address, and ends with stdin.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -198,3 +202,9 @@ def _message_events(model: ScriptedModel, body: dict[str, Any]) -> Iterator[dict
     ended = {"stop_reason": message["stop_reason"], "stop_sequence": None}
     yield {"type": "message_delta", "delta": ended, "usage": {"output_tokens": 5}}
     yield {"type": "message_stop"}
+
+
+if __name__ == "__main__":
+    with ScriptedModel(sys.argv[1]) as scripted:
+        print(scripted.url, flush=True)
+        sys.stdin.read()

@@ -100,6 +100,8 @@ class Request:
     body: dict[str, Any]
     connection: int
     """number of the connection it came over, from 1"""
+    raw: bytes = field(default=b"", repr=False)
+    """the body as it came"""
     aborted: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -249,7 +251,7 @@ async def _read_request(reader: asyncio.StreamReader, connection: int) -> Reques
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Request(method, path, headers, json.loads(body) if body else {}, connection)
+    return Request(method, path, headers, json.loads(body) if body else {}, connection, body)
 
 
 async def _send(reply: Reply, model: str, writer: asyncio.StreamWriter) -> bool:
