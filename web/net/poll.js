@@ -5,10 +5,10 @@ import { lost, onReturn } from "./contact.js";
 const SLOWEST_MS = 10_000;
 
 /**
- * Call `action` now and every `ms` while the page is visible; never two at once. While the server is away less and less
+ * Call `action` now and every `ms` while the page is visible (`unseen`: also while it is not); never two at once. While the server is away less and less
  * often, and at once when it is back.
  */
-export function usePoll(action, ms, deps = []) {
+export function usePoll(action, ms, deps = [], { unseen = false } = {}) {
   useEffect(() => {
     let timer = null;
     let stopped = false;
@@ -18,7 +18,7 @@ export function usePoll(action, ms, deps = []) {
       if (running) return;
       running = true;
       clearTimeout(timer);
-      if (!document.hidden) await action();
+      if (unseen || !document.hidden) await action();
       running = false;
       wait = lost.value === null ? ms : Math.min(SLOWEST_MS, 2 * wait);
       if (!stopped) timer = setTimeout(run, wait);

@@ -2,6 +2,7 @@
 import { batch, signal } from "../html.js";
 import { get, sessionPath } from "../net/api.js";
 import { follow } from "../net/updates.js";
+import { noteAsking } from "./asking.js";
 import { listError, refreshSessions, sessions } from "./lists.js";
 import { report } from "./messages.js";
 import { withEvents } from "./timeline.js";
@@ -102,6 +103,7 @@ function take(sessionId, update) {
     clockOffset.value = Math.max(clockOffset.value, update.wall - Date.now() / 1000);
     view.value = grow(view.value, update);
   });
+  if (update.type === "task.updated") noteAsking(update.task);
   listener.onUpdate(update, sessionId);
   if (update.type === "session.created") fetchHistory(sessionId);
 }

@@ -1,6 +1,7 @@
 // Delegated tasks: the list of them, the agents that work on them, and what can be done with one.
 import { batch, signal } from "../html.js";
-import { bodyOf, get, list, post, request, taskPath } from "../net/api.js";
+import { bodyOf, del, get, list, post, request, taskPath } from "../net/api.js";
+import { forgetAsking, noteAsking } from "./asking.js";
 import { listError } from "./lists.js";
 import { clockOffset, serverNow, view } from "./session.js";
 import { inOrder, isBrief, merged, mergedAnswer, wasRefused } from "./task_facts.js";
@@ -33,7 +34,7 @@ export async function refreshAgents() {
   }
 }
 
-/** Has it all that it needs? It may be started for that. {ready, message}. Raises ApiError. */
+/** Has it all that it needs? It may be started for that. {ready, message, version, sandbox}. Raises ApiError. */
 export async function checkAgent(name) {
   return (await get(`/v1/agents/${encodeURIComponent(name)}`, { ms: CHECK_MS })).check;
 }
@@ -65,7 +66,7 @@ export async function readOlder() {
 
 function withNewest({ filter, tasks, next }, first, asking, then) {
   const known = byId(tasks);
-  const read = new Map([...asking, ...first.data].map((task) => [task.id, mergedAnswer(known.get(task.id), task, then.get(task.id))]));
+  const read = new Map([...asking, ...first.data].filter((task) => !deleted.has(task.id)).map((task) => [task.id, mergedAnswer(known.get(task.id), task, then.get(task.id))]));
   const oldest = first.data.at(-1)?.id ?? "";
   // Older pages that were opened stay open; what has another status meanwhile is not looked for any more.
   const older = first.next === null ? [] : (tasks ?? []).filter((task) => task.id < oldest && !read.has(task.id));
@@ -88,6 +89,7 @@ const byId = (tasks) => new Map((tasks ?? []).map((task) => [task.id, task]));
 
 /** What an answer of the server tells of a task, wherever it is shown. */
 export function learn(task) {
+  noteAsking(task);
   batch(() => {
     const { tasks } = listing.value;
     if (tasks?.some((known) => known.id === task.id)) {
@@ -98,6 +100,8 @@ export function learn(task) {
 }
 
 const gone = new Set();
+/** Here: a list that was asked for before may still have them. */
+const deleted = new Set();
 
 /** Its answer and files, where only its outline is known. A task that was deleted keeps its outline. */
 export async function readWhole(task) {
@@ -126,9 +130,25 @@ export async function cancelTask(task) {
   learn(await post(taskPath(task.id, "/cancel"), {}, { ms: CANCEL_MS }));
 }
 
-/** `optionId` null: denied. Raises ApiError; also where it is not asked any more. */
+/** `optionId` null: denied. Raises ApiError; also where it is not asked any more. Either way the task is read again. */
 export async function answerPermission(task, optionId) {
-  await post(taskPath(task.id, `/permissions/${encodeURIComponent(task.permission.id)}`), { option_id: optionId });
+  try {
+    await post(taskPath(task.id, `/permissions/${encodeURIComponent(task.permission.id)}`), { option_id: optionId });
+  } finally {
+    get(taskPath(task.id)).then(learn, () => {}); // an update or the next poll tells it too
+  }
+}
+
+/** Delete one that is over, with its files. Raises ApiError; not where somebody else deleted it. */
+export async function deleteTask(task) {
+  try {
+    await del(taskPath(task.id));
+  } catch (error) {
+    if (error.status !== 404) throw error;
+  }
+  deleted.add(task.id);
+  forgetAsking(task.id);
+  listing.value = { ...listing.value, tasks: (listing.value.tasks ?? []).filter((known) => known.id !== task.id) };
 }
 
 const acknowledged = new Set();

@@ -40,11 +40,19 @@ export const nothingWords = (filter) => NOTHING[filter] ?? NOTHING[""];
 
 export const originWords = (origin) => ORIGINS[origin] ?? "";
 
+/** "opencode asks for permission", "3 tasks ask for permission" */
+export const askingWords = (tasks) => (tasks.length === 1 ? `${tasks[0].agent} asks for permission` : `${tasks.length} tasks ask for permission`);
+
 /** Whether somebody knows what came of it; empty where there is nothing to tell. */
 export function toldWords({ status, delivered }) {
   if (!["completed", "failed"].includes(status)) return "";
   return { spoken: "Told aloud", shown: "Seen" }[delivered] ?? "Not told yet";
 }
+
+const SHORT = 80;
+
+/** The beginning of a question. */
+export const inShort = (question) => (question.length > SHORT ? `${question.slice(0, SHORT).trimEnd()}…` : question);
 
 /** How long it works, or how long it took; empty before it begins. `now` in milliseconds, the server's. */
 export function tookWords({ started_at, ended_at, status }, now) {

@@ -3,21 +3,28 @@ import { html, useEffect } from "../html.js";
 import { call, stopCall } from "../call/call.js";
 import { needsKey } from "../net/auth.js";
 import { lost, useSeconds } from "../net/contact.js";
+import { usePoll } from "../net/poll.js";
+import { asking, refreshAsking } from "../state/asking.js";
 import { listError } from "../state/lists.js";
 import { toast } from "../state/messages.js";
 import { go, liveHref, route } from "../state/router.js";
-import { stream } from "../state/session.js";
+import { stream, view } from "../state/session.js";
 import { ago } from "../text/format.js";
+import { askingWords } from "../text/task_words.js";
 import { Cameras } from "./cameras/cameras.js";
 import { CrossIcon, Logo, PhoneDownIcon } from "./common/icons.js";
+import { useTabTitle } from "./common/title.js";
 import { Landing } from "./landing/landing.js";
 import { Live } from "./live/live.js";
 import { SignIn } from "./sign_in.js";
 import { TaskPage } from "./tasks/task_page.js";
 
+const ASKING_MS = 3000;
+
 export function App() {
   const { page, id } = route.value;
   useFollowCall();
+  useTabTitle();
   if (needsKey.value) return html`<${SignIn} />`;
   return html`
     <a class="skip-link" href="#main" onClick=${toMain}>Skip to content</a>
@@ -26,6 +33,7 @@ export function App() {
     <main id="main" tabindex="-1" data-contact=${lost.value === null ? "held" : "lost"}>
       <${Page} page=${page} id=${id} />
     </main>
+    <${AskingAloud} page=${page} />
     <${Toast} />
   `;
 }
@@ -68,10 +76,26 @@ function Header({ page, id }) {
   return html`
     <header class="top">
       <a class="brand" href="#/live" aria-label="joyvl, start page"><${Logo} /><span>joyvl</span></a>
-      <nav aria-label="Pages">${link("live", "#/live", "Live")} ${link("cameras", "#/cameras", "Cameras")} ${link("tasks", "#/tasks", "Tasks")}</nav>
+      <nav aria-label="Pages">${link("live", "#/live", "Live")} ${link("cameras", "#/cameras", "Cameras")} <${TasksLink} open=${page === "tasks"} /></nav>
       <${CallPill} openId=${page === "live" ? id : null} />
     </header>
   `;
+}
+
+/** With how many of them wait for a permission, which also a page behind others has to know. */
+function TasksLink({ open }) {
+  usePoll(refreshAsking, ASKING_MS, [], { unseen: true });
+  const count = asking.value.length;
+  return html`
+    <a href="#/tasks" class=${count ? "with-count" : undefined} aria-current=${open ? "page" : undefined}>Tasks${count > 0 && html`<span class="count" aria-hidden="true">${count}</span><span class="visually-hidden">, ${askingWords(asking.value)}</span>`}</a>
+  `;
+}
+
+/** Tells a screen reader that an agent asks, unless the open page tells it: Tasks, or Live in its transcript. */
+function AskingAloud({ page }) {
+  const shown = new Set(view.value.lines.filter((line) => line.type === "task").map((line) => line.task.id));
+  const others = page === "tasks" ? [] : asking.value.filter((task) => !shown.has(task.id));
+  return html`<p class="visually-hidden" role="status" data-testid="asking-aloud">${others.length > 0 && `${askingWords(others)}.`}</p>`;
 }
 
 /** The webcam is on while one looks at another page: say so, and let it be ended from everywhere. */

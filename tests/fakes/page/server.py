@@ -176,7 +176,7 @@ def _sessions(app: FastAPI, world: World) -> None:
     @app.patch("/v1/sessions/{session_id}")
     async def patch(session_id: str, body: dict[str, Any]) -> dict[str, Any]:
         session = _session(world, session_id)
-        for key in ("threshold", "fidelity", "voice", "listen"):
+        for key in ("threshold", "fidelity", "voice", "listen", "wake_word"):
             if key in body:
                 setattr(session, key, "auto" if body[key] is None else body[key])
         session.publish("session.updated", session=session.to_dict())

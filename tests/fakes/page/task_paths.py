@@ -53,6 +53,12 @@ def add_task_paths(app: FastAPI, world: World) -> None:
     async def one(task_id: str) -> dict[str, Any]:
         return known(task_id)
 
+    @app.delete("/v1/tasks/{task_id}", status_code=204)
+    async def delete(task_id: str) -> None:
+        if known(task_id)["status"] not in OVER:
+            raise Problem(409, "conflict", "This task has not ended: cancel it first.")
+        del book.tasks[task_id]
+
     @app.post("/v1/tasks/{task_id}/cancel")
     async def cancel(task_id: str) -> dict[str, Any]:
         task = known(task_id)

@@ -35,6 +35,7 @@ class Session:
     fidelity: str = "faithful"
     voice: str = "auto"
     listen: str = "auto"
+    wake_word: str = ""
     pressure: int = 0
     capabilities: dict[str, Any] = field(default_factory=lambda: dict(STRUCTURE))
     zones: list[dict[str, Any]] = field(default_factory=list)
@@ -230,6 +231,7 @@ class Session:
             "frames_per_tick": 1,
             "voice": self.voice,
             "listen": self.listen,
+            "wake_word": self.wake_word,
             "speech": speech_facts(self.voice),
             "pressure": {
                 "step": self.pressure,

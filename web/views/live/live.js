@@ -7,6 +7,7 @@ import { ago } from "../../text/format.js";
 import { sentence } from "../../text/words.js";
 import { BackIcon, PhoneDownIcon } from "../common/icons.js";
 import { EngineNote, SourceBadge } from "../common/status.js";
+import { useTitle } from "../common/title.js";
 import { SoundBar } from "../speech/sound_bar.js";
 import { Strip } from "../strip/strip.js";
 import { Transcript } from "../transcript/transcript.js";
@@ -20,10 +21,7 @@ export function Live({ id }) {
   const gone = stream.value.state === "gone";
   useEffect(() => open(id, { keepTranscript: call.value?.replaced === view.value.id && view.value.id !== "" }), [id]);
   useEffect(() => closeSession, []);
-  useEffect(() => {
-    document.title = session ? `${session.name} · joyvl` : "joyvl";
-    return () => (document.title = "joyvl");
-  }, [session?.name]);
+  useTitle(session?.name ?? "");
   useEffect(() => {
     if (gone && mine) sessionEnded(stream.value.code);
   }, [gone, mine?.status]);

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../../html.js";
 import { canChooseLoudspeaker, chooseLoudspeaker, loudspeaker } from "../../call/loudspeaker.js";
 import { choose, chosen, inputs, outputs } from "../../call/microphone.js";
 import { patch, sessionPath } from "../../net/api.js";
-import { choicesOf, refreshServerVoices, refreshSessionSettings } from "../../state/lists.js";
+import { choicesOf, refreshServerVoices, refreshSessionSettings, settingOf } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
 import { listeningWords } from "../../text/words.js";
 import { VoiceField } from "./voice_field.js";
@@ -18,6 +18,7 @@ export function Devices({ session, mine }) {
   }, [seen]);
   const change = (changes) => attempt(() => patch(sessionPath(session.id), changes));
   const listening = choicesOf("listen");
+  const wakeWord = session.listen !== "off" && session.wake_word !== undefined && settingOf("wake_word");
   return html`
     <details class="devices" onToggle=${(e) => setSeen(e.target.open)}>
       <summary>Sound settings</summary>
@@ -30,6 +31,9 @@ export function Devices({ session, mine }) {
           <select aria-label="It listens" value=${session.listen} onChange=${(e) => change({ listen: e.target.value })}>
             ${listening.map((one) => html`<option key=${one.value} value=${one.value} title=${one.description}>${listeningWords(one)}</option>`)}
           </select>
+        </label>`}
+        ${wakeWord && html`<label>${wakeWord.title}
+          <input type="text" aria-label=${wakeWord.title} maxlength="60" autocomplete="off" placeholder="None; for example: hey joy" title=${wakeWord.description} value=${session.wake_word ?? ""} onChange=${(e) => change({ wake_word: e.target.value.trim() })} />
         </label>`}
       </div>
     </details>

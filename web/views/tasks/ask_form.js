@@ -57,7 +57,8 @@ export function AskForm({ onDone }) {
         <//>
       </div>
       <div class="probe" role="status">
-        ${check.result && html`<p class=${`note ${check.result.ready ? "good" : "bad"}`}>${check.result.ready ? html`<${CheckIcon} />` : html`<${WarnIcon} />`}<span>${sentence(check.result.message)}</span></p>`}
+        ${check.result && html`<p class=${`note ${check.result.ready ? "good" : "bad"}`}>${check.result.ready ? html`<${CheckIcon} />` : html`<${WarnIcon} />`}<span>${sentence(check.result.message)}</span></p>
+          <${CheckFacts} check=${check.result} />`}
       </div>
       ${problem && html`<p class="note bad" role="alert">${problem.message}</p>`}
       <div class="actions">
@@ -66,6 +67,12 @@ export function AskForm({ onDone }) {
       </div>
     </form>
   `;
+}
+
+/** What else is known of an agent that was tested: above all, what keeps it from doing harm. */
+function CheckFacts({ check: { version, sandbox } }) {
+  const facts = [["Version", version], ["Sandbox", sandbox]].filter(([, text]) => text);
+  return facts.length > 0 && html`<dl class="check-facts">${facts.map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>`;
 }
 
 /** Whether an agent has all that it needs, in its own words. */

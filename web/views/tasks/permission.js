@@ -23,9 +23,9 @@ export function Permission({ task }) {
 
   // A button that is disabled would lose the focus, so it only does nothing.
   return html`
-    <div class="permission" role="group" aria-label=${`${task.agent} asks for permission`}>
-      <p class="permission-title"><${WarnIcon} /><strong dir="auto">${permission.title}</strong></p>
-      ${permission.detail && html`<pre class="permission-detail" tabindex="0" dir="ltr">${permission.detail}</pre>`}
+    <div class="permission" role="group" aria-label=${`${task.agent} asks for permission`} aria-describedby=${`title-${permission.id} detail-${permission.id}`}>
+      <p class="permission-title"><${WarnIcon} /><strong id=${`title-${permission.id}`} dir="auto">${permission.title}</strong></p>
+      ${permission.detail && html`<pre id=${`detail-${permission.id}`} class="permission-detail" tabindex="0" dir="ltr">${permission.detail}</pre>`}
       <div class="permission-options">
         ${options.map(
           (option) => html`<button key=${option.id} type="button" class=${`small ${denies(option) ? "quiet-danger" : option.kind === "allow_once" ? "primary" : ""}`}

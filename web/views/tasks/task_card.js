@@ -5,15 +5,16 @@ import { attempt } from "../../state/messages.js";
 import { isBrief, isOver, wasRefused } from "../../state/task_facts.js";
 import { acknowledge, cancelTask, readWhole, taskNow } from "../../state/tasks.js";
 import { sentence } from "../../text/words.js";
-import { originWords, taskStatus, toldWords, tookWords } from "../../text/task_words.js";
+import { inShort, originWords, taskStatus, toldWords, tookWords } from "../../text/task_words.js";
+import { Confirm } from "../common/confirm.js";
 import { CheckIcon } from "../common/icons.js";
 import { Answer, Files } from "./answer.js";
 import { FollowUp } from "./follow_up.js";
 import { Permission } from "./permission.js";
 import { useSeen } from "./seen.js";
 
-/** `where`: more that is to be told of it, in its last line; `level`: of its heading. */
-export function TaskCard({ task, where, level = 3 }) {
+/** `where`: more that is to be told of it, in its last line; `level`: of its heading; `onDelete`: it may be deleted here. */
+export function TaskCard({ task, where, onDelete, level = 3 }) {
   const card = useRef(null);
   const [following, setFollowing] = useState(false);
   const over = isOver(task);
@@ -32,10 +33,11 @@ export function TaskCard({ task, where, level = 3 }) {
       <p class="task-head" role="status">
         <${StatusMark} status=${task.status} /><span>${taskStatus(task.status)}</span>
         ${task.agent && html`<span class="task-agent">${task.agent}</span>`}
+        <span class="visually-hidden">${inShort(task.question)}</span>
       </p>
       <${Title} id=${`task-${task.id}`} class="task-question" dir="auto">${task.question}<//>
       ${task.note && html`<p class="task-note" dir="auto">${task.note}</p>`}
-      ${!over && task.progress && html`<p class="task-progress" dir="auto">${task.progress}</p>`}
+      ${!over && task.progress && task.progress !== task.permission?.title && html`<p class="task-progress" dir="auto">${task.progress}</p>`}
       ${task.permission && task.status === "waiting" && html`<${Permission} key=${task.permission.id} task=${task} />`}
       ${task.status === "failed" && html`<p class="note bad">${sentence(task.error || "It failed without a reason")}</p>`}
       ${over && task.answer && html`<${Answer} task=${task} />`}
@@ -46,6 +48,7 @@ export function TaskCard({ task, where, level = 3 }) {
         <${Facts} task=${task} where=${where} />
         ${!over && html`<${Cancel} task=${task} />`}
         ${over && !wasRefused(task) && html`<button type="button" class="link" aria-expanded=${following} onClick=${() => setFollowing(!following)}>Follow up</button>`}
+        ${over && onDelete && html`<${Delete} task=${task} onDelete=${onDelete} />`}
       </footer>
     </article>
   `;
@@ -79,6 +82,18 @@ function Cancel({ task }) {
     setBusy(false);
   }
   return html`<button type="button" class="link" aria-disabled=${busy} onClick=${cancel}>${busy ? "Cancelling…" : "Cancel"}</button>`;
+}
+
+function Delete({ task, onDelete }) {
+  const [asked, setAsked] = useState(false);
+  const remove = () => {
+    setAsked(false);
+    onDelete(task);
+  };
+  return html`
+    <button type="button" class="link" onClick=${() => setAsked(true)}>Delete</button>
+    ${asked && html`<${Confirm} title="Delete this task?" text=${`“${inShort(task.question)}” is deleted with its answer and its files.`} yes="Delete" onYes=${remove} onNo=${() => setAsked(false)} />`}
+  `;
 }
 
 /** What had the focus may be gone with the next update (a permission that was answered): then the card has it. */

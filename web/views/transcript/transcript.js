@@ -3,6 +3,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../../html.j
 import { call } from "../../call/call.js";
 import { heardBy } from "../../speech/speech.js";
 import { stream, view } from "../../state/session.js";
+import { askingWords } from "../../text/task_words.js";
 import { whyQuiet } from "../../text/words.js";
 import { DownIcon } from "../common/icons.js";
 import { Ask } from "./ask.js";
@@ -77,7 +78,7 @@ function Asking({ lines, log }) {
     card.focus({ preventScroll: true });
   };
   return html`<div role="status">${waiting.length > 0 && html`<p class="asking note warn">
-    <span>${waiting.length === 1 ? `${waiting[0].task.agent} asks for permission.` : `${waiting.length} tasks ask for permission.`}</span>
+    <span>${askingWords(waiting.map((line) => line.task))}.</span>
     <button type="button" class="link" onClick=${show}>Show</button>
   </p>`}</div>`;
 }
