@@ -25,14 +25,10 @@ export async function refreshAsking() {
 
 /** One task is so now. */
 export function noteAsking(task) {
-  if (!task.agent) return;
   told += 1;
   const others = asking.value.filter((known) => known.id !== task.id);
   keep(task.status === "waiting" ? [...others, task] : others);
 }
-
-/** One task is no more. */
-export const forgetAsking = (id) => noteAsking({ id, agent: "any", status: "deleted" });
 
 function keep(tasks) {
   const same = tasks.length === asking.value.length && tasks.every((task, n) => task.id === asking.value[n].id);

@@ -1,7 +1,7 @@
 // Delegated tasks: the list of them, the agents that work on them, and what can be done with one.
 import { batch, signal } from "../html.js";
 import { bodyOf, del, get, list, post, request, taskPath } from "../net/api.js";
-import { forgetAsking, noteAsking } from "./asking.js";
+import { noteAsking } from "./asking.js";
 import { listError } from "./lists.js";
 import { clockOffset, serverNow, view } from "./session.js";
 import { inOrder, isBrief, merged, mergedAnswer, wasRefused } from "./task_facts.js";
@@ -147,7 +147,6 @@ export async function deleteTask(task) {
     if (error.status !== 404) throw error;
   }
   deleted.add(task.id);
-  forgetAsking(task.id);
   listing.value = { ...listing.value, tasks: (listing.value.tasks ?? []).filter((known) => known.id !== task.id) };
 }
 

@@ -157,6 +157,7 @@ function table(lines, at, state) {
   const count = Math.min(head.length, COLUMNS);
   state.budget.left -= SCROLLED;
   const row = (cells) => Array.from({ length: count }, (_, n) => inline(cells[n] ?? "", state.budget));
+  const titles = row(head); // before the rows: they may use up what is left
   let end = at + 2;
   const rows = [];
   for (; end < lines.length && lines[end].includes("|") && lines[end].trim(); end += 1) {
@@ -166,7 +167,7 @@ function table(lines, at, state) {
     } else state.cut = true;
   }
   if (head.length > COLUMNS) state.cut = true;
-  return [{ type: "table", head: row(head), rows, align: align.slice(0, count) }, end];
+  return [{ type: "table", head: titles, rows, align: align.slice(0, count) }, end];
 }
 
 /** A "|" that is escaped is a part of its cell. */

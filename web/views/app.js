@@ -87,7 +87,7 @@ function TasksLink({ open }) {
   usePoll(refreshAsking, ASKING_MS, [], { unseen: true });
   const count = asking.value.length;
   return html`
-    <a href="#/tasks" class=${count ? "with-count" : undefined} aria-current=${open ? "page" : undefined}>Tasks${count > 0 && html`<span class="count" aria-hidden="true">${count}</span><span class="visually-hidden">, ${askingWords(asking.value)}</span>`}</a>
+    <a href="#/tasks" class=${count ? "with-count" : undefined} aria-label=${count ? `Tasks, ${askingWords(asking.value)}` : undefined} aria-current=${open ? "page" : undefined}>Tasks${count > 0 && html`<span class="count">${count}</span>`}</a>
   `;
 }
 

@@ -3,7 +3,11 @@ import { html, useLayoutEffect, useRef } from "../../html.js";
 
 export function Confirm({ title, text, yes, onYes, onNo }) {
   const dialog = useRef(null);
-  useLayoutEffect(() => dialog.current.showModal(), []);
+  useLayoutEffect(() => {
+    const { current } = dialog;
+    current.showModal();
+    return () => current.close(); // so what had the focus before has it again
+  }, []);
   return html`
     <dialog ref=${dialog} class="confirm" aria-labelledby="confirm-title" onCancel=${onNo} onClose=${onNo}>
       <h2 id="confirm-title">${title}</h2>

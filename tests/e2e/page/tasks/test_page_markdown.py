@@ -200,7 +200,7 @@ def test_a_huge_table_is_cut(page: Page) -> None:
     rows = "|" + "a|" * 300 + "\n|" + "-|" * 300 + "\n" + ("|" + "b|" * 300 + "\n") * 300
     drawn = draw(page, rows)
     assert page.locator("#drawn tr").count() <= 201
-    assert page.locator("#drawn th").count() == 30
+    assert page.locator("#drawn th").all_inner_texts() == ["a"] * 30
     assert "too long to be shown" in drawn["text"]
 
 

@@ -23,7 +23,11 @@ AGENTS = [
 @pytest.fixture
 def book(site: Site) -> TaskBook:
     site.world.book.agents = list(AGENTS)
-    site.world.book.checks["claude"] = {"ready": False, "message": "It wants a login"}
+    site.world.book.checks["claude"] = {
+        "ready": False,
+        "message": "It wants a login",
+        "sandbox": "It writes only in its folder.",
+    }
     return site.world.book
 
 
@@ -98,6 +102,7 @@ def test_a_question_is_asked_by_hand(watched: Watched, page: Page, book: TaskBoo
     page.get_by_label("Agent", exact=True).select_option("claude")
     page.get_by_role("button", name="Test").click()
     expect(page.get_by_text("It wants a login.")).to_be_visible()
+    expect(page.get_by_text("It writes only in its folder.")).to_be_visible()
     page.get_by_label("About").select_option("Front door")
     page.get_by_role("button", name="Ask", exact=True).click()
     expect(page.locator(".task-card")).to_contain_text("Whose van is it?")
