@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.kit.ids import new_id
 from joyvl_server.settings import AgentSettings
+from joyvl_server.store.task_log import MAX_LINES, TaskLogLine
 from joyvl_server.store.tasks import TaskRecord, TaskStatus
 
 PROGRESS_S = 0.5
@@ -28,6 +31,9 @@ ASKED_NO_MORE = "This permission is not asked for any more."
 class TaskChanges(Protocol):
     async def change(self, task_id: str, **changes: Any) -> bool:
         """These fields of a task that runs are others now; False where that is not written."""
+
+    async def note(self, task_id: str, lines: Sequence[TaskLogLine]) -> None:
+        """Lines of its log, which may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class RunningTask:
         self._options: set[str] = set()
         self._answered: asyncio.Future[str | None] | None = None
         self._progress = ""
+        self._lines: deque[TaskLogLine] = deque(maxlen=MAX_LINES)
+        """of its log, not written yet"""
         self._progressed = asyncio.Event()
 
     async def stop(self, how: TaskStop) -> None:
@@ -87,6 +95,7 @@ class RunningTask:
             telling.cancel()
             working.cancel()
             await _both_end(working, telling)
+            await asyncio.shield(self._write_log())
 
     def answer(self, permission_id: str, option_id: str | None) -> None:
         """Of a person; None: denied. Raises `Conflict` where that is not asked any more, `NotFound` for the option."""
@@ -107,6 +116,8 @@ class RunningTask:
                     written = " ".join((written + text).split(" "))[-MAX_WRITTEN:]
                     text = f"… {written}"
                 if line := " ".join(text.split())[:MAX_LINE]:
+                    if not isinstance(event, AnswerDelta) and line != self._progress:
+                        self._lines.append(TaskLogLine(self._clock.wall(), line))
                     self._progress = line
                     self._progressed.set()
         raise AgentError("It ended without an answer.", code="died")
@@ -116,8 +127,20 @@ class RunningTask:
         while True:
             await self._progressed.wait()
             self._progressed.clear()
+            await self._write_log()
             await self._changes.change(self.task.id, progress=self._progress)
             await self._clock.sleep(PROGRESS_S)
+
+    async def _write_log(self) -> None:
+        if lines := list(self._lines):
+            self._lines.clear()
+            await self._changes.note(self.task.id, lines)
+
+    def _note_permission(self, request: PermissionRequest, option_id: str | None, answered: bool) -> None:
+        names = {option.id: option.name for option in request.options}
+        outcome = names.get(option_id or "", "denied") if answered else "nobody answered, so it was denied"
+        asked = " ".join(f"{request.title}: {request.detail}".split()).rstrip(": ")[:MAX_LINE]
+        self._lines.append(TaskLogLine(self._clock.wall(), f"{asked} → {outcome[:MAX_LINE]}"))
 
     async def _ask(self, request: PermissionRequest) -> str | None:
         """One permission after the other; what nobody answers is denied, and what cannot be shown to anybody too."""
@@ -138,7 +161,9 @@ class RunningTask:
                 if not await self._changes.change(self.task.id, status="waiting", permission=asked):
                     return None
                 in_time = await wait_until(self._clock, answered, self._clock.monotonic() + limit_s)
-                return answered.result() if in_time else None
+                chosen = answered.result() if in_time else None
+                self._note_permission(request, chosen, in_time)
+                return chosen
             finally:
                 self._permission_id, self._answered = "", None
                 await asyncio.shield(self._changes.change(self.task.id, status="running", permission=None))

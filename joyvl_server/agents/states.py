@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import structlog
 
 from joyvl_server.core.errors import StoreError
 from joyvl_server.kit.clock import Clock
+from joyvl_server.store.task_log import TaskLogLine
 from joyvl_server.store.tasks import TaskRecord, Tasks, TaskStatus
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,13 @@ class TaskStates:
         if task is not None:
             self.tell(task)
         return task is not None
+
+    async def note(self, task_id: str, lines: Sequence[TaskLogLine]) -> None:
+        """What its agent did. Where the database fails it is lost. Cancelled, it may be written all the same."""
+        try:
+            await self._tasks.log.add(task_id, lines)
+        except StoreError as error:
+            log.warning("the log of a task could not be written", task=task_id, error=str(error))
 
     async def end(self, task_id: str, status: TaskStatus, **changes: Any) -> TaskRecord | None:
         """None where it had ended before. Raises `NotFound`, `StoreError`. Cancelled, it may be written all the same,

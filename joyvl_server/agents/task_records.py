@@ -8,6 +8,7 @@ from pathlib import Path
 
 from joyvl_server.agents.task_files import TaskFiles
 from joyvl_server.core.errors import NotFound
+from joyvl_server.store.task_log import TaskLogLine
 from joyvl_server.store.tasks import TaskOutline, TaskRecord, Tasks
 
 
@@ -36,6 +37,11 @@ class TaskRecords:
         return await self._tasks.list(
             session_id=session_id, camera_id=camera_id, agent=agent, status=status, limit=limit, before=before
         )
+
+    async def log(self, task_id: str) -> builtins.list[TaskLogLine]:
+        """What its agent did, oldest first. Raises `NotFound`. Cancelling it changes nothing."""
+        await self._tasks.get(task_id)
+        return await self._tasks.log.of(task_id)
 
     async def file(self, task_id: str, name: str) -> Path:
         """Where a file of its answer lies. Raises `NotFound`, also for a file that was deleted to make space.

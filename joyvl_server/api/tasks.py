@@ -16,7 +16,7 @@ from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.schemas.tasks import FollowUpIn, PermissionIn, TaskIn, TaskOut, TasksOut, TasksQuery
+from joyvl_server.api.schemas.tasks import FollowUpIn, PermissionIn, TaskIn, TaskLogOut, TaskOut, TasksOut, TasksQuery
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.session import Session
@@ -88,6 +88,13 @@ async def create_task(api: ApiDep, request: Request, body: TaskIn, idempotency_k
 async def read_task(api: ApiDep, task_id: str) -> Response:
     """One task with its answer."""
     return JsonResponse(payloads.task(await api.registry.tasks.records.get(task_id)))
+
+
+@router.get(TASK + "/log", response_model=TaskLogOut, responses=problems(404))
+async def read_task_log(api: ApiDep, task_id: str) -> Response:
+    """What its agent did and was allowed, oldest first; the newest 200 lines."""
+    lines = await api.registry.tasks.records.log(task_id)
+    return render.listed([{"at": payloads.rfc3339(line.wall), "text": line.text} for line in lines])
 
 
 @router.delete(TASK, status_code=204, responses=problems(404, 409))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.store.sqlite.database import Database
+from joyvl_server.store.task_log import TaskLog
 
 TaskStatus = Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
 """`waiting`: for a permission"""
@@ -82,6 +83,7 @@ class Tasks:
     def __init__(self, db: Database, *, kept: int = 10_000) -> None:
         self._db = db
         self._kept = kept
+        self.log = TaskLog(db)
 
     async def add(self, task: TaskRecord, *, same_since: float) -> TaskRecord:
         """Write it, and return it; where the same was asked and is open, or ended after the wall time `same_since` and

@@ -39,6 +39,9 @@ async def test_a_permission_is_answered_by_a_person(make, option):
     run.finishes()
     assert (await t.reaches(task.id, "completed")).permission is None
     assert t.states(task.id) == ["queued", "running", "waiting", "running", "completed"]
+    outcome = {"yes": "Allow", "no": "Reject", None: "denied"}[option]
+    [line] = await t.queue.records.log(task.id)
+    assert (line.wall, line.text) == (t.clock.wall(), f"Delete a file: rm notes.txt → {outcome}")
 
 
 async def test_a_permission_that_nobody_answers_is_denied(make):
@@ -50,6 +53,10 @@ async def test_a_permission_that_nobody_answers_is_denied(make):
     await until(lambda: run.answers == [None])
     with pytest.raises(Conflict, match="not asked for any more"):
         await t.queue.answer_permission(task.id, task.permission["id"], "yes")
+    run.finishes()
+    await t.reaches(task.id, "completed")
+    [line] = await t.queue.records.log(task.id)
+    assert line.text.endswith("→ nobody answered, so it was denied")
 
 
 async def test_answers_that_do_not_fit_change_nothing(make):
@@ -129,6 +136,8 @@ async def test_progress_is_told_twice_a_second_at_most_and_the_newest_counts(mak
     assert len(told) <= 3
     run.finishes()
     assert (await t.reaches(task.id, "completed")).progress == ""
+    lines = [line.text for line in await t.queue.records.log(task.id)]
+    assert lines == [f"step {n}" for n in range(800, 1000)]
 
 
 async def test_progress_of_an_answer_shows_what_is_being_written(make):

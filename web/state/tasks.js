@@ -114,6 +114,9 @@ export async function readWhole(task) {
   }
 }
 
+/** What its agent did, oldest first: [{at, text}]. Raises ApiError. */
+export const readLog = (task) => list(taskPath(task.id, "/log"));
+
 /** Hand a question over; `sessionId`: of which session it is, or empty; `agent`: empty for the server's choice. Raises ApiError. */
 export async function askAgent(question, { agent, sessionId }) {
   const body = { question, ...(agent && { agent }), ...(sessionId && { session_id: sessionId }) };

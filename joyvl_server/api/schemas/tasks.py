@@ -118,6 +118,16 @@ class TasksOut(ResponseModel):
     next: str | None
 
 
+class TaskLogLineOut(ResponseModel):
+    at: str
+    text: str = Field(description="One line. An agent wrote it, or it is what the agent asked for, with the answer.")
+
+
+class TaskLogOut(ResponseModel):
+    data: list[TaskLogLineOut]
+    next: None
+
+
 class AgentOut(ResponseModel):
     name: str
     type: str

@@ -53,6 +53,11 @@ def add_task_paths(app: FastAPI, world: World) -> None:
     async def one(task_id: str) -> dict[str, Any]:
         return known(task_id)
 
+    @app.get("/v1/tasks/{task_id}/log")
+    async def log(task_id: str) -> dict[str, Any]:
+        known(task_id)
+        return {"data": book.logs.get(task_id, []), "next": None}
+
     @app.delete("/v1/tasks/{task_id}", status_code=204)
     async def delete(task_id: str) -> None:
         if known(task_id)["status"] not in OVER:

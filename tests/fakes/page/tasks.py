@@ -28,6 +28,8 @@ class TaskBook:
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """what the check of an agent finds, by name"""
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    logs: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    """lines of what agents did, by task"""
     answers: list[tuple[str, str, str | None]] = field(default_factory=list)
     """(task, permission, option) of each answer to a permission"""
     acknowledged: list[str] = field(default_factory=list)
@@ -72,6 +74,8 @@ class TaskBook:
             changes.setdefault("started_at", task["created_at"])
         if status in OVER:
             changes = {"ended_at": rfc3339(time.time()), "permission": None, "progress": "", **changes}
+        if changes.get("progress"):
+            self.logs.setdefault(task_id, []).append({"at": rfc3339(time.time()), "text": changes["progress"]})
         task.update(changes)
         self.told(dict(task))
         return task

@@ -12,6 +12,7 @@ import { Answer, Files } from "./answer.js";
 import { FollowUp } from "./follow_up.js";
 import { Permission } from "./permission.js";
 import { useSeen } from "./seen.js";
+import { TaskLog } from "./task_log.js";
 
 /** `where`: more that is to be told of it, in its last line; `level`: of its heading; `onDelete`: it may be deleted here. */
 export function TaskCard({ task, where, onDelete, level = 3 }) {
@@ -43,6 +44,7 @@ export function TaskCard({ task, where, onDelete, level = 3 }) {
       ${over && task.answer && html`<${Answer} task=${task} />`}
       ${over && !whole && task.digest && html`<p dir="auto">${task.digest}</p>`}
       ${task.files?.length > 0 && html`<${Files} task=${task} />`}
+      ${task.started_at && task.agent && html`<${TaskLog} task=${task} />`}
       ${following && html`<${FollowUp} task=${task} onDone=${close} />`}
       <footer class="task-foot">
         <${Facts} task=${task} where=${where} />

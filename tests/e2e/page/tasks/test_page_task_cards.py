@@ -46,11 +46,16 @@ def test_the_card_stands_where_it_was_asked_and_tells_how_far_it_is(site: Site, 
     book.change(task_id, status="running", progress="Reading frames/3.jpg")
     expect(shown.get_by_role("status")).to_contain_text("Working")
     expect(shown).to_contain_text("Reading frames/3.jpg")
+    shown.get_by_text("What it did").click()
+    log = shown.get_by_role("list", name="What it did").get_by_role("listitem")
+    expect(log).to_have_count(1)
     book.change(task_id, progress="Asking the web")
-    expect(shown).to_contain_text("Asking the web")
+    expect(shown.locator(".task-progress")).to_have_text("Asking the web")
+    expect(log).to_have_text([re.compile("Reading frames/3.jpg"), re.compile("Asking the web")])
     book.change(task_id, status="failed", error="It did not end within 600 s", code="timeout")
     expect(shown).to_contain_text("It did not end within 600 s.")
-    expect(shown).not_to_contain_text("Asking the web")
+    expect(shown.locator(".task-progress")).to_have_count(0)
+    expect(log).to_have_count(2)
 
 
 def test_a_permission_is_given_by_keyboard_and_the_focus_stays(page: Page, book: TaskBook) -> None:
