@@ -129,6 +129,24 @@ def speech_command(
             report({"bench": f"speech {part}", **result}, module.COLUMNS, json_out)
 
 
+@app.command("delegation")
+def delegation_command(
+    sessions: Annotated[int, typer.Option(help="Number of sessions that tick.", min=1)] = 4,
+    agent: Annotated[str, typer.Option(help="Preset of the agent: codex, claude or opencode.")] = "codex",
+    env: Annotated[
+        Path | None, typer.Option(help="Folder of the agents' commands; without it that of scripts/agents-test-env.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One short round: does it work at all?")] = False,
+    json_out: Json = False,
+) -> None:
+    """Measure how much later ticks begin while an agent works beside the sessions."""
+    from bench.delegation import COLUMNS, bench_delegation
+
+    logs.configure("error", "auto")
+    with errors_as_exit_codes():
+        report(bench_delegation(sessions, agent, env, quick=quick), COLUMNS, json_out)
+
+
 def report(result: dict[str, Any], columns: Sequence[tuple[str, str]], json_out: bool) -> None:
     """`result["rows"]` as a table with `columns` (key, heading), or the whole result as one JSON object."""
     if json_out:
