@@ -141,8 +141,11 @@ def _claude(start: Start) -> Added:
 
 def _openclaw(start: Start) -> Added:
     """A bridge to its gateway. It locks its own database in a folder that no variable moves, and makes a log beside it
-    unless it is told not to."""
-    env = {"OPENCLAW_HIDE_BANNER": "1", "OPENCLAW_SUPPRESS_NOTES": "1", "OPENCLAW_LOG_LEVEL": "silent"}
+    unless it is told not to. It waits 15 s for its gateway's first word, which is little for a process at nice 19."""
+    env = {
+        "OPENCLAW_HIDE_BANNER": "1", "OPENCLAW_SUPPRESS_NOTES": "1", "OPENCLAW_LOG_LEVEL": "silent",
+        "OPENCLAW_HANDSHAKE_TIMEOUT_MS": str(round(start.options.start_s * 1000)),
+    }  # fmt: skip
     return Added(env=env, writable=(Path(f"/tmp/openclaw-state-locks-{os.getuid()}"),))
 
 
