@@ -180,8 +180,10 @@ async def test_ended_while_the_gateways_command_runs(house, agents_env, gateway,
             await asyncio.wait_for(working, PATIENCE_S)
         assert raised.value.code == "died"
     assert house.processes() == []
+    if how == "killed":
+        return  # nobody tells the gateway then: docs/agents.md
     async with asyncio.timeout(60):
-        while sleeping():  # the gateway was told, or lost its bridge
+        while sleeping():
             await asyncio.sleep(0.1)
 
 
