@@ -61,9 +61,14 @@ class AtWork:
         task = next(task for task in self.door.changes if task.question == question)
         done = await self.door.delivered(task.id)
         assert done["delivered"] == "spoken"
-        told = [said for said in self.door.said() if said.startswith("They found out: ")]
-        assert len(told) == sum(task["status"] != "cancelled" for task in await self.door.tasks()), "each of them once"
+        count = sum(task["status"] != "cancelled" for task in await self.door.tasks())
+        # The tick is written once its turn has settled, which may be a moment after the last word was heard.
+        await self.door.until(lambda: self.answers() >= count, "the tick that told it")
+        assert self.answers() == count, "each of them once"
         return done
+
+    def answers(self) -> int:
+        return sum(said.startswith("They found out: ") for said in self.door.said())
 
     async def processes(self) -> dict[int, str]:
         """Looked for in a thread: what the kernel tells of a process may have to wait for that process."""
