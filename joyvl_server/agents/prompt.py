@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from joyvl_server.agents.base import TaskBundle
+from joyvl_server.agents.visible_text import visible
 
 MAX_QUESTION = 8000
 MAX_QUOTE = 24_000
@@ -21,8 +21,6 @@ MAX_QUOTE = 24_000
 MAX_SOURCE = 200
 MAX_EARLIER = 6000
 """characters of one earlier answer"""
-_JOINERS = "\u200c\u200d"
-"""invisible, and needed by scripts and emoji; no other invisible character reaches an agent"""
 
 
 def frame_name(index: int) -> str:
@@ -151,9 +149,8 @@ def _mark(bundle: TaskBundle) -> str:
 
 
 def _clean(text: str) -> str:
-    """Line breaks of every kind are one kind; control characters, hidden ones and halves of letters are left out."""
-    shown = "\n".join(text.splitlines()).replace("\t", "    ")
-    return "".join(c for c in shown if c == "\n" or c in _JOINERS or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    """No hidden character reaches an agent."""
+    return visible(text, instead="", joiners=True).replace("\t", "    ")
 
 
 def _one_line(text: str) -> str:

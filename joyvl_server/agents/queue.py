@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
 from joyvl_server.agents.base import TaskBundle
+from joyvl_server.agents.bundles import WaitingBundles
 from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.agents.pool import AgentPool
 from joyvl_server.agents.running import ASKED_NO_MORE, CANCELLED, SERVER_STOPPED, RunningTask
@@ -21,7 +23,7 @@ from joyvl_server.agents.states import RETRY_S, TaskListener, TaskStates
 from joyvl_server.agents.task_files import TaskFiles
 from joyvl_server.agents.task_records import TaskRecords
 from joyvl_server.agents.working import TaskWorker
-from joyvl_server.core.errors import Conflict, NotAllowed, NotFound, StoreError
+from joyvl_server.core.errors import Conflict, JoyvlError, NotAllowed, NotFound, StoreError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.settings import AgentSettings, Settings
@@ -48,7 +50,8 @@ class TaskQueue:
     def __init__(
         self, settings: AgentSettings, tasks: Tasks, agents: AgentPool, files: TaskFiles, folder: Path, clock: Clock
     ) -> None:
-        """`folder`: in it each task that runs gets one of its own, `work/ID`."""
+        """`folder`: in it each task that runs gets one of its own, `work/ID`; what goes along with those that wait lies
+        in `waiting/ID`."""
         self._settings = settings
         self._tasks = tasks
         self.agents = agents
@@ -57,9 +60,8 @@ class TaskQueue:
         self._work = folder / "work"
         self._clock = clock
         self._states = TaskStates(tasks, clock)
-        self._worker = TaskWorker(tasks, self._states, agents, files, self._work, clock)
-        self._bundles: dict[str, TaskBundle] = {}
-        """what goes with those that wait; after a restart the question alone does"""
+        self._bundles = WaitingBundles(folder / "waiting")
+        self._worker = TaskWorker(tasks, self._states, agents, files, self._bundles, self._work, clock)
         self._running: dict[str, RunningTask] = {}
         self._wanted = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -80,6 +82,8 @@ class TaskQueue:
         await asyncio.to_thread(self._files.sweep_work, self._work)
         for task in await self._tasks.fail_interrupted(self._clock.wall()):
             self._states.tell(task)
+        waiting = {task.id for task in await self._tasks.queued()}
+        await asyncio.to_thread(self._bundles.sweep, waiting)
         self._wanted.set()
         self._pump = asyncio.create_task(self._start_waiting(), name="task queue")
 
@@ -126,7 +130,8 @@ class TaskQueue:
 
     async def cancel(self, task_id: str) -> TaskRecord:
         """End it, and everything that its agent has started; returns when that is gone. One that has ended stays as it
-        is. Raises `NotFound`, `StoreError`; its agent is ended then too. Cancelled, it is ended all the same."""
+        is. Raises `NotFound`, `StoreError`; its agent is ended then too, and that is written when the database
+        works again. Cancelled, it is ended all the same."""
         return await self._surely(self._cancel(task_id))
 
     async def answer_permission(self, task_id: str, permission_id: str, option_id: str | None) -> None:
@@ -155,11 +160,11 @@ class TaskQueue:
                 return same
             await self._check_limits(task)
             if bundle is not None:
-                self._bundles[task.id] = bundle
+                await asyncio.to_thread(self._bundles.keep, task.id, bundle)
             try:
                 written = await self._tasks.add(task, same_since=same_since)
-            except BaseException:
-                self._bundles.pop(task.id, None)
+            except JoyvlError:
+                await asyncio.to_thread(self._bundles.remove, task.id)
                 raise
         self._states.tell(written)
         self._wanted.set()
@@ -174,7 +179,7 @@ class TaskQueue:
         finally:
             if running is not None:
                 await running.stop(CANCELLED)
-        self._bundles.pop(task_id, None)
+        await asyncio.to_thread(self._bundles.remove, task_id)
         return changed or await self._tasks.get(task_id)
 
     async def _check_limits(self, task: TaskRecord) -> None:
@@ -200,6 +205,7 @@ class TaskQueue:
             await self._wanted.wait()
             self._wanted.clear()
             try:
+                await self._states.write_owed()
                 for task in await self._tasks.queued():
                     if self._may_run(task):
                         await self._begin(task)
@@ -221,12 +227,11 @@ class TaskQueue:
                 started = await self._tasks.update(task.id, since=("queued",), status="running", started_wall=wall)
             except NotFound:
                 started = None
-            given = self._bundles.pop(task.id, None)
             if started is None:
                 return
             running = RunningTask(started, self._settings, self._clock, self._states)
             self._running[task.id] = running
-            running.work = asyncio.create_task(self._worker.work_on(running, given), name=f"task {task.id}")
+            running.work = asyncio.create_task(self._worker.work_on(running), name=f"task {task.id}")
             running.work.add_done_callback(lambda _: self._is_over(task.id))
         self._states.tell(started)
 
@@ -244,5 +249,7 @@ class TaskQueue:
             await asyncio.gather(*(running.stop(SERVER_STOPPED) for running in list(self._running.values())))
             if self._unfinished:
                 await asyncio.wait(self._unfinished)
+            with suppress(StoreError):
+                await self._states.write_owed()
         finally:
             await self.agents.aclose()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
 
-from joyvl_server.core.errors import StoreError
+from joyvl_server.core.errors import NotFound, StoreError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.store.task_log import TaskLogLine
 from joyvl_server.store.tasks import TaskRecord, Tasks, TaskStatus
@@ -28,6 +29,8 @@ class TaskStates:
         self._tasks = tasks
         self._clock = clock
         self._listeners: list[TaskListener] = []
+        self._owed: dict[str, tuple[TaskStatus, dict[str, Any]]] = {}
+        """ends that the database would not take yet"""
 
     def listen(self, listener: TaskListener) -> Callable[[], None]:
         """Tell it of every change from now on; returns what ends that, and may be called twice."""
@@ -68,12 +71,26 @@ class TaskStates:
     async def end(self, task_id: str, status: TaskStatus, **changes: Any) -> TaskRecord | None:
         """None where it had ended before. Raises `NotFound`, `StoreError`. Cancelled, it may be written all the same,
         and nobody is told."""
-        task = await self._tasks.update(
-            task_id, status=status, ended_wall=self._clock.wall(), progress="", permission=None, **changes
-        )
+        end = {"ended_wall": self._clock.wall()} | changes
+        task = await self._tasks.update(task_id, status=status, progress="", permission=None, **end)
         if task is not None:
             self.tell(task)
         return task
+
+    async def end_or_owe(self, task_id: str, status: TaskStatus, **changes: Any) -> None:
+        """As `end`; what a database that fails does not take, `write_owed` writes later, with the time of now."""
+        try:
+            await self.end(task_id, status, **changes)
+        except StoreError as error:
+            log.warning("the end of a task waits for the database", task=task_id, error=str(error))
+            self._owed[task_id] = (status, {"ended_wall": self._clock.wall()} | changes)
+
+    async def write_owed(self) -> None:
+        """What `end_or_owe` could not write. Raises `StoreError`. Cancelled, each is written or still owed."""
+        for task_id, (status, changes) in list(self._owed.items()):
+            with suppress(NotFound):
+                await self.end(task_id, status, **changes)
+            self._owed.pop(task_id, None)
 
     async def end_surely(self, task_id: str, status: TaskStatus, **changes: Any) -> TaskRecord | None:
         """As `end`; a database that fails is asked again until it has written it."""

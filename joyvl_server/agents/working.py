@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from joyvl_server.agents.base import Finished, TaskBundle
+from joyvl_server.agents.bundles import WaitingBundles
 from joyvl_server.agents.digest import digest_of
 from joyvl_server.agents.pool import AgentPool
 from joyvl_server.agents.prompt import frame_name
 from joyvl_server.agents.running import RunningTask
 from joyvl_server.agents.states import TaskStates
 from joyvl_server.agents.task_files import TaskFiles
-from joyvl_server.core.errors import JoyvlError, StoreError
+from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.store.tasks import TaskFile, TaskRecord, Tasks
 
@@ -35,17 +35,25 @@ class TaskWorker:
     """`folder`: in it each task that runs gets one of its own, `ID`."""
 
     def __init__(
-        self, tasks: Tasks, states: TaskStates, agents: AgentPool, files: TaskFiles, folder: Path, clock: Clock
+        self,
+        tasks: Tasks,
+        states: TaskStates,
+        agents: AgentPool,
+        files: TaskFiles,
+        bundles: WaitingBundles,
+        folder: Path,
+        clock: Clock,
     ) -> None:
         self._tasks = tasks
         self._states = states
         self._agents = agents
         self._files = files
+        self._bundles = bundles
         self._folder = folder
         self._clock = clock
 
-    async def work_on(self, running: RunningTask, given: TaskBundle | None) -> None:
-        """Run it to its end, and write how that was. `given`: what was handed over with it, None after a restart.
+    async def work_on(self, running: RunningTask) -> None:
+        """Run it to its end, and write how that was. What went along with it is removed then.
 
         Cancelled, everything that it started has ended, and it ended as `running.stopped_as` says.
         """
@@ -53,14 +61,14 @@ class TaskWorker:
         folder = self._folder / task.id
         try:
             await asyncio.to_thread(folder.mkdir, parents=True, mode=0o700)
+            given = await asyncio.to_thread(self._bundles.read, task.id)
             bundle = await self._bundle(task, given)
             await self._agents.load(task.agent)
             finished = await running.run(self._agents.get(task.agent), bundle, folder)
             await self._complete(task, finished, bundle, folder)
         except asyncio.CancelledError:
             stop = running.stopped_as
-            with suppress(StoreError):
-                await asyncio.shield(self._states.end(task.id, stop.status, error=stop.error, code=stop.code))
+            await asyncio.shield(self._states.end_or_owe(task.id, stop.status, error=stop.error, code=stop.code))
             raise
         except JoyvlError as error:
             await self._states.end_surely(task.id, "failed", error=str(error), code=error.code)
@@ -69,7 +77,11 @@ class TaskWorker:
             what = f"It failed: {type(error).__name__}."
             await self._states.end_surely(task.id, "failed", error=what, code="internal")
         finally:
-            await asyncio.shield(asyncio.to_thread(self._files.remove_work, folder))
+            await asyncio.shield(asyncio.to_thread(self._clear, task.id, folder))
+
+    def _clear(self, task_id: str, folder: Path) -> None:
+        self._files.remove_work(folder)
+        self._bundles.remove(task_id)
 
     async def _complete(self, task: TaskRecord, finished: Finished, bundle: TaskBundle, folder: Path) -> None:
         given = {frame_name(index): frame.jpeg for index, frame in enumerate(bundle.frames, 1)}
@@ -98,7 +110,7 @@ class TaskWorker:
             raise
 
     async def _bundle(self, task: TaskRecord, given: TaskBundle | None) -> TaskBundle:
-        """What was given with it; after a restart, what the record has. A follow-up knows what came before."""
+        """What was given with it, and what the record has. A follow-up knows what came before."""
         earlier = await self._tasks.earlier(task, MAX_EARLIER)
         goes_on = bool(earlier) and earlier[-1].agent == task.agent
         return replace(

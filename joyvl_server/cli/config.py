@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from joyvl_server.cli.agents.config_check import check_agents
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.kit import plugins
@@ -101,8 +102,11 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file with settings.")]
         check_listen(settings)
         _check_engines(settings)
         _check_speech(settings)
+        warnings = check_agents(settings)
     except ConfigError as error:
         _refuse(error)
+    for warning in warnings:
+        typer.echo(f"Warning: {warning}", err=True)
     typer.echo(f"{file} is correct.")
 
 

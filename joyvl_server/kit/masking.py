@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from joyvl_server.core.errors import NotAllowed
 
 MASK = "***"
+SHORTEST_SECRET = 8
 
 _AUTHORITY_END = re.compile(r"[/?#]")
 # Schemes are short; without a bound the search would start at each letter of a long word.
@@ -61,6 +63,16 @@ def mask_text(text: str) -> str:
 
 def _unless_example(url: str) -> str:
     return url if _EXAMPLE_URL.match(url) else mask_url(url)
+
+
+def mask_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The text with these secrets as `***`, also where lines were wrapped within one. Shorter ones than
+    `SHORTEST_SECRET` are left alone: they would be found in other words."""
+    for secret in secrets:
+        if len(secret.strip()) >= SHORTEST_SECRET:
+            letters = "".join(secret.split())  # else white space would be looked for in two ways at each place
+            text = re.sub(r"\s*".join(map(re.escape, letters)), MASK, text)
+    return text
 
 
 def is_secret_name(name: str) -> bool:

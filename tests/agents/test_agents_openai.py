@@ -232,6 +232,28 @@ async def test_what_a_server_does_on_bad_days_is_told_in_words(server, make, rep
     assert (await events_of(agent))[-1] == Finished("Yes."), "the next question finds a server that works"
 
 
+EMPTY = 'data: {"choices":[{"delta":{"content":""}}]}\n\n'
+THINKS = 'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}\n\n'
+
+
+@pytest.mark.parametrize("alive", [": keep-alive\n\n", "\n", EMPTY, 'data: {"choices":[]}\n\n'])
+@pytest.mark.parametrize("deltas", [(), ("half",)])
+async def test_what_only_keeps_the_connection_open_is_no_sign_of_life(server, make, alive, deltas):
+    server.script(Reply(deltas, end="hang", alive=alive, gap_s=0.05))
+    async with asyncio.timeout(PATIENCE_S):
+        error = await failure_of(make(silence_s=0.4))
+    assert (error.code, "no sign of life for 0.4 s" in str(error)) == ("silent", True)
+    await asyncio.wait_for(server.completions[-1].aborted.wait(), PATIENCE_S)
+
+
+async def test_a_model_that_thinks_for_long_is_alive(server, make):
+    server.script(Reply((), end="hang", alive=THINKS, gap_s=0.05))
+    asking = asyncio.create_task(events_of(make(silence_s=0.5)))
+    done, _ = await asyncio.wait({asking}, timeout=1.5)  # pace: three times as long as it may be silent
+    assert not done
+    asking.cancel()
+
+
 async def test_nobody_answers_there(make):
     error = await failure_of(make(base_url="http://127.0.0.1:9/v1"))
     assert error.code == "unavailable"

@@ -50,7 +50,7 @@ async def test_a_task_that_waits_is_cancelled_and_never_runs(make):
     await t.run()
     waits = await t.queue.submit(asks("waits"), TaskBundle("", "?"))
     assert (await t.queue.cancel(waits.id)).status == "cancelled"
-    assert t.queue._bundles == {}
+    assert t.bundles() == []
     t.agent().runs[0].finishes()
     last = await t.queue.submit(asks("last"))
     assert (await t.run(2)).bundle.task_id == last.id
@@ -382,3 +382,54 @@ async def test_sqlite_itself_refuses_in_the_middle(make, db):
         if (await t.tasks.get(task.id)).ended:
             break
     assert (await t.tasks.get(task.id)).answer == "A cat."
+
+
+async def test_cancelled_while_the_database_fails_the_end_is_written_when_it_works_again(make, disk):
+    t = await make()
+    task = await t.queue.submit(asks("Who?"))
+    run = await t.run()
+    disk.full = True
+    with pytest.raises(StoreError):
+        await t.queue.cancel(task.id)
+    assert run.closed, "its agent has ended all the same"
+    assert t.queue._running == {}
+    assert (await t.tasks.get(task.id)).status == "running"
+    refused = disk.refused
+    await t.clock.advance(RETRY_S)
+    await until(lambda: disk.refused > refused)
+    wall = t.clock.wall()
+    disk.full = False
+    await t.clock.advance(RETRY_S)
+    done = await t.reaches(task.id, "cancelled")
+    assert (done.code, done.error) == ("cancelled", "It was cancelled.")
+    assert done.ended_wall < wall, "when it ended, not when that could be written"
+    assert t.states(task.id) == ["queued", "running", "cancelled"]
+    await t.queue.submit(asks("next"))
+    await t.run(2)
+
+
+async def test_what_could_not_be_written_until_the_server_stops_is_written_then(make, disk, db):
+    t = await make()
+    task = await t.queue.submit(asks("Who?"))
+    await t.run()
+    disk.full = True
+    with pytest.raises(StoreError):
+        await t.queue.cancel(task.id)
+    disk.full = False
+    await t.queue.aclose()
+    assert (await t.tasks.get(task.id)).status == "cancelled"
+
+
+async def test_what_could_never_be_written_has_failed_at_the_next_start(make, disk, db, tmp_path, monkeypatch):
+    t = await make()
+    task = await t.queue.submit(asks("Who?"))
+    await t.run()
+    disk.full = True
+    with pytest.raises(StoreError):
+        await t.queue.cancel(task.id)
+    await t.queue.aclose()
+    disk.full = False
+    later = QueueUnderTest(tmp_path / "agents", db, monkeypatch)
+    await later.queue.start()
+    assert ((await later.tasks.get(task.id)).status, later.states(task.id)) == ("failed", ["failed"])
+    await later.queue.aclose()

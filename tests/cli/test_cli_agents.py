@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from fakes.agents.steered_agent import RUN_IT, SteeredAgent, offer
 from fakes.patience import until, wait_until
 from joyvl_server.agents.base import AgentContext, AgentError, AgentReport, PermissionOption, PermissionRequest
-from joyvl_server.cli.agents.terminal import TerminalPermissions, one_line, printable
+from joyvl_server.cli.agents.terminal import TerminalPermissions
 from joyvl_server.cli.main import app
 
 CONFIG = """
@@ -101,7 +101,7 @@ def test_one_question_makes_a_round_trip(run: Any, made: dict[str, SteeredAgent]
     change.append(lambda agent: setattr(agent, "answer", "**42**\x1b[31m\nnext line"))
     found = run("run", "first", "What is it?")
     assert found.exit_code == 0, found.output
-    assert found.stdout == "**42** [31m\nnext line\n", "a terminal would obey what an agent writes"
+    assert found.stdout == "**42**\ufffd[31m\nnext line\n", "a terminal would obey what an agent writes"
     assert "Reading the question." in found.stderr
     assert "notes/one.txt" in found.stderr
     agent = made["first"]
@@ -209,9 +209,13 @@ async def test_what_can_only_be_allowed_for_ever_is_denied(terminal: tuple[int, 
     assert await TerminalPermissions(20, screen).ask(always) is None
 
 
-def test_words_of_an_agent_cannot_steer_a_terminal():
-    assert one_line("a\x1b[2J\nb\x07" + "x" * 400, 12) == "a [2J b xxxx"
-    assert printable("a\x9b\r\n\tb") == "a  \n\tb"
+async def test_words_of_an_agent_cannot_steer_a_terminal(capsys):
+    options = (PermissionOption("yes", "Allow", "allow_once"),)
+    await TerminalPermissions(1.0).ask(PermissionRequest("a\x1b[2J\nb" + "x" * 400, "rm\x9b\r-r", options))
+    shown = capsys.readouterr().err
+    assert "It asks: a\ufffd[2J bxx" in shown
+    assert "    rm\ufffd\n    -r\n" in shown
+    assert max(map(len, shown.splitlines())) < 320
 
 
 # --------------------------------------------------------------------------------------------------------------- login

@@ -113,3 +113,47 @@ def test_help_names_the_commands():
     assert result.exit_code == 0
     for command in ("show", "check", "schema"):
         assert command in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("agents", "said"),
+    [
+        ("entries: {a: {type: apc}}", "agents.entries.a.type: there is no type 'apc'. Installed: acp, client, openai"),
+        ("entries: {a: {type: acp, options: {preset: codecs}}}", "agents.entries.a.options.preset"),
+        ("entries: {a: {type: acp}}", "`command` is needed, or a preset"),
+        ("entries: {a: {type: acp, options: {preset: codex, limit: {}}}}", "limit"),
+        ("entries: {a: {type: acp, options: {preset: codex, limits: {disk_mb: 0}}}}", "disk_mb"),
+        ("entries: {a: {type: openai, options: {}}}", "agents.entries.a.options"),
+        ("entries: {a: {type: openai, options: {base_url: 'ftp://x'}}}", "base_url"),
+        ("entries: {a: {type: client, options: {silence_s: 0}}}", "silence_s"),
+        ("{default: b, entries: {a: {type: client}}}", "agents.entries has no b"),
+        ("default: b", "agents.entries has no b"),
+    ],
+)
+def test_check_refuses_agents_that_could_not_work(tmp_path, agents, said):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"agents: {agents if agents.startswith('{') else '{' + agents + '}'}\n")
+    result = run("check", file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_check_warns_of_agents_that_are_not_there_or_do_not_ask(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "agents: {entries: {\n"
+        "  gone: {type: acp, options: {preset: codex}},\n"
+        "  free: {type: acp, options: {command: [sh], unasked: true, sandbox: none}},\n"
+        "  good: {type: acp, options: {command: [sh]}},\n"
+        "  chat: {type: openai, options: {base_url: 'http://127.0.0.1:9/v1'}}}}\n"
+    )
+    result = run("check", file)
+    assert (result.exit_code, result.stdout) == (0, f"{file} is correct.\n")
+    warnings = result.stderr.splitlines()
+    assert len(warnings) == 3
+    assert "Warning: agents.entries.gone: The program codex-acp is not there. Install it: npm install" in warnings[0]
+    assert "joyvl agents check gone" in warnings[0]
+    assert warnings[1].startswith("Warning: agents.entries.free: with `unasked: true` it may run commands")
+    assert warnings[2].startswith("Warning: agents.entries.free: its sandbox is off.")

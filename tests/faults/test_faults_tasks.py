@@ -126,7 +126,8 @@ def test_nothing_is_lost_or_told_twice_and_no_process_is_left(tmp_path: Path):
     assert lives.told_after_delivery == []
     assert max(lives.delivered.values()) == 1
     assert orphans == []
-    assert list((tmp_path / "agents" / "work").iterdir()) == []
+    for folder in ("work", "waiting"):
+        assert list((tmp_path / "agents" / folder).iterdir()) == []
 
 
 def rows(folder: Path) -> list[tuple[str, str | None, str, str, str, str | None]]:

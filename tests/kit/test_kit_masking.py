@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import joyvl_server
 from joyvl_server.core.errors import NotAllowed
-from joyvl_server.kit.masking import is_masked, is_secret_name, mask_text, mask_url, restore_url
+from joyvl_server.kit.masking import is_masked, is_secret_name, mask_secrets, mask_text, mask_url, restore_url
 
 
 @pytest.mark.parametrize(
@@ -176,3 +176,17 @@ def test_a_long_word_takes_no_longer_than_its_length() -> None:
         took.append(time.process_time() - began)
     assert took[1] < 50 * max(took[0], 0.001)  # ten times the length; squared it would be a hundred times
     assert mask_text("x" * 80 + "rtsp://cam:hunter2@192.168.1.5/1").endswith("rtsp://cam:***@192.168.1.5/1")
+
+
+def test_given_secrets_are_masked_also_where_they_were_wrapped():
+    secrets = ("sk-very-secret-key", "a", "", "short12", "other.(key)")
+    assert mask_secrets("a cat: sk-very-secret-key.", secrets) == "a cat: ***."
+    assert mask_secrets("key sk-very-\n   secret-key!", secrets) == "key ***!"
+    assert mask_secrets("short12 and other.(key)", secrets) == "short12 and ***"
+    assert mask_secrets("sk-very-open", secrets) == "sk-very-open"
+
+
+def test_masking_secrets_takes_no_time_worth_mentioning():
+    start = time.monotonic()
+    mask_secrets("s k " * 50_000 + " " * 100_000, ("s" * 200, " " * 20 + "x"))
+    assert time.monotonic() - start < 5

@@ -122,7 +122,7 @@ class AcpAgent:
                 beside = [
                     group.create_task(connection.read(conversation), name="reading"),
                     group.create_task(connection.read_complaints(), name="reading complaints"),
-                    group.create_task(watch(child.pid, conversation, program.options, self._clock), name="watching"),
+                    group.create_task(watch(child.pid, conversation, program, folder, self._clock), name="watching"),
                 ]
                 yield conversation
                 conversation.end_asking()

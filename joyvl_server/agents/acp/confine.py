@@ -1,5 +1,7 @@
 """Runs a command that writes nowhere but where it may:
-`python -I -S confine.py [--nice N] [--session-nice N] [--write PATH …] -- COMMAND …`.
+`python -I -S confine.py [--nice N] [--session-nice N] [--file-mb N] [--write PATH …] -- COMMAND …`.
+
+`--file-mb`: no file that it writes gets larger, and a crash leaves no image of its memory.
 
 `--session-nice`: of its session against others, where the kernel shares the processor out among sessions first.
 `--write`: a file or a folder with all below it; at least one, or nothing is confined. The kernel holds it (Landlock),
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import sys
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
@@ -75,6 +78,12 @@ def lower_session(nice: int) -> None:
         pass
 
 
+def limit_files(size: int) -> None:
+    """Writing beyond it fails: the signal that would kill stays ignored, as this interpreter has it."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def main(arguments: list[str]) -> None:
     end = arguments.index("--")
     given, command = arguments[:end], arguments[end + 1 :]
@@ -84,6 +93,8 @@ def main(arguments: list[str]) -> None:
             os.nice(int(value))
         if option == "--session-nice":
             lower_session(int(value))
+        if option == "--file-mb":
+            limit_files(int(value) * 1_000_000)
     try:
         if writable:
             restrict(writable)

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 import joyvl_server
 from joyvl_server.agents.acp.connection import INVALID, NOT_FOUND, AgentFailure, RpcConnection
 from joyvl_server.agents.acp.modes import asks, choose_mode, offered_modes
-from joyvl_server.agents.acp.permissions import is_allowed, one_line, outcome_of, permission_of
+from joyvl_server.agents.acp.permissions import is_allowed, outcome_of, permission_of
 from joyvl_server.agents.acp.program import AgentProgram
 from joyvl_server.agents.acp.updates import SessionUpdates
 from joyvl_server.agents.base import AgentError, AgentEvent, AskPermission, Finished
+from joyvl_server.agents.visible_text import one_line
 from joyvl_server.kit.clock import Clock
 
 VERSION = 1
@@ -174,7 +175,7 @@ class AcpConversation:
     # --------------------------------------------------------------------------------------------------------- working
 
     async def _ask_people(self, request_id: int | str, call: dict[str, Any], options: object) -> None:
-        request = permission_of(self._updates.call(call), options)
+        request = permission_of(self._updates.call(call), options, self._preset.unshown)
         if request is None:
             self._connection.answer(request_id, {"outcome": {"outcome": "cancelled"}})
             return

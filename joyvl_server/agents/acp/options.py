@@ -35,7 +35,11 @@ class AcpLimits(_Options):
     line_mb: float = Field(4, ge=0.01, le=64, description="Longest line that it prints, in MB.")
     updates: int = Field(50_000, ge=10, description="Messages of one task.")
     permissions: int = Field(100, ge=1, description="Permissions that it may ask for in one task.")
-    memory_mb: int = Field(4000, ge=50, description="Memory of all its processes, in MB.")
+    memory_mb: int = Field(4000, ge=50, description="Memory that all its processes hold, in MB.")
+    disk_mb: int = Field(
+        1000, ge=1, le=1_000_000, description="What lies in its task's folder, with what is new in its HOME, in MB."
+    )
+    file_mb: int = Field(500, ge=1, le=1_000_000, description="Largest file that it writes, in MB.")
     processes: int = Field(200, ge=2, description="Processes that it may have at once.")
 
 

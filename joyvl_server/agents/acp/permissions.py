@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
-import unicodedata
+from itertools import takewhile
 from typing import Any, cast, get_args
 
 from joyvl_server.agents.base import PermissionKind, PermissionOption, PermissionRequest
+from joyvl_server.agents.visible_text import one_line, visible
 
 MAX_DETAIL, MAX_TITLE, MAX_OPTIONS = 7500, 300, 12
 _KINDS = get_args(PermissionKind)
 
 
-def permission_of(call: dict[str, Any], options: object) -> PermissionRequest | None:
-    """`call`: all that is known of the tool call, in the protocol's words. None where nobody could choose anything."""
+def permission_of(call: dict[str, Any], options: object, unshown: tuple[str, ...] = ()) -> PermissionRequest | None:
+    """`call`: all that is known of the tool call, in the protocol's words. None where nobody could choose anything.
+
+    `unshown`: names of inputs, and how lines of texts begin from which on they are left out, that tell people nothing.
+    """
     choices = tuple(
         PermissionOption(
             option["optionId"], one_line(str(option.get("name", ""))), cast(PermissionKind, option["kind"])
@@ -24,7 +28,7 @@ def permission_of(call: dict[str, Any], options: object) -> PermissionRequest | 
     )
     if not choices:
         return None
-    detail = _detail(call)
+    detail = _detail(call, unshown)
     title = one_line(str(call.get("title") or call.get("kind") or "")) or one_line(detail) or "use a tool"
     return PermissionRequest(title[:MAX_TITLE], detail, choices)
 
@@ -43,19 +47,12 @@ def is_allowed(request: PermissionRequest, chosen: str | None) -> bool:
     return any(option.id == chosen and option.kind.startswith("allow") for option in request.options)
 
 
-def one_line(text: str) -> str:
-    return " ".join(visible(text).split())
-
-
-def visible(text: str) -> str:
-    """Without what makes a text look other than it is: control characters, hidden ones, turned directions."""
-    kept = (c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else "\N{REPLACEMENT CHARACTER}"
-            for c in text)  # fmt: skip
-    return "".join(kept)
-
-
-def _detail(call: dict[str, Any]) -> str:
-    parts = [*_input(call.get("rawInput")), *_content(call.get("content")), *_places(call.get("locations"))]
+def _detail(call: dict[str, Any], unshown: tuple[str, ...]) -> str:
+    parts = [
+        *_input(call.get("rawInput"), unshown),
+        *_content(call.get("content"), unshown),
+        *_places(call.get("locations")),
+    ]
     text = "\n".join(dict.fromkeys(part for part in parts if part))
     shown = visible(text[:MAX_DETAIL])
     if len(text) > MAX_DETAIL:
@@ -63,19 +60,25 @@ def _detail(call: dict[str, Any]) -> str:
     return shown
 
 
-def _input(given: object) -> list[str]:
+def _input(given: object, unshown: tuple[str, ...]) -> list[str]:
     if not isinstance(given, dict):
         return [] if given is None else [_json(given)]
+    given = {name: value for name, value in given.items() if name not in unshown}
     rest = dict(given)
     command = rest.pop("command", None)
     if isinstance(command, list) and command and all(isinstance(word, str) for word in command):
         command = shlex.join(command)
     if not isinstance(command, str):
         return [_json(given)] if given else []
-    return [command, *([_json(rest)] if rest else [])]
+    return [command, *(f"{name}: {_value(value)}" for name, value in rest.items())]
 
 
-def _content(content: object) -> list[str]:
+def _value(value: object) -> str:
+    """One line as it is; what has more cannot look like another input."""
+    return value if isinstance(value, str) and value.isprintable() else _json(value)
+
+
+def _content(content: object, unshown: tuple[str, ...]) -> list[str]:
     parts = []
     for piece in content if isinstance(content, list) else ():
         if not isinstance(piece, dict):
@@ -83,7 +86,8 @@ def _content(content: object) -> list[str]:
         if piece.get("type") == "diff":
             parts.append(f"{piece.get('path')}:\n{piece.get('newText')}")
         elif isinstance(inner := piece.get("content"), dict) and isinstance(inner.get("text"), str):
-            parts.append(inner["text"])
+            told = takewhile(lambda line: not (unshown and line.startswith(unshown)), inner["text"].splitlines())
+            parts.append("\n".join(told))
     return parts
 
 

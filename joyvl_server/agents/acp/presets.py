@@ -39,7 +39,8 @@ class Preset:
     """`ask_modes`: those in which it asks, the best first. `asks_by_settings`: what `added_to` gives it makes it ask,
     in each of its modes. `works_elsewhere`: a sentence where it hands its work to a program that we do not hold; its
     modes are about other things then. `node`: the oldest version of Node.js that it runs on. `bwrap`: it needs that
-    program where nothing else confines it. `warnings`: see `SessionUpdates`."""
+    program where nothing else confines it. `warnings`: see `SessionUpdates`. `unshown`: see
+    `permission_of`."""
 
     name: PresetName
     command: tuple[str, ...]
@@ -51,6 +52,7 @@ class Preset:
     node: tuple[int, int] | None = None
     bwrap: bool = False
     warnings: tuple[str, ...] = ()
+    unshown: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------------------- opencode
@@ -88,6 +90,11 @@ def _opencode(start: Start) -> Added:
 # ---------------------------------------------------------------------------------------------------------------- codex
 
 
+CODEX_BOOKKEEPING = (
+    "call_id", "turn_id", "started_at_ms", "parsed_cmd", "proposed_execpolicy_amendment", "available_decisions",
+    "Proposed Amendment: ", "Available Decisions: ",
+)  # fmt: skip
+"""of a permission: all of it is in the command, or among the options"""
 CODEX_WARNINGS = ("Model metadata for ", "Heads up: ", "Codex could not find ")
 
 
@@ -162,7 +169,7 @@ PRESETS: dict[PresetName, Preset] = {
         Preset(
             "codex", ("codex-acp",), asks_by_settings=True, login=("codex", "login"),
             install="npm install -g @zed-industries/codex-acp (and @openai/codex to log in)", bwrap=True,
-            warnings=CODEX_WARNINGS,
+            warnings=CODEX_WARNINGS, unshown=CODEX_BOOKKEEPING,
         ),
         Preset(
             "claude", ("claude-agent-acp",), ask_modes=("default", "plan"),

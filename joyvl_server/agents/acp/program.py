@@ -17,7 +17,7 @@ from joyvl_server.agents.acp.presets import PRESETS, Start, added_to
 from joyvl_server.agents.base import AgentContext, AgentError
 from joyvl_server.kit.child import ChildProcess, Launch
 from joyvl_server.kit.clock import wait_until
-from joyvl_server.kit.masking import MASK, mask_text
+from joyvl_server.kit.masking import mask_secrets, mask_text
 from joyvl_server.kit.net.option_checks import read_key, validated
 
 NICE = 19
@@ -65,7 +65,7 @@ class AgentProgram:
 
     async def check(self) -> None:
         """Is all there that it takes to start it? Raises `AgentError` (not_installed). Cancelled, nothing runs on."""
-        self._command()
+        self.command()
         if self._checked:
             return
         if self.preset.bwrap and not self.confined and shutil.which("bwrap", path=self._path()) is None:
@@ -87,9 +87,10 @@ class AgentProgram:
             place.mkdir(exist_ok=True, mode=0o700)
         writable = (folder, self.home, *self.options.writable, *added.writable) if self.confined else ()
         rights = [word for path in writable for word in ("--write", str(path.expanduser().resolve()))]
-        limited = (sys.executable, "-I", "-S", confine.__file__, *_NICENESS, *rights, "--")
+        files = ("--file-mb", str(self.options.limits.file_mb))
+        limited = (sys.executable, "-I", "-S", confine.__file__, *_NICENESS, *files, *rights, "--")
         env = {**self.environment(temporary), **added.env, **self._own_env(), "PATH": self._path()}
-        return Launch((*limited, *self._command(), *added.args, *self.options.args), env, cwd=folder, own_env=True)
+        return Launch((*limited, *self.command(), *added.args, *self.options.args), env, cwd=folder, own_env=True)
 
     def environment(self, temporary: Path | None = None) -> Mapping[str, str]:
         """What it gets whoever it is: nothing of the server's own but where programs are, and the language."""
@@ -98,10 +99,7 @@ class AgentProgram:
 
     def masked(self, text: str) -> str:
         """Without the secrets that it was given."""
-        for secret in (self._key, *(value for value in self._own_env().values() if len(value) >= 8)):
-            if secret:
-                text = text.replace(secret, MASK)
-        return mask_text(text)
+        return mask_text(mask_secrets(text, (self._key, *self._own_env().values())))
 
     def _own_env(self) -> dict[str, str]:
         return {name: value.get_secret_value() for name, value in self.options.env.items()}
@@ -110,7 +108,8 @@ class AgentProgram:
         folders = [str(folder.expanduser()) for folder in self.options.path]
         return os.pathsep.join([*folders, self._own_env().get("PATH") or os.environ.get("PATH", os.defpath)])
 
-    def _command(self) -> tuple[str, ...]:
+    def command(self) -> tuple[str, ...]:
+        """That starts it, where it is found. Raises `AgentError` (not_installed)."""
         command = self.options.command or self.preset.command
         found = shutil.which(command[0], path=self._path())
         if found is None:

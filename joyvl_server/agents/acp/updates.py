@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from joyvl_server.agents.acp.permissions import one_line
 from joyvl_server.agents.base import AgentEvent, AgentProgress, AnswerDelta
+from joyvl_server.agents.visible_text import one_line
 
 MOST_CALLS = 500
 LONGEST = 200
@@ -45,7 +45,7 @@ class SessionUpdates:
         if kind == "agent_message_chunk":
             text = _text(update.get("content"))
             if text.startswith(self._warnings):
-                return AgentProgress(one_line(text)[:LONGEST])
+                return None
             self._said[-1].append(text)
             return AnswerDelta(text) if text else None
         if kind == "agent_thought_chunk":

@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
-from joyvl_server.agents.acp.options import AcpOptions
-from joyvl_server.agents.acp.program import SESSION_NICE
+from joyvl_server.agents.acp.program import SESSION_NICE, AgentProgram
 from joyvl_server.agents.base import AgentError
 from joyvl_server.kit import leash
 from joyvl_server.kit.clock import Clock
 
 EVERY_S = 1.0
 MB = 1_000_000
+MEASURED_SHARE = 10
+"""looking at its files takes a tenth of the time at most"""
 
 
 class Watched(Protocol):
@@ -29,9 +31,11 @@ class Watched(Protocol):
     def heard_at(self) -> float: ...
 
 
-async def watch(pid: int, watched: Watched, options: AcpOptions, clock: Clock) -> None:
+async def watch(pid: int, watched: Watched, program: AgentProgram, folder: Path, clock: Clock) -> None:
     """For ever. Raises `AgentError` (silent, too_much). Linux only tells the memory."""
-    limits = options.limits
+    options, limits = program.options, program.options.limits
+    home_before = await asyncio.to_thread(size_of, program.home)
+    measure_at = clock.monotonic()
     while True:
         await clock.sleep(EVERY_S)
         if clock.monotonic() - watched.heard_at > options.silent_s:
@@ -41,6 +45,14 @@ async def watch(pid: int, watched: Watched, options: AcpOptions, clock: Clock) -
             raise AgentError(f"It took more than {limits.memory_mb} MB: limits.memory_mb.", code="too_much")
         if processes > limits.processes:
             raise AgentError(f"It started more than {limits.processes} processes.", code="too_much")
+        begun = clock.monotonic()
+        if begun < measure_at:
+            continue
+        grown = await asyncio.to_thread(lambda: size_of(folder) + max(0, size_of(program.home) - home_before))
+        if grown > limits.disk_mb * MB:
+            raise AgentError(f"It wrote more than {limits.disk_mb} MB: limits.disk_mb.", code="too_much")
+        ended = clock.monotonic()
+        measure_at = ended + MEASURED_SHARE * (ended - begun)  # very many files take long to look at
 
 
 def usage(pid: int) -> tuple[int, int]:
@@ -65,6 +77,19 @@ def _session(pid: int | str) -> str:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def size_of(folder: Path) -> int:
+    """Bytes on disk of all that lies in it. What goes away meanwhile does not count; links are not followed."""
+    size, left = 0, [str(folder)]
+    while left:
+        with suppress(OSError), os.scandir(left.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    size += 512 * entry.stat(follow_symlinks=False).st_blocks
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(entry.path)
+    return size
 
 
 def _resident(pid: int) -> int:

@@ -178,7 +178,7 @@ class OpenAIAgent:
     async def _read(self, answer: httpx2.Response, words: ServerWords) -> AsyncGenerator[AgentEvent, None]:
         written: list[str] = []
         length = silent = 0
-        async with aclosing(self._pieces(answer, words)) as pieces:
+        async with aclosing(self._heard(answer, words)) as pieces:
             async for piece in pieces:
                 if piece.failed is not None:
                     raise AgentError(f"{words.url} gave up.{words.quote(piece.failed)}", code="died")
@@ -207,6 +207,26 @@ class OpenAIAgent:
         if last.reason:
             written += CUT.format(reason=last.reason[:60])
         return Finished(written, last.response_id)
+
+    async def _heard(self, answer: httpx2.Response, words: ServerWords) -> AsyncGenerator[ReplyPart, None]:
+        """The pieces. What only keeps the connection open is no sign of life: comments, events without a word.
+
+        Raises `AgentError` (silent).
+        """
+        loop, silence_s = asyncio.get_running_loop(), self._options.silence_s
+        heard_at = loop.time()
+        async with aclosing(self._pieces(answer, words)) as pieces:
+            while True:
+                try:
+                    async with asyncio.timeout_at(heard_at + silence_s):
+                        piece = await anext(pieces, None)
+                except TimeoutError:
+                    raise words.lost(httpx2.ReadTimeout("no word"), silence_s, began=True) from None
+                if piece is None:
+                    return
+                if piece.text or piece.thinks:
+                    heard_at = loop.time()
+                yield piece
 
     async def _pieces(self, answer: httpx2.Response, words: ServerWords) -> AsyncGenerator[ReplyPart, None]:
         """What the answer says, event by event, or all at once where the server does not stream."""

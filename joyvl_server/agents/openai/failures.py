@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx2
 
 from joyvl_server.agents.base import AgentError
-from joyvl_server.kit.masking import mask_text
+from joyvl_server.kit.masking import mask_secrets, mask_text
 from joyvl_server.kit.net.error_words import words_of
 
 MAX_WORDS = 200
@@ -32,9 +32,7 @@ class ServerWords:
 
     def quote(self, text: str) -> str:
         """Of the server's words what is safe to show: one short line, as a sentence; empty where there is nothing."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        text = _LONG_WORD.sub("…", mask_text(text[: 20 * MAX_WORDS]))
+        text = _LONG_WORD.sub("…", mask_text(mask_secrets(text[: 20 * MAX_WORDS], self.secrets)))
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_WORDS]
         return f" It says: {text}" if text else ""
 

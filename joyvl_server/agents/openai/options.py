@@ -24,7 +24,9 @@ class OpenAIAgentOptions(BaseModel):
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="Further headers of each request.")
     pictures: bool = Field(True, description="Send pictures. A server that refuses them is asked without.")
     connect_timeout_s: float = Field(5.0, gt=0, le=60, description="Longest wait for a connection.")
-    silence_s: float = Field(120.0, gt=0, le=3600, description="Longest time without a sign of life of an answer.")
+    silence_s: float = Field(
+        120.0, gt=0, le=3600, description="Longest time without a word of an answer, or of a thought."
+    )
     max_characters: int = Field(100_000, ge=100, le=200_000, description="Longest answer; a longer one is a failure.")
     extra_body: dict[str, Any] = Field(default_factory=dict, description="Further fields of each request.")
 

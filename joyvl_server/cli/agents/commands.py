@@ -16,7 +16,8 @@ from joyvl_server.agents.acp.program import login_program
 from joyvl_server.agents.base import GROUP, AgentContext, AgentError, AgentProgress, Finished, TaskBundle
 from joyvl_server.agents.pool import NONE, AgentPool
 from joyvl_server.agents.task_files import TaskFiles
-from joyvl_server.cli.agents.terminal import TerminalPermissions, one_line, printable
+from joyvl_server.agents.visible_text import one_line, visible
+from joyvl_server.cli.agents.terminal import LONGEST_LINE, TerminalPermissions
 from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.kit import logs, plugins
@@ -144,7 +145,7 @@ async def _run(name: str, question: str, settings: Settings) -> None:
         async with asyncio.timeout(limit_s), aclosing(agent.run(bundle, work, permissions.ask)) as events:
             async for event in events:
                 if isinstance(event, AgentProgress):
-                    typer.echo(one_line(event.text), err=True)
+                    typer.echo(one_line(event.text, joiners=True)[:LONGEST_LINE], err=True)
                 elif isinstance(event, Finished):
                     _show(event, work)
                     return
@@ -158,7 +159,7 @@ async def _run(name: str, question: str, settings: Settings) -> None:
 
 
 def _show(finished: Finished, work: Path) -> None:
-    typer.echo(printable(finished.answer))
+    typer.echo(visible(finished.answer, joiners=True))
     left = sorted(path.relative_to(work).as_posix() for path in work.rglob("*") if path.is_file())
     if left:
         typer.echo(f"Files that it made, which are not kept here: {', '.join(map(one_line, left[:20]))}", err=True)

@@ -9,19 +9,10 @@ import sys
 import typer
 
 from joyvl_server.agents.base import PermissionRequest
+from joyvl_server.agents.visible_text import one_line
 
 YES, NO = ("y", "yes"), ("n", "no")
-LONGEST = 2000
-
-
-def one_line(text: str, longest: int = 300) -> str:
-    """Text of an agent as one line without control characters, which a terminal would obey."""
-    return printable(" ".join(text.split()))[:longest]
-
-
-def printable(text: str) -> str:
-    """Without control characters but the ends of lines and tabs."""
-    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+LONGEST, LONGEST_LINE = 2000, 300
 
 
 class TerminalPermissions:
@@ -42,9 +33,9 @@ class TerminalPermissions:
         denied = next((option.id for option in request.options if option.kind == "reject_once"), None)
         allowed = next((option.id for option in request.options if option.kind == "allow_once"), None)
         async with self._asking:
-            typer.echo(f"It asks: {one_line(request.title)}", err=True)
+            typer.echo(f"It asks: {one_line(request.title)[:LONGEST_LINE]}", err=True)
             for line in request.detail[:LONGEST].splitlines():
-                typer.echo(f"    {one_line(line)}", err=True)
+                typer.echo(f"    {one_line(line)[:LONGEST_LINE]}", err=True)
             if self._terminal is None:
                 typer.echo("Denied: there is no terminal to ask on.", err=True)
                 return denied

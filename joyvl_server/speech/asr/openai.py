@@ -14,6 +14,7 @@ import httpx2
 from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.masking import mask_text
 from joyvl_server.kit.net import http
+from joyvl_server.kit.net.error_words import words_of
 from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.speech.asr.filters import Decoded, understood
 from joyvl_server.speech.asr.openai_options import WHERE, OpenAIAsrOptions
@@ -144,11 +145,7 @@ class OpenAIAsr:
 
     def _quote(self, body: bytes) -> str:
         """The server's own words, safe to show."""
-        data: Any = _read_json(body)
-        for name in ("error", "message", "detail"):
-            if isinstance(data, dict) and data.get(name):
-                data = data[name]
-        text = data if isinstance(data, str) else ""
+        text = words_of(_read_json(body))
         if self._secret:
             text = text.replace(self._secret, "***")
         text = " ".join("".join(c if c.isprintable() else " " for c in mask_text(text[:2000])).split())

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, field_validator
 from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.masking import mask_text
 from joyvl_server.kit.net import http
+from joyvl_server.kit.net.error_words import words_of
 from joyvl_server.kit.net.option_checks import check_base_url, read_key, validated
 from joyvl_server.speech.base import SpeechContext, SpeechError, SpeechState, Voice
 from joyvl_server.speech.options import SpeechOptions
@@ -183,13 +184,9 @@ class OpenAITts:
 def _words(body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     try:
-        found: object = json.loads(text)
+        return words_of(json.loads(text))
     except (ValueError, RecursionError):
         return "" if text.lstrip().startswith("<") or "�" in text else text
-    for _ in range(3):
-        if isinstance(found, dict):
-            found = next((found[name] for name in ("error", "message", "detail") if found.get(name)), None)
-    return found if isinstance(found, str) else ""
 
 
 def _names(listed: object) -> list[str]:

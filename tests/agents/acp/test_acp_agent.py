@@ -216,10 +216,38 @@ async def test_a_bad_end_is_bounded_and_told(house, behaviours, options, code):
     assert house.processes() == []
 
 
+@pytest.mark.parametrize("behaviours", [["fills"], ["fills", "home"]])
+async def test_one_that_fills_the_disk_is_told_which_limit_it_was(house, behaviours):
+    error = await failure(house, *behaviours, limits={"disk_mb": 20})
+    assert str(error) == "It wrote more than 20 MB: limits.disk_mb."
+    written = sum(path.stat().st_size for path in (house.folder, house.home) for path in path.rglob("*.bin"))
+    assert written < 500_000_000
+
+
+async def test_what_lay_in_its_home_before_does_not_count(house):
+    house.home.mkdir(parents=True)
+    (house.home / "cache.bin").write_bytes(os.urandom(3_000_000))
+    working = asyncio.create_task(answer_of(house.agent("hang", limits={"disk_mb": 2}), house.folder))
+    done, _ = await asyncio.wait({working}, timeout=3)  # pace: it is looked at each second
+    assert not done
+    working.cancel()
+    await asyncio.wait({working})
+
+
+async def test_a_file_that_gets_too_large_cannot_be_written_and_the_agent_goes_on(house):
+    finished, _ = await answer_of(house.agent("one_file", limits={"file_mb": 5}), house.folder)
+    assert house.notes["file"] == "File too large"
+    assert finished.answer == "It is a **red** van."
+
+
 async def test_why_it_died_is_told_without_secrets(house):
     error = await failure(house, "exit", env={"KEY": "SECRET_WORD_1"})
     assert "ended with status 3" in str(error)
     assert "fatal: no model for ***" in str(error)
+
+
+async def test_a_secret_so_short_that_it_is_found_in_other_words_is_no_secret(house):
+    assert "fatal: no model" in str(await failure(house, "exit", env={"KEY": "a", "OTHER": "fatal"}))
 
 
 async def test_a_login_that_is_missing_is_told_with_the_command(house):

@@ -109,6 +109,21 @@ def work(session, text):
         held = bytearray(os.urandom(1_000_000)) * 400
         time.sleep(1000)
         del held
+    if does("fills"):
+        for number in range(1000):
+            (HOME if does("home") else Path("deep/er")).mkdir(parents=True, exist_ok=True)
+            place = HOME if does("home") else Path("deep/er")
+            (place / f"{number}.bin").write_bytes(os.urandom(1_000_000))
+            time.sleep(0.01)
+        time.sleep(1000)
+    if does("one_file"):
+        try:
+            with Path("big.bin").open("wb") as file:
+                for _ in range(40):
+                    file.write(bytes(1_000_000))
+        except OSError as error:
+            note(file=error.strerror)
+            Path("big.bin").unlink()
     if does("many"):
         for _ in range(50):
             subprocess.Popen(["sleep", "1000"], start_new_session=True)

@@ -11,7 +11,16 @@ import asyncio
 import sys
 from pathlib import Path
 
-from joyvl_server.agents.base import AgentContext, AgentProgress, AgentReport, AskPermission, Finished, TaskBundle
+from joyvl_server.agents.base import (
+    AgentContext,
+    AgentError,
+    AgentProgress,
+    AgentReport,
+    AskPermission,
+    BundleFrame,
+    Finished,
+    TaskBundle,
+)
 from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.agents.queue import TaskQueue
 from joyvl_server.kit import plugins
@@ -22,6 +31,7 @@ from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.tasks import OPEN, TaskRecord, Tasks
 
 SESSION = "ses_quick"
+FRAMES = (BundleFrame(b"\xff\xd8one" * 5000, 1.5, 1_800_000_001.5), BundleFrame(b"\xff\xd8two", 2.0, 1_800_000_002.0))
 AT_ONCE = 16
 """submissions"""
 
@@ -36,6 +46,8 @@ class QuickAgent:
     async def run(self, bundle: TaskBundle, folder: Path, ask: AskPermission):
         yield AgentProgress("It starts.")
         number = int(bundle.question.removeprefix("Q"))
+        if bundle.frames != FRAMES or bundle.transcript != (bundle.question,):
+            raise AgentError("What went along with it is lost.", code="lost")
         (folder / "answer.txt").write_text(bundle.question)
         if number % 5 == 0:
             script = ("sh", "-c", "setsid sleep 300 & sleep 300")
@@ -78,7 +90,8 @@ class Telling:
 
 
 async def submit(queue: TaskQueue, question: str) -> None:
-    task = await queue.submit(TaskDraft(question, session_id=SESSION))
+    bundle = TaskBundle("", question, frames=FRAMES, transcript=(question,))
+    task = await queue.submit(TaskDraft(question, session_id=SESSION), bundle)
     print("submitted", question, task.id, flush=True)
 
 

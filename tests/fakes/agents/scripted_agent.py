@@ -119,6 +119,11 @@ class QueueUnderTest:
     def task_changed(self, task: TaskRecord) -> None:
         self.changes.append(task)
 
+    def bundles(self) -> list[str]:
+        """What lies on disk for tasks that wait."""
+        folder = self.folder / "waiting"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
     def states(self, task_id: str) -> list[str]:
         """Each status once, in the order in which they were told."""
         found = [task.status for task in self.changes if task.id == task_id]

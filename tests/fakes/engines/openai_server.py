@@ -39,6 +39,8 @@ class Reply:
     """before the headers"""
     gap_s: float = 0.0
     """before each delta"""
+    alive: str = ""
+    """where it hangs: what it sends every `gap_s` all the same"""
     split: int = 0
     """bytes per write, where the stream must be cut across events and letters"""
 
@@ -274,6 +276,9 @@ async def _send(reply: Reply, model: str, writer: asyncio.StreamWriter) -> bool:
     while reply.end == "endless":
         await asyncio.sleep(reply.gap_s)
         await _chunk(writer, _event(model, reply.deltas[-1]), reply.split)
+    while reply.end == "hang" and reply.alive:
+        await asyncio.sleep(reply.gap_s)
+        await _chunk(writer, reply.alive, reply.split)
     if reply.end == "hang":
         await asyncio.Event().wait()
     if reply.end == "cut":

@@ -1,0 +1,26 @@
+"""Texts of others, without what makes them look other than they are: control characters, hidden ones, turned
+directions. A terminal would obey some of these, and people or models would not see the rest."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_JOINERS = "\u200c\u200d"
+_BREAKS = re.compile("\r\n|[\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
+_HIDDEN = ("Cc", "Cf", "Cs", "Co")
+
+
+def visible(text: str, *, instead: str = "\N{REPLACEMENT CHARACTER}", joiners: bool = False) -> str:
+    """`instead` stands where something was hidden; tabs stay, and line breaks of every kind are one kind.
+
+    `joiners`: the two invisible characters stay that some scripts, and emoji, are written with.
+    """
+    kept = "\n\t" + (_JOINERS if joiners else "")
+    text = _BREAKS.sub("\n", text)
+    return "".join(c if c in kept or unicodedata.category(c) not in _HIDDEN else instead for c in text)
+
+
+def one_line(text: str, *, joiners: bool = False) -> str:
+    """The same with single spaces in place of all white space."""
+    return " ".join(visible(text, joiners=joiners).split())
