@@ -45,6 +45,11 @@ class AgentPool:
     def home(self, name: str) -> Path:
         return self._folder / "home" / name
 
+    def missing(self, name: str) -> NotFound:
+        """The error for a name that no agent has."""
+        others = f"There are: {', '.join(self.names)}." if self.names else NONE
+        return NotFound(f"There is no agent {name[:80]}. {others}")
+
     def choose(self, wanted: str | None, question: str) -> str:
         """The name of the agent for a question: the one that is wanted, else one that the question names at its start
         or as "@name", else the default one. Raises `NotFound`, `Conflict` where there is none at all."""
@@ -53,7 +58,7 @@ class AgentPool:
             raise Conflict(NONE, code="no_agent")
         if wanted is not None:
             if wanted not in names:
-                raise NotFound(f"There is no agent {wanted}. There are: {', '.join(names)}.")
+                raise self.missing(wanted)
             return wanted
         for name in names:
             called = re.escape(name)
@@ -79,7 +84,7 @@ class AgentPool:
         if name not in self._agents:
             entry = self._settings.entries.get(name)
             if entry is None:
-                raise NotFound(f"There is no agent {name}.")
+                raise self.missing(name)
             make = cast(Callable[[AgentContext], Agent], plugins.load(GROUP, entry.type))
             context = AgentContext(name, entry.options, self.home(name), self._clock, self._policy)
             self._agents[name] = make(context)
@@ -88,7 +93,7 @@ class AgentPool:
     async def check(self, name: str) -> AgentReport:
         """Raises `NotFound`. Cancelled, nothing of it runs on."""
         if name not in self._settings.entries:
-            raise NotFound(f"There is no agent {name}.")
+            raise self.missing(name)
         await self.load(name)
         try:
             return await self.get(name).check()

@@ -93,7 +93,7 @@ def test_a_check_says_what_is_missing(run: Any, made: dict[str, SteeredAgent], c
     assert odd.exit_code == 1
     assert "not-there" in odd.stderr
     nobody = run("check", "nobody")
-    assert (nobody.exit_code, nobody.stderr) == (1, "joyvl: There is no agent nobody.\n")
+    assert (nobody.exit_code, nobody.stderr) == (1, "joyvl: There is no agent nobody. There are: first, second, odd.\n")
 
 
 def test_one_question_makes_a_round_trip(run: Any, made: dict[str, SteeredAgent], change: list[Any]):
@@ -262,3 +262,28 @@ agents:
         wrong = login(name)
         assert (wrong.exit_code, "Traceback" in wrong.output) == (1, False)
         assert words in wrong.stderr
+
+
+# ------------------------------------------------------------------------------------------------------------ newcomers
+
+
+@pytest.mark.parametrize("command", [["check", "codex"], ["run", "codex", "What is it?"], ["login", "codex"]])
+def test_without_any_agent_each_command_says_where_to_read_on(tmp_path: Path, command: list[str]):
+    (tmp_path / "none.yaml").write_text("{}")
+    found = CliRunner().invoke(app, ["agents", *command, "--config", str(tmp_path / "none.yaml")])
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert "No agent is configured" in found.stderr
+    assert "docs/agents.md" in found.stderr
+
+
+@pytest.mark.parametrize("command", [["check", "nobody"], ["run", "nobody", "What?"], ["login", "nobody"]])
+def test_a_wrong_name_is_told_with_the_right_ones(run: Any, command: list[str]):
+    found = run(*command)
+    assert (found.exit_code, found.stderr) == (1, "joyvl: There is no agent nobody. There are: first, second, odd.\n")
+
+
+def test_an_agent_of_a_client_cannot_be_asked_without_its_server(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text("agents: {entries: {mine: {type: client}}}")
+    found = CliRunner().invoke(app, ["agents", "run", "mine", "What?", "--config", str(tmp_path / "mine.yaml")])
+    assert found.exit_code == 1
+    assert "is run by a client" in found.stderr

@@ -2,7 +2,6 @@
 `python -I -S confine.py [--nice N] [--session-nice N] [--file-mb N] [--write PATH …] -- COMMAND …`.
 
 `--file-mb`: no file that it writes gets larger, and a crash leaves no image of its memory.
-
 `--session-nice`: of its session against others, where the kernel shares the processor out among sessions first.
 `--write`: a file or a folder with all below it; at least one, or nothing is confined. The kernel holds it (Landlock),
 for all that the command starts, and nobody can take it back. Where the kernel has more of it, none of them can send

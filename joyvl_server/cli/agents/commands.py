@@ -14,12 +14,13 @@ import typer
 
 from joyvl_server.agents.acp.program import login_program
 from joyvl_server.agents.base import GROUP, AgentContext, AgentError, AgentProgress, Finished, TaskBundle
+from joyvl_server.agents.client_agent import TYPE as CLIENT
 from joyvl_server.agents.pool import NONE, AgentPool
 from joyvl_server.agents.task_files import TaskFiles
 from joyvl_server.agents.visible_text import one_line, visible
 from joyvl_server.cli.agents.terminal import LONGEST_LINE, TerminalPermissions
 from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
-from joyvl_server.core.errors import Conflict, NotFound
+from joyvl_server.core.errors import Conflict
 from joyvl_server.kit import logs, plugins
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.ids import new_id
@@ -92,7 +93,7 @@ def login(name: Name, config: Config = None, data_dir: DataDir = None) -> None:
         settings = load(config, {"data_dir": data_dir})
         entry = settings.agents.entries.get(name)
         if entry is None:
-            raise NotFound(f"There is no agent {name}.")
+            raise _pool(settings).missing(name)
         if entry.type != "acp":
             raise AgentError(f"{name} is of type {entry.type}, which has no login; see docs/agents.md.", code="login")
         home = _pool(settings).home(name)
@@ -140,6 +141,9 @@ async def _run(name: str, question: str, settings: Settings) -> None:
     work = Path(tempfile.mkdtemp(prefix="joyvl-agent-"))
     limit_s = settings.agents.timeout_s
     try:
+        if agents.kind(name) == CLIENT:
+            where = "ask it through the server that this client is connected to"
+            raise AgentError(f"{name} is run by a client: {where}.", code="unavailable")
         agent = agents.get(agents.choose(name, question))
         bundle = TaskBundle(new_id("tsk"), question, origin="user", asked_wall=SystemClock().wall())
         async with asyncio.timeout(limit_s), aclosing(agent.run(bundle, work, permissions.ask)) as events:
