@@ -182,7 +182,7 @@ async def test_ended_while_the_gateways_command_runs(house, agents_env, gateway,
     assert house.processes() == []
     if how == "killed":
         return  # nobody tells the gateway then: docs/agents.md
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while sleeping():
             await asyncio.sleep(0.1)
 

@@ -13,6 +13,8 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+from fakes.patience import PATIENCE_S
+
 TOKEN = "a-token-of-the-tests"
 START_S = 240
 
@@ -77,7 +79,7 @@ class OpenClawGateway:
         while time.monotonic() < until:
             if self._process.poll() is not None:
                 break
-            with suppress(OSError), urllib.request.urlopen(request, timeout=5) as answer:
+            with suppress(OSError), urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                 json.load(answer)
                 if "[gateway] ready" in (self.folder / "out").read_text():  # it turns bridges away before
                     return
