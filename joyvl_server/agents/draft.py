@@ -9,7 +9,8 @@ from joyvl_server.store.tasks import TaskOrigin
 
 URGENT, USUAL = 10, 0
 """priorities"""
-_BLANK = re.compile(r"\W+")
+_BLANK = re.compile(r"(?:(?![-+]\d|[<>=%])\W)+")
+"""between words; a number's sign and comparisons make another question"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 from fakes.clock import ManualClock
 from joyvl_server.agents.base import AgentError
 from joyvl_server.agents.digest import LONGEST, digest_of
+from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.agents.pool import AgentPool
 from joyvl_server.core.errors import ConfigError, Conflict, NotFound
 from joyvl_server.kit import plugins
@@ -122,3 +123,17 @@ async def test_what_an_agent_needs_is_imported_off_the_loop(tmp_path, monkeypatc
     await agents.load("nobody")
     assert len(imported_in) == 1
     assert imported_in[0] is not threading.main_thread()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("How old is the dog?", "how old, is the DOG", True),
+        ("Is it 5 degrees?", "Is it -5 degrees?", False),
+        ("Is x < 5?", "Is x > 5?", False),
+        ("是几度？", "是几度", True),
+    ],
+)
+def test_what_makes_two_questions_one(one: str, other: str, same: bool) -> None:
+    draft = TaskDraft(one)
+    assert (draft.same_as("codex", one) == draft.same_as("codex", other)) is same

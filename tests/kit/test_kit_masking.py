@@ -186,7 +186,10 @@ def test_given_secrets_are_masked_also_where_they_were_wrapped():
     assert mask_secrets("sk-very-open", secrets) == "sk-very-open"
 
 
-def test_masking_secrets_takes_no_time_worth_mentioning():
-    start = time.monotonic()
-    mask_secrets("s k " * 50_000 + " " * 100_000, ("s" * 200, " " * 20 + "x"))
-    assert time.monotonic() - start < 5
+def test_masking_secrets_takes_no_longer_than_the_text_is_long() -> None:
+    took = []
+    for length in (5_000, 50_000):
+        began = time.process_time()
+        mask_secrets("s k " * length + " " * 2 * length, ("s" * 200, " " * 20 + "x"))
+        took.append(time.process_time() - began)
+    assert took[1] < 50 * max(took[0], 0.001)  # ten times the length; squared it would be a hundred times
