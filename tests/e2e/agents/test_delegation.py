@@ -78,7 +78,8 @@ class AtWork:
         assert await self.processes() == {}
         assert await asyncio.to_thread(living_in, self.door.folder) == []
         assert self.door.work == []
-        assert {path.name for path in (self.door.folder / "agents").iterdir()} <= {"home", "work", "files"}
+        assert {path.name for path in (self.door.folder / "agents").iterdir()} <= {"home", "work", "files", "waiting"}
+        assert list((self.door.folder / "agents").glob("waiting/*")) == []
         assert await asyncio.to_thread(places) - self.before == set()
         assert self.door.lost_seconds() == []
 
