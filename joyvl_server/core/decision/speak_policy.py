@@ -57,10 +57,10 @@ class SpeakPolicy:
         about = attribute(score, self._composer.watch_set, self._threshold, query)
         offered = self._candidates(composed) if about.speak and score.kind is None else ()
         if len(offered) > 1:
-            waiting = any(candidate.query is not None for candidate in offered)
+            waiting = any(candidate.query is not None for candidate in offered) or _brings_outcome(composed)
             if waiting or self._repetition.held_back(score, self._lowest, t) is None:
                 return about, about_which(offered)  # else it would be held back whatever it is about
-        return self._unless_too_soon(about, score, t), None
+        return self._unless_too_soon(composed, about, score), None
 
     def settle(self, composed: ComposedTurn, score: Score, about: Candidate | None) -> Attribution:
         """It is about this one (None: not found out). Watches and queries may have ended since it was asked."""
@@ -71,7 +71,7 @@ class SpeakPolicy:
             found = Attribution(False, self._threshold)
         else:
             found = attributed(score, about, watch_set, self._threshold)
-        return self._unless_too_soon(found, score, composed.turn.frame.t)
+        return self._unless_too_soon(composed, found, score)
 
     def _candidates(self, composed: ComposedTurn) -> tuple[Candidate, ...]:
         """What a remark of this turn may be about; who tells the session what to do is answered, without a choice."""
@@ -79,11 +79,17 @@ class SpeakPolicy:
             return ()
         return self._requests.candidates(self._threshold, composed)
 
-    def _unless_too_soon(self, about: Attribution, score: Score, t: float) -> Attribution:
-        """A remark that nobody asked for may come too soon after another one."""
-        if not about.speak or about.query is not None:
+    def _unless_too_soon(self, composed: ComposedTurn, about: Attribution, score: Score) -> Attribution:
+        """A remark that nobody asked for may come too soon after another one. What came of a question that was handed
+        over has been asked for."""
+        if not about.speak or about.query is not None or _brings_outcome(composed):
             return about
-        reason = self._repetition.held_back(score, about.threshold, t)
+        reason = self._repetition.held_back(score, about.threshold, composed.turn.frame.t)
         if reason is None and self.voice is not None and self.voice.holds_back(score.kind, about):
             reason = Suppressed.COOLDOWN
         return about if reason is None else replace(about, speak=False, suppressed=reason)
+
+
+def _brings_outcome(composed: ComposedTurn) -> bool:
+    """Does the model read in this turn what came of a delegated task?"""
+    return any(note.task for note in composed.notes)

@@ -31,6 +31,15 @@ def test_the_model_tells_it_in_the_turn_that_brought_it() -> None:
         assert "UtteranceDelta" not in kinds(shell.silent(float(second)))
 
 
+def test_an_outcome_comes_never_too_soon_after_a_remark() -> None:
+    shell = Shell(cooldown_s=10.0)
+    shell.says(0.0, "Let me find out. </delegation> Who built it?")
+    finished(shell, 1.0)
+    effects = shell.says(1.1, "It was A. Builder, in 1907.")
+    assert only(effects, TaskTold).task_ids == ("task_1",)
+    assert "UtteranceDelta" not in kinds(shell.says(2.0, "A red car stops in front of it."))
+
+
 def test_the_model_tells_it_later_in_its_words() -> None:
     shell = asking()
     finished(shell, 1.0)
