@@ -73,6 +73,8 @@ class TaskBundle:
     earlier: tuple[tuple[str, str], ...] = ()
     agent_session: str | None = None
     """of that task, where the agent can go on with it"""
+    session_id: str | None = None
+    """of the session that it is about"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,4 +122,5 @@ class TaskWorker:
             asked_wall=task.created_wall,
             earlier=tuple((before.question, before.answer or before.error or "") for before in earlier),
             agent_session=earlier[-1].agent_session if goes_on else None,
+            session_id=task.session_id,
         )

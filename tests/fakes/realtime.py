@@ -17,8 +17,8 @@ LIVE = (
 _KINDS: dict[str, Any] = {
     get_args(kind.model_fields["type"].annotation)[0]: kind for kind in (*get_args(_UNION), *LIVE)
 }
-OURS = {".delegation": {"question"}}
-"""what we add, and say so in realtime.md"""
+OURS = {".delegation": {"question"}, ".session": {"id", "object"}}
+"""what we add, and say so in realtime.md; OpenAI's service sends the latter too"""
 
 
 def checked(event: dict[str, Any]) -> dict[str, Any]:

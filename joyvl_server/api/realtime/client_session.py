@@ -42,8 +42,9 @@ class SessionChange:
         return self._wanted.manual
 
     def shape(self) -> dict[str, Any]:
-        """As the client sees it."""
-        return session_shape(self._wanted, self._session.record.engine)
+        """As the client sees it. `id` is the one that every other path of ours calls `session_id`."""
+        shape = session_shape(self._wanted, self._session.record.engine)
+        return {"id": self._session.id, "object": "realtime.session", **shape}
 
     async def update(self, given: dict[str, Any]) -> None:
         """What is not given stays. Raises `ClientError`, `JoyvlError`: then nothing is changed.

@@ -56,7 +56,7 @@ class RealtimeConnection:
         """Until it is over; then nothing of it is left. Cancelled, it ends at once."""
         updates = self._session.updates.since(None)
         presence = self._session.speech.listening() if self._streams else nullcontext()
-        with presence as self._listening:
+        with presence as self._listening, self._actions.delegations.present():
             try:
                 await self._emit([{"type": "session.created", "session": self._change.shape()}, _conversation()])
             except TimeoutError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from joyvl_server.agents.client_agent import TYPE, ClientAgent
@@ -22,6 +23,16 @@ class ClientDelegations:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._told: dict[str, None] = {}
+
+    @contextmanager
+    def present(self) -> Generator[None]:
+        """The client is connected: who leaves, leaves its tasks to nobody."""
+        agents = [self._agent(name) for name in self._session.delegation.queue.agents.names]
+        with ExitStack() as stack:
+            for agent in agents:
+                if agent is not None:
+                    stack.enter_context(agent.connected(self._session.id))
+            yield
 
     def take(self, type: str, data: Mapping[str, Any]) -> list[Event]:
         """A task is told once, when an agent can work on it: what a client says of it counts from then on."""

@@ -69,6 +69,7 @@ async def test_a_connection_is_a_session_as_long_as_it_lasts(h: House):
     client = await connect(h)
     created = await client.get("session.created")
     assert created["session"]["model"] == "quiet"
+    assert (created["session"]["id"], created["session"]["object"]) == (client.session.id, "realtime.session")
     assert created["session"]["audio"]["input"]["turn_detection"]["type"] == "server_vad"
     assert len(h.registry.sessions()) == 1
     assert h.registry.calls() == []
@@ -88,6 +89,7 @@ async def test_update_of_the_session(client: Client):
     client.ask("session.update", session={"type": "realtime", "instructions": "Watch the door."})
     updated = await client.get("session.updated")
     assert updated["session"]["instructions"] == "Watch the door."
+    assert updated["session"]["id"] == client.session.id
     assert [watch.text for watch in client.session.watches.all()] == ["Watch the door."]
     audio = {"output": {"voice": "piper:joe"}, "input": {"transcription": {"language": "de"}}}
     client.ask("session.update", session={"audio": audio, "instructions": "Watch the cat."})

@@ -15,7 +15,7 @@ from fakes.agents.steered_agent import SteeredAgent, offer
 from fakes.patience import until
 from fakes.server.house import house
 from fakes.server.realtime_client import Client, connect
-from joyvl_server.agents.base import AgentContext, AgentReport, TaskBundle
+from joyvl_server.agents.base import AgentContext, AgentError, AgentReport, TaskBundle
 from joyvl_server.agents.client_agent import open_agent
 from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.core.errors import ConfigError, Conflict
@@ -40,6 +40,10 @@ async def client(tmp_path: Path, made: dict[str, SteeredAgent]) -> AsyncIterator
         await client.get("session.created")
         yield client
         await client.leave()
+
+
+async def never(request: object) -> None:
+    raise AssertionError("it asks for nothing")
 
 
 def append(client: Client, what: str, task_id: str | None, content: str, **more: Any) -> None:
@@ -146,6 +150,53 @@ async def test_a_client_that_says_nothing_for_long_has_failed(client: Client):
     assert (await client.error())["code"] == "conflict"
 
 
+async def test_a_client_that_hung_up_leaves_no_task_behind(tmp_path: Path, made: dict[str, SteeredAgent]):
+    async with house(tmp_path, agents=AGENTS) as h:
+        client = await connect(h)
+        await client.get("session.created")
+        task_id = await delegate(client, "Whose car is it?")
+        await client.get("session.delegation.created")
+        await client.leave()
+        await h.clock.advance(9)
+        assert await status(client, task_id) == "running", "a client may come back"
+        await client.seconds(lambda: h.registry.tasks._running == {})
+        task = await h.registry.tasks.records.get(task_id)
+        assert (task.status, task.code) == ("failed", "unavailable")
+        assert task.error == "mine is run by a client, and none of this session was connected for 10 s."
+
+
+async def test_a_task_that_no_client_can_hear_of_fails_soon(client: Client):
+    other = await client.h.registry.tasks.submit(TaskDraft("Whose dog is it?", agent="mine"))
+    own = await delegate(client, "Whose car is it?")
+    await client.get("session.delegation.created")
+    await client.seconds(lambda: other.id not in client.h.registry.tasks._running)
+    assert await status(client, other.id) == "failed"
+    assert await status(client, own) == "running"
+
+
+async def test_one_that_comes_back_in_time_goes_on(client: Client, tmp_path: Path):
+    clock = client.h.clock
+    agent = open_agent(AgentContext("mine", {"silence_s": 600}, tmp_path, clock, client.h.settings.net_policy()))
+    events = agent.run(TaskBundle("tsk_1", "What?", session_id="ses_1"), tmp_path, never)
+    with agent.connected("ses_1"), agent.connected("ses_2"):
+        await anext(events)
+        reading = asyncio.ensure_future(anext(events))
+        with agent.connected("ses_1"):
+            await clock.advance(20)
+        await clock.advance(20)
+        assert not reading.done(), "one of the two is still there"
+    await clock.advance(9)
+    with agent.connected("ses_1"):
+        await clock.advance(9)
+        assert not reading.done()
+    await clock.advance(9)
+    assert not reading.done(), "it counts from the last time that one was there; silence is another limit"
+    await clock.advance(1)
+    with pytest.raises(AgentError, match="run by a client") as gone:
+        await reading
+    assert gone.value.code == "unavailable"
+
+
 # ----------------------------------------------------------------------------------------------------------- the agent
 
 
@@ -161,9 +212,6 @@ async def test_it_says_what_it_is_and_takes_no_odd_options(client: Client, tmp_p
 
 async def test_closed_early_it_knows_the_task_no_more(client: Client, tmp_path: Path):
     agent = open_agent(AgentContext("mine", {}, tmp_path, client.h.clock, client.h.settings.net_policy()))
-
-    async def never(request: object) -> None:
-        raise AssertionError("it asks for nothing")
 
     events = agent.run(TaskBundle("tsk_1", "What?"), tmp_path, never)
     await anext(events)
