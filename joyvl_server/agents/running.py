@@ -25,6 +25,13 @@ MAX_WRITTEN = 120
 """characters of an answer on its way that progress shows"""
 MAX_DETAIL = 8000
 MAX_OPTIONS = 12
+CHOICES = {
+    "allow_once": "allowed once",
+    "allow_always": "always allowed",
+    "reject_once": "denied",
+    "reject_always": "always denied",
+}
+"""how an answer is called; an agent may name its options as it likes"""
 ASKED_NO_MORE = "This permission is not asked for any more."
 
 
@@ -137,8 +144,14 @@ class RunningTask:
             await self._changes.note(self.task.id, lines)
 
     def _note_permission(self, request: PermissionRequest, option_id: str | None, answered: bool) -> None:
-        names = {option.id: option.name for option in request.options}
-        outcome = names.get(option_id or "", "denied") if answered else "nobody answered, so it was denied"
+        chosen = next((option for option in request.options if option.id == option_id), None)
+        if not answered:
+            outcome = "nobody answered, so it was denied"
+        elif chosen is None:
+            outcome = "denied"
+        else:
+            for_ever = f": {chosen.name}" if chosen.kind.endswith("_always") else ""
+            outcome = f"{CHOICES[chosen.kind]}{for_ever}"
         asked = " ".join(f"{request.title}: {request.detail}".split()).rstrip(": ")[:MAX_LINE]
         self._lines.append(TaskLogLine(self._clock.wall(), f"{asked} → {outcome[:MAX_LINE]}"))
 

@@ -8,6 +8,8 @@ import unicodedata
 
 _JOINERS = "\u200c\u200d"
 _BREAKS = re.compile("\r\n|[\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
+_UNSEEN = "\u115f\u1160\u2800\u3164\uffa0"
+"""letters and signs that are drawn as nothing"""
 _HIDDEN = ("Cc", "Cf", "Cs", "Co")
 
 
@@ -24,3 +26,8 @@ def visible(text: str, *, instead: str = "\N{REPLACEMENT CHARACTER}", joiners: b
 def one_line(text: str, *, joiners: bool = False) -> str:
     """The same with single spaces in place of all white space."""
     return " ".join(visible(text, joiners=joiners).split())
+
+
+def looks_empty(line: str) -> bool:
+    """Is there nothing in it that anybody could see?"""
+    return not line.translate(dict.fromkeys(map(ord, _UNSEEN))).strip()

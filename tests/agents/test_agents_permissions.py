@@ -39,7 +39,7 @@ async def test_a_permission_is_answered_by_a_person(make, option):
     run.finishes()
     assert (await t.reaches(task.id, "completed")).permission is None
     assert t.states(task.id) == ["queued", "running", "waiting", "running", "completed"]
-    outcome = {"yes": "Allow", "no": "Reject", None: "denied"}[option]
+    outcome = {"yes": "allowed once", "no": "denied", None: "denied"}[option]
     [line] = await t.queue.records.log(task.id)
     assert (line.wall, line.text) == (t.clock.wall(), f"Delete a file: rm notes.txt → {outcome}")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from joyvl_server.agents.visible_text import one_line, visible
+from joyvl_server.agents.visible_text import looks_empty, one_line, visible
 
 FAMILY = "\U0001f469\u200d\U0001f52c"
 
@@ -22,3 +22,10 @@ def test_ends_of_lines_are_one_kind(end):
 def test_joiners_stay_where_words_are_read_and_not_where_commands_are():
     assert visible(f"نمی\u200cخواهم {FAMILY}", joiners=True) == f"نمی\u200cخواهم {FAMILY}"
     assert visible("su\u200cdo") == "su\ufffddo"
+
+
+@pytest.mark.parametrize(
+    ("line", "empty"), [("", True), (" \t\u3000\xa0", True), ("\u2800 \u3164", True), (" .", False)]
+)
+def test_a_line_of_what_is_drawn_as_nothing_looks_empty(line, empty):
+    assert looks_empty(line) is empty

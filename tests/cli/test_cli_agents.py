@@ -218,6 +218,31 @@ async def test_words_of_an_agent_cannot_steer_a_terminal(capsys):
     assert max(map(len, shown.splitlines())) < 320
 
 
+async def test_a_terminal_hides_nothing_of_what_is_allowed(terminal: tuple[int, int], capsys):
+    keys, screen = terminal
+    detail = "ls" + "\n" * 150 + "\u2800\u3164" + "\n" * 50 + "x" * 2500 + " && rm -rf /"
+    odd = (PermissionOption("a", "Reject", "allow_once"), PermissionOption("b", "Allow", "reject_once"))
+    permissions = TerminalPermissions(20, screen)
+    for typed, answer in ((b"y\n", "a"), (b"n\n", "b")):
+        asking = asyncio.create_task(permissions.ask(PermissionRequest("Run", detail, odd)))
+        shown = ""
+
+        def asked() -> bool:
+            nonlocal shown
+            shown += capsys.readouterr().err
+            return "y/n" in shown
+
+        await until(asked)
+        assert "    ls\n    [199 empty lines]\n    xxx" in shown
+        assert " && rm -rf /\n" in shown
+        assert "A yes allows it. The agent calls that “Reject”." in shown
+        os.write(keys, typed)
+        assert await asking == answer
+    permissions.close()
+    assert await permissions.ask(PermissionRequest("Run", "x" * 8001, odd)) == "b"
+    assert "too long to be shown" in capsys.readouterr().err
+
+
 # --------------------------------------------------------------------------------------------------------------- login
 
 

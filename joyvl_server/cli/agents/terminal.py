@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby
 
 import typer
 
 from joyvl_server.agents.base import PermissionRequest
-from joyvl_server.agents.visible_text import one_line
+from joyvl_server.agents.visible_text import looks_empty, one_line
 
 YES, NO = ("y", "yes"), ("n", "no")
-LONGEST, LONGEST_LINE = 2000, 300
+LONGEST, LONGEST_LINE = 8000, 300
+LONGEST_NAME = 60
+MANY_EMPTY = 3
 
 
 class TerminalPermissions:
@@ -31,23 +36,30 @@ class TerminalPermissions:
     async def ask(self, request: PermissionRequest) -> str | None:
         """The option that allows it once, or the one that rejects it; what nobody answers in time is denied."""
         denied = next((option.id for option in request.options if option.kind == "reject_once"), None)
-        allowed = next((option.id for option in request.options if option.kind == "allow_once"), None)
+        allowed = next((option for option in request.options if option.kind == "allow_once"), None)
         async with self._asking:
             typer.echo(f"It asks: {one_line(request.title)[:LONGEST_LINE]}", err=True)
-            for line in request.detail[:LONGEST].splitlines():
-                typer.echo(f"    {one_line(line)[:LONGEST_LINE]}", err=True)
+            for line in _shown(request.detail[:LONGEST]):
+                typer.echo(f"    {line}", err=True)
             if self._terminal is None:
                 typer.echo("Denied: there is no terminal to ask on.", err=True)
                 return denied
             if allowed is None:
                 typer.echo("Denied: it cannot be allowed only once.", err=True)
                 return denied
-            return allowed if await self._said_yes() else denied
+            if len(request.detail) > LONGEST:
+                typer.echo(f"Denied: it is too long to be shown, {len(request.detail)} characters.", err=True)
+                return denied
+            return allowed.id if await self._said_yes(allowed.name) else denied
 
-    async def _said_yes(self) -> bool:
+    async def _said_yes(self, called: str) -> bool:
+        """`called`: how the agent names what a yes is."""
         self._read_lines()
         while not self._lines.empty():  # typed before it was asked
             self._lines.get_nowait()
+        called = one_line(called)[:LONGEST_NAME]
+        if called.casefold() not in ("", "allow", "allow once"):
+            typer.echo(f"(A yes allows it. The agent calls that “{called}”.)", err=True)
         typer.echo("Allow this once? y/n ", nl=False, err=True)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -82,6 +94,17 @@ class TerminalPermissions:
         if self._reading and self._terminal is not None:
             self._reading = False
             asyncio.get_running_loop().remove_reader(self._terminal)
+
+
+def _shown(detail: str) -> Iterator[str]:
+    """All of it; many lines without anything would push what comes after them out of sight, so they are counted."""
+    for empty, run in groupby(detail.splitlines(), looks_empty):
+        lines = list(run)
+        if empty and len(lines) >= MANY_EMPTY:
+            yield f"[{len(lines)} empty lines]"
+            continue
+        for line in lines:
+            yield from textwrap.wrap(one_line(line), LONGEST_LINE, break_on_hyphens=False) or [""]
 
 
 def _is_terminal() -> bool:

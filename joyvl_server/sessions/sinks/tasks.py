@@ -7,7 +7,7 @@ shown. Until then each later session of the same camera is told again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -113,7 +113,7 @@ class TaskSink(QueuedSink):
     def _tell(self, task: TaskRecord) -> None:
         """The machine is told what came of it, or what its agent wants."""
         if task.status == "waiting" and task.permission is not None:
-            result = f"{task.agent} asks: {task.permission['title']}. Yes or no?"
+            result = _asked_aloud(task.agent, task.permission)
         else:
             result = task.digest if task.status == "completed" else task.error or ""
         name = self._own.get(task.id, task.id)
@@ -184,6 +184,14 @@ class TaskSink(QueuedSink):
         """What was an answer to an agent is no question to the model."""
         if self._queries.get(query_id).status == "open":
             self._machine.take(QueryWithdrawn(self._machine.now, query_id))
+
+
+def _asked_aloud(agent: str, permission: dict[str, Any]) -> str:
+    """What a spoken yes does is said in our words: options have names of the agent's own."""
+    asked = f"{agent} asks: {permission['title']}."
+    if any(option["kind"] == "allow_once" for option in permission["options"]):
+        return f"{asked} Allow it once, yes or no?"
+    return f"{asked} It cannot be allowed only once, so a yes is for the page; a no denies it."
 
 
 def _remember(known: OrderedDict[K, V], key: K, value: V) -> None:

@@ -133,7 +133,7 @@ async def test_a_failure_is_told_in_its_words(scene: Scene, agent: ToldAgent) ->
 async def test_a_permission_is_asked_aloud_and_answered_by_voice(scene: Scene, agent: ToldAgent) -> None:
     agent.asks = True
     await scene.pass_until(lambda: scene.tasks() and scene.tasks()[-1]["status"] == "waiting")
-    assert "told asks: run a command. Yes or no?" in scene.said()
+    assert "told asks: run a command. Allow it once, yes or no?" in scene.said()
     scene.session.bus.publish(HeardDone("s1", "Well, look at that.", True))
     scene.session.bus.publish(HeardDone("s2", "Yes, please.", True))
     await scene.pass_until(lambda: scene.tasks()[-1]["status"] == "completed")
