@@ -38,8 +38,9 @@ RECONNECT_S = 10.0
 class ClientAgentOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    silence_s: float = Field(120.0, ge=1, le=86_400)
-    """seconds without a word of the client after which a task has failed"""
+    silence_s: float = Field(
+        120.0, ge=1, le=86_400, description="Seconds without a word of the client after which a task has failed."
+    )
 
 
 @dataclass(slots=True)

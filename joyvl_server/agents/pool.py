@@ -12,14 +12,20 @@ from typing import cast
 import structlog
 
 from joyvl_server.agents.base import GROUP, Agent, AgentContext, AgentReport
+from joyvl_server.agents.task_files import sweep_trials
 from joyvl_server.core.errors import ConfigError, Conflict, JoyvlError, NotFound
 from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.net.policy import NetPolicy
+from joyvl_server.kit.processes.marks import kill_abandoned
 from joyvl_server.settings import AgentSettings
 
 log = structlog.get_logger(__name__)
 
+CHECK_S = 30.0
+"""a check may take, beside the start of the agent"""
+START_S = 120.0
+"""of one whose options do not say so"""
 NONE = "No agent is configured, so nobody can look into it. See docs/agents.md."
 
 
@@ -37,13 +43,24 @@ class AgentPool:
     def names(self) -> tuple[str, ...]:
         return tuple(self._settings.entries)
 
+    @property
+    def homes(self) -> Path:
+        """The folder of their HOMEs."""
+        return self._folder / "home"
+
+    def sweep(self) -> None:
+        """End what the agents of a server that was killed have left running, and remove what trials left. Blocks."""
+        if not kill_abandoned(self.homes):
+            log.warning("processes of an earlier run could not be killed")
+        sweep_trials(self.homes)
+
     def kind(self, name: str) -> str | None:
         """The type of an agent; None where there is no such agent."""
         entry = self._settings.entries.get(name)
         return None if entry is None else entry.type
 
     def home(self, name: str) -> Path:
-        return self._folder / "home" / name
+        return self.homes / name
 
     def missing(self, name: str) -> NotFound:
         """The error for a name that no agent has."""
@@ -91,14 +108,23 @@ class AgentPool:
         return self._agents[name]
 
     async def check(self, name: str) -> AgentReport:
-        """Raises `NotFound`. Cancelled, nothing of it runs on."""
+        """Within a bound. Raises `NotFound`. Cancelled, nothing of it runs on."""
         if name not in self._settings.entries:
             raise self.missing(name)
-        await self.load(name)
+        limit_s = self._check_limit_s(name)
         try:
-            return await self.get(name).check()
+            async with asyncio.timeout(limit_s):
+                await self.load(name)
+                return await self.get(name).check()
         except JoyvlError as error:
             return AgentReport(ready=False, message=str(error))
+        except TimeoutError:
+            return AgentReport(ready=False, message=f"It did not say within {limit_s:g} s whether it can be used.")
+
+    def _check_limit_s(self, name: str) -> float:
+        """Later than one that has a time for its start (`options.start_s`) says so itself."""
+        start_s = self._settings.entries[name].options.get("start_s", START_S)
+        return CHECK_S + (start_s if isinstance(start_s, int | float) else START_S)
 
     async def aclose(self) -> None:
         """Idempotent. Cancelled, what runs is killed at once."""

@@ -79,6 +79,7 @@ class TaskQueue:
 
         Cancelled, it may have been written all the same.
         """
+        await asyncio.to_thread(self.agents.sweep)
         await asyncio.to_thread(self._files.sweep_work, self._work)
         for task in await self._tasks.fail_interrupted(self._clock.wall()):
             self._states.tell(task)

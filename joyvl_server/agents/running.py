@@ -6,11 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from joyvl_server.agents.base import Agent, AgentError, AnswerDelta, Finished, PermissionRequest, TaskBundle
+from joyvl_server.agents.visible_text import one_line, visible
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.kit.ids import new_id
@@ -117,12 +118,12 @@ class RunningTask:
         async with aclosing(agent.run(bundle, folder, self._ask)) as events:
             async for event in events:
                 if isinstance(event, Finished):
-                    return event
+                    return replace(event, answer=visible(event.answer, joiners=True))
                 text = event.text[-10 * MAX_LINE :] if isinstance(event, AnswerDelta) else event.text[: 10 * MAX_LINE]
                 if isinstance(event, AnswerDelta):
                     written = " ".join((written + text).split(" "))[-MAX_WRITTEN:]
                     text = f"… {written}"
-                if line := " ".join(text.split())[:MAX_LINE]:
+                if line := one_line(text, joiners=True)[:MAX_LINE]:
                     if not isinstance(event, AnswerDelta) and line != self._progress:
                         self._lines.append(TaskLogLine(self._clock.wall(), line))
                     self._progress = line
@@ -152,8 +153,8 @@ class RunningTask:
         else:
             for_ever = f": {chosen.name}" if chosen.kind.endswith("_always") else ""
             outcome = f"{CHOICES[chosen.kind]}{for_ever}"
-        asked = " ".join(f"{request.title}: {request.detail}".split()).rstrip(": ")[:MAX_LINE]
-        self._lines.append(TaskLogLine(self._clock.wall(), f"{asked} → {outcome[:MAX_LINE]}"))
+        asked = one_line(f"{request.title}: {request.detail}").rstrip(": ")[:MAX_LINE]
+        self._lines.append(TaskLogLine(self._clock.wall(), f"{asked} → {one_line(outcome)[:MAX_LINE]}"))
 
     async def _ask(self, request: PermissionRequest) -> str | None:
         """One permission after the other; what nobody answers is denied, and what cannot be shown to anybody too."""
@@ -165,9 +166,9 @@ class RunningTask:
             limit_s = self._settings.permission_timeout_s
             asked: dict[str, Any] = {
                 "id": self._permission_id,
-                "title": request.title[:MAX_LINE],
-                "detail": request.detail[:MAX_DETAIL],
-                "options": [{"id": o.id, "name": o.name[:MAX_LINE], "kind": o.kind} for o in options],
+                "title": one_line(request.title)[:MAX_LINE],
+                "detail": visible(request.detail[:MAX_DETAIL]),
+                "options": [{"id": o.id, "name": one_line(o.name)[:MAX_LINE], "kind": o.kind} for o in options],
                 "until": self._clock.wall() + limit_s,
             }
             try:

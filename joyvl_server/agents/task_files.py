@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
+from joyvl_server.agents.base import AgentError
 from joyvl_server.core.errors import NotFound
+from joyvl_server.kit.processes.marks import owner, owner_lives
 from joyvl_server.store.tasks import TaskFile
 
 MOST_FILES = 50
 LARGEST = 50_000_000
 """bytes of one file"""
+TRIALS = ".trials"
+"""beside the HOMEs of agents"""
 
 
 class TaskFiles:
@@ -62,17 +67,12 @@ class TaskFiles:
 
     def remove_work(self, work: Path) -> None:
         """The folder of a task that has ended; an agent may have taken our rights away from parts of it."""
-        if work.is_dir() and not work.is_symlink():
-            _allow(work)
-            for parent, folders, _ in os.walk(work):
-                for name in folders:
-                    _allow(Path(parent, name))
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
 
     def sweep_work(self, folder: Path) -> None:
         """Remove what tasks of an earlier run left behind."""
         for left in folder.iterdir() if folder.is_dir() else ():
-            self.remove_work(left)
+            _remove(left)
 
     def _trim(self, newest: str) -> None:
         """Ids sort by time: the oldest tasks lose their files first; those of the newest stay."""
@@ -86,6 +86,39 @@ class TaskFiles:
                 break
             self.remove(name)
             total -= size
+
+
+@contextmanager
+def trial_folder(homes: Path) -> Iterator[Path]:
+    """A folder for an agent that works on no task of a queue; removed afterwards, at the latest by the next trial.
+    `homes`: the folder of the agents' HOMEs. Raises `AgentError` (unavailable). Blocks."""
+    try:
+        sweep_trials(homes)
+        (homes / TRIALS).mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = Path(tempfile.mkdtemp(prefix=f"{owner()}.", dir=homes / TRIALS)).resolve()
+    except OSError as error:
+        raise AgentError(f"No folder can be made for it: {error}.", code="unavailable") from None
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def sweep_trials(homes: Path) -> None:
+    """Remove what those left behind who were killed in a trial. Blocks."""
+    trials = homes / TRIALS
+    for left in trials.iterdir() if trials.is_dir() else ():
+        if not owner_lives(left.name.partition(".")[0]):
+            _remove(left)
+
+
+def _remove(work: Path) -> None:
+    if work.is_dir() and not work.is_symlink():
+        _allow(work)
+        for parent, folders, _ in os.walk(work):
+            for name in folders:
+                _allow(Path(parent, name))
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _files_in(work: Path, given: Mapping[str, bytes]) -> Iterator[tuple[Path, str, int]]:

@@ -20,7 +20,8 @@ def visible(text: str, *, instead: str = "\N{REPLACEMENT CHARACTER}", joiners: b
     """
     kept = "\n\t" + (_JOINERS if joiners else "")
     text = _BREAKS.sub("\n", text)
-    return "".join(c if c in kept or unicodedata.category(c) not in _HIDDEN else instead for c in text)
+    hidden = {ord(c): instead for c in set(text) if c not in kept and unicodedata.category(c) in _HIDDEN}
+    return text.translate(hidden) if hidden else text
 
 
 def one_line(text: str, *, joiners: bool = False) -> str:

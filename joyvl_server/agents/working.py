@@ -16,6 +16,7 @@ from joyvl_server.agents.prompt import frame_name
 from joyvl_server.agents.running import RunningTask
 from joyvl_server.agents.states import TaskStates
 from joyvl_server.agents.task_files import TaskFiles
+from joyvl_server.agents.visible_text import visible
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.store.tasks import TaskFile, TaskRecord, Tasks
@@ -71,7 +72,7 @@ class TaskWorker:
             await asyncio.shield(self._states.end_or_owe(task.id, stop.status, error=stop.error, code=stop.code))
             raise
         except JoyvlError as error:
-            await self._states.end_surely(task.id, "failed", error=str(error), code=error.code)
+            await self._states.end_surely(task.id, "failed", error=visible(str(error), joiners=True), code=error.code)
         except Exception as error:  # somebody else's agent: the queue goes on
             log.exception("an agent failed in an unknown way", task=task.id, agent=task.agent)
             what = f"It failed: {type(error).__name__}."

@@ -376,13 +376,14 @@ async def test_agents_are_listed_and_checked(tmp_path: Path, made: dict[str, Ste
 
 
 async def test_a_check_that_hangs_is_given_up(h: House, agent: SteeredAgent, monkeypatch: pytest.MonkeyPatch):
-    import joyvl_server.api.agents as module
+    import joyvl_server.agents.pool as module
 
     async def hangs() -> AgentReport:
         await asyncio.Event().wait()
         raise AssertionError
 
     monkeypatch.setattr(module, "CHECK_S", 0.05)
+    monkeypatch.setattr(module, "START_S", 0.0)
     monkeypatch.setattr(agent, "check", hangs)
     check = (await h.client.get("/v1/agents/steered")).json()["check"]
     assert check["ready"] is False

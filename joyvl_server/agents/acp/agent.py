@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,8 +24,10 @@ from joyvl_server.agents.base import (
     TaskBundle,
 )
 from joyvl_server.agents.prompt import prompt_of, write_frames
+from joyvl_server.agents.task_files import trial_folder
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.child import ChildProcess, Pipes
+from joyvl_server.kit.processes.marks import kill_marked
 
 GRACE_S = 1.0
 """between SIGTERM and SIGKILL"""
@@ -48,14 +49,16 @@ class AcpAgent:
         program = self._program
         try:
             await program.check()
-            with tempfile.TemporaryDirectory(prefix="joyvl-agent-", ignore_cleanup_errors=True) as folder:
-                async with self._conversation(Path(folder), _nobody, asyncio.Queue()) as conversation:
-                    await conversation.open(Path(folder), None)
+            with trial_folder(program.home.parent) as folder:
+                async with self._conversation(folder, _nobody, asyncio.Queue()) as conversation:
+                    await conversation.open(folder, None)
                     version = conversation.version
+            login = await asyncio.to_thread(program.about_login)
         except JoyvlError as error:
             return AgentReport(ready=False, message=str(error), sandbox=program.sandbox)
-        return AgentReport(True, "It starts and asks before it does something." if not program.options.unasked
-                           else "It starts. It may do things unasked.", version, program.sandbox)  # fmt: skip
+        asks = "It starts. It may do things unasked." if program.options.unasked else (
+            "It starts and asks before it does something.")  # fmt: skip
+        return AgentReport(True, f"{asks} {login}".strip(), version, program.sandbox)
 
     async def run(self, bundle: TaskBundle, folder: Path, ask: AskPermission) -> AsyncGenerator[AgentEvent, None]:
         """See `Agent.run`."""
@@ -111,7 +114,8 @@ class AcpAgent:
         """
         program, pipes = self._program, Pipes()
         try:
-            launch = await asyncio.to_thread(program.launch, folder)
+            mark = await asyncio.to_thread(program.new_mark)
+            launch = await asyncio.to_thread(program.launch, folder, mark)
             child = await ChildProcess.talk(launch, pipes)
         except (OSError, ValueError) as error:
             raise AgentError(f"It cannot be started: {error}.", code="unavailable") from None
@@ -123,6 +127,7 @@ class AcpAgent:
                     group.create_task(connection.read(conversation), name="reading"),
                     group.create_task(connection.read_complaints(), name="reading complaints"),
                     group.create_task(watch(child.pid, conversation, program, folder, self._clock), name="watching"),
+                    group.create_task(_end_all_with(child, mark), name="waiting for its end"),
                 ]
                 yield conversation
                 conversation.end_asking()
@@ -131,7 +136,7 @@ class AcpAgent:
         except BaseExceptionGroup as group_error:
             raise self._explained(_first(group_error), connection) from None
         finally:
-            await settled(child, GRACE_S)
+            await settled(child, GRACE_S, mark)
 
     def _explained(self, error: BaseException, connection: RpcConnection) -> BaseException:
         """With the last words of the agent, where they may say why."""
@@ -140,7 +145,7 @@ class AcpAgent:
         words = " ".join(self._program.masked(connection.complaints).split())[-LAST_WORDS:]
         message = self._program.masked(str(error))
         if error.code == "login":
-            message += f" Log in: joyvl agents login {self.name}."
+            message = f"{message.rstrip('. ')}. Log in: joyvl agents login {self.name}."
         if words and error.code in ("died", "timeout", "silent", "protocol", "unavailable"):
             message += f" The last it wrote: {words}"
         return AgentError(message, code=error.code)
@@ -180,6 +185,12 @@ async def _next(
     finally:
         getting.cancel()
     return AgentError("It was stopped.", code="died") if events.empty() else events.get_nowait()
+
+
+async def _end_all_with(child: ChildProcess, mark: str) -> None:
+    """Its keeper does so, unless that is killed itself; then what lives on would hold its output open."""
+    await asyncio.wait({child.exited})
+    await asyncio.to_thread(kill_marked, mark)
 
 
 async def _nobody(request: PermissionRequest) -> str | None:

@@ -17,7 +17,7 @@ PIECE = 65_536
 UNREAD = 64_000_000
 """bytes that it may leave unread; a prompt with pictures is shorter"""
 ENDED_S = 1.0
-"""how long its status is waited for once it has closed its output"""
+"""how long its status is waited for once it has closed its output; and its output, once it has ended"""
 LAST_WORDS = 2000
 """bytes of what it complained of last"""
 
@@ -87,7 +87,7 @@ class RpcConnection:
 
     async def read(self, incoming: Incoming) -> None:
         """Until it has closed its output. Raises `AgentError` (too_much, protocol; died, while an answer is owed)."""
-        while piece := await self._pipes.out.read(PIECE):
+        while piece := await self._piece():
             self.heard_at = self._clock.monotonic()
             for message in self._lines.feed(piece):
                 await self._take(message, incoming)
@@ -97,6 +97,18 @@ class RpcConnection:
             await asyncio.wait({self._child.exited}, timeout=ENDED_S)
             how = self._child.exited.result() if self._child.exited.done() else "it closed its output"
             raise AgentError(f"It died before it answered: {how}.", code="died")
+
+    async def _piece(self) -> bytes:
+        """What it prints next; empty at the end, also where others hold its output open after it has ended."""
+        reading = asyncio.ensure_future(self._pipes.out.read(PIECE))
+        try:
+            waited: set[asyncio.Future[Any]] = {reading, self._child.exited}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                await asyncio.wait({reading}, timeout=ENDED_S)
+            return reading.result() if reading.done() else b""
+        finally:
+            reading.cancel()
 
     async def read_complaints(self) -> None:
         """Keep the end of its error output, until that is closed. Raises `AgentError` (too_much)."""

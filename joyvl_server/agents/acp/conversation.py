@@ -55,6 +55,7 @@ class AcpConversation:
         self._updates = SessionUpdates(program.preset.warnings)
         self._abilities = AgentCapabilities()
         self._session_id = ""
+        self._ready_by = 0.0
         self._mode: str | None = None
         self._works = False
         self._denied = False
@@ -77,19 +78,19 @@ class AcpConversation:
 
         Raises `AgentError` (unasked, timeout, login, protocol, died).
         """
-        within_s = self._options.start_s
+        self._ready_by = self._clock.monotonic() + self._options.start_s
         greeting = {"protocolVersion": VERSION, "clientCapabilities": ABILITIES}
         greeting["clientInfo"] = {"name": "joyvl-server", "version": joyvl_server.__version__}
         try:
-            hello = InitializeResponse.model_validate(await self._connection.request("initialize", greeting, within_s))
+            hello = InitializeResponse.model_validate(await self._request("initialize", greeting))
         except ValidationError:
             raise AgentError("Its answer to initialize makes no sense.", code="protocol") from None
         if hello.protocol_version != VERSION:
             raise AgentError(f"It speaks version {hello.protocol_version} of the protocol, not 1.", code="protocol")
         self._abilities = hello.agent_capabilities or AgentCapabilities()
         self.version = one_line(hello.agent_info.version)[:100] if hello.agent_info is not None else ""
-        opened = await self._session(str(folder), before, within_s)
-        await self._set_mode(opened, within_s)
+        opened = await self._session(str(folder), before)
+        await self._set_mode(opened)
 
     async def prompt(self, blocks: list[dict[str, Any]]) -> Finished:
         """Ask, and wait for the end. Raises `AgentError` (refused, died, …). Cancelled, it is told to stop."""
@@ -140,28 +141,38 @@ class AcpConversation:
 
     # ---------------------------------------------------------------------------------------------------------- opening
 
-    async def _session(self, folder: str, before: str | None, within_s: float) -> dict[str, Any]:
+    async def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """What it answers before it is ready, within what is left of the time for that."""
+        try:
+            return await self._connection.request(method, params, max(0.0, self._ready_by - self._clock.monotonic()))
+        except AgentError as error:
+            if error.code != "timeout":
+                raise
+            limit = f"{self._options.start_s:g} s (options.start_s)"
+            raise AgentError(f"It was not ready within {limit}: it did not answer {method}.", code="timeout") from None
+
+    async def _session(self, folder: str, before: str | None) -> dict[str, Any]:
         """A new one, or the earlier one where it can be loaded."""
         place: dict[str, Any] = {"cwd": folder, "mcpServers": []}
         if before is not None and self._abilities.load_session:
             with suppress(AgentFailure):  # it has forgotten it: the prompt tells what was said before
-                opened = await self._connection.request("session/load", {**place, "sessionId": before}, within_s)
+                opened = await self._request("session/load", {**place, "sessionId": before})
                 self._session_id = before
                 return opened
-        opened = await self._connection.request("session/new", place, within_s)
+        opened = await self._request("session/new", place)
         session_id = opened.get("sessionId")
         if not isinstance(session_id, str) or not session_id:
             raise AgentError("Its answer to session/new makes no sense.", code="protocol")
         self._session_id = session_id
         return opened
 
-    async def _set_mode(self, opened: dict[str, Any], within_s: float) -> None:
+    async def _set_mode(self, opened: dict[str, Any]) -> None:
         self._mode = choose_mode(offered_modes(opened), self._preset, self._options)
         if self._mode is None:
             return
         wanted = {"sessionId": self._session_id, "modeId": self._mode}
         try:
-            await self._connection.request("session/set_mode", wanted, within_s)
+            await self._request("session/set_mode", wanted)
         except AgentFailure as error:
             raise AgentError(f"It cannot be put into its mode {self._mode}. {error}", code="unasked") from None
 

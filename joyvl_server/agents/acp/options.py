@@ -61,7 +61,7 @@ class AcpOptions(_Options):
         description="`auto`: it writes in its task's folder and its HOME only, if the kernel can hold that (Landlock).",
     )
     writable: tuple[Path, ...] = Field((), description="Further folders in which it may write.")
-    start_s: float = Field(60, ge=1, le=600, description="Longest time until it is ready for a question.")
+    start_s: float = Field(120, ge=1, le=600, description="Longest time until it is ready for a question, in seconds.")
     silent_s: float = Field(
         180,
         ge=1,

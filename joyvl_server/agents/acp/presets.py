@@ -39,8 +39,9 @@ class Preset:
     """`ask_modes`: those in which it asks, the best first. `asks_by_settings`: what `added_to` gives it makes it ask,
     in each of its modes. `works_elsewhere`: a sentence where it hands its work to a program that we do not hold; its
     modes are about other things then. `node`: the oldest version of Node.js that it runs on. `bwrap`: it needs that
-    program where nothing else confines it. `warnings`: see `SessionUpdates`. `unshown`: see
-    `permission_of`."""
+    program where nothing else confines it. `login_files`: where in its HOME its login lies, and a word in that file;
+    `needs_login`: without one, a key or a model server it does nothing. `warnings`: see `SessionUpdates`. `unshown`:
+    see `permission_of`."""
 
     name: PresetName
     command: tuple[str, ...]
@@ -51,6 +52,8 @@ class Preset:
     install: str = ""
     node: tuple[int, int] | None = None
     bwrap: bool = False
+    login_files: tuple[tuple[str, str], ...] = ()
+    needs_login: bool = False
     warnings: tuple[str, ...] = ()
     unshown: tuple[str, ...] = ()
 
@@ -165,16 +168,21 @@ PRESETS: dict[PresetName, Preset] = {
         Preset(
             "opencode", ("opencode", "acp"), ask_modes=("build", "plan"), asks_by_settings=True,
             login=("opencode", "auth", "login"), install="npm install -g opencode-ai",
+            login_files=((".local/share/opencode/auth.json", '"type"'), (".config/opencode/opencode.json", "provider")),
         ),
         Preset(
             "codex", ("codex-acp",), asks_by_settings=True, login=("codex", "login"),
             install="npm install -g @zed-industries/codex-acp (and @openai/codex to log in)", bwrap=True,
-            warnings=CODEX_WARNINGS, unshown=CODEX_BOOKKEEPING,
+            login_files=((".codex/auth.json", ""),), warnings=CODEX_WARNINGS, unshown=CODEX_BOOKKEEPING,
         ),
         Preset(
             "claude", ("claude-agent-acp",), ask_modes=("default", "plan"),
             login=("claude-agent-acp", "--cli", "auth", "login"),
-            install="npm install -g @agentclientprotocol/claude-agent-acp", node=(22, 0),
+            install="npm install -g @agentclientprotocol/claude-agent-acp", node=(22, 0), needs_login=True,
+            login_files=(
+                (".claude/.credentials.json", ""), (".claude/settings.json", ""), (".claude.json", "primaryApiKey"),
+                (".claude.json", "oauthAccount"),
+            ),
         ),
         Preset(
             "openclaw", ("openclaw", "acp"), login=("openclaw", "onboard", "--mode", "remote"),

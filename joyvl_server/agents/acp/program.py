@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from joyvl_server.agents.acp import confine
 from joyvl_server.agents.acp.options import AcpOptions
 from joyvl_server.agents.acp.presets import PRESETS, Start, added_to
@@ -19,6 +21,9 @@ from joyvl_server.kit.child import ChildProcess, Launch
 from joyvl_server.kit.clock import wait_until
 from joyvl_server.kit.masking import mask_secrets, mask_text
 from joyvl_server.kit.net.option_checks import read_key, validated
+from joyvl_server.kit.processes import marks
+
+log = structlog.get_logger(__name__)
 
 NICE = 19
 SESSION_NICE = 10
@@ -77,7 +82,28 @@ class AgentProgram:
             await self._check_node(self.preset.node)
         self._checked = True
 
-    def launch(self, folder: Path) -> Launch:
+    def about_login(self) -> str:
+        """What can be known of its login before a question, a sentence; empty where it is held by others. Raises
+        `AgentError` (login) where it surely has none. Blocks."""
+        preset, options = self.preset, self.options
+        if preset.works_elsewhere or not preset.login:
+            return ""
+        if options.model is not None:
+            return "Its model server was not asked."
+        if options.env:
+            return "Whether it is logged in is found out with the first question."
+        if any(_holds(self.home / file, word) for file, word in preset.login_files):
+            return "There is a login in its HOME; whether it is still good is found out with the first question."
+        how = f"joyvl agents login {self.name}"
+        if preset.needs_login and sys.platform == "linux":  # elsewhere it may lie with the system's own keys
+            raise AgentError(f"It was never logged in, and has no key. Log in: {how}.", code="login")
+        return f"No login was found in its HOME; if the first question needs one: {how}."
+
+    def new_mark(self) -> str:
+        """For one start; see `kit.processes.marks`. Blocks."""
+        return marks.new_mark(self.home.parent)
+
+    def launch(self, folder: Path, mark: str) -> Launch:
         """For a process that works in `folder`. Raises `AgentError` (not_installed), `OSError`. Blocks."""
         temporary = folder / TEMPORARY
         for made in (self.home, temporary):
@@ -90,6 +116,7 @@ class AgentProgram:
         files = ("--file-mb", str(self.options.limits.file_mb))
         limited = (sys.executable, "-I", "-S", confine.__file__, *_NICENESS, *files, *rights, "--")
         env = {**self.environment(temporary), **added.env, **self._own_env(), "PATH": self._path()}
+        env[marks.VARIABLE] = mark
         return Launch((*limited, *self.command(), *added.args, *self.options.args), env, cwd=folder, own_env=True)
 
     def environment(self, temporary: Path | None = None) -> Mapping[str, str]:
@@ -136,6 +163,13 @@ class AgentProgram:
             raise AgentError(f"{needed}; {what}. Name the folder of a newer one in `path`.", code="not_installed")
 
 
+def _holds(path: Path, word: str) -> bool:
+    try:
+        return word in path.read_text(errors="replace")
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class LoginProgram:
     """What `joyvl agents login` runs in a terminal. `env` is all of its environment but what the terminal needs."""
@@ -167,9 +201,15 @@ def login_program(context: AgentContext) -> LoginProgram:
     return LoginProgram((found, *command[1:]), env)
 
 
-async def settled(child: ChildProcess, grace_s: float) -> None:
-    """End it with all that it started, also when this is cancelled meanwhile."""
-    stopping = asyncio.ensure_future(child.stop(grace_s))
+async def settled(child: ChildProcess, grace_s: float, mark: str) -> None:
+    """End it with all that it started, also when its keeper was killed, and when this is cancelled meanwhile."""
+
+    async def stop() -> None:
+        await child.stop(grace_s)
+        if not await asyncio.to_thread(marks.kill_marked, mark):
+            log.warning("processes of an agent could not be killed")
+
+    stopping = asyncio.create_task(stop(), name="end of an agent")
     try:
         await asyncio.shield(stopping)
     except asyncio.CancelledError:

@@ -77,11 +77,13 @@ def limit_of(path: str, limit: int) -> int:
     return max(limit, CHAT_BYTES) if path == CHAT_PATH else limit
 
 
-async def read(headers: Headers, receive: Receive, limit: int) -> BufferedBody:
-    """Raises `BodyRefused` (400, 408, 413) or `ClientGone`. Cancelled, what has come of it is lost."""
-    too_large = BodyRefused(
-        413, "body_too_large", f"The body is larger than {limit} bytes (setting server.max_body_bytes)."
-    )
+async def read(headers: Headers, receive: Receive, path: str, setting: int) -> BufferedBody:
+    """`setting`: server.max_body_bytes.
+
+    Raises `BodyRefused` (400, 408, 413) or `ClientGone`. Cancelled, what has come of it is lost."""
+    limit = limit_of(path, setting)
+    why = " (setting server.max_body_bytes)" if limit == setting else f", the limit of {path}"
+    too_large = BodyRefused(413, "body_too_large", f"The body is larger than {limit} bytes{why}.")
     declared = headers.get("content-length")
     if declared is not None and not (declared.isascii() and declared.isdecimal()):
         raise BodyRefused(400, "bad_request", "Content-Length is not a number.")

@@ -77,7 +77,7 @@ class Guard:
         if scope["type"] == "http" and bodies.has_body(headers):
             try:
                 bodies.check_type(scope["path"], headers)
-                receive = read = await bodies.read(headers, receive, bodies.limit_of(scope["path"], self._limit))
+                receive = read = await bodies.read(headers, receive, scope["path"], self._limit)
                 if len(read.body) > LARGE_BYTES:
                     await asyncio.to_thread(bodies.check_size, headers, read.body)
                 else:

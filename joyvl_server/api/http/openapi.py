@@ -39,7 +39,10 @@ DETAILS = {
     403: ("not_allowed", "The net policy or a limit forbids it."),
     404: ("not_found", "There is no such camera, session, watch, query, call, task or agent."),
     409: ("conflict", "A name is used twice, or the state forbids it."),
-    413: ("body_too_large", "The body is larger than server.max_body_bytes."),
+    413: (
+        "body_too_large",
+        "The body is larger than server.max_body_bytes, or than the 8 MiB of /v1/chat/completions.",
+    ),
     415: ("unsupported_media_type", "This route does not accept this kind of body."),
     422: ("invalid", "A field is unknown, missing or wrong; `errors` names each."),
     502: ("source", "The source cannot be used."),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
-import tempfile
-from contextlib import aclosing
+from collections.abc import Coroutine
+from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -16,7 +17,7 @@ from joyvl_server.agents.acp.program import login_program
 from joyvl_server.agents.base import GROUP, AgentContext, AgentError, AgentProgress, Finished, TaskBundle
 from joyvl_server.agents.client_agent import TYPE as CLIENT
 from joyvl_server.agents.pool import NONE, AgentPool
-from joyvl_server.agents.task_files import TaskFiles
+from joyvl_server.agents.task_files import trial_folder
 from joyvl_server.agents.visible_text import one_line, visible
 from joyvl_server.cli.agents.terminal import LONGEST_LINE, TerminalPermissions
 from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
@@ -28,7 +29,7 @@ from joyvl_server.settings import Settings, load
 
 app = typer.Typer(help="Agents that work on delegated questions: list, check, run, login.", no_args_is_help=True)
 
-CHECK_S = 60.0
+T = TypeVar("T")
 OF_THE_TERMINAL = ("TERM", "COLORTERM", "COLUMNS", "LINES", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "BROWSER")
 """what a login needs to draw on the terminal, or to open a browser"""
 
@@ -56,7 +57,10 @@ def check(name: Name, config: Config = None, data_dir: DataDir = None) -> None:
     with errors_as_exit_codes():
         settings = load(config, {"data_dir": data_dir})
         logs.configure("error", settings.log.format)
-        ready = asyncio.run(_check(name, settings))
+        try:
+            ready = asyncio.run(_until_told_to_end(_check(name, settings)))
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
     if not ready:
         raise typer.Exit(FAILED)
 
@@ -72,13 +76,13 @@ def run_agent(
 
     It works in a folder of its own that is removed afterwards. What it does is told on stderr. What it wants
     permission for is asked on the terminal; without a terminal it is denied. Ctrl-C ends it, with everything that it
-    started, with 130.
+    started, with 130; SIGTERM and SIGHUP do so, too, with 143 and 129.
     """
     with errors_as_exit_codes():
         settings = load(config, {"data_dir": data_dir})
         logs.configure("error", settings.log.format)
         try:
-            asyncio.run(_run(name, question, settings))
+            asyncio.run(_until_told_to_end(_run(name, question, settings)))
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
 
@@ -114,13 +118,32 @@ def _pool(settings: Settings) -> AgentPool:
     return AgentPool(settings.agents, settings.data_dir / "agents", SystemClock(), settings.net_policy())
 
 
+async def _until_told_to_end(doing: Coroutine[Any, Any, T]) -> T:
+    """Its result; told by a signal to end, it is cancelled, once, and `typer.Exit` is raised after it has ended."""
+    loop, me = asyncio.get_running_loop(), asyncio.current_task()
+    told: list[int] = []
+
+    def end(number: int) -> None:
+        told.append(number)
+        if len(told) == 1 and me is not None:
+            me.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            with suppress(ValueError, RuntimeError):  # not the main thread
+                loop.add_signal_handler(number, end, number)
+    try:
+        return await doing
+    except asyncio.CancelledError:
+        if told:
+            raise typer.Exit(128 + told[0]) from None
+        raise
+
+
 async def _check(name: str, settings: Settings) -> bool:
     agents = _pool(settings)
     try:
-        async with asyncio.timeout(CHECK_S):
-            report = await agents.check(name)
-    except TimeoutError:
-        raise AgentError(f"{name} did not say within {CHECK_S:g} s whether it can be used.", code="silent") from None
+        report = await agents.check(name)
     finally:
         await agents.aclose()
     typer.echo(report.message, err=not report.ready)
@@ -138,7 +161,6 @@ async def _run(name: str, question: str, settings: Settings) -> None:
         raise Conflict("A task needs a question.")
     agents = _pool(settings)
     permissions = TerminalPermissions(settings.agents.permission_timeout_s)
-    work = Path(tempfile.mkdtemp(prefix="joyvl-agent-"))
     limit_s = settings.agents.timeout_s
     try:
         if agents.kind(name) == CLIENT:
@@ -146,20 +168,20 @@ async def _run(name: str, question: str, settings: Settings) -> None:
             raise AgentError(f"{name} is run by a client: {where}.", code="unavailable")
         agent = agents.get(agents.choose(name, question))
         bundle = TaskBundle(new_id("tsk"), question, origin="user", asked_wall=SystemClock().wall())
-        async with asyncio.timeout(limit_s), aclosing(agent.run(bundle, work, permissions.ask)) as events:
-            async for event in events:
-                if isinstance(event, AgentProgress):
-                    typer.echo(one_line(event.text, joiners=True)[:LONGEST_LINE], err=True)
-                elif isinstance(event, Finished):
-                    _show(event, work)
-                    return
+        with trial_folder(agents.homes) as work:
+            async with asyncio.timeout(limit_s), aclosing(agent.run(bundle, work, permissions.ask)) as events:
+                async for event in events:
+                    if isinstance(event, AgentProgress):
+                        typer.echo(one_line(event.text, joiners=True)[:LONGEST_LINE], err=True)
+                    elif isinstance(event, Finished):
+                        _show(event, work)
+                        return
         raise AgentError("It ended without an answer.", code="died")
     except TimeoutError:
         raise AgentError(f"It did not end within {limit_s:g} s.", code="timeout") from None
     finally:
         permissions.close()
         await agents.aclose()
-        TaskFiles(work, 0).remove_work(work)
 
 
 def _show(finished: Finished, work: Path) -> None:

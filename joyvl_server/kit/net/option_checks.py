@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -27,8 +27,11 @@ def validated(model: type[Options], given: Mapping[str, object], where: str, kno
         return model.model_validate(dict(given))
     except ValidationError as error:
         mistakes = error.errors()
-    names = list(known) or list(model.model_fields)
-    raise ConfigError(" ".join(_sentence(where, names, e["loc"], e["type"], e["msg"]) for e in mistakes))
+    sentences = []
+    for mistake in mistakes:
+        names = list(known) if known and len(mistake["loc"]) == 1 else _names_at(model, mistake["loc"][:-1])
+        sentences.append(_sentence(where, names, mistake["loc"], mistake["type"], mistake["msg"]))
+    raise ConfigError(" ".join(sentences))
 
 
 def check_base_url(value: str, *, endings: tuple[str, ...] = (), hint: str = "") -> str:
@@ -78,9 +81,21 @@ def read_file(path: Path, option: str) -> str:
 
 
 def _sentence(where: str, known: list[str], location: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = ".".join(str(part) for part in location)
+    name = ".".join((where, *map(str, location)))
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known) or 'none'}."
-        return f"{where}.{name}: there is no such option.{hint}"
-    return f"{where}.{name}: {message.removeprefix('Value error, ')}."
+        return f"{name}: there is no such option.{hint}"
+    if kind in ("tuple_type", "list_type"):
+        return f"{name}: it must be a list, like [one, two]."
+    return f"{name}: {message.removeprefix('Value error, ')}."
+
+
+def _names_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The options of the group at this place."""
+    group: type[BaseModel] = model
+    for part in location:
+        field = group.model_fields.get(str(part))
+        kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+        group = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), group)
+    return list(group.model_fields)

@@ -62,7 +62,7 @@ async def test_nothing_of_ours_is_passed_on(house, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", "/root/.config")
     await answer_of(house.agent(), house.folder)
     env = house.notes["env"]
-    assert set(env) - {"LC_CTYPE", "PWD", "SHLVL", "_"} == {"PATH", "LANG", "HOME", "TMPDIR", "TEST_MARK"}
+    assert set(env) - {"LC_CTYPE", "PWD", "SHLVL", "_"} == {"PATH", "LANG", "HOME", "TMPDIR", "TEST_MARK", "JOYVL_TASK"}
     assert env["HOME"] == str(house.home)
     assert env["TMPDIR"] == f"{house.folder}/.tmp"
     assert house.notes["cwd"] == str(house.folder)

@@ -226,6 +226,11 @@ async def test_the_limit_is_the_settings(tmp_path):
         assert fits.status_code == 201
         over = await h.client.post("/v1/cameras", content=body + b" " * (1025 - len(body)), headers=JSON)
         assert over.status_code == 413
+        assert over.json()["detail"] == "The body is larger than 1024 bytes (setting server.max_body_bytes)."
+        chat = await h.client.post("/v1/chat/completions", content=b" " * (2**23 + 1), headers=JSON)
+        assert chat.status_code == 413
+        assert "larger than 8388608 bytes, the limit of /v1/chat/completions" in chat.text
+        assert "max_body_bytes" not in chat.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Processes, beyond the children that one has."""
