@@ -251,7 +251,12 @@ async def test_a_secret_so_short_that_it_is_found_in_other_words_is_no_secret(ho
 
 
 async def test_a_login_that_is_missing_is_told_with_the_command(house):
-    assert "joyvl agents login test" in str(await failure(house, "wants_login"))
+    assert "Authentication required. Log in: joyvl agents login test." in str(await failure(house, "wants_login"))
+
+
+async def test_one_that_is_not_ready_in_time_is_told_with_the_option(house):
+    told = "It was not ready within 1 s (options.start_s): it did not answer initialize."
+    assert told in str(await failure(house, "no_greeting", start_s=1))
 
 
 async def test_an_answer_that_was_cut_says_so(house):
