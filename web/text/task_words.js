@@ -61,13 +61,6 @@ export function tookWords({ started_at, ended_at, status }, now) {
   return `for ${ago(started_at, now)}`;
 }
 
-/** "1:05 left"; `until`: RFC 3339, `now` in milliseconds, the server's. */
-export function leftWords(until, now) {
-  const s = Math.ceil((Date.parse(until) - now) / 1000);
-  if (!(s > 0)) return "No time left: it counts as denied.";
-  return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")} left, then it counts as denied.`;
-}
-
 /** "1.4 MB" */
 export function sizeWords(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;

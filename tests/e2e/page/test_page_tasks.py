@@ -89,7 +89,7 @@ def test_denied_followed_up_and_cancelled_in_the_list(server: ServerProcess, wat
     page = watched.page
     ask(page, server, "How many are there?", "Nothing that is watched")
     card = page.locator(".task-card", has_text="How many are there?")
-    card.get_by_role("button", name="Reject").click()
+    card.get_by_role("button", name="Deny").click()
     expect(card).to_contain_text("It may not count.")
     assert task(server, "How many are there?")["code"] == "refused"
     card.get_by_role("button", name="Follow up").click()

@@ -39,7 +39,7 @@ export function AskForm({ onDone }) {
       <${Field} id="task-question" label="Question" error=${problem?.fields.question}>
         <textarea id="task-question" ref=${first} required rows="3" maxlength="8000" placeholder="Which parcel service has a van like this one?" value=${draft.question} onInput=${set("question")}></textarea>
       <//>
-      <div class="form-row">
+      <div class="form-row ask-row">
         <${Field} id="task-agent" label="Agent" error=${problem?.fields.agent} hint=${agent?.about && sentence(agent.about)}>
           <div class="agent-row">
             <select id="task-agent" value=${draft.agent} onChange=${(e) => { set("agent")(e); check.clear(); }}>

@@ -64,7 +64,7 @@ def test_a_permission_is_given_by_keyboard_and_the_focus_stays(page: Page, book:
     group = page.get_by_role("group", name="opencode asks for permission")
     expect(group).to_contain_text("rm -rf <b>x</b>")
     expect(group.get_by_role("timer")).to_have_text(re.compile(r"1:\d\d left, then it counts as denied\."))
-    assert group.get_by_role("button").all_inner_texts() == ["Allow once", "Always allow", "Reject"]
+    assert group.get_by_role("button").all_inner_texts() == ["Allow once", "Always allow", "Deny"]
     page.get_by_role("button", name="Show").click()
     expect(card(page, task_id)).to_be_focused()
     group.get_by_role("button", name="Allow once").focus()
@@ -84,7 +84,7 @@ def test_where_an_agent_offers_no_way_to_deny_the_page_does(page: Page, book: Ta
     permission = book.ask(task_id, "Run a command")["permission"]
     book.change(task_id, permission={**permission, "options": permission["options"][:1]})
     card(page, task_id).get_by_role("button", name="Deny").click()
-    expect(card(page, task_id).get_by_role("group")).to_have_count(0)
+    expect(card(page, task_id).get_by_role("group", name="opencode asks")).to_have_count(0)
     assert book.answers == [(task_id, permission["id"], None)]
 
 

@@ -64,7 +64,7 @@ def test_what_asks_comes_first_and_all_of_it_lives(page: Page, book: TaskBook) -
     expect(page.get_by_role("group", name="opencode asks for permission")).to_be_visible()
     assert questions(page) == ["First?", "Third?", "Second?"]
     expect(field).to_be_focused()
-    page.get_by_role("button", name="Reject").click()
+    page.get_by_role("button", name="Deny").click()
     expect(page.get_by_role("group", name="opencode asks for permission")).to_have_count(0)
     assert book.answers[0][2] == "no"
     expect(page.locator(".told")).to_have_text("Seen")
