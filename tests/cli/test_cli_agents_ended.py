@@ -32,7 +32,7 @@ def test_told_to_end_it_leaves_nothing(tmp_path: Path, number: signal.Signals):
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     try:
-        wait_until(lambda: len(house.processes()) > 4)
+        wait_until(lambda: len(house.processes()) >= 4 and "sleep 1000" in " ".join(house.processes()))
         assert list((homes / TRIALS).iterdir())
         asking.send_signal(number)
         code = asking.wait()

@@ -46,7 +46,7 @@ def leashes(mark: str) -> list[int]:
 async def test_its_keeper_is_killed_and_the_task_has_died_with_all_that_it_started(tmp_path, behaviours):
     house = AgentHouse(tmp_path)
     working = asyncio.create_task(answer_of(house.agent(*behaviours), house.folder, People("…")))
-    await until(lambda: len(house.processes()) > 4)
+    await until(lambda: len(house.processes()) >= 4 and "sleep 1000" in " ".join(house.processes()))
     [leash] = leashes(house.mark)
     os.kill(leash, signal.SIGKILL)
     with pytest.raises(AgentError) as raised:
@@ -74,7 +74,7 @@ def test_a_server_that_was_killed_with_the_keepers_is_swept_after_at_the_next_st
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     server = subprocess.Popen([sys.executable, "-c", SERVES, str(tmp_path), options], env=env)
     try:
-        wait_until(lambda: len(house.processes()) > 4)
+        wait_until(lambda: len(house.processes()) >= 4 and "sleep 1000" in " ".join(house.processes()))
         os.kill(leashes(house.mark)[0], signal.SIGSTOP)  # so that it cannot act before it is killed, too
         server.kill()
         server.wait()

@@ -99,9 +99,10 @@ def test_old_tasks_stay_out_of_a_transcript_that_does_not_reach_back(page: Page)
 def test_words(page: Page) -> None:
     now = 1_767_261_600_000  # 2026-01-01T10:00:00Z
     left = "m.leftWords(...a)"
-    assert call(page, "text/task_words.js", left, "2026-01-01T10:01:05Z", now).startswith("1:05 left")
-    assert call(page, "text/task_words.js", left, "2026-01-01T10:00:00Z", now) == "No time left: it counts as denied."
-    assert call(page, "text/task_words.js", left, "nonsense", now) == "No time left: it counts as denied."
+    assert call(page, "text/permission_words.js", left, "2026-01-01T10:01:05Z", now).startswith("1:05 left")
+    gone = "No time left: it counts as denied."
+    assert call(page, "text/permission_words.js", left, "2026-01-01T10:00:00Z", now) == gone
+    assert call(page, "text/permission_words.js", left, "nonsense", now) == "No time left: it counts as denied."
     told = "m.toldWords(a[0])"
     for status, delivered, words in (
         ("completed", None, "Not told yet"),
