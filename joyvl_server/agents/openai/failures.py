@@ -32,7 +32,7 @@ class ServerWords:
 
     def quote(self, text: str) -> str:
         """Of the server's words what is safe to show: one short line, as a sentence; empty where there is nothing."""
-        text = _LONG_WORD.sub("…", mask_text(mask_secrets(text[: 20 * MAX_WORDS], self.secrets)))
+        text = _LONG_WORD.sub("…", mask_text(mask_secrets(text, self.secrets)[: 20 * MAX_WORDS]))
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_WORDS]
         return f" It says: {text}" if text else ""
 
