@@ -27,7 +27,6 @@ from joyvl_server.agents.prompt import prompt_of, write_frames
 from joyvl_server.agents.task_files import trial_folder
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.child import ChildProcess, Pipes
-from joyvl_server.kit.processes.marks import kill_marked
 
 GRACE_S = 1.0
 """between SIGTERM and SIGKILL"""
@@ -127,7 +126,6 @@ class AcpAgent:
                     group.create_task(connection.read(conversation), name="reading"),
                     group.create_task(connection.read_complaints(), name="reading complaints"),
                     group.create_task(watch(child.pid, conversation, program, folder, self._clock), name="watching"),
-                    group.create_task(_end_all_with(child, mark), name="waiting for its end"),
                 ]
                 yield conversation
                 conversation.end_asking()
@@ -185,12 +183,6 @@ async def _next(
     finally:
         getting.cancel()
     return AgentError("It was stopped.", code="died") if events.empty() else events.get_nowait()
-
-
-async def _end_all_with(child: ChildProcess, mark: str) -> None:
-    """Its keeper does so, unless that is killed itself; then what lives on would hold its output open."""
-    await asyncio.wait({child.exited})
-    await asyncio.to_thread(kill_marked, mark)
 
 
 async def _nobody(request: PermissionRequest) -> str | None:
