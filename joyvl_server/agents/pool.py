@@ -23,7 +23,7 @@ from joyvl_server.settings import AgentSettings
 log = structlog.get_logger(__name__)
 
 CHECK_S = 30.0
-"""a check may take, beside the start of the agent"""
+"""a check may take, after the start of the agent"""
 START_S = 120.0
 """of one whose options do not say so"""
 NONE = "No agent is configured, so nobody can look into it. See docs/agents.md."
@@ -62,6 +62,13 @@ class AgentPool:
     def home(self, name: str) -> Path:
         return self.homes / name
 
+    def context(self, name: str) -> AgentContext:
+        """What an agent is made with. Raises `NotFound`."""
+        entry = self._settings.entries.get(name)
+        if entry is None:
+            raise self.missing(name)
+        return AgentContext(name, entry.options, self.home(name), self._clock, self._policy)
+
     def missing(self, name: str) -> NotFound:
         """The error for a name that no agent has."""
         others = f"There are: {', '.join(self.names)}." if self.names else NONE
@@ -99,11 +106,8 @@ class AgentPool:
         Imports it here and now where `load` has not: not for the loop of a server.
         """
         if name not in self._agents:
-            entry = self._settings.entries.get(name)
-            if entry is None:
-                raise self.missing(name)
-            make = cast(Callable[[AgentContext], Agent], plugins.load(GROUP, entry.type))
-            context = AgentContext(name, entry.options, self.home(name), self._clock, self._policy)
+            context = self.context(name)
+            make = cast(Callable[[AgentContext], Agent], plugins.load(GROUP, self._settings.entries[name].type))
             self._agents[name] = make(context)
         return self._agents[name]
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from joyvl_server.agents.acp.program import login_program
-from joyvl_server.agents.base import GROUP, AgentContext, AgentError, AgentProgress, Finished, TaskBundle
+from joyvl_server.agents.base import GROUP, AgentError, AgentProgress, Finished, TaskBundle
 from joyvl_server.agents.client_agent import TYPE as CLIENT
 from joyvl_server.agents.pool import NONE, AgentPool
 from joyvl_server.agents.task_files import trial_folder
@@ -95,13 +95,11 @@ def login(name: Name, config: Config = None, data_dir: DataDir = None) -> None:
     """
     with errors_as_exit_codes():
         settings = load(config, {"data_dir": data_dir})
-        entry = settings.agents.entries.get(name)
-        if entry is None:
-            raise _pool(settings).missing(name)
-        if entry.type != "acp":
-            raise AgentError(f"{name} is of type {entry.type}, which has no login; see docs/agents.md.", code="login")
-        home = _pool(settings).home(name)
-        program = login_program(AgentContext(name, entry.options, home, SystemClock(), settings.net_policy()))
+        agents = _pool(settings)
+        context, kind = agents.context(name), agents.kind(name)
+        if kind != "acp":
+            raise AgentError(f"{name} is of type {kind}, which has no login; see docs/agents.md.", code="login")
+        program = login_program(context)
         terminal = {variable: os.environ[variable] for variable in OF_THE_TERMINAL if variable in os.environ}
         try:
             code = subprocess.run(program.argv, env={**terminal, **program.env}, check=False).returncode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from joyvl_server.agents.acp.program import AgentProgram
-from joyvl_server.agents.base import GROUP, AgentContext, AgentError
+from joyvl_server.agents.base import GROUP, AgentError
 from joyvl_server.agents.pool import AgentPool
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit import plugins
@@ -25,8 +25,8 @@ def check_agents(settings: Settings) -> list[str]:
             raise ConfigError(f"agents.entries.{name}.type: there is no type {entry.type!r}. Installed: {known}.")
         pool.get(name)  # its options are checked when it is made
         if entry.type == "acp":
-            context = AgentContext(name, entry.options, pool.home(name), SystemClock(), settings.net_policy())
-            warnings += [f"agents.entries.{name}: {warning}" for warning in _of_program(AgentProgram(context))]
+            program = AgentProgram(pool.context(name))
+            warnings += [f"agents.entries.{name}: {warning}" for warning in _of_program(program)]
     return warnings
 
 
