@@ -139,7 +139,7 @@ def delegation_command(
     quick: Annotated[bool, typer.Option("--quick", help="One short round: does it work at all?")] = False,
     json_out: Json = False,
 ) -> None:
-    """Measure how much later ticks begin while an agent works beside the sessions."""
+    """Measure how much later ticks begin while an agent works on the same machine."""
     from bench.delegation import COLUMNS, bench_delegation
 
     logs.configure("error", "auto")

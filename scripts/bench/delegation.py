@@ -1,4 +1,4 @@
-"""How much later ticks begin while an agent works beside the sessions: a real agent, which has commands run that take
+"""How much later ticks begin while an agent works on the same machine: a real one, which has commands run that take
 all that they get of every core, in sessions of their own, as agents do.
 
 Its model is a script in a process of its own. Where the agents' environment is not there (`scripts/agents-test-env`)
@@ -86,7 +86,7 @@ async def _bench(sessions: int, preset: str, env: Path | None, quick: bool) -> d
     agent = preset if env is not None else "the test agent"
     rows = [_row("none", sessions, without, 0), _row(agent, sessions, beside, work.count)]
     more = rows[1]["late_p95_ms"] - rows[0]["late_p95_ms"]
-    notes = [f"Beside the agent ticks begin {more:.1f} ms later (p95); the goal is {GOAL_MS:g} ms at most."]
+    notes = [f"With the agent at work, ticks begin {more:.1f} ms later (p95); the goal is {GOAL_MS:g} ms at most."]
     if env is None:
         notes.append("No real agent was measured: their environment is not there. Run scripts/agents-test-env.")
     return {"bench": "delegation", "later_p95_ms": more, "real": env is not None, "rows": rows, "notes": notes}
@@ -143,7 +143,7 @@ async def _serving(entry: dict[str, Any]) -> AsyncIterator[Registry]:
 
 
 async def _watch(registry: Registry, count: int) -> None:
-    """So many cameras show the demo clip, and each of them decides. Raises `JoyvlError` where that fails."""
+    """This many cameras show the demo clip, and each of them decides. Raises `JoyvlError` where that fails."""
     clip = media_dir(registry.settings) / "demo.mp4"
     await asyncio.to_thread(draw_demo, clip)
     for number in range(count):

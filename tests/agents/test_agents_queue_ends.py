@@ -257,13 +257,19 @@ async def test_what_waits_starts_once_the_database_works(make, disk):
     assert (await t.run(2)).bundle.question == "second"
 
 
-async def test_cancelling_ends_the_agent_even_if_nothing_can_be_written(make, disk):
-    t = await make()
+async def cancelled_unwritten(t, disk):
+    """A task that runs is cancelled while the disk is full: (the task, its run)."""
     task = await t.queue.submit(asks("Who?"))
     run = await t.run()
     disk.full = True
     with pytest.raises(StoreError):
         await t.queue.cancel(task.id)
+    return task, run
+
+
+async def test_cancelling_ends_the_agent_even_if_nothing_can_be_written(make, disk):
+    t = await make()
+    task, run = await cancelled_unwritten(t, disk)
     assert run.closed
     disk.full = False
     assert (await t.queue.cancel(task.id)).status == "cancelled"
@@ -386,11 +392,7 @@ async def test_sqlite_itself_refuses_in_the_middle(make, db):
 
 async def test_cancelled_while_the_database_fails_the_end_is_written_when_it_works_again(make, disk):
     t = await make()
-    task = await t.queue.submit(asks("Who?"))
-    run = await t.run()
-    disk.full = True
-    with pytest.raises(StoreError):
-        await t.queue.cancel(task.id)
+    task, run = await cancelled_unwritten(t, disk)
     assert run.closed, "its agent has ended all the same"
     assert t.queue._running == {}
     assert (await t.tasks.get(task.id)).status == "running"
@@ -410,11 +412,7 @@ async def test_cancelled_while_the_database_fails_the_end_is_written_when_it_wor
 
 async def test_what_could_not_be_written_until_the_server_stops_is_written_then(make, disk, db):
     t = await make()
-    task = await t.queue.submit(asks("Who?"))
-    await t.run()
-    disk.full = True
-    with pytest.raises(StoreError):
-        await t.queue.cancel(task.id)
+    task, _ = await cancelled_unwritten(t, disk)
     disk.full = False
     await t.queue.aclose()
     assert (await t.tasks.get(task.id)).status == "cancelled"
@@ -422,11 +420,7 @@ async def test_what_could_not_be_written_until_the_server_stops_is_written_then(
 
 async def test_what_could_never_be_written_has_failed_at_the_next_start(make, disk, db, tmp_path, monkeypatch):
     t = await make()
-    task = await t.queue.submit(asks("Who?"))
-    await t.run()
-    disk.full = True
-    with pytest.raises(StoreError):
-        await t.queue.cancel(task.id)
+    task, _ = await cancelled_unwritten(t, disk)
     await t.queue.aclose()
     disk.full = False
     later = QueueUnderTest(tmp_path / "agents", db, monkeypatch)

@@ -27,7 +27,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """`writable`: folders beside its own in which it must be able to write; they are made where they are not there."""
+    """`writable`: further folders in which it must be able to write; they are made where they are not there."""
 
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -150,7 +150,7 @@ def _claude(start: Start) -> Added:
 
 
 def _openclaw(start: Start) -> Added:
-    """A bridge to its gateway. It locks its own database in a folder that no variable moves, and makes a log beside it
+    """A bridge to its gateway. It locks its own database in a folder that no variable moves, and writes a log there
     unless it is told not to. It waits 15 s for its gateway's first word, which is little for a process at nice 19."""
     env = {
         "OPENCLAW_HIDE_BANNER": "1", "OPENCLAW_SUPPRESS_NOTES": "1", "OPENCLAW_LOG_LEVEL": "silent",
