@@ -204,7 +204,7 @@ async def test_responses_that_fail_are_told(server, make, event):
         (refuses(400, "maximum context length is 4096"), "too_much", "too long"),
         (refuses(500, f"boom {KEY} " + "A" * 60), "unavailable", r"boom \*\*\* …"),
         (refuses(418, "teapot"), "refused", "teapot"),
-        (mute("half"), "silent", "no sign of life for 0.3 s"),
+        (mute("half"), "silent", "no sign of life for 1.5 s"),
         (mute(), "silent", "no sign of life"),
         (cut("half"), "died", "in the middle of the answer"),
         (says("half", end="no_done"), "died", "in the middle of the answer"),
@@ -222,7 +222,7 @@ async def test_responses_that_fail_are_told(server, make, event):
 )
 async def test_what_a_server_does_on_bad_days_is_told_in_words(server, make, reply, code, words):
     server.script(reply)
-    agent = make(api_key=KEY, silence_s=0.3, max_characters=1000)
+    agent = make(api_key=KEY, silence_s=1.5 if code == "silent" else PATIENCE_S, max_characters=1000)
     with pytest.raises(AgentError, match=words) as raised:
         await events_of(agent)
     assert raised.value.code == code
@@ -241,15 +241,15 @@ THINKS = 'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}\n\n'
 async def test_what_only_keeps_the_connection_open_is_no_sign_of_life(server, make, alive, deltas):
     server.script(Reply(deltas, end="hang", alive=alive, gap_s=0.05))
     async with asyncio.timeout(PATIENCE_S):
-        error = await failure_of(make(silence_s=0.4))
-    assert (error.code, "no sign of life for 0.4 s" in str(error)) == ("silent", True)
+        error = await failure_of(make(silence_s=1.5))
+    assert (error.code, "no sign of life for 1.5 s" in str(error)) == ("silent", True)
     await asyncio.wait_for(server.completions[-1].aborted.wait(), PATIENCE_S)
 
 
 async def test_a_model_that_thinks_for_long_is_alive(server, make):
     server.script(Reply((), end="hang", alive=THINKS, gap_s=0.05))
-    asking = asyncio.create_task(events_of(make(silence_s=0.5)))
-    done, _ = await asyncio.wait({asking}, timeout=1.5)  # pace: three times as long as it may be silent
+    asking = asyncio.create_task(events_of(make(silence_s=1.5)))
+    done, _ = await asyncio.wait({asking}, timeout=3)  # pace: twice as long as it may be silent
     assert not done
     asking.cancel()
 

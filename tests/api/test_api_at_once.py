@@ -103,7 +103,8 @@ async def test_a_camera_removed_while_it_is_changed_is_gone(h: House) -> None:
     changed, removed, again = await asyncio.gather(
         h.client.patch(path, json={"url": OTHER}), h.client.delete(path), h.client.delete(path)
     )
-    assert (changed.status_code, removed.status_code, again.status_code) == (200, 204, 404)
+    assert changed.status_code in (200, 404), "a busy machine may remove it first"
+    assert sorted((removed.status_code, again.status_code)) == [204, 404]
     assert h.registry.sessions() == []
     assert all(source.closed for source in h.media.sources.values())
 

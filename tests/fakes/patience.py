@@ -14,16 +14,20 @@ PATIENCE_S = 240.0
 """Less than pytest's own bound (pyproject.toml), only so that the test fails with words and cleans up."""
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait on the loop until the condition holds."""
+def _never() -> str:
+    return "it never happened"
+
+
+async def until(condition: Callable[[], Any], tell: Callable[[], Any] = _never) -> None:
+    """Wait on the loop until the condition holds; `tell` says what there was instead."""
     end = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < end, "it never happened"
+        assert time.monotonic() < end, tell()
         await asyncio.sleep(0.01)
 
 
-def wait_until(condition: Callable[[], Any], tell: Callable[[], Any] = lambda: "it never happened") -> None:
-    """The same for threads; `tell` says what there was instead."""
+def wait_until(condition: Callable[[], Any], tell: Callable[[], Any] = _never) -> None:
+    """The same for threads."""
     end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end, tell()
