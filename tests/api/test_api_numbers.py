@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fakes.media.media import picture
+from fakes.patience import until
 from fakes.server.house import House, house
 from joyvl_server.core.errors import StoreError
 from joyvl_server.sessions.registry import Registry
@@ -110,14 +111,21 @@ async def test_an_engine_that_can_do_other_things_counts_on(tmp_path):
         assert after["epoch"] > before["epoch"]
 
 
+def task_ids(h: House, camera: dict[str, Any]) -> list[str]:
+    """Of the session that the camera has now."""
+    return [update["task"]["id"] for update in updates(h, camera) if update["type"] == "task.updated"]
+
+
 async def test_tasks_have_names_of_their_own(tmp_path):
     async with house(tmp_path) as h:
         h.engines.quiet.words = " Let me see. </delegation> Whose van is it?"
         camera = await h.camera(threshold=0.5)
         await one_remark(h, camera)
-        first = [u["task"]["id"] for u in updates(h, camera) if u["type"] == "task.updated"]
+        await until(lambda: task_ids(h, camera))
+        first = task_ids(h, camera)
         await h.client.patch(f"/v1/cameras/{camera['id']}", json={"loop": True})
         await one_remark(h, camera)
-        second = [u["task"]["id"] for u in updates(h, camera) if u["type"] == "task.updated"]
+        await until(lambda: task_ids(h, camera))
+        second = task_ids(h, camera)
         assert len(first) == len(second) == 1
         assert first != second

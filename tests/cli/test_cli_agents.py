@@ -24,7 +24,6 @@ from joyvl_server.cli.main import app
 CONFIG = """
 agents:
   default: second
-  timeout_s: 5
   entries:
     first: {type: steered, about: looks things up}
     second: {type: steered}
@@ -134,7 +133,8 @@ def test_a_failure_is_a_sentence(run: Any, made: dict[str, SteeredAgent], change
         assert "Traceback" not in wrong.output
 
 
-def test_one_that_hangs_is_ended(run: Any, made: dict[str, SteeredAgent], change: list[Any]):
+def test_one_that_hangs_is_ended(run: Any, made: dict[str, SteeredAgent], change: list[Any], tmp_path: Path):
+    (tmp_path / "joyvl.yaml").write_text(f"{CONFIG}  timeout_s: 5\n")
     change.append(lambda agent: setattr(agent, "holds", True))
     found = run("run", "first", "What is it?")
     assert found.exit_code == 1
