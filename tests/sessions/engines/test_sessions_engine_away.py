@@ -211,7 +211,7 @@ async def test_calls_go_before_cameras(house: House):
 async def test_a_sentence_becomes_a_watch_and_ends_one(house: House):
     session, _ = await add(house)
     await seconds(house, 1)
-    asked = session.ask("From now on tell me when a dog comes in.")
+    asked = session.queries.ask("From now on tell me when a dog comes in.", house.clock.wall())  # not to the machine
     session.bus.publish(AddWatch(asked.id, asked.text))
     await until(lambda: len(session.watches.all()) == 1)
     (watch,) = session.watches.all()
