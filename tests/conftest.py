@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# A busy machine is slow at making examples, too.
+# A slow machine is no defect, neither at a test nor at making its examples.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 

@@ -147,7 +147,7 @@ async def test_waiting_for_people_is_no_silence(house):
     people, house.clock = People("…"), ManualClock()
     working = asyncio.create_task(answer_of(house.agent("asks", silent_s=60), house.folder, people))
     await until(lambda: people.asked.is_set() or working.done())
-    for _ in range(5):
+    for _ in range(5):  # each time it is looked at once more, after a longer silence than it may keep
         looked = house.clock.sleepers
         await house.clock.advance(61)
         await until(lambda looked=looked: house.clock.sleepers >= looked or working.done())
@@ -302,7 +302,8 @@ def sessions_can_be_nice() -> bool:
 
 async def test_what_leaves_its_session_stays_nice(house):
     """Where the kernel shares the processor out among sessions, the nice value of a process alone means little."""
-    before, expected = session_nice(), "10" if sessions_can_be_nice() else session_nice()
+    before = session_nice()
+    expected = "10" if sessions_can_be_nice() else before
     working = asyncio.create_task(answer_of(house.agent("hang", "spread"), house.folder, People()))
     await until(lambda: len(house.pids(lambda command: "sleep" in command)) >= 1 or working.done())
 

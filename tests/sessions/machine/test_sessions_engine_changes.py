@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fakes.media.media import FakeSource, picture
-from fakes.patience import PATIENCE_S
+from fakes.patience import PATIENCE_S, until
 from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import EngineUnavailable
@@ -63,9 +63,7 @@ async def test_epochs_and_task_ids_never_repeat_and_history_survives(house: Hous
         await seconds(house, source, 12)
         assert session.machine._observer is machine
         assert house.engine.open_sessions == 1  # it was opened anew, and the one before was closed
-    async with asyncio.timeout(PATIENCE_S):
-        while len(updates(session, "task.updated")) < len(epochs(session)):
-            await asyncio.sleep(0.01)
+    await until(lambda: len(updates(session, "task.updated")) >= len(epochs(session)))
     assert len(epochs(session)) >= 6
     assert sorted(set(epochs(session))) == epochs(session)
     tasks = [update["task"]["id"] for update in updates(session, "task.updated")]

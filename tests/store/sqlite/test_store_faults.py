@@ -111,9 +111,9 @@ def test_a_full_disk_is_logged_survived_and_nothing_posted_is_lost(tmp_path):
                 before = await db.read(lambda c: c.execute("SELECT count(*) FROM t").fetchone()[0])
                 for _ in range(50):
                     db.post(put)
-                while db.pending < 50:  # what is just tried again is not among them
+                while (pending := db.pending) < 50:  # what is just tried again is not among them
                     await asyncio.sleep(0.001)
-                fault, pending = db.fault, db.pending
+                fault = db.fault
                 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
                 while db.pending:
                     await asyncio.sleep(0.01)
