@@ -47,14 +47,14 @@ async def test_no_redirect_is_followed():
 
 async def test_a_server_that_says_nothing_is_given_up():
     server, url = await serve(None, [])
-    async with server, client(timeout_s=0.05) as http:
-        with pytest.raises(httpx2.ReadTimeout):
+    async with server, client(timeout_s=0.5) as http:
+        with pytest.raises(httpx2.TimeoutException):  # of connecting, where the machine is full
             await http.get(url)
 
 
 async def test_connections_are_bounded():
     server, url = await serve(None, [])
-    async with server, client(timeout_s=0.1, max_connections=1) as http:
+    async with server, client(timeout_s=1.0, max_connections=1) as http:
         outcomes = await asyncio.gather(http.get(url), http.get(url), return_exceptions=True)
     assert {type(o) for o in outcomes} == {httpx2.ReadTimeout, httpx2.PoolTimeout}
 
