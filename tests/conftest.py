@@ -61,7 +61,7 @@ def chat_env() -> tuple[Path, Path]:
 LONGER_S = {"aside": 3000, "slow": 900}
 """Seconds a marked test may take on a machine that is busy with other things; others have `timeout` of pyproject."""
 
-FOLDER_MARKS = {"core": "core", "e2e": "processes", "faults": "processes"}
+FOLDER_MARKS = {"core": {"core"}, "e2e": {"processes"}, "faults": {"processes", "faults"}}
 FIXTURE_MARKS = {
     "browser": ("browser", "processes"),
     "vllm": ("vllm", "processes"),
@@ -86,7 +86,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _marks_of(item: pytest.Item) -> set[str]:
     """What follows from a test's folder, its fixtures and its other marks; nobody has to write these down."""
     folder = item.path.relative_to(ROOT / "tests").parts[0]
-    found = {FOLDER_MARKS[folder]} if folder in FOLDER_MARKS else set()
+    found = set(FOLDER_MARKS.get(folder, ()))
     for fixture in getattr(item, "fixturenames", ()):
         found |= set(FIXTURE_MARKS.get(fixture, ()))
     return found | {implied for mark, implied in IMPLIED.items() if item.get_closest_marker(mark)}
