@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from joyvl_server.core.errors import JoyvlError
@@ -143,7 +144,8 @@ class NetCheck(Protocol):
 @dataclass(frozen=True, slots=True)
 class HookContext:
     """What a sender is made with. `options`: as `checked` returned them. `public_url`: under which people reach the
-    server, empty where that is not known. `timeout_s`: how long one message may take."""
+    server, empty where that is not known. `folder`: for files of senders of its kind, which may not be there yet.
+    `timeout_s`: how long one message may take."""
 
     hook_id: str
     name: str
@@ -152,6 +154,7 @@ class HookContext:
     net: NetCheck
     directory: Directory
     actions: AlertActions
+    folder: Path
     public_url: str = ""
     timeout_s: float = 10.0
 
@@ -192,5 +195,9 @@ class Sender:
         """Something is different now. Nothing of this is kept: of what was missed only the present state is left to
         ask. Not while `send` runs. Cancelled where it takes too long."""
 
+    async def removed(self) -> None:
+        """The hook was deleted: take back what it left at the receiver, or write down what to take back
+        later. After `run` has ended, before `aclose`. Cancelled where it takes too long."""
+
     async def aclose(self) -> None:
-        """The hook is gone; nothing follows. Cancelled where it takes too long."""
+        """Nothing follows. Cancelled where it takes too long."""
