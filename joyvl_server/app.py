@@ -28,7 +28,7 @@ from joyvl_server.api import (
     watches,
 )
 from joyvl_server.api.context import ApiContext
-from joyvl_server.api.http import openapi, problems
+from joyvl_server.api.http import openapi, problems, signed_urls
 from joyvl_server.api.http.connections import raise_descriptor_limit
 from joyvl_server.api.http.guard import Guard
 from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
@@ -65,6 +65,7 @@ ROUTERS = (
     tasks.router,
     agents.router,
     events.router,
+    signed_urls.router,
     system.router,
     page.router,
 )
@@ -108,7 +109,9 @@ def create_app(
         app.include_router(router)
     # The one added last is the outermost.
     app.add_middleware(ErrorMiddleware)
-    app.add_middleware(Guard, settings=settings.server, clock=clock, ephemeral=api.secrets)
+    app.add_middleware(
+        Guard, settings=settings.server, clock=clock, ephemeral=api.secrets, links=signed_urls.SignedLinks(api)
+    )
     app.add_middleware(OpenAIErrors)
     app.add_middleware(MetricsMiddleware, metrics=api.metrics)
     return app

@@ -12,6 +12,7 @@ from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.http.picture_stream import PictureStream
 from joyvl_server.api.schemas.cameras import (
     CameraIn,
     CameraOut,
@@ -104,6 +105,20 @@ async def probe_camera(api: ApiDep, camera_id: str) -> Response:
 async def read_camera_snapshot(api: ApiDep, request: Request, camera_id: str) -> Response:
     """The newest frame as a JPEG. 503 while there is none."""
     return render.picture(request, await api.registry.cameras.snapshot(camera_id))
+
+
+@router.get(
+    "/v1/cameras/{camera_id}/stream.mjpeg",
+    response_class=Response,
+    responses={
+        200: {"content": {"multipart/x-mixed-replace": {}}, "description": "JPEG pictures, at most two a second."},
+        **problems(404, 409, 503),
+    },
+)
+async def stream_camera(api: ApiDep, request: Request, camera_id: str) -> Response:
+    """The camera's pictures as motion JPEG, until the client leaves. 503 while there is none."""
+    first = await api.registry.cameras.snapshot(camera_id)
+    return PictureStream(api, camera_id, first, getattr(request.state, "link_until", None))
 
 
 @router.get("/v1/cameras/{camera_id}/zones", response_model=ZonesOut, responses=problems(404))

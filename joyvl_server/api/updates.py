@@ -184,9 +184,14 @@ _SLOW = to_json({"type": "error", "error": {"code": "slow", "message": SLOW_MESS
 
 def _session(api: ApiContext, session_id: str) -> Session:
     session = api.registry.session(session_id)
+    check_streams(api)
+    return session
+
+
+def check_streams(api: ApiContext) -> None:
+    """Raises `Unavailable` while as many streams are open as may be."""
     if api.streams >= MAX_STREAMS:
         raise Unavailable(f"{MAX_STREAMS} update streams are open; close one first.", code="too_many_streams")
-    return session
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from joyvl_server.kit import leash
+from joyvl_server.kit.processes import leash
 
 LEASH = leash.__file__
 KILL_S = 2.0

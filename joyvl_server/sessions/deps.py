@@ -11,11 +11,11 @@ from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.speech.session_speech import SpeechServices
-from joyvl_server.settings import AgentSettings, SessionSettings
+from joyvl_server.settings import AgentSettings, SessionSettings, StoreSettings
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import Sessions
-from joyvl_server.store.ticks.ticks import Ticks
+from joyvl_server.store.ticks.ticks import DAY_S, TickRetention, Ticks
 from joyvl_server.store.watches import Watches
 
 if TYPE_CHECKING:
@@ -72,4 +72,11 @@ def observer_config(settings: SessionSettings, engine: EngineFacts) -> ObserverC
         model_time_s=settings.model_time_s,
         delegation=settings.delegation,
         engine=engine,
+    )
+
+
+def tick_retention(settings: StoreSettings) -> TickRetention:
+    """How long ticks are kept, and how many bytes of them."""
+    return TickRetention(
+        settings.tick_days * DAY_S, settings.tick_detail_days * DAY_S, settings.max_ticks_mb * 1_000_000
     )

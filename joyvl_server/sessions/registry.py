@@ -16,10 +16,11 @@ from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.kit.ids import new_id
 from joyvl_server.kit.net.policy import NetPolicy
+from joyvl_server.kit.signing import UrlSigner
 from joyvl_server.sessions import endings
 from joyvl_server.sessions.camera_service import CameraService
 from joyvl_server.sessions.cameras import Call
-from joyvl_server.sessions.deps import SessionDeps
+from joyvl_server.sessions.deps import SessionDeps, tick_retention
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.factory import SessionFactory
@@ -31,13 +32,13 @@ from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.sessions.supervisor import SessionSupervisor
 from joyvl_server.sessions.ticking.requested import RequestedTicker
 from joyvl_server.sessions.watch_list import WatchDraft, check_zones
-from joyvl_server.settings import Settings, StoreSettings
+from joyvl_server.settings import Settings
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.events import Events
 from joyvl_server.store.idempotency import IdempotencyKeys
 from joyvl_server.store.sessions import SessionRecord, Sessions
 from joyvl_server.store.store import Store
-from joyvl_server.store.ticks.ticks import DAY_S, TickRetention, Ticks
+from joyvl_server.store.ticks.ticks import Ticks
 from joyvl_server.store.watches import Watches
 
 log = structlog.get_logger(__name__)
@@ -61,9 +62,10 @@ class Registry:
         self.engines = engines
         db = store.main
         self.events = Events(db, kept=settings.store.max_events)
-        self.ticks = Ticks(store.ticks, db, _retention(settings.store), clock)
+        self.ticks = Ticks(store.ticks, db, tick_retention(settings.store), clock)
         self.idempotency = IdempotencyKeys(db)
         self.store = store
+        self.signer = UrlSigner(settings.data_dir, settings.server.public_url)
         self.speech = speech or SpeechServices()
         self.tasks = TaskQueue.open(settings, db, clock)
         self._preparing: asyncio.Task[None] | None = None
@@ -101,6 +103,7 @@ class Registry:
         """
         for fault in PLUGIN_FAULTS:
             log.error("session settings of a package are left out", error=fault)
+        await asyncio.to_thread(self.signer.prepare)
         self.ticks.tidy()
         await self._records.end_open("the server was restarted")
         await self._close_timeline()
@@ -291,9 +294,3 @@ class Registry:
     async def hang_up(self, call_id: str) -> None:
         """Raises `NotFound`. See `SessionSupervisor.stop`."""
         await self._supervisor.stop(self.call(call_id).session_id, endings.HUNG_UP)
-
-
-def _retention(settings: StoreSettings) -> TickRetention:
-    return TickRetention(
-        settings.tick_days * DAY_S, settings.tick_detail_days * DAY_S, settings.max_ticks_mb * 1_000_000
-    )

@@ -15,6 +15,7 @@ from joyvl_server.settings.values import (
     Listen,
     Origin,
     ProxyNetwork,
+    PublicUrl,
     Rule,
     Scheme,
     SpokenLanguage,
@@ -41,6 +42,13 @@ class ServerSettings(Group):
     allowed_origins: list[Origin] = Field(
         default_factory=list,
         description="Origins of web pages elsewhere that may call the API, like `https://my.page`.",
+    )
+    public_url: PublicUrl = Field(
+        "",
+        description=(
+            "Where others reach this server, like `https://home.example:8443`; links in alerts begin with it. Empty: "
+            "signed links begin with the address that was called, and alerts hold none."
+        ),
     )
     trusted_proxies: list[ProxyNetwork] = Field(
         default_factory=list,

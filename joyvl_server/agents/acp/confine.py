@@ -7,7 +7,7 @@
 for all that the command starts, and nobody can take it back. Where the kernel has more of it, none of them can send
 signals to processes outside either. What they read and whom they reach over the network is not confined.
 
-A program of its own for the reasons that `kit.leash` gives; it becomes the command.
+A program of its own for the reasons that `kit.processes.leash` gives; it becomes the command.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from typing import Protocol
 
 from joyvl_server.agents.acp.program import SESSION_NICE, AgentProgram
 from joyvl_server.agents.base import AgentError
-from joyvl_server.kit import leash
 from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.processes import leash
 
 EVERY_S = 1.0
 MB = 1_000_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Protocol
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -35,6 +36,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
 }
+EMBEDDABLE = {"Cross-Origin-Resource-Policy": "cross-origin"}
 CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 CORS_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
@@ -48,30 +50,45 @@ LARGE_BYTES = 262_144
 """of a body that is looked through off the loop"""
 
 
+class Links(Protocol):
+    """Signed links, which need no key."""
+
+    def is_one(self, scope: Scope) -> bool:
+        """Does the request come with a signature, right or wrong?"""
+
+    def refused(self, scope: Scope) -> Response | None:
+        """The answer to a link that opens nothing (403), None for a good one."""
+
+
 class Guard:
     """Routes behind it find the caller's name (of its key) in `scope["state"]["caller"]`.
 
     `scope["state"]["authorised"]`: it has a key, or none is asked for.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, clock: Clock, ephemeral: EphemeralKeys) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: ServerSettings, clock: Clock, ephemeral: EphemeralKeys, links: Links
+    ) -> None:
         self._app = app
         self._limit = settings.max_body_bytes
         self._hosts = HostPolicy.of(settings)
         self._origins = OriginPolicy.of(settings)
         self._keys = ApiKeys(key.get_secret_value() for key in settings.api_keys)
         self._ephemeral = ephemeral
+        self._links = links
         self._failed = FailedKeyLimiter(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        guarded = _with_headers(scope, send, self._extra_headers(headers))
-        refused = self._host_refused(headers) or self._origin_refused(scope, headers)
+        linked = "authorization" not in headers and self._links.is_one(scope)
+        extra = {**self._extra_headers(headers), **(EMBEDDABLE if linked else {})}
+        guarded = _with_headers(scope, send, extra)
+        refused = self._host_refused(headers) or self._origin_refused(scope, headers, embeddable=linked)
         if refused is None and _is_preflight(scope, headers):
             refused = _preflight()
-        refused = refused or self._key_refused(scope, headers)
+        refused = refused or (self._link_refused(scope) if linked else self._key_refused(scope, headers))
         if refused is not None:
             return await refused(scope, receive, guarded)
         if scope["type"] == "http" and bodies.has_body(headers):
@@ -102,7 +119,8 @@ class Guard:
             return problem(421, "unknown_host", detail)
         return None
 
-    def _origin_refused(self, scope: Scope, headers: Headers) -> Response | None:
+    def _origin_refused(self, scope: Scope, headers: Headers, *, embeddable: bool) -> Response | None:
+        """`embeddable`: a link may be shown on any page; whoever holds it may see the picture."""
         origin = headers.get("origin")
         foreign = problem(
             403,
@@ -111,13 +129,19 @@ class Guard:
         )
         if origin is None:
             # Embedded pictures and the like carry no Origin; browsers tell by Sec-Fetch-Site who embeds them.
-            embedded = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+            embedded = not embeddable and headers.get("sec-fetch-site") in ("cross-site", "same-site")
             return foreign if embedded and headers.get("sec-fetch-mode") != "navigate" else None
         host = parse_host(headers["host"])
         secure = scope.get("scheme") in ("https", "wss")
         if len(headers.getlist("origin")) > 1 or host is None:
             return foreign
         return None if self._origins.is_listed(origin) or same_origin(origin, host, secure=secure) else foreign
+
+    def _link_refused(self, scope: Scope) -> Response | None:
+        refused = self._links.refused(scope)
+        if refused is None:
+            scope.setdefault("state", {}).update(caller="link", authorised=True)
+        return refused
 
     def _key_refused(self, scope: Scope, headers: Headers) -> Response | None:
         state = scope.setdefault("state", {})

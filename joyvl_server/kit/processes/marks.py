@@ -3,7 +3,7 @@ they start.
 
 A mark names a place (a folder), the process that owns it, and this one use of it. What carries it is killed at the end
 of that use; whose owner was killed itself, by the next one of that place. Linux only: elsewhere nothing is found.
-What has emptied its environment is not found either, so `kit.leash` is needed all the same.
+What has emptied its environment is not found either, so `kit.processes.leash` is needed all the same.
 """
 
 from __future__ import annotations

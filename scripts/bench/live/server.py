@@ -20,7 +20,7 @@ from typing import Any
 from joyvl_server.compose import build_registry
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.ingest.base import SourceStatus
-from joyvl_server.kit.leash import descendants
+from joyvl_server.kit.processes.leash import descendants
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.watch_list import WatchDraft

@@ -1,1 +1,0 @@
-"""Tells people: alerts, the rules for them, and the hooks they go to."""

@@ -1,1 +1,0 @@
-"""Alerts, the hooks that are told of them, and the outbox between the two."""
