@@ -1,0 +1,1 @@
+"""Alerts, the hooks that are told of them, and the outbox between the two."""
