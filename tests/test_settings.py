@@ -10,6 +10,7 @@ from joyvl_server.cli.config import SHOWN_DEFAULTS, annotated_yaml, reference_ma
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.settings_layers import leaves
 from joyvl_server.settings import ServerSettings, Settings, check_listen, default_data_dir, load
+from joyvl_server.settings import timeline as zones
 
 ROOT = Path(__file__).parent.parent
 NAMES = [".".join(names) for names, _ in leaves(Settings)]
@@ -375,3 +376,19 @@ def test_reading_settings_is_light():
     """`joyvl --help` and friends must not wait for numpy or OpenCV."""
     code = "import sys, joyvl_server.settings; print(sorted({'numpy', 'cv2', 'av', 'aiortc'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+# ---------------------------------------------------------------------------------------------------------- the zone
+
+
+def test_days_are_those_of_the_systems_time_zone_or_of_a_chosen_one(monkeypatch, tmp_path):
+    assert load(environ={"JOYVL_TIME_ZONE": "Europe/Zurich"}).zone().key == "Europe/Zurich"
+    for wrong in ("Europe/Atlantis", "../etc/passwd", "/etc/localtime", "zurich\n"):
+        assert "write the name of a time zone" in refusal(JOYVL_TIME_ZONE=wrong)
+    monkeypatch.setenv("TZ", ":Asia/Shanghai")
+    assert load(environ={}).zone().key == "Asia/Shanghai"
+    monkeypatch.setenv("TZ", "CET-1CEST")
+    monkeypatch.setattr(zones, "LOCALTIME", tmp_path / "zoneinfo" / "Asia" / "Tokyo")
+    assert load(environ={}).zone().key == "Asia/Tokyo"
+    monkeypatch.setattr(zones, "LOCALTIME", tmp_path / "none")
+    assert load(environ={}).zone().key == "UTC"

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -30,6 +31,7 @@ from joyvl_server.settings.groups import (
     SpeechSettings,
     StoreSettings,
 )
+from joyvl_server.settings.timeline import TimelineSettings, TimeZoneName, system_zone
 from joyvl_server.settings.values import Folder
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "Settings",
     "SpeechSettings",
     "StoreSettings",
+    "TimelineSettings",
     "check_listen",
     "default_data_dir",
     "is_loopback",
@@ -71,6 +74,10 @@ class Settings(BaseSettings):
 
     data_dir: Folder = Field(default_factory=default_data_dir, description="Folder for the database and files.")
     demo: bool = Field(True, description="Register the drawn clip as camera `demo` when there is no camera yet.")
+    time_zone: TimeZoneName | None = Field(
+        None,
+        description="Time zone of days, hours and words like `yesterday`, like `Europe/Zurich`. Null: the system's.",
+    )
     server: ServerSettings = Field(default_factory=ServerSettings, description="Address, keys, limits.")
     engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine that decides.")
     sessions: SessionSettings = Field(default_factory=SessionSettings, description="Ticks, sensitivity, context.")
@@ -80,6 +87,7 @@ class Settings(BaseSettings):
     agents: AgentSettings = Field(
         default_factory=AgentSettings, description="Agents that work on what the model hands over."
     )
+    timeline: TimelineSettings = Field(default_factory=TimelineSettings, description="Pictures and clips of events.")
     store: StoreSettings = Field(default_factory=StoreSettings, description="What the database keeps.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 
@@ -98,6 +106,10 @@ class Settings(BaseSettings):
     def speech_models_dir(self) -> Path:
         """Folder of voices and models of speech."""
         return self.speech.models_dir or self.data_dir / "models"
+
+    def zone(self) -> ZoneInfo:
+        """The time zone of all that has days and hours."""
+        return system_zone() if self.time_zone is None else ZoneInfo(self.time_zone)
 
     def net_policy(self) -> NetPolicy:
         """What sources may reach, for main and for the media workers."""

@@ -1,143 +1,213 @@
-"""The timeline: what was said, which watch fired, which camera went away."""
+"""The timeline: what was said, which watch fired, which camera went away; and how it is found again."""
 
 from __future__ import annotations
 
+import asyncio
 import builtins
-import json
 import sqlite3
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Sequence
 
+import structlog
+
+from joyvl_server.core.errors import NotFound
 from joyvl_server.store.sqlite.database import Database
+from joyvl_server.store.timeline import reading, writing
+from joyvl_server.store.timeline.listeners import (
+    DeleteListener,
+    EventListeners,
+    InsertListener,
+    RemovedCallback,
+    WrittenCallback,
+)
+from joyvl_server.store.timeline.posting import EventTrim, PostedEvent
+from joyvl_server.store.timeline.records import (
+    COLUMNS,
+    TYPES,
+    ClipState,
+    EventFilter,
+    EventRecord,
+    EventType,
+    RemovedEvent,
+    event_record,
+)
 
-EventType = Literal[
-    "spoke",
-    "delegated",
-    "watch_fired",
-    "camera_online",
-    "camera_offline",
-    "engine_online",
-    "engine_offline",
-    "query_asked",
-    "query_closed",
-    "session_started",
-    "session_ended",
-    "task",
-    "heard",
-    "played",
-    "cut_off",
-]
-TYPES: tuple[str, ...] = get_args(EventType)
+__all__ = ["TYPES", "ClipState", "EventFilter", "EventRecord", "EventType", "Events", "RemovedEvent"]
+
+log = structlog.get_logger(__name__)
+
 KEPT = 1_000_000
 """Events that are kept (`store.max_events`)."""
 TRIM_EVERY = 64
 TRIM_BATCH = 1000
+DELETE_BATCH = 200
 MAX_PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class EventRecord:
-    """`t` is stream seconds, `wall` the same moment in Unix seconds. `id` is time-sortable and orders the timeline."""
-
-    id: str
-    session_id: str
-    camera_id: str | None
-    type: str
-    t: float
-    wall: float
-    text: str
-    data: dict[str, Any]
+PAUSE_S = 0.05
+"""between two batches of old events: others write too"""
 
 
 class Events:
-    """`kept`: events beyond this many are deleted by the writer, oldest first, a batch at a time."""
+    """`kept`: events beyond this many are deleted by the writer, oldest first, a batch at a time; those that somebody
+    keeps are left out."""
 
     def __init__(self, db: Database, *, kept: int = KEPT) -> None:
         self._db = db
-        self._kept = kept
+        self._listeners = EventListeners()
+        self._trim = EventTrim(kept, TRIM_EVERY, TRIM_BATCH)
+
+    def on_insert(self, listener: InsertListener) -> None:
+        """Hear of every event inside the transaction that writes it."""
+        self._listeners.insert.append(listener)
+
+    def on_delete(self, listener: DeleteListener) -> None:
+        """Hear of every deleted event inside the transaction that deletes it."""
+        self._listeners.delete.append(listener)
+
+    def on_written(self, callback: WrittenCallback) -> None:
+        """Hear of every event once it is written."""
+        self._listeners.written.append(callback)
+
+    def on_removed(self, callback: RemovedCallback) -> None:
+        """Hear of deleted events once they are gone."""
+        self._listeners.removed.append(callback)
+
+    # ---------------------------------------------------------------------------------------------------- to write
 
     def post(self, event: EventRecord) -> None:
         """Queue it to be written; nobody waits. The same id twice is one event."""
-        values = (
-            event.id,
-            event.session_id,
-            event.camera_id,
-            event.type,
-            event.t,
-            event.wall,
-            event.text,
-            json.dumps(event.data, ensure_ascii=False, default=str),
-        )
-        self._db.post(lambda connection: self._insert(connection, values))
+        posted = PostedEvent(self._db, self._listeners, self._trim, event)
+        self._db.post(posted, listener=posted)
+
+    async def keep(self, id: str, kept: bool) -> EventRecord:
+        """The event as it is then. Raises `NotFound`. Cancelled, it may be written all the same."""
+        return _found(await self._db.write(lambda c: writing.keep(c, id, kept)), id)
+
+    async def delete(self, ids: Iterable[str]) -> int:
+        """Delete those that are there, kept ones too; how many. Cancelled, they may be deleted all the same."""
+        wanted = tuple(ids)
+        count = 0
+        for start in range(0, len(wanted), DELETE_BATCH):
+            count += await self._delete(wanted[start : start + DELETE_BATCH])
+        return count
+
+    async def delete_matching(self, wanted: EventFilter) -> int:
+        """Delete all that match now, kept ones too (unless `wanted.kept` is False); how many.
+
+        A batch at a time, newest first: cancelled, those that are deleted stay so.
+        """
+        last = await self._db.read(lambda c: c.execute("SELECT max(seq) FROM events").fetchone()[0]) or 0
+        count, before = 0, None
+        while True:
+            found = await self.list(wanted, limit=DELETE_BATCH, before=before)
+            count += await self._delete([event.id for event in found if event.seq <= last])
+            if len(found) < DELETE_BATCH:
+                return count
+            before = found[-1].id
+
+    async def set_clip(
+        self, id: str, state: ClipState, reason: str = "", bytes: int = 0, *, before_s: float | None = None
+    ) -> EventRecord:
+        """What became of its clip; `reason` is a sentence for people. Raises `NotFound` where the event is deleted.
+
+        Cancelled, it may be written all the same.
+        """
+        query = "UPDATE events SET clip = ?, clip_reason = ?, clip_bytes = ?, clip_before_s = ? WHERE id = ?"
+
+        def work(connection: sqlite3.Connection) -> EventRecord | None:
+            connection.execute(query, (state, reason, bytes, before_s, id))
+            return _one(connection, id)
+
+        return _found(await self._db.write(work), id)
+
+    def files_gone(self, ids: Iterable[str], reason: str, *, clips: bool = True) -> None:
+        """There is no picture of these, with `clips` no clip either; `reason` says why. Nobody waits."""
+        gone = [(id,) for id in ids]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("UPDATE events SET picture = 0 WHERE id = ?", gone)
+            if clips:
+                values = "clip = 'deleted', clip_reason = ?, clip_bytes = 0"
+                query = f"UPDATE events SET {values} WHERE id = ? AND clip = 'ready'"
+                connection.executemany(query, [(reason, *id) for id in gone])
+
+        self._db.post(work)
+
+    async def index_old(self) -> None:
+        """Make events of an older version searchable, a batch at a time. Cancelled, it goes on with the next start."""
+        begun = False
+        while await self._db.write(writing.index_old) is not None:
+            if not begun:
+                log.info("events of an older version become searchable")
+            begun = True
+            await asyncio.sleep(PAUSE_S)
+        if begun:
+            log.info("events of an older version are searchable now")
+
+    # ----------------------------------------------------------------------------------------------------- to read
+
+    async def get(self, id: str) -> EventRecord:
+        """Raises `NotFound`. Cancelling it changes nothing."""
+        return _found(await self._db.read(lambda c: _one(c, id)), id)
 
     async def list(
-        self,
-        *,
-        session_id: str | None = None,
-        camera_id: str | None = None,
-        type: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        limit: int = 100,
-        before: str | None = None,
+        self, wanted: EventFilter | None = None, *, limit: int = 100, before: str | None = None
     ) -> builtins.list[EventRecord]:
-        """Newest first, at most `limit` (1 to 1000), all that match every filter given.
+        """Newest first, at most `limit` (1 to 1000), all that match. `before`: the id of the last one of the page
+        before.
 
-        `since` (included) and `until` (left out) are Unix seconds. `before`: the id of the last one of the page before.
+        "Newest" are those with the greatest id; with words those written last; with nothing but a time those whose
+        time is the latest. Words without a letter or digit find nothing. Cancelling it changes nothing.
+        """
+        most = min(max(limit, 1), MAX_PAGE)
+        return await self._db.read(lambda c: reading.newest(c, wanted or EventFilter(), most, before))
+
+    async def after(self, seq: int, wanted: EventFilter, limit: int) -> tuple[builtins.list[EventRecord], int]:
+        """Those of the next `limit` events after that one that match, in the order of writing; and the `seq` of the
+        last one that was looked at. Cancelling it changes nothing."""
+        return await self._db.read(lambda c: reading.after(c, seq, wanted, limit))
+
+    async def said_around(
+        self, events: Iterable[EventRecord], before_s: float, after_s: float
+    ) -> dict[str, builtins.list[str]]:
+        """By event id what people said or typed from `before_s` before it to `after_s` after it, oldest first.
+
         Cancelling it changes nothing.
         """
-        filters = {
-            "session_id = ?": session_id,
-            "camera_id = ?": camera_id,
-            "type = ?": type,
-            "wall >= ?": since,
-            "wall < ?": until,
-            "id < ?": before,
-        }
-        given = {clause: value for clause, value in filters.items() if value is not None}
-        where = f"WHERE {' AND '.join(given)}" if given else ""
-        # The clauses are ours, from the table above; values are bound. The page is found in an index alone, then read.
-        page = f"SELECT seq FROM events {where} ORDER BY id DESC LIMIT ?"
-        query = f"SELECT * FROM events WHERE seq IN ({page}) ORDER BY id DESC"
-        values = (*given.values(), min(max(limit, 1), MAX_PAGE))
-        rows = await self._db.read(lambda c: c.execute(query, values).fetchall())
-        return [_record(row) for row in rows]
+        wanted = tuple(events)
+        return await self._db.read(lambda c: reading.said_around(c, wanted, before_s, after_s)) if wanted else {}
+
+    async def known(self, ids: Iterable[str]) -> dict[str, bool]:
+        """Those of the ids that there are, each with whether somebody keeps it. Cancelling it changes nothing."""
+        wanted = tuple(ids)
+
+        def work(connection: sqlite3.Connection) -> dict[str, bool]:
+            found = (connection.execute("SELECT id, kept FROM events WHERE id = ?", (id,)).fetchone() for id in wanted)
+            return {row["id"]: bool(row["kept"]) for row in found if row is not None}
+
+        return await self._db.read(work)
 
     async def left_open(self) -> builtins.list[EventRecord]:
         """The newest event of each session that has started and not ended. Cancelling it changes nothing."""
-        ends = (
-            "SELECT session_id, type, max(id) FROM events WHERE type IN ('session_started', 'session_ended') "
-            "GROUP BY session_id"
-        )
-        newest = "(SELECT max(id) FROM events WHERE session_id = ends.session_id)"
-        query = (
-            f"SELECT * FROM events WHERE id IN (SELECT {newest} FROM ({ends}) ends WHERE type = 'session_started') "
-            "ORDER BY id"
-        )
-        return [_record(row) for row in await self._db.read(lambda c: c.execute(query).fetchall())]
+        return await self._db.read(reading.left_open)
 
-    def _insert(self, connection: sqlite3.Connection, values: tuple[object, ...]) -> None:
-        cursor = connection.execute(
-            "INSERT INTO events (id, session_id, camera_id, type, t, wall, text, data) VALUES (?,?,?,?,?,?,?,?) "
-            "ON CONFLICT (id) DO NOTHING",
-            values,
-        )
-        if cursor.rowcount and cursor.lastrowid is not None and cursor.lastrowid % TRIM_EVERY == 0:
-            self._trim(connection)
+    # ---------------------------------------------------------------------------------------------------- inside
 
-    def _trim(self, connection: sqlite3.Connection) -> None:
-        """Delete a batch of the oldest; where there are still too many, post the next batch."""
-        oldest, newest = connection.execute(
-            "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)"
-        ).fetchone()
-        if oldest is None or oldest > (beyond := newest - self._kept):
-            return
-        connection.execute("DELETE FROM events WHERE seq <= ?", (min(beyond, oldest + TRIM_BATCH - 1),))
-        if oldest + TRIM_BATCH - 1 < beyond:
-            self._db.post(self._trim)
+    async def _delete(self, ids: Sequence[str]) -> int:
+        def work(connection: sqlite3.Connection) -> builtins.list[RemovedEvent]:
+            removed = writing.delete(connection, ids)
+            self._listeners.deleting(connection, removed)
+            return removed
+
+        removed = await self._db.write(work) if ids else []
+        self._listeners.tell(None, removed)
+        return len(removed)
 
 
-def _record(row: sqlite3.Row) -> EventRecord:
-    values = dict(row)
-    del values["seq"]
-    return EventRecord(**{**values, "data": json.loads(values["data"])})
+def _one(connection: sqlite3.Connection, id: str) -> EventRecord | None:
+    row = connection.execute(f"SELECT {COLUMNS} FROM events WHERE id = ?", (id,)).fetchone()
+    return None if row is None else event_record(row)
+
+
+def _found(event: EventRecord | None, id: str) -> EventRecord:
+    if event is None:
+        raise NotFound(f"There is no event {id[:80]}.")
+    return event

@@ -21,6 +21,7 @@ from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
 from joyvl_server.sessions.sinks.messages import Message, Ticked
 from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.watch_list import WatchDraft
+from joyvl_server.store.events import EventFilter
 
 URL = "rtsp://192.168.1.20/1"
 
@@ -82,7 +83,7 @@ async def test_what_is_said_reaches_updates_and_timeline(house: House):
     assert session.ticks()[0]["decision"] == "speak"
     assert kinds(session).index("response.created") < kinds(session).index("response.done")
     await house.registry.store.main.write(lambda connection: None)  # what was posted before is written by now
-    events = await house.registry.events.list(type="spoke")
+    events = await house.registry.events.list(EventFilter(types=("spoke",)))
     assert events[-1].text == "Someone is at the door."
     assert events[-1].camera_id == session.record.camera_id
 

@@ -5,7 +5,7 @@ from store_records import camera, event, session, watch
 
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.store.cameras import Cameras
-from joyvl_server.store.events import Events
+from joyvl_server.store.events import EventFilter, Events
 from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.watches import Watches
@@ -102,5 +102,5 @@ async def test_deleting_takes_its_watches_ends_its_session_and_leaves_its_events
     assert ended.ended_wall is not None
     assert ended.end_reason == "the camera was deleted"
     assert (await Sessions(db).get(kept.session_id)).ended_wall is None
-    assert len(await Events(db).list(camera_id=gone.id)) == 1
+    assert len(await Events(db).list(EventFilter(camera_id=gone.id))) == 1
     await Cameras(db).add(camera(name="gone"))

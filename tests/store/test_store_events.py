@@ -4,7 +4,7 @@ import pytest
 from store_records import drained, event
 
 from joyvl_server.store import events as events_module
-from joyvl_server.store.events import Events
+from joyvl_server.store.events import EventFilter, Events
 
 
 @pytest.fixture
@@ -54,21 +54,25 @@ async def test_the_same_event_twice_is_one(db):
         ({}, lambda e: True),
         ({"session_id": "ses_1"}, lambda e: e.session_id == "ses_1"),
         ({"camera_id": "cam_0"}, lambda e: e.camera_id == "cam_0"),
-        ({"type": "spoke"}, lambda e: e.type == "spoke"),
+        ({"types": ("spoke",)}, lambda e: e.type == "spoke"),
         ({"since": 1010.0}, lambda e: e.wall >= 1010.0),
         ({"until": 1010.0}, lambda e: e.wall < 1010.0),
         (
-            {"session_id": "ses_0", "type": "spoke", "since": 1005.0, "until": 1040.0},
+            {"session_id": "ses_0", "types": ("spoke",), "since": 1005.0, "until": 1040.0},
             lambda e: e.session_id == "ses_0" and e.type == "spoke" and 1005.0 <= e.wall < 1040.0,
         ),
-        ({"type": "no such"}, lambda e: False),
+        (
+            {"types": ("spoke", "camera_offline"), "until": 1050.0},
+            lambda e: e.type in ("spoke", "camera_offline") and e.wall < 1050.0,
+        ),
+        ({"types": ("no such",)}, lambda e: False),
     ],
 )
 @pytest.mark.parametrize("limit", [1, 7, 100])
 async def test_filters_and_pages(timeline, filters, wanted, limit):
     events, made = timeline
     seen, before = [], None
-    while page := await events.list(**filters, limit=limit, before=before):
+    while page := await events.list(EventFilter(**filters), limit=limit, before=before):
         assert len(page) <= limit
         seen += page
         before = page[-1].id
@@ -137,7 +141,6 @@ async def test_a_smaller_limit_is_reached_without_a_long_stop(db, monkeypatch):
 
 async def test_trimming_an_empty_timeline(db):
     events = Events(db, kept=1)
-    await db.write(events._trim)
     events.post(event())
     await drained(db)
     assert len(await events.list()) == 1

@@ -14,7 +14,7 @@ from fakes.patience import until
 from fakes.server.small_disk import small_disk
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.cameras import Cameras
-from joyvl_server.store.events import Events
+from joyvl_server.store.events import EventFilter, Events
 from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.sqlite import write_connection, write_queue
 from joyvl_server.store.store import Store
@@ -260,7 +260,7 @@ async def test_damage_that_only_reading_finds_is_logged_too(tmp_path):
     with capture_logs() as lines:
         store = await Store.open(tmp_path)
         with pytest.raises(StoreError, match="damaged"):
-            await Events(store.main).list(type="spoke")
+            await Events(store.main).list(EventFilter(types=("spoke",)))
         await until(lambda: store.main.fault is not None)
     assert faults_logged(lines, "joyvl.db") == ["store fails"]
     await Watches(store.main).add(watch("ses_1"))

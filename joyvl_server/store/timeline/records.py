@@ -1,0 +1,107 @@
+"""An event of the timeline, and which of them are wanted."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+EventType = Literal[
+    "spoke",
+    "delegated",
+    "watch_fired",
+    "camera_online",
+    "camera_offline",
+    "engine_online",
+    "engine_offline",
+    "query_asked",
+    "query_closed",
+    "session_started",
+    "session_ended",
+    "task",
+    "heard",
+    "played",
+    "cut_off",
+]
+TYPES: tuple[str, ...] = get_args(EventType)
+
+ClipState = Literal["none", "recording", "ready", "failed", "deleted"]
+CLIP_STATES: tuple[str, ...] = get_args(ClipState)
+
+COLUMNS = "seq, id, session_id, camera_id, type, t, wall, text, data, kept, picture, clip, clip_reason, clip_before_s"
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """`t` is stream seconds, `wall` the same moment in Unix seconds. `id` is time-sortable and orders the timeline.
+
+    A remark is one event: `watch_fired` where it is about watches, whose ids are `data["watches"]`; else `spoke` or
+    `delegated`.
+    """
+
+    id: str
+    session_id: str
+    camera_id: str | None
+    type: str
+    t: float
+    wall: float
+    text: str
+    data: dict[str, Any]
+    kept: bool = False
+    """it stays where the oldest must go"""
+    picture: bool = False
+    """there is a picture of it, or there will be in a moment"""
+    clip: ClipState = "none"
+    clip_reason: str = ""
+    """a sentence: why there is no clip"""
+    clip_before_s: float | None = None
+    """seconds that a ready clip shows before the event"""
+    seq: int = field(default=0, compare=False)
+    """grows with every event that is written, in the order of writing; 0 before that"""
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        """Ids of the watches that it is about."""
+        listed = self.data.get("watches") or []
+        named = [self.data.get("watch_id"), *(listed if isinstance(listed, list) else [])]
+        return tuple(dict.fromkeys(watch for watch in named if isinstance(watch, str)))
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Events that match everything given. `since` (included) and `until` (left out) are Unix seconds."""
+
+    words: str | None = None
+    """in the text, the question or the names of watches; all of them. See `search.py`"""
+    session_id: str | None = None
+    camera_id: str | None = None
+    types: tuple[str, ...] = ()
+    """one of these; none given: any"""
+    watch_id: str | None = None
+    kept: bool | None = None
+    since: float | None = None
+    until: float | None = None
+    ids: tuple[str, ...] | None = None
+    """one of these"""
+
+    @property
+    def empty(self) -> bool:
+        """It leaves out nothing."""
+        return self == EventFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedEvent:
+    """An event that is deleted, and whether it had files."""
+
+    id: str
+    wall: float
+    files: bool
+
+
+def event_record(row: sqlite3.Row) -> EventRecord:
+    """From a row with `COLUMNS`."""
+    values = {name: row[name] for name in COLUMNS.split(", ")}
+    flags = {"kept": bool(values["kept"]), "picture": bool(values["picture"])}
+    return EventRecord(**{**values, **flags, "data": json.loads(values["data"])})
