@@ -111,3 +111,4 @@ export async function list(path, options) {
 export const cameraPath = (id, rest = "") => `/v1/cameras/${encodeURIComponent(id)}${rest}`;
 export const sessionPath = (id, rest = "") => `/v1/sessions/${encodeURIComponent(id)}${rest}`;
 export const taskPath = (id, rest = "") => `/v1/tasks/${encodeURIComponent(id)}${rest}`;
+export const eventPath = (id, rest = "") => `/v1/events/${encodeURIComponent(id)}${rest}`;

@@ -1,6 +1,7 @@
 // What the server has, as lists that polls read again: cameras, running sessions, engines, settings.
 import { batch, signal } from "../html.js";
-import { list } from "../net/api.js";
+import { get, list } from "../net/api.js";
+import { showZone } from "../text/format.js";
 
 /** Cameras and running sessions; null until first read. */
 export const cameras = signal(null);
@@ -12,6 +13,9 @@ export const engines = signal([]);
 export const serverVoices = signal([]);
 /** The settings that a camera or session may have of its own, as the server describes them. */
 export const sessionSettings = signal([]);
+
+/** The server's time zone; empty until it is known, then the page shows the browser's. */
+export const zone = signal("");
 
 const POLL_TIMEOUT_MS = 5000;
 
@@ -33,6 +37,17 @@ export async function refreshSessionSettings() {
 
 export async function refreshServerVoices() {
   await refresh(serverVoices, "/v1/voices");
+}
+
+export async function refreshZone() {
+  try {
+    const { time_zone: name } = await get("/version", { ms: POLL_TIMEOUT_MS });
+    if (typeof name !== "string" || name === zone.value) return;
+    showZone(name);
+    zone.value = name;
+  } catch {
+    // That nobody answers is told by `lost`; until it is known times are in the browser's zone.
+  }
 }
 
 /** A setting as the server describes it; undefined until that is known. */

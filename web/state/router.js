@@ -1,13 +1,15 @@
-// Which page is open: #/live, #/live/{session_id}, #/cameras, #/tasks, #/tasks/new, #/tasks/{status}.
+// Which page is open: #/live, #/live/{session_id}, #/cameras, #/tasks, #/tasks/new, #/tasks/{status}, #/timeline?{filter},
+// #/timeline/{event_id}, #/memory, #/memory/{memory_id}, #/alerts, #/alerts/{state}, #/alerts/hooks.
 import { signal } from "../html.js";
 
-const PAGES = ["live", "cameras", "tasks"];
+const PAGES = ["live", "cameras", "tasks", "timeline", "memory", "alerts"];
 
-/** @returns {{page: string, id: string|null}} */
+/** @returns {{page: string, id: string|null, asked: Record<string, string>}}  `asked`: the filters of a list */
 export function parse(hash) {
-  const [page, id] = hash.replace(/^#\/?/, "").split("/");
-  if (!PAGES.includes(page)) return { page: "live", id: null };
-  return { page, id: id ? safeDecode(id) : null };
+  const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
+  const [page, id] = path.split("/");
+  if (!PAGES.includes(page)) return { page: "live", id: null, asked: {} };
+  return { page, id: id ? safeDecode(id) : null, asked: Object.fromEntries(new URLSearchParams(query)) };
 }
 
 function safeDecode(text) {
@@ -21,6 +23,14 @@ function safeDecode(text) {
 export const route = signal(parse(location.hash));
 addEventListener("hashchange", () => (route.value = parse(location.hash)));
 
+/** The address of a page; `asked` without what is empty. */
+export function hrefOf(page, id = null, asked = {}) {
+  const given = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
+  return `#/${page}${id ? `/${encodeURIComponent(id)}` : ""}${given.size ? `?${given}` : ""}`;
+}
+
+export const eventHref = (id) => hrefOf("timeline", id);
+export const memoryHref = (id) => hrefOf("memory", id);
 export const liveHref = (sessionId) => `#/live/${encodeURIComponent(sessionId)}`;
 
 export function go(hash, { replace = false } = {}) {

@@ -5,7 +5,7 @@ import {
 
 /** Events in any order. What an update has told already is not told again. */
 export function withEvents(view, events) {
-  const spoken = new Set(events.filter((event) => event.type === "spoke").map((event) => event.data.epoch));
+  const spoken = new Set(events.filter((event) => ["spoke", "watch_fired"].includes(event.type)).map((event) => event.data.epoch));
   return [...events].sort((a, b) => a.wall - b.wall).reduce((next, event) => withEvent(next, event, spoken), view);
 }
 
@@ -13,6 +13,7 @@ function withEvent(view, event, spoken) {
   const { type, wall, text, data } = event;
   switch (type) {
     case "spoke":
+    case "watch_fired":
     case "delegated":
       // A question may be handed over without a word.
       if (data.epoch === null) return withLine(view, { key: event.id, type: "said", wall, text, streaming: false, tick: data });

