@@ -17,6 +17,7 @@ from joyvl_server.store.events import Events
 from joyvl_server.store.sessions import Sessions
 from joyvl_server.store.ticks.ticks import DAY_S, TickRetention, Ticks
 from joyvl_server.store.watches import Watches
+from joyvl_server.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
     from joyvl_server.sessions.engines.pool import EnginePool
@@ -39,6 +40,7 @@ class SessionDeps:
     speech: SpeechServices
     agents: AgentSettings
     tasks: TaskQueue
+    timeline: Timeline
     updates_backlog: int = 1024
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from joyvl_server.agents.queue import TaskQueue
-from joyvl_server.core.errors import Conflict, NotFound, StoreError
+from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.ingest.base import Media, PullSpec
 from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.kit.ids import new_id
@@ -27,6 +27,7 @@ from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.registry import SinkRegistry
+from joyvl_server.sessions.sinks.timeline import close_left_open
 from joyvl_server.sessions.spec import PLUGIN_FAULTS, SessionSpec
 from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.sessions.supervisor import SessionSupervisor
@@ -40,6 +41,7 @@ from joyvl_server.store.sessions import SessionRecord, Sessions
 from joyvl_server.store.store import Store
 from joyvl_server.store.ticks.ticks import Ticks
 from joyvl_server.store.watches import Watches
+from joyvl_server.timeline.timeline import Timeline
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ class Registry:
         self.engines = engines
         db = store.main
         self.events = Events(db, kept=settings.store.max_events)
+        self.timeline = Timeline(db.path.parent, settings.timeline, self.events, clock)
         self.ticks = Ticks(store.ticks, db, tick_retention(settings.store), clock)
         self.idempotency = IdempotencyKeys(db)
         self.store = store
@@ -89,6 +92,7 @@ class Registry:
             self.speech,
             settings.agents,
             self.tasks,
+            self.timeline,
             settings.server.updates_backlog,
         )
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
@@ -106,24 +110,12 @@ class Registry:
         await asyncio.to_thread(self.signer.prepare)
         self.ticks.tidy()
         await self._records.end_open("the server was restarted")
-        await self._close_timeline()
+        await self.timeline.start()
+        await close_left_open(self.events, self.ticks)
         await self._sinks.load()
         await self.tasks.start()
         self._preparing = asyncio.create_task(self.speech.start(), name="voices get ready")
         await self.cameras.take_up()
-
-    async def _close_timeline(self) -> None:
-        """Sessions that were running when the server was killed end where they were last seen."""
-        for seen in await self.events.left_open():
-            t, wall = seen.t, seen.wall
-            with suppress(StoreError):
-                tick = await self.ticks.newest(seen.session_id)
-                if tick is not None and tick.wall > wall:
-                    t, wall = tick.t, tick.wall
-            data = {"code": endings.end_code(endings.KILLED)}
-            self.events.post(
-                replace(seen, id=new_id("evt"), type="session_ended", t=t, wall=wall, text=endings.KILLED, data=data)
-            )
 
     async def aclose(self) -> None:
         """End every session, then give engines, media workers and the database back.
@@ -138,6 +130,7 @@ class Registry:
             self._preparing.cancel()
         await self.speech.aclose()
         await self.engines.aclose()
+        await self.timeline.aclose()
         await self.store.aclose()
 
     async def untouched(self) -> bool:
@@ -149,6 +142,7 @@ class Registry:
         parts: dict[str, str | None] = {}
         parts["store"] = await self.store.fault()
         parts["ticks"] = self.store.ticks.fault
+        parts["timeline"] = self.timeline.files.fault
         parts.update(self.speech.ready())
         return {**parts, **await self.engines.check(self.settings.engine.name)}
 

@@ -94,7 +94,7 @@ class Events:
 
         A batch at a time, newest first: cancelled, those that are deleted stay so.
         """
-        last = await self._db.read(lambda c: c.execute("SELECT max(seq) FROM events").fetchone()[0]) or 0
+        last = await self.last_seq()
         count, before = 0, None
         while True:
             found = await self.list(wanted, limit=DELETE_BATCH, before=before)
@@ -118,18 +118,16 @@ class Events:
 
         return _found(await self._db.write(work), id)
 
-    def files_gone(self, ids: Iterable[str], reason: str, *, clips: bool = True) -> None:
-        """There is no picture of these, with `clips` no clip either; `reason` says why. Nobody waits."""
+    def pictures_gone(self, ids: Iterable[str]) -> None:
+        """There is no picture of these. Nobody waits."""
         gone = [(id,) for id in ids]
+        self._db.post(lambda c: c.executemany("UPDATE events SET picture = 0 WHERE id = ?", gone))
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("UPDATE events SET picture = 0 WHERE id = ?", gone)
-            if clips:
-                values = "clip = 'deleted', clip_reason = ?, clip_bytes = 0"
-                query = f"UPDATE events SET {values} WHERE id = ? AND clip = 'ready'"
-                connection.executemany(query, [(reason, *id) for id in gone])
-
-        self._db.post(work)
+    def clips_gone(self, ids: Iterable[str], reason: str) -> None:
+        """The clips of these are no more; `reason` is a sentence for people. Nobody waits."""
+        gone = [(reason, id) for id in ids]
+        values = "clip = 'deleted', clip_reason = ?, clip_bytes = 0, clip_before_s = NULL"
+        self._db.post(lambda c: c.executemany(f"UPDATE events SET {values} WHERE id = ? AND clip = 'ready'", gone))
 
     async def index_old(self) -> None:
         """Make events of an older version searchable, a batch at a time. Cancelled, it goes on with the next start."""
@@ -159,6 +157,10 @@ class Events:
         """
         most = min(max(limit, 1), MAX_PAGE)
         return await self._db.read(lambda c: reading.newest(c, wanted or EventFilter(), most, before))
+
+    async def last_seq(self) -> int:
+        """`seq` of the event that was written last, 0 where there is none. Cancelling it changes nothing."""
+        return await self._db.read(reading.last_seq)
 
     async def after(self, seq: int, wanted: EventFilter, limit: int) -> tuple[builtins.list[EventRecord], int]:
         """Those of the next `limit` events after that one that match, in the order of writing; and the `seq` of the

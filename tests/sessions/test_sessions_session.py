@@ -88,6 +88,35 @@ async def test_what_is_said_reaches_updates_and_timeline(house: House):
     assert events[-1].camera_id == session.record.camera_id
 
 
+@pytest.mark.parametrize("watched", [True, False])
+async def test_one_remark_is_one_event_with_the_picture_that_made_it_speak(house: House, watched: bool):
+    shown: list[bytes] = []
+
+    def script(turn: UserTurn) -> tuple[Score, list[str]]:
+        shown.append(turn.frame.image.jpeg)
+        return Score(0.9), ["Someone is at the door."]
+
+    house.engine.script = script
+    watches = [WatchDraft("when someone comes", name="visitors")] if watched else []
+    session, source = await add_camera(house, watches=watches)
+    house.engine.hold.clear()
+    for second in range(12):  # each picture is another one, and they go on while it writes
+        source.show(picture(source.now, shade=10 * second))
+        await house.clock.advance(0.25)
+    house.engine.hold.set()
+    await seconds(house, source, 1)
+    await house.registry.store.main.write(lambda connection: None)
+    about = await house.registry.events.list(EventFilter(types=("spoke", "watch_fired", "delegated")))
+    event = about[-1]
+    assert event.type == ("watch_fired" if watched else "spoke")
+    assert event.watches == tuple(watch.id for watch in session.watches.all())
+    assert event.data.get("watch_names") == (["visitors"] if watched else None)
+    assert event.data["threshold"] == 0.5
+    assert event.picture
+    assert await house.registry.timeline.files.picture(event) == shown[0]
+    assert len({e.data["epoch"] for e in about}) == len(about)
+
+
 async def test_never_two_in_flight_and_busy_seconds_are_counted(house: House):
     session, source = await add_camera(house)
     house.engine.hold.clear()

@@ -63,6 +63,8 @@ class MachineRunner:
         self._session_id = record.id
         self._settings = settings
         self._ticker = ticker
+        self._shown: Frame | None = None
+        self._newest: Frame | None = None
         self._bus = bus
         self._deps = deps
         self._clock = deps.clock
@@ -173,7 +175,13 @@ class MachineRunner:
         if skipped is not None or decided.look is not Look.SKIP:  # a sound says nothing of the engine
             self.engine.health.ticked(skipped)
         record = self.timer.record(decided, self._deps.numbers.next(), self._settings.threshold)
-        self._bus.publish(Ticked(decided, record, skipped is None and decided.decision is not Decision.SILENT))
+        spoken = skipped is None and decided.decision is not Decision.SILENT
+        self._bus.publish(Ticked(decided, record, spoken, self._picture(decided) if spoken else b""))
+
+    def _picture(self, decided: Decided) -> bytes:
+        """What the step in flight shows. What a sound makes it say has no step: the newest picture goes with it."""
+        frame = self._newest if decided.look is Look.SKIP else self._shown
+        return b"" if frame is None else frame.image.jpeg
 
     # ------------------------------------------------------------------------------------------- what the ticker does
 
@@ -215,8 +223,8 @@ class MachineRunner:
             lease.release()
             self.passed(frame, burst)
             return
-        if self.frames is not None:
-            self.frames.add(frame)
+        self._seen(frame)
+        self._shown = frame
         now = self.source.now
         self.timer.due(due, max(0.0, (now - frame.t) / speed))
         self._executor.hold(lease)
@@ -225,9 +233,13 @@ class MachineRunner:
 
     def passed(self, frame: Frame, burst: tuple[Frame, ...]) -> None:
         """A second passed while a reply was on its way."""
+        self._seen(frame)
+        self.take(inputs.Passed(self.source.now, frame, burst))
+
+    def _seen(self, frame: Frame) -> None:
+        self._newest = frame
         if self.frames is not None:
             self.frames.add(frame)
-        self.take(inputs.Passed(self.source.now, frame, burst))
 
     def rest(self, resting: bool) -> None:
         """See `Ticking`."""

@@ -6,7 +6,7 @@ Effects of the machine that are not for its engine are messages as they are (`co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from joyvl_server.core.effects import (
     AddWatch,
@@ -80,6 +80,8 @@ class Ticked:
     record: TickRecord
     spoken: bool
     """something was said"""
+    picture: bytes = field(default=b"", repr=False)
+    """the JPEG that made it speak; empty where nothing was said, or nothing seen"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from joyvl_server.core.decisions import Decision
 from joyvl_server.core.effects import PlaybackCut
+from joyvl_server.core.errors import StoreError
 from joyvl_server.kit.ids import new_id
-from joyvl_server.sessions import payloads
+from joyvl_server.sessions import endings, payloads
 from joyvl_server.sessions.sinks.base import SinkContext
 from joyvl_server.sessions.sinks.messages import (
     DecisionsResumed,
@@ -23,9 +26,10 @@ from joyvl_server.sessions.sinks.messages import (
     TaskUpdated,
     Ticked,
 )
-from joyvl_server.store.events import EventRecord
+from joyvl_server.store.events import EventRecord, Events
+from joyvl_server.store.ticks.ticks import Ticks
 
-KEPT_OF_REMARK = ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")
+KEPT_OF_REMARK = ("score", "threshold", "kind", "zone", "box", "watches", "query", "epoch", "question")
 """what a remark's event keeps of its tick"""
 
 
@@ -51,7 +55,8 @@ class TimelineSink:
         self._record = context.record
         self._machine = context.machine
         self._clock = context.deps.clock
-        self._events = context.deps.events
+        self._timeline = context.deps.timeline
+        self._watches = context.watches
         self._counter = context.deps.metrics.events
         self._stored = context.deps.ticks
         self._recent = context.ticks
@@ -91,19 +96,32 @@ class TimelineSink:
         self._note(type, shown["reason"] or "", engine_state=shown)
 
     def _remark(self, ticked: Ticked) -> None:
-        """What was said, and each watch that it fired, at the moment of the picture."""
+        """What was said, and which watches it is about, at the moment of the picture: one entry."""
         decided, shown = ticked.decided, payloads.tick(ticked.record)
         about = {key: shown[key] for key in KEPT_OF_REMARK}
-        type = "spoke" if decided.decision is Decision.SPEAK else "delegated"
-        self._note(type, decided.text, t=decided.t, wall=decided.wall, **about)
-        for watch_id in decided.watches:
-            self._note("watch_fired", decided.text, t=decided.t, wall=decided.wall, watch_id=watch_id, **about)
+        if decided.watches:
+            type, about["watch_names"] = "watch_fired", self._names(decided.watches)
+        else:
+            type = "spoke" if decided.decision is Decision.SPEAK else "delegated"
+        self._note(type, decided.text, ticked.picture, t=decided.t, wall=decided.wall, **about)
+
+    def _names(self, watches: Iterable[str]) -> list[str]:
+        """As they are called now: a watch may be renamed or deleted later."""
+        names = {watch.id: watch.name for watch in self._watches.all()}
+        return [names.get(id, "") for id in watches]
 
     def _note(
-        self, type: str, text: str = "", *, t: float | None = None, wall: float | None = None, **data: Any
+        self,
+        type: str,
+        text: str = "",
+        picture: bytes = b"",
+        *,
+        t: float | None = None,
+        wall: float | None = None,
+        **data: Any,
     ) -> None:
         """One entry; `t` (stream seconds) and `wall` are now unless it is about an earlier moment."""
-        self._events.post(
+        self._timeline.post(
             EventRecord(
                 id=new_id("evt"),
                 session_id=self._record.id,
@@ -113,6 +131,32 @@ class TimelineSink:
                 wall=self._clock.wall() if wall is None else wall,
                 text=text,
                 data=data,
-            )
+            ),
+            picture,
         )
         self._counter.labels(type).inc()
+
+
+async def close_left_open(events: Events, ticks: Ticks) -> None:
+    """Sessions that were running when the server was killed end where they were last seen. Raises `StoreError`.
+
+    Cancelled, it may have ended some.
+    """
+    for seen in await events.left_open():
+        t, wall = seen.t, seen.wall
+        with suppress(StoreError):
+            tick = await ticks.newest(seen.session_id)
+            if tick is not None and tick.wall > wall:
+                t, wall = tick.t, tick.wall
+        events.post(
+            EventRecord(
+                id=new_id("evt"),
+                session_id=seen.session_id,
+                camera_id=seen.camera_id,
+                type="session_ended",
+                t=t,
+                wall=wall,
+                text=endings.KILLED,
+                data={"code": endings.end_code(endings.KILLED)},
+            )
+        )

@@ -78,6 +78,12 @@ def conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
     return clauses, values
 
 
+def last_seq(connection: sqlite3.Connection) -> int:
+    """Of the event that was written last, 0 where there is none; also where that one is deleted by now."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def said_around(
     connection: sqlite3.Connection, events: Iterable[EventRecord], before_s: float, after_s: float
 ) -> dict[str, list[str]]:

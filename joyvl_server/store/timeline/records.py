@@ -90,6 +90,19 @@ class EventFilter:
         """It leaves out nothing."""
         return self == EventFilter()
 
+    def matches(self, event: EventRecord) -> bool:
+        """Words apart."""
+        return (
+            self.session_id in (None, event.session_id)
+            and self.camera_id in (None, event.camera_id)
+            and (not self.types or event.type in self.types)
+            and (self.watch_id is None or self.watch_id in event.watches)
+            and self.kept in (None, event.kept)
+            and (self.since is None or event.wall >= self.since)
+            and (self.until is None or event.wall < self.until)
+            and (self.ids is None or event.id in self.ids)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RemovedEvent:

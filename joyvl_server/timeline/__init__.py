@@ -1,0 +1,1 @@
+"""The timeline's files, and the stream of its events."""

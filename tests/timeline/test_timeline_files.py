@@ -1,0 +1,150 @@
+"""Pictures of events on a real disk: whole or not at all, told once when they cannot be, gone with their event."""
+
+import stat
+
+import pytest
+from structlog.testing import capture_logs
+from timeline_world import FilesUnderTest
+
+from fakes.patience import until
+from fakes.server.small_disk import small_disk
+from joyvl_server.core.errors import NotFound
+from joyvl_server.settings import TimelineSettings
+from joyvl_server.timeline import files as files_module
+from joyvl_server.timeline.day_folders import DayFolders
+from joyvl_server.timeline.files import TimelineFiles
+
+
+async def test_a_picture_lies_in_the_folder_of_its_day_for_the_owner_alone(made):
+    t = made()
+    event = await t.post(b"\xff\xd8one")
+    await t.written()
+    path = t.files.folders.path(event.id, event.wall, ".jpg")
+    assert path.relative_to(t.files.folders.root).as_posix() == f"2027-01-15/{event.id}.jpg"
+    assert path.read_bytes() == b"\xff\xd8one"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == stat.S_IMODE(t.files.folders.root.stat().st_mode) == 0o700
+    assert list(t.files.folders.unfinished.iterdir()) == []
+    assert t.files.quota.used == 5
+    assert await t.files.picture(await t.get(event)) == b"\xff\xd8one"
+
+
+async def test_a_picture_can_be_read_before_it_is_written(made):
+    t = made()
+    event = await t.post(b"soon")
+    assert await t.files.picture(event) == b"soon"
+    assert not t.files.folders.root.exists()
+
+
+async def test_a_picture_that_somebody_took_away_is_told_once_and_then_known(made):
+    t = made()
+    event, path = await t.add()
+    path.unlink()
+    with pytest.raises(NotFound) as caught:
+        await t.files.picture(event)
+    assert caught.value.code == "no_picture"
+    assert (await t.get(event)).picture is False
+
+
+async def test_a_deleted_event_takes_its_files_along(made, running):
+    t = made()
+    running(t.files.run())
+    event = await t.post()
+    await t.written()
+    other = await t.post()
+    await t.written()
+    clip = t.files.clip(event)
+    clip.write_bytes(b"mp4")
+    assert await t.events.delete([event.id]) == 1
+    await t.files.removed()
+    await until(lambda: not clip.exists())
+    assert [p.name for p in clip.parent.iterdir()] == [f"{other.id}.jpg"]
+    await t.events.delete([other.id])
+    await until(lambda: not clip.parent.exists())
+    assert t.files.quota.used <= 0
+
+
+async def test_an_event_that_is_deleted_while_its_picture_is_written_leaves_nothing(made):
+    t = made()
+    event = await t.post()
+    assert await t.events.delete([event.id]) == 1
+    await t.files.removed()
+    assert t.files.folders.days() == []
+
+
+async def test_a_clip_is_taken_over_whole_and_not_for_an_event_that_is_gone(made):
+    t = made()
+    event = await t.post()
+    await t.written()
+    for gone in (False, True):
+        temporary = await t.files.unfinished(event)
+        temporary.write_bytes(b"clip")
+        if gone:
+            await t.events.delete([event.id])
+            await t.files.removed()
+        assert await t.files.take_over(temporary, event) == 4
+        assert t.files.clip(event).exists() is not gone
+        assert not temporary.exists()
+    with pytest.raises(NotFound):
+        await t.events.set_clip(event.id, "ready")
+
+
+@pytest.mark.processes
+async def test_on_a_full_disk_events_go_on_without_pictures_and_it_is_told_once(db, events, clock, tmp_path):
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        files = TimelineFiles(disk.path / "timeline", TimelineSettings(), events, clock)
+        t = FilesUnderTest(files, events, db, clock)
+        fine = await t.post(b"x" * 1000)
+        await t.written()
+        disk.fill()
+        with capture_logs() as lines:
+            lost = [await t.post(b"x" * 50_000) for _ in range(3)]
+            await t.written()
+        assert [line["event"] for line in lines] == ["events stay without pictures"]
+        assert "No space left" in files.fault
+        assert [(await t.get(event)).picture for event in [fine, *lost]] == [True, False, False, False]
+        assert list(files.folders.unfinished.iterdir()) == []
+        with pytest.raises(NotFound):
+            await files.picture(await t.get(lost[0]))
+        disk.free()
+        with capture_logs() as lines:
+            again = await t.post(b"x" * 50_000)
+            await t.written()
+        assert [line["event"] for line in lines] == ["pictures of the timeline are written again"]
+        assert files.fault is None
+        assert files.dropped == 3
+        assert (await t.get(again)).picture
+
+
+async def test_pictures_for_which_there_is_no_room_in_memory_are_dropped(made, monkeypatch):
+    monkeypatch.setattr(files_module, "MAX_WAITING", 2)
+    t = made()
+    with capture_logs() as lines:
+        posted = [await t.post() for _ in range(4)]
+    assert [line["event"] for line in lines] == ["events stay without pictures"]
+    await t.written()
+    assert [(await t.get(event)).picture for event in posted] == [True, True, False, False]
+    assert t.files.fault is None  # it keeps up again
+    monkeypatch.setattr(files_module, "MAX_WAITING_BYTES", 10)
+    assert not t.files.put(posted[0], b"x" * 11)
+
+
+async def test_a_folder_that_is_a_file_is_a_fault_and_no_crash(made, tmp_path):
+    (tmp_path / "timeline").write_text("in the way")
+    t = made()
+    event = await t.post()
+    await t.written()
+    assert "cannot be written" in t.files.fault
+    assert not (await t.get(event)).picture
+
+
+@pytest.mark.parametrize("id", ["../../etc/passwd", "", "evt_", "evt_UPPER", "evt_a/b", "evt_" + "a" * 41, "evt_a\n"])
+def test_only_ids_become_names_of_files(tmp_path, id):
+    with pytest.raises(ValueError, match="is no id"):
+        DayFolders(tmp_path).path(id, 0.0, ".jpg")
+
+
+@pytest.mark.parametrize("wall", [-1e18, 1e18, float("inf"), float("nan"), -5.0, 253_402_300_800.0])
+def test_times_of_clocks_that_are_far_off_have_a_folder(tmp_path, wall):
+    path = DayFolders(tmp_path).path("evt_1", wall, ".jpg")
+    assert path.parent.parent == tmp_path
