@@ -1,0 +1,1 @@
+"""Questions about the past: when they mean, what they ask for, and what somebody wants remembered."""
