@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from joyvl_server.core.frame import Frame
@@ -91,6 +92,34 @@ class ProbeReport:
     extra: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ClipOrder:
+    """A clip of the moment `t` (stream seconds), from `before_s` before it at least to `after_s` after it.
+
+    `path`: of the MP4 file to write; its folder is made.
+    """
+
+    path: Path
+    t: float
+    before_s: float
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CutClip:
+    """A clip that was written: `bytes` long, from stream time `start` on for so many `seconds`.
+
+    `reason`: a sentence where something of it is not as it should be; it may be missing a part of its span, or browsers
+    may not play its `codec`.
+    """
+
+    bytes: int
+    start: float
+    seconds: float
+    codec: str
+    reason: str = ""
+
+
 MAX_PICTURE_BYTES = 2_000_000
 """of a picture that a client sends as data"""
 
@@ -148,6 +177,14 @@ class Source(Protocol):
         give the small grey pictures of the moments before, as far as they were kept since the first look that asked.
         Raises `NoFrame` (code connecting, offline, stale or ended) within `media.look_timeout_s`. The same frame may
         be returned twice; callers compare `frame.t`. Cancelled, it ends no other wait for the frame.
+        """
+
+    async def clip(self, order: ClipOrder) -> CutClip:
+        """Write a clip, without encoding its pictures again, as soon as its span is over.
+
+        Raises `SourceError`, with a sentence that says why there is none: no_clips (calls, lockstep files, switched
+        off), no_keyframe, bad_clip, no_room, not_written, busy, timeout, worker_died. What there is becomes the clip
+        where the source ends or is closed meanwhile. Cancelled, the file may still be written.
         """
 
     async def aclose(self) -> None:

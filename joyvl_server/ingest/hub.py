@@ -41,12 +41,19 @@ class WorkerInfo:
     pid: int | None
     sources: int
     restarts: int
+    clip_bytes: int
+    """of the packets that it keeps for clips"""
 
 
 class MediaHub:
-    """Implements `Media`. `clock` must run like the machine's own: workers stamp frames with that."""
+    """Implements `Media`. `clock` must run like the machine's own: workers stamp frames with that.
 
-    def __init__(self, settings: MediaSettings, policy: NetPolicy, clock: Clock | None = None) -> None:
+    `clip_s`: how far back clips may begin, in seconds; 0: there are none.
+    """
+
+    def __init__(
+        self, settings: MediaSettings, policy: NetPolicy, clock: Clock | None = None, *, clip_s: float = 0.0
+    ) -> None:
         self._settings = settings
         self._source_check = SourceCheck(policy)
         self._clock: Clock = clock or SystemClock()
@@ -62,6 +69,8 @@ class MediaHub:
             min_bitrate_kbps=settings.min_bitrate_kbps,
             max_bitrate_kbps=settings.max_bitrate_kbps,
             policy=policy,
+            clip_s=clip_s,
+            clip_mb=settings.clip_mb,
         )
         self._workers: list[MediaWorker] = []
         self._ending: list[MediaWorker] = []
@@ -74,7 +83,7 @@ class MediaHub:
     @property
     def workers(self) -> list[WorkerInfo]:
         return [
-            WorkerInfo(w.name, w.kind, s.status.value, s.pid, len(w.sources), s.restarts)
+            WorkerInfo(w.name, w.kind, s.status.value, s.pid, len(w.sources), s.restarts, w.clip_bytes)
             for w in self._workers
             for s in (w.supervisor,)
         ]

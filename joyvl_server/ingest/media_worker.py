@@ -41,6 +41,8 @@ class MediaWorker:
         self.empty_since = clock.monotonic()
         self.supervisor = Supervisor(self, Limits(start_timeout_s=START_TIMEOUT_S), clock)
         self.sources: dict[str, RemoteSource] = {}
+        self.clip_bytes = 0
+        """of the packets that it keeps for clips, when it was last asked"""
         self._config = config
         self._clock = clock
         self._connection = WorkerConnection(self)
@@ -72,10 +74,11 @@ class MediaWorker:
 
     async def check(self) -> None:
         """Raises `SourceError` when it is gone. Cancelled, it waits for no answer."""
-        await self._connection.ask("ping")
+        self.clip_bytes = (await self._connection.ask("ping"))["clip_bytes"]
 
     def gone(self, reason: str) -> None:
         self._is_ready = False
+        self.clip_bytes = 0
         self._connection.close()
         if self._socket is not None:
             self._socket.close()

@@ -11,7 +11,7 @@ import structlog
 from joyvl_server.core.errors import NoFrame, SourceError
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.audio.remote import RemoteAudio
-from joyvl_server.ingest.base import PullSpec, SourceState, SourceStatus, StateListener
+from joyvl_server.ingest.base import ClipOrder, CutClip, PullSpec, SourceState, SourceStatus, StateListener
 from joyvl_server.ingest.channel import Message
 from joyvl_server.ingest.client_link import ClientLink
 from joyvl_server.ingest.connection import Answer
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 LOCKSTEP_TIMEOUT_S = 60.0
 """In lockstep nothing is late, so a look waits for the decoder; this only ends what hangs."""
+CLIP_TIMEOUT_S = 15.0
+"""for a clip, besides its own time: the stream may stand still, and the disk be slow"""
 TRIES = 3
 
 
@@ -104,6 +106,22 @@ class RemoteSource:
             code = error.code if error.code in ("connecting", "offline", "ended") else "offline"
             raise NoFrame(str(error), code=code) from None
         raise NoFrame("The picture did not come in time.", code="stale")
+
+    async def clip(self, order: ClipOrder) -> CutClip:
+        """See `Source.clip`. Cancelled, the file may still be written."""
+        if self.spec is None:
+            raise SourceError("Calls have no clips.", code="no_clips")
+        if self.closed:
+            raise SourceError("There is no clip: the session has ended.", code="ended")
+        limit_s = order.after_s / self.spec.speed + CLIP_TIMEOUT_S
+        answer = self._worker.ask(
+            "clip", source=self.id, path=str(order.path), t=order.t, before_s=order.before_s, after_s=order.after_s,
+            limit_s=limit_s,
+        )  # fmt: skip
+        try:
+            return CutClip(**await asyncio.wait_for(asyncio.shield(answer), 2 * limit_s + CLIP_TIMEOUT_S))
+        except TimeoutError:
+            raise SourceError("There is no clip: the media worker did not answer in time.", code="timeout") from None
 
     def _check_shows(self) -> None:
         status = self._state.status

@@ -25,6 +25,9 @@ class WorkerConfig:
     min_bitrate_kbps: int
     max_bitrate_kbps: int
     policy: NetPolicy
+    clip_s: float = 0.0
+    """how far clips may reach back; 0: there are none"""
+    clip_mb: int = 0
 
     @property
     def layout(self) -> FrameLayout:

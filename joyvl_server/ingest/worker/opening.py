@@ -65,7 +65,7 @@ class OpenedStream:
 
 
 class PacketSink(Protocol):
-    """Takes the packets of the sound."""
+    """Takes packets as they come."""
 
     def take(self, packet: Packet[Any]) -> None:
         """Raises nothing, and takes no longer than a moment: the picture waits."""
@@ -177,18 +177,21 @@ def _fps(rate: Fraction | None) -> float | None:
 
 
 def frames(
-    opened: OpenedStream, deadline: Deadline | None = None, sound: PacketSink | None = None
-) -> Iterator[VideoFrame]:
+    opened: OpenedStream, deadline: Deadline | None = None, sound: PacketSink | None = None,
+    kept: PacketSink | None = None,
+) -> Iterator[VideoFrame]:  # fmt: skip
     """Decode until the end, or until the deadline: packets that never make a picture must not hold a source up.
 
-    Packets that cannot be decoded are passed over. `sound` gets those of the sound, in their order. Raises
-    `av.FFmpegError` at a bad read.
+    Packets that cannot be decoded are passed over. `sound` gets those of the sound, in their order, `kept` all of both
+    before that. Raises `av.FFmpegError` at a bad read.
     """
     proxy = opened.proxy
     streams = (opened.stream,) if sound is None or opened.sound is None else (opened.stream, opened.sound)
     for packet in opened.container.demux(*streams):
         if deadline is not None and deadline.passed:
             return
+        if kept is not None and packet.size:
+            kept.take(packet)
         if sound is not None and packet.stream.index != opened.stream.index:
             sound.take(packet)
             continue

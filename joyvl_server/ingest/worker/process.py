@@ -16,7 +16,6 @@ import sys
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -28,14 +27,19 @@ from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.base import PullSpec
 from joyvl_server.ingest.channel import Channel, Message
 from joyvl_server.ingest.shared_frames import SharedFrames
+from joyvl_server.ingest.worker.clips.cutting import cut
+from joyvl_server.ingest.worker.clips.recorder import ClipRecorder
+from joyvl_server.ingest.worker.clips.ring import RingLimits
+from joyvl_server.ingest.worker.clips.writer import ClipWriter
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.frame_slot import FrameSlot
 from joyvl_server.ingest.worker.grey_history import GreyHistory
 from joyvl_server.ingest.worker.lockstep import LockstepFile
 from joyvl_server.ingest.worker.probe import probe
-from joyvl_server.ingest.worker.publisher import FramePublisher, SourceReport
+from joyvl_server.ingest.worker.publisher import FramePublisher
 from joyvl_server.ingest.worker.pull import PullSource
 from joyvl_server.ingest.worker.pushed import PushedSource
+from joyvl_server.ingest.worker.reporter import ChannelReporter, send
 from joyvl_server.kit.audio.pcm import Pcm
 
 if TYPE_CHECKING:
@@ -46,29 +50,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 3.0
-
-
-class ChannelReporter:
-    """Sends the states of one source to main, and what is to tell of its sound, from any thread."""
-
-    def __init__(self, channel: Channel, source_id: str) -> None:
-        self._channel = channel
-        self._source_id = source_id
-        self._loop = asyncio.get_running_loop()
-
-    def report(self, report: SourceReport) -> None:
-        self._send({"event": "state", "source": self._source_id, **report.to_dict()})
-
-    def send_text(self, text: str | None) -> None:
-        """What the client sent over its data channel; None: that is there."""
-        self._send({"event": "client", "source": self._source_id, "text": text})
-
-    def send_audio(self, message: Message) -> None:
-        self._send({"event": "audio", "source": self._source_id, **message})
-
-    def _send(self, event: Message) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the worker ends
-            self._loop.call_soon_threadsafe(_send, self._channel, event)
+RARE_KEYS_S = 40.0
+"""so much more than clips need is kept of a camera that sends keyframes rarely"""
 
 
 @dataclass(slots=True)
@@ -93,6 +76,7 @@ class WorkerProcess:
         self._loop = asyncio.get_running_loop()
         self._encoders = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="encoder")
         self._blocking = ThreadPoolExecutor(config.slots + 8, thread_name_prefix="blocking")
+        self._clips = ClipWriter()
         self._sources: dict[str, OpenSource] = {}
         self._ops: dict[str, Callable[[Message], Awaitable[Message]]] = {
             "ping": self._ping,
@@ -101,6 +85,7 @@ class WorkerProcess:
             "answer": self._answer,
             "push": self._push,
             "look": self._look,
+            "clip": self._clip,
             "close": self._close,
             "probe": self._probe,
             **{f"client.{op}": self._client for op in ("picture", "sound", "text")},
@@ -120,14 +105,16 @@ class WorkerProcess:
         except Exception:  # the edge of one request: main gets an answer, the log the reason
             log.exception("request %s failed", message["op"])
             reply = {"error": {"code": "internal", "message": "The media worker failed. Its log says more."}}
-        _send(self._channel, {"id": message["id"], **reply})
+        send(self._channel, {"id": message["id"], **reply})
 
     async def _ping(self, _: Message) -> Message:
-        return {"sources": len(self._sources)}
+        kept = [opened.publisher.clips for opened in self._sources.values()]
+        size = sum(clips.size for clips in kept if clips is not None)
+        return {"sources": len(self._sources), "clip_bytes": size + self._clips.size}
 
     async def _open(self, message: Message) -> Message:
         spec, config = PullSpec(**message["spec"]), self._config
-        publisher = self._publisher(message["source"])
+        publisher = self._publisher(message["source"], clips=not spec.lockstep)
         sound = self._sound(message["source"], live=not spec.is_file)
         if spec.lockstep:
             file = LockstepFile(spec, config.policy, config.timeouts, publisher, sound.hearing)
@@ -196,8 +183,13 @@ class WorkerProcess:
             self._sources.pop(source_id, None)
             sound.close()
 
-    def _publisher(self, source_id: str) -> FramePublisher:
-        return FramePublisher(ChannelReporter(self._channel, source_id), GreyHistory(self._config.grey_side))
+    def _publisher(self, source_id: str, *, clips: bool = False) -> FramePublisher:
+        config, recorder = self._config, None
+        if clips and config.clip_s and config.clip_mb:
+            recorder = ClipRecorder(
+                RingLimits(config.clip_s, config.clip_s + RARE_KEYS_S, config.clip_mb << 20), self._clips
+            )
+        return FramePublisher(ChannelReporter(self._channel, source_id), GreyHistory(config.grey_side), recorder)
 
     def _sound(self, source_id: str, *, live: bool = True) -> SourceSound:
         return SourceSound(ChannelReporter(self._channel, source_id), live=live)
@@ -217,6 +209,14 @@ class WorkerProcess:
         if isinstance(opened.source, LockstepFile):
             await self._loop.run_in_executor(self._blocking, opened.source.advance, message["at"])
         return {"sequence": await opened.slot.encode_newest(self._encoders, glance=message["glance"])}
+
+    async def _clip(self, message: Message) -> Message:
+        """It answers when the file is written, or when it is known that there is none."""
+        opened = self._sources.get(message["source"])
+        recorder = None if opened is None else opened.publisher.clips
+        if recorder is None:
+            raise SourceError("There is no clip: this source keeps none.", code="no_clips")
+        return await cut(recorder, message)
 
     async def _audio(self, message: Message) -> Message:
         """It waits for nothing, so that such messages are obeyed in their order."""
@@ -240,6 +240,8 @@ class WorkerProcess:
         elif opened.task is not None:
             opened.source.hang_up()
             await asyncio.wait({opened.task}, timeout=CLOSE_TIMEOUT_S)
+        if opened.publisher.clips is not None:
+            opened.publisher.clips.close()
         opened.sound.close()
         await opened.slot.release()
 
@@ -253,17 +255,13 @@ class WorkerProcess:
         opened = list(self._sources.values())
         self._sources.clear()
         await asyncio.gather(*map(self._end, opened))
+        await self._loop.run_in_executor(self._blocking, self._clips.close, CLOSE_TIMEOUT_S)
         self._encoders.shutdown(wait=False, cancel_futures=True)
         self._blocking.shutdown(wait=False, cancel_futures=True)
 
 
 class _Over(Exception):
     """Main is gone, or wants this worker to end."""
-
-
-def _send(channel: Channel, message: Message) -> None:
-    with suppress(ConnectionError):
-        channel.send(message)
 
 
 async def main(control_fd: int, memory_fd: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from av.video.frame import VideoFrame
 
 from joyvl_server.ingest.base import SourceFacts, SourceStatus
+from joyvl_server.ingest.worker.clips.recorder import ClipRecorder
 from joyvl_server.ingest.worker.grey_history import GreyHistory, GreyTrail
 
 
@@ -45,11 +46,15 @@ class StateReporter(Protocol):
 
 
 class FramePublisher:
-    """One thread publishes; any thread may read `newest`, which is None while there is no picture."""
+    """One thread publishes; any thread may read `newest`, which is None while there is no picture.
 
-    def __init__(self, reporter: StateReporter, history: GreyHistory) -> None:
+    `clips`: cuts clips out of the source; None where there are none.
+    """
+
+    def __init__(self, reporter: StateReporter, history: GreyHistory, clips: ClipRecorder | None = None) -> None:
         self.newest: DecodedFrame | None = None
         self.history = history
+        self.clips = clips
         self._reporter = reporter
         self._number = 0
         self._reported: tuple[object, ...] | None = None
@@ -61,6 +66,8 @@ class FramePublisher:
         """Make this the newest frame. Reports when it is the first one, or when its size, rate or clock changed."""
         self._number += 1
         self.newest = DecodedFrame(frame, self._number, t, wall, aspect, self.history.record(frame, t, aspect))
+        if self.clips is not None:
+            self.clips.placed(frame, t)
         facts = (frame.width, frame.height, fps, clock)
         if facts != self._reported:
             self._reported = facts

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_SKIPPED_OPENS = 6
 """Some server may not answer the short question that comes before: after this many in a row it is opened anyway."""
+AWAY, AGAIN = "the camera was away", "the file began again"
+"""why clips begin or end there"""
 LAST_SOUND_S = 2.0
 """How long the end of a file waits for what is still to be told of its sound."""
 
@@ -56,9 +58,13 @@ class CameraReader:
         try:
             self._clock.begin()
             self._sound_clock.begin()
-            sound = SoundTrack(opened, self._hearing, LiveSound(self._hearing, self._sound_clock))
+            clips = self._publisher.clips
+            if clips is not None:
+                clips.begin(opened, LiveSoundClock(self._clock), AWAY)
+            placer = LiveSound(self._hearing, self._sound_clock)
+            sound = SoundTrack(opened, self._hearing, placer, kept=clips is not None)
             deadline.allow(stall_s)
-            for frame in frames(opened, deadline, sound):
+            for frame in frames(opened, deadline, sound, clips):
                 sound.adjust()
                 now = time.monotonic()
                 placed = self._clock.place(seconds(frame), now)
@@ -113,9 +119,12 @@ class FileReader:
         published = skip > 0
         damage: SourceError | None = None
         ahead = FileSound(self._hearing, self._clock, opened.start_s)
-        sound = SoundTrack(opened, self._hearing, ahead)
+        clips = self._publisher.clips
+        if clips is not None:
+            clips.begin(opened, None, AGAIN)
+        sound = SoundTrack(opened, self._hearing, ahead, kept=clips is not None)
         try:
-            for frame in frames(opened, sound=sound):
+            for frame in frames(opened, sound=sound, kept=clips):
                 sound.adjust()
                 pts = seconds(frame)
                 position = None if pts is None else max(0.0, pts - opened.start_s)
@@ -198,6 +207,8 @@ class PullSource:
         with libav_obeys(self._deadline):
             while not self._deadline.cancelled:
                 error = self._try()
+                if self._publisher.clips is not None:
+                    self._publisher.clips.lost(_cause(error))
                 self._hearing.broke_off(lost=error is not None)
                 self._hearing.present(False)
                 if self._publisher.clear():
@@ -246,3 +257,9 @@ class PullSource:
             )
         )
         self._deadline.sleep(pause)
+
+
+def _cause(error: SourceError | None) -> str:
+    """The sentence as a part of another one."""
+    words = "The file ended" if error is None else str(error).rstrip(".")
+    return words[:1].lower() + words[1:]

@@ -31,15 +31,21 @@ class SoundPlacer(Protocol):
 
 
 class SoundTrack:
-    """A `PacketSink`. `adjust` once for each picture begins and ends the decoding, as it is wanted."""
+    """A `PacketSink`. `adjust` once for each picture begins and ends the decoding, as it is wanted.
 
-    def __init__(self, opened: OpenedStream, hearing: Hearing, placer: SoundPlacer) -> None:
+    `kept`: somebody else takes its packets, all the time.
+    """
+
+    def __init__(self, opened: OpenedStream, hearing: Hearing, placer: SoundPlacer, *, kept: bool = False) -> None:
         self.errors = 0
         """packets that could not be decoded"""
         self._stream = opened.sound
         self._hearing = hearing
         self._placer = placer
         self._decodes = False
+        self._kept = kept
+        if self._stream is not None and kept:
+            self._stream.discard = Discard.default
         self._in_a_row = 0
         unknown = opened.has_audio and opened.sound is None
         error = "The sound of this source has a format that this server cannot decode." if unknown else None
@@ -51,7 +57,7 @@ class SoundTrack:
         if self._stream is None or self._decodes is self._hearing.wanted:
             return
         self._decodes = self._hearing.wanted
-        self._stream.discard = Discard.default if self._decodes else Discard.all
+        self._stream.discard = Discard.default if self._decodes or self._kept else Discard.all
         if self._decodes:
             self._stream.codec_context.flush_buffers()
 

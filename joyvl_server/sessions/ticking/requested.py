@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from joyvl_server.core.errors import Conflict, EngineTimeout, EngineUnavailable, JoyvlError
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.audio.base import SourceAudio
-from joyvl_server.ingest.base import Source, SourceClient, SourceState, SourceStatus
+from joyvl_server.ingest.base import ClipOrder, CutClip, Source, SourceClient, SourceState, SourceStatus
 from joyvl_server.kit.clock import Clock, wait_until
 from joyvl_server.sessions.scheduling.leases import Priority
 from joyvl_server.sessions.ticking.base import Ticking
@@ -46,6 +46,10 @@ class RequestedSource:
         """From now on this is what is seen, and it is stream time `t`. See `SourceClient.show`."""
         await self._source.client.show(picture)
         self._now = t
+
+    async def clip(self, order: ClipOrder) -> CutClip:
+        """See `Source.clip`."""
+        return await self._source.clip(order)
 
     async def look(self, *, at: float | None = None, glance: bool = False, trail: bool = False) -> Frame:
         """See `Source.look`. There are no moments before: the client sends all there is."""

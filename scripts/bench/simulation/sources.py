@@ -19,6 +19,8 @@ from joyvl_server.core.errors import Conflict, NoFrame, SourceError
 from joyvl_server.core.frame import Frame, Grey, Image
 from joyvl_server.ingest.audio.base import AudioListener, ListenSpec
 from joyvl_server.ingest.base import (
+    ClipOrder,
+    CutClip,
     ProbeReport,
     PullSpec,
     Source,
@@ -140,6 +142,9 @@ class SimulatedSource:
         full = Image(self._full, hash_of(self.number, t, False), self._view.width, self._view.height)
         small = Image(self._glance, hash_of(self.number, t, True), *self._glance_size) if glance else None
         return Frame(t, self._clock.wall(), full, grey, small)
+
+    async def clip(self, order: ClipOrder) -> CutClip:
+        raise SourceError("A simulated source has no clips.", code="no_clips")
 
     def end(self) -> None:
         self.state = SourceState(SourceStatus.ENDED, since_wall=self._clock.wall())
