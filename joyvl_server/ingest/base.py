@@ -215,6 +215,10 @@ class Media(Protocol):
         that there is none yet. Raises `SourceError` (worker_died). Cancelled, it adds nothing.
         """
 
+    @property
+    def clip_bytes(self) -> int:
+        """Memory of what is kept for clips, as it was some seconds ago."""
+
     def expect_call(self) -> None:
         """Get ready for a call, which may come soon or not at all. Returns at once."""
 

@@ -117,6 +117,11 @@ class MediaHub:
             raise
         return source
 
+    @property
+    def clip_bytes(self) -> int:
+        """See `Media.clip_bytes`."""
+        return sum(worker.clip_bytes for worker in self._workers)
+
     def expect_call(self) -> None:
         """One idle worker is kept ready: to start one, and aiortc in it, takes a second."""
         if self._closed or any(worker.kind is WorkerKind.CALLS and not worker.sources for worker in self._workers):

@@ -78,4 +78,6 @@ class Metrics:
         self.sink_dropped = Counter(
             "joyvl_sink_dropped", "Messages for which a sink of sessions had no room.", ["sink"], registry=r
         )
+        self.clips = Counter("joyvl_clips", "Clips of events by outcome.", ["outcome"], registry=r)
+        self.clip_bytes = Gauge("joyvl_clip_memory_bytes", "Packets of cameras kept for clips.", registry=r)
         self.crashes = Counter("joyvl_session_crashes", "Sessions restarted after an internal error.", registry=r)

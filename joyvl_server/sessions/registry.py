@@ -61,6 +61,7 @@ class Registry:
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.metrics.clip_bytes.set_function(lambda: media.clip_bytes)
         self.engines = engines
         db = store.main
         self.events = Events(db, kept=settings.store.max_events)

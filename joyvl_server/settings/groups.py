@@ -179,12 +179,7 @@ class MediaSettings(Group):
         ge=65_536,
         description="Largest picture for engines and pages, in pixels; the server scales larger ones down.",
     )
-    clip_mb: int = Field(
-        32,
-        ge=0,
-        le=1024,
-        description="Largest memory for the newest packets of one camera, for clips, in MB. 0: no clips.",
-    )
+    clip_mb: int = Field(32, ge=0, le=1024, description="Memory for clips of one camera, in MB; 0: no clips.")
     jpeg_quality: int = Field(85, ge=30, le=100, description="JPEG quality; higher is sharper and larger.")
     grey_side: int = Field(192, ge=64, le=512, description="Longer side of the small grey picture, in pixels.")
     file_roots: list[Folder] = Field(

@@ -165,6 +165,8 @@ class SimulatedMedia:
         self.sources.append(source)
         return source
 
+    clip_bytes = 0
+
     def expect_call(self) -> None:
         """There are none."""
 

@@ -25,7 +25,7 @@ from fakes.media.audio import FakeAudio
 from fakes.media.client import FakeClient
 from joyvl_server.core.errors import Conflict, NoFrame, NotAllowed, SourceError
 from joyvl_server.core.frame import Frame, Image
-from joyvl_server.ingest.base import ProbeReport, PullSpec, SourceState, SourceStatus, StateListener
+from joyvl_server.ingest.base import ClipOrder, CutClip, ProbeReport, PullSpec, SourceState, SourceStatus, StateListener
 
 WALL0 = 1_800_000_000.0
 ANSWER_SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -75,6 +75,11 @@ class FakeSource:
         self.closed = False
         self.hold: asyncio.Event | None = None
         """Set an Event here and every look waits for it."""
+        self.clips: list[ClipOrder] = []
+        """every clip that was asked for"""
+        self.cut: CutClip | SourceError = CutClip(1000, 0.0, 10.0, "h264")
+        """what comes of each"""
+        self.hold_clips: asyncio.Event | None = None
         self._clock = clock
         self._opened = clock.monotonic() if clock else 0.0
         self._now = 0.0
@@ -147,6 +152,17 @@ class FakeSource:
             raise NoFrame("The source is offline.", code="offline")
         return self._newest
 
+    async def clip(self, order: ClipOrder) -> CutClip:
+        """As `cut` says, at once or when `hold_clips` is set; the file is written where there is one."""
+        self.clips.append(order)
+        if self.hold_clips is not None:
+            await self.hold_clips.wait()
+        if isinstance(self.cut, SourceError):
+            raise self.cut
+        order.path.parent.mkdir(parents=True, exist_ok=True)
+        order.path.write_bytes(bytes(self.cut.bytes))
+        return self.cut
+
     def _step(self, at: float | None) -> Frame:
         clip = self._clip or ()
         self._now = max(self._now, at if at is not None else self._now)
@@ -203,6 +219,8 @@ class FakeMedia:
             raise Conflict(f"The source {source.id} is already open.")
         self.sources[source.id] = source
         return source
+
+    clip_bytes = 0
 
     def expect_call(self) -> None:
         self.expected += 1

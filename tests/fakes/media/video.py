@@ -24,8 +24,12 @@ def draw_clip(
     rotation: int = 0,
     aspect: Fraction | None = None,
     shade: int = 60,
+    scene_cuts: bool = True,
 ) -> Path:
-    """A clip at `path`; the suffix names the container. Frame n is drawn by `picture(n, size)`."""
+    """A clip at `path`; the suffix names the container. Frame n is drawn by `picture(n, size)`.
+
+    Without `scene_cuts` there is a keyframe each `gop` pictures and nowhere else.
+    """
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=fps)
         stream.width, stream.height = size
@@ -33,6 +37,8 @@ def draw_clip(
         stream.gop_size = gop
         if codec == "libx264":
             stream.options = {"preset": "veryfast", "bf": str(bframes)}
+            if not scene_cuts:
+                stream.options = {**stream.options, "sc_threshold": "0"}
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect
         tone = out.add_stream("aac", rate=16000, layout="mono") if sound else None
