@@ -8,6 +8,7 @@ from pathlib import Path
 from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.ingest.hub import MediaHub
+from joyvl_server.ingest.worker.clips.limits import ClipLimits
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.sessions.cameras import CameraDraft, CameraView
 from joyvl_server.sessions.engines.pool import EnginePool
@@ -26,6 +27,14 @@ def media_dir(settings: Settings) -> Path:
     return settings.data_dir / "media"
 
 
+def clip_limits(settings: Settings) -> ClipLimits | None:
+    """None where there are to be no clips."""
+    timeline = settings.timeline
+    if not timeline.record_clips or not settings.media.clip_mb:
+        return None
+    return ClipLimits.of(timeline.before_s, timeline.after_s, settings.media.clip_mb)
+
+
 async def build_registry(settings: Settings, clock: Clock | None = None) -> Registry:
     """Everything a server runs on, not started yet. Raises `StoreError`, `ConfigError`.
 
@@ -36,7 +45,7 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
     hearing = open_hearing(settings, clock)
     store = await Store.open(settings.data_dir)
     media_dir(settings).mkdir(exist_ok=True)
-    media = MediaHub(settings.media, policy, clock)
+    media = MediaHub(settings.media, policy, clock, clips=clip_limits(settings))
     # What `joyvl engine install` made lies in the data folder.
     engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
     speech = SpeechServices(SpeechEngines(settings, clock), hearing)

@@ -13,6 +13,7 @@ from joyvl_server.ingest import source_errors
 from joyvl_server.ingest.base import ProbeReport, PullSpec, StateListener
 from joyvl_server.ingest.media_worker import MediaWorker, WorkerKind
 from joyvl_server.ingest.source import RemoteSource
+from joyvl_server.ingest.worker.clips.limits import ClipLimits
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.probe import LOOK_S
 from joyvl_server.kit.clock import Clock, SystemClock
@@ -48,11 +49,11 @@ class WorkerInfo:
 class MediaHub:
     """Implements `Media`. `clock` must run like the machine's own: workers stamp frames with that.
 
-    `clip_s`: how far back clips may begin, in seconds; 0: there are none.
+    `clips`: how much of each source is kept for clips; None where there are none.
     """
 
     def __init__(
-        self, settings: MediaSettings, policy: NetPolicy, clock: Clock | None = None, *, clip_s: float = 0.0
+        self, settings: MediaSettings, policy: NetPolicy, clock: Clock | None = None, *, clips: ClipLimits | None = None
     ) -> None:
         self._settings = settings
         self._source_check = SourceCheck(policy)
@@ -69,8 +70,7 @@ class MediaHub:
             min_bitrate_kbps=settings.min_bitrate_kbps,
             max_bitrate_kbps=settings.max_bitrate_kbps,
             policy=policy,
-            clip_s=clip_s,
-            clip_mb=settings.clip_mb,
+            clips=clips,
         )
         self._workers: list[MediaWorker] = []
         self._ending: list[MediaWorker] = []

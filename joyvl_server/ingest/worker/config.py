@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from joyvl_server.ingest.shared_frames import FrameLayout
+from joyvl_server.ingest.worker.clips.limits import ClipLimits
 from joyvl_server.ingest.worker.deadlines import Timeouts
 from joyvl_server.kit.net.policy import NetPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Names as in `MediaSettings`; `slots`: sources at once."""
+    """Names as in `MediaSettings`; `slots`: sources at once; `clips`: None for none."""
 
     slots: int
     max_pixels: int
@@ -25,9 +26,7 @@ class WorkerConfig:
     min_bitrate_kbps: int
     max_bitrate_kbps: int
     policy: NetPolicy
-    clip_s: float = 0.0
-    """how far clips may reach back; 0: there are none"""
-    clip_mb: int = 0
+    clips: ClipLimits | None = None
 
     @property
     def layout(self) -> FrameLayout:
@@ -42,4 +41,5 @@ class WorkerConfig:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> WorkerConfig:
-        return cls(**{**data, "policy": NetPolicy.from_dict(data["policy"])})
+        clips = None if data["clips"] is None else ClipLimits(**data["clips"])
+        return cls(**{**data, "policy": NetPolicy.from_dict(data["policy"]), "clips": clips})

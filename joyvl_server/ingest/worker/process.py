@@ -29,7 +29,6 @@ from joyvl_server.ingest.channel import Channel, Message
 from joyvl_server.ingest.shared_frames import SharedFrames
 from joyvl_server.ingest.worker.clips.cutting import cut
 from joyvl_server.ingest.worker.clips.recorder import ClipRecorder
-from joyvl_server.ingest.worker.clips.ring import RingLimits
 from joyvl_server.ingest.worker.clips.writer import ClipWriter
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.frame_slot import FrameSlot
@@ -50,8 +49,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 3.0
-RARE_KEYS_S = 40.0
-"""so much more than clips need is kept of a camera that sends keyframes rarely"""
 
 
 @dataclass(slots=True)
@@ -184,11 +181,8 @@ class WorkerProcess:
             sound.close()
 
     def _publisher(self, source_id: str, *, clips: bool = False) -> FramePublisher:
-        config, recorder = self._config, None
-        if clips and config.clip_s and config.clip_mb:
-            recorder = ClipRecorder(
-                RingLimits(config.clip_s, config.clip_s + RARE_KEYS_S, config.clip_mb << 20), self._clips
-            )
+        config = self._config
+        recorder = ClipRecorder(config.clips, self._clips) if clips and config.clips is not None else None
         return FramePublisher(ChannelReporter(self._channel, source_id), GreyHistory(config.grey_side), recorder)
 
     def _sound(self, source_id: str, *, live: bool = True) -> SourceSound:

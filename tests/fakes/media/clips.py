@@ -16,15 +16,15 @@ from av.packet import Packet
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.base import ClipOrder, CutClip
 from joyvl_server.ingest.stream_clock import LiveSoundClock, LiveStreamClock
+from joyvl_server.ingest.worker.clips.limits import ClipLimits
 from joyvl_server.ingest.worker.clips.material import ClipMaterial
 from joyvl_server.ingest.worker.clips.mp4 import write_clip
 from joyvl_server.ingest.worker.clips.recorder import ClipRecorder
-from joyvl_server.ingest.worker.clips.ring import RingLimits
 from joyvl_server.ingest.worker.deadlines import Deadline, Timeouts
 from joyvl_server.ingest.worker.opening import OpenedStream, frames, open_source, seconds
 from joyvl_server.kit.net.policy import NetPolicy
 
-LIMITS = RingLimits(20.0, 60.0, 32 << 20)
+LIMITS = ClipLimits(20.0, 60.0, 32 << 20)
 
 
 class AtOnce:
@@ -47,7 +47,7 @@ class Played:
     Stream time is the pts from the first one's start on; `more` plays another file after it.
     """
 
-    def __init__(self, limits: RingLimits = LIMITS) -> None:
+    def __init__(self, limits: ClipLimits = LIMITS) -> None:
         self.writer = AtOnce()
         self.recorder = ClipRecorder(limits, self.writer)
         self.t = 0.0

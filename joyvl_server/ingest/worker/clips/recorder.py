@@ -15,9 +15,10 @@ from av.video.frame import VideoFrame
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.base import ClipOrder, CutClip
 from joyvl_server.ingest.stream_clock import LiveSoundClock
+from joyvl_server.ingest.worker.clips.limits import ClipLimits
 from joyvl_server.ingest.worker.clips.material import ClipMaterial, collect, first_moment
 from joyvl_server.ingest.worker.clips.packets import TrackTemplate
-from joyvl_server.ingest.worker.clips.ring import PacketRing, RingLimits
+from joyvl_server.ingest.worker.clips.ring import RARE, PacketRing
 from joyvl_server.ingest.worker.opening import OpenedStream
 
 WAITING = 16
@@ -42,8 +43,9 @@ class WaitingClip:
 class ClipRecorder:
     """The source's thread gives it packets and pictures; any thread may ask for a clip. Never blocks for long."""
 
-    def __init__(self, limits: RingLimits, writer: MaterialWriter) -> None:
+    def __init__(self, limits: ClipLimits, writer: MaterialWriter) -> None:
         self._ring = PacketRing(limits)
+        self._most_bytes = limits.bytes
         self._writer = writer
         self._lock = threading.Lock()
         self._waiting: list[WaitingClip] = []
@@ -79,7 +81,8 @@ class ClipRecorder:
                 self._ring.take_picture(packet, now)
                 needed = min((clip.start for clip in self._waiting), default=float("inf"))
                 if not self._ring.trim(needed):
-                    self._finish(lambda clip: clip.start <= needed, FULL)
+                    why = FULL if self._ring.size > self._most_bytes else RARE
+                    self._finish(lambda clip: clip.start <= needed, why)
                     self._ring.trim(min((clip.start for clip in self._waiting), default=float("inf")))
             else:
                 self._ring.take_sound(packet, self._heard(packet, now))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from av.packet import Packet
 
+from joyvl_server.ingest.worker.clips.limits import ClipLimits
 from joyvl_server.ingest.worker.clips.packets import (
     SEQUENCE_SET,
     KeptPacket,
@@ -28,22 +28,10 @@ CHANGED = "the camera changed its picture format"
 RARE = "the camera sends keyframes too rarely for clips"
 
 
-@dataclass(frozen=True, slots=True)
-class RingLimits:
-    """`seconds`: kept at least, as far as there is room, and then on to the keyframe before. `most_s`: kept at most.
-
-    `bytes`: of all packets of one source.
-    """
-
-    seconds: float
-    most_s: float
-    bytes: int
-
-
 class PacketRing:
     """Not thread-safe: its owner locks. `take` packets, then say with `placed` when their pictures were seen."""
 
-    def __init__(self, limits: RingLimits) -> None:
+    def __init__(self, limits: ClipLimits) -> None:
         self.segments: deque[Segment] = deque()
         self.size = 0
         """bytes, with what Python needs for them"""

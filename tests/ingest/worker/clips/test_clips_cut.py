@@ -11,7 +11,7 @@ import pytest
 from fakes.media.clips import LIMITS, Played, look_into, remux
 from fakes.media.video import draw_clip, draw_talking, join
 from joyvl_server.core.errors import SourceError
-from joyvl_server.ingest.worker.clips.ring import RingLimits
+from joyvl_server.ingest.worker.clips.limits import ClipLimits
 
 
 @pytest.mark.parametrize("bframes", [0, 2])
@@ -59,8 +59,15 @@ def test_h265_is_kept_and_the_clip_says_that_browsers_may_not_play_it(tmp_path: 
     assert max(seen.steps) < 0.042
 
 
-@pytest.mark.parametrize(("codec", "name", "kept"), [("aac", "a.mp4", "aac"), ("libopus", "a.mkv", "opus"),
-                                                     ("pcm_mulaw", "a.mov", "aac"), ("pcm_s16le", "a.mkv", "aac")])  # fmt: skip
+SOUNDS = [
+    ("aac", "a.mp4", "aac"),
+    ("libopus", "a.mkv", "opus"),
+    ("pcm_mulaw", "a.mov", "aac"),
+    ("pcm_s16le", "a.mkv", "aac"),
+]
+
+
+@pytest.mark.parametrize(("codec", "name", "kept"), SOUNDS)
 def test_sound_is_copied_where_browsers_play_it_else_it_becomes_aac(
     tmp_path: Path, codec: str, name: str, kept: str
 ) -> None:
@@ -92,7 +99,7 @@ def test_a_keyframe_each_half_minute_is_where_the_clip_begins(tmp_path: Path) ->
 
 def test_a_camera_that_sends_no_keyframes_gets_a_sentence(tmp_path: Path) -> None:
     path = draw_clip(tmp_path / "a.mp4", fps=5, seconds=60.0, gop=10_000, scene_cuts=False)
-    played = Played(RingLimits(10.0, 30.0, 32 << 20)).play(path)
+    played = Played(ClipLimits(10.0, 30.0, 32 << 20)).play(path)
     with pytest.raises(SourceError) as caught:
         played.cut(tmp_path / "clip.mp4", 55.0).result(0)
     assert caught.value.code == "no_keyframe"
@@ -164,19 +171,14 @@ def test_packets_of_garbage_cost_no_clip(tmp_path: Path) -> None:
     for at in range(188 * 60, len(data) - 188 * 60, 188 * 20):
         data[at + 60 : at + 120] = bytes((at * 7 + i) % 256 for i in range(60))
     (tmp_path / "b.ts").write_bytes(data)
-    outcome = Played().play(tmp_path / "b.ts").cut(tmp_path / "clip.mp4", 6.0)
-    try:
-        clip = outcome.result(0)
-    except SourceError as error:
-        assert str(error).startswith("There is no clip: ")
-    else:
-        assert clip.bytes == (tmp_path / "clip.mp4").stat().st_size
+    clip = Played().play(tmp_path / "b.ts").cut(tmp_path / "clip.mp4", 6.0).result(0)
+    assert clip.bytes == (tmp_path / "clip.mp4").stat().st_size
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_what_mp4_cannot_hold_is_said(tmp_path: Path) -> None:
     path = draw_clip(tmp_path / "a.webm", codec="libvpx", seconds=4.0)
-    with pytest.raises(SourceError, match="MP4 cannot hold vp8, which this source sends.") as caught:
+    with pytest.raises(SourceError, match="MP4 cannot hold vp8, which this source sends") as caught:
         Played().play(path).cut(tmp_path / "clip.mp4", 3.0).result(0)
     assert caught.value.code == "bad_clip"
 
