@@ -41,6 +41,11 @@ export function TimelinePage() {
   const names = useMemo(() => new Map((cameras.value ?? []).map((camera) => [camera.id, camera.name])), [cameras.value]);
   const days = useMemo(() => grouped(events ?? [], (event) => dayKey(event.wall)), [events, zone.value]);
   const choose = (event, on) => setChosen((now) => (on ? new Set([...now, event.id]) : new Set([...now].filter((one) => one !== event.id))));
+  // At once: until the address has changed a choice would fall back for a moment.
+  const narrow = (next) => {
+    setFilter(next);
+    go(hrefOf("timeline", null, next), { replace: true });
+  };
   const close = () => go(hrefOf("timeline", null, filter));
   const toTop = () => {
     showFresh();
@@ -50,7 +55,7 @@ export function TimelinePage() {
   return html`
     <div class="page timeline" data-live=${mine ? timeline.value.live : ""}>
       <div class="section-head"><h1>Timeline</h1><${ZoneNote} /></div>
-      <${Filters} asked=${filter} onChange=${(next) => go(hrefOf("timeline", null, next), { replace: true })} />
+      <${Filters} asked=${filter} onChange=${narrow} />
       <div role="status">
         ${mine && timeline.value.problem && html`<p class="note bad">${timeline.value.problem}</p>`}
         ${fresh.value.length > 0 && events && html`<button type="button" class="to-fresh" onClick=${toTop}><${UpIcon} />${newWords(fresh.value.length)}</button>`}
