@@ -1,5 +1,5 @@
 // What the timeline is narrowed to: one search field, and a few choices that the address keeps.
-import { html, useEffect, useState } from "../../html.js";
+import { html, useEffect, useRef, useState } from "../../html.js";
 import { cameras } from "../../state/lists.js";
 import { GROUPS, SPANS } from "../../text/event_words.js";
 import { dayStart, fieldTime } from "../../text/format.js";
@@ -51,9 +51,16 @@ function firstSpan(span, asked) {
 /** Times are sent when a field is left: halfway through typing they are others. */
 function OwnSpan({ asked, set }) {
   const [draft, setDraft] = useState({ start: asked.start ?? "", end: asked.end ?? "" });
-  useEffect(() => setDraft({ start: asked.start ?? "", end: asked.end ?? "" }), [asked.start, asked.end]);
+  const sent = useRef(draft);
+  useEffect(() => {
+    if (asked.start !== sent.current.start || asked.end !== sent.current.end) setDraft({ start: asked.start ?? "", end: asked.end ?? "" });
+  }, [asked.start, asked.end]);
   const wrong = draft.start && draft.end && draft.start >= draft.end;
-  const send = () => !wrong && (draft.start !== (asked.start ?? "") || draft.end !== (asked.end ?? "")) && set(draft);
+  function send() {
+    if (wrong || (draft.start === (asked.start ?? "") && draft.end === (asked.end ?? ""))) return;
+    sent.current = draft;
+    set(draft);
+  }
   const field = (name, label) => html`
     <div class="filter"><label for=${`f-${name}`}>${label}</label>
       <input id=${`f-${name}`} type="datetime-local" value=${draft[name]} aria-invalid=${wrong ? "true" : undefined} onInput=${(e) => setDraft((now) => ({ ...now, [name]: e.target.value }))} onBlur=${send} onKeyDown=${(e) => e.key === "Enter" && send()} />
