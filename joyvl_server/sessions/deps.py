@@ -9,6 +9,7 @@ from joyvl_server.agents.queue import TaskQueue
 from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.clock import Clock, UniqueNumbers
+from joyvl_server.memory.long_term import LongTermMemory
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.settings import AgentSettings, SessionSettings, StoreSettings
@@ -41,6 +42,7 @@ class SessionDeps:
     agents: AgentSettings
     tasks: TaskQueue
     timeline: Timeline
+    memory: LongTermMemory
     updates_backlog: int = 1024
 
 

@@ -17,6 +17,7 @@ from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.kit.ids import new_id
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.kit.signing import UrlSigner
+from joyvl_server.memory.long_term import LongTermMemory
 from joyvl_server.sessions import endings
 from joyvl_server.sessions.camera_service import CameraService
 from joyvl_server.sessions.cameras import Call
@@ -72,6 +73,7 @@ class Registry:
         self.signer = UrlSigner(settings.data_dir, settings.server.public_url)
         self.speech = speech or SpeechServices()
         self.tasks = TaskQueue.open(settings, db, clock)
+        self.memory = LongTermMemory.open(settings, db, clock)
         self._preparing: asyncio.Task[None] | None = None
         self._media = media
         self._clock = clock
@@ -94,6 +96,7 @@ class Registry:
             settings.agents,
             self.tasks,
             self.timeline,
+            self.memory,
             settings.server.updates_backlog,
         )
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
@@ -115,6 +118,7 @@ class Registry:
         await close_left_open(self.events, self.ticks)
         await self._sinks.load()
         await self.tasks.start()
+        self.memory.start()
         self._preparing = asyncio.create_task(self.speech.start(), name="voices get ready")
         await self.cameras.take_up()
 
@@ -126,6 +130,7 @@ class Registry:
         await self.cameras.aclose()
         await self._supervisor.aclose(endings.STOPPED)
         await self.tasks.aclose()
+        await self.memory.aclose()
         await self._media.aclose()
         if self._preparing is not None:
             self._preparing.cancel()
@@ -144,6 +149,7 @@ class Registry:
         parts["store"] = await self.store.fault()
         parts["ticks"] = self.store.ticks.fault
         parts["timeline"] = self.timeline.files.fault
+        parts["memory"] = self.memory.ready()
         parts.update(self.speech.ready())
         return {**parts, **await self.engines.check(self.settings.engine.name)}
 

@@ -31,6 +31,7 @@ from joyvl_server.settings.groups import (
     SpeechSettings,
     StoreSettings,
 )
+from joyvl_server.settings.memory import MemorySettings
 from joyvl_server.settings.timeline import TimelineSettings, TimeZoneName, system_zone
 from joyvl_server.settings.values import Folder
 
@@ -42,6 +43,7 @@ __all__ = [
     "EngineSettings",
     "LogSettings",
     "MediaSettings",
+    "MemorySettings",
     "NetSettings",
     "ServerSettings",
     "SessionSettings",
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
         default_factory=AgentSettings, description="Agents that work on what the model hands over."
     )
     timeline: TimelineSettings = Field(default_factory=TimelineSettings, description="Pictures and clips of events.")
+    memory: MemorySettings = Field(default_factory=MemorySettings, description="What stays when frames are gone.")
     store: StoreSettings = Field(default_factory=StoreSettings, description="What the database keeps.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 

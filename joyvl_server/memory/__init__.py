@@ -1,0 +1,1 @@
+"""What stays when frames are gone: memories are written, embedded, indexed, recalled and forgotten."""

@@ -1,0 +1,1 @@
+"""Memories: the record, its words, and the vectors from which the index can be made again."""
