@@ -254,7 +254,7 @@ async def test_no_room_for_them_yet(tmp_path, monkeypatch):
         disk.fill()
         filler = disk.path / "other people's things"
         with filler.open("r+b") as file:
-            file.truncate(filler.stat().st_size - 260_000)
+            file.truncate(filler.stat().st_size - 420_000)
         with capture_logs() as lines:
             store = await opened(disk.path)
             assert [c.id for c in await Cameras(store.main).list()] == ["cam_1"]
