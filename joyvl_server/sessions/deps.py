@@ -22,6 +22,7 @@ from joyvl_server.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
     from joyvl_server.sessions.engines.pool import EnginePool
+    from joyvl_server.sessions.sinks.clips import ClipTasks
     from joyvl_server.sessions.sinks.registry import SinkRegistry
 
 
@@ -43,6 +44,7 @@ class SessionDeps:
     tasks: TaskQueue
     timeline: Timeline
     memory: LongTermMemory
+    clips: ClipTasks
     updates_backlog: int = 1024
 
 

@@ -27,6 +27,7 @@ from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.sinks.clips import ClipTasks
 from joyvl_server.sessions.sinks.registry import SinkRegistry
 from joyvl_server.sessions.sinks.timeline import close_left_open
 from joyvl_server.sessions.spec import PLUGIN_FAULTS, SessionSpec
@@ -80,6 +81,7 @@ class Registry:
         self._records = Sessions(db, kept=settings.store.max_ended_sessions)
         self._calls: dict[str, Call] = {}
         self._sinks = SinkRegistry(clock, self.metrics)
+        self._clips = ClipTasks(settings, self.timeline, self.metrics, clock)
         deps = SessionDeps(
             clock,
             settings.sessions,
@@ -97,6 +99,7 @@ class Registry:
             self.tasks,
             self.timeline,
             self.memory,
+            self._clips,
             settings.server.updates_backlog,
         )
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
@@ -115,6 +118,7 @@ class Registry:
         self.ticks.tidy()
         await self._records.end_open("the server was restarted")
         await self.timeline.start()
+        await self._clips.start()
         await close_left_open(self.events, self.ticks)
         await self._sinks.load()
         await self.tasks.start()
@@ -129,6 +133,7 @@ class Registry:
         """
         await self.cameras.aclose()
         await self._supervisor.aclose(endings.STOPPED)
+        await self._clips.aclose()
         await self.tasks.aclose()
         await self.memory.aclose()
         await self._media.aclose()

@@ -78,6 +78,7 @@ class Session:
         context = SinkContext(
             record=record,
             session=self,
+            source=source,
             deps=deps,
             bus=self.bus,
             machine=self.machine,

@@ -129,6 +129,11 @@ class Events:
         values = "clip = 'deleted', clip_reason = ?, clip_bytes = 0, clip_before_s = NULL"
         self._db.post(lambda c: c.executemany(f"UPDATE events SET {values} WHERE id = ? AND clip = 'ready'", gone))
 
+    async def fail_clips(self, reason: str) -> None:
+        """Clips that are being recorded come no more: at a start. Cancelled, it may be written all the same."""
+        query = "UPDATE events SET clip = 'failed', clip_reason = ? WHERE clip = 'recording'"
+        await self._db.write(lambda c: c.execute(query, (reason,)).rowcount)
+
     async def index_old(self) -> None:
         """Make events of an older version searchable, a batch at a time. Cancelled, it goes on with the next start."""
         begun = False

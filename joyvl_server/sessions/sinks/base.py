@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from joyvl_server.core.inputs import Input
+from joyvl_server.ingest.base import Source
 from joyvl_server.sessions.query_list import QueryList
 from joyvl_server.sessions.sinks.messages import Message
 from joyvl_server.store.sessions import SessionRecord
@@ -89,6 +90,7 @@ class SinkContext:
 
     record: SessionRecord
     session: Described
+    source: Source
     deps: SessionDeps
     bus: Bus
     machine: Machine

@@ -26,7 +26,7 @@ from joyvl_server.sessions.sinks.messages import (
     TaskUpdated,
     Ticked,
 )
-from joyvl_server.store.events import EventRecord, Events
+from joyvl_server.store.events import ClipState, EventRecord, Events
 from joyvl_server.store.ticks.ticks import Ticks
 
 KEPT_OF_REMARK = ("score", "threshold", "kind", "zone", "box", "watches", "query", "epoch", "question")
@@ -56,6 +56,8 @@ class TimelineSink:
         self._machine = context.machine
         self._clock = context.deps.clock
         self._timeline = context.deps.timeline
+        self._clips = context.deps.clips
+        self._source = context.source
         self._watches = context.watches
         self._counter = context.deps.metrics.events
         self._stored = context.deps.ticks
@@ -103,7 +105,10 @@ class TimelineSink:
             type, about["watch_names"] = "watch_fired", self._names(decided.watches)
         else:
             type = "spoke" if decided.decision is Decision.SPEAK else "delegated"
-        self._note(type, decided.text, ticked.picture, t=decided.t, wall=decided.wall, **about)
+        clip = self._clips.prospect(self._record.kind)
+        event = self._note(type, decided.text, ticked.picture, clip=clip, t=decided.t, wall=decided.wall, **about)
+        if event.clip == "recording":
+            self._clips.begin(event, self._source)
 
     def _names(self, watches: Iterable[str]) -> list[str]:
         """As they are called now: a watch may be renamed or deleted later."""
@@ -116,25 +121,27 @@ class TimelineSink:
         text: str = "",
         picture: bytes = b"",
         *,
+        clip: tuple[ClipState, str] = ("none", ""),
         t: float | None = None,
         wall: float | None = None,
         **data: Any,
-    ) -> None:
+    ) -> EventRecord:
         """One entry; `t` (stream seconds) and `wall` are now unless it is about an earlier moment."""
-        self._timeline.post(
-            EventRecord(
-                id=new_id("evt"),
-                session_id=self._record.id,
-                camera_id=self._record.camera_id,
-                type=type,
-                t=self._machine.now if t is None else t,
-                wall=self._clock.wall() if wall is None else wall,
-                text=text,
-                data=data,
-            ),
-            picture,
+        event = EventRecord(
+            id=new_id("evt"),
+            session_id=self._record.id,
+            camera_id=self._record.camera_id,
+            type=type,
+            t=self._machine.now if t is None else t,
+            wall=self._clock.wall() if wall is None else wall,
+            text=text,
+            data=data,
+            clip=clip[0],
+            clip_reason=clip[1],
         )
+        self._timeline.post(event, picture)
         self._counter.labels(type).inc()
+        return event
 
 
 async def close_left_open(events: Events, ticks: Ticks) -> None:
