@@ -83,25 +83,10 @@ class Registry:
         self._sinks = SinkRegistry(clock, self.metrics)
         self._clips = ClipTasks(settings, self.timeline, self.metrics, clock)
         deps = SessionDeps(
-            clock,
-            settings.sessions,
-            self.metrics,
-            Watches(db),
-            self.events,
-            UniqueNumbers(clock),
-            self._records,
-            Cameras(db),
-            self.ticks,
-            engines,
-            self._sinks,
-            self.speech,
-            settings.agents,
-            self.tasks,
-            self.timeline,
-            self.memory,
-            self._clips,
-            settings.server.updates_backlog,
-        )
+            clock, settings.sessions, self.metrics, Watches(db), self.events, UniqueNumbers(clock), self._records,
+            Cameras(db), self.ticks, engines, self._sinks, self.speech, settings.agents, self.tasks, self.timeline,
+            self.memory, self._clips, settings.server.updates_backlog,
+        )  # fmt: skip
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
         self._factory = SessionFactory(settings.engine.name, deps, self._supervisor)

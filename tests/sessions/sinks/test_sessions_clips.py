@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fakes.media.media import FakeSource, picture
-from fakes.patience import until
+from fakes.patience import PATIENCE_S, until
 from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import SourceError
@@ -52,7 +52,7 @@ async def settled(house: House, event: EventRecord) -> EventRecord:
         found[:] = [await house.registry.events.get(event.id)]
         return found[0].clip != "recording"
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not await look():
             await house.clock.settle()
             await asyncio.sleep(0.01)
