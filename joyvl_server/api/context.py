@@ -45,6 +45,8 @@ class ApiContext:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_by: float | None = None
     streams: int = 0
+    waiting: int = 0
+    """requests that wait for an answer of a session"""
 
 
 def api_of(connection: HTTPConnection) -> ApiContext:

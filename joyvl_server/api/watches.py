@@ -44,6 +44,14 @@ async def create_watch(
     return await once(request, idempotency_key, create)
 
 
+@router.get(WATCHES + "/{watch_id}", response_model=WatchOut, responses=problems(404))
+async def read_watch(api: ApiDep, session_id: str, watch_id: str) -> Response:
+    """One watch."""
+    session = api.registry.session(session_id)
+    watch = session.watches.get(watch_id)
+    return JsonResponse(payloads.watch(watch, session.watches.note(watch)))
+
+
 @router.patch(WATCHES + "/{watch_id}", response_model=WatchOut, responses=problems(404))
 async def change_watch(api: ApiDep, session_id: str, watch_id: str, body: WatchPatch) -> Response:
     """Change some fields, pause it or resume it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from joyvl_server.core.errors import Conflict, NotFound
@@ -29,6 +30,8 @@ class QueryView:
 class QueryList:
     def __init__(self) -> None:
         self._all: dict[str, QueryView] = {}
+        self._closed = asyncio.Event()
+        """set, and another one put in its place, whenever a question is closed"""
 
     def all(self) -> list[QueryView]:
         return list(self._all.values())
@@ -58,4 +61,11 @@ class QueryList:
         if view is None:
             return None
         self._all[query_id] = view = replace(view, status=reason, answer=answer)
+        self._closed.set()
+        self._closed = asyncio.Event()
         return view
+
+    async def answered(self, query_id: str) -> None:
+        """Wait until it is open no more, or not there. Cancelling it only ends the wait."""
+        while query_id in self._all and self._all[query_id].status == "open":
+            await self._closed.wait()

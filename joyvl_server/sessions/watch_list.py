@@ -133,6 +133,13 @@ class WatchList:
     def all(self) -> list[WatchRecord]:
         return list(self._watches.values())
 
+    def get(self, watch_id: str) -> WatchRecord:
+        """Raises `NotFound`."""
+        try:
+            return self._watches[watch_id]
+        except KeyError:
+            raise NotFound(f"There is no watch {watch_id} in this session.") from None
+
     def note(self, record: WatchRecord) -> str | None:
         """What the engine makes of a watch's words, where that is not what people expect."""
         can = self._machine.capabilities
@@ -162,7 +169,7 @@ class WatchList:
         """
         async with self._changing:
             check_zones(changes.get("zones", ()), self._zones)
-            record = replace(self._get(watch_id), **changes)
+            record = replace(self.get(watch_id), **changes)
             record = replace(record, kinds=chosen_kinds(record.text, record.kinds))
             await self._store.update(record)
             self._watches[watch_id] = record
@@ -173,7 +180,7 @@ class WatchList:
     async def remove(self, watch_id: str) -> None:
         """Raises `NotFound`, `StoreError`."""
         async with self._changing:
-            self._get(watch_id)
+            self.get(watch_id)
             await self._store.delete(watch_id)
             del self._watches[watch_id]
         self._tell_machine()
@@ -186,9 +193,3 @@ class WatchList:
         self._machine.take(WatchesChanged(self._machine.now, WatchSet(tuple(watches), self._zones)))
         at_sounds = any(not w.paused and SOUNDS.keys() & w.fires_at for w in self._watches.values())
         self._hearing.listen_for_sounds(at_sounds)
-
-    def _get(self, watch_id: str) -> WatchRecord:
-        try:
-            return self._watches[watch_id]
-        except KeyError:
-            raise NotFound(f"There is no watch {watch_id} in this session.") from None
