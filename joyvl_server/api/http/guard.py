@@ -50,7 +50,7 @@ LARGE_BYTES = 262_144
 """of a body that is looked through off the loop"""
 
 
-class Links(Protocol):
+class SignedLinkCheck(Protocol):
     """Signed links, which need no key."""
 
     def is_one(self, scope: Scope) -> bool:
@@ -67,7 +67,7 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServerSettings, clock: Clock, ephemeral: EphemeralKeys, links: Links
+        self, app: ASGIApp, settings: ServerSettings, clock: Clock, ephemeral: EphemeralKeys, links: SignedLinkCheck
     ) -> None:
         self._app = app
         self._limit = settings.max_body_bytes

@@ -54,17 +54,17 @@ async def sign_url(api: ApiDep, request: Request, body: SignedUrlIn) -> Response
 
 
 class SignedLinks:
-    """What the guard asks. See `Links`."""
+    """What the guard asks. See `SignedLinkCheck`."""
 
     def __init__(self, api: ApiContext) -> None:
         self._api = api
 
     def is_one(self, scope: Scope) -> bool:
-        """See `Links.is_one`."""
+        """See `SignedLinkCheck.is_one`."""
         return scope["type"] == "http" and _SIGNED.search(scope.get("query_string", b"")) is not None
 
     def refused(self, scope: Scope) -> Response | None:
-        """See `Links.refused`."""
+        """See `SignedLinkCheck.refused`."""
         found = _QUERY.fullmatch(scope["query_string"].decode("latin-1"))
         path = scope["path"]
         # What is compared is what was asked for, letter by letter: no escapes, no second way to write it.
