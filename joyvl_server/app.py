@@ -16,7 +16,6 @@ from joyvl_server.api import (
     agents,
     calls,
     cameras,
-    events,
     page,
     queries,
     sessions,
@@ -41,6 +40,7 @@ from joyvl_server.api.realtime.data_channels import DataChannels
 from joyvl_server.api.reference import routes as reference
 from joyvl_server.api.reference.client_sessions import ReferenceSessions
 from joyvl_server.api.reference.errors import OpenAIErrors
+from joyvl_server.api.timeline import routes as timeline
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit import logs
@@ -64,7 +64,7 @@ ROUTERS = (
     speech.router,
     tasks.router,
     agents.router,
-    events.router,
+    timeline.router,
     signed_urls.router,
     system.router,
     page.router,

@@ -16,7 +16,6 @@ from joyvl_server.kit.masking import mask_text, mask_url
 from joyvl_server.sessions import payloads
 from joyvl_server.sessions.cameras import Call, CameraView
 from joyvl_server.sessions.registry import Registry
-from joyvl_server.store.events import EventRecord
 
 
 async def camera(registry: Registry, view: CameraView) -> dict[str, Any]:
@@ -57,20 +56,6 @@ def probe(report: ProbeReport) -> dict[str, Any]:
 
 def call(found: Call) -> dict[str, Any]:
     return {"id": found.id, "session_id": found.session_id, "created_at": payloads.rfc3339(found.created_wall)}
-
-
-def event(record: EventRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "session_id": record.session_id,
-        "camera_id": record.camera_id,
-        "type": record.type,
-        "t": record.t,
-        "at": payloads.rfc3339(record.wall),
-        "wall": record.wall,
-        "text": record.text,
-        "data": record.data,
-    }
 
 
 def created(content: dict[str, Any], location: str) -> Response:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Generic, TypeVar
 
 import structlog
 from fastapi import APIRouter, Header, Query, WebSocket
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["sessions"])
 
+T = TypeVar("T")
 UPDATES = "/v1/sessions/{session_id}/updates"
 FAREWELL_S = 2.0
 RETRY_MS = 2000
@@ -68,7 +69,7 @@ async def stream_updates(
     Without a known id the first message is `session.created` with the whole session; with one, what was missed follows.
     """
     session = _session(api, session_id)
-    return EventStream(api, session.updates.since(last_event_id or after))
+    return UpdateStream(api, session.updates.since(last_event_id or after))
 
 
 @router.websocket(UPDATES)
@@ -126,22 +127,21 @@ class SocketChannel:
                     await self._socket.send_text(to_json(piece.to_update()))
 
 
-class EventChannel:
+class EventChannel(Generic[T]):
     """See `UpdateChannel`. The body of a stream of server-sent events."""
 
-    def __init__(self, receive: Receive, send: Send, updates: Subscription) -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._updates = updates
 
     async def write(self, text: str, more: bool = True) -> None:
         await self._send({"type": "http.response.body", "body": text.encode(), "more_body": more})
 
-    async def deliver(self, update: Update) -> None:
-        await self.write(f"id: {update.id}\ndata: {_json(update)}\n\n")
+    async def deliver(self, update: T, /) -> None:
+        raise NotImplementedError
 
     async def beat(self) -> None:
-        await self.write(f"data: {_json(self._updates.heartbeat())}\n\n")
+        raise NotImplementedError
 
     async def gone(self) -> StreamEnd:
         while (await self._receive())["type"] != "http.disconnect":
@@ -149,12 +149,24 @@ class EventChannel:
         return StreamEnd.GONE
 
 
-class EventStream(Response):
+class UpdateEvents(EventChannel[Update]):
+    def __init__(self, receive: Receive, send: Send, updates: Subscription) -> None:
+        super().__init__(receive, send)
+        self._updates = updates
+
+    async def deliver(self, update: Update, /) -> None:
+        await self.write(f"id: {update.id}\ndata: {_json(update)}\n\n")
+
+    async def beat(self) -> None:
+        await self.write(f"data: {_json(self._updates.heartbeat())}\n\n")
+
+
+class EventStream(Response, Generic[T]):
     """`text/event-stream`. Without the `event` field, so that one `onmessage` gets every type; it is in the data."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, api: ApiContext, updates: Subscription) -> None:
+    def __init__(self, api: ApiContext, updates: AsyncIterator[T]) -> None:
         # No content-length: the body is not known yet.
         self.status_code, self.background = 200, None
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -162,8 +174,12 @@ class EventStream(Response):
         self._api = api
         self._updates = updates
 
+    def channel(self, receive: Receive, send: Send) -> EventChannel[T]:
+        """The way to the client."""
+        raise NotImplementedError
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        channel = EventChannel(receive, send, self._updates)
+        channel = self.channel(receive, send)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await channel.write(f"retry: {RETRY_MS}\n\n")
         with counted(self._api, "sse"):
@@ -177,6 +193,15 @@ class EventStream(Response):
                 await channel.write(last, more=False)
         except (TimeoutError, OSError):
             pass
+
+
+class UpdateStream(EventStream[Update]):
+    def __init__(self, api: ApiContext, updates: Subscription) -> None:
+        super().__init__(api, updates)
+        self._subscription = updates
+
+    def channel(self, receive: Receive, send: Send) -> UpdateEvents:
+        return UpdateEvents(receive, send, self._subscription)
 
 
 _SLOW = to_json({"type": "error", "error": {"code": "slow", "message": SLOW_MESSAGE}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import structlog
 from joyvl_server.core.errors import StoreError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.settings import TimelineSettings
-from joyvl_server.store.events import EventRecord, Events
+from joyvl_server.store.events import EventFilter, EventRecord, Events
 from joyvl_server.timeline.feed import EventFeed
 from joyvl_server.timeline.files import TimelineFiles
 
@@ -53,6 +54,18 @@ class Timeline:
     def post(self, event: EventRecord, picture: bytes = b"") -> None:
         """Queue the event, and its picture (a JPEG), to be written; nobody waits."""
         self.events.post(replace(event, picture=self.files.put(event, picture)) if picture else event)
+
+    async def delete(self, ids: Iterable[str]) -> int:
+        """Delete these with their files; how many there were. See `Events.delete`. Raises `StoreError`."""
+        count = await self.events.delete(ids)
+        await self.files.removed()
+        return count
+
+    async def delete_matching(self, wanted: EventFilter) -> int:
+        """The same for all that match now. See `Events.delete_matching`. Raises `StoreError`."""
+        count = await self.events.delete_matching(wanted)
+        await self.files.removed()
+        return count
 
     async def said_around(self, events: list[EventRecord]) -> dict[str, list[str]]:
         """By event id what people said or typed while its clip shows it, oldest first. See `Events.said_around`."""

@@ -3,6 +3,8 @@ import {
   withBegin, withEnd, withEngineState, withHeard, withLine, withQuestion, withSound, withSource, withTask, withUtterance,
 } from "./view.js";
 
+const REMARKS = ["spoke", "watch_fired", "delegated"];
+
 /** Events in any order. What an update has told already is not told again. */
 export function withEvents(view, events) {
   const spoken = new Set(events.filter((event) => ["spoke", "watch_fired"].includes(event.type)).map((event) => event.data.epoch));
@@ -15,6 +17,9 @@ function withEvent(view, event, spoken) {
     case "spoke":
     case "watch_fired":
     case "delegated":
+    case "watch_fired":
+      // Older servers wrote what fired a watch twice: as what was said, and once more for each watch.
+      if (type === "watch_fired" && data.watch_id) return view;
       // A question may be handed over without a word.
       if (data.epoch === null) return withLine(view, { key: event.id, type: "said", wall, text, streaming: false, tick: data });
       return withRemark(view, event);

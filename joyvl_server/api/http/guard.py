@@ -39,10 +39,13 @@ SECURITY_HEADERS = {
 EMBEDDABLE = {"Cross-Origin-Resource-Policy": "cross-origin"}
 CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 CORS_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range, "
     "X-Streaming-Session, X-Session-Id, X-Frame-Time-Range, X-System-Prompt-Key"
 )
-CORS_EXPOSED = "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, X-Captured-At, X-Session-Id"
+CORS_EXPOSED = (
+    "Accept-Ranges, Content-Range, ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, "
+    "X-Captured-At, X-Session-Id"
+)
 
 OPEN_PATHS = ("/", "/healthz", "/health")
 OPEN_FOLDER = "/assets/"

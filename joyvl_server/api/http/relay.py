@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocketDisconnect
 
 from joyvl_server.kit.clock import Clock
-from joyvl_server.sessions.sinks.updates import SlowReader, Update
+from joyvl_server.sessions.sinks.updates import SlowReader
 
 HEARTBEAT_S = 2.0
 """Seconds of silence after which a sign of life is sent. Clients that hear nothing for some of them know that the line
@@ -19,6 +19,9 @@ is dead, long before the network says so."""
 SEND_TIMEOUT_S = 20.0
 """Seconds one message may wait for the client to read before the client counts as too slow."""
 LOOK_S = 1.0
+
+T = TypeVar("T")
+Sent = TypeVar("Sent", contravariant=True)
 
 
 class StreamEnd(StrEnum):
@@ -36,13 +39,13 @@ class StreamEnd(StrEnum):
     """the client sent something to a stream that only sends"""
 
 
-class UpdateChannel(Protocol):
+class UpdateChannel(Protocol[Sent]):
     """The way to one client. Sending raises `OSError` or `WebSocketDisconnect` when the client is gone.
 
     After a call that was cancelled nothing more is sent.
     """
 
-    async def deliver(self, update: Update) -> None:
+    async def deliver(self, update: Sent, /) -> None:
         """Send one update."""
 
     async def beat(self) -> None:
@@ -53,12 +56,12 @@ class UpdateChannel(Protocol):
 
 
 @dataclass(slots=True)
-class UpdateRelay:
+class UpdateRelay(Generic[T]):
     """What the channel does is cancelled, and the subscription is let go, before `run` returns."""
 
     clock: Clock
-    updates: AsyncIterator[Update]
-    channel: UpdateChannel
+    updates: AsyncIterator[T]
+    channel: UpdateChannel[T]
     stopping: asyncio.Event
     _sending_since: float | None = field(default=None, init=False)
     _sent_at: float = field(default=0.0, init=False)

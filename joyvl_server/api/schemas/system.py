@@ -1,42 +1,13 @@
-"""Events, engines and the server itself as clients see them."""
+"""Engines and the server itself as clients see them."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from joyvl_server.api.schemas.common import MAX_PAGE, PageQuery, ResponseModel
+from joyvl_server.api.schemas.common import ResponseModel
 from joyvl_server.api.schemas.sessions import CapabilitiesOut, PressureOut
-from joyvl_server.store.events import EventType
-
-
-class EventsQuery(PageQuery):
-    limit: int = Field(100, ge=1, le=MAX_PAGE, description="At most this many, newest first.")
-    camera_id: str | None = Field(None, max_length=80)
-    session_id: str | None = Field(None, max_length=80)
-    type: EventType | None = None
-    since: AwareDatetime | None = Field(
-        None, description="RFC 3339 time; events at it or later.", examples=["2026-11-20T09:30:00Z"]
-    )
-    until: AwareDatetime | None = Field(None, description="RFC 3339 time; events before it.")
-
-
-class EventOut(ResponseModel):
-    id: str
-    session_id: str
-    camera_id: str | None
-    type: str
-    t: float = Field(description="Stream seconds of the session.")
-    at: str = Field(description="RFC 3339 time.")
-    wall: float = Field(description="The same in Unix seconds.")
-    text: str
-    data: dict[str, Any]
-
-
-class EventsOut(ResponseModel):
-    data: list[EventOut]
-    next: str | None
 
 
 class SchedulerOut(ResponseModel):

@@ -1,0 +1,1 @@
+"""The timeline: events, their pictures and clips, the stream of them."""
