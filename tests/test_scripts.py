@@ -62,7 +62,17 @@ def test_what_nobody_used_for_long_is_removed(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "name",
-    ["cache", "environment", "run", "test", "vllm-cpu-env", "speech-test-env", "agents-test-env", "chat-test-env"],
-)
+    [
+        "cache",
+        "environment",
+        "run",
+        "test",
+        "vllm-cpu-env",
+        "speech-test-env",
+        "agents-test-env",
+        "chat-test-env",
+        "memory-test-env",
+    ],
+)  # fmt: skip
 def test_scripts_are_read_by_bash(name: str):
     subprocess.run(["bash", "-n", ROOT / "scripts" / name], check=True)

@@ -10,7 +10,7 @@ from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.memory.base import IndexFault, MemoryDraft, RebuildProgress, Recalled, RecallRequest, VectorIndex
 from joyvl_server.memory.embedding import EmbeddersInUse
-from joyvl_server.memory.index.off import NoIndex
+from joyvl_server.memory.index.chroma import ChromaIndex, IndexPlace
 from joyvl_server.memory.recall import Recall, RecallParts
 from joyvl_server.memory.text import clean
 from joyvl_server.memory.upkeep import Upkeep
@@ -21,6 +21,7 @@ from joyvl_server.store.memories.search import MemorySearch
 from joyvl_server.store.memories.vectors import MemoryVectors
 from joyvl_server.store.sqlite.database import Database
 
+FOLDER = "chroma"
 LONGEST_NAME = 400
 """characters of a collection's name"""
 INDEX_S = 60.0
@@ -47,8 +48,11 @@ class LongTermMemory:
 
     @classmethod
     def open(cls, settings: Settings, db: Database, clock: Clock) -> LongTermMemory:
-        """With the index that the settings name."""
-        return cls(settings, db, NoIndex(), clock)
+        """With Chroma: in the data folder, or at the server that the settings name."""
+        key = settings.memory.chroma_key
+        secret = None if key is None else key.get_secret_value()
+        place = IndexPlace(settings.data_dir / FOLDER, settings.memory.chroma_url, secret)
+        return cls(settings, db, ChromaIndex(place, clock), clock)
 
     def start(self) -> None:
         """Go on with what is not embedded or indexed yet. Returns at once."""

@@ -15,7 +15,7 @@ from joyvl_server.memory.text import MAX_QUESTION, clean
 from joyvl_server.memory.upkeep import Upkeep
 from joyvl_server.store.memories.records import DAY_S, MemoryFilter, day_of
 from joyvl_server.store.memories.search import MemorySearch
-from joyvl_server.store.memories.vectors import MemoryVectors, Vector
+from joyvl_server.store.memories.vectors import MemoryVectors, Vector, nearness
 
 CANDIDATES = 60
 """memories of each kind of search that are weighed against the others"""
@@ -86,7 +86,7 @@ class Recall:
                 embedder, vector, chosen, among=EXACT_WITHOUT_INDEX, limit=CANDIDATES, or_newest=True
             )
             found |= dict(newest or [])
-        return sorted(found.items(), key=lambda hit: -hit[1])
+        return sorted(found.items(), key=nearness)
 
 
 def within(ranked: Sequence[Recalled], limit: int, tokens: int) -> list[Recalled]:

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 EMBED_BATCH = 16
 INDEX_BATCH = 100
 REMOVE_BATCH = 200
+INDEX_FROM = 100
+"""memories: among fewer none is needed, they are compared one by one"""
 IDLE_S = 30.0
 """Seconds after which it looks by itself whether there is anything to do."""
 LONGEST_PAUSE_S = 1.0
@@ -133,7 +135,7 @@ class Upkeep:
     async def _keep_index(self) -> bool:
         if not self._index.usable:
             self.complete = False
-            if await self._vectors.embedders():
+            if await self._vectors.are_more_than(INDEX_FROM):
                 self._index.begin()
             return False
         if self._compared != self._index.life:
@@ -147,13 +149,13 @@ class Upkeep:
         for embedder in self._embedders.both():
             after = self._indexed_to[embedder.name]
             vectors = await self._vectors.unindexed(embedder.name, INDEX_BATCH, after=after)
+            if embedder is self._embedders.current:
+                self.complete = not vectors
             if vectors:
                 await self._index.put(embedder.name, vectors)
                 await self._vectors.indexed(embedder.name, vectors)
                 self._indexed_to[embedder.name] = vectors[-1].seq
                 worked = True
-            if embedder is self._embedders.current:
-                self.complete = len(vectors) < INDEX_BATCH
         return worked
 
     async def _compare(self) -> None:

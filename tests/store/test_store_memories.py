@@ -159,7 +159,7 @@ async def test_vectors_are_made_once_and_found_again(memories, vectors):
     newest = await vectors.nearest("e", two, MemoryFilter(), among=1, limit=2, or_newest=True)
     assert [seq for seq, _ in newest] == [4]
     within = MemoryFilter(since=NOON, until=NOON + DAY_S + 1)
-    assert [s for s, _ in await vectors.nearest("e", two, within, among=9, limit=9)] == [1, 2]
+    assert [s for s, _ in await vectors.nearest("e", two, within, among=9, limit=9)] == [2, 1]
     assert await vectors.nearest("e", np.ones(3, np.float32), MemoryFilter(), among=9, limit=2) == []
 
 

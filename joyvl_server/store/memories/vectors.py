@@ -53,6 +53,11 @@ class MemoryVectors:
         query = "INSERT INTO memory_state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         await self._db.write(lambda c: c.execute(query, (IN_USE, embedder)))
 
+    async def are_more_than(self, count: int) -> bool:
+        """Cancelling it changes nothing."""
+        query = "SELECT 1 FROM memory_vectors LIMIT 1 OFFSET ?"
+        return await self._db.read(lambda c: c.execute(query, (count,)).fetchone()) is not None
+
     async def embedders(self) -> list[str]:
         """Those that have vectors here. Cancelling it changes nothing."""
         return await self._db.read(lambda c: embedders_in(c, "memory_vectors"))
@@ -198,5 +203,10 @@ def nearest(rows: Sequence[sqlite3.Row], vector: Vector, limit: int) -> list[tup
     matrix = np.frombuffer(b"".join(row[1] for row in fitting), STORED).reshape(-1, vector.size).astype(np.float32)
     lengths = np.linalg.norm(matrix, axis=1) * float(np.linalg.norm(vector))
     cosines = matrix @ vector / np.where(lengths > 0, lengths, 1.0)
-    best = np.argsort(-cosines, kind="stable")[:limit]
-    return [(int(fitting[n][0]), float(cosines[n])) for n in best]
+    found = [(int(row[0]), float(cosine)) for row, cosine in zip(fitting, cosines, strict=True)]
+    return sorted(found, key=nearness)[:limit]
+
+
+def nearness(hit: tuple[int, float]) -> tuple[float, int]:
+    """To sort by, nearest first; of those equally near, whoever computed it, the one written last."""
+    return (-round(hit[1], 3), -hit[0])
