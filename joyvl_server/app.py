@@ -26,6 +26,7 @@ from joyvl_server.api import (
     updates,
     watches,
 )
+from joyvl_server.api.alerts import alerts, hooks
 from joyvl_server.api.context import ApiContext
 from joyvl_server.api.http import openapi, problems, signed_urls
 from joyvl_server.api.http.connections import raise_descriptor_limit
@@ -65,6 +66,8 @@ ROUTERS = (
     tasks.router,
     agents.router,
     timeline.router,
+    alerts.router,
+    hooks.router,
     signed_urls.router,
     system.router,
     page.router,

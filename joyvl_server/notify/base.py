@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.clock import Clock
@@ -162,7 +162,7 @@ class HookContext:
 class Sender:
     """Base of all senders: `send` is what each has of its own."""
 
-    wants_picture: ClassVar[bool] = False
+    wants_picture: bool = False
     """the outbox looks for the JPEG of the alert before it sends"""
 
     def __init__(self, context: HookContext) -> None:

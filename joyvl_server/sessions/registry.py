@@ -19,6 +19,7 @@ from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.kit.signing import UrlSigner
 from joyvl_server.memory.long_term import LongTermMemory
 from joyvl_server.sessions import endings
+from joyvl_server.sessions.alerting.house import open_alerts
 from joyvl_server.sessions.camera_service import CameraService
 from joyvl_server.sessions.cameras import Call
 from joyvl_server.sessions.deps import SessionDeps, tick_retention
@@ -91,6 +92,7 @@ class Registry:
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
         self._factory = SessionFactory(settings.engine.name, deps, self._supervisor)
         self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
+        self.alerts = open_alerts(self, clock)
 
     async def start(self) -> None:
         """Take up what was there before: cameras with their sessions and watches. Calls of an earlier run are over.
@@ -109,6 +111,7 @@ class Registry:
         await self.tasks.start()
         self.memory.start()
         self._preparing = asyncio.create_task(self.speech.start(), name="voices get ready")
+        await self.alerts.start()
         await self.cameras.take_up()
 
     async def aclose(self) -> None:
@@ -125,6 +128,7 @@ class Registry:
         if self._preparing is not None:
             self._preparing.cancel()
         await self.speech.aclose()
+        await self.alerts.aclose()
         await self.engines.aclose()
         await self.timeline.aclose()
         await self.store.aclose()
@@ -135,13 +139,9 @@ class Registry:
 
     async def ready(self) -> dict[str, str | None]:
         """Each part that must work, with None or a sentence that says what is wrong. Cancelling it changes nothing."""
-        parts: dict[str, str | None] = {}
-        parts["store"] = await self.store.fault()
-        parts["ticks"] = self.store.ticks.fault
-        parts["timeline"] = self.timeline.files.fault
-        parts["memory"] = self.memory.ready()
-        parts.update(self.speech.ready())
-        return {**parts, **await self.engines.check(self.settings.engine.name)}
+        parts = {"store": await self.store.fault(), "ticks": self.store.ticks.fault}
+        parts |= {"timeline": self.timeline.files.fault, "memory": self.memory.ready(), "alerts": self.alerts.ready()}
+        return {**parts, **self.speech.ready(), **await self.engines.check(self.settings.engine.name)}
 
     def schedulers(self) -> list[dict[str, Any]]:
         """How every engine in use is doing: see `EngineScheduler.snapshot`."""

@@ -21,6 +21,7 @@ from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.kit.settings_layers import SettingsLayer, env_layer, unknown, yaml_layer
 from joyvl_server.settings.agents import AgentEntry, AgentSettings
+from joyvl_server.settings.alerts import AlertSettings
 from joyvl_server.settings.groups import (
     EngineSettings,
     LogSettings,
@@ -40,6 +41,7 @@ __all__ = [
     "ENV_PREFIX",
     "AgentEntry",
     "AgentSettings",
+    "AlertSettings",
     "EngineSettings",
     "LogSettings",
     "MediaSettings",
@@ -91,6 +93,7 @@ class Settings(BaseSettings):
     )
     timeline: TimelineSettings = Field(default_factory=TimelineSettings, description="Pictures and clips of events.")
     memory: MemorySettings = Field(default_factory=MemorySettings, description="What stays when frames are gone.")
+    alerts: AlertSettings = Field(default_factory=AlertSettings, description="Alerts and the hooks they go to.")
     store: StoreSettings = Field(default_factory=StoreSettings, description="What the database keeps.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 

@@ -139,6 +139,16 @@ class EnginePool:
                 parts[f"engine {name}"] = None if state.decides else state.reason or unknown
         return parts
 
+    def faults(self) -> dict[str, str | None]:
+        """Engines in use by name: None for one that decides, else a sentence. One that is loading or not known yet is
+        left out."""
+        states = {name: monitor.state for name, monitor in self._monitors.items() if monitor.started}
+        return {
+            name: None if state.decides else state.reason or "It does not answer."
+            for name, state in states.items()
+            if state.status is not EngineStatus.LOADING
+        }
+
     def slow(self) -> dict[str, str]:
         """What engines manage that decide less than once a second, by their names."""
         states = {name: monitor.state for name, monitor in self._monitors.items()}

@@ -25,7 +25,9 @@ DELIVERY_STATES: tuple[str, ...] = get_args(DeliveryState)
 class AlertRecord:
     """`wall`: when it happened; `last_wall`: the last event that joined it; `count`: events in it. All times are Unix
     seconds. `watches`: ids. `camera`: the name of the camera or session then. `subject`: what it is about, the same for
-    events that repeat. `told`: how many next contacts were told because nobody acknowledged it."""
+    events that repeat. `told`: how many next contacts were told because nobody acknowledged it. `created_wall`: when it
+    was written; `revision` grows with each change of any alert,
+    `first_revision` is that with which it came."""
 
     id: str
     kind: AlertKind
@@ -45,6 +47,9 @@ class AlertRecord:
     acknowledged_by: str | None = None
     snoozed_until: float | None = None
     told: int = 0
+    created_wall: float = 0.0
+    revision: int = 0
+    first_revision: int = 0
 
     @property
     def escalated(self) -> bool:
@@ -86,13 +91,13 @@ class HookRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """One message to one hook. `due_wall`: for `later`, when its time comes. `status`: of the last answer, for HTTP.
-    `error`: of the last try, or why it was never sent."""
+    """One message to one hook; a test has no alert. `due_wall`: for `later`, when its time comes, `wait_s` after it was
+    written. `status`: of the last answer, for HTTP. `error`: of the last try, or why it was never sent. `seq` orders
+    what goes to a hook; 0 before it is written."""
 
-    seq: int
     id: str
     hook_id: str
-    alert_id: str
+    alert_id: str | None
     reason: Reason
     state: DeliveryState
     created_wall: float
@@ -103,3 +108,4 @@ class DeliveryRecord:
     status: int | None = None
     error: str | None = None
     took_s: float | None = None
+    seq: int = 0

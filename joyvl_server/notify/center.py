@@ -1,0 +1,181 @@
+"""Alerts of a server: written with what they tell of, taken to the hooks, shown, acknowledged, snoozed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from joyvl_server.kit.backoff import Backoff
+from joyvl_server.kit.clock import Clock
+from joyvl_server.notify.base import AlertChanged, CameraFacts, CamerasChanged, Directory
+from joyvl_server.notify.faults import FaultWatch, Health
+from joyvl_server.notify.feed import AlertFeed
+from joyvl_server.notify.hooks import HookHouse, HookService
+from joyvl_server.notify.occupancy import Occupancy
+from joyvl_server.notify.reach import HookReach
+from joyvl_server.notify.rules.due import DueTimes
+from joyvl_server.notify.rules.planning import AlertRules
+from joyvl_server.notify.rules.recorder import AlertRecorder
+from joyvl_server.notify.sending import Enclosures, OutboxParts
+from joyvl_server.settings.alerts import AlertSettings
+from joyvl_server.store.alerts.alerts import AlertFilter, Alerts, forget_alerts
+from joyvl_server.store.alerts.deliveries import Deliveries
+from joyvl_server.store.alerts.hooks import Hooks
+from joyvl_server.store.alerts.records import AlertRecord
+from joyvl_server.store.events import EventRecord, Events
+from joyvl_server.store.sqlite.database import Database
+from joyvl_server.store.timeline.records import RemovedEvent
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 5.0
+"""seconds between two looks at cameras and watches"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerParts:
+    """What alerts know of the server. `folder`: for files of hooks. `public_url`: under which people reach it."""
+
+    directory: Directory
+    enclosures: Enclosures
+    health: Health
+    folder: Path
+    public_url: str = ""
+
+
+class AlertCenter:
+    """`start` before use, `aclose` at the end. It is what senders may do (`AlertActions`), too."""
+
+    def __init__(self, settings: AlertSettings, zone: tzinfo, db: Database, clock: Clock, server: ServerParts) -> None:
+        """`zone`: of quiet hours."""
+        self.alerts = Alerts(db)
+        self.deliveries = Deliveries(db)
+        self._db = db
+        self._clock = clock
+        self._directory = server.directory
+        self._recorder = AlertRecorder(settings, AlertRules(zone, settings.escalate_after_s), clock)
+        parts = OutboxParts(settings, clock, self.alerts, self.deliveries, server.enclosures)
+        house = HookHouse(server.directory, self, HookReach(settings.allow), server.folder, server.public_url)
+        self.hooks = HookService(Hooks(db), parts, house)
+        self.feed = AlertFeed(self.alerts, clock, self)
+        self._due = DueTimes(db, self._recorder, self)
+        self._faults = FaultWatch(db, self._recorder, server.health, self.hooks, self)
+        self._occupancy = Occupancy(settings.occupied_s)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def attach(self, events: Events) -> None:
+        """Alerts are written with the events of this timeline, and forgotten with them."""
+        events.on_insert(self._recorder.event)
+        events.on_delete(self._forget)
+        events.on_written(self._event_written)
+
+    async def start(self) -> None:
+        """Take up what was left: what waits to be sent, who is to be told. Raises `StoreError`.
+
+        Cancelled, `aclose` ends what has begun.
+        """
+        await self.feed.start()
+        await self.hooks.start()
+        for name, work in (
+            ("changes of alerts", self.feed.run),
+            ("times of alerts", self._due.run),
+            ("alerts about faults", self._faults.run),
+            ("cameras for hooks", self._look_at_cameras),
+        ):
+            self._tasks.append(asyncio.create_task(self._keep(name, work), name=name))
+
+    async def aclose(self) -> None:
+        """What waits to be sent is sent after the next start. Cancelled, it leaves something running."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.hooks.aclose()
+
+    def ready(self) -> str | None:
+        """What is wrong, None where nothing is."""
+        return self.hooks.fault()
+
+    # --------------------------------------------------------------------------------------------------------- people
+
+    async def acknowledge(self, alert_id: str, by: str) -> AlertRecord:
+        """See `AlertActions`."""
+        alert = await self._db.write(lambda connection: self._recorder.acknowledge(connection, alert_id, by))
+        self.hooks.acknowledged(alert_id)
+        self.alerts_written()
+        return alert
+
+    async def snooze(self, alert_id: str, minutes: float, by: str = "", *, scope: str = "alert") -> AlertRecord:
+        """See `AlertActions`. `scope` "camera" or "watch": also about what these do meanwhile. Raises `Conflict` for an
+        alert of which nobody is told any more."""
+        alert = await self._db.write(lambda connection: self._recorder.snooze(connection, alert_id, minutes, scope))
+        self.hooks.acknowledged(alert_id)
+        log.info("alert snoozed", alert=alert_id, scope=scope, minutes=minutes, by=by)
+        self.alerts_written()
+        return alert
+
+    async def newest(self, camera_id: str | None = None) -> AlertRecord | None:
+        """See `AlertActions`."""
+        found = await self.alerts.list(AlertFilter(state="open", camera_id=camera_id), limit=1)
+        return found[0] if found else None
+
+    def occupied(self, watch_id: str) -> bool:
+        """Has this watch fired not long ago?"""
+        return watch_id in self._occupancy
+
+    # --------------------------------------------------------------------------------------------------------- within
+
+    def _event_written(self, event: EventRecord) -> None:
+        if event.type in ("camera_online", "camera_offline"):
+            self.hooks.changed(CamerasChanged())
+        self.alerts_written()
+
+    def alerts_written(self) -> None:
+        """See `AlertListener`."""
+        self.hooks.wake()
+        self.feed.wake()
+        self._due.wake()
+
+    def alert_changed(self, alert: AlertRecord) -> None:
+        """See `AlertListener`."""
+        self.hooks.changed(AlertChanged(alert))
+        for change in self._occupancy.seen(alert, self._clock.monotonic()):
+            self.hooks.changed(change)
+
+    def _forget(self, connection: sqlite3.Connection, removed: Sequence[RemovedEvent]) -> None:
+        forget_alerts(connection, [event.id for event in removed])
+
+    async def _look_at_cameras(self) -> None:
+        """Senders are told when cameras are other ones, and when a watch is not occupied any more."""
+        before: list[tuple[object, ...]] | None = None
+        while True:
+            await self._clock.sleep(LOOK_S)
+            for change in self._occupancy.over(self._clock.monotonic()):
+                self.hooks.changed(change)
+            if not self.hooks.hooks:
+                continue
+            cameras = [_without_occupancy(camera) for camera in await self._directory.cameras()]
+            if before is not None and cameras != before:
+                self.hooks.changed(CamerasChanged())
+            before = cameras
+
+    async def _keep(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Whatever happens, it goes on."""
+        pauses = Backoff(1.0, 60.0)
+        while True:
+            try:
+                await work()
+            except Exception:  # a supervisor's edge
+                log.exception("part of the alerts failed and is started again", part=name)
+            await self._clock.sleep(pauses.failed())
+
+
+def _without_occupancy(camera: CameraFacts) -> tuple[object, ...]:
+    return camera.id, camera.name, camera.online, tuple((watch.id, watch.name) for watch in camera.watches)

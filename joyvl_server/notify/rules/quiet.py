@@ -1,0 +1,50 @@
+"""Quiet hours, by the clock on the wall of one time zone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta, tzinfo
+
+from joyvl_server.store.alerts.records import QuietHours
+
+MOST_WINDOWS = 16
+"""that follow one another without a gap, before we stop adding them up: two weeks"""
+
+
+def quiet_until(hours: Iterable[QuietHours], wall: float, zone: tzinfo) -> float | None:
+    """When the quiet hours end in which `wall` lies (Unix seconds), None where it lies in none.
+
+    Hours that touch are one. Where clocks change, a time that there is twice means the first of the two, one that there
+    is not means the same moment as if clocks had not changed.
+    """
+    windows = tuple(hours)
+    until = None
+    for _ in range(MOST_WINDOWS):
+        end = _end(windows, wall if until is None else until, zone)
+        if end is None:
+            break
+        until = end
+    return until
+
+
+def _end(windows: tuple[QuietHours, ...], wall: float, zone: tzinfo) -> float | None:
+    today = datetime.fromtimestamp(wall, zone).date()
+    ends = []
+    for hours in windows:
+        for day in (today - timedelta(days=1), today):
+            if hours.days and day.weekday() not in hours.days:
+                continue
+            start, end = clock_time(hours.start), clock_time(hours.end)
+            ends_on = day if end > start else day + timedelta(days=1)
+            if _moment(day, start, zone) <= wall < (ending := _moment(ends_on, end, zone)):
+                ends.append(ending)
+    return max(ends, default=None)
+
+
+def clock_time(text: str) -> time:
+    """`HH:MM`. Raises `ValueError`."""
+    return datetime.strptime(text, "%H:%M").time()
+
+
+def _moment(day: date, at: time, zone: tzinfo) -> float:
+    return datetime.combine(day, at, zone).timestamp()

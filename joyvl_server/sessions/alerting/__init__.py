@@ -1,0 +1,1 @@
+"""What alerts know of the server."""
