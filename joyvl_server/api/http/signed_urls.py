@@ -22,7 +22,7 @@ from joyvl_server.sessions import payloads
 if TYPE_CHECKING:
     from joyvl_server.api.context import ApiContext
 
-router = APIRouter(tags=["system"])
+router = APIRouter(tags=["server"])
 
 _ID = "[0-9a-z]{26}"
 SIGNABLE = re.compile(
