@@ -1,4 +1,4 @@
-"""`joyvl models …`: weights: fetched for speech; made smaller, in a separate Python environment."""
+"""`joyvl models …`: weights: fetched for speech and memory; made smaller, in a separate Python environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from joyvl_server.engines.vllm.install import quantize_environment
 from joyvl_server.engines.vllm.options import MODEL
 from joyvl_server.settings import load
 
-app = typer.Typer(help="Weights of models: fetch those of speech, make large ones smaller.", no_args_is_help=True)
+app = typer.Typer(
+    help="Weights of models: fetch those of speech and memory, make large ones smaller.", no_args_is_help=True
+)
 app.command("get")(speech_models.get)
 app.command("list")(speech_models.list_models)
 

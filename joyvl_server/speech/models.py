@@ -61,10 +61,10 @@ CATALOGUE = {
 }  # fmt: skip
 
 
-def find_model(name: str) -> SpeechModel:
-    """Raises `ConfigError` that says which there are."""
+def find_model(name: str, others: tuple[str, ...] = ()) -> SpeechModel:
+    """Raises `ConfigError` that says which there are, with those of another kind."""
     if name not in CATALOGUE:
-        raise ConfigError(f"There is no model {name!r}. There are: {', '.join(CATALOGUE)}.")
+        raise ConfigError(f"There is no model {name!r}. There are: {', '.join((*CATALOGUE, *others))}.")
     return CATALOGUE[name]
 
 

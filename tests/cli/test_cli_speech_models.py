@@ -14,12 +14,15 @@ from joyvl_server.cli.main import app
 from joyvl_server.speech.asr.whisper.options import TURN_FILE, installed_models
 
 COMMIT = "a" * 40
+ONNX = {"Xenova/multilingual-e5-small": {"onnx/model_quantized.onnx": b"e5", "onnx/model.onnx": b"larger e5"}}
+"""one folder deeper"""
 FILES = {
     "Systran/faster-whisper-tiny": {"model.bin": b"weights" * 1000, "config.json": b"{}", "tokenizer.json": b"{1}",
                                     "vocabulary.txt": b"a\nb\n", "README.md": b"read me"},
     "Systran/faster-whisper-base": {"model.bin": b"other weights", "config.json": b"{}", "tokenizer.json": b"{1}"},
     "Systran/faster-whisper-small": {"config.json": b"{}"},
     "pipecat-ai/smart-turn-v3": {"smart-turn-v3.2-cpu.onnx": b"turn", "smart-turn-v3.2-gpu.onnx": b"large"},
+    "Xenova/multilingual-e5-small": {"tokenizer.json": b"{2}"},
 }  # fmt: skip
 
 
@@ -34,10 +37,11 @@ class Hub(BaseHTTPRequestHandler):
         if files is None:
             self._send(404, b"")
         elif parts[0] != "api":
-            self._send(200, files[parts[-1]])
+            self._send(200, (files | ONNX.get("/".join(parts[:2]), {}))["/".join(parts[4:])])
         elif parts[4] == "revision":
             self._send(200, json.dumps({"sha": COMMIT}).encode())
         else:
+            files = ONNX.get("/".join(parts[2:4]), {}) if parts[-1] == "onnx" else files
             self._send(200, json.dumps([self._entry(name, data) for name, data in files.items()]).encode())
 
     def _entry(self, name, data):
@@ -99,6 +103,17 @@ def test_models_are_fetched_once_and_listed(hub, joyvl, tmp_path, monkeypatch):
     assert not [path for path in hub.asked if "/resolve/" in path]
     listed = joyvl("list").output.splitlines()
     assert [line.split()[1] for line in listed if line.startswith("* ")] == ["whisper-tiny", "smart-turn"]
+
+
+def test_weights_of_the_memory_are_fetched_too(hub, joyvl, tmp_path):
+    result = joyvl("get", "e5", "--mirror", hub.url)
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "models/e5"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "tokenizer.json": b"{2}", "model_quantized.onnx": b"e5"
+    }  # fmt: skip
+    assert "* e5 " in joyvl("list").output
+    assert joyvl("get", "minilm", "--mirror", hub.url).exit_code == 1
 
 
 def test_another_file_than_the_one_we_know_is_not_fetched(hub, joyvl, tmp_path):
