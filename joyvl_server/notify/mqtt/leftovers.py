@@ -1,0 +1,80 @@
+"""Removes from brokers what hooks that are gone have left there, as soon as the broker can be reached."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import aiomqtt
+import structlog
+
+from joyvl_server.core.errors import JoyvlError
+from joyvl_server.kit.clock import Clock
+from joyvl_server.notify.base import NetCheck
+from joyvl_server.notify.mqtt.broker import Broker
+from joyvl_server.notify.mqtt.published import LEFT, BrokerTopics
+from joyvl_server.notify.mqtt.retained import remove
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 60.0
+GIVEN_UP_S = 30 * 86_400.0
+"""A broker that was away for so long is gone, too."""
+
+
+class Leftovers:
+    """One for the server. `folder`: that of the MQTT hooks."""
+
+    def __init__(self, folder: Path, net: NetCheck, clock: Clock) -> None:
+        self._folder = folder
+        self._net = net
+        self._clock = clock
+
+    async def run(self) -> None:
+        """It ends by cancelling; what was not removed is removed at the next start."""
+        while True:
+            await self.sweep()
+            await self._clock.sleep(EVERY_S)
+
+    async def sweep(self) -> int:
+        """Try each once; returns how many are left. Cancelled, the rest stays to be done."""
+        files = await asyncio.to_thread(lambda: sorted((self._folder / LEFT).glob("*.json")))
+        left = 0
+        for file in files:
+            if not await self.take_back(file):
+                left += 1
+        return left
+
+    async def take_back(self, file: Path) -> bool:
+        """Remove what one file lists, and the file; False where the broker is away. Cancelled, it stays to be done."""
+        found = await asyncio.to_thread(BrokerTopics.read, file)
+        try:
+            if found is not None and found.topics:
+                await self._remove(file, found)
+        except (JoyvlError, aiomqtt.MqttError, OSError) as error:
+            log.debug("an MQTT broker still keeps topics of a hook that is gone", error=str(error)[:200])
+            try:
+                written = (await asyncio.to_thread(file.stat)).st_mtime
+            except OSError:
+                return True
+            if self._clock.wall() - written < GIVEN_UP_S:
+                return False
+            log.warning("topics of a hook that is gone stay at its MQTT broker, which is away", host=_host(found))
+        await asyncio.to_thread(file.unlink, missing_ok=True)
+        return True
+
+    async def _remove(self, file: Path, found: BrokerTopics) -> None:
+        broker = Broker(found.options, self._net, f"joyvl-{file.stem}", f"joyvl-{file.stem}/status")
+        async with broker.connected() as client:
+            gone = found.topics - await asyncio.to_thread(self._in_use, found)
+            await remove(client, gone)
+
+    def _in_use(self, found: BrokerTopics) -> frozenset[str]:
+        """Topics that hooks of now have at that broker. Blocks."""
+        others = (BrokerTopics.read(file) for file in self._folder.glob("*.json"))
+        ours = (other.topics for other in others if other is not None and other.options.same_broker(found.options))
+        return frozenset().union(*ours)
+
+
+def _host(found: BrokerTopics | None) -> str:
+    return found.options.host if found is not None else ""

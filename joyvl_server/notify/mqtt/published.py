@@ -1,0 +1,97 @@
+"""Which topics a broker keeps for a hook, in a small file: so that those of cameras, watches and hooks that are gone
+are removed from it, also when they went while it was away or the server was off."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from joyvl_server.kit.ids import new_id
+from joyvl_server.notify.mqtt.options import MqttOptions
+
+log = structlog.get_logger(__name__)
+
+MOST = 50_000
+"""topics that are remembered"""
+FOLDER = "mqtt"
+"""where the files lie, among those of all hooks"""
+LEFT = "left"
+"""the folder of those whose hook, or whose broker, is another one now"""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerTopics:
+    """A file's content: the topics, and the broker that keeps them."""
+
+    options: MqttOptions = field(repr=False)
+    topics: frozenset[str]
+
+    @classmethod
+    def read(cls, file: Path) -> BrokerTopics | None:
+        """None where there is no such file, or where it is damaged, which is told. Blocks."""
+        try:
+            found = json.loads(file.read_text("utf-8"))
+            topics = found["topics"]
+            if not isinstance(topics, list) or not all(isinstance(topic, str) and topic for topic in topics):
+                raise ValueError("it lists no topics")
+            return cls(MqttOptions.model_validate(found["broker"]), frozenset(topics[:MOST]))
+        except FileNotFoundError:
+            return None
+        except ValidationError:  # its words quote values
+            log.error("the list of published MQTT topics cannot be read", file=str(file), error="it names no broker")
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            log.error("the list of published MQTT topics cannot be read", file=str(file), error=str(error)[:200])
+        return None
+
+    def write(self, file: Path) -> None:
+        """For the owner alone: it holds the login, so that topics can be removed when the hook is gone. Blocks. Raises
+        `OSError`."""
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = file.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+            json.dump({"broker": self.options.stored(), "topics": sorted(self.topics)[:MOST]}, out)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(file)
+
+
+class PublishedTopics:
+    """Those of one hook. All methods block; `topics` does not."""
+
+    def __init__(self, folder: Path, hook_id: str, options: MqttOptions) -> None:
+        self._file = folder / f"{hook_id}.json"
+        self._left = folder / LEFT
+        self._options = options
+        self.topics: frozenset[str] = frozenset()
+
+    def load(self) -> None:
+        """What an earlier run has published. What stands at another broker is left to `Leftovers`. Raises `OSError`."""
+        found = BrokerTopics.read(self._file)
+        if found is None:
+            return
+        if found.options.same_broker(self._options):
+            self.topics = found.topics
+        else:
+            self.leave()
+
+    def replace(self, topics: Iterable[str]) -> None:
+        """Remember these: before they are published, and without one once it is removed. Raises `OSError`."""
+        wanted = frozenset(topics)
+        if wanted != self.topics:
+            BrokerTopics(self._options, wanted).write(self._file)
+            self.topics = wanted
+
+    def leave(self) -> Path | None:
+        """They are to be removed by `Leftovers`; returns the file that says so. Raises `OSError`."""
+        self.topics = frozenset()
+        if not self._file.exists():
+            return None
+        self._left.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._file.replace(self._left / f"{new_id('left')}.json")

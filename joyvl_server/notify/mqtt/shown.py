@@ -1,0 +1,87 @@
+"""What the topics of a hook hold: pure, from the cameras as they are and the alerts that were sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from joyvl_server.notify.base import CameraFacts
+from joyvl_server.notify.mqtt.discovery import Discovery
+from joyvl_server.notify.mqtt.topics import Topics
+
+STATE = 255
+"""Longest state of Home Assistant, in characters."""
+LINKS = ("picture_url", "clip_url", "link")
+LARGEST_PICTURE = 4_000_000
+"""bytes that a broker is asked to keep"""
+
+
+class Shown:
+    """`discovery`: None where Home Assistant is told nothing. `pictures`: see `MqttOptions`."""
+
+    def __init__(self, topics: Topics, pictures: str, discovery: Discovery | None) -> None:
+        self._topics = topics
+        self._pictures = pictures
+        self._discovery = discovery
+        self._last: dict[str | None, Mapping[str, Any]] = {}
+        self._shots: dict[str, bytes] = {}
+
+    def alert(self, alert: Mapping[str, Any]) -> None:
+        """This one is the newest: of its camera, and of all."""
+        for place in {alert.get("camera_id"), None}:
+            self._last[place] = alert
+
+    def changed(self, alert: Mapping[str, Any]) -> None:
+        """Where it is still the newest, it is shown as it is now; its links stay."""
+        for place, last in self._last.items():
+            if last["id"] == alert["id"]:
+                self._last[place] = {**alert, **{name: last[name] for name in LINKS if name in last}}
+
+    def picture(self, camera_id: str, jpeg: bytes, url: str | None) -> None:
+        """Of the newest alert of a camera. Where there is none, the one before stays."""
+        found = jpeg if self._pictures == "jpeg" else (url or "").encode() if self._pictures == "url" else b""
+        if 0 < len(found) <= LARGEST_PICTURE:
+            self._shots[camera_id] = found
+
+    def lacks_picture(self, camera_id: str) -> bool:
+        return self._pictures == "jpeg" and camera_id not in self._shots
+
+    def wanted(self, cameras: Iterable[CameraFacts]) -> dict[str, bytes | None]:
+        """Every topic that the broker shall keep, with what stands there. None: whatever an earlier run put there."""
+        listed = list(cameras)
+        topics = self._topics
+        found: dict[str, bytes | None] = {topics.status: b"online", topics.last_event: self._newest(None)}
+        for camera in listed:
+            theirs = topics.camera(camera.id, camera.name)
+            found[theirs.status] = b"online" if camera.online else b"offline"
+            found[theirs.last_event] = self._newest(camera.id)
+            if self._pictures != "none":
+                found[theirs.picture] = self._shots.get(camera.id)
+            for watch in camera.watches:
+                found[theirs.watch(watch.id, watch.name)] = b"ON" if watch.occupied else b"OFF"
+        gone = self._shots.keys() - {camera.id for camera in listed}
+        for camera_id in gone:
+            del self._shots[camera_id]
+        if self._discovery is not None:
+            found.update(self._discovery.messages(listed))
+        return found
+
+    def _newest(self, place: str | None) -> bytes | None:
+        found = self._last.get(place)
+        return last_event(found) if found is not None else None
+
+
+def last_event(alert: Mapping[str, Any]) -> bytes:
+    """The alert with its words as a state for Home Assistant."""
+    words = str(alert.get("text") or alert.get("title") or alert.get("kind"))
+    return _json({**alert, "alert_state": alert.get("state"), "words": " ".join(words.split())[:STATE]})
+
+
+def event(alert: Mapping[str, Any]) -> bytes:
+    """The alert as an event for Home Assistant."""
+    return _json({"event_type": alert.get("kind"), **alert})
+
+
+def _json(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
