@@ -119,7 +119,7 @@ async def kept_by(port: int, **options: object) -> dict[str, bytes]:
 
 
 class LocalNet:
-    """Hosts are where they say. `refused`: the error for all of them."""
+    """Names of tests are of this machine. `refused`: the error for all of them."""
 
     def __init__(self, refused: Exception | None = None) -> None:
         self.refused = refused
@@ -129,7 +129,7 @@ class LocalNet:
         self.asked.append(host)
         if self.refused is not None:
             raise self.refused
-        return "127.0.0.1" if host == "localhost" else host
+        return "127.0.0.1" if host == "localhost" or host.endswith(".test") else host
 
 
 class FixedDirectory:
@@ -199,7 +199,7 @@ DOOR_TOPICS = Topics("joyvl").camera("cam_1", "Front door")
 
 
 def context_at(port: int, folder: Path, *cameras: CameraFacts, **options: object) -> HookContext:
-    return hook_context(folder, {"host": "localhost", "port": port, **options}, cameras or (DOOR,))
+    return hook_context(folder, {"host": "localhost", "port": port} | options, cameras or (DOOR,))
 
 
 @asynccontextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import ssl
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -159,6 +161,37 @@ async def test_a_wrong_password_is_told_without_it(tmp_path):
             await delivered(sender, 1)
     finally:
         guarded.stop()
+
+
+async def test_tls_checks_the_name_at_the_address_that_was_checked(tmp_path):
+    await certificate(tmp_path, "broker.test")
+    guarded = Mosquitto(tmp_path, ["allow_anonymous true", *(f"{n}file {tmp_path}/{n}.pem" for n in ("cert", "key"))])
+    guarded.start()
+    ca = (tmp_path / "cert.pem").read_text()
+    try:
+        context = context_at(guarded.port, tmp_path, host="broker.test", tls=True, ca=ca)
+        async with running(MqttSender(context)) as sender:
+            await delivered(sender, 1)
+            assert isinstance(sender._client._client.socket(), ssl.SSLSocket)
+        for wrong in ({"ca": ""}, {"host": "other.test"}):
+            options = {"host": "broker.test", "tls": True, "ca": ca} | wrong
+            with pytest.raises(DeliveryFailed, match=r"certificate of the broker .* is not trusted"):
+                await MqttSender(context_at(guarded.port, tmp_path, **options)).serve()
+        options = {"host": "other.test", "tls": True, "tls_verify": False}
+        async with running(MqttSender(context_at(guarded.port, tmp_path, **options))) as sender:
+            await delivered(sender, 2)
+        with pytest.raises(DeliveryFailed, match="PEM"):
+            await MqttSender(context_at(guarded.port, tmp_path, tls=True, ca="nonsense")).serve()
+    finally:
+        guarded.stop()
+
+
+async def certificate(folder: Path, name: str) -> None:
+    program = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    program += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    program += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    process = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.DEVNULL)
+    assert await process.wait() == 0
 
 
 async def test_the_net_policy_is_asked_before_anything_is_sent(tmp_path):
