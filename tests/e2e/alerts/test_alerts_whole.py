@@ -1,0 +1,103 @@
+"""Alerts the whole way: a real server sees somebody come in, a program and a broker are told, somebody acknowledges."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.mqtt import Mosquitto, free_port, listening
+from fakes.patience import until
+from fakes.server.server import ServerProcess
+
+CLIP = "people-one-by-one.mp4"
+
+
+class WebhookReceiver:
+    """`got`: (headers, body) of each message."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        got = self.got
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                got.append((dict(self.headers), self.rfile.read(int(self.headers["content-length"]))))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/alerts"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    running = WebhookReceiver()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    running = Mosquitto(tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+def server_for(folder: Path, clips: Path) -> ServerProcess:
+    """It knows its own address, for links, and may reach this machine."""
+    port = free_port()
+    settings = {
+        "JOYVL_SERVER__PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "JOYVL_ALERTS__ALLOW": '["127.0.0.1"]',
+        "JOYVL_MEDIA__FILE_ROOTS": json.dumps([str(clips)]),
+    }
+    return ServerProcess(folder / "data", "--port", str(port), env=settings)
+
+
+async def test_somebody_comes_in_and_everybody_is_told(clips, tmp_path, receiver, mosquitto):
+    with server_for(tmp_path, clips) as server:
+        server.call("POST", "/v1/hooks", {"name": "Program", "kind": "webhook", "options": {"url": receiver.url}})
+        broker = {"host": "127.0.0.1", "port": mosquitto.port}
+        server.call("POST", "/v1/hooks", {"name": "Broker", "kind": "mqtt", "options": broker})
+        async with listening(mosquitto.port) as heard:
+            watch = {"name": "Somebody", "text": "Tell me when someone comes in"}
+            camera = server.camera("Front door", f"file://{clips / CLIP}", watches=[watch])
+            await until(lambda: fired(heard.on("joyvl/alerts")), lambda: "".join(server.log[-30:]))
+            await until(lambda: fired([body for _, body in receiver.got]))
+            by_mqtt, by_webhook = fired(heard.on("joyvl/alerts")), fired([body for _, body in receiver.got])
+            assert by_mqtt["data"]["id"] == by_webhook["data"]["id"]
+            assert by_mqtt["data"]["camera_id"] == camera["id"]
+            with urllib.request.urlopen(by_webhook["data"]["picture_url"]) as answer:
+                assert answer.read()[:2] == b"\xff\xd8"
+
+            topics = f"joyvl/front_door-{camera['id']}"
+            await until(lambda: heard.kept.get(f"{topics}/picture", b"")[:2] == b"\xff\xd8")
+            [occupied] = [topic for topic in heard.kept if topic.startswith(f"{topics}/watches/")]
+            await until(lambda: b"ON" in heard.on(occupied))
+
+            alert = by_mqtt["data"]["id"]
+            await heard.client.publish(f"{topics}/acknowledge", alert, qos=1)
+            await until(lambda: server.call("GET", f"/v1/alerts/{alert}")["state"] == "acknowledged")
+            assert "Broker" in server.call("GET", f"/v1/alerts/{alert}")["acknowledged_by"]
+
+
+def fired(bodies: list[bytes]) -> Any:
+    """The first message about a fired watch."""
+    found = [json.loads(body) for body in bodies]
+    return next((message for message in found if message["data"]["kind"] == "watch_fired"), None)
