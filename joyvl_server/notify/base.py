@@ -144,7 +144,7 @@ class NetCheck(Protocol):
 @dataclass(frozen=True, slots=True)
 class HookContext:
     """What a sender is made with. `options`: as `checked` returned them. `public_url`: under which people reach the
-    server, empty where that is not known. `folder`: for files of senders of its kind, which may not be there yet.
+    server, empty where that is not known. `folder`: for files of senders, which may not be there yet.
     `timeout_s`: how long one message may take."""
 
     hook_id: str

@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 5.0
 """seconds between two looks at cameras and watches"""
+TAKE_BACK_S = 60.0
+"""between two tries to take back what hooks have left"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class AlertCenter:
         self._directory = server.directory
         self._recorder = AlertRecorder(settings, AlertRules(zone, settings.escalate_after_s), clock)
         parts = OutboxParts(settings, clock, self.alerts, self.deliveries, server.enclosures)
-        house = HookHouse(server.directory, self, HookReach(settings.allow), server.folder, server.public_url)
+        self._folder = server.folder
+        self._net = HookReach(settings.allow)
+        house = HookHouse(server.directory, self, self._net, server.folder, server.public_url)
         self.hooks = HookService(Hooks(db), parts, house)
         self.feed = AlertFeed(self.alerts, clock, self)
         self._due = DueTimes(db, self._recorder, self)
@@ -88,6 +92,7 @@ class AlertCenter:
             ("times of alerts", self._due.run),
             ("alerts about faults", self._faults.run),
             ("cameras for hooks", self._look_at_cameras),
+            ("topics of hooks that are gone", self._take_back),
         ):
             self._tasks.append(asyncio.create_task(self._keep(name, work), name=name))
 
@@ -165,6 +170,16 @@ class AlertCenter:
             if before is not None and cameras != before:
                 self.hooks.changed(CamerasChanged())
             before = cameras
+
+    async def _take_back(self) -> None:
+        """What hooks that are gone have left at brokers, as soon as these are back."""
+        left = self._folder / "mqtt" / "left"
+        while True:
+            if await asyncio.to_thread(lambda: any(left.glob("*.json"))):
+                from joyvl_server.notify.mqtt.leftovers import Leftovers  # MQTT is imported where it is used
+
+                await Leftovers(left.parent, self._net, self._clock).sweep()
+            await self._clock.sleep(TAKE_BACK_S)
 
     async def _keep(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Whatever happens, it goes on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,8 +138,12 @@ class HookService:
         """With all that waits for it. Raises `NotFound`. Cancelled, it may be gone all the same."""
         async with self._changing:
             await self._store.delete(hook_id)
-            self._hooks.pop(hook_id, None)
-            await self._end(hook_id, removed=True)
+            hook = self._hooks.pop(hook_id, None)
+            if hook_id in self._workers:
+                await self._end(hook_id, removed=True)
+            elif hook is not None:  # disabled: it may have left something all the same
+                with suppress(ConfigError):
+                    await HookWorker(hook, await self._sender(hook), self._parts).aclose(removed=True)
 
     async def test(self, hook_id: str) -> HookTest:
         """Send a message now. Raises `NotFound`, `ConfigError`. Cancelled, it may have been sent."""

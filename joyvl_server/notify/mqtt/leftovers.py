@@ -17,7 +17,6 @@ from joyvl_server.notify.mqtt.retained import remove
 
 log = structlog.get_logger(__name__)
 
-EVERY_S = 60.0
 GIVEN_UP_S = 30 * 86_400.0
 """A broker that was away for so long is gone, too."""
 
@@ -29,12 +28,6 @@ class Leftovers:
         self._folder = folder
         self._net = net
         self._clock = clock
-
-    async def run(self) -> None:
-        """It ends by cancelling; what was not removed is removed at the next start."""
-        while True:
-            await self.sweep()
-            await self._clock.sleep(EVERY_S)
 
     async def sweep(self) -> int:
         """Try each once; returns how many are left. Cancelled, the rest stays to be done."""

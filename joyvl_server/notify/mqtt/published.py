@@ -94,4 +94,5 @@ class PublishedTopics:
         if not self._file.exists():
             return None
         self._left.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file.touch()  # its age counts from now
         return self._file.replace(self._left / f"{new_id('left')}.json")

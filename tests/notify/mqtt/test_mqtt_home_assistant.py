@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -24,7 +25,8 @@ from fakes.patience import until
 from joyvl_server.core.errors import StoreError
 from joyvl_server.notify.base import AlertChanged, CamerasChanged, DeliveryFailed, WatchFacts
 from joyvl_server.notify.mqtt.leftovers import Leftovers
-from joyvl_server.notify.mqtt.published import FOLDER, LEFT
+from joyvl_server.notify.mqtt.options import MqttOptions
+from joyvl_server.notify.mqtt.published import FOLDER, LEFT, BrokerTopics
 from joyvl_server.notify.mqtt.sender import MqttSender
 from joyvl_server.notify.mqtt.topics import Topics
 
@@ -147,6 +149,7 @@ async def test_a_hook_deleted_while_the_broker_was_away_leaves_nothing_once_it_i
     context = context_at(mosquitto.port, tmp_path)
     async with running(MqttSender(context)) as sender:
         await until(lambda: sender._client is not None)
+    os.utime(context.folder / FOLDER / "hook_1.json", (0, 0))  # nothing has changed for long
     away = LocalNet(DeliveryFailed("The broker is away."))
     await MqttSender(replace(context, net=away)).removed()
     assert await Leftovers(context.folder / FOLDER, away, context.clock).sweep() == 1
@@ -155,6 +158,18 @@ async def test_a_hook_deleted_while_the_broker_was_away_leaves_nothing_once_it_i
     assert await kept_by(mosquitto.port) != {}
     assert await Leftovers(context.folder / FOLDER, context.net, context.clock).sweep() == 0
     assert await kept_by(mosquitto.port) == {}
+    assert not file.exists()
+
+
+async def test_a_broker_that_is_away_for_a_month_is_given_up(tmp_path):
+    context = context_at(1, tmp_path)
+    left = tmp_path / FOLDER / LEFT / "left_1.json"
+    BrokerTopics(MqttOptions(host="localhost"), frozenset({"joyvl/status"})).write(left)
+    away = LocalNet(DeliveryFailed("The broker is away."))
+    assert await Leftovers(tmp_path / FOLDER, away, context.clock).sweep() == 1
+    os.utime(left, (0, 0))
+    assert await Leftovers(tmp_path / FOLDER, away, context.clock).sweep() == 0
+    assert not left.exists()
 
 
 async def test_another_hook_keeps_its_topics_when_one_at_the_same_broker_goes(mosquitto, tmp_path):
