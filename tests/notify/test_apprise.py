@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fakes.mqtt import JPEG, LocalNet, delivery, hook_context
+from fakes.patience import PATIENCE_S
 from joyvl_server.core.errors import ConfigError, NotAllowed
 from joyvl_server.notify.apprise import FORBIDDEN, AppriseSender
 from joyvl_server.notify.base import DeliveryFailed, Links
@@ -36,7 +37,7 @@ class Receiver:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 receiver.got.append((self.path, body))
                 if receiver.hangs:
-                    receiver.hang.wait(30)
+                    receiver.hang.wait(PATIENCE_S)
                 status = receiver.answers.pop(0) if len(receiver.answers) > 1 else receiver.answers[0]
                 self.send_response(status)
                 if status == 302:

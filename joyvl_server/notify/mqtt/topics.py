@@ -15,7 +15,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 def slug(name: str) -> str:
     """A name as one level of a topic: letters and digits of any script, in lower case, with `_` for all the rest.
 
-    Empty where it holds neither. Two names may come to the same: an id has to stand beside it.
+    Empty where it holds neither. Two names may come to the same, so an id goes with it.
     """
     text = unicodedata.normalize("NFKC", name[: 10 * SLUG]).casefold()
     words = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in text).split()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from fakes.mqtt import Mosquitto, free_port, listening
 from fakes.patience import until
 from fakes.server.server import ServerProcess
+from joyvl_server.kit.net import http
 
 CLIP = "people-one-by-one.mp4"
 
@@ -83,8 +83,8 @@ async def test_somebody_comes_in_and_everybody_is_told(clips, tmp_path, receiver
             by_mqtt, by_webhook = fired(heard.on("joyvl/alerts")), fired([body for _, body in receiver.got])
             assert by_mqtt["data"]["id"] == by_webhook["data"]["id"]
             assert by_mqtt["data"]["camera_id"] == camera["id"]
-            with urllib.request.urlopen(by_webhook["data"]["picture_url"]) as answer:
-                assert answer.read()[:2] == b"\xff\xd8"
+            async with http.client() as client:  # without a key
+                assert (await client.get(by_webhook["data"]["picture_url"])).content[:2] == b"\xff\xd8"
 
             topics = f"joyvl/front_door-{camera['id']}"
             await until(lambda: heard.kept.get(f"{topics}/picture", b"")[:2] == b"\xff\xd8")
