@@ -70,8 +70,7 @@ async def read_health() -> Response:
 async def read_readiness(api: ApiDep) -> Response:
     """Every part by name: ready, or what is wrong with it. 503 when one is not.
 
-    The parts `ticks` (scores of past seconds) and `timeline` (pictures and clips) are shown but never make the answer
-    503: the server watches on.
+    The part `ticks` (the scores of past seconds) is shown but never makes the answer 503: the server watches on.
     """
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
@@ -106,9 +105,10 @@ async def read_metrics(api: ApiDep) -> Response:
 
 
 @router.get("/version", response_model=VersionOut)
-async def read_version() -> Response:
-    """Which server this is."""
-    return JsonResponse({"name": "joyvl-server", "version": __version__, "api": "v1"})
+async def read_version(api: ApiDep) -> Response:
+    """Which server this is, and its time zone."""
+    zone = api.settings.zone().key
+    return JsonResponse({"name": "joyvl-server", "version": __version__, "api": "v1", "time_zone": zone})
 
 
 @router.get("/openapi.json", include_in_schema=False)

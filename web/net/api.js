@@ -112,3 +112,6 @@ export const cameraPath = (id, rest = "") => `/v1/cameras/${encodeURIComponent(i
 export const sessionPath = (id, rest = "") => `/v1/sessions/${encodeURIComponent(id)}${rest}`;
 export const taskPath = (id, rest = "") => `/v1/tasks/${encodeURIComponent(id)}${rest}`;
 export const eventPath = (id, rest = "") => `/v1/events/${encodeURIComponent(id)}${rest}`;
+export const memoryPath = (id, rest = "") => `/v1/memories/${encodeURIComponent(id)}${rest}`;
+export const alertPath = (id, rest = "") => `/v1/alerts/${encodeURIComponent(id)}${rest}`;
+export const hookPath = (id, rest = "") => `/v1/hooks/${encodeURIComponent(id)}${rest}`;

@@ -4,8 +4,8 @@ import { fromProxy, heard, missed, onReturn } from "./contact.js";
 
 const PAUSES_MS = [500, 1000, 2000, 5000];
 const REFUSED_MS = 10_000;
-/** The server gives a sign of life more often than that. */
-const SILENT_MS = 45_000;
+/** The server gives a sign of life every two seconds. */
+const SILENT_MS = 12_000;
 
 /**
  * Follow `path` until `stop()`, while the page is visible (`unseen`: also while it is not: browsers hold few connections

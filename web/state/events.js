@@ -109,8 +109,8 @@ export function openTimeline(key, asked, atTop) {
   }
 
   function told(update) {
-    const event = eventOf(update);
-    if (!event || !mine()) return;
+    const event = eventOf(update.event ?? update);
+    if (!event || !mine()) return; // a sign of life, or of a newer server
     if (timeline.value.events?.some((known) => known.id === event.id)) return learn(event);
     if (fits(event, filter)) take([event]);
   }

@@ -7,7 +7,7 @@ const REMARKS = ["spoke", "watch_fired", "delegated"];
 
 /** Events in any order. What an update has told already is not told again. */
 export function withEvents(view, events) {
-  const spoken = new Set(events.filter((event) => ["spoke", "watch_fired"].includes(event.type)).map((event) => event.data.epoch));
+  const spoken = new Set(events.filter((event) => REMARKS.includes(event.type)).map((event) => event.data.epoch));
   return [...events].sort((a, b) => a.wall - b.wall).reduce((next, event) => withEvent(next, event, spoken), view);
 }
 
@@ -17,7 +17,6 @@ function withEvent(view, event, spoken) {
     case "spoke":
     case "watch_fired":
     case "delegated":
-    case "watch_fired":
       // Older servers wrote what fired a watch twice: as what was said, and once more for each watch.
       if (type === "watch_fired" && data.watch_id) return view;
       // A question may be handed over without a word.
@@ -29,7 +28,7 @@ function withEvent(view, event, spoken) {
       // Where the engine reads no words the server itself answered, and that is in no other event.
       const next = text && data.epoch && !spoken.has(data.epoch) ? withRemark(view, event, "notice") : view;
       if (next.closed[data.query_id]) return next;
-      return { ...next, closed: { ...next.closed, [data.query_id]: { id: data.query_id, status: data.reason } } };
+      return { ...next, closed: { ...next.closed, [data.query_id]: { id: data.query_id, status: data.reason, rests_on: data.rests_on } } };
     }
     case "camera_online":
     case "camera_offline":

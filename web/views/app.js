@@ -4,23 +4,28 @@ import { call, stopCall } from "../call/call.js";
 import { needsKey } from "../net/auth.js";
 import { lost, useSeconds } from "../net/contact.js";
 import { usePoll } from "../net/poll.js";
+import { openAlerts, refreshOpenAlerts, startNotifying } from "../state/alerts.js";
 import { asking, refreshAsking } from "../state/asking.js";
 import { listError, refreshZone, zone } from "../state/lists.js";
 import { toast } from "../state/messages.js";
 import { go, liveHref, route } from "../state/router.js";
 import { stream, view } from "../state/session.js";
 import { ago } from "../text/format.js";
+import { openWords } from "../text/alert_words.js";
 import { askingWords } from "../text/task_words.js";
+import { AlertsPage } from "./alerts/alerts_page.js";
 import { Cameras } from "./cameras/cameras.js";
 import { CrossIcon, Logo, PhoneDownIcon } from "./common/icons.js";
 import { useTabTitle } from "./common/title.js";
 import { Landing } from "./landing/landing.js";
 import { Live } from "./live/live.js";
+import { MemoryPage } from "./memory/memory_page.js";
 import { SignIn } from "./sign_in.js";
 import { TaskPage } from "./tasks/task_page.js";
 import { TimelinePage } from "./timeline/timeline_page.js";
 
 const ASKING_MS = 3000;
+const ALERTS_MS = 4000;
 const ZONE_MS = 600_000;
 
 export function App() {
@@ -43,6 +48,8 @@ export function App() {
 function Page({ page, id }) {
   if (page === "cameras") return html`<${Cameras} />`;
   if (page === "tasks") return html`<${TaskPage} />`;
+  if (page === "memory") return html`<${MemoryPage} />`;
+  if (page === "alerts") return html`<${AlertsPage} />`;
   if (page === "timeline") return html`<${TimelinePage} />`;
   return id ? html`<${Live} key="live" id=${id} />` : html`<${Landing} />`;
 }
@@ -81,11 +88,22 @@ function Header({ page, id }) {
     <header class="top">
       <a class="brand" href="#/live" aria-label="joyvl, start page"><${Logo} /><span>joyvl</span></a>
       <nav aria-label="Pages">
-        ${link("live", "#/live", "Live")} ${link("timeline", "#/timeline", "Timeline")}
-        ${link("cameras", "#/cameras", "Cameras")} <${TasksLink} open=${page === "tasks"} />
+        ${link("live", "#/live", "Live")} ${link("timeline", "#/timeline", "Timeline")} ${link("memory", "#/memory", "Memory")}
+        <${AlertsLink} open=${page === "alerts"} /> ${link("cameras", "#/cameras", "Cameras")} <${TasksLink} open=${page === "tasks"} />
       </nav>
       <${CallPill} openId=${page === "live" ? id : null} />
     </header>
+  `;
+}
+
+/** With how many are open, whatever page is. */
+function AlertsLink({ open }) {
+  usePoll(refreshOpenAlerts, ALERTS_MS, [], { unseen: true });
+  useEffect(startNotifying, []);
+  const { alerts, more } = openAlerts.value;
+  const count = alerts.length;
+  return html`
+    <a href="#/alerts" class=${count ? "with-count" : undefined} aria-label=${count ? `Alerts, ${openWords(count, more)}` : undefined} aria-current=${open ? "page" : undefined}>Alerts${count > 0 && html`<span class="count">${count}${more ? "+" : ""}</span>`}</a>
   `;
 }
 

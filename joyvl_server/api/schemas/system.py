@@ -51,3 +51,4 @@ class VersionOut(ResponseModel):
     name: str = Field(examples=["joyvl-server"])
     version: str = Field(examples=["0.1.0"])
     api: str = Field(examples=["v1"])
+    time_zone: str = Field(description="In which days begin and times are shown.", examples=["Europe/Berlin"])

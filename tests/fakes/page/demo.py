@@ -106,6 +106,8 @@ def demo_world() -> World:
     world.add_camera("Attic", "rtsp://192.168.1.50/stream", enabled=False)
     add_demo_tasks(world, session.id)
     add_demo_events(world)
+    add_demo_memories(world)
+    add_demo_alerts(world)
     return world
 
 
@@ -175,3 +177,42 @@ def add_demo_events(world: World) -> None:
     book.add(
         "Someone comes in from the left.", "watch_fired", ago_s=6, kind="enter", clip="recording", score=0.9, **fired
     )
+
+
+def add_demo_memories(world: World) -> None:
+    book, events = world.memory, list(world.timeline.events.values())
+    hour = 3600.0
+    of_event = {"event_id": events[4]["id"], "picture_url": events[4]["picture_url"]}
+    text = "In the morning a van stopped twice, somebody rang and left a parcel, and nobody took it in until noon. "
+    book.add(text * 5, "block", ago_s=30 * hour, until=rfc3339(time.time() - 26 * hour))
+    book.add(
+        "Heard: where did I put the keys?", "heard", ago_s=20 * hour, collection="browser:8f3a2c9d", camera_id=None
+    )
+    book.add("The keys lie on the shelf beside the window.", ago_s=3 * hour, collection="cam_2", camera_id="cam_2")
+    book.add("Someone comes up the path and stops at the door.", "watch_fired", ago_s=2.2 * hour, **of_event)
+    book.add("I take my pills at eight.", "fact", ago_s=70 * hour, collection="user:anna", source="wish")
+    book.add("The blue box on the table is mine.", "fact", ago_s=50 * hour, source="user")
+
+
+def add_demo_alerts(world: World) -> None:
+    book, events = world.alarm, list(world.timeline.events.values())
+    of = {
+        name: {"event_id": e["id"], "picture_url": e["picture_url"]}
+        for name, e in zip("abcdefghi", events, strict=True)
+    }
+    away = {"camera_id": "cam_3", "camera": "Garage", "text": "The camera refused the user name or the password."}
+    by = {"state": "acknowledged", "acknowledged_at": rfc3339(time.time() - 7000), "acknowledged_by": "Home Assistant"}
+    book.add("A parcel is left", ago_s=180_000, text=events[0]["text"], **by, **of["a"])
+    book.add("Garage is lost", "camera_offline", ago_s=97_000, escalated=True, **away)
+    book.add("Tell me when someone comes to the door", ago_s=7900, count=3, text=events[4]["text"], **of["e"])
+    book.add("The engine is away", "engine_offline", ago_s=900, camera="", camera_id=None, text="It does not answer.")
+    book.add("Someone comes in", ago_s=6, text=events[-1]["text"], **of["i"])
+    url = "https://home.example/alerts"
+    hook = book.add_hook("Kitchen tablet", options={"url": url, "secret": "x", "secret_generated": True, "headers": {}})
+    hook["state"].update(ok=True)
+    book.deliver(hook["id"], "dead", attempts=9, status=500, error="It answered 500 Internal Server Error.")
+    book.deliver(hook["id"], "sent", status=200)
+    quiet = [{"from": "22:00", "to": "07:00", "days": []}]
+    broker = book.add_hook("Home Assistant", "mqtt", options={"host": "broker.lan"}, quiet_hours=quiet, cooldown_s=60)
+    broker["state"].update(ok=False, last_error="broker.lan refused the connection.", waiting=4, retry_in_s=38.0)
+    book.add_hook("Anna's phone", "apprise", options={"urls": ["ntfy://***"]}, escalates=1, escalate_after_s=300.0)

@@ -93,8 +93,11 @@ class EventBook:
     async def since(self, last_id: str | None, asked: dict[str, Any]) -> AsyncIterator[str]:
         ids = [event["id"] for event in self.told]
         position = ids.index(last_id) + 1 if last_id in ids else len(ids)
-        yield ": here\n\n"
+        spoken = 0.0
         while not self.closing:
+            if time.monotonic() - spoken > 2:
+                spoken = time.monotonic()
+                yield 'data: {"type":"heartbeat"}\n\n'
             for event in self.told[position:]:
                 position += 1
                 if _fits(event, asked):

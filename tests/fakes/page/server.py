@@ -20,8 +20,10 @@ from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from fakes.page.alert_paths import add_alert_paths
 from fakes.page.demo import demo_world, draw_room, run_lively
 from fakes.page.event_paths import add_event_paths
+from fakes.page.memory_paths import add_memory_paths
 from fakes.page.problem import Problem
 from fakes.page.shapes import SCORED, STRUCTURE
 from fakes.page.task_paths import add_task_paths
@@ -72,6 +74,8 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
     _speech(app, world)
     add_task_paths(app, world)
     add_event_paths(app, world)
+    add_memory_paths(app, world)
+    add_alert_paths(app, world)
     _updates(app, world, api_key)
     _steering(app, world)
 

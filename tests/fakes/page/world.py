@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from fakes.page.alerts import AlertBook
 from fakes.page.events import EventBook
+from fakes.page.memories import MemoryBook
 from fakes.page.shapes import (
     NOTE,
     PRESSURES,
@@ -190,12 +192,20 @@ class Session:
         return query
 
     def close_query(
-        self, query_id: str, status: str, answer: str | None = None, *, watch_id: str | None = None
+        self,
+        query_id: str,
+        status: str,
+        answer: str | None = None,
+        *,
+        watch_id: str | None = None,
+        rests_on: tuple[str, ...] = (),
     ) -> None:
+        """`rests_on`: ids of events and memories."""
         query = next(q for q in self.queries if q["id"] == query_id)
-        query.update(status=status, answer=answer, watch_id=watch_id)
+        query.update(status=status, answer=answer, watch_id=watch_id, rests_on=list(rests_on))
         self.publish("query.closed", query=dict(query))
-        self.note("query_closed", answer or "", query_id=query_id, reason=status, epoch=None)
+        about = {"query_id": query_id, "reason": status, "epoch": None, "rests_on": list(rests_on)}
+        self.note("query_closed", answer or "", **about)
 
     def press(self, step: int) -> None:
         """The engine is short of time, or no longer."""
@@ -299,6 +309,8 @@ class World:
     refuse_until: float = 0.0
     time_zone: str = ""
     timeline: EventBook = field(default_factory=EventBook)
+    memory: MemoryBook = field(default_factory=MemoryBook)
+    alarm: AlertBook = field(default_factory=AlertBook)
     book: TaskBook = field(init=False)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -333,7 +345,7 @@ class World:
 
     def close(self) -> None:
         """End every stream of updates, so that the server can stop."""
-        self.timeline.closing = True
+        self.timeline.closing = self.alarm.closing = True
         for session in self.sessions.values():
             session.closing = True
 

@@ -1,8 +1,11 @@
 // A question that stands in front of the page until it is answered.
-import { html, useLayoutEffect, useRef } from "../../html.js";
+import { html, useLayoutEffect, useRef, useState } from "../../html.js";
 
-export function Confirm({ title, text, yes, onYes, onNo }) {
+/** `word`: has to be typed first, where a click by mistake would cost too much. */
+export function Confirm({ title, text, yes, word, onYes, onNo }) {
   const dialog = useRef(null);
+  const [typed, setTyped] = useState("");
+  const ready = !word || typed.trim().toLowerCase() === word;
   useLayoutEffect(() => {
     const { current } = dialog;
     current.showModal();
@@ -12,9 +15,10 @@ export function Confirm({ title, text, yes, onYes, onNo }) {
     <dialog ref=${dialog} class="confirm" aria-labelledby="confirm-title" onCancel=${onNo} onClose=${onNo}>
       <h2 id="confirm-title">${title}</h2>
       <p>${text}</p>
+      ${word && html`<label class="confirm-word">Type “${word}” to go on<input autocomplete="off" autocapitalize="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} onKeyDown=${(e) => e.key === "Enter" && ready && onYes()} /></label>`}
       <div class="actions">
         <button type="button" onClick=${onNo}>Cancel</button>
-        <button type="button" class="danger" onClick=${onYes}>${yes}</button>
+        <button type="button" class="danger" disabled=${!ready} onClick=${onYes}>${yes}</button>
       </div>
     </dialog>
   `;

@@ -3,6 +3,7 @@ import { html, useState } from "../../html.js";
 import { deleteEvents, keepEvents } from "../../state/events.js";
 import { attempt } from "../../state/messages.js";
 import { deleteTitle, deleteWords } from "../../text/event_words.js";
+import { ChosenBar } from "../common/chosen_bar.js";
 import { Confirm } from "../common/confirm.js";
 import { BinIcon, PinIcon } from "../common/icons.js";
 
@@ -19,12 +20,10 @@ export function Chosen({ events, onDone }) {
     setBusy(false);
   }
   return html`
-    <div class="chosen-bar" role="region" aria-label="Chosen events">
-      <strong role="status">${events.length} chosen</strong>
+    <${ChosenBar} count=${events.length} label="Chosen events" onClear=${onDone}>
       <button type="button" class="small" aria-disabled=${busy} onClick=${() => act(() => keepEvents(ids, !allKept))}><${PinIcon} />${allKept ? "Do not keep" : "Keep"}</button>
       <button type="button" class="small quiet-danger" aria-disabled=${busy} onClick=${() => setAsking(true)}><${BinIcon} />Delete</button>
-      <button type="button" class="link" onClick=${onDone}>Clear</button>
       ${asking && html`<${Confirm} title=${deleteTitle(events)} text=${deleteWords(events)} yes="Delete" onYes=${() => act(() => deleteEvents(ids))} onNo=${() => setAsking(false)} />`}
-    </div>
+    <//>
   `;
 }

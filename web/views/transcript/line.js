@@ -7,6 +7,7 @@ import { dayOf, timeOfDay } from "../../text/format.js";
 import { heardWords } from "../../text/words.js";
 import { BellIcon, MicrophoneIcon, SpeakerIcon } from "../common/icons.js";
 import { TaskCard } from "../tasks/task_card.js";
+import { Grounds } from "./grounds.js";
 
 export function Line({ line, before, session, closed }) {
   const newDay = before ? dayOf(before.wall) !== dayOf(line.wall) : dayOf(line.wall) !== dayOf(Date.now() / 1000);
@@ -65,6 +66,7 @@ function Asked({ line, session, closed }) {
     </p>`}
     ${!open && ended && html`<p class="waiting">${ended}</p>`}
     <${Outcome} query=${closed[line.key]} queryId=${line.key} session=${session} />
+    <${Grounds} ids=${closed[line.key]?.rests_on} />
   `;
 }
 

@@ -1,1 +1,0 @@
-"""What memory and timeline cost: recall, search."""

@@ -1,0 +1,120 @@
+"""The Alerts page: what is open, acknowledged, put off; its count everywhere; notifications of the browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from fakes.page.alerts import AlertBook
+from fakes.page.site import Site
+from fakes.server.browser import Watched
+
+pytestmark = pytest.mark.browser
+
+NOTIFICATIONS = """
+    window.told = [];
+    window.Notification = class {
+        static permission = sessionStorage.getItem("may") ?? "default";
+        static async requestPermission() {
+            sessionStorage.setItem("may", window.answer ?? "granted");
+            return (Notification.permission = window.answer ?? "granted");
+        }
+        constructor(title, options) { Object.assign(this, { title, ...options }); window.told.push(this); }
+        close() { this.closed = true; }
+    };
+"""
+"""In the place of the browser's, which show nothing in a test."""
+
+
+@pytest.fixture
+def book(site: Site) -> AlertBook:
+    return site.world.alarm
+
+
+@pytest.fixture
+def page(context: BrowserContext, site: Site) -> Iterator[Page]:
+    watched = Watched(context, site.base, expected=("404",))
+    watched.page.add_init_script(NOTIFICATIONS)
+    yield watched.page
+    assert watched.complaints == []
+
+
+def show(page: Page, site: Site, place: str = "#/alerts") -> None:
+    page.goto(f"{site.base}/{place}")
+    expect(page.get_by_role("heading", name="Alerts", level=1)).to_be_visible()
+
+
+def test_open_ones_are_counted_everywhere_and_acknowledged(site: Site, page: Page, book: AlertBook) -> None:
+    event = site.world.timeline.add("Somebody comes in.")
+    of = {"event_id": event["id"], "picture_url": event["picture_url"]}
+    book.add("The door", text="Somebody comes in.", count=3, **of)
+    book.add("Front door is lost", "camera_offline", escalated=True)
+    page.goto(f"{site.base}/#/cameras")
+    expect(page.get_by_role("link", name="Alerts, 2 open alerts")).to_be_visible()
+    expect(page).to_have_title(re.compile(r"^\(2\) "))
+    page.get_by_role("link", name="Alerts, 2 open alerts").click()
+    lost, door = page.locator(".alert").first, page.locator(".alert").last
+    expect(lost).to_contain_text("Next contact told")
+    expect(door).to_contain_text("3 times")
+    expect(door.locator("img")).to_be_visible()
+    lost.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator(".alert")).to_have_count(1)
+    expect(page).to_have_title(re.compile(r"^\(1\) "))
+    page.get_by_label("Put off: The door").select_option("for 1 hour")
+    expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
+    expect(page).to_have_title("Alerts · joyvl")
+    page.get_by_role("link", name="All", exact=True).click()
+    expect(page.locator(".alert").first).to_contain_text("Acknowledged by the page")
+    expect(page.locator(".alert").last).to_contain_text("Put off until")
+    page.get_by_label("Put off: The door").select_option("not any more")
+    expect(page.locator(".alert").last).to_contain_text("Open")
+    page.locator(".alert").last.get_by_role("link", name="Show the event").click()
+    expect(page.locator(".event-dialog h2")).to_have_text("Somebody comes in.")
+
+
+def test_new_ones_come_and_odd_ones_do_no_harm(site: Site, page: Page, book: AlertBook) -> None:
+    show(page, site)
+    expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
+    trap = "<script>window.hit = 1</script>"
+    book.add(trap, "volcano", text=trap, camera=7, count="many", picture_url="https://evil.example/x.jpg", odd={})
+    expect(page.locator(".alert h2")).to_have_text(trap)
+    expect(page.locator(".alert")).to_contain_text("volcano")
+    book.add("", "hiccup", state="dreaming", at=None)
+    page.get_by_role("link", name="All", exact=True).click()
+    expect(page.locator(".alert h2")).to_have_text(["hiccup", trap])
+    assert page.evaluate("window.hit") is None
+
+
+def test_the_browser_tells_of_them_where_that_was_asked_for(site: Site, page: Page, book: AlertBook) -> None:
+    event = site.world.timeline.add("Somebody comes in.")
+    show(page, site)
+    page.get_by_role("button", name="Show them in this browser").click()
+    expect(page.locator(".notify[data-notify=on]")).to_be_visible()
+    page.wait_for_timeout(300)  # its stream is open
+    alert = book.add("The door", text="Somebody comes in.", event_id=event["id"])
+    page.wait_for_function("() => window.told.length === 1")
+    told = page.evaluate("({title, body, tag}) => 0 || told[0].title + '|' + told[0].body", {})
+    assert told == "The door|Somebody comes in.\nFront door"
+    book.change(alert["id"], state="acknowledged")
+    page.wait_for_function("() => window.told[0].closed")
+    page.evaluate("told[0].onclick()")
+    expect(page.locator(".event-dialog h2")).to_have_text("Somebody comes in.")
+    page.goto(f"{site.base}/#/cameras")
+    page.reload()
+    page.wait_for_timeout(300)
+    book.add("Again")
+    page.wait_for_function("() => window.told.length === 1 && window.told[0].title === 'Again'")
+    show(page, site)
+    page.get_by_role("button", name="Do not show them here").click()
+    expect(page.locator(".notify[data-notify=off]")).to_be_visible()
+
+
+def test_a_browser_that_may_not_says_so(site: Site, page: Page) -> None:
+    page.add_init_script("window.answer = 'denied'")
+    show(page, site)
+    page.get_by_role("button", name="Show them in this browser").click()
+    expect(page.get_by_text("The browser does not let this page show notifications.")).to_be_visible()
+    expect(page.get_by_role("button", name="Show them in this browser")).to_have_count(0)

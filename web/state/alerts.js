@@ -1,0 +1,185 @@
+// Alerts: what people should know of until somebody acknowledges it; and this browser's notifications of them.
+import { batch, signal } from "../html.js";
+import { alertPath, get, post } from "../net/api.js";
+import { followEvents } from "../net/event_stream.js";
+import { keep, kept } from "../net/kept.js";
+import { ours } from "./event_facts.js";
+import { eventHref, hrefOf } from "./router.js";
+
+const PAGE = 50;
+const POLL_TIMEOUT_MS = 5000;
+const LOCK = "joyvl.notifications";
+const BY = "the page";
+
+/** Those that are open, whatever page is open; `more`: there are more of them. */
+export const openAlerts = signal({ alerts: [], more: false });
+/** The list of the page. `filter`: "" for open ones, "all"; `alerts` is null until read. */
+export const alertList = signal({ filter: "", alerts: null, next: null, problem: null });
+/** What the browser does with alerts: unsupported, denied, default (not asked yet), off, on. */
+export const notifying = signal(whetherNotifying());
+
+const text = (value) => (typeof value === "string" ? value : "");
+const wall = (value) => (typeof value === "string" && !Number.isNaN(Date.parse(value)) ? Date.parse(value) / 1000 : typeof value === "number" ? value : null);
+
+/** An alert as views expect it, whatever server told it; null where that is none. */
+export function alertOf(told) {
+  if (typeof told?.id !== "string" || !told.id) return null;
+  return {
+    id: told.id,
+    kind: text(told.kind) || "alert",
+    wall: wall(told.wall) ?? wall(told.at) ?? 0,
+    title: text(told.title),
+    text: text(told.text),
+    camera: text(told.camera),
+    cameraId: text(told.camera_id) || null,
+    eventId: text(told.event_id) || null,
+    count: typeof told.count === "number" && told.count > 1 ? told.count : 1,
+    state: text(told.state) || "closed",
+    acknowledgedAt: wall(told.acknowledged_at),
+    acknowledgedBy: text(told.acknowledged_by),
+    snoozedUntil: wall(told.snoozed_until),
+    escalated: told.escalated === true,
+    picture: ours(told.picture_url),
+  };
+}
+
+const alertsOf = (list) => (Array.isArray(list) ? list.map(alertOf).filter(Boolean) : []);
+
+/** How many are open: asked again and again, whatever page is open. */
+export async function refreshOpenAlerts() {
+  try {
+    const { data, next } = await get(`/v1/alerts?state=open&limit=${PAGE}`, { ms: POLL_TIMEOUT_MS });
+    showOpen(alertsOf(data), Boolean(next));
+  } catch {
+    // That nobody answers is told by `lost`; a list that cannot be had by the page of alerts.
+  }
+}
+
+function showOpen(alerts, more) {
+  const before = openAlerts.value;
+  if (before.more === more && JSON.stringify(before.alerts) === JSON.stringify(alerts)) return;
+  openAlerts.value = { alerts, more };
+}
+
+const pathOf = (filter, after) => `/v1/alerts?${new URLSearchParams({ limit: PAGE, ...(filter === "all" ? {} : { state: "open" }), ...(after && { after }) })}`;
+
+export async function refreshAlerts(filter) {
+  if (alertList.value.filter !== filter) alertList.value = { filter, alerts: null, next: null, problem: null };
+  try {
+    const page = await get(pathOf(filter), { ms: POLL_TIMEOUT_MS });
+    if (alertList.value.filter !== filter) return;
+    const first = alertsOf(page.data);
+    const read = new Set(first.map((alert) => alert.id));
+    const oldest = first.at(-1)?.id ?? "";
+    // Older pages that were opened stay open.
+    const older = page.next ? (alertList.value.alerts ?? []).filter((alert) => alert.id < oldest && !read.has(alert.id)) : [];
+    alertList.value = { filter, alerts: [...first, ...older], next: older.length ? alertList.value.next : (page.next ?? null), problem: null };
+    if (filter === "") showOpen(first, Boolean(page.next));
+  } catch (error) {
+    if (error.status !== 0 && error.status !== 401) alertList.value = { ...alertList.value, problem: error.message };
+  }
+}
+
+/** The page of the list that follows. Raises ApiError. */
+export async function readOlderAlerts() {
+  const { filter, next } = alertList.value;
+  const page = await get(pathOf(filter, next));
+  if (alertList.value.filter !== filter || alertList.value.next !== next) return;
+  const known = new Set(alertList.value.alerts.map((alert) => alert.id));
+  alertList.value = { ...alertList.value, alerts: [...alertList.value.alerts, ...alertsOf(page.data).filter((alert) => !known.has(alert.id))], next: page.next ?? null };
+}
+
+function learn(alert) {
+  if (!alert) return;
+  batch(() => {
+    const { filter, alerts } = alertList.value;
+    const changed = (alerts ?? []).map((known) => (known.id === alert.id ? alert : known));
+    alertList.value = { ...alertList.value, alerts: alerts && (filter === "all" ? changed : changed.filter((known) => known.state === "open")) };
+    openAlerts.value = { ...openAlerts.value, alerts: openAlerts.value.alerts.filter((known) => known.id !== alert.id || alert.state === "open") };
+  });
+  if (alert.state !== "open") shown.get(alert.id)?.close();
+}
+
+/** Raises ApiError. */
+export const acknowledgeAlert = async (alert) => learn(alertOf(await post(alertPath(alert.id, "/acknowledge"), { by: BY })));
+
+/** Raises ApiError. */
+export const snoozeAlert = async (alert, minutes) => learn(alertOf(await post(alertPath(alert.id, "/snooze"), { minutes, by: BY })));
+
+/** Where an alert leads: its event, else the list. */
+export const alertHref = (alert) => (alert.eventId ? eventHref(alert.eventId) : hrefOf("alerts"));
+
+// -------------------------------------------------------------------------------------------------------- notifications
+
+/** Notifications on the screen, by the id of their alert. */
+const shown = new Map();
+let stopTelling = null;
+
+function whetherNotifying() {
+  if (!("Notification" in window) || !isSecureContext) return "unsupported";
+  if (Notification.permission !== "granted") return Notification.permission;
+  return kept("notify") === "on" ? "on" : "off";
+}
+
+/** A button was pressed: the browser may ask whether it may. */
+export async function setNotifying(on) {
+  keep("notify", on ? "on" : "");
+  if (on && "Notification" in window && Notification.permission === "default") await Notification.requestPermission();
+  notifying.value = whetherNotifying();
+  settle();
+}
+
+/** One tab of a browser tells of alerts, also while nobody looks at it; that one holds the line to the server. */
+function settle() {
+  if (notifying.value !== "on") {
+    stopTelling?.();
+    stopTelling = null;
+    return;
+  }
+  if (stopTelling) return;
+  const aborter = new AbortController();
+  stopTelling = () => aborter.abort();
+  navigator.locks
+    .request(LOCK, { signal: aborter.signal }, () => {
+      const stream = followEvents("/v1/alerts", { onEvent: tell, unseen: true });
+      return new Promise((done) => {
+        aborter.signal.addEventListener("abort", () => {
+          stream.stop();
+          done();
+        });
+      });
+    })
+    .catch(() => {}); // switched off while another tab told
+}
+
+function tell({ type, alert: told }) {
+  const alert = alertOf(told);
+  if (!alert) return;
+  const escalated = alert.escalated && shown.get(alert.id)?.escalated === false;
+  if (type === "alert.created" || (escalated && alert.state === "open")) return notify(alert);
+  if (alert.state !== "open") shown.get(alert.id)?.close();
+  refreshOpenAlerts();
+}
+
+function notify(alert) {
+  const body = [alert.text, alert.camera].filter(Boolean).join("\n");
+  try {
+    const note = new Notification(alert.title || "joyvl", { body, tag: alert.id, icon: "/assets/favicon.svg" });
+    note.escalated = alert.escalated;
+    note.onclick = () => {
+      window.focus();
+      location.hash = alertHref(alert);
+      note.close();
+    };
+    note.onclose = () => shown.delete(alert.id);
+    shown.set(alert.id, note);
+  } catch {
+    // Browsers of phones show notifications by other means only.
+    notifying.value = "unsupported";
+    settle();
+  }
+  refreshOpenAlerts();
+}
+
+/** Begin, where that was chosen before. */
+export const startNotifying = settle;
