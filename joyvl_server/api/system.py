@@ -70,7 +70,8 @@ async def read_health() -> Response:
 async def read_readiness(api: ApiDep) -> Response:
     """Every part by name: ready, or what is wrong with it. 503 when one is not.
 
-    The part `ticks` (the scores of past seconds) is shown but never makes the answer 503: the server watches on.
+    The parts `ticks` (scores of past seconds) and `timeline` (pictures and clips) are shown but never make the answer
+    503: the server watches on.
     """
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):

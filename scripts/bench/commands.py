@@ -28,6 +28,12 @@ class SpeechPart(StrEnum):
     LONG = "long"
 
 
+class MemoryPart(StrEnum):
+    """Each is a module of `bench.memory`."""
+
+    SEARCH = "search"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -127,6 +133,29 @@ def speech_command(
             if not json_out:
                 typer.echo(f"{part}:")
             report({"bench": f"speech {part}", **result}, module.COLUMNS, json_out)
+
+
+@app.command("memory")
+def memory_command(
+    parts: Annotated[
+        list[MemoryPart] | None, typer.Argument(help="What to measure, in this order; without it everything.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Far fewer events: does it work at all?")] = False,
+    json_out: Json = False,
+) -> None:
+    """Measure how long it takes to find something: words among 1,000,000 events."""
+    logs.configure("error", "auto")
+    together: dict[str, Any] = {}
+    with errors_as_exit_codes():
+        for part in parts or list(MemoryPart):
+            module = import_module(f"bench.memory.{part}")
+            result = getattr(module, f"bench_{part}")(quick=quick)
+            together |= {**result, "bench": "memory", "rows": [*together.get("rows", ()), *result["rows"]]}
+            if not json_out:
+                typer.echo(f"{part}:")
+                report(result, module.COLUMNS, json_out)
+        if json_out:
+            report(together, (), json_out)
 
 
 @app.command("delegation")

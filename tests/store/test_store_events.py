@@ -39,6 +39,14 @@ async def test_what_json_does_not_know_is_kept_as_text(db, tmp_path):
     assert (await Events(db).list())[0].data == {"path": str(tmp_path)}
 
 
+async def test_text_that_cannot_be_written_as_utf_8_is_not_lost(db):
+    Events(db).post(event(text="a \ud800 b", data={"question": "\udfff"}))
+    await drained(db)
+    (kept,) = await Events(db).list(EventFilter(words="b"))
+    assert (kept.text, kept.data) == ("a ? b", {"question": "?"})
+    assert db.dropped == 0
+
+
 async def test_the_same_event_twice_is_one(db):
     posted = event()
     for _ in range(2):

@@ -92,9 +92,23 @@ class StoreMetrics:
             registry=registry,
         )
         self._seen: dict[tuple[str, str], int] = {}
+        self._files_fault = Gauge(
+            "joyvl_timeline_fault", "1 while pictures of events cannot be written.", registry=registry
+        )
+        self._files_bytes = Gauge(
+            "joyvl_timeline_bytes", "Bytes of all pictures and clips of events.", registry=registry
+        )
+        self._files_waiting = Gauge("joyvl_timeline_pending", "Pictures that wait for the disk.", registry=registry)
+        self._files_dropped = Counter("joyvl_timeline_dropped", "Pictures that were not written.", registry=registry)
 
     def take(self, registry: Registry) -> None:
         """For the event loop."""
+        files, seen = registry.timeline.files, self._seen.get(("files", "dropped"), 0)
+        self._files_fault.set(files.fault is not None)
+        self._files_bytes.set(files.quota.used)
+        self._files_waiting.set(files.waiting)
+        self._files_dropped.inc(files.dropped - seen)
+        self._seen["files", "dropped"] = files.dropped
         for name, database in registry.store:
             dropped = registry.ticks.dropped if database is registry.store.ticks else database.dropped
             self._fault.labels(name).set(database.fault is not None)

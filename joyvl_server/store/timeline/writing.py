@@ -24,8 +24,8 @@ def insert(connection: sqlite3.Connection, event: EventRecord) -> int | None:
             event.type,
             event.t,
             event.wall,
-            event.text,
-            json.dumps(event.data, ensure_ascii=False, default=str),
+            _storable(event.text),
+            _storable(json.dumps(event.data, ensure_ascii=False, default=str)),
             event.kept,
             event.picture,
             event.clip,
@@ -100,3 +100,8 @@ def _index(connection: sqlite3.Connection, seq: int, event: EventRecord) -> None
     connection.executemany(
         "INSERT INTO event_watches VALUES (?,?) ON CONFLICT DO NOTHING", [(watch, event.id) for watch in event.watches]
     )
+
+
+def _storable(text: str) -> str:
+    """What cannot be written as UTF-8 becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")

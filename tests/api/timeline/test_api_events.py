@@ -248,3 +248,25 @@ async def test_events_are_found_by_meaning_the_nearest_first(h: House):
     assert await meant(until="2027-01-15T08:00:00Z") == []
     answer = await h.client.get("/v1/events", params={"query": "x", "by": "meaning", "after": near})
     assert (answer.status_code, answer.json()["code"]) == (422, "no_pages")
+
+
+async def test_where_pictures_cannot_be_written_events_go_on_and_it_is_told(tmp_path):
+    (tmp_path / "timeline").write_text("in the way")
+    async with house(tmp_path) as h:
+        assert (await h.client.get("/readyz")).json()["parts"]["timeline"] == {"ready": True, "reason": None}
+        id = await post(h, picture=b"jpeg")
+        event = (await h.client.get(f"/v1/events/{id}")).json()
+        assert (event["text"], event["picture_url"]) == ("A courier puts a parcel down.", None)
+        answer = await h.client.get("/readyz")
+        assert (answer.status_code, answer.json()["parts"]["timeline"]["ready"]) == (200, False)
+        assert "cannot be written" in answer.json()["parts"]["timeline"]["reason"]
+        metrics = (await h.client.get("/metrics")).text
+        assert "joyvl_timeline_fault 1.0" in metrics
+        assert "joyvl_timeline_dropped_total 1.0" in metrics
+        (tmp_path / "timeline").unlink()
+        again = await post(h, picture=b"jpeg")
+        assert (await h.client.get(f"/v1/events/{again}/thumbnail.jpg")).content == b"jpeg"
+        assert (await h.client.get("/readyz")).json()["parts"]["timeline"]["ready"]
+        metrics = (await h.client.get("/metrics")).text
+        assert "joyvl_timeline_bytes 4.0" in metrics
+        assert "joyvl_timeline_fault 0.0" in metrics

@@ -39,7 +39,7 @@ def shown(page: Page) -> list[tuple[str, str]]:
 
 def recorded(server: ServerProcess, session: str) -> list[tuple[str, str]]:
     """The same of the server's timeline."""
-    events = server.call("GET", f"/v1/events?session_id={session}&type=spoke&limit=300")["data"]
+    events = server.call("GET", f"/v1/events?session_id={session}&type=spoke&type=watch_fired&limit=300")["data"]
     return [(event["at"][:19], event["text"]) for event in events[::-1]]
 
 

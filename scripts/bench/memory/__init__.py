@@ -1,0 +1,1 @@
+"""What memory and timeline cost: recall, search."""
