@@ -26,6 +26,8 @@ LEAST_ATTEMPTS = 8
 RECHECK_S = 30.0
 """the outbox is looked at this often, should a word that something is in it be lost"""
 BATCH = 20
+WRITE_S = 2.0
+"""that the disk may take to write down what was sent, when the worker is ended"""
 
 
 @dataclass(slots=True)
@@ -218,11 +220,15 @@ class HookWorker:
             urgent.outcome = (state, attempt)
             urgent.withdrawn = True
             return
+        writing = asyncio.ensure_future(self._parts.deliveries.tried(delivery.id, state, attempt))
         try:
-            await self._parts.deliveries.tried(delivery.id, state, attempt)
+            await asyncio.shield(writing)
         except StoreError:
             if state != "waiting":  # it must not be sent again
                 self._unwritten[delivery.id] = (state, attempt)
+        except asyncio.CancelledError:  # the hook is changed, or the server stops: it arrived all the same
+            await asyncio.wait({writing}, timeout=WRITE_S)
+            raise
 
     def _worked(self) -> None:
         if not self.health.ok:
