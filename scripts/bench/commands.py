@@ -158,6 +158,20 @@ def memory_command(
             report(together, (), json_out)
 
 
+@app.command("alerts")
+def alerts_command(
+    quick: Annotated[bool, typer.Option("--quick", help="Four rounds in place of twenty.")] = False,
+    seed: Annotated[int, typer.Option(help="Chooses the moments and the faults.")] = 1,
+    json_out: Json = False,
+) -> None:
+    """Kill a server again and again while watches fire, before a receiver with faults: is any alert lost?"""
+    from bench.alerts.bench import COLUMNS, bench_alerts
+
+    logs.configure("error", "auto")
+    with errors_as_exit_codes():
+        report(bench_alerts(quick=quick, seed=seed), COLUMNS, json_out)
+
+
 @app.command("delegation")
 def delegation_command(
     sessions: Annotated[int, typer.Option(help="Number of sessions that tick.", min=1)] = 4,

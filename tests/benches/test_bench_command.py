@@ -16,7 +16,7 @@ pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).parents[2]
 JOYVL = "from joyvl_server.cli.main import app; app()"
-NAMES = ("tick", "ingest", "context", "sessions", "fidelity", "speech", "memory", "delegation")
+NAMES = ("tick", "ingest", "context", "sessions", "fidelity", "speech", "memory", "alerts", "delegation")
 
 
 def run(package: Path, cwd: Path, *command: str) -> subprocess.CompletedProcess[str]:

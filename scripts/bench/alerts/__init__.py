@@ -1,0 +1,1 @@
+"""Are alerts told, whatever happens to the server?"""
