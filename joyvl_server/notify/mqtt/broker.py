@@ -39,13 +39,22 @@ class BrokerClient(aiomqtt.Client):
         finally:
             publishing.cancel()
 
+    _abandoned = False
+
     def abandon(self) -> None:
         """Close the socket, whatever goes on. The broker sends the last will. Idempotent."""
+        self._abandoned = True
         found = self._client.socket()
         if found is not None:
             self._client._sock_close()  # there is no public way without waiting for the broker
         if self._misc_task is not None:
             self._misc_task.cancel()
+
+    def _client_connect(self) -> None:
+        """Runs in a thread, which may come to its end when nobody waits any more."""
+        super()._client_connect()
+        if self._abandoned:
+            self._loop.call_soon_threadsafe(self.abandon)
 
 
 class Broker:

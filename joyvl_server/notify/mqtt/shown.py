@@ -60,9 +60,9 @@ class Shown:
                 found[theirs.picture] = self._shots.get(camera.id)
             for watch in camera.watches:
                 found[theirs.watch(watch.id, watch.name)] = b"ON" if watch.occupied else b"OFF"
-        gone = self._shots.keys() - {camera.id for camera in listed}
-        for camera_id in gone:
-            del self._shots[camera_id]
+        here = {camera.id for camera in listed}
+        self._shots = {camera_id: shot for camera_id, shot in self._shots.items() if camera_id in here}
+        self._last = {place: alert for place, alert in self._last.items() if place is None or place in here}
         if self._discovery is not None:
             found.update(self._discovery.messages(listed))
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -11,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fakes.mqtt import Mosquitto, free_port, listening
-from fakes.patience import until
+from fakes.mqtt import Mosquitto, free_port, kept_by, listening
+from fakes.patience import PATIENCE_S, until
 from fakes.server.server import ServerProcess
 from joyvl_server.kit.net import http
 
@@ -73,8 +74,9 @@ def server_for(folder: Path, clips: Path) -> ServerProcess:
 async def test_somebody_comes_in_and_everybody_is_told(clips, tmp_path, receiver, mosquitto):
     with server_for(tmp_path, clips) as server:
         server.call("POST", "/v1/hooks", {"name": "Program", "kind": "webhook", "options": {"url": receiver.url}})
-        broker = {"host": "127.0.0.1", "port": mosquitto.port}
-        server.call("POST", "/v1/hooks", {"name": "Broker", "kind": "mqtt", "options": broker})
+        broker = {"host": "127.0.0.1", "port": mosquitto.port, "username": "me", "password": "NeverShown"}
+        hook = server.call("POST", "/v1/hooks", {"name": "Broker", "kind": "mqtt", "options": broker})
+        assert hook["options"]["password"] == "***"
         async with listening(mosquitto.port) as heard:
             watch = {"name": "Somebody", "text": "Tell me when someone comes in"}
             camera = server.camera("Front door", f"file://{clips / CLIP}", watches=[watch])
@@ -95,6 +97,15 @@ async def test_somebody_comes_in_and_everybody_is_told(clips, tmp_path, receiver
             await heard.client.publish(f"{topics}/acknowledge", alert, qos=1)
             await until(lambda: server.call("GET", f"/v1/alerts/{alert}")["state"] == "acknowledged")
             assert "Broker" in server.call("GET", f"/v1/alerts/{alert}")["acknowledged_by"]
+
+            shown = json.dumps(
+                [server.call("GET", "/v1/hooks"), server.call("GET", f"/v1/hooks/{hook['id']}/deliveries")]
+            )
+            assert "NeverShown" not in shown + "".join(server.log)
+            server.call("DELETE", f"/v1/hooks/{hook['id']}")
+            async with asyncio.timeout(PATIENCE_S):
+                while await kept_by(mosquitto.port):  # nothing of it stays at the broker
+                    await asyncio.sleep(0.5)
 
 
 def fired(bodies: list[bytes]) -> Any:

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import aiomqtt
 import pytest
 
 from fakes.mqtt import (
@@ -129,6 +130,17 @@ async def test_a_broker_that_accepts_and_never_answers(tmp_path, monkeypatch):
             await sender.send(delivery(1))
     assert failed.value.retry
     server.close()
+
+
+async def test_a_connection_that_comes_when_nobody_waits_any_more_is_closed(mosquitto, tmp_path):
+    context = context_at(mosquitto.port, tmp_path)
+    sender = MqttSender(context)
+    client = await sender._broker._client("127.0.0.1")
+    client.timeout = 0.5
+    client.abandon()  # before its thread has a socket
+    with pytest.raises(aiomqtt.MqttError):
+        await client.__aenter__()
+    await until(lambda: client._client.socket() is None)
 
 
 async def test_a_broker_that_stops_to_confirm_is_left_and_the_message_is_sent_again(mosquitto, tmp_path):
