@@ -198,6 +198,8 @@ async def trace() -> dict[str, Walk]:
 
             for _ in range(WARM_UP_S):
                 await second()
+            await house.registry.store.main.write(lambda connection: None)  # what the start left to write
+            await house.clock.settle()
             silent = await _walked(second)
             house.engine.script = lambda turn: (Score(0.9), [" Someone is", " at the door."])
             spoken = await _walked(second)

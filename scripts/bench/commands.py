@@ -65,6 +65,20 @@ def ingest_command(
         report(bench_ingest(seconds), COLUMNS, json_out)
 
 
+@app.command("clips")
+def clips_command(
+    seconds: Annotated[float, typer.Option(help="Seconds to measure each kind of camera.")] = 60.0,
+    quick: Annotated[bool, typer.Option("--quick", help="One short round: does it work at all?")] = False,
+    json_out: Json = False,
+) -> None:
+    """Measure what clips cost a media worker for each camera, and whether it loses pictures."""
+    from bench.clips import COLUMNS, bench_clips
+
+    logs.configure("error", "auto")
+    with errors_as_exit_codes():
+        report(bench_clips(seconds, quick=quick), COLUMNS, json_out)
+
+
 @app.command("context")
 def context_command(
     seconds: Annotated[int, typer.Option(help="Simulated seconds.", min=400)] = 7200, json_out: Json = False

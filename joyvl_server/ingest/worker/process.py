@@ -107,7 +107,8 @@ class WorkerProcess:
     async def _ping(self, _: Message) -> Message:
         kept = [opened.publisher.clips for opened in self._sources.values()]
         size = sum(clips.size for clips in kept if clips is not None)
-        return {"sources": len(self._sources), "clip_bytes": size + self._clips.size}
+        pictures = {id: opened.publisher.count for id, opened in self._sources.items()}
+        return {"sources": len(self._sources), "clip_bytes": size + self._clips.size, "pictures": pictures}
 
     async def _open(self, message: Message) -> Message:
         spec, config = PullSpec(**message["spec"]), self._config

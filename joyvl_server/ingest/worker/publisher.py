@@ -78,6 +78,11 @@ class FramePublisher:
             )
         return self.newest
 
+    @property
+    def count(self) -> int:
+        """Pictures published so far."""
+        return self._number
+
     def clear(self) -> bool:
         """Show no picture from now on. Returns whether there was one."""
         had = self.newest is not None
