@@ -35,16 +35,18 @@ PLAY = """async ([url, at]) => {
   const failed = new Promise(done => video.addEventListener("error", () => done(video.error.message)));
   const seen = (async () => {
     await video.play();
-    while (video.currentTime < 1 || video.getVideoPlaybackQuality().totalVideoFrames < 5)
+    const shown = () => video.getVideoPlaybackQuality().totalVideoFrames;
+    while (!video.ended && (video.currentTime < 1 || (video.videoWidth && shown() < 5)))
       await new Promise(done => setTimeout(done, 50));
-    const played = video.currentTime, frames = video.getVideoPlaybackQuality().totalVideoFrames;
+    const played = video.currentTime, frames = shown();
     const sought = new Promise(done => video.addEventListener("seeked", done));
     video.currentTime = at;
     await sought;
     return {played, frames, at: video.currentTime, seconds: video.duration, width: video.videoWidth,
             sound: video.webkitAudioDecodedByteCount};
   })();
-  return await Promise.race([failed.then(error => ({error})), seen.catch(() => failed.then(error => ({error})))]);
+  const late = new Promise(done => setTimeout(() => done({late: video.readyState, at: video.currentTime}), 60000));
+  return await Promise.race([late, failed.then(error => ({error})), seen.catch(() => failed.then(error => ({error})))]);
 }"""
 
 
@@ -140,9 +142,9 @@ def test_clips_of_real_cameras_show_the_onset_and_play(clips: Path, tmp_path: Pa
             assert (seen.sound or "").removeprefix("lib").startswith("opus" if sounds[kind] == "opus" else "aac")
             result = page.evaluate(PLAY, [clip["url"], onset - start])
             print(kind, result)
-            if kind == "h265" and "error" in result:
-                assert clip["reason"] == "It is H.265, which many browsers do not play."
-                continue
+            assert clip["reason"] == ("It is H.265, which many browsers do not play." if kind == "h265" else "")
+            if kind == "h265" and ("error" in result or result["width"] == 0):
+                continue  # this one does not: it plays the sound alone, or nothing
             assert result["played"] >= 1
             assert result["frames"] >= 5
             assert result["at"] == pytest.approx(onset - start, abs=0.1)
