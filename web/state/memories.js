@@ -107,9 +107,10 @@ function change(id, to) {
   });
 }
 
-/** `where`: a collection, or empty. Raises ApiError. */
+/** `where`: a collection, whose name is the id of a camera where it is one's; or empty. Raises ApiError. */
 export async function addFact(words, where) {
-  const told = memoryOf(await post("/v1/memories", { text: words, ...(where && { collection: where }) }));
+  const about = where.startsWith("cam_") ? { camera_id: where } : where ? { collection: where } : {};
+  const told = memoryOf(await post("/v1/memories", { text: words, ...about }));
   if (told && memories.value.facts) memories.value = { ...memories.value, facts: [told, ...memories.value.facts] };
   refreshCollections();
 }

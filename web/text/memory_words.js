@@ -25,6 +25,7 @@ export const sourceWords = (source) => SOURCES[source] ?? source;
 /** "Front door", "user anna", "a browser": of whom a collection is. `names`: of cameras by id. */
 export function collectionName(collection, names) {
   if (names.has(collection)) return names.get(collection);
+  if (collection === "shared") return "All cameras and callers";
   if (collection.startsWith("user:")) return `User ${collection.slice(5)}`;
   if (collection.startsWith("browser:")) return `Webcam of a browser (${collection.slice(8, 14)})`;
   return collection.startsWith("cam_") ? "A camera that is gone" : collection;

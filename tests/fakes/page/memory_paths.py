@@ -37,7 +37,8 @@ def add_memory_paths(app: FastAPI, world: World) -> None:
         if "refuse" in body["text"]:
             errors = [{"field": "text", "message": "This cannot be remembered."}]
             raise Problem(422, "invalid", "The request is not right.", errors)
-        return book.add(body["text"], "fact", collection=body.get("collection", "all"), source="user")
+        place = body.get("collection") or body.get("camera_id") or "shared"
+        return book.add(body["text"], "fact", collection=place, camera_id=body.get("camera_id"), source="user")
 
     @app.get("/v1/memories/collections")
     async def collections() -> dict[str, Any]:

@@ -32,7 +32,7 @@ export function AddFact({ places, onDone }) {
       <${Field} id="fact-where" label="About" error=${problem?.fields.collection}>
         <select id="fact-where" value=${where} onChange=${(e) => setWhere(e.target.value)}>
           <option value="">All cameras and callers</option>
-          ${places.map(([collection, name]) => html`<option key=${collection} value=${collection}>${name}</option>`)}
+          ${places.filter(([collection]) => collection !== "shared").map(([collection, name]) => html`<option key=${collection} value=${collection}>${name}</option>`)}
         </select>
       <//>
       ${problem && html`<p class="note bad" role="alert">${problem.message}</p>`}
