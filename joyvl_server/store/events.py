@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -94,14 +95,11 @@ class Events:
 
         A batch at a time, newest first: cancelled, those that are deleted stay so.
         """
-        last = await self.last_seq()
-        count, before = 0, None
-        while True:
-            found = await self.list(wanted, limit=DELETE_BATCH, before=before)
-            count += await self._delete([event.id for event in found if event.seq <= last])
-            if len(found) < DELETE_BATCH:
-                return count
-            before = found[-1].id
+        now = replace(wanted, upto=await self.last_seq())
+        count = 0
+        while found := await self.list(now, limit=DELETE_BATCH):
+            count += await self._delete([event.id for event in found])
+        return count
 
     async def set_clip(
         self, id: str, state: ClipState, reason: str = "", bytes: int = 0, *, before_s: float | None = None

@@ -160,3 +160,36 @@ async def test_order_is_that_of_ids(db):
         Events(db).post(one)
     await drained(db)
     assert await Events(db).list() == made[::-1]
+
+
+@pytest.mark.parametrize("filters", [{}, {"since": 0.0}, {"types": ("spoke", "spoke", "task")}, {"words": "text"}])
+async def test_pages_hold_each_event_once_though_clocks_jump_and_the_cursor_is_deleted(db, filters):
+    events, draw = Events(db), random.Random(3)
+    made = [event(wall=1000.0 + draw.choice((0, 0, 5000, -900)) + n, text=f"text {n}") for n in range(80)]
+    for one in made:
+        events.post(one)
+    await drained(db)
+    seen, before, deleted = [], None, 0
+    while page := await events.list(EventFilter(**filters), limit=7, before=before):
+        seen += [one.id for one in page]
+        before = page[-1].id
+        if deleted < 3 and "since" not in filters:
+            deleted += await events.delete([before])
+    assert set(seen) == {one.id for one in made}
+    assert len(seen) == len(made)
+
+
+@pytest.mark.parametrize("filters", [{"since": 0.0}, {"words": "text"}, {"camera_id": "cam_1"}, {"types": ("spoke",)}])
+async def test_deleting_what_matches_takes_all_of_it_and_ends(db, filters, monkeypatch):
+    monkeypatch.setattr(events_module, "DELETE_BATCH", 7)
+    events, draw = Events(db), random.Random(4)
+    gone = []
+    events.on_removed(gone.extend)
+    for n in range(60):
+        events.post(event(wall=1000.0 + draw.choice((0, 5000, -900)) + n, text=f"text {n}"))
+    await drained(db)
+    events.on_removed(lambda removed: [events.post(event(text="text of one that comes meanwhile")) for _ in removed])
+    assert await events.delete_matching(EventFilter(**filters)) == 60
+    await drained(db)
+    assert {one.text for one in await events.list(limit=100)} == {"text of one that comes meanwhile"}
+    assert len(gone) == 60

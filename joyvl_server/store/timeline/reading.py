@@ -26,10 +26,11 @@ def newest(connection: sqlite3.Connection, wanted: EventFilter, limit: int, befo
     if (wanted.since, wanted.until) != (None, None) and not (wanted.session_id or wanted.camera_id or wanted.types):
         return _by_time(connection, wanted, limit, before)
     clauses, values = conditions(wanted)
+    types = tuple(dict.fromkeys(wanted.types))
     if before is not None:
         clauses.append("e.id < ?")
         values.append(before)
-    if len(wanted.types) < 2 or wanted.session_id or wanted.camera_id:
+    if len(types) < 2 or wanted.session_id or wanted.camera_id:
         clauses, values = _types(clauses, values, wanted.types)
         # The clauses are ours; values are bound. The page is found in an index alone, then read.
         page = f"SELECT e.seq FROM events e {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
@@ -37,9 +38,9 @@ def newest(connection: sqlite3.Connection, wanted: EventFilter, limit: int, befo
     else:
         # The newest of each type: its index is walked in order, however rare it is.
         each = f"SELECT seq, id FROM events e {_where(['e.type = ?', *clauses])} ORDER BY e.id DESC LIMIT ?"
-        parts = " UNION ALL ".join(f"SELECT * FROM ({each})" for _ in wanted.types)
+        parts = " UNION ALL ".join(f"SELECT * FROM ({each})" for _ in types)
         page = f"SELECT seq FROM ({parts}) ORDER BY id DESC LIMIT ?"
-        values = [value for type in wanted.types for value in (type, *values, limit)] + [limit]
+        values = [value for type in types for value in (type, *values, limit)] + [limit]
     rows = connection.execute(f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY id DESC", values)
     return [event_record(row) for row in rows]
 
@@ -66,6 +67,7 @@ def conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
         "e.kept = ?": wanted.kept,
         "e.wall >= ?": wanted.since,
         "e.wall < ?": wanted.until,
+        "e.seq <= ?": wanted.upto,
     }
     given = {clause: value for clause, value in filters.items() if value is not None}
     clauses, values = list(given), list(given.values())
@@ -158,11 +160,8 @@ def _by_time(connection: sqlite3.Connection, wanted: EventFilter, limit: int, be
     """By wall time, whose index is walked in order: a short time long ago is found at once."""
     clauses, values = conditions(wanted)
     if before is not None:
-        wall = connection.execute(
-            "SELECT wall FROM events WHERE id <= ? ORDER BY id DESC LIMIT 1", (before,)
-        ).fetchone()
         clauses.append("(e.wall, e.id) < (?, ?)")
-        values += [float("-inf") if wall is None else wall[0], before]
+        values += [_wall_of(connection, before), before]
     query = f"SELECT {E} FROM events e INDEXED BY events_wall {_where(clauses)} ORDER BY e.wall DESC, e.id DESC LIMIT ?"
     return [event_record(row) for row in connection.execute(query, (*values, limit))]
 
@@ -173,6 +172,14 @@ def _seq_of(connection: sqlite3.Connection, id: str) -> int:
     if row is None:
         return 0
     return int(row["seq"]) if row["id"] == id else int(row["seq"]) + 1
+
+
+def _wall_of(connection: sqlite3.Connection, id: str) -> float:
+    """When it was; of an event that is gone, the later one of its neighbours: nothing is left out."""
+    sides = ("WHERE id <= ? ORDER BY id DESC LIMIT 1", "WHERE id >= ? ORDER BY id LIMIT 1")
+    row = connection.execute("SELECT wall FROM events WHERE id = ?", (id,)).fetchone()
+    near = [row] if row else [connection.execute(f"SELECT wall FROM events {side}", (id,)).fetchone() for side in sides]
+    return max((float(one[0]) for one in near if one is not None), default=float("-inf"))
 
 
 def _types(clauses: list[str], values: list[Any], types: tuple[str, ...]) -> tuple[list[str], list[Any]]:

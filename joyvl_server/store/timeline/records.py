@@ -84,6 +84,8 @@ class EventFilter:
     until: float | None = None
     ids: tuple[str, ...] | None = None
     """one of these"""
+    upto: int | None = None
+    """its `seq` is at most this"""
 
     @property
     def empty(self) -> bool:
@@ -101,6 +103,7 @@ class EventFilter:
             and (self.since is None or event.wall >= self.since)
             and (self.until is None or event.wall < self.until)
             and (self.ids is None or event.id in self.ids)
+            and (self.upto is None or event.seq <= self.upto)
         )
 
 

@@ -143,7 +143,8 @@ class Session:
             about = {
                 key: tick[key] for key in ("score", "kind", "zone", "box", "watches", "query", "epoch", "question")
             }
-            self.note("spoke" if decision == "speak" else "delegated", text, wall=wall, **about)
+            told = "watch_fired" if tick["watches"] else "spoke" if decision == "speak" else "delegated"
+            self.note(told, text, wall=wall, **about)
             for watch_id in tick["watches"]:
                 self.publish("watch.fired", watch_id=watch_id, tick=tick)
         else:
