@@ -128,7 +128,7 @@ async def test_a_kill_in_the_migration_leaves_the_old_or_the_new(tmp_path, befor
     shapes = json.dumps(zones(*(f"zone {n}" for n in range(32))))
     await written(tmp_path / "old.db", before, [old_row(n, threshold=0.25, zones=shapes) for n in range(100)])
     found = []
-    for number in range(1, 100):  # killed before its first statement, its second, and so on to its end
+    for number in range(1, 400):  # killed before its first statement, its second, and so on to its end
         path = tmp_path / f"{number}.db"
         shutil.copy(tmp_path / "old.db", path)
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, str(path), str(number))

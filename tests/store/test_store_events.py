@@ -5,6 +5,7 @@ from store_records import drained, event
 
 from joyvl_server.store import events as events_module
 from joyvl_server.store.events import EventFilter, Events
+from joyvl_server.store.timeline import reading
 
 
 @pytest.fixture
@@ -77,7 +78,9 @@ async def test_the_same_event_twice_is_one(db):
     ],
 )
 @pytest.mark.parametrize("limit", [1, 7, 100])
-async def test_filters_and_pages(timeline, filters, wanted, limit):
+@pytest.mark.parametrize("few", [10, 5000])
+async def test_filters_and_pages(timeline, filters, wanted, limit, few, monkeypatch):
+    monkeypatch.setattr(reading, "FEW", few)
     events, made = timeline
     seen, before = [], None
     while page := await events.list(EventFilter(**filters), limit=limit, before=before):
@@ -193,3 +196,9 @@ async def test_deleting_what_matches_takes_all_of_it_and_ends(db, filters, monke
     await drained(db)
     assert {one.text for one in await events.list(limit=100)} == {"text of one that comes meanwhile"}
     assert len(gone) == 60
+
+
+async def test_what_is_kept_is_found_in_an_index(db):
+    query = "EXPLAIN QUERY PLAN SELECT seq FROM events e WHERE e.kept = 1 ORDER BY e.id DESC LIMIT 10"
+    plan = await db.read(lambda c: [row["detail"] for row in c.execute(query)])
+    assert plan == ["SCAN e USING INDEX events_kept"]

@@ -10,6 +10,7 @@ from typing import Any
 from joyvl_server.store.timeline.records import COLUMNS, EventFilter, EventRecord, event_record
 from joyvl_server.store.timeline.search import expression
 
+FEW = 5000
 MAX_SAID = 50
 """sentences around one event"""
 E = ", ".join(f"e.{name}" for name in COLUMNS.split(", "))
@@ -21,10 +22,13 @@ def newest(connection: sqlite3.Connection, wanted: EventFilter, limit: int, befo
         return _by_words(connection, wanted, limit, before)
     if wanted.ids is not None:
         return _by_ids(connection, wanted, limit, before)
+    if wanted.since is not None or wanted.until is not None:
+        if not (wanted.session_id or wanted.camera_id or wanted.types or wanted.watch_id):
+            return _by_time(connection, wanted, limit, before)
+        if _is_short(connection, wanted):
+            return _in_a_short_time(connection, wanted, limit, before)
     if wanted.watch_id is not None:
         return _by_watch(connection, wanted, limit, before)
-    if (wanted.since, wanted.until) != (None, None) and not (wanted.session_id or wanted.camera_id or wanted.types):
-        return _by_time(connection, wanted, limit, before)
     clauses, values = conditions(wanted)
     types = tuple(dict.fromkeys(wanted.types))
     if before is not None:
@@ -64,13 +68,14 @@ def conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
     filters: dict[str, Any] = {
         "e.session_id = ?": wanted.session_id,
         "e.camera_id = ?": wanted.camera_id,
-        "e.kept = ?": wanted.kept,
         "e.wall >= ?": wanted.since,
         "e.wall < ?": wanted.until,
         "e.seq <= ?": wanted.upto,
     }
     given = {clause: value for clause, value in filters.items() if value is not None}
     clauses, values = list(given), list(given.values())
+    if wanted.kept is not None:
+        clauses.append(f"e.kept = {int(wanted.kept)}")  # as it stands in the index of what is kept
     if wanted.watch_id is not None:
         clauses.append("EXISTS (SELECT 1 FROM event_watches w WHERE w.watch_id = ? AND w.event_id = e.id)")
         values.append(wanted.watch_id)
@@ -131,6 +136,25 @@ def _by_words(connection: sqlite3.Connection, wanted: EventFilter, limit: int, b
         "ORDER BY w.rowid DESC LIMIT ?"
     )
     return [event_record(row) for row in connection.execute(query, (match, *values, limit))]
+
+
+def _is_short(connection: sqlite3.Connection, wanted: EventFilter) -> bool:
+    """So few events are in its time, of all cameras, that they can be looked through."""
+    clauses, values = conditions(EventFilter(since=wanted.since, until=wanted.until))
+    query = f"SELECT 1 FROM events e INDEXED BY events_wall {_where(clauses)} LIMIT {FEW}"
+    (count,) = connection.execute(f"SELECT count(*) FROM ({query})", values).fetchone()
+    return int(count) < FEW
+
+
+def _in_a_short_time(
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: str | None
+) -> list[EventRecord]:
+    clauses, values = _types(*conditions(wanted), wanted.types)
+    if before is not None:
+        clauses.append("e.id < ?")
+        values.append(before)
+    query = f"SELECT {E} FROM events e INDEXED BY events_wall {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
+    return [event_record(row) for row in connection.execute(query, (*values, limit))]
 
 
 def _by_ids(connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: str | None) -> list[EventRecord]:

@@ -69,6 +69,14 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "one character of a camera and an hour": {"words": "门", "camera_id": "cam_5", **LATE},
     "a character that occurs nowhere": {"words": "鯨"},
     "both languages": {"words": "dog 狗"},
+    "an hour of all cameras": LATE,
+    "an hour of a camera": {"camera_id": "cam_3", **LATE},
+    "an hour of what was spoken": {"types": ("spoke",), **LATE},
+    "a month of a camera": {"camera_id": "cam_3", "since": LATE["since"], "until": LATE["since"] + YEAR_S / 12},
+    "a watch": {"watch_id": "wch_7"},
+    "an hour of a watch": {"watch_id": "wch_7", **LATE},
+    "a rare type and a frequent one": {"types": ("task", "spoke")},
+    "what is kept": {"kept": True},
 }
 
 
@@ -151,6 +159,7 @@ def _events(count: int) -> Iterator[EventRecord]:
             wall=wall,
             text=text,
             data={"watches": [f"wch_{watch}"], "watch_names": [f"watch {watch}"]} if watched else {"score": 0.75},
+            kept=n % 1000 == 7,
         )
 
 
