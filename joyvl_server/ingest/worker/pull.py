@@ -207,7 +207,7 @@ class PullSource:
         with libav_obeys(self._deadline):
             while not self._deadline.cancelled:
                 error = self._try()
-                if self._publisher.clips is not None:
+                if self._publisher.clips is not None and not self._deadline.cancelled:
                     self._publisher.clips.lost(_cause(error))
                 self._hearing.broke_off(lost=error is not None)
                 self._hearing.present(False)

@@ -14,6 +14,7 @@ import pytest
 
 from fakes.media import rtsp_server
 from joyvl_server.ingest.hub import MediaHub
+from joyvl_server.ingest.worker.clips.limits import ClipLimits
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.settings import MediaSettings
 
@@ -28,10 +29,10 @@ def need_rtsp() -> None:
 
 
 @asynccontextmanager
-async def media_hub(*roots: Path, **settings: Any) -> AsyncIterator[MediaHub]:
+async def media_hub(*roots: Path, clips: ClipLimits | None = None, **settings: Any) -> AsyncIterator[MediaHub]:
     """Closes the hub and then counts: workers, tasks and file descriptors are what they were."""
     tasks, workers, descriptors = asyncio.all_tasks(), _workers(), _descriptors()
-    hub = MediaHub(MediaSettings(**{**FAST, **settings}), NetPolicy(file_roots=tuple(map(str, roots))))
+    hub = MediaHub(MediaSettings(**{**FAST, **settings}), NetPolicy(file_roots=tuple(map(str, roots))), clips=clips)
     try:
         yield hub
     finally:

@@ -61,6 +61,9 @@ def collect(ring: PacketRing, t: float, before_s: float, after_s: float, why: st
     packets = [packet for group in groups for packet in group.packets]
     pictures = [packet for packet in packets if not packet.sound]
     last = max(number for number, packet in enumerate(pictures) if number == 0 or packet.t <= t + after_s)
+    end = max(packet.t for packet in pictures[: last + 1])
+    while last + 1 < len(pictures) and pictures[last + 1].t < end:
+        last += 1  # it is shown before one that is in the clip already
     # Pictures that are shown before the keyframe need what is not there.
     first_pts = pictures[0].pts or 0
     pictures = [p for n, p in enumerate(pictures[: last + 1]) if n == 0 or (p.pts or 0) > first_pts]

@@ -24,6 +24,8 @@ from joyvl_server.ingest.worker.opening import OpenedStream
 WAITING = 16
 """clips of one source that may wait for the end of their span"""
 FULL = "the memory for clips (media.clip_mb) was full"
+TAIL_S = 0.3
+"""pictures that are shown before the last one may come so much after it"""
 CLOSED = "the session ended"
 
 
@@ -92,7 +94,7 @@ class ClipRecorder:
         with self._lock:
             self._ring.placed(frame.pts, t, frame.width, frame.height)
             if self._waiting:
-                self._finish(lambda clip: clip.order.t + clip.order.after_s <= t)
+                self._finish(lambda clip: clip.order.t + clip.order.after_s + TAIL_S <= t)
 
     def lost(self, why: str) -> None:
         """The connection is over, or the file. `why`: a part of a sentence."""
@@ -111,7 +113,7 @@ class ClipRecorder:
                 clip.outcome.set_exception(SourceError("There is no clip: too many were wanted at once.", code="busy"))
                 return clip.outcome
             self._waiting.append(clip)
-            if self._closed or self._ring.present is None or self._ring.newest >= order.t + order.after_s:
+            if self._closed or self._ring.present is None or self._ring.newest >= order.t + order.after_s + TAIL_S:
                 self._finish(lambda other: other is clip)
             return clip.outcome
 
