@@ -1,0 +1,1 @@
+"""Routes of what is remembered: memories, and what each day was."""
