@@ -127,6 +127,10 @@ class LongTermMemory:
         """How many were deleted for good. Cancelled, some may be deleted."""
         return len(self.forgotten(await self.memories.forget_all()))
 
+    async def purge_index(self) -> None:
+        """What was deleted is taken out of the index's files, too, a little later. Cancelling it changes nothing."""
+        self._upkeep.look()
+
     def forgotten(self, gone: list[Forgotten]) -> list[Forgotten]:
         """These were deleted by `memories` itself: the index is told."""
         self._upkeep.look()

@@ -65,6 +65,12 @@ class QueryList:
         self._closed = asyncio.Event()
         return view
 
+    def forget(self, since: float, until: float) -> None:
+        """Closed questions that were asked between these wall times are gone."""
+        self._all = {
+            id: view for id, view in self._all.items() if view.status == "open" or not since <= view.asked_wall < until
+        }
+
     async def answered(self, query_id: str) -> None:
         """Wait until it is open no more, or not there. Cancelling it only ends the wait."""
         while query_id in self._all and self._all[query_id].status == "open":

@@ -26,6 +26,7 @@ from joyvl_server.sessions.deps import SessionDeps, tick_retention
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.factory import SessionFactory
+from joyvl_server.sessions.memory.erasing import ErasedRecords, Eraser
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.clips import ClipTasks
@@ -91,6 +92,8 @@ class Registry:
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
         self._factory = SessionFactory(settings.engine.name, deps, self._supervisor)
+        records = ErasedRecords(store, self.memory, self.timeline, self.tasks, self)
+        self.eraser = Eraser(records, clock)
         self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
         self.alerts = open_alerts(self, clock)
 
@@ -110,6 +113,7 @@ class Registry:
         await self._sinks.load()
         await self.tasks.start()
         self.memory.start()
+        self.eraser.start()
         self._preparing = asyncio.create_task(self.speech.start(), name="voices get ready")
         await self.alerts.start()
         await self.cameras.take_up()
@@ -123,6 +127,7 @@ class Registry:
         await self._supervisor.aclose(endings.STOPPED)
         await self._clips.aclose()
         await self.tasks.aclose()
+        await self.eraser.aclose()
         await self.memory.aclose()
         await self._media.aclose()
         if self._preparing is not None:

@@ -153,6 +153,18 @@ class Session:
         self.queries.get(query_id)
         self.machine.take(QueryWithdrawn(self.source.now, query_id))
 
+    @property
+    def camera_id(self) -> str | None:
+        return self.record.camera_id
+
+    def forget(self, since: float, until: float) -> None:
+        """See `RunningSession.forget`."""
+        self.queries.forget(since, until)
+        self._recent.forget(since, until)
+        self.delegation.forget(since, until)
+        self.updates.forget(since, until)
+        self.bus.publish(SessionUpdated())
+
     def change(self, spec: SessionSpec, *, name: str | None = None) -> None:
         """From now on, with another name where one is given. The machine learns only of what is another. Raises
         `ConfigError` for settings that cannot work: then nothing is changed."""

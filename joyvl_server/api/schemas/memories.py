@@ -22,7 +22,9 @@ class MemoriesFilter(RequestModel):
 
     camera_id: str | None = Field(None, max_length=80)
     session_id: str | None = Field(None, max_length=80)
-    collection: Collection | None = Field(None, description="The id of a camera, `user:NAME`, `browser:ID` or `shared`.")
+    collection: Collection | None = Field(
+        None, description="The id of a camera, `user:NAME`, `browser:ID` or `shared`."
+    )
     kind: list[MemoryKind] = Field(default_factory=list, max_length=20, description="One of these; may be repeated.")
     kept: bool | None = None
     since: AwareDatetime | None = Field(

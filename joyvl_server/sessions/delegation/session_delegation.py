@@ -35,6 +35,10 @@ class RecentFrames:
         while frames[-1].t - frames[0].t > self._seconds:
             frames.popleft()
 
+    def forget(self, since: float, until: float) -> None:
+        """The pictures between these wall times."""
+        self._frames = deque(frame for frame in self._frames if not since <= frame.wall < until)
+
     def around(self, t: float | None, count: int, most_bytes: int) -> tuple[BundleFrame, ...]:
         """At most `count`, oldest first, evenly over the time up to `t` (None: now), the last one always; fewer where
         they would be more than `most_bytes` together."""
@@ -73,6 +77,12 @@ class SessionDelegation:
         """Somebody said this, or the server did."""
         if text.strip():
             self._said.append(f"{speaker}: {' '.join(text.split())[:LONGEST_SAID]}")
+
+    def forget(self, since: float, until: float) -> None:
+        """Pictures between these wall times, and what was said last."""
+        if self._frames is not None:
+            self._frames.forget(since, until)
+        self._said.clear()
 
     async def hand_over(self, draft: TaskDraft) -> TaskRecord:
         """See `TaskQueue.submit`; it is a task of this session, with what is seen and was said around `draft.t`."""

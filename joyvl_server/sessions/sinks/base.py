@@ -7,7 +7,7 @@ Sinks outside joyvl-server are found in the entry-point group `joyvl.sinks`: the
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from joyvl_server.core.inputs import Input
@@ -82,6 +82,14 @@ class RecentTicks:
     newest: deque[TickRecord] = field(default_factory=lambda: deque(maxlen=TICKS_KEPT))
     """oldest first"""
     last_remark: TickRecord | None = None
+
+    def forget(self, since: float, until: float) -> None:
+        """What was said between these wall times; the scores stay."""
+        for n, tick in enumerate(self.newest):
+            if since <= tick.wall < until and (tick.text or tick.question or tick.detail):
+                self.newest[n] = replace(tick, text="", question="", detail="")
+        if self.last_remark is not None and since <= self.last_remark.wall < until:
+            self.last_remark = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,11 @@ class UpdateLog:
         self._closed = True
         self._wake()
 
+    def forget(self, since: float, until: float) -> None:
+        """Updates between these wall times, and all before them, are not kept for clients that resume."""
+        while self._ring and any(since <= update.wall < until for update in self._ring):
+            self._ring.popleft()
+
     def since(self, last_id: str | None) -> Subscription:
         """Everything after `last_id`; without one, or with one no longer kept, a snapshot and then what comes."""
         position = self._position(last_id)
@@ -176,7 +181,7 @@ class UpdateLog:
                 await waiter
             finally:
                 self._waiters.discard(waiter)
-        oldest = self._ring[0].seq
+        oldest = self._ring[0].seq if self._ring else self._seq + 1
         if position + 1 < oldest:
             raise SlowReader(f"{oldest - position - 1} updates were dropped before they were read")
         return next(islice(self._ring, position + 1 - oldest, None))

@@ -82,6 +82,8 @@ class DatabaseFile:
                 raise sqlite3.OperationalError("no WAL here; data_dir must be on a local disk")
             else:
                 connection.execute("PRAGMA synchronous = FULL")
+                # What is deleted is overwritten, so that nothing forgotten is left in the file.
+                connection.execute("PRAGMA secure_delete = ON")
                 connection.execute("PRAGMA journal_size_limit = 67108864")
         except sqlite3.Error:
             connection.close()

@@ -1,0 +1,283 @@
+"""Forgets for good: memories and events with all that tells the same, in every file of the data folder.
+
+What is to go is written down first; what a kill interrupts is finished at the next start. Afterwards nothing of that
+past is taken any more: an account of an old time may be written much later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from joyvl_server.agents.queue import TaskQueue
+from joyvl_server.core.errors import Conflict, NotFound, StoreError
+from joyvl_server.kit.clock import Clock
+from joyvl_server.memory.long_term import LongTermMemory
+from joyvl_server.store.erasures import PRIVATE, ErasedEvent, Erasures, ErasureScope, Past
+from joyvl_server.store.events import EventFilter
+from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
+from joyvl_server.store.store import Store
+from joyvl_server.store.ticks.erasing import Forgets, blank_ticks
+from joyvl_server.store.ticks.records import TickRecord
+from joyvl_server.timeline.timeline import Timeline
+
+log = structlog.get_logger(__name__)
+
+RETRY_S = 30.0
+PAGE = 1000
+ACCOUNTS = ("summary", "block")
+
+
+class RunningSession(Protocol):
+    """A session that runs now, as far as it has to forget."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def camera_id(self) -> str | None: ...
+
+    def forget(self, since: float, until: float) -> None:
+        """What it remembers of that time (Unix seconds), also for its next prompt."""
+
+
+class RunningSessions(Protocol):
+    def sessions(self) -> Sequence[RunningSession]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many are gone."""
+
+    memories: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedRecords:
+    """Where something may lie that is to be forgotten."""
+
+    store: Store
+    memory: LongTermMemory
+    timeline: Timeline
+    tasks: TaskQueue
+    sessions: RunningSessions
+
+
+class Eraser:
+    """`start` before use, `aclose` before the store is closed. One erasure at a time."""
+
+    def __init__(self, records: ErasedRecords, clock: Clock) -> None:
+        self._records = records
+        self._clock = clock
+        self._erasures = Erasures(records.store.main, records.store.ticks)
+        self._working = asyncio.Lock()
+        self._running: asyncio.Task[None] | None = None
+        self._unfinished = asyncio.Event()
+
+    def start(self) -> None:
+        """Finish what an earlier run could not. Returns at once."""
+        self._unfinished.set()
+        if self._running is None:
+            self._running = asyncio.create_task(self._finish(), name="what was to be forgotten is forgotten")
+
+    async def aclose(self) -> None:
+        """What is not done goes on at the next start. Idempotent."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+
+    async def forget(self, filter: MemoryFilter) -> Erased:
+        """All memories that match, and the events they are from; where a filter names only places and times, all that
+        was seen, said and heard there and then. Kept ones too, unless `filter.kept` is False.
+
+        Raises `StoreError`. Cancelled, it goes on in the background.
+        """
+        past = await self._past_of(filter)
+        if past is None:
+            return await self._erase(await self._scope_of(filter))
+        if filter.collections and past.camera_id is None:  # a caller: all of its sessions, and facts without one
+            memories = await self._all(filter)
+            sessions = {memory.session_id for memory in memories if memory.session_id is not None}
+            past = replace(past, sessions=tuple(sorted(sessions)))
+            return await self._erase(ErasureScope(past, tuple(memory.id for memory in memories)))
+        return await self._erase(ErasureScope(past))
+
+    async def forget_all(self) -> Erased:
+        """Everything that was seen, said and heard, facts too. Cameras, watches and settings stay. See `forget`."""
+        return await self._erase(ErasureScope(Past(0.0, self._clock.wall())))
+
+    async def forget_events(self, wanted: EventFilter) -> Erased:
+        """All events that match, and the memories, alerts and words that come from them. See `forget`."""
+        ids: list[str] = []
+        before: str | None = None
+        while True:
+            found = await self._records.timeline.events.list(wanted, limit=PAGE, before=before)
+            ids += [event.id for event in found]
+            if len(found) < PAGE:
+                break
+            before = found[-1].id
+        erased = Erased(0, 0)
+        for start in range(0, len(ids), PAGE):
+            gone = await self._erase(await self._scope_of(MemoryFilter(event_ids=tuple(ids[start : start + PAGE]))))
+            erased = Erased(erased.memories + gone.memories, erased.events + gone.events)
+        return erased
+
+    # ---------------------------------------------------------------------------------------------------- what is meant
+
+    async def _past_of(self, filter: MemoryFilter) -> Past | None:
+        """The time and place that a filter is about; None where it chooses among what is there."""
+        if filter.ids or filter.event_ids or filter.kinds or filter.words.strip() or filter.kept is not None:
+            return None
+        since = 0.0 if filter.since is None else filter.since
+        until = self._clock.wall() if filter.until is None else filter.until
+        sessions = None if filter.session_id is None else (filter.session_id,)
+        camera_id = filter.camera_id
+        if filter.collections:
+            if len(filter.collections) > 1 or camera_id not in (None, filter.collections[0]):
+                return None
+            if filter.collections[0].startswith("cam_"):
+                camera_id = filter.collections[0]
+        return Past(since, until, camera_id, sessions)
+
+    async def _scope_of(self, filter: MemoryFilter) -> ErasureScope:
+        memories = await self._all(filter)
+        ids = {memory.id for memory in memories} | set(filter.ids)
+        from_events = {memory.event_id for memory in memories if memory.event_id is not None} | set(filter.event_ids)
+        events, tasks = await self._erasures.traced(ids | from_events)
+        accounts = tuple(
+            Past(memory.wall, memory.until_wall, memory.camera_id, None if s is None else (s,))
+            for memory in memories
+            if memory.kind in ACCOUNTS and (s := memory.session_id) is not None
+        )
+        return ErasureScope(None, tuple(sorted(ids)), events, tasks, accounts)
+
+    async def _all(self, filter: MemoryFilter) -> list[MemoryRecord]:
+        found: list[MemoryRecord] = []
+        before: str | None = None
+        while True:
+            page = await self._records.memory.memories.list(filter, limit=PAGE, before=before)
+            found += page
+            if len(page) < PAGE:
+                return found
+            before = page[-1].id
+
+    # -------------------------------------------------------------------------------------------------- how it is done
+
+    async def _erase(self, scope: ErasureScope) -> Erased:
+        number = await self._erasures.begin(scope, self._clock.wall())
+        work = asyncio.ensure_future(self._one(number, scope))
+        try:
+            return await asyncio.shield(work)
+        except StoreError:
+            self._unfinished.set()
+            raise
+
+    async def _one(self, number: int, scope: ErasureScope) -> Erased:
+        async with self._working:
+            erased = await self._delete(scope)
+            if await self._erasures.purge():
+                await self._erasures.done(number)
+                await self._erasures.purge()
+            else:
+                self._unfinished.set()
+            return erased
+
+    async def _delete(self, scope: ErasureScope) -> Erased:
+        """Every step may be done twice."""
+        self._forget_running(scope)
+        memories = await self._delete_memories(scope)
+        events = await self._delete_events(scope)
+        await self._delete_tasks(scope)
+        await self._erasures.delete_with(scope)
+        await self._blank_ticks(scope)
+        await self._records.timeline.files.removed()
+        await self._records.memory.purge_index()
+        return Erased(memories, events)
+
+    def _forget_running(self, scope: ErasureScope) -> None:
+        past = scope.past
+        times = [past] if past is not None else list(scope.accounts)
+        times += [Past(e.wall, e.wall + 1.0, e.camera_id, (e.session_id,)) for e in scope.events]
+        for session in self._records.sessions.sessions():
+            for time in times:
+                mine = time.sessions is None or session.id in time.sessions
+                if mine and time.camera_id in (None, session.camera_id):
+                    session.forget(time.since, time.until)
+
+    async def _delete_memories(self, scope: ErasureScope) -> int:
+        memory = self._records.memory
+        filters = [MemoryFilter(ids=part) for part in _parts(scope.memories)]
+        filters += [MemoryFilter(event_ids=part) for part in _parts([event.id for event in scope.events])]
+        if (past := scope.past) is not None:
+            several: Iterable[str | None] = (None,) if past.sessions is None else past.sessions
+            filters += [
+                MemoryFilter(camera_id=past.camera_id, session_id=session, since=past.since, until=past.until)
+                for session in several
+            ]
+        return sum([await memory.forget(filter) for filter in filters])
+
+    async def _delete_events(self, scope: ErasureScope) -> int:
+        events, past = self._records.timeline.events, scope.past
+        count = await events.delete(event.id for event in scope.events)
+        if past is not None:
+            for session in (None,) if past.sessions is None else past.sessions:
+                wanted = EventFilter(None, session, past.camera_id, PRIVATE, since=past.since, until=past.until)
+                count += await events.delete_matching(wanted)
+        return count
+
+    async def _delete_tasks(self, scope: ErasureScope) -> None:
+        ids = list(scope.tasks) if scope.past is None else await self._erasures.tasks(scope.past)
+        for task_id in ids:
+            try:
+                await self._records.tasks.cancel(task_id)
+                await self._records.tasks.records.delete(task_id)
+            except (NotFound, Conflict):
+                continue
+
+    async def _blank_ticks(self, scope: ErasureScope) -> None:
+        db, past = self._records.store.ticks, scope.past
+        if past is not None:
+            since, until = past.since, past.until
+            sessions = await self._erasures.sessions(past)
+            await blank_ticks(db, sessions, since, until, lambda tick: since <= tick.wall < until)
+        for event in scope.events:
+            await blank_ticks(db, [event.session_id], event.wall, event.wall, _made(event))
+
+    # ---------------------------------------------------------------------------------------------------- its own task
+
+    async def _finish(self) -> None:
+        """The supervisor's edge: whatever fails is tried again."""
+        while True:
+            await self._unfinished.wait()
+            self._unfinished.clear()
+            try:
+                for number, scope in await self._erasures.unfinished():
+                    log.info("what was to be forgotten is forgotten now", erasure=number)
+                    await self._one(number, scope)
+            except StoreError as error:
+                log.warning("what was to be forgotten is not gone yet", error=str(error))
+                self._unfinished.set()
+            except Exception:
+                log.exception("what was to be forgotten is not gone yet")
+                self._unfinished.set()
+            await self._clock.sleep(RETRY_S)
+
+
+def _made(event: ErasedEvent) -> Forgets:
+    """Is it the tick that made this event?"""
+
+    def of(tick: TickRecord) -> bool:
+        same = event.epoch is not None and tick.epoch == event.epoch
+        return same or abs(tick.wall - event.wall) < 0.01
+
+    return of
+
+
+def _parts(ids: Iterable[str], size: int = 500) -> list[tuple[str, ...]]:
+    several = tuple(ids)
+    return [several[start : start + size] for start in range(0, len(several), size)]
