@@ -44,6 +44,8 @@ class Past:
     camera_id: str | None = None
     sessions: tuple[str, ...] | None = None
     """None: any"""
+    open: bool = False
+    """Whatever is there now, though the clock may have been ahead. Not so where a kill interrupted it."""
 
     def clauses(self, wall: str = "wall", camera: str = "camera_id") -> tuple[str, list[object]]:
         """The conditions for a table with these columns and `session_id`, and their values."""
@@ -79,6 +81,8 @@ class ErasureScope:
     tasks: tuple[str, ...] = ()
     accounts: tuple[Past, ...] = ()
     """times whose summaries are forgotten: none of them is taken any more"""
+    sessions: tuple[str, ...] | None = None
+    """of the past: those whose ticks have words; None: any"""
 
     def to_json(self) -> str:
         return json.dumps(
@@ -87,6 +91,7 @@ class ErasureScope:
                 "memories": self.memories,
                 "events": [[e.id, e.session_id, e.camera_id, e.wall, e.epoch] for e in self.events],
                 "tasks": self.tasks,
+                "sessions": self.sessions,
             }
         )
 
@@ -99,6 +104,7 @@ class ErasureScope:
             tuple(told["memories"]),
             tuple(ErasedEvent(*event) for event in told["events"]),
             tuple(told["tasks"]),
+            sessions=None if told["sessions"] is None else tuple(told["sessions"]),
         )
 
 

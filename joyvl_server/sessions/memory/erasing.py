@@ -109,7 +109,7 @@ class Eraser:
 
     async def forget_all(self) -> Erased:
         """Everything that was seen, said and heard, facts too. Cameras, watches and settings stay. See `forget`."""
-        return await self._erase(ErasureScope(Past(0.0, self._clock.wall())))
+        return await self._erase(ErasureScope(Past(0.0, self._clock.wall(), open=True)))
 
     async def forget_events(self, wanted: EventFilter) -> Erased:
         """All events that match, and the memories, alerts and words that come from them. See `forget`."""
@@ -142,7 +142,7 @@ class Eraser:
                 return None
             if filter.collections[0].startswith("cam_"):
                 camera_id = filter.collections[0]
-        return Past(since, until, camera_id, sessions)
+        return Past(since, until, camera_id, sessions, open=filter.until is None)
 
     async def _scope_of(self, filter: MemoryFilter) -> ErasureScope:
         memories = await self._all(filter)
@@ -169,6 +169,8 @@ class Eraser:
     # -------------------------------------------------------------------------------------------------- how it is done
 
     async def _erase(self, scope: ErasureScope) -> Erased:
+        if scope.past is not None:
+            scope = replace(scope, sessions=await self._erasures.sessions(scope.past))
         number = await self._erasures.begin(scope, self._clock.wall())
         work = asyncio.ensure_future(self._one(number, scope))
         try:
@@ -215,18 +217,21 @@ class Eraser:
         filters += [MemoryFilter(event_ids=part) for part in _parts([event.id for event in scope.events])]
         if (past := scope.past) is not None:
             several: Iterable[str | None] = (None,) if past.sessions is None else past.sessions
+            since, until = _span(past)
             filters += [
-                MemoryFilter(camera_id=past.camera_id, session_id=session, since=past.since, until=past.until)
+                MemoryFilter(camera_id=past.camera_id, session_id=session, since=since, until=until)
                 for session in several
             ]
-        return sum([await memory.forget(filter) for filter in filters])
+        counts = [await (memory.forget_all() if f == MemoryFilter() else memory.forget(f)) for f in filters]
+        return sum(counts)
 
     async def _delete_events(self, scope: ErasureScope) -> int:
         events, past = self._records.timeline.events, scope.past
         count = await events.delete(event.id for event in scope.events)
         if past is not None:
             for session in (None,) if past.sessions is None else past.sessions:
-                wanted = EventFilter(None, session, past.camera_id, PRIVATE, since=past.since, until=past.until)
+                since, until = _span(past)
+                wanted = EventFilter(None, session, past.camera_id, PRIVATE, since=since, until=until)
                 count += await events.delete_matching(wanted)
         return count
 
@@ -243,8 +248,7 @@ class Eraser:
         db, past = self._records.store.ticks, scope.past
         if past is not None:
             since, until = past.since, past.until
-            sessions = await self._erasures.sessions(past)
-            await blank_ticks(db, sessions, since, until, lambda tick: since <= tick.wall < until)
+            await blank_ticks(db, scope.sessions, since, until, lambda tick: since <= tick.wall < until)
         for event in scope.events:
             await blank_ticks(db, [event.session_id], event.wall, event.wall, _made(event))
 
@@ -266,6 +270,11 @@ class Eraser:
                 log.exception("what was to be forgotten is not gone yet")
                 self._unfinished.set()
             await self._clock.sleep(RETRY_S)
+
+
+def _span(past: Past) -> tuple[float | None, float | None]:
+    """From and to, None where it has no end there."""
+    return past.since if past.since > 0 else None, None if past.open else past.until
 
 
 def _made(event: ErasedEvent) -> Forgets:
