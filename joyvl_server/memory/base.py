@@ -146,6 +146,9 @@ class VectorIndex(Protocol):
     async def keep_only(self, embedders: Sequence[str]) -> None:
         """Forget all vectors of other embedders."""
 
+    async def clean(self) -> None:
+        """Nothing that was removed is left in free parts of its files."""
+
     async def aclose(self) -> None:
         """Idempotent."""
 

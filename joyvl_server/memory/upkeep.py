@@ -23,6 +23,8 @@ INDEX_BATCH = 100
 REMOVE_BATCH = 200
 INDEX_FROM = 100
 """memories: among fewer none is needed, they are compared one by one"""
+LARGE = 20_000
+"""Memories of a collection from which on it is not made again because of one that is forgotten."""
 IDLE_S = 30.0
 """Seconds after which it looks by itself whether there is anything to do."""
 LONGEST_PAUSE_S = 1.0
@@ -143,8 +145,7 @@ class Upkeep:
             return True
         worked = False
         if gone := await self._vectors.removals(REMOVE_BATCH):
-            await self._index.remove(gone)
-            await self._vectors.removed(gone)
+            await self._remove(gone)
             worked = True
         for embedder in self._embedders.both():
             after = self._indexed_to[embedder.name]
@@ -157,6 +158,23 @@ class Upkeep:
                 self._indexed_to[embedder.name] = vectors[-1].seq
                 worked = True
         return worked
+
+    async def _remove(self, gone: list[tuple[str, str]]) -> None:
+        """A collection that is not too large is made again without them: what Chroma removes stays in its files."""
+        names = [embedder.name for embedder in self._embedders.both()]
+        large: set[str] = set()
+        for name in names:
+            sizes = await self._vectors.indexed_counts(name)
+            large |= {collection for collection, size in sizes.items() if size > LARGE}
+        for collection in {collection for collection, _ in gone} - large:
+            for name in names:
+                await self._index.drop(name, collection)
+                await self._vectors.unindex(name, collection)
+        if rest := [one for one in gone if one[0] in large]:
+            await self._index.remove(rest)
+        await self._index.clean()
+        await self._vectors.removed(gone)
+        self._indexed_to.clear()
 
     async def _compare(self) -> None:
         """After each start of the index: what it does not hold as the record says is put in again."""

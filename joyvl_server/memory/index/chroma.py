@@ -153,6 +153,13 @@ class ChromaIndex:
         """See `VectorIndex`. Cancelled, they may be gone."""
         await self._ask("keep_only", {"embedders": list(embedders)}, b"", CHANGE_S)
 
+    async def clean(self) -> None:
+        """See `VectorIndex`. Cancelled, it may be done all the same."""
+        if self._place.url is None:
+            await self._ask("clean", {}, b"", CHANGE_S)
+            aside = self._place.folder.with_name(DAMAGED)
+            await asyncio.to_thread(shutil.rmtree, aside, ignore_errors=True)
+
     async def _ask(self, op: str, fields: Head, data: bytes, timeout_s: float) -> Any:
         if not self.usable:
             raise IndexFault(self.fault or "The index of memories is not running.")

@@ -47,6 +47,10 @@ class NoIndex:
         """See `VectorIndex`."""
         raise self._off()
 
+    async def clean(self) -> None:
+        """See `VectorIndex`."""
+        raise self._off()
+
     async def aclose(self) -> None:
         """See `VectorIndex`."""
 

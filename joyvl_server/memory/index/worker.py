@@ -11,11 +11,14 @@ import hashlib
 import os
 import queue
 import re
+import shutil
 import socket
+import sqlite3
 import sys
 import threading
 import traceback
 import types
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,6 +61,7 @@ class ChromaCollections:
         from chromadb.config import Settings
 
         settings = Settings(anonymized_telemetry=False)
+        self._folder: Path | None = None
         if options.get("url"):
             address = urlsplit(options["url"])
             ssl = address.scheme == "https"
@@ -67,6 +71,7 @@ class ChromaCollections:
             self._client = chromadb.HttpClient(address.hostname or "", port, ssl, headers, settings)
         else:
             self._client = chromadb.PersistentClient(options["folder"], settings)
+            self._folder = Path(options["folder"])
         self._all: dict[tuple[str, str], Any] = {}
         self._changing = threading.Lock()
         offset = 0
@@ -122,6 +127,19 @@ class ChromaCollections:
     def keep_only(self, request: Head, data: bytes) -> None:
         for key in [key for key in self._all if key[0] not in request["embedders"]]:
             self._drop(key)
+
+    def clean(self, request: Head, data: bytes) -> None:
+        """Folders of collections that are gone, and free pages of Chroma's own database."""
+        if self._folder is None:
+            return
+        with closing(sqlite3.connect(self._folder / "chroma.sqlite3", timeout=20.0, isolation_level=None)) as database:
+            database.execute("PRAGMA secure_delete = ON")
+            known = {row[0] for row in database.execute("SELECT id FROM segments")}
+            database.execute("VACUUM")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for left in self._folder.iterdir():
+            if left.is_dir() and re.fullmatch(r"[0-9a-f-]{36}", left.name) and left.name not in known:
+                shutil.rmtree(left, ignore_errors=True)
 
     def _drop(self, key: tuple[str, str]) -> None:
         if (found := self._all.pop(key, None)) is not None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fakes.patience import until
@@ -335,3 +336,31 @@ async def test_tasks_go_with_their_files_and_what_was_given_along(h: House):
     await h.registry.eraser.forget(MemoryFilter(camera_id="cam_a"))
     assert found(files, "task-zqtask") == set()
     assert task is not None
+
+
+@pytest.mark.processes
+async def test_chroma_has_neither_id_nor_vector_afterwards(h: House):
+    memory = h.registry.memory
+    staying = await memory.add(MemoryDraft("cam_a", "said", "the cat sleeps on the sofa", WALL, camera_id="cam_a"))
+    going = await memory.add(MemoryDraft("cam_a", "said", "a parcel lies at the door", WALL, camera_id="cam_a"))
+    await memory.rebuild(Ignored())
+    folder = h.settings.data_dir / "chroma"
+    assert found(folder, going.id)
+    vector = await vector_of(h, going.id)
+    assert any(vector in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    await h.registry.eraser.forget(MemoryFilter(ids=(going.id,)))
+    await memory.settled(Ignored())
+    assert found(folder, going.id) == set()
+    assert found(folder, staying.id)
+    assert not any(vector in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+class Ignored:
+    def progress(self, done: int, total: int) -> None: ...
+
+
+async def vector_of(h: House, memory_id: str) -> bytes:
+    """Some of its numbers as Chroma keeps them."""
+    query = "SELECT v.vector FROM memory_vectors v JOIN memories m ON m.seq = v.seq WHERE m.id = ?"
+    stored = await h.registry.store.main.read(lambda c: c.execute(query, (memory_id,)).fetchone()[0])
+    return np.frombuffer(stored, "<f2").astype("<f4").tobytes()
