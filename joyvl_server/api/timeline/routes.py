@@ -28,7 +28,7 @@ from joyvl_server.api.timeline.stream import TimelineStream
 from joyvl_server.api.updates import LastEventId, check_streams
 from joyvl_server.core.errors import JoyvlError, NotFound
 from joyvl_server.memory.base import RecallRequest
-from joyvl_server.store.events import EventRecord
+from joyvl_server.store.events import EventFilter, EventRecord
 from joyvl_server.store.words import match_expression
 
 router = APIRouter(tags=["events"])
@@ -116,15 +116,16 @@ async def _by_meaning(api: ApiContext, query: EventsQuery, text: str) -> Respons
 
 @router.delete("/v1/events", response_model=EventsDeletedOut)
 async def delete_events(api: ApiDep, query: Annotated[EventsFilter, Query()]) -> Response:
-    """Delete all events that match, for good, with their pictures and clips; those that are kept too, unless
-    `kept=false` is given."""
+    """Delete all events that match, for good, with their pictures and clips, and the memories and alerts that come
+    from them; those that are kept too, unless `kept=false` is given."""
     wanted = query.to_filter()
     if wanted.empty:
         raise NoFilter(
             "Say which events: all of them would be deleted. Give since, until, camera_id or another filter."
         )
     _check_words(query.query)
-    return JsonResponse({"deleted": await api.registry.timeline.delete_matching(wanted)})
+    erased = await api.registry.eraser.forget_events(wanted)
+    return JsonResponse({"deleted": erased.events})
 
 
 @router.get(EVENT, response_model=EventOut, responses=problems(404))
@@ -141,9 +142,9 @@ async def change_event(api: ApiDep, event_id: str, body: EventChange) -> Respons
 
 @router.delete(EVENT, status_code=204, responses=problems(404))
 async def delete_event(api: ApiDep, event_id: str) -> Response:
-    """Delete it for good, with its picture and clip."""
-    if not await api.registry.timeline.delete([event_id]):
-        raise NotFound(f"There is no event {event_id[:80]}.")
+    """Delete it for good, with its picture and clip, and with the memories and alerts that come from it."""
+    await api.registry.events.get(event_id)
+    await api.registry.eraser.forget_events(EventFilter(ids=(event_id,)))
     return Response(status_code=204)
 
 

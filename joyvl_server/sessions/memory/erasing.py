@@ -121,11 +121,9 @@ class Eraser:
             if len(found) < PAGE:
                 break
             before = found[-1].id
-        erased = Erased(0, 0)
-        for start in range(0, len(ids), PAGE):
-            gone = await self._erase(await self._scope_of(MemoryFilter(event_ids=tuple(ids[start : start + PAGE]))))
-            erased = Erased(erased.memories + gone.memories, erased.events + gone.events)
-        return erased
+        scopes = [await self._scope_of(MemoryFilter(event_ids=part)) for part in _parts(ids)]
+        erased = await self._erase(*scopes)
+        return Erased(erased.memories, len(ids))
 
     # ---------------------------------------------------------------------------------------------------- what is meant
 
@@ -168,26 +166,30 @@ class Eraser:
 
     # -------------------------------------------------------------------------------------------------- how it is done
 
-    async def _erase(self, scope: ErasureScope) -> Erased:
-        if scope.past is not None:
-            scope = replace(scope, sessions=await self._erasures.sessions(scope.past))
-        number = await self._erasures.begin(scope, self._clock.wall())
-        work = asyncio.ensure_future(self._one(number, scope))
+    async def _erase(self, *scopes: ErasureScope) -> Erased:
+        begun: list[tuple[int, ErasureScope]] = []
+        for scope in scopes:
+            if scope.past is not None:
+                scope = replace(scope, sessions=await self._erasures.sessions(scope.past))
+            begun.append((await self._erasures.begin(scope, self._clock.wall()), scope))
+        work = asyncio.ensure_future(self._work(begun))
         try:
             return await asyncio.shield(work)
         except StoreError:
             self._unfinished.set()
             raise
 
-    async def _one(self, number: int, scope: ErasureScope) -> Erased:
+    async def _work(self, begun: Sequence[tuple[int, ErasureScope]]) -> Erased:
+        """One after the other; what is deleted of all of them is taken out of the files together."""
         async with self._working:
-            erased = await self._delete(scope)
-            if await self._erasures.purge():
-                await self._erasures.done(number)
+            gone = [await self._delete(scope) for _, scope in begun]
+            if begun and await self._erasures.purge():
+                for number, _ in begun:
+                    await self._erasures.done(number)
                 await self._erasures.purge()
-            else:
+            elif begun:
                 self._unfinished.set()
-            return erased
+            return Erased(sum(one.memories for one in gone), sum(one.events for one in gone))
 
     async def _delete(self, scope: ErasureScope) -> Erased:
         """Every step may be done twice."""
@@ -260,9 +262,9 @@ class Eraser:
             await self._unfinished.wait()
             self._unfinished.clear()
             try:
-                for number, scope in await self._erasures.unfinished():
-                    log.info("what was to be forgotten is forgotten now", erasure=number)
-                    await self._one(number, scope)
+                if left := await self._erasures.unfinished():
+                    log.info("what was to be forgotten is forgotten now", erasures=len(left))
+                    await self._work(left)
             except StoreError as error:
                 log.warning("what was to be forgotten is not gone yet", error=str(error))
                 self._unfinished.set()

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fakes.agents.steered_agent import STEERED, offer
 from fakes.patience import until
 from fakes.server.house import House, house
+from joyvl_server.agents.base import TaskBundle
 from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.core.errors import NotFound
 from joyvl_server.kit.ids import new_id
@@ -324,18 +326,17 @@ async def test_a_running_session_forgets_too(h: House):
     assert (await h.client.get(f"/v1/sessions/{session.id}")).status_code == 200
 
 
-async def test_tasks_go_with_their_files_and_what_was_given_along(h: House):
-    files = h.settings.data_dir
-    draft = TaskDraft(question="task-zqtask", origin="user", camera_id="cam_a", session_id="ses_cam_a")
-    try:
-        task = await h.registry.tasks.submit(draft)
-    except Exception:
-        pytest.skip("no agent here")
-    assert found(files, "task-zqtask")
-    await h.clock.advance(1)
-    await h.registry.eraser.forget(MemoryFilter(camera_id="cam_a"))
-    assert found(files, "task-zqtask") == set()
-    assert task is not None
+async def test_tasks_go_with_what_was_given_along(tmp_path, monkeypatch):
+    offer(monkeypatch)
+    async with house(tmp_path, agents={**STEERED, "at_once": 1}) as h:
+        for n in range(2):
+            bundle = TaskBundle("", "", transcript=(f"bundle-zqtask {n}",))
+            draft = TaskDraft(question=f"task-zqtask {n}", origin="user", camera_id="cam_a", session_id="ses_cam_a")
+            await h.registry.tasks.submit(draft, bundle)
+        await until(lambda: found(tmp_path, "bundle-zqtask"))
+        await h.clock.advance(1)
+        await h.registry.eraser.forget(MemoryFilter(camera_id="cam_a"))
+        assert found(tmp_path, "zqtask") == set()
 
 
 @pytest.mark.processes
