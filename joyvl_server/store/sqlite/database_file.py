@@ -82,7 +82,7 @@ class DatabaseFile:
                 raise sqlite3.OperationalError("no WAL here; data_dir must be on a local disk")
             else:
                 connection.execute("PRAGMA synchronous = FULL")
-                # What is deleted is overwritten, so that nothing forgotten is left in the file. Many builds do so anyway.
+                # What is deleted is overwritten, so that nothing forgotten is left in the file.
                 if not connection.execute("PRAGMA secure_delete").fetchone()[0]:
                     connection.execute("PRAGMA secure_delete = ON").fetchall()
                 connection.execute("PRAGMA journal_size_limit = 67108864")
