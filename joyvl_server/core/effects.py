@@ -202,6 +202,17 @@ class EndWatch:
 
 
 @dataclass(frozen=True, slots=True)
+class SummaryKept:
+    """A stretch of video, `start` to `end` in stream seconds, is summed up. `block`: an account of several of them."""
+
+    number: int
+    start: float
+    end: float
+    text: str
+    block: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QueryClosed:
     """A query ended: answered, withdrawn, expired, or it was no question but a standing instruction (`standing`) or
     the end of one (`cancel`). `epoch` is the utterance that answered it, which came before, and `answer` its words."""
@@ -269,6 +280,7 @@ Effect = (
     | TaskTold
     | AddWatch
     | EndWatch
+    | SummaryKept
     | QueryClosed
     | Decided
 )

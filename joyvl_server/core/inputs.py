@@ -91,12 +91,26 @@ class EngineFailed:
 
 @dataclass(frozen=True, slots=True)
 class QueryAsked:
-    """Someone asked something once. `wall` dates the notice where the engine cannot read words."""
+    """Someone asked something once. `wall` dates the notice where the engine cannot read words.
+
+    `memories`: what is remembered that may help, a line each, quoted at the tail of the turn that asks. `reply`: the
+    shell has the answer already, and the engine is not asked.
+    """
 
     at: float
     id: str
     text: str
     wall: float = 0.0
+    memories: tuple[str, ...] = ()
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastKnown:
+    """What is known from before this session, a line each, the most needed last: the next chunk begins with it."""
+
+    at: float
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +327,7 @@ Input = (
     | EngineFailed
     | QueryAsked
     | QueryWithdrawn
+    | PastKnown
     | WatchesChanged
     | CapabilitiesChanged
     | ConfigChanged

@@ -98,8 +98,8 @@ class Observer:
                 self._outcome(input)
             case into.QueryAsked():
                 self._asked(input)
-            case into.QueryWithdrawn(_, query_id):
-                self._effects += self._composer.withdraw(query_id)
+            case into.PastKnown() | into.QueryWithdrawn():
+                self._effects += self._composer.take(input)
             case into.WatchesChanged(_, watch_set):
                 self._composer.watches_changed(watch_set)
                 self._sampler.gaze.watch(watch_set)
@@ -125,7 +125,7 @@ class Observer:
             case into.ChunkWarmed(_, number, turns):
                 self.context.warmed(number, turns)
             case into.Written() | into.WriteFailed():
-                self._effects += self._composer.written(input)
+                self._effects += [*self._composer.written(input), *self._composer.summed_up()]
             case into.ContextLimitChanged(_, tokens, most):
                 self.context.set_limit(tokens, most)
             case into.PictureLimitChanged(_, most, fresh):
@@ -369,10 +369,10 @@ class Observer:
 
     def _asked(self, asked: into.QueryAsked) -> None:
         self._requests.forget(asked.id)
-        if not self.config.engine.follows_instructions:
-            self._effects += self._utterances.reply(asked, self._requests.without_words(asked, self.config.engine))
+        if (reply := self._requests.own_reply(asked, self.config.engine)) is not None:
+            self._effects += self._utterances.reply(asked, reply)
             return
-        self._effects += self._composer.ask(asked.id, asked.text, asked.at)
+        self._effects += self._composer.ask(asked.id, asked.text, asked.at, asked.memories)
         self._want_tick()
 
     def _configure(self, config: ObserverConfig, *, engine_changed: bool) -> None:

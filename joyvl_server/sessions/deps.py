@@ -10,6 +10,7 @@ from joyvl_server.core.config import EngineFacts, ObserverConfig
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.clock import Clock, UniqueNumbers
 from joyvl_server.memory.long_term import LongTermMemory
+from joyvl_server.sessions.memory.services import PastServices
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.speech.session_speech import SpeechServices
 from joyvl_server.settings import AgentSettings, SessionSettings, StoreSettings
@@ -44,6 +45,7 @@ class SessionDeps:
     tasks: TaskQueue
     timeline: Timeline
     memory: LongTermMemory
+    past: PastServices
     clips: ClipTasks
     updates_backlog: int = 1024
 

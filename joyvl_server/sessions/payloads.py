@@ -103,6 +103,8 @@ def query(view: QueryView) -> dict[str, Any]:
         "asked_at": rfc3339(view.asked_wall),
         "answer": view.answer,
         "watch_id": view.watch_id,
+        "rests_on": list(view.rests_on),
+        "note": view.note,
     }
 
 

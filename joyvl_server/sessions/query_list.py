@@ -16,7 +16,8 @@ KEPT = 100
 class QueryView:
     """A request of a user. `status`: open, answered, withdrawn, expired, standing or cancel.
 
-    `answer` is what was said to it; `watch_id` the watch that was made of it, or that it ended.
+    `answer` is what was said to it; `watch_id` the watch that was made of it, or that it ended. `rests_on`: ids of the
+    events and memories that the answer rests on. `note`: a sentence, where it was asked without what it needs.
     """
 
     id: str
@@ -25,11 +26,14 @@ class QueryView:
     status: str = "open"
     answer: str | None = None
     watch_id: str | None = None
+    rests_on: tuple[str, ...] = ()
+    note: str | None = None
 
 
 class QueryList:
     def __init__(self) -> None:
         self._all: dict[str, QueryView] = {}
+        self._withdrawn: dict[str, None] = {}
         self._closed = asyncio.Event()
         """set, and another one put in its place, whenever a question is closed"""
 
@@ -55,6 +59,21 @@ class QueryList:
         """This request became that watch, or ended it."""
         if query_id in self._all:
             self._all[query_id] = replace(self._all[query_id], watch_id=watch_id)
+
+    def rests_on(self, query_id: str, ids: tuple[str, ...], note: str | None = None) -> None:
+        """The answer to it rests on these events and memories."""
+        if query_id in self._all:
+            self._all[query_id] = replace(self._all[query_id], rests_on=ids, note=note)
+
+    def withdraw(self, query_id: str) -> None:
+        """Nobody wants an answer any more. Raises `NotFound`."""
+        self.get(query_id)
+        self._withdrawn[query_id] = None
+        while len(self._withdrawn) > KEPT:
+            del self._withdrawn[next(iter(self._withdrawn))]
+
+    def withdrawn(self, query_id: str) -> bool:
+        return query_id in self._withdrawn
 
     def close(self, query_id: str, reason: str, answer: str | None) -> QueryView | None:
         view = self._all.get(query_id)

@@ -27,6 +27,8 @@ from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.factory import SessionFactory
 from joyvl_server.sessions.memory.erasing import ErasedRecords, Eraser
+from joyvl_server.sessions.memory.services import PastServices
+from joyvl_server.sessions.memory.zone_calendar import ZoneCalendar
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.clips import ClipTasks
@@ -87,7 +89,8 @@ class Registry:
         deps = SessionDeps(
             clock, settings.sessions, self.metrics, Watches(db), self.events, UniqueNumbers(clock), self._records,
             Cameras(db), self.ticks, engines, self._sinks, self.speech, settings.agents, self.tasks, self.timeline,
-            self.memory, self._clips, settings.server.updates_backlog,
+            self.memory, PastServices(settings.memory, ZoneCalendar(settings.zone())), self._clips,
+            settings.server.updates_backlog,
         )  # fmt: skip
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)

@@ -20,6 +20,7 @@ from joyvl_server.sessions.delegation.session_delegation import SessionDelegatio
 from joyvl_server.sessions.deps import SessionDeps
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.machine.runner import MachineRunner
+from joyvl_server.sessions.memory.session_past import SessionPast
 from joyvl_server.sessions.query_list import QueryList, QueryView
 from joyvl_server.sessions.sinks.base import RecentTicks, SinkContext
 from joyvl_server.sessions.sinks.bus import Bus
@@ -72,8 +73,9 @@ class Session:
         self.watches = WatchList(record, deps, self.bus, self.machine, self.speech, watches, spec.zones)
         self.updates = UpdateLog(self.id, new_id("log"), deps.updates_backlog, deps.clock, self)
         self._recent = RecentTicks()
+        self.past = SessionPast(record, spec.memory_of, self.settings.language, deps)
         self.delegation = SessionDelegation(
-            record, self.machine.frames, deps.agents, deps.tasks, self.settings.language
+            record, self.machine.frames, deps.agents, deps.tasks, self.settings.language, self.past.recaller
         )
         context = SinkContext(
             record=record,
@@ -88,6 +90,7 @@ class Session:
             ticks=self._recent,
             speaker=self.speech.speaker,
             delegation=self.delegation,
+            past=self.past,
         )
         deps.sinks.attach(context)
 
@@ -144,13 +147,15 @@ class Session:
         """A question asked once. Raises `Conflict` (too_many)."""
         wall = self._deps.clock.wall()
         view = self.queries.ask(text, wall)
-        self.bus.publish(QueryOpened(view))
-        self.machine.take(QueryAsked(self.source.now, view.id, text, wall))
+        request = self.past.requests.read(text, wall)
+        self.bus.publish(QueryOpened(view, request))
+        if request is None:
+            self.machine.take(QueryAsked(self.source.now, view.id, text, wall))
         return self.queries.get(view.id)
 
     def withdraw(self, query_id: str) -> None:
         """Nobody wants an answer any more. Raises `NotFound`."""
-        self.queries.get(query_id)
+        self.queries.withdraw(query_id)
         self.machine.take(QueryWithdrawn(self.source.now, query_id))
 
     @property

@@ -36,6 +36,9 @@ def _one_line(text: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_one_line)]
+MemoryOf = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=140, pattern=r"^(?:user|browser):[\w.@+\- ]{1,128}$")
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 """0 to 1: a probability, or a part of the picture's width or height."""
 Threshold = Annotated[float, Field(ge=0, le=1, description="Speak when the score reaches this, 0 to 1.")]
@@ -172,6 +175,15 @@ class SessionSpec(BaseModel):
     )
     speech_language: SpokenLanguage | None = Field(
         None, **setting("Spoken language", "The language that is spoken to it, like en or zh; auto: found out once.")
+    )
+    memory_of: MemoryOf | None = Field(
+        None,
+        **setting(
+            "Memory of",
+            "Of whom a call remembers, like user:anna or browser: and an id of its own: the next call of the same one "
+            "knows what was said in this one. A camera remembers for itself.",
+            reopens=True,
+        ),
     )
     zones: Zones = Field((), **setting("Zones", "The named parts of the picture.", camera_only=True))
 

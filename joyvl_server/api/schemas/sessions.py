@@ -101,6 +101,8 @@ class QueryOut(ResponseModel):
     asked_at: str
     answer: str | None
     watch_id: str | None = Field(description="The watch that the query became, or that it paused.")
+    rests_on: list[str] = Field(description="Ids of the events and memories that the answer rests on, best first.")
+    note: str | None = Field(description="A sentence, where it was asked without what it needs.")
 
 
 class QueriesOut(ResponseModel):

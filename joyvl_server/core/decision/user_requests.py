@@ -43,6 +43,13 @@ class UserRequests:
             return [], kind_of(words)
         return self.classify(composed, request_kind(words), chooses=False)[0], None
 
+    def own_reply(self, asked: QueryAsked, engine: EngineFacts) -> OwnReply | None:
+        """What the server itself says to it; None: the engine is asked."""
+        if asked.reply is not None:
+            self._composer.replied(asked)
+            return OwnReply(asked.reply)
+        return None if engine.follows_instructions else self.without_words(asked, engine)
+
     def without_words(self, asked: QueryAsked, engine: EngineFacts) -> OwnReply:
         """The server's own reply where the engine reads no words. A wish whose words name kinds that can be noticed is
         kept as a watch; the end of one pauses the only watch that it can mean."""

@@ -56,4 +56,6 @@ class Budget:
         self.prefix = self.words // 3
         self.memory = min(self._config.memory_tokens, self.prefix * 2 // 3)
         """the video history in a prefix"""
-        self.query = self.news = self.words // 6
+        self.query = self.news = self.memories = self.words // 6
+        self.known = self.prefix // 4
+        """what is known from before the session, in a prefix"""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.effects import Effect, PrepareChunk, QueryClosed
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import TaskChanged, WriteFailed, Written
+from joyvl_server.core.inputs import PastKnown, QueryAsked, QueryWithdrawn, TaskChanged, WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import Entry
 from joyvl_server.core.prompt.notices import (
@@ -22,7 +22,7 @@ from joyvl_server.core.prompt.notices import (
     OpenQueries,
     Query,
 )
-from joyvl_server.core.prompt.prefix import MAX_LINE, shorten, watch_line
+from joyvl_server.core.prompt.prefix import MAX_LINE, memory_lines, shorten, watch_line
 from joyvl_server.core.prompt.rollover import PrefixLines, Rollover
 from joyvl_server.core.prompt.summary_log import Summary
 from joyvl_server.core.prompt.turns import Look, Second, UserTurn
@@ -143,6 +143,11 @@ class PromptComposer:
         """A draft is whole, or will never be."""
         return self._prepared(self._rollover.written(input, self._prefix_lines(self._notices.known)))
 
+    def summed_up(self) -> list[Effect]:
+        """Summaries that have been kept since this was asked last."""
+        kept, self._rollover.summaries.kept = self._rollover.summaries.kept, []
+        return kept
+
     def remembered(self) -> list[Summary]:
         """What is known of seconds that the model no longer sees, oldest first, with stream times."""
         return self._rollover.summaries.told()
@@ -168,11 +173,25 @@ class PromptComposer:
 
     # ------------------------------------------------------------------------------------------------------- queries
 
-    def ask(self, query_id: str, text: str, at: float) -> list[QueryClosed]:
+    def ask(self, query_id: str, text: str, at: float, memories: tuple[str, ...] = ()) -> list[QueryClosed]:
         """Open a query; the oldest one is closed where there are too many."""
         text = shorten(clean(text, MAX_LINE), self._context.budget.query)
-        oldest = self.queries.ask(Query(query_id, text, at))
+        oldest = self.queries.ask(Query(query_id, text, at, memories=memories))
         return [] if oldest is None else [self._dropped(oldest, EXPIRED)]
+
+    def replied(self, asked: QueryAsked) -> None:
+        """The server itself answers: later chunks tell it."""
+        self._rollover.history.add(Entry.QUERY, asked.at, asked.text)
+        self._rollover.history.add(Entry.RESPONSE, asked.at, asked.reply or "")
+
+    def take(self, input: PastKnown | QueryWithdrawn) -> list[QueryClosed]:
+        """What is known of before begins the next chunk, and the first one again where it has just begun."""
+        if isinstance(input, QueryWithdrawn):
+            return self.withdraw(input.id)
+        if input.lines and not self._rollover.known and self._context.just_begun:
+            self._context.restart()
+        self._rollover.known = input.lines
+        return []
 
     def withdraw(self, query_id: str) -> list[QueryClosed]:
         query = self.queries.close(query_id)
@@ -221,12 +240,14 @@ class PromptComposer:
 
     def _compose(self, shown: _Shown, watch_set: WatchSet) -> ComposedTurn:
         query, text = None, None
+        memories: tuple[str, ...] = ()
         changes: tuple[str, ...] = ()
         notes: tuple[Notice, ...] = ()
         if self._reads:
             available, notices = self._context.budget.news, self._notices
             if self.queries.open and (query := self.queries.waiting()) is not None:
                 text = self._query_text(query)
+                memories = memory_lines(query.memories, self._context.budget.memories)
             if watch_set is not notices.known:
                 changes = notices.watch_changes(watch_set, available, text)
             if notices.notes_waiting:
@@ -237,6 +258,7 @@ class PromptComposer:
             frame=shown.frame,
             look=shown.look,
             query=text,
+            memories=memories,
             news=changes + tuple(note.text for note in notes),
             zones=watch_set.zones,
             kinds=watch_set.kinds,

@@ -148,6 +148,11 @@ class Context:
         return tuple(self.present.turns) if self.present else ()
 
     @property
+    def just_begun(self) -> bool:
+        """Is this the first chunk, with no more turns than a lead has?"""
+        return self._number == 1 and len(self.turns) <= self._config.lead_turns
+
+    @property
     def last(self) -> float:
         """Stream time of the last settled turn; of the chunk's beginning where there is none."""
         assert self.present is not None, "no chunk has begun"

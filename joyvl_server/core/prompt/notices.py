@@ -35,6 +35,8 @@ class Query:
     text: str
     asked_at: float
     shown: bool = False
+    memories: tuple[str, ...] = ()
+    """told in the turn that asks"""
 
 
 class OpenQueries:

@@ -22,7 +22,7 @@ from joyvl_server.core.effects import BeginChunk, Effect, PrepareChunk
 from joyvl_server.core.inputs import WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import History
-from joyvl_server.core.prompt.prefix import Sections, build_prefix, clock_line, newest
+from joyvl_server.core.prompt.prefix import Sections, build_prefix, clock_line, newest, newest_known
 from joyvl_server.core.prompt.summaries import Summaries
 from joyvl_server.core.prompt.turns import SettledTurn, UserTurn
 
@@ -52,6 +52,8 @@ class Rollover:
         self._context = context
         self.history = History()
         self.summaries = Summaries(config)
+        self.known: tuple[str, ...] = ()
+        """from before the session, a line each, the most needed last"""
         self._see_what_is_due()
 
     def configure(self, config: ObserverConfig) -> list[Effect]:
@@ -165,6 +167,7 @@ class Rollover:
         answers = self.history.render(before=start, origin=origin)
         sections = Sections(
             clock=clock_line(0.0, first.frame.wall - (first.frame.t - origin), self._config.utc_offset_s),
+            known=newest_known(self.known, context.budget.known // parts),
             video_history=self.summaries.lines(origin, context.budget.memory // parts),
             qa_history=newest(answers, min(QA_TOKENS, context.budget.prefix // 3) // parts),
             watches=lines.watches,

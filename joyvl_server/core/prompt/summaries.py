@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from joyvl_server.core.config import ObserverConfig
-from joyvl_server.core.effects import Effect, StopWriting, Write
+from joyvl_server.core.effects import Effect, StopWriting, SummaryKept, Write
 from joyvl_server.core.inputs import WriteFailed, Written
+from joyvl_server.core.prompt.history import retagged
 from joyvl_server.core.prompt.instructions import (
     condense_instruction,
     condense_system,
@@ -64,6 +65,8 @@ class Summaries:
         self._turns = 0
         self._drafts = 0
         self._unfinished = 0
+        self.kept: list[Effect] = []
+        """summaries that were kept since somebody took this away"""
 
     def configure(self, config: ObserverConfig) -> list[Effect]:
         """`config` counts from now on. An engine that no longer writes owes no draft."""
@@ -236,7 +239,10 @@ class Summaries:
         text = usable(outcome.text, wanted.draft.max_tokens * 3 // 2) if isinstance(outcome, Written) else None
         if text is None:
             return False
-        self._log.write(wanted.summaries, text, wanted.origin)
+        kept = self._log.write(wanted.summaries, text, wanted.origin)
+        if kept is not None:
+            told = retagged(text, kept.origin)
+            self.kept.append(SummaryKept(kept.number, kept.start, kept.end, told, kept.block))
         return True
 
     def _drop_summary(self) -> list[Effect]:

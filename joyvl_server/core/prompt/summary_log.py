@@ -102,16 +102,17 @@ class SummaryLog:
             self.add(start, end)
             self._summaries[-1] = replace(self._summaries[-1], changes=((end, end),) if changed else ())
 
-    def write(self, numbers: Sequence[int], text: str, origin: float) -> None:
-        """The text of one summary that has none, or one account of several; nothing where one of them is gone."""
+    def write(self, numbers: Sequence[int], text: str, origin: float) -> Summary | None:
+        """The text of one summary that has none, or one account of several, as it is kept; None where one is gone."""
         chosen = [summary for summary in self._summaries if summary.number in numbers]
         if len(chosen) < len(numbers) or (len(numbers) == 1 and chosen[0].text is not None):
-            return
+            return None
         first = chosen[0]
         whole = replace(first, end=chosen[-1].end, origin=origin, text=text, block=len(numbers) > 1)
         kept = [summary for summary in self._summaries if summary.number not in numbers]
         self._summaries = sorted([*kept, whole], key=lambda summary: summary.number)
         self.changed = True
+        return whole
 
     def shorten(self, numbers: Sequence[int], tokens: int) -> None:
         """One account of several without an engine: the start of each."""

@@ -36,7 +36,8 @@ class UserTurn:
     `t` is the model's time (seconds, restarts at a chunk switch) of the newest second's first picture; `frame.t` is
     stream time. `burst` are earlier pictures of that same second, with the look of `frame`. `backlog` are seconds that
     passed while the engine spoke, oldest first: each goes under its own time tag, before the newest.
-    `news` are lines that joined at the tail (watches changed, results); `zones` and `kinds` (what the
+    `memories` are quoted before the query that they may help with. `news` are lines that joined at the tail (watches
+    changed, results); `zones` and `kinds` (what the
     watches fire at; empty: any) serve engines that read no text.
     """
 
@@ -45,6 +46,7 @@ class UserTurn:
     frame: Frame
     look: Look = Look.FULL
     query: str | None = None
+    memories: tuple[str, ...] = field(default=(), metadata={"logged": False})
     news: tuple[str, ...] = ()
     zones: tuple[Zone, ...] = ()
     kinds: Kinds = ()

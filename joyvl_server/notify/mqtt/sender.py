@@ -31,7 +31,7 @@ from joyvl_server.notify.base import (
     StateChange,
 )
 from joyvl_server.notify.messages import alert_json, message_json
-from joyvl_server.notify.mqtt.broker import CONNECT_S, Broker, BrokerClient, client_id
+from joyvl_server.notify.mqtt.broker import CONNECT_S, Broker, BrokerClient
 from joyvl_server.notify.mqtt.commands import CommandTopics
 from joyvl_server.notify.mqtt.discovery import Discovery
 from joyvl_server.notify.mqtt.leftovers import Leftovers
@@ -62,7 +62,7 @@ class MqttSender(Sender):
         self._published = PublishedTopics(context.folder / FOLDER, context.hook_id, options)
         self._retained = Retained(self._published)
         self._commands = CommandTopics(topics, context.actions, f"MQTT ({context.name})", options.snooze_minutes)
-        self._broker = Broker(options, context.net, client_id(context.hook_id), topics.status)
+        self._broker = Broker(options, context.net, f"joyvl-{context.hook_id}", topics.status)
         self._client: BrokerClient | None = None
         self._connected = asyncio.Event()
         self._stale = asyncio.Event()

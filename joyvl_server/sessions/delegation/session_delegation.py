@@ -9,6 +9,7 @@ from joyvl_server.agents.base import BundleFrame, TaskBundle
 from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.agents.queue import TaskQueue
 from joyvl_server.core.frame import Frame
+from joyvl_server.sessions.memory.recaller import Recaller
 from joyvl_server.settings import AgentSettings
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.tasks import TaskRecord
@@ -65,7 +66,9 @@ class SessionDelegation:
         settings: AgentSettings,
         queue: TaskQueue,
         language: str,
+        recaller: Recaller,
     ) -> None:
+        self._recaller = recaller
         self.queue = queue
         self._record = record
         self._frames = frames
@@ -95,5 +98,6 @@ class SessionDelegation:
             language=self._language,
             frames=() if self._frames is None else self._frames.around(draft.t, self._settings.frames, most),
             transcript=tuple(self._said),
+            memories=await self._recaller.for_task(draft.question),
         )
         return await self.queue.submit(draft, bundle)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from joyvl_server.core.inputs import Input
+from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import Source
 from joyvl_server.sessions.query_list import QueryList
 from joyvl_server.sessions.sinks.messages import Message
@@ -20,6 +21,7 @@ from joyvl_server.store.ticks.records import TickRecord
 if TYPE_CHECKING:
     from joyvl_server.sessions.delegation.session_delegation import SessionDelegation
     from joyvl_server.sessions.deps import SessionDeps
+    from joyvl_server.sessions.memory.session_past import SessionPast
     from joyvl_server.sessions.sinks.bus import Bus
     from joyvl_server.sessions.sinks.updates import UpdateLog
     from joyvl_server.sessions.speech.speaker import Speaker
@@ -34,6 +36,10 @@ class Machine(Protocol):
     @property
     def now(self) -> float:
         """Stream seconds."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its engine can do now."""
 
     def take(self, input: Input) -> None: ...
 
@@ -108,3 +114,4 @@ class SinkContext:
     ticks: RecentTicks
     speaker: Speaker
     delegation: SessionDelegation
+    past: SessionPast

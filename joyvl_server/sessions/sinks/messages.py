@@ -19,13 +19,16 @@ from joyvl_server.core.effects import (
     PlaybackCut,
     QueryClosed,
     ResumePlayback,
+    SummaryKept,
     TaskTold,
     UtteranceDelta,
     UtteranceDone,
 )
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.sessions.engines.state import EngineState
+from joyvl_server.sessions.memory.requests import PastRequest
 from joyvl_server.sessions.query_list import QueryView
+from joyvl_server.store.events import EventRecord
 from joyvl_server.store.tasks import TaskRecord
 from joyvl_server.store.ticks.records import TickRecord
 from joyvl_server.store.watches import WatchRecord
@@ -107,7 +110,10 @@ class WatchRemoved:
 
 @dataclass(frozen=True, slots=True)
 class QueryOpened:
+    """`request`: what of it has to do with the past; None: nothing, the machine has been asked."""
+
     query: QueryView
+    request: PastRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,13 @@ class RequestWithdrawn:
     """Somebody took back what they had said: what came of it is undone."""
 
     query_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventNoted:
+    """An entry of the timeline is on its way to the disk."""
+
+    event: EventRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +215,7 @@ Message = (
     | AddWatch
     | EndWatch
     | QueryClosed
+    | SummaryKept
     | SessionStarted
     | SessionUpdated
     | SessionEnded
@@ -215,6 +229,7 @@ Message = (
     | QueryOpened
     | QueryEnded
     | RequestWithdrawn
+    | EventNoted
     | TaskUpdated
     | PlaybackStarted
     | PlaybackStopped

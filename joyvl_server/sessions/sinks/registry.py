@@ -11,6 +11,8 @@ from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.threads import BoundedThreads
+from joyvl_server.sessions.memory.asking import RecallSink
+from joyvl_server.sessions.memory.sink import MemorySink
 from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.sessions.sinks.base import QueuedSink, Sink, SinkContext
 from joyvl_server.sessions.sinks.bus import SinkHealth
@@ -31,7 +33,7 @@ BuildSink = Callable[[SinkContext], Sink | QueuedSink]
 
 BUILT_IN: dict[str, BuildSink] = {
     "timeline": TimelineSink, "updates": UpdateSink, "queries": QuerySink, "watches": WatchSink, "tasks": TaskSink,
-    "voice": VoiceSink,
+    "voice": VoiceSink, "memory": MemorySink, "recall": RecallSink,
 }  # fmt: skip
 
 

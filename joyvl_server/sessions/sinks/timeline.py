@@ -15,6 +15,7 @@ from joyvl_server.sessions.sinks.base import SinkContext
 from joyvl_server.sessions.sinks.messages import (
     DecisionsResumed,
     DecisionsStopped,
+    EventNoted,
     HeardDone,
     Message,
     PlaybackStopped,
@@ -53,6 +54,7 @@ class TimelineSink:
 
     def __init__(self, context: SinkContext) -> None:
         self._record = context.record
+        self._bus = context.bus
         self._machine = context.machine
         self._clock = context.deps.clock
         self._timeline = context.deps.timeline
@@ -81,7 +83,7 @@ class TimelineSink:
                 self._engine("engine_offline", payloads.engine_state(state))
             case DecisionsResumed(state):
                 self._engine("engine_online", payloads.engine_state(state))
-            case QueryOpened(query):
+            case QueryOpened(query, _):
                 self._note("query_asked", query.text, query_id=query.id)
             case QueryEnded(query, epoch):
                 self._note("query_closed", query.answer or "", query_id=query.id, reason=query.status, epoch=epoch)
@@ -140,6 +142,7 @@ class TimelineSink:
             clip_reason=clip[1],
         )
         self._timeline.post(event, picture)
+        self._bus.publish(EventNoted(event))
         self._counter.labels(type).inc()
         return event
 

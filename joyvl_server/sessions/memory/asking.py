@@ -1,0 +1,102 @@
+"""Answers what has to do with the past: looks it up, then asks the engine with it, or says itself what was noted."""
+
+from __future__ import annotations
+
+import structlog
+
+from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn
+from joyvl_server.core.past.questions import PastQuestion
+from joyvl_server.core.past.wishes import Forget, Remember, Undo
+from joyvl_server.sessions.memory import timeline_answer
+from joyvl_server.sessions.memory.phrases import say
+from joyvl_server.sessions.memory.requests import Confirm
+from joyvl_server.sessions.memory.timeline_answer import OwnAnswer, Place
+from joyvl_server.sessions.query_list import QueryView
+from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
+from joyvl_server.sessions.sinks.messages import Message, QueryOpened, RequestWithdrawn, SessionStarted
+
+log = structlog.get_logger(__name__)
+
+
+class RecallSink(QueuedSink):
+    """One question after the other, each within fractions of a second; no tick waits for one."""
+
+    wants = (SessionStarted, QueryOpened, RequestWithdrawn)
+    capacity = 32
+
+    def __init__(self, context: SinkContext) -> None:
+        self._past = context.past
+        self._machine = context.machine
+        self._queries = context.queries
+        self._clock = context.deps.clock
+        self._events = context.deps.events
+        self._place = Place(context.record.camera_id, context.record.id)
+
+    async def handle(self, message: Message) -> None:
+        """Cancelled, the question goes to the engine as it is."""
+        match message:
+            case SessionStarted():
+                await self._past.tell_known(self._machine)
+            case QueryOpened(query, request) if request is not None:
+                asked = QueryAsked(self._machine.now, query.id, query.text, query.asked_wall)
+                try:
+                    asked = await self._ready(query, message)
+                finally:
+                    self._ask(asked)
+            case RequestWithdrawn(query_id) if self._past.wishes.wished(query_id):
+                await self._past.wishes.undo(query_id, "en")
+                await self._past.tell_known(self._machine)
+
+    def dropped(self, message: Message) -> None:
+        if isinstance(message, QueryOpened) and message.request is not None:
+            query = message.query
+            self._ask(QueryAsked(self._machine.now, query.id, query.text, query.asked_wall))
+
+    def _ask(self, asked: QueryAsked) -> None:
+        """It may have been withdrawn meanwhile: the machine did not know it then."""
+        self._machine.take(asked)
+        if self._queries.withdrawn(asked.id):
+            self._machine.take(QueryWithdrawn(self._machine.now, asked.id))
+
+    async def _ready(self, query: QueryView, opened: QueryOpened) -> QueryAsked:
+        """The question, with what is remembered or with the answer."""
+        request = opened.request
+        if isinstance(request, PastQuestion):
+            if self._machine.capabilities.follows_instructions:
+                return await self._with_memories(query, request)
+            answer = await self._noted(query, request)
+        else:
+            answer = await self._wish(query, request)
+        self._queries.rests_on(query.id, answer.rests_on)
+        return QueryAsked(self._machine.now, query.id, query.text, query.asked_wall, reply=answer.text)
+
+    async def _with_memories(self, query: QueryView, question: PastQuestion) -> QueryAsked:
+        found = await self._past.recaller.for_question(query.text, question, query.asked_wall)
+        note = None if found.missed is None else say(self._past.language(query.text), found.missed)
+        self._queries.rests_on(query.id, found.rests_on, note)
+        return QueryAsked(self._machine.now, query.id, query.text, query.asked_wall, found.lines)
+
+    async def _noted(self, query: QueryView, question: PastQuestion) -> OwnAnswer:
+        language = self._past.language(query.text)
+        try:
+            return await timeline_answer.answer(
+                self._events, self._past.calendar, self._place, question, query.asked_wall, language
+            )
+        except JoyvlError as error:
+            log.warning("the timeline cannot be read for an answer", error=str(error))
+            return OwnAnswer(say(language, "broken"))
+
+    async def _wish(self, query: QueryView, wish: Remember | Forget | Undo | Confirm | None) -> OwnAnswer:
+        wishes, language = self._past.wishes, self._past.language(query.text)
+        match wish:
+            case Remember():
+                answer = await wishes.remember(query.id, wish, query.asked_wall, language)
+            case Forget():
+                answer = await wishes.forget(query.id, wish, self._clock.wall(), language)
+            case Confirm():
+                answer = await wishes.confirm(query.id, wish, language)
+            case _:
+                answer = await wishes.undo(None, language)
+        await self._past.tell_known(self._machine)
+        return answer

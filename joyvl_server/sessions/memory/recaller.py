@@ -1,0 +1,128 @@
+"""Finds what is remembered for a question, for a task, and for a session that begins; never longer than it may take."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.past.questions import PastQuestion
+from joyvl_server.memory.base import Recalled, RecallRequest
+from joyvl_server.memory.long_term import LongTermMemory
+from joyvl_server.sessions.memory.places import may_look_in
+from joyvl_server.sessions.memory.services import PastServices
+from joyvl_server.store.cameras import Cameras
+from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
+
+log = structlog.get_logger(__name__)
+
+WAIT_S = 0.3
+"""for memories, while somebody waits for an answer"""
+BEGIN_S = 1.0
+"""for what is known, before a session begins"""
+KNOWN_FACTS = 40
+KNOWN_SUMMARIES = 24
+_SAID = {
+    "summary": "summary", "block": "summary", "said": "said by you", "heard": "said by somebody",
+    "watch_fired": "alert", "task": "answer of an agent", "fact": "the user wants remembered",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledLines:
+    """Lines for a prompt, and ids of what they rest on. `missed`: why there are none; a key of `phrases`."""
+
+    lines: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = ()
+    missed: str | None = None
+
+
+class Recaller:
+    """Of one session, whose memories lie in `collection`."""
+
+    def __init__(self, collection: str, memory: LongTermMemory, cameras: Cameras, services: PastServices) -> None:
+        self.collection = collection
+        self._memory = memory
+        self._cameras = cameras
+        self._services = services
+
+    async def for_question(self, text: str, question: PastQuestion, now: float) -> RecalledLines:
+        """Lines with times, the best first; within `WAIT_S`, else none. Cancelling it changes nothing."""
+        span = question.time.span
+        try:
+            async with asyncio.timeout(WAIT_S):
+                found = await self._recall(text, None if span is None else (span.start, span.end))
+        except TimeoutError:
+            return RecalledLines(self._head(question, now, found=False), missed="late")
+        except JoyvlError as error:
+            log.warning("memories cannot be read", error=str(error))
+            return RecalledLines(self._head(question, now, found=False), missed="without")
+        kept = [recalled.memory for recalled in found if _matches(recalled.memory, question)]
+        lines = [self._line(memory) for memory in kept]
+        rests_on = tuple(memory.event_id or memory.id for memory in kept)
+        return RecalledLines((*self._head(question, now, found=bool(kept)), *lines), rests_on)
+
+    async def for_task(self, question: str) -> tuple[str, ...]:
+        """What may help an agent; within `WAIT_S`, else nothing. Cancelling it changes nothing."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return tuple(self._line(recalled.memory) for recalled in await self._recall(question, None))
+        except TimeoutError:
+            return ()
+        except JoyvlError as error:
+            log.warning("memories cannot be read", error=str(error))
+            return ()
+
+    async def known(self) -> tuple[str, ...]:
+        """What a session begins with: the newest summaries, then the facts; within `BEGIN_S`, else nothing.
+
+        Cancelling it changes nothing.
+        """
+        records = self._memory.memories
+        here = (self.collection,)
+        try:
+            async with asyncio.timeout(BEGIN_S):
+                summaries = await records.list(
+                    MemoryFilter(collections=here, kinds=("summary", "block")), limit=KNOWN_SUMMARIES
+                )
+                facts = await records.list(MemoryFilter(collections=here, kinds=("fact",)), limit=KNOWN_FACTS)
+        except (TimeoutError, JoyvlError) as error:
+            log.warning("a session begins without what is known", collection=self.collection, error=str(error))
+            return ()
+        summaries = sorted(summaries, key=lambda memory: memory.wall)
+        facts = sorted(facts, key=lambda memory: memory.wall)
+        return tuple(self._line(memory) for memory in (*summaries, *facts))
+
+    async def _recall(self, text: str, span: tuple[float, float] | None) -> list[Recalled]:
+        settings = self._services.settings
+        where = await may_look_in(self.collection, self._cameras, across=settings.across_cameras)
+        return await self._memory.recall(
+            RecallRequest(text, where, span, settings.recall_memories, settings.recall_tokens)
+        )
+
+    def _head(self, question: PastQuestion, now: float, *, found: bool) -> tuple[str, ...]:
+        """What the engine has to know beside the memories."""
+        lines = [f"It is now {self._services.calendar.local(now):%A %Y-%m-%d %H:%M}."]
+        if not found:
+            lines.append("Nothing is remembered that fits the question and its time.")
+        unknown = (f'Nobody knows when "{words}" was: say so if it matters.' for words in question.time.not_understood)
+        return (*lines, *unknown)
+
+    def _line(self, memory: MemoryRecord) -> str:
+        local = self._services.calendar.local
+        when = f"{local(memory.wall):%Y-%m-%d %H:%M}"
+        if memory.until_wall - memory.wall >= 60:
+            until = local(memory.until_wall)
+            same_day = until.date() == local(memory.wall).date()
+            when += f" to {until:%H:%M}" if same_day else f" to {until:%Y-%m-%d %H:%M}"
+        where = f", {memory.source}" if memory.collection != self.collection and memory.source else ""
+        quoted = memory.text.replace('"', "'")
+        return f'{when}{where} ({_SAID.get(memory.kind, memory.kind)}): "{quoted}"'
+
+
+def _matches(memory: MemoryRecord, question: PastQuestion) -> bool:
+    """Is it of one of the stretches that the question means? What was recalled is of all between the first and last."""
+    spans = question.time.spans
+    return not spans or any(memory.wall < span.end and memory.until_wall >= span.start for span in spans)

@@ -1,0 +1,49 @@
+"""Which of the things that people say have to do with the past, and a question of the server's own about one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from joyvl_server.core.decision.choices import RequestKind
+from joyvl_server.core.decision.request_words import request_kind
+from joyvl_server.core.past.questions import PastQuestion, past_question
+from joyvl_server.core.past.spans import Calendar
+from joyvl_server.core.past.wishes import Forget, Remember, Undo, read_wish
+from joyvl_server.sessions.delegation.permission_words import said_yes
+from joyvl_server.store.memories.records import MemoryRecord
+
+CONFIRM_S = 120.0
+"""a yes that comes later is meant for something else"""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A yes or no to whether these facts are to be forgotten; no facts: all that is remembered here."""
+
+    yes: bool
+    facts: tuple[MemoryRecord, ...]
+
+
+PastRequest = PastQuestion | Remember | Forget | Undo | Confirm
+
+
+class PastRequests:
+    """Of one session. `asking`: what the server has asked back, by `asked_wall` (Unix seconds)."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self.calendar = calendar
+        self._asking: tuple[MemoryRecord, ...] | None = None
+        self._asked_wall = 0.0
+
+    def ask_back(self, facts: tuple[MemoryRecord, ...], wall: float) -> None:
+        """The next yes or no is about these."""
+        self._asking, self._asked_wall = facts, wall
+
+    def read(self, text: str, wall: float) -> PastRequest | None:
+        """None: it is about now, or from now on. `wall` in Unix seconds."""
+        asking, self._asking = self._asking, None
+        if asking is not None and wall - self._asked_wall <= CONFIRM_S and (yes := said_yes(text)) is not None:
+            return Confirm(yes, asking)
+        if request_kind(text) is not RequestKind.ONCE:
+            return None
+        return read_wish(text) or past_question(text, wall, self.calendar)

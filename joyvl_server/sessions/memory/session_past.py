@@ -1,0 +1,42 @@
+"""The past of one session: what it is asked about it, what it may recall, what people want remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from joyvl_server.core.inputs import PastKnown
+from joyvl_server.core.past.questions import language_of
+from joyvl_server.sessions.memory.places import collection_of
+from joyvl_server.sessions.memory.recaller import Recaller
+from joyvl_server.sessions.memory.requests import PastRequests
+from joyvl_server.sessions.memory.wishes import MemoryWishes
+from joyvl_server.sessions.sinks.base import Machine
+from joyvl_server.store.sessions import SessionRecord
+
+if TYPE_CHECKING:
+    from joyvl_server.sessions.deps import SessionDeps
+
+
+class SessionPast:
+    """`collection`: where its memories lie."""
+
+    def __init__(self, record: SessionRecord, memory_of: str | None, language: str, deps: SessionDeps) -> None:
+        self.collection = collection_of(record, memory_of)
+        self.calendar = deps.past.calendar
+        self.requests = PastRequests(deps.past.calendar)
+        self.recaller = Recaller(self.collection, deps.memory, deps.cameras, deps.past)
+        self.wishes = MemoryWishes(record, self.collection, deps.memory, self.requests)
+        self._language = language
+        self._told: tuple[str, ...] = ()
+
+    async def tell_known(self, machine: Machine) -> None:
+        """The next chunk begins with what is known of before. Waits a second at most; cancelling it changes nothing."""
+        lines = await self.recaller.known()
+        if lines != self._told:
+            self._told = lines
+            machine.take(PastKnown(machine.now, lines))
+
+    def language(self, text: str) -> str:
+        """en, de or zh: of what somebody said, else of the session."""
+        own = self._language.lower()[:2]
+        return language_of(text) or (own if own in ("de", "zh") else "en")

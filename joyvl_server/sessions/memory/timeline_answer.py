@@ -1,0 +1,119 @@
+"""Answers a question about the past from the timeline itself, for engines that read no words: what was noted, and when.
+
+It says what was noted, no more: an engine that sees movement cannot tell people from dogs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from joyvl_server.core.past.questions import Asked, PastQuestion
+from joyvl_server.core.past.spans import Calendar, Span
+from joyvl_server.core.watches.kinds import ALIASES, Kinds, WatchKind
+from joyvl_server.core.watches.named_kinds import named_kinds
+from joyvl_server.sessions.memory.phrases import happened, listed, nth, say, times
+from joyvl_server.store.events import EventFilter, EventRecord, Events
+
+WITHOUT_A_TIME_S = 86_400.0
+"""a question without a time means the last day"""
+MOST = 5000
+"""events that are looked at"""
+LISTED = 12
+REMARKS = ("spoke", "watch_fired", "delegated")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """`rests_on`: ids of the events that it tells, in order of time."""
+
+    text: str
+    rests_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose events: those of the camera, or of the session where it has none."""
+
+    camera_id: str | None
+    session_id: str
+
+
+async def answer(
+    events: Events, calendar: Calendar, place: Place, question: PastQuestion, now: float, language: str
+) -> OwnAnswer:
+    """Raises `StoreError`. `language`: en, de or zh. Cancelling it changes nothing."""
+    spans = question.time.spans or (Span(0.0 if question.time.ever else now - WITHOUT_A_TIME_S, now + 1.0),)
+    found = await _between(events, place, spans)
+    told = [event for event in found if not question.kinds or _kind(event) in question.kinds]
+    text = _say(question, told, calendar, now, language)
+    if question.names_things and told:
+        text += say(language, "things")
+    for words in question.time.not_understood:
+        text += say(language, "unknown", words=words)
+    shown = told if question.nth is None else _nth(told, question.nth)
+    return OwnAnswer(text, tuple(event.id for event in shown[:100]))
+
+
+async def _between(events: Events, place: Place, spans: Sequence[Span]) -> list[EventRecord]:
+    """Remarks of these stretches, oldest first; of very many the newest."""
+    session_id = None if place.camera_id else place.session_id
+    found: list[EventRecord] = []
+    for span in spans:
+        before: str | None = None
+        while len(found) < MOST:
+            wanted = EventFilter(
+                camera_id=place.camera_id, session_id=session_id, types=REMARKS, since=span.start, until=span.end
+            )
+            page = await events.list(wanted, limit=1000, before=before)
+            found += page
+            if len(page) < 1000:
+                break
+            before = page[-1].id
+    return sorted(found, key=lambda event: (event.wall, event.id))
+
+
+def _kind(event: EventRecord) -> WatchKind | None:
+    kind = event.data.get("kind")
+    if isinstance(kind, str):
+        kind = ALIASES.get(kind, kind)
+        return WatchKind(kind) if kind in list(WatchKind) else None
+    named = named_kinds(event.text)
+    return named[0] if len(named) == 1 else None
+
+
+def _nth(told: list[EventRecord], number: int) -> list[EventRecord]:
+    if number == -1:
+        return told[-1:]
+    return told[number - 1 : number]
+
+
+def _say(question: PastQuestion, told: list[EventRecord], calendar: Calendar, now: float, language: str) -> str:
+    kinds: Kinds = question.kinds
+    what = happened(language, kinds)
+    when = say(language, "meant") if question.time.spans else "" if question.time.ever else say(language, "day")
+    moments = [clock_time(event.wall, calendar, now) for event in told]
+    if not told:
+        return say(language, "none" if kinds else "nothing", what=what, when=when)
+    more = max(0, len(moments) - LISTED)
+    if question.nth is not None:
+        if question.nth == -1:
+            return say(language, "last", what=what, at=moments[-1])
+        if question.nth > len(told):
+            number = nth(language, question.nth)
+            shown = listed(language, moments[:LISTED], more)
+            return say(language, "too_few", count=len(told), what=what, when=when, list=shown, nth=number)
+        return say(language, "nth", what=what, at=moments[question.nth - 1], nth=nth(language, question.nth))
+    if kinds or question.asked in (Asked.COUNT, Asked.WHEN):
+        shown = listed(language, moments[:LISTED], more)
+        return say(language, "count", what=what, times=times(language, len(told)), when=when, list=shown)
+    lines = [
+        f"{moment} {event.text.strip().rstrip('.。')}".strip() for moment, event in zip(moments, told, strict=True)
+    ]
+    return say(language, "listed", when=when, list=listed(language, lines[:LISTED], more))
+
+
+def clock_time(wall: float, calendar: Calendar, now: float) -> str:
+    """On the clock on the wall: `14:03:22`, with its date on another day."""
+    local, today = calendar.local(wall), calendar.local(now)
+    return f"{local:%H:%M:%S}" if local.date() == today.date() else f"{local:%Y-%m-%d %H:%M:%S}"
