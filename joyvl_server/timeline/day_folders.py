@@ -115,5 +115,5 @@ class DayFolders:
         yield from sorted(found, key=lambda file: (file.event_id, file.path.name))
 
     def _make(self, folder: Path) -> None:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, exist_ok=True)  # not its parents: a data folder that is gone stays gone
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -28,6 +28,6 @@ def test_the_watch_that_the_page_proposes_fires_on_arrivals_only(tmp_path: Path)
         ticks = [tick for tick in server.ticks(session) if tick["kind"]]
         fired = server.call("GET", "/v1/events?type=watch_fired")["data"]
     assert {event["data"]["kind"] for event in fired} == {"enter"}
-    assert {event["data"]["watch_id"] for event in fired} == {watch["id"]}
+    assert [event["watches"] for event in fired] == [[{"id": watch["id"], "name": watch["name"]}]] * len(fired)
     assert {tick["suppressed"] for tick in ticks if tick["kind"] == "leave"} == {"kind"}
     assert {tick["kind"] for tick in ticks if tick["decision"] == "speak" and tick["watches"]} == {"enter"}
