@@ -26,6 +26,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "joyvl_server"
 WARM_UP_S = 8
+BACKGROUND = tuple(str(PACKAGE / ring) for ring in ("notify", "memory", "timeline"))
+"""rings whose own tasks belong to no tick"""
 
 
 # ------------------------------------------------------------------------------------------------------------- static
@@ -139,7 +141,7 @@ class Walk:
     def take(self, frame: FrameType, event: str, argument: object) -> None:
         """A profile function, see `sys.setprofile`."""
         here = _file_of(frame)
-        if event != "call" or here is None:
+        if event != "call" or here is None or _in_background():
             return
         depth, caller, above = 1, None, frame.f_back
         while above is not None:
@@ -154,6 +156,13 @@ class Walk:
         if caller is not None and caller != here:
             self.crossings += 1
             self.pairs[caller, here] += 1
+
+
+def _in_background() -> bool:
+    """Does a task run now that looks after something of its own, at moments of its own: alerts, memory, files?"""
+    task = asyncio.current_task()
+    code = getattr(task.get_coro(), "cr_code", None) if task is not None else None
+    return code is not None and code.co_filename.startswith(BACKGROUND)
 
 
 def _file_of(frame: FrameType) -> str | None:

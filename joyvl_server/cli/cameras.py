@@ -29,7 +29,7 @@ DEFAULT = "http://127.0.0.1:8099"
 @app.command("list")
 def list_cameras(server: Server = DEFAULT, key: Key = None, json_out: Json = False) -> None:
     """List the cameras with their states."""
-    cameras = _call(server, key, "GET", "/v1/cameras?limit=200")["data"]
+    cameras = call(server, key, "GET", "/v1/cameras?limit=200")["data"]
     if json_out:
         typer.echo(json.dumps(cameras, indent=2, ensure_ascii=False))
         return
@@ -68,7 +68,7 @@ def add(
     watches = [{"text": text, "kinds": chosen} for text in watch or ()]
     body = {"name": name, "url": url, "watches": watches, "loop": loop, "engine": engine}
     body |= {"fidelity": fidelity, "frames_per_tick": frames} | settings
-    camera = _call(server, key, "POST", "/v1/cameras", body)
+    camera = call(server, key, "POST", "/v1/cameras", body)
     typer.echo(f"{camera['name']} is registered as {camera['id']}; its session is {camera['session_id']}.")
     for stored in camera["watches"]:
         if stored["note"]:
@@ -80,7 +80,7 @@ def probe(
     url: Annotated[str, typer.Argument(help="The address to try.")], server: Server = DEFAULT, key: Key = None
 ) -> None:
     """Let the server open an address once, and print what is there."""
-    report = _call(server, key, "POST", "/v1/cameras/probe", {"url": url})
+    report = call(server, key, "POST", "/v1/cameras/probe", {"url": url})
     if not report["ok"]:
         typer.echo(" ".join(part for part in (report["error"], report["hint"]) if part), err=True)
         raise typer.Exit(FAILED)
@@ -94,21 +94,21 @@ def probe(
 @app.command()
 def enable(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
     """Switch a camera on."""
-    _call(server, key, "POST", f"/v1/cameras/{_find(server, key, name)}/enable")
+    call(server, key, "POST", f"/v1/cameras/{_find(server, key, name)}/enable")
     typer.echo(f"{name} is enabled.")
 
 
 @app.command()
 def disable(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
     """Switch a camera off; its settings, watches and events stay."""
-    _call(server, key, "POST", f"/v1/cameras/{_find(server, key, name)}/disable")
+    call(server, key, "POST", f"/v1/cameras/{_find(server, key, name)}/disable")
     typer.echo(f"{name} is disabled.")
 
 
 @app.command()
 def remove(name: Name, server: Server = DEFAULT, key: Key = None) -> None:
     """Delete a camera and its watches; its events stay."""
-    _call(server, key, "DELETE", f"/v1/cameras/{_find(server, key, name)}")
+    call(server, key, "DELETE", f"/v1/cameras/{_find(server, key, name)}")
     typer.echo(f"{name} is removed.")
 
 
@@ -137,14 +137,15 @@ def _state(camera: dict[str, Any]) -> str:
 
 
 def _find(server: str, key: str | None, name: str) -> str:
-    for camera in _call(server, key, "GET", "/v1/cameras?limit=200")["data"]:
+    for camera in call(server, key, "GET", "/v1/cameras?limit=200")["data"]:
         if name in (camera["id"], camera["name"]):
             return str(camera["id"])
     with errors_as_exit_codes():
         raise NotFound(f"There is no camera {name} on {server}.")
 
 
-def _call(server: str, key: str | None, method: str, path: str, body: Any = None) -> Any:
+def call(server: str, key: str | None, method: str, path: str, body: Any = None) -> Any:
+    """What a running server answers, as JSON; else the program ends with its words."""
     with errors_as_exit_codes():
         return asyncio.run(_request(server, key, method, path, body))
 

@@ -6,6 +6,7 @@ import typer
 
 from joyvl_server.cli import bench, cameras, config, engine, models, replay, serve, version, watch
 from joyvl_server.cli.agents import commands as agents
+from joyvl_server.cli.alerts import hooks
 from joyvl_server.cli.speech import voices
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app.command("version")(version.version)
 app.add_typer(agents.app, name="agents")
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(config.app, name="config")
+app.add_typer(hooks.app, name="hooks")
 app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")
 app.add_typer(voices.app, name="voices")

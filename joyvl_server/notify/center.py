@@ -23,7 +23,7 @@ from joyvl_server.notify.reach import HookReach
 from joyvl_server.notify.rules.due import DueTimes
 from joyvl_server.notify.rules.planning import AlertRules
 from joyvl_server.notify.rules.recorder import AlertRecorder
-from joyvl_server.notify.sending import Enclosures, OutboxParts
+from joyvl_server.notify.sending import AlertCounter, Enclosures, OutboxParts
 from joyvl_server.settings.alerts import AlertSettings
 from joyvl_server.store.alerts.alerts import AlertFilter, Alerts, forget_alerts
 from joyvl_server.store.alerts.deliveries import Deliveries
@@ -48,6 +48,7 @@ class ServerParts:
     directory: Directory
     enclosures: Enclosures
     health: Health
+    counter: AlertCounter
     folder: Path
     public_url: str = ""
 
@@ -62,8 +63,9 @@ class AlertCenter:
         self._db = db
         self._clock = clock
         self._directory = server.directory
+        self._counter = server.counter
         self._recorder = AlertRecorder(settings, AlertRules(zone, settings.escalate_after_s), clock)
-        parts = OutboxParts(settings, clock, self.alerts, self.deliveries, server.enclosures)
+        parts = OutboxParts(settings, clock, self.alerts, self.deliveries, server.enclosures, server.counter)
         self._folder = server.folder
         self._net = HookReach(settings.allow)
         house = HookHouse(server.directory, self, self._net, server.folder, server.public_url)
@@ -150,6 +152,8 @@ class AlertCenter:
 
     def alert_changed(self, alert: AlertRecord) -> None:
         """See `AlertListener`."""
+        if alert.revision == alert.first_revision:
+            self._counter.alert(alert.kind)
         self.hooks.changed(AlertChanged(alert))
         for change in self._occupancy.seen(alert, self._clock.monotonic()):
             self.hooks.changed(change)

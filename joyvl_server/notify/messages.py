@@ -47,6 +47,12 @@ def alert_json(alert: AlertRecord, links: Links = NO_LINKS) -> dict[str, Any]:
     }
 
 
+def page_link(public_url: str, alert: AlertRecord) -> str | None:
+    """Where people see it; None where it is not known under which address they reach the server."""
+    page = f"timeline/{alert.event_id}" if alert.event_id is not None else "alerts"
+    return f"{public_url.rstrip('/')}/#/{page}" if public_url else None
+
+
 def message_json(delivery: Delivery, picture: bytes = b"") -> str:
     """The body of a message to a program. The same at each try but for what has changed in the alert."""
     data: dict[str, Any] = {**alert_json(delivery.alert, delivery.links), "attempt": delivery.attempt}

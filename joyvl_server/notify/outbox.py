@@ -216,6 +216,7 @@ class HookWorker:
     async def _settle(
         self, delivery: DeliveryRecord, urgent: UrgentMessage | None, state: DeliveryState, attempt: Attempt
     ) -> None:
+        self._parts.counter.message(self.hook.kind, "failed" if state == "waiting" else state)
         if urgent is not None:
             urgent.outcome = (state, attempt)
             urgent.withdrawn = True

@@ -39,6 +39,16 @@ class Enclosures(Protocol):
         """Its JPEG, empty where there is none. Cancelling it changes nothing."""
 
 
+class AlertCounter(Protocol):
+    """Counts what alerts do."""
+
+    def alert(self, kind: str) -> None:
+        """There is a new one."""
+
+    def message(self, kind: str, outcome: str) -> None:
+        """What came of a try; `kind`: of the hook."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxParts:
     """What every worker uses."""
@@ -48,6 +58,7 @@ class OutboxParts:
     alerts: Alerts
     deliveries: Deliveries
     enclosures: Enclosures
+    counter: AlertCounter
 
 
 @dataclass(slots=True)

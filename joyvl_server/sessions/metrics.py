@@ -69,6 +69,13 @@ class Metrics:
             registry=r,
         )
         self.events = Counter("joyvl_events", "Entries written to the timeline.", ["type"], registry=r)
+        self.alerts = Counter("joyvl_alerts", "New alerts.", ["kind"], registry=r)
+        self.alert_messages = Counter(
+            "joyvl_alert_messages",
+            "Tries to send an alert to a hook, by what came of them.",
+            ["hook", "outcome"],
+            registry=r,
+        )
         self.sink_failing = Gauge(
             "joyvl_sink_failing", "1 while a sink of sessions fails or drops messages.", ["sink"], registry=r
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.facts: list[CameraFacts] = []
+        self.counts: Counter[str] = Counter()
         self.disk_fault: str | None = None
         self.engine_states: dict[str, str | None] = {}
 
@@ -83,6 +85,12 @@ class FakeServer:
 
     async def links(self, alert: AlertRecord) -> Links:
         return Links(page="http://here/#/alerts")
+
+    def alert(self, kind: str) -> None:
+        self.counts[kind] += 1
+
+    def message(self, kind: str, outcome: str) -> None:
+        self.counts[outcome] += 1
 
     def disk(self) -> str | None:
         return self.disk_fault
@@ -108,7 +116,7 @@ class Alerting:
             ZONE,
             self.db,
             self.clock,
-            ServerParts(self.around, self.around, self.around, self.folder),
+            ServerParts(self.around, self.around, self.around, self.around, self.folder),
         )
         center.attach(self.events)
         return center

@@ -31,6 +31,7 @@ async def test_an_alert_is_written_with_its_event_and_sent(a: Alerting):
     assert (alert.camera_id, alert.watches, alert.state, alert.count) == ("cam_1", ("wat_1",), "open", 1)
     assert alert.event_id is not None
     assert alert.event_id.startswith("evt_")
+    assert a.around.counts == {"watch_fired": 1, "sent": 1}
 
 
 async def test_alerts_are_kept_where_there_is_no_hook(a: Alerting):
@@ -331,6 +332,8 @@ async def test_a_camera_that_is_lost_and_back(a: Alerting):
     await a.hook("neighbour", escalates=1, escalate_after_s=60)
     await a.post(camera(a, "camera_online"))
     assert await a.center.alerts.list(AlertFilter()) == []
+    await a.post(camera(a, "camera_offline"))
+    await a.restart()
     await a.post(camera(a, "camera_offline"))
     await a.pass_time(10)
     await a.post(camera(a, "camera_online"))

@@ -40,6 +40,8 @@ class AlertRecorder:
         anything new (a camera is back that nobody missed)."""
         if alert.kind == "camera_online" and not self.close(connection, alert.subject, "camera_offline"):
             return None
+        if alert.kind == "camera_offline" and stored.unclosed(connection, alert.subject, alert.kind):
+            return None  # the server was started again meanwhile; it was told when it began
         if alert.kind == "task" and stored.newest_alert(connection, alert.subject, ("closed", "acknowledged")):
             return None  # two sessions tell of it
         hooks, now = all_hooks(connection), alert.created_wall

@@ -9,6 +9,8 @@ from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.signing import UrlSigner
 from joyvl_server.notify.base import CameraFacts, Links, WatchFacts
 from joyvl_server.notify.center import AlertCenter, ServerParts
+from joyvl_server.notify.messages import page_link
+from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.settings import Settings
 from joyvl_server.store.alerts.alerts import Alerts
 from joyvl_server.store.alerts.records import AlertRecord
@@ -35,14 +37,13 @@ class EventEnclosures:
         """See `Enclosures.links`."""
         if not self._public_url:
             return Links()
-        page = f"{self._public_url}/#/alerts"
         media = (await self._alerts.media([alert.event_id]) if alert.event_id else {}).get(alert.event_id or "")
         until = self._clock.wall() + self._valid_s
         path = f"/v1/events/{alert.event_id}"
         return Links(
             self._signer.sign(f"{path}/thumbnail.jpg", until) if media is not None and media.picture else None,
             self._signer.sign(f"{path}/clip.mp4", until) if media is not None and media.clip else None,
-            page,
+            page_link(self._public_url, alert),
         )
 
     async def picture(self, alert: AlertRecord) -> bytes:
@@ -87,6 +88,19 @@ class ServerDirectory:
             return await self._registry.cameras.watches(record.id)
 
 
+class AlertMetrics:
+    """See `AlertCounter`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def alert(self, kind: str) -> None:
+        self._metrics.alerts.labels(kind).inc()
+
+    def message(self, kind: str, outcome: str) -> None:
+        self._metrics.alert_messages.labels(kind, outcome).inc()
+
+
 class ServerHealth:
     """See `Health`."""
 
@@ -106,7 +120,12 @@ def open_alerts(registry: Registry, clock: Clock) -> AlertCenter:
     links = EventEnclosures(settings, registry.signer, Alerts(db), clock, registry.timeline)
     directory = ServerDirectory(registry)
     server = ServerParts(
-        directory, links, ServerHealth(registry), settings.data_dir / "hooks", settings.server.public_url
+        directory,
+        links,
+        ServerHealth(registry),
+        AlertMetrics(registry.metrics),
+        settings.data_dir / "hooks",
+        settings.server.public_url,
     )
     center = AlertCenter(settings.alerts, settings.zone(), db, clock, server)
     center.attach(registry.events)
