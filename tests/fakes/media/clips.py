@@ -44,10 +44,11 @@ class AtOnce:
 class Played:
     """A recorder over files that are played into it, one after another, without waiting for a clock.
 
-    Stream time is the pts from the first one's start on; `more` plays another file after it.
+    Stream time is the pts from the first one's start on. `live`: as a camera does it.
     """
 
-    def __init__(self, limits: ClipLimits = LIMITS) -> None:
+    def __init__(self, limits: ClipLimits = LIMITS, *, live: bool = False) -> None:
+        self._sound_clock = LiveSoundClock(LiveStreamClock()) if live else None
         self.writer = AtOnce()
         self.recorder = ClipRecorder(limits, self.writer)
         self.t = 0.0
@@ -55,7 +56,7 @@ class Played:
 
     def begin(self, path: Path, why: str = "") -> OpenedStream:
         opened = open_source(NetPolicy(file_roots=(str(path.parent),)).check(path.as_uri()), Timeouts(5, 5), Deadline())
-        self.recorder.begin(opened, None, why)
+        self.recorder.begin(opened, self._sound_clock, why)
         if opened.sound is not None:
             opened.sound.discard = av.stream.Discard.default
         return opened
@@ -146,9 +147,3 @@ def remux(source: Path, target: Path, *, drop: range = range(0), shift: tuple[in
             packet.stream = stream
             out.mux(packet)
     return target
-
-
-def live_clock() -> tuple[LiveStreamClock, LiveSoundClock]:
-    """Of a camera, and of its sound."""
-    clock = LiveStreamClock()
-    return clock, LiveSoundClock(clock)

@@ -137,6 +137,9 @@ async def test_a_server_that_was_killed_says_so_of_clips_it_had_begun(tmp_path: 
         await until(lambda: source.clips)
         for task in house.registry._clips._tasks:
             task.cancel()
+        left = source.clips[0].path.with_name("evt_1.mp4.part")
+    left.write_bytes(b"half of a clip")
     async with open_house(tmp_path) as again:
         event = await again.registry.events.get(event.id)
         assert (event.clip, event.clip_reason) == ("failed", clips.STOPPED)
+        assert not left.exists()

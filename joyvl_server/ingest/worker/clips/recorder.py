@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +22,8 @@ from joyvl_server.ingest.worker.clips.material import ClipMaterial, collect, fir
 from joyvl_server.ingest.worker.clips.packets import TrackTemplate
 from joyvl_server.ingest.worker.clips.ring import RARE, PacketRing
 from joyvl_server.ingest.worker.opening import OpenedStream
+
+log = logging.getLogger(__name__)
 
 WAITING = 16
 """clips of one source that may wait for the end of their span"""
@@ -66,9 +70,9 @@ class ClipRecorder:
     def begin(self, opened: OpenedStream, sound_clock: LiveSoundClock | None, why: str = "") -> None:
         """Another connection, or a file from its start. `sound_clock`: for live sources, whose tracks have nothing to
         do with one another."""
-        video = TrackTemplate(opened.stream)
-        sound = None if opened.sound is None else TrackTemplate(opened.sound)
-        with self._lock:
+        with self._edge():
+            video = TrackTemplate(opened.stream)
+            sound = None if opened.sound is None else TrackTemplate(opened.sound)
             self._picture = opened.stream.index
             self._sound_clock = sound_clock
             self._ring.end(why)
@@ -78,7 +82,7 @@ class ClipRecorder:
     def take(self, packet: Packet[Any]) -> None:
         """See `PacketSink`."""
         now = time.monotonic()
-        with self._lock:
+        with self._edge():
             if packet.stream.index == self._picture:
                 self._ring.take_picture(packet, now)
                 needed = min((clip.start for clip in self._waiting), default=float("inf"))
@@ -91,7 +95,7 @@ class ClipRecorder:
 
     def placed(self, frame: VideoFrame, t: float) -> None:
         """This picture was decoded, and published at stream time `t`."""
-        with self._lock:
+        with self._edge():
             self._ring.placed(frame.pts, t, frame.width, frame.height)
             if self._waiting:
                 self._finish(lambda clip: clip.order.t + clip.order.after_s + TAIL_S <= t)
@@ -128,6 +132,17 @@ class ClipRecorder:
             if not self._closed:
                 self._closed = True
                 self._ring.end(CLOSED)
+                self._finish(lambda _: True)
+
+    @contextmanager
+    def _edge(self) -> Iterator[None]:
+        """A stream nobody thought of costs its clips, not its source: nothing is kept until it is opened once more."""
+        with self._lock:
+            try:
+                yield
+            except Exception:  # the edge towards the source's thread
+                log.exception("packets of a source cannot be kept for clips")
+                self._ring.clear()
                 self._finish(lambda _: True)
 
     def _finish(self, which: Callable[[WaitingClip], bool], why: str = "") -> None:

@@ -62,6 +62,11 @@ class PacketRing:
             self.segments[-1].over = True
             self.segments[-1].ended = why
 
+    def clear(self) -> None:
+        """Forget everything, until `begin`."""
+        self.segments.clear()
+        self.size = 0
+
     def take_picture(self, packet: Packet[Any], now: float) -> None:
         """`now`: the moment at which it came."""
         segment = self.present

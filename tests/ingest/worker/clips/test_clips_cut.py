@@ -8,9 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from fakes.media.clips import LIMITS, Played, look_into, remux
+from fakes.media.clips import Played, look_into, remux
 from fakes.media.video import draw_clip, draw_talking, join
 from joyvl_server.core.errors import SourceError
+from joyvl_server.ingest.worker.clips import ring
 from joyvl_server.ingest.worker.clips.limits import ClipLimits
 
 
@@ -199,5 +200,45 @@ def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: P
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_limits_are_those_of_the_test() -> None:
-    assert LIMITS.seconds < LIMITS.most_s
+def test_a_full_disk_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    path = draw_clip(tmp_path / "a.mp4", seconds=4.0)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "clip.mp4.part").symlink_to("/dev/full")
+    with pytest.raises(SourceError, match="There is no clip: the disk is full") as caught:
+        Played().play(path).cut(tmp_path / "out" / "clip.mp4", 3.0).result(0)
+    assert caught.value.code == "no_room"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_camera_whose_clock_leaps_ahead_ends_the_clip_there(tmp_path: Path) -> None:
+    path = draw_clip(tmp_path / "a.mp4", seconds=10.0, scene_cuts=False)
+    played = Played(live=True)
+    opened = played.begin(remux(path, tmp_path / "b.mp4", shift=(175, 60.0)))
+    outcome = None
+    for number, frame in enumerate(opened_frames(played, opened)):
+        played.recorder.placed(frame, number / 25)
+        if number == 170:
+            outcome = played.cut(tmp_path / "clip.mp4", number / 25)
+    assert outcome is not None
+    clip = outcome.result(0)
+    assert clip.reason == "It ends 0.2 s after the picture: the camera's clock jumped."
+    after = played.cut(tmp_path / "after.mp4", 8.0, 4.0, 0.5).result(0)
+    assert after.start == pytest.approx(7.0, abs=0.05)
+    assert after.reason == "It begins 1.0 s before the picture: the camera's clock jumped."
+
+
+def test_a_stream_nobody_thought_of_costs_its_clips_not_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    path = draw_clip(tmp_path / "a.mp4", seconds=4.0)
+    played = Played()
+    monkeypatch.setattr(ring.PacketRing, "take_picture", breaks)
+    assert len(list(played.steps(played.begin(path)))) == 100
+    with pytest.raises(SourceError, match="There is no clip"):
+        played.cut(tmp_path / "clip.mp4", 3.0).result(0)
+    monkeypatch.undo()
+    played.play(path)
+    assert played.cut(tmp_path / "clip.mp4", 7.0).result(0).bytes > 0
