@@ -31,7 +31,9 @@ def value_for(setting: dict) -> object:
     """One that is not the default."""
     match setting["type"]:
         case "string":
-            return {"voice": "espeak", "wake_word": "computer", "speech_language": "de"}[setting["name"]]
+            return {"voice": "espeak", "wake_word": "computer", "speech_language": "de", "memory_of": "user:anna"}[
+                setting["name"]
+            ]
         case "choice":
             return next(c["value"] for c in setting["choices"] if c["value"] != setting["default"])
         case "number" | "integer":
@@ -48,7 +50,7 @@ def test_bodies_and_answers_have_the_fields_of_the_spec():
     cameras_only = {"zones"}
     assert set(CameraIn.model_fields) & set(CameraPatch.model_fields) & set(CameraOut.model_fields) >= NAMES
     assert NAMES & set(CallSession.model_fields) == NAMES - cameras_only
-    assert NAMES & set(SessionPatch.model_fields) == NAMES - cameras_only - {"engine"}
+    assert NAMES & set(SessionPatch.model_fields) == NAMES - cameras_only - {"engine", "memory_of"}
     assert set(SessionOut.model_fields) >= NAMES
 
 
@@ -68,7 +70,7 @@ async def test_what_is_described(h: House):
     )
     assert [one["value"] for one in settings["frames_per_tick"]["choices"]] == [1, 2, 4]
     assert all(one["description"] for one in settings["fidelity"]["choices"])
-    assert [name for name, one in settings.items() if one["reopens"]] == ["engine"]
+    assert [name for name, one in settings.items() if one["reopens"]] == ["engine", "memory_of"]
     assert settings["engine"]["default"] == "quiet"
 
 
