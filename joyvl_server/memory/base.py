@@ -85,7 +85,11 @@ class EmbedderContext:
 
 class Embedder(Protocol):
     """`name`: its entry point, a colon, and what else its vectors depend on; vectors of one name are compared and kept.
-    `dimensions`: numbers of a vector; 0 until the first answer where it is not known before."""
+    `dimensions`: numbers of a vector; 0 until the first answer where it is not known before.
+
+    It may have `crowded = False` where unrelated texts are far from each other, as with words that are counted; with
+    models they are not, and what all questions have in common is taken out of each.
+    """
 
     name: str
     dimensions: int

@@ -18,10 +18,21 @@ from joyvl_server.store.memories.vectors import MemoryVectors, Vector
 
 log = structlog.get_logger(__name__)
 
+COMMON = 0.8
+"""how much of what questions have in common is taken out"""
 OPEN_S = 60.0
 """Longest time that weights may take to load."""
 BATCH_S = 30.0
 """Longest time that one batch of memories may take."""
+COMMON_QUESTIONS = (
+    "Who was there?", "What happened?", "Did anyone come?", "Where is it?", "When did it happen?", "What did they do?",
+    "Is something broken?", "Who came to the door?", "What was in the kitchen?", "Did something fall?",
+    "Has anything been delivered?", "What did the child do?", "谁来过？", "发生了什么？", "东西在哪里？",
+    "什么时候的事？", "有人来了吗？", "出了什么问题？", "孩子做了什么？", "有没有什么坏了？", "门口有什么？",
+    "Wer war da?", "Was ist passiert?", "Wo ist es?",
+)  # fmt: skip
+"""What they have in common says nothing about any memory. It is taken out of each question: otherwise memories that are
+near to all questions ("Somebody went away.") crowd out those that are meant."""
 RETRY_S = 30.0
 """Seconds between two tries to open one that cannot be opened."""
 
@@ -39,6 +50,8 @@ class EmbeddersInUse:
         self._settings = settings
         self._vectors = vectors
         self._threads = BoundedThreads("embedder", limit=2, timeout_s=OPEN_S)
+        self._common: dict[str, Vector] = {}
+        """the mean of `COMMON_QUESTIONS` as each embedder sees it"""
         self._next_try = 0.0
 
     async def open(self) -> bool:
@@ -92,6 +105,12 @@ class EmbeddersInUse:
         await old.aclose()
         return None
 
+    async def prepare(self) -> None:
+        """Know what questions have in common. Raises `EmbedderError`. Cancelled, it is done the next time."""
+        for embedder in self.both():
+            if embedder.name not in self._common and getattr(embedder, "crowded", True):
+                self._common[embedder.name] = (await self.embed(embedder, COMMON_QUESTIONS, "query")).mean(axis=0)
+
     def both(self) -> list[Embedder]:
         """Those whose vectors are needed now."""
         found = [embedder for embedder in (self.current, self.wanted) if embedder is not None]
@@ -113,7 +132,8 @@ class EmbeddersInUse:
         if embedder is None:
             raise EmbedderError("No embedder is open.", code="unavailable")
         try:
-            return embedder.name, (await checked(embedder, [question], "query"))[0]
+            vector: Vector = (await checked(embedder, [question], "query"))[0]
+            return embedder.name, without(vector, self._common.get(embedder.name))
         except EmbedderError as error:
             self.fault.begins(str(error))
             raise
@@ -121,11 +141,11 @@ class EmbeddersInUse:
             self.fault.begins(f"The embedder {embedder.name} does not answer in time.")
             raise
 
-    async def embed(self, embedder: Embedder, texts: Sequence[str]) -> Matrix:
-        """Vectors of memories. Raises `EmbedderError`. Cancelled, it is given up."""
+    async def embed(self, embedder: Embedder, texts: Sequence[str], kind: EmbedKind = "passage") -> Matrix:
+        """Vectors of memories, or of questions nobody waits for. Raises `EmbedderError`. Cancelled, it is given up."""
         try:
             async with asyncio.timeout(BATCH_S):
-                found = await checked(embedder, texts, "passage")
+                found = await checked(embedder, texts, kind)
         except TimeoutError:
             self.fault.begins(f"The embedder {embedder.name} does not answer in time.")
             raise EmbedderError("It does not answer in time.", code="timeout") from None
@@ -139,6 +159,15 @@ class EmbeddersInUse:
         """Idempotent."""
         for embedder in self.both():
             await embedder.aclose()
+
+
+def without(vector: Vector, common: Vector | None) -> Vector:
+    """The question without what all questions have in common; as it is where nothing would be left."""
+    if common is None or common.shape != vector.shape:
+        return vector
+    rest: Vector = vector - COMMON * common
+    length = float(np.linalg.norm(rest))
+    return vector if length < 1e-3 else rest / length
 
 
 async def checked(embedder: Embedder, texts: Sequence[str], kind: EmbedKind) -> Matrix:

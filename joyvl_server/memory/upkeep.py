@@ -19,12 +19,14 @@ from joyvl_server.store.memories.vectors import MemoryVectors, Unembedded
 log = structlog.get_logger(__name__)
 
 EMBED_BATCH = 16
-INDEX_BATCH = 100
+INDEX_BATCH = 400
 REMOVE_BATCH = 200
 INDEX_FROM = 100
 """memories: among fewer none is needed, they are compared one by one"""
 LARGE = 20_000
 """Memories of a collection from which on it is not made again because of one that is forgotten."""
+TOLD_EVERY = 10
+"""steps of a rebuild after which it says how far it is: counting takes time"""
 IDLE_S = 30.0
 """Seconds after which it looks by itself whether there is anything to do."""
 LONGEST_PAUSE_S = 1.0
@@ -82,9 +84,11 @@ class Upkeep:
     async def settle(self, progress: RebuildProgress) -> None:
         """Work until there is nothing to do. Raises `EmbedderError`, `IndexFault`, `StoreError`. Cancelled, it goes on
         in the background."""
-        worked = True
+        worked, steps = True, 0
         while worked:
-            worked = await self.step()
+            worked, steps = await self.step(), steps + 1
+            if worked and steps % TOLD_EVERY:
+                continue
             progress.progress(*await self._vectors.progress([embedder.name for embedder in self._embedders.both()]))
 
     async def step(self) -> bool:
@@ -92,6 +96,7 @@ class Upkeep:
         async with self._stepping:
             if not await self._embedders.open():
                 raise EmbedderError("No embedder is open.", code="unavailable")
+            await self._embedders.prepare()
             worked = False
             for embedder in self._embedders.both():
                 worked = await self._embed(embedder) or worked

@@ -31,6 +31,7 @@ class SpeechPart(StrEnum):
 class MemoryPart(StrEnum):
     """Each is a module of `bench.memory`."""
 
+    RECALL = "recall"
     SEARCH = "search"
 
 
@@ -154,10 +155,10 @@ def memory_command(
     parts: Annotated[
         list[MemoryPart] | None, typer.Argument(help="What to measure, in this order; without it everything.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Far fewer events: does it work at all?")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Far fewer of them: does it work at all?")] = False,
     json_out: Json = False,
 ) -> None:
-    """Measure how long it takes to find something: words among 1,000,000 events."""
+    """Measure how long it takes to find something: among 100,000 memories, and by words among 1,000,000 events."""
     logs.configure("error", "auto")
     together: dict[str, Any] = {}
     with errors_as_exit_codes():

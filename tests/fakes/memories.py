@@ -42,6 +42,8 @@ def draft(text: str, wall: float = NOON, collection: str = "cam_a", **changes) -
 class FakeEmbedder:
     """The lexical one under another name, which can be told to fail or to hang; it counts what it embeds."""
 
+    crowded = False
+
     def __init__(self, name: str = "fake:1") -> None:
         self.name = name
         self.dimensions = 384

@@ -24,6 +24,7 @@ class LexicalEmbedder:
 
     name = "lexical:1"
     dimensions = DIMENSIONS
+    crowded = False
 
     def __init__(self, options: Mapping[str, Any], context: EmbedderContext) -> None:
         if options:

@@ -99,16 +99,16 @@ def stem(word: str) -> str:
 
 def terms(text: str, most: int) -> list[tuple[str, ...]]:
     """What a question is searched by, without words of `STOP` and without repeats, at most `most`: words one by one,
-    Chinese ones as pairs of characters that follow one another, or one alone where it has no neighbour."""
+    Chinese ones as pairs of characters that follow one another, or one alone where its neighbours are in `STOP`."""
     found: dict[tuple[str, ...], None] = {}
     for run in _runs(text):
         if not is_cjk(run[0]):
             if run[0] not in STOP and stem(run[0]) not in STOP:
                 found[(run[0],)] = None
             continue
-        pairs = [pair for pair in pairwise(run) if not STOP.issuperset(pair)]
-        for pair in pairs if len(run) > 1 else [tuple(run)]:
-            found[pair] = None
+        for pair in pairwise(run) if len(run) > 1 else [tuple(run)]:
+            if own := tuple(character for character in pair if character not in STOP):
+                found[own] = None
     return list(found)[:most]
 
 
