@@ -12,7 +12,9 @@ from fakes.patience import until
 from fakes.server.sessions import House, open_house
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import Conflict, EngineUnavailable, JoyvlError, NotFound
+from joyvl_server.core.inputs import SoundHeard
 from joyvl_server.core.prompt.turns import UserTurn
+from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.core.watches.zones import Box, Zone
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.sessions.cameras import CameraDraft
@@ -115,6 +117,22 @@ async def test_one_remark_is_one_event_with_the_picture_that_made_it_speak(house
     assert event.picture
     assert await house.registry.timeline.files.picture(event) == shown[0]
     assert len({e.data["epoch"] for e in about}) == len(about)
+
+
+async def test_what_a_sound_made_it_say_has_the_newest_picture(house: House):
+    watches = [WatchDraft("tell me when the smoke alarm goes off", name="alarm")]
+    session, source = await add_camera(house, watches=watches)
+    for second in range(12):
+        source.show(frame := picture(source.now, shade=10 * second))
+        await house.clock.advance(0.25)
+    newest = session.machine._newest
+    assert newest is not None
+    session.machine.take(SoundHeard(source.now, house.clock.wall(), WatchKind.SMOKE_ALARM, source.now))
+    await house.registry.store.main.write(lambda connection: None)
+    (event,) = await house.registry.events.list(EventFilter(types=("spoke", "watch_fired")))
+    assert event.type == "watch_fired"
+    assert await house.registry.timeline.files.picture(event) == newest.image.jpeg
+    assert newest.t > frame.t - 1.1
 
 
 async def test_never_two_in_flight_and_busy_seconds_are_counted(house: House):
