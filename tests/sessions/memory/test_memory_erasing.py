@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fakes.agents.steered_agent import STEERED, offer
-from fakes.patience import until
+from fakes.patience import PATIENCE_S, until
 from fakes.server.house import House, house
 from joyvl_server.agents.base import TaskBundle
 from joyvl_server.agents.draft import TaskDraft
@@ -295,7 +295,7 @@ async def test_what_a_kill_interrupts_is_finished_at_the_next_start(tmp_path):
     async with house(tmp_path) as again:
         going.h = staying.h = again
         erasures = Erasures(again.registry.store.main, again.registry.store.ticks)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while await erasures.unfinished():
                 await asyncio.sleep(0.02)
         await gone(again, going)
