@@ -51,9 +51,12 @@ class Timeline:
             await asyncio.wait(self._tasks)
         await self.files.aclose()
 
-    def post(self, event: EventRecord, picture: bytes = b"") -> None:
-        """Queue the event, and its picture (a JPEG), to be written; nobody waits."""
-        self.events.post(replace(event, picture=self.files.put(event, picture)) if picture else event)
+    def post(self, event: EventRecord, picture: bytes = b"") -> EventRecord:
+        """Queue the event, and its picture (a JPEG), to be written; nobody waits. The event as it was queued."""
+        if picture:
+            event = replace(event, picture=self.files.put(event, picture))
+        self.events.post(event)
+        return event
 
     async def delete(self, ids: Iterable[str]) -> int:
         """Delete these with their files; how many there were. See `Events.delete`. Raises `StoreError`."""

@@ -1,12 +1,13 @@
 """Pictures of events on a real disk: whole or not at all, told once when they cannot be, gone with their event."""
 
 import stat
+import threading
 
 import pytest
 from structlog.testing import capture_logs
 from timeline_world import FilesUnderTest
 
-from fakes.patience import until
+from fakes.patience import PATIENCE_S, until
 from fakes.server.small_disk import small_disk
 from joyvl_server.core.errors import NotFound
 from joyvl_server.settings import TimelineSettings
@@ -127,6 +128,31 @@ async def test_pictures_for_which_there_is_no_room_in_memory_are_dropped(made, m
     assert t.files.fault is None  # it keeps up again
     monkeypatch.setattr(files_module, "MAX_WAITING_BYTES", 10)
     assert not t.files.put(posted[0], b"x" * 11)
+
+
+async def test_a_disk_that_hangs_holds_up_nobody(made, monkeypatch):
+    monkeypatch.setattr(files_module, "DISK_S", 0.05)
+    t = made()
+    hangs, write = threading.Event(), t.files.folders.write
+
+    def hanging(path, data):
+        hangs.wait(PATIENCE_S)
+        write(path, data)
+
+    monkeypatch.setattr(t.files.folders, "write", hanging)
+    lost = await t.post()
+    await t.written()
+    assert "did not answer within 0.05 s" in t.files.fault
+    assert not (await t.get(lost)).picture
+    monkeypatch.setattr(t.files.folders, "write", write)
+    also = await t.post()
+    await t.written()  # the thread is still busy
+    assert not (await t.get(also)).picture
+    hangs.set()
+    while t.files.fault is not None:
+        again = await t.post()
+        await t.written()
+    assert (await t.get(again)).picture
 
 
 async def test_a_folder_that_is_a_file_is_a_fault_and_no_crash(made, tmp_path):

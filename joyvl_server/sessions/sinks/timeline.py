@@ -141,7 +141,7 @@ class TimelineSink:
             clip=clip[0],
             clip_reason=clip[1],
         )
-        self._timeline.post(event, picture)
+        event = self._timeline.post(event, picture)
         self._bus.publish(EventNoted(event))
         self._counter.labels(type).inc()
         return event
