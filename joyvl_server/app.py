@@ -34,7 +34,7 @@ from joyvl_server.api.http.guard import Guard
 from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
 from joyvl_server.api.http.middleware import ErrorMiddleware, MetricsMiddleware
 from joyvl_server.api.http.server import ApiServer, bind, until_signal, url_of
-from joyvl_server.api.memory import memories
+from joyvl_server.api.memory import digests, memories
 from joyvl_server.api.page import PageFiles
 from joyvl_server.api.realtime import routes, socket
 from joyvl_server.api.realtime.client_secrets import ClientSecrets
@@ -70,6 +70,7 @@ ROUTERS = (
     alerts.router,
     hooks.router,
     memories.router,
+    digests.router,
     signed_urls.router,
     system.router,
     page.router,

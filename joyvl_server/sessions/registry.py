@@ -26,7 +26,7 @@ from joyvl_server.sessions.deps import SessionDeps, tick_retention
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.factory import SessionFactory
-from joyvl_server.sessions.memory.erasing import ErasedRecords, Eraser
+from joyvl_server.sessions.memory.past_upkeep import PastUpkeep
 from joyvl_server.sessions.memory.services import PastServices
 from joyvl_server.sessions.memory.zone_calendar import ZoneCalendar
 from joyvl_server.sessions.metrics import Metrics
@@ -95,8 +95,7 @@ class Registry:
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
         self._factory = SessionFactory(settings.engine.name, deps, self._supervisor)
-        records = ErasedRecords(store, self.memory, self.timeline, self.tasks, self)
-        self.eraser = Eraser(records, clock)
+        self.past = PastUpkeep(settings, store, self.memory, self.timeline, self.tasks, self, clock)
         self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
         self.alerts = open_alerts(self, clock)
 
@@ -116,7 +115,7 @@ class Registry:
         await self._sinks.load()
         await self.tasks.start()
         self.memory.start()
-        self.eraser.start()
+        self.past.start()
         self._preparing = asyncio.create_task(self.speech.start(), name="voices get ready")
         await self.alerts.start()
         await self.cameras.take_up()
@@ -130,7 +129,7 @@ class Registry:
         await self._supervisor.aclose(endings.STOPPED)
         await self._clips.aclose()
         await self.tasks.aclose()
-        await self.eraser.aclose()
+        await self.past.aclose()
         await self.memory.aclose()
         await self._media.aclose()
         if self._preparing is not None:
@@ -156,6 +155,9 @@ class Registry:
         return self.engines.schedulers()
 
     # ------------------------------------------------------------------------------------------------------ sessions
+
+    def camera_days(self) -> dict[str, float]:
+        return {view.record.id: view.record.created_wall for view in self.cameras.all()}
 
     def sessions(self) -> list[Session]:
         return self._supervisor.all()

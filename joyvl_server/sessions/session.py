@@ -12,6 +12,7 @@ from typing import Any
 
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn
+from joyvl_server.core.prompt.turns import Draft
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
@@ -169,6 +170,10 @@ class Session:
         self.delegation.forget(since, until)
         self.updates.forget(since, until)
         self.bus.publish(SessionUpdated())
+
+    async def write_text(self, draft: Draft) -> str | None:
+        """See `MachineRunner.write_text`."""
+        return await self.machine.write_text(draft)
 
     def change(self, spec: SessionSpec, *, name: str | None = None) -> None:
         """From now on, with another name where one is given. The machine learns only of what is another. Raises

@@ -130,7 +130,7 @@ async def forget_memories(api: ApiDep, query: Annotated[MemoriesToForget, Query(
         raise NothingNamed(
             "Say which memories: give camera_id, since, until or another filter, or `all=true` alone for everything."
         )
-    gone = await (api.registry.eraser.forget_all() if query.all else api.registry.eraser.forget(wanted))
+    gone = await (api.registry.past.eraser.forget_all() if query.all else api.registry.past.eraser.forget(wanted))
     return JsonResponse({"deleted": gone.memories, "events": gone.events})
 
 
@@ -192,7 +192,7 @@ async def change_memory(api: ApiDep, memory_id: str, body: MemoryPatch) -> Respo
 async def forget_memory(api: ApiDep, memory_id: str) -> Response:
     """Forget it for good, with the event that it is from: words, vectors, picture, clip, alerts."""
     await api.registry.memory.memories.get(memory_id)
-    await api.registry.eraser.forget(MemoryFilter(ids=(memory_id,)))
+    await api.registry.past.eraser.forget(MemoryFilter(ids=(memory_id,)))
     return Response(status_code=204)
 
 

@@ -124,7 +124,7 @@ async def delete_events(api: ApiDep, query: Annotated[EventsFilter, Query()]) ->
             "Say which events: all of them would be deleted. Give since, until, camera_id or another filter."
         )
     _check_words(query.query)
-    erased = await api.registry.eraser.forget_events(wanted)
+    erased = await api.registry.past.eraser.forget_events(wanted)
     return JsonResponse({"deleted": erased.events})
 
 
@@ -144,7 +144,7 @@ async def change_event(api: ApiDep, event_id: str, body: EventChange) -> Respons
 async def delete_event(api: ApiDep, event_id: str) -> Response:
     """Delete it for good, with its picture and clip, and with the memories and alerts that come from it."""
     await api.registry.events.get(event_id)
-    await api.registry.eraser.forget_events(EventFilter(ids=(event_id,)))
+    await api.registry.past.eraser.forget_events(EventFilter(ids=(event_id,)))
     return Response(status_code=204)
 
 

@@ -20,7 +20,7 @@ from joyvl_server.core.frame import Frame
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
 from joyvl_server.core.prompt.summary_log import Summary
-from joyvl_server.core.prompt.turns import Look
+from joyvl_server.core.prompt.turns import Draft, Look
 from joyvl_server.engines.base import Capabilities, EngineSpec
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
 from joyvl_server.kit.ids import new_id
@@ -95,6 +95,7 @@ class MachineRunner:
             self,
         )
         self.frames = RecentFrames(deps.agents.frames_s) if deps.tasks.able else None
+        self._texts: dict[str, asyncio.Future[str | None]] = {}
         self._handling = False
 
     async def run(self, *, stays: bool) -> None:
@@ -346,11 +347,35 @@ class MachineRunner:
 
     # -------------------------------------------------------------------------------- what the background work reports
 
+    async def write_text(self, draft: Draft) -> str | None:
+        """A text that is not the machine's own, written between its turns; None where nothing comes of it.
+
+        Cancelled, nobody wants it any more.
+        """
+        if not self._config.engine.writes:
+            return None
+        waiting: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._texts[draft.id] = waiting
+        self._background.write(draft)
+        try:
+            return await waiting
+        finally:
+            if self._texts.pop(draft.id, None) is not None:
+                self._background.stop(draft.id)
+
     def warmed(self, number: int, turns: int) -> None:
         self.take(inputs.ChunkWarmed(self.now, number, turns))
 
     def written(self, id: str, text: str) -> None:
+        if (waiting := self._texts.pop(id, None)) is not None:
+            if not waiting.done():
+                waiting.set_result(text)
+            return
         self.take(inputs.Written(self.now, id, text))
 
     def write_failed(self, id: str, code: str, message: str) -> None:
+        if (waiting := self._texts.pop(id, None)) is not None:
+            if not waiting.done():
+                waiting.set_result(None)
+            return
         self.take(inputs.WriteFailed(self.now, id, code, message))

@@ -172,7 +172,7 @@ async def stays(h: House, day: Day) -> None:
 
 async def test_one_memory_takes_the_event_that_it_is_from(h: House):
     going, staying = await two_days(h)
-    gone_now = await h.registry.eraser.forget(MemoryFilter(ids=(going.memory,)))
+    gone_now = await h.registry.past.eraser.forget(MemoryFilter(ids=(going.memory,)))
     assert (gone_now.memories, gone_now.events) == (1, 3), "the remark, where it was cut off, the answer from it"
     await gone(h, going, but=OF_A_TIME)
     assert found(h.settings.data_dir, "heard-zqfirst", "summary-zqfirst")
@@ -181,7 +181,7 @@ async def test_one_memory_takes_the_event_that_it_is_from(h: House):
 
 async def test_one_event_takes_what_rests_on_it(h: House):
     going, staying = await two_days(h)
-    await h.registry.eraser.forget_events(EventFilter(ids=(going.event,)))
+    await h.registry.past.eraser.forget_events(EventFilter(ids=(going.event,)))
     with pytest.raises(NotFound):
         await h.registry.memory.memories.get(going.memory)
     await gone(h, going, but=(*OF_A_TIME, "answer"))
@@ -190,21 +190,21 @@ async def test_one_event_takes_what_rests_on_it(h: House):
 
 async def test_a_span_of_time(h: House):
     going, staying = await two_days(h)
-    await h.registry.eraser.forget(MemoryFilter(since=WALL - 10, until=WALL + 120))
+    await h.registry.past.eraser.forget(MemoryFilter(since=WALL - 10, until=WALL + 120))
     await gone(h, going)
     await stays(h, staying)
 
 
 async def test_a_camera(h: House):
     going, staying = await two_days(h)
-    await h.registry.eraser.forget(MemoryFilter(camera_id="cam_a"))
+    await h.registry.past.eraser.forget(MemoryFilter(camera_id="cam_a"))
     await gone(h, going)
     await stays(h, staying)
 
 
 async def test_a_collection_and_a_camera_must_both_hold(h: House):
     going, staying = await two_days(h)
-    nothing = await h.registry.eraser.forget(MemoryFilter(camera_id="cam_a", collections=("cam_b",)))
+    nothing = await h.registry.past.eraser.forget(MemoryFilter(camera_id="cam_a", collections=("cam_b",)))
     assert (nothing.memories, nothing.events) == (0, 0)
     await stays(h, going)
     await stays(h, staying)
@@ -214,7 +214,7 @@ async def test_all(h: House):
     days = await two_days(h)
     fact = await h.client.post("/v1/memories", json={"text": "fact-zqfact"}, headers={"Idempotency-Key": "x"})
     assert fact.status_code == 201
-    await h.registry.eraser.forget_all()
+    await h.registry.past.eraser.forget_all()
     await gone(h, *days)
     assert found(h.settings.data_dir, "zqfact") == set()
     assert await h.registry.memory.memories.count(MemoryFilter()) == 0
@@ -227,7 +227,7 @@ async def test_a_caller_takes_all_that_was_said_in_the_calls(h: House):
     await registry.memory.add(draft)
     await registry.memory.add(replace(draft, kind="fact", text="fact-zqcall", session_id=None))
     registry.events.post(EventRecord(new_id("evt"), "ses_call", None, "heard", 1.0, WALL, "heard-zqcall", {}))
-    await registry.eraser.forget(MemoryFilter(collections=("user:anna",)))
+    await registry.past.eraser.forget(MemoryFilter(collections=("user:anna",)))
     assert found(h.settings.data_dir, "zqcall") == set()
     await stays(h, going)
     await stays(h, staying)
@@ -238,7 +238,7 @@ async def test_a_caller_takes_all_that_was_said_in_the_calls(h: House):
 
 async def test_an_account_of_a_forgotten_time_is_not_taken_later(h: House):
     going, _ = await two_days(h)
-    await h.registry.eraser.forget(MemoryFilter(camera_id="cam_a", until=WALL + 120))
+    await h.registry.past.eraser.forget(MemoryFilter(camera_id="cam_a", until=WALL + 120))
     late = MemoryDraft(
         "cam_a", "block", "block-zqfirst", WALL - 600, until_wall=WALL + 10, camera_id="cam_a", session_id="ses_cam_a"
     )
@@ -253,7 +253,7 @@ async def test_an_account_of_a_forgotten_time_is_not_taken_later(h: House):
 
 async def test_a_forgotten_summary_does_not_come_back_in_a_longer_one(h: House):
     going, _ = await two_days(h)
-    await h.registry.eraser.forget(MemoryFilter(ids=(going.summary,)))
+    await h.registry.past.eraser.forget(MemoryFilter(ids=(going.summary,)))
     block = MemoryDraft(
         "cam_a", "block", "block-zqfirst", WALL - 600, until_wall=WALL + 600, camera_id="cam_a", session_id="ses_cam_a"
     )
@@ -265,7 +265,7 @@ async def test_a_forgotten_summary_does_not_come_back_in_a_longer_one(h: House):
 
 
 async def test_a_fact_about_that_time_may_be_told_again(h: House):
-    await h.registry.eraser.forget_all()
+    await h.registry.past.eraser.forget_all()
     answer = await h.client.post("/v1/memories", json={"text": "The blue box is mine."})
     assert (await h.client.get(answer.headers["Location"])).status_code == 200
 
@@ -278,7 +278,7 @@ async def test_an_event_that_is_being_written_at_the_same_moment(h: House):
             h.registry.timeline.post(day._event("spoke", "said-zqrace"), b"\xff\xd8picture-zqrace\xff\xd9")
             await asyncio.sleep(0)
 
-    await asyncio.gather(write(), h.registry.eraser.forget_all(), write())
+    await asyncio.gather(write(), h.registry.past.eraser.forget_all(), write())
     await h.registry.store.main.write(lambda c: None)
     await h.registry.timeline.files.removed()
     assert await h.registry.events.list(EventFilter(types=("spoke",))) == []
@@ -304,7 +304,7 @@ async def test_what_a_kill_interrupts_is_finished_at_the_next_start(tmp_path):
 
 async def test_the_journal_holds_no_words_and_no_ids_afterwards(h: House):
     going, _ = await two_days(h)
-    await h.registry.eraser.forget(MemoryFilter(ids=(going.memory,)))
+    await h.registry.past.eraser.forget(MemoryFilter(ids=(going.memory,)))
     rows = await h.registry.store.main.read(
         lambda c: [tuple(row) for row in c.execute("SELECT scope, done FROM erasures")]
     )
@@ -320,7 +320,7 @@ async def test_a_running_session_forgets_too(h: House):
     first = session.updates.since(None)
     await anext(first)
     await h.clock.advance(10)
-    await h.registry.eraser.forget(MemoryFilter(camera_id=camera["id"]))
+    await h.registry.past.eraser.forget(MemoryFilter(camera_id=camera["id"]))
     assert session.queries.all() == []
     assert "zqquestion" not in json.dumps([update.to_dict() for update in session.updates._ring], default=str)
     assert (await h.client.get(f"/v1/sessions/{session.id}")).status_code == 200
@@ -335,7 +335,7 @@ async def test_tasks_go_with_what_was_given_along(tmp_path, monkeypatch):
             await h.registry.tasks.submit(draft, bundle)
         await until(lambda: found(tmp_path, "bundle-zqtask"))
         await h.clock.advance(1)
-        await h.registry.eraser.forget(MemoryFilter(camera_id="cam_a"))
+        await h.registry.past.eraser.forget(MemoryFilter(camera_id="cam_a"))
         assert found(tmp_path, "zqtask") == set()
 
 
@@ -349,7 +349,7 @@ async def test_chroma_has_neither_id_nor_vector_afterwards(h: House):
     assert found(folder, going.id)
     vector = await vector_of(h, going.id)
     assert any(vector in path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    await h.registry.eraser.forget(MemoryFilter(ids=(going.id,)))
+    await h.registry.past.eraser.forget(MemoryFilter(ids=(going.id,)))
     await memory.settled(Ignored())
     assert found(folder, going.id) == set()
     assert found(folder, staying.id)
