@@ -8,9 +8,10 @@ from typing import Any
 
 from joyvl_server.core.decisions import Decision
 from joyvl_server.core.effects import PlaybackCut
-from joyvl_server.core.errors import StoreError
+from joyvl_server.core.errors import NotFound, StoreError
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions import endings, payloads
+from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.sinks.base import SinkContext
 from joyvl_server.sessions.sinks.messages import (
     DecisionsResumed,
@@ -61,6 +62,7 @@ class TimelineSink:
         self._clips = context.deps.clips
         self._source = context.source
         self._watches = context.watches
+        self._queries = context.queries
         self._counter = context.deps.metrics.events
         self._stored = context.deps.ticks
         self._recent = context.ticks
@@ -86,7 +88,8 @@ class TimelineSink:
             case QueryOpened(query, _):
                 self._note("query_asked", query.text, query_id=query.id)
             case QueryEnded(query, epoch):
-                self._note("query_closed", query.answer or "", query_id=query.id, reason=query.status, epoch=epoch)
+                about = {"query_id": query.id, "reason": query.status, "epoch": epoch, **_grounds(query)}
+                self._note("query_closed", query.answer or "", **about)
             case TaskUpdated(task) if task.status == "queued" or task.ended:
                 self._note("task", task.question, task=payloads.task(task, brief=True))
             case HeardDone(speech_id, text, addressed) if text:
@@ -103,6 +106,9 @@ class TimelineSink:
         """What was said, and which watches it is about, at the moment of the picture: one entry."""
         decided, shown = ticked.decided, payloads.tick(ticked.record)
         about = {key: shown[key] for key in KEPT_OF_REMARK}
+        if about["query"] is not None:
+            with suppress(NotFound):
+                about |= _grounds(self._queries.get(about["query"]))
         if decided.watches:
             type, about["watch_names"] = "watch_fired", self._names(decided.watches)
         else:
@@ -145,6 +151,11 @@ class TimelineSink:
         self._bus.publish(EventNoted(event))
         self._counter.labels(type).inc()
         return event
+
+
+def _grounds(query: QueryView) -> dict[str, Any]:
+    """What an answer rests on, and what it was given without; forgetting one of these takes the answer too."""
+    return {name: value for name, value in (("rests_on", list(query.rests_on)), ("note", query.note)) if value}
 
 
 async def close_left_open(events: Events, ticks: Ticks) -> None:
