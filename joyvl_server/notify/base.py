@@ -164,6 +164,8 @@ class Sender:
 
     wants_picture: bool = False
     """the outbox looks for the JPEG of the alert before it sends"""
+    fault: str = ""
+    """what is wrong right now, before any message has failed: in words without secrets"""
 
     def __init__(self, context: HookContext) -> None:
         """Connects to nothing yet. May raise `ConfigError`."""

@@ -213,6 +213,8 @@ class HookService:
         error = None if newest is None or ok else newest.error
         if worker is not None and (not worker.health.ok or worker.health.worked):
             ok, error = worker.health.ok, worker.health.last_error
+        if worker is not None and error is None and worker.fault:
+            ok, error = False, worker.fault
         retry_in_s = None if worker is None else worker.health.retry_in_s
         try:
             options = (await self._kind(hook.kind)).masked(hook.options)

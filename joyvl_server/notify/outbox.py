@@ -80,6 +80,11 @@ class HookWorker:
             tasks.create_task(self._sender.tell_changes())
             tasks.create_task(self._send_all())
 
+    @property
+    def fault(self) -> str:
+        """What the sender says of itself, where no message has failed yet."""
+        return self._sender.fault
+
     async def run_sender(self) -> None:
         """Only what the sender does of its own accord. Ends by cancelling."""
         await self._sender.run()

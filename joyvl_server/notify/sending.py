@@ -84,6 +84,10 @@ class SenderRunner:
         self._alone = asyncio.Lock()
         self._changes: asyncio.Queue[StateChange] = asyncio.Queue(STATES)
 
+    @property
+    def fault(self) -> str:
+        return self._sender.fault
+
     def changed(self, change: StateChange) -> None:
         if self._changes.full():
             self._changes.get_nowait()

@@ -24,6 +24,11 @@ WAITING = 100
 LOGIN_CODES = (4, 5, 134, 135)
 
 
+def client_id(hook_id: str) -> str:
+    """Who a hook is for its broker, which keeps one connection for each."""
+    return f"joyvl-{hook_id}"
+
+
 class BrokerClient(aiomqtt.Client):
     """A client that can be given up at once, also while it connects, and that says so where it waits for nothing."""
 
@@ -60,10 +65,10 @@ class BrokerClient(aiomqtt.Client):
 class Broker:
     """How the broker of a hook is reached. `will`: the topic on which the broker says `offline` when we are lost."""
 
-    def __init__(self, options: MqttOptions, net: NetCheck, client_id: str, will: str) -> None:
+    def __init__(self, options: MqttOptions, net: NetCheck, identifier: str, will: str | None = None) -> None:
         self._options = options
         self._net = net
-        self._client_id = client_id
+        self._identifier = identifier
         self._will = will
 
     @asynccontextmanager
@@ -108,8 +113,8 @@ class Broker:
             options.at_port,
             username=options.username,
             password=options.password.get_secret_value() if options.password else None,
-            identifier=self._client_id,
-            will=aiomqtt.Will(self._will, b"offline", qos=1, retain=True),
+            identifier=self._identifier,
+            will=aiomqtt.Will(self._will, b"offline", qos=1, retain=True) if self._will else None,
             clean_session=True,
             timeout=CONNECT_S,
             keepalive=KEEPALIVE_S,

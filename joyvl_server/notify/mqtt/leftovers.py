@@ -11,7 +11,7 @@ import structlog
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.notify.base import NetCheck
-from joyvl_server.notify.mqtt.broker import Broker
+from joyvl_server.notify.mqtt.broker import Broker, client_id
 from joyvl_server.notify.mqtt.published import LEFT, BrokerTopics
 from joyvl_server.notify.mqtt.retained import remove
 
@@ -43,7 +43,7 @@ class Leftovers:
         found = await asyncio.to_thread(BrokerTopics.read, file)
         try:
             if found is not None and found.topics:
-                await self._remove(file, found)
+                await self._remove(found)
         except (JoyvlError, aiomqtt.MqttError, OSError) as error:
             log.debug("an MQTT broker still keeps topics of a hook that is gone", error=str(error)[:200])
             try:
@@ -56,8 +56,9 @@ class Leftovers:
         await asyncio.to_thread(file.unlink, missing_ok=True)
         return True
 
-    async def _remove(self, file: Path, found: BrokerTopics) -> None:
-        broker = Broker(found.options, self._net, f"joyvl-{file.stem}", f"joyvl-{file.stem}/status")
+    async def _remove(self, found: BrokerTopics) -> None:
+        # As the hook itself: then the broker has ended its connection, and nothing of that comes afterwards.
+        broker = Broker(found.options, self._net, client_id(found.hook_id))
         async with broker.connected() as client:
             gone = found.topics - await asyncio.to_thread(self._in_use, found)
             await remove(client, gone)

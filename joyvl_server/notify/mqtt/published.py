@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +28,9 @@ LEFT = "left"
 
 @dataclass(frozen=True, slots=True)
 class BrokerTopics:
-    """A file's content: the topics, and the broker that keeps them."""
+    """A file's content: the topics, the broker that keeps them, and the hook that published them."""
 
+    hook_id: str
     options: MqttOptions = field(repr=False)
     topics: frozenset[str]
 
@@ -40,7 +42,7 @@ class BrokerTopics:
             topics = found["topics"]
             if not isinstance(topics, list) or not all(isinstance(topic, str) and topic for topic in topics):
                 raise ValueError("it lists no topics")
-            return cls(MqttOptions.model_validate(found["broker"]), frozenset(topics[:MOST]))
+            return cls(str(found["hook"]), MqttOptions.model_validate(found["broker"]), frozenset(topics[:MOST]))
         except FileNotFoundError:
             return None
         except ValidationError:  # its words quote values
@@ -56,7 +58,8 @@ class BrokerTopics:
         fresh = file.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            json.dump({"broker": self.options.stored(), "topics": sorted(self.topics)[:MOST]}, out)
+            kept = {"hook": self.hook_id, "broker": self.options.stored(), "topics": sorted(self.topics)[:MOST]}
+            json.dump(kept, out)
             out.flush()
             os.fsync(out.fileno())
         fresh.replace(file)
@@ -68,7 +71,11 @@ class PublishedTopics:
     def __init__(self, folder: Path, hook_id: str, options: MqttOptions) -> None:
         self._file = folder / f"{hook_id}.json"
         self._left = folder / LEFT
+        self._hook_id = hook_id
         self._options = options
+        self._writing = threading.Lock()
+        """a thread may still write when nobody waits for it any more"""
+        self._left_all = False
         self.topics: frozenset[str] = frozenset()
 
     def load(self) -> None:
@@ -79,20 +86,27 @@ class PublishedTopics:
         if found.options.same_broker(self._options):
             self.topics = found.topics
         else:
-            self.leave()
+            self._move()
 
     def replace(self, topics: Iterable[str]) -> None:
         """Remember these: before they are published, and without one once it is removed. Raises `OSError`."""
         wanted = frozenset(topics)
-        if wanted != self.topics:
-            BrokerTopics(self._options, wanted).write(self._file)
-            self.topics = wanted
+        with self._writing:
+            if wanted != self.topics and not self._left_all:
+                BrokerTopics(self._hook_id, self._options, wanted).write(self._file)
+                self.topics = wanted
 
     def leave(self) -> Path | None:
-        """They are to be removed by `Leftovers`; returns the file that says so. Raises `OSError`."""
-        self.topics = frozenset()
-        if not self._file.exists():
-            return None
-        self._left.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file.touch()  # its age counts from now
-        return self._file.replace(self._left / f"{new_id('left')}.json")
+        """The hook is gone: what it has published is to be removed by `Leftovers`, and no more is written down. Returns
+        the file that says so. Raises `OSError`."""
+        self._left_all = True
+        return self._move()
+
+    def _move(self) -> Path | None:
+        with self._writing:
+            self.topics = frozenset()
+            if not self._file.exists():
+                return None
+            self._left.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file.touch()  # its age counts from now
+            return self._file.replace(self._left / f"{new_id('left')}.json")

@@ -31,7 +31,7 @@ from joyvl_server.notify.base import (
     StateChange,
 )
 from joyvl_server.notify.messages import alert_json, message_json
-from joyvl_server.notify.mqtt.broker import CONNECT_S, Broker, BrokerClient
+from joyvl_server.notify.mqtt.broker import CONNECT_S, Broker, BrokerClient, client_id
 from joyvl_server.notify.mqtt.commands import CommandTopics
 from joyvl_server.notify.mqtt.discovery import Discovery
 from joyvl_server.notify.mqtt.leftovers import Leftovers
@@ -62,13 +62,13 @@ class MqttSender(Sender):
         self._published = PublishedTopics(context.folder / FOLDER, context.hook_id, options)
         self._retained = Retained(self._published)
         self._commands = CommandTopics(topics, context.actions, f"MQTT ({context.name})", options.snooze_minutes)
-        self._broker = Broker(options, context.net, f"joyvl-{context.hook_id}", topics.status)
+        self._broker = Broker(options, context.net, client_id(context.hook_id), topics.status)
         self._client: BrokerClient | None = None
         self._connected = asyncio.Event()
         self._stale = asyncio.Event()
         self._broken = asyncio.Event()
         self._cameras: list[CameraFacts] | None = None
-        self._fault = ""
+        self.fault = ""
 
     # ------------------------------------------------------------------------------------------------------- options
 
@@ -102,9 +102,9 @@ class MqttSender(Sender):
                 await self.serve()
             except (JoyvlError, aiomqtt.MqttError, OSError) as error:
                 words = str(error) if isinstance(error, JoyvlError) else "The connection to the broker was lost."
-                if not self._fault:
+                if not self.fault:
                     log.warning("an MQTT broker is away", hook=self._context.name, error=words)
-                self._fault = words
+                self.fault = words
             if clock.monotonic() - began > LONGEST_PAUSE_S:
                 pauses.worked()
             await clock.sleep(pauses.failed())
@@ -157,9 +157,9 @@ class MqttSender(Sender):
     async def _keep(self, client: BrokerClient) -> None:
         """Publish all, then what changes."""
         await self._sync(client)
-        if self._fault:
+        if self.fault:
             log.info("an MQTT broker is back", hook=self._context.name)
-        self._client, self._fault = client, ""
+        self._client, self.fault = client, ""
         self._connected.set()
         while True:
             await self._stale.wait()
@@ -221,7 +221,7 @@ class MqttSender(Sender):
                 async with asyncio.timeout(min(CONNECT_S, self._context.timeout_s) / 2):
                     await self._connected.wait()
         if self._client is None:
-            raise DeliveryFailed(self._fault or "The broker is not connected yet.")
+            raise DeliveryFailed(self.fault or "The broker is not connected yet.")
         return self._client
 
     async def _camera(self, camera_id: str | None) -> CameraFacts | None:

@@ -108,6 +108,18 @@ async def test_somebody_comes_in_and_everybody_is_told(clips, tmp_path, receiver
                     await asyncio.sleep(0.5)
 
 
+def test_a_hook_says_what_is_wrong_with_it_before_any_alert(tmp_path):
+    with server_for(tmp_path, tmp_path) as server:
+        broker = {"host": "127.0.0.1", "port": free_port(), "password": "NeverShown", "username": "me"}
+        hook = server.call("POST", "/v1/hooks", {"name": "Broker", "kind": "mqtt", "options": broker})
+        server.wait(lambda: server.call("GET", f"/v1/hooks/{hook['id']}")["state"]["ok"] is False)
+        assert "cannot be reached" in server.call("GET", f"/v1/hooks/{hook['id']}")["state"]["last_error"]
+        tried = server.call("POST", f"/v1/hooks/{hook['id']}/test")
+        assert tried["ok"] is False
+        assert "cannot be reached" in tried["message"]
+        assert "NeverShown" not in "".join(server.log)
+
+
 def fired(bodies: list[bytes]) -> Any:
     """The first message about a fired watch."""
     found = [json.loads(body) for body in bodies]

@@ -26,7 +26,7 @@ from joyvl_server.core.errors import StoreError
 from joyvl_server.notify.base import AlertChanged, CamerasChanged, DeliveryFailed, WatchFacts
 from joyvl_server.notify.mqtt.leftovers import Leftovers
 from joyvl_server.notify.mqtt.options import MqttOptions
-from joyvl_server.notify.mqtt.published import FOLDER, LEFT, BrokerTopics
+from joyvl_server.notify.mqtt.published import FOLDER, LEFT, BrokerTopics, PublishedTopics
 from joyvl_server.notify.mqtt.sender import MqttSender
 from joyvl_server.notify.mqtt.topics import Topics
 
@@ -145,6 +145,35 @@ async def test_a_deleted_hook_leaves_nothing(mosquitto, tmp_path):
     assert await kept_by(mosquitto.port) == {}
 
 
+async def test_nothing_of_a_connection_that_hangs_comes_after_its_topics_were_removed(mosquitto, tmp_path):
+    """The broker still holds the old connection, with its last will, when the hook is deleted."""
+    context = context_at(mosquitto.port, tmp_path)
+    sender = MqttSender(context)
+    async with sender._broker.connected() as client:
+        await sender._retained.sync(client, {"joyvl/status": b"online"})
+        await sender.removed()
+        await until(lambda: client._client.socket() is None)
+    assert await kept_by(mosquitto.port) == {}
+
+
+async def test_a_thread_that_is_late_writes_no_list_of_a_hook_that_is_gone(tmp_path):
+    published = PublishedTopics(tmp_path, "hook_1", MqttOptions(host="localhost"))
+    published.replace({"joyvl/status"})
+    assert published.leave().parent.name == LEFT
+    published.replace({"joyvl/status", "joyvl/more"})
+    assert [path.name for path in tmp_path.iterdir()] == [LEFT]
+
+
+async def test_a_hook_whose_broker_is_another_one_now_leaves_nothing_at_the_old_one(mosquitto, tmp_path):
+    async with running(MqttSender(context_at(mosquitto.port, tmp_path))) as sender:
+        await until(lambda: sender._client is not None)
+    moved = context_at(1, tmp_path)
+    async with running(sender := MqttSender(moved)):
+        await until(lambda: sender.fault)
+    assert await Leftovers(tmp_path / FOLDER, moved.net, moved.clock).sweep() == 0
+    assert await kept_by(mosquitto.port) == {}
+
+
 async def test_a_hook_deleted_while_the_broker_was_away_leaves_nothing_once_it_is_back(mosquitto, tmp_path):
     context = context_at(mosquitto.port, tmp_path)
     async with running(MqttSender(context)) as sender:
@@ -164,7 +193,7 @@ async def test_a_hook_deleted_while_the_broker_was_away_leaves_nothing_once_it_i
 async def test_a_broker_that_is_away_for_a_month_is_given_up(tmp_path):
     context = context_at(1, tmp_path)
     left = tmp_path / FOLDER / LEFT / "left_1.json"
-    BrokerTopics(MqttOptions(host="localhost"), frozenset({"joyvl/status"})).write(left)
+    BrokerTopics("hook_1", MqttOptions(host="localhost"), frozenset({"joyvl/status"})).write(left)
     away = LocalNet(DeliveryFailed("The broker is away."))
     assert await Leftovers(tmp_path / FOLDER, away, context.clock).sweep() == 1
     os.utime(left, (0, 0))

@@ -125,7 +125,7 @@ async def test_a_broker_that_accepts_and_never_answers(tmp_path, monkeypatch):
         await sender.serve()
     await until(lambda: ended)  # nothing stays open of what was given up
     async with running(sender):
-        await until(lambda: sender._fault)
+        await until(lambda: sender.fault)
         with pytest.raises(DeliveryFailed, match="does not answer") as failed:
             await sender.send(delivery(1))
     assert failed.value.retry
