@@ -88,6 +88,7 @@ async def test_quiet_hours_keep_it_back(a: Alerting):
     await a.clock.advance(at(a, 8))
     await a.fire("by day", watch="wat_2")
     await a.until(lambda: a.got())
+    await a.quiet()
     assert [d.alert.text for d in a.got()] == ["by day"]
     assert await states(a, view.record.id) == ["new skipped", "new sent"]
     assert len(await a.center.alerts.list(AlertFilter(state="open"))) == 2
