@@ -45,7 +45,7 @@ class Observer:
         self.config = config
         self.context = Context(config)
         self._composer = PromptComposer(config, self.context)
-        self.remembered = self._composer.remembered
+        self.remembered, self.open_queries = self._composer.remembered, self._composer.queries.open
         self._sampler = FrameSampler(config)
         self._requests = UserRequests(self._composer)
         self._repetition = RepetitionPolicy(config)

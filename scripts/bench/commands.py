@@ -33,6 +33,7 @@ class MemoryPart(StrEnum):
 
     RECALL = "recall"
     SEARCH = "search"
+    QUESTION = "question"
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -158,7 +159,8 @@ def memory_command(
     quick: Annotated[bool, typer.Option("--quick", help="Far fewer of them: does it work at all?")] = False,
     json_out: Json = False,
 ) -> None:
-    """Measure how long it takes to find something: among 100,000 memories, and by words among 1,000,000 events."""
+    """Measure how long it takes to find something: among 100,000 memories, by words among 1,000,000
+    events, and until a question about the past is asked with what is remembered."""
     logs.configure("error", "auto")
     together: dict[str, Any] = {}
     with errors_as_exit_codes():

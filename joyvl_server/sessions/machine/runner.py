@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
@@ -19,6 +20,7 @@ from joyvl_server.core.errors import ContextTooLong
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.observer import Observer
 from joyvl_server.core.prompt.budget import ANSWER_RESERVE
+from joyvl_server.core.prompt.notices import Query
 from joyvl_server.core.prompt.summary_log import Summary
 from joyvl_server.core.prompt.turns import Draft, Look
 from joyvl_server.engines.base import Capabilities, EngineSpec
@@ -123,6 +125,10 @@ class MachineRunner:
         context = self._observer.context
         number = context.present.chunk.number if context.present is not None else 0
         return number, context.tokens, self._observer.remembered()
+
+    def open_queries(self) -> Mapping[str, Query]:
+        """What is asked and not answered yet, by id, as the machine knows it."""
+        return self._observer.open_queries
 
     def decide_now(self) -> None:
         """Somebody waits for a decision: the next tick comes at once."""

@@ -102,7 +102,9 @@ def _say(question: PastQuestion, told: list[EventRecord], calendar: Calendar, no
         if question.nth > len(told):
             number = nth(language, question.nth)
             shown = listed(language, moments[:LISTED], more)
-            return say(language, "too_few", count=len(told), what=what, when=when, list=shown, nth=number)
+            return say(
+                language, "too_few", times=times(language, len(told)), what=what, when=when, list=shown, nth=number
+            )
         return say(language, "nth", what=what, at=moments[question.nth - 1], nth=nth(language, question.nth))
     if kinds or question.asked in (Asked.COUNT, Asked.WHEN):
         shown = listed(language, moments[:LISTED], more)
