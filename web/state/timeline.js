@@ -28,7 +28,7 @@ function withEvent(view, event, spoken) {
       // Where the engine reads no words the server itself answered, and that is in no other event.
       const next = text && data.epoch && !spoken.has(data.epoch) ? withRemark(view, event, "notice") : view;
       if (next.closed[data.query_id]) return next;
-      return { ...next, closed: { ...next.closed, [data.query_id]: { id: data.query_id, status: data.reason, rests_on: data.rests_on } } };
+      return { ...next, closed: { ...next.closed, [data.query_id]: { id: data.query_id, status: data.reason, rests_on: data.rests_on, note: data.note } } };
     }
     case "camera_online":
     case "camera_offline":

@@ -221,7 +221,7 @@ def test_the_landing_page_opens_a_camera_by_keyboard(full: Site, context: Browse
     page.goto(full.base)
     tile = page.get_by_role("link", name="Open Front door")
     expect(tile).to_be_visible()
-    for _ in range(12):
+    for _ in range(20):
         page.keyboard.press("Tab")
         if tile.evaluate("e => e === document.activeElement"):
             break

@@ -66,6 +66,7 @@ function Asked({ line, session, closed }) {
     </p>`}
     ${!open && ended && html`<p class="waiting">${ended}</p>`}
     <${Outcome} query=${closed[line.key]} queryId=${line.key} session=${session} />
+    ${closed[line.key]?.note && html`<p class="waiting">${closed[line.key].note}</p>`}
     <${Grounds} ids=${closed[line.key]?.rests_on} />
   `;
 }

@@ -193,6 +193,26 @@ def test_times_are_those_of_the_servers_zone(site: Site, page: Page, book: Event
     expect(page.locator(".event-row time")).to_have_text(there)
 
 
+def test_days_and_hours_across_a_change_of_clocks(site: Site, page: Page) -> None:
+    show(page, site)
+    told = page.evaluate(
+        """async () => {
+            const {dayName, dayStart, fieldTime, showZone, wallOf} = await import("/assets/text/format.js");
+            showZone("Europe/Berlin");
+            const noon = wallOf("2026-10-26T12:00");
+            const told = [wallOf("2026-10-25"), dayStart(noon), dayStart(noon, 1), wallOf("2026-03-29T03:30")];
+            const names = [noon, noon - 24 * 3600, noon - 60 * 3600].map((wall) => dayName(wall, noon).split(",")[0]);
+            showZone("Nowhere/Atall");
+            return [told, names, wallOf("nonsense"), fieldTime(0).length];
+        }"""
+    )
+    begins, day_after = 1792879200, 1792969200  # 22:00 UTC, and 23:00 UTC a day and an hour later
+    assert told[0] == [begins, day_after, begins, 1774747800]
+    assert told[1][:2] == ["Today", "Yesterday"]
+    assert told[1][2] not in ("Today", "Yesterday")
+    assert told[2:] == [None, 16]
+
+
 def test_what_no_server_of_this_kind_tells_is_shown_harmlessly(site: Site, page: Page, book: EventBook) -> None:
     trap = "<img src=x onerror='window.hit = 1'><script>window.hit = 1</script>"
     book.add(trap, "hologram_projected", kind="levitates", watches=[{"id": "w", "name": trap}, 7, None], odd={"a": [1]})
