@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from joyvl_server.cli import bench, cameras, config, engine, models, replay, serve, version, watch
+from joyvl_server.cli import bench, cameras, config, engine, memory, models, replay, serve, version, watch
 from joyvl_server.cli.agents import commands as agents
 from joyvl_server.cli.alerts import hooks
 from joyvl_server.cli.speech import voices
@@ -25,6 +25,7 @@ app.add_typer(cameras.app, name="cameras")
 app.add_typer(config.app, name="config")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(engine.app, name="engine")
+app.add_typer(memory.app, name="memory")
 app.add_typer(models.app, name="models")
 app.add_typer(voices.app, name="voices")
 app.add_typer(bench.app, name="bench")
