@@ -114,6 +114,19 @@ class PastKnown:
 
 
 @dataclass(frozen=True, slots=True)
+class PastForgotten:
+    """What was seen, said and asked between two stream times is to be forgotten, and what was known from before this
+    session: the next turn begins another chunk, without it."""
+
+    at: float
+    since: float
+    until: float
+
+
+PastInput = PastKnown | PastForgotten
+
+
+@dataclass(frozen=True, slots=True)
 class QueryWithdrawn:
     at: float
     id: str
@@ -328,6 +341,7 @@ Input = (
     | QueryAsked
     | QueryWithdrawn
     | PastKnown
+    | PastForgotten
     | WatchesChanged
     | CapabilitiesChanged
     | ConfigChanged

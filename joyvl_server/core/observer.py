@@ -98,7 +98,7 @@ class Observer:
                 self._outcome(input)
             case into.QueryAsked():
                 self._asked(input)
-            case into.PastKnown() | into.QueryWithdrawn():
+            case into.PastKnown() | into.PastForgotten() | into.QueryWithdrawn():
                 self._effects += self._composer.take(input)
             case into.WatchesChanged(_, watch_set):
                 self._composer.watches_changed(watch_set)

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn
+from joyvl_server.core.inputs import PastForgotten, QueryAsked, QueryWithdrawn
 from joyvl_server.core.prompt.turns import Draft
 from joyvl_server.engines.base import Capabilities
 from joyvl_server.ingest.base import Source, SourceState, SourceStatus
@@ -169,6 +169,8 @@ class Session:
         self._recent.forget(since, until)
         self.delegation.forget(since, until)
         self.updates.forget(since, until)
+        now, wall = self.machine.now, self._deps.clock.wall()
+        self.machine.take(PastForgotten(now, now - (wall - since), now - (wall - until)))
         self.bus.publish(SessionUpdated())
 
     async def write_text(self, draft: Draft) -> str | None:

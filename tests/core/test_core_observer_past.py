@@ -6,7 +6,7 @@ import pytest
 
 from fakes.observing import Shell, only
 from joyvl_server.core.effects import Append, BeginChunk, QueryClosed, SummaryKept, UtteranceDone, Write
-from joyvl_server.core.inputs import PastKnown, QueryAsked, Written
+from joyvl_server.core.inputs import PastForgotten, PastKnown, QueryAsked, Written
 from joyvl_server.core.prompt.prefix import KNOWN, memory_lines, newest_known
 from joyvl_server.core.prompt.turns import TextPart
 from joyvl_server.core.prompt.wire_format import MEMORIES_HEADER, QUERY_HEADER, text_tokens, user_parts
@@ -108,3 +108,34 @@ def test_a_summary_that_is_kept_is_told() -> None:
     assert (kept.text, kept.block, kept.start) == ("A man came in and sat down.", False, 1.0)
     assert kept.end <= t
     assert not [e for e in shell.observer.handle(Written(t, "nobody", "x")) if isinstance(e, SummaryKept)]
+
+
+def test_what_is_forgotten_is_in_no_chunk_that_begins_later() -> None:
+    shell = Shell(lead_turns=2, context_tokens=4000)
+    shell.able(0.0, writes=True, prepares=True)
+    shell.observer.handle(PastKnown(0.0, ("The blue box is mine.",)))
+    t = 0.0
+    writes: list[Write] = []
+    while not writes:
+        t += 1.0
+        writes = [effect for effect in shell.silent(t) if isinstance(effect, Write)]
+    shell.observer.handle(Written(t, writes[0].draft.id, "A man came in and sat down."))
+    shell.observer.handle(QueryAsked(t, "q1", "Who came?", reply="The man with the hat."))
+    shell.observer.handle(PastForgotten(t + 0.5, -1e9, t + 0.2))
+    prefix = only(shell.silent(t + 1.0), BeginChunk).chunk.prefix
+    for gone in ("sat down", "hat", "Who came?", "blue box"):
+        assert gone not in prefix
+
+
+def test_a_summary_of_a_forgotten_time_is_not_taken_when_it_comes() -> None:
+    shell = Shell(lead_turns=2, context_tokens=4000)
+    shell.able(0.0, writes=True, prepares=True)
+    t = 0.0
+    writes: list[Write] = []
+    while not writes:
+        t += 1.0
+        writes = [effect for effect in shell.silent(t) if isinstance(effect, Write)]
+    shell.observer.handle(PastForgotten(t, 0.0, 2.0))
+    effects = shell.observer.handle(Written(t, writes[0].draft.id, "A man came in and sat down."))
+    assert not [effect for effect in effects if isinstance(effect, SummaryKept)]
+    assert "sat down" not in only(shell.silent(t + 1.0), BeginChunk).chunk.prefix

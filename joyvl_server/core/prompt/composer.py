@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.effects import Effect, PrepareChunk, QueryClosed
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import PastKnown, QueryAsked, QueryWithdrawn, TaskChanged, WriteFailed, Written
+from joyvl_server.core.inputs import PastInput, QueryAsked, QueryWithdrawn, TaskChanged, WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import Entry
 from joyvl_server.core.prompt.notices import (
@@ -184,13 +184,11 @@ class PromptComposer:
         self._rollover.history.add(Entry.QUERY, asked.at, asked.text)
         self._rollover.history.add(Entry.RESPONSE, asked.at, asked.reply or "")
 
-    def take(self, input: PastKnown | QueryWithdrawn) -> list[QueryClosed]:
-        """What is known of before begins the next chunk, and the first one again where it has just begun."""
+    def take(self, input: PastInput | QueryWithdrawn) -> list[QueryClosed]:
+        """What changes of the past, and a query that is taken back."""
         if isinstance(input, QueryWithdrawn):
             return self.withdraw(input.id)
-        if input.lines and not self._rollover.known and self._context.just_begun:
-            self._context.restart()
-        self._rollover.known = input.lines
+        self._rollover.take(input)
         return []
 
     def withdraw(self, query_id: str) -> list[QueryClosed]:

@@ -53,6 +53,10 @@ class History:
             lines.append(f"{number}[{line.entry}{_when(line.t - origin)}] {line.text}")
         return lines
 
+    def forget(self, since: float, until: float) -> None:
+        """What lies between these stream times."""
+        self._lines = deque((line for line in self._lines if not since <= line.t < until), self._lines.maxlen)
+
     def shift(self, seconds: float) -> None:
         """Stream time jumped: what was stays as long ago as it is."""
         self._lines = deque((replace(line, t=line.t + seconds) for line in self._lines), self._lines.maxlen)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.effects import BeginChunk, Effect, PrepareChunk
-from joyvl_server.core.inputs import WriteFailed, Written
+from joyvl_server.core.inputs import PastInput, PastKnown, WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import History
 from joyvl_server.core.prompt.prefix import Sections, build_prefix, clock_line, newest, newest_known
@@ -91,6 +91,19 @@ class Rollover:
             )
         self._see_what_is_due()
         return effects + self._prepare(lines)
+
+    def take(self, input: PastInput) -> None:
+        """What is known of before begins the next chunk, and the first one again where it has just begun. What is
+        forgotten is in none that begins from now on, and the next turn begins one."""
+        if isinstance(input, PastKnown):
+            if input.lines and not self.known and self._context.just_begun:
+                self._context.restart()
+            self.known = input.lines
+            return
+        self.known = ()
+        self.history.forget(input.since, input.until)
+        self.summaries.forget(input.since, input.until)
+        self._context.restart()
 
     def written(self, outcome: Written | WriteFailed, lines: PrefixLines) -> list[Effect]:
         self.summaries.written(outcome)

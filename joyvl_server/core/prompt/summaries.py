@@ -104,6 +104,10 @@ class Summaries:
         """Something was said at stream time `t`."""
         self._log.event(t, text)
 
+    def forget(self, since: float, until: float) -> None:
+        """What lies, even in part, between these stream times; a text of it that comes later is not taken."""
+        self._log.forget(since, until)
+
     def shift(self, seconds: float) -> None:
         """Stream time jumped: what was stays as long ago as it is."""
         self._log.shift(seconds)

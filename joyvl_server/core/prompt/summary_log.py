@@ -170,6 +170,12 @@ class SummaryLog:
             chosen.append(summary)
         return chosen if len(chosen) > 1 else []
 
+    def forget(self, since: float, until: float) -> None:
+        """What lies, even in part, between these stream times."""
+        self._events = deque((event for event in self._events if not since <= event.t < until), MAX_EVENTS)
+        self._summaries = [p for p in self._summaries if p.end < since or p.start >= until]
+        self.changed = True
+
     def shift(self, seconds: float) -> None:
         """Stream time jumped: what was stays as long ago as it is."""
         self._events = deque((replace(event, t=event.t + seconds) for event in self._events), MAX_EVENTS)
