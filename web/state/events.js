@@ -216,3 +216,14 @@ async function each(ids, action) {
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, left.length) }, work));
   if (failures.length) throw failures[0];
 }
+
+/** What a day ("2026-11-29") was, camera by camera: [{cameraId, text, eventIds}]. Empty where nobody can say. */
+export async function readDigests(day, cameraId) {
+  try {
+    const { data } = await get(`/v1/digests?${new URLSearchParams({ day, ...(cameraId && { camera_id: cameraId }) })}`);
+    const told = (Array.isArray(data) ? data : []).filter((one) => typeof one?.text === "string" && Array.isArray(one.event_ids) && one.event_ids.length);
+    return told.map(({ camera_id: id, text, event_ids: ids }) => ({ cameraId: typeof id === "string" ? id : "", text, eventIds: ids.filter((one) => typeof one === "string") }));
+  } catch {
+    return []; // the day's events say the same at length
+  }
+}

@@ -177,6 +177,9 @@ def add_demo_events(world: World) -> None:
     book.add(
         "Someone comes in from the left.", "watch_fired", ago_s=6, kind="enter", clip="recording", score=0.9, **fired
     )
+    today, yesterday = list(book.events.values())[4:], list(book.events.values())[2:4]
+    book.sum_up("2 watches fired, 2 entered, 1 left.", today[0], today[-1])
+    book.sum_up("1 changed; it spoke once.", yesterday[1])
 
 
 def add_demo_memories(world: World) -> None:

@@ -52,6 +52,11 @@ def add_event_paths(app: FastAPI, world: World) -> None:
         span = {"since": since, "until": until, "limit": limit, "after": after}
         return book.page({**asked, "query": query, "by": by, **span})
 
+    @app.get("/v1/digests")
+    async def digests(day: str, camera_id: str | None = None) -> dict[str, Any]:
+        found = [one for one in book.digests if one["day"] == day and camera_id in (None, one["camera_id"])]
+        return {"data": found, "next": None}
+
     @app.get("/v1/events/{event_id}")
     async def one(event_id: str) -> dict[str, Any]:
         return known(event_id)

@@ -31,6 +31,8 @@ class EventBook:
     """how lists were asked for"""
     streams: list[dict[str, Any]] = field(default_factory=list)
     """how streams were asked for"""
+    digests: list[dict[str, Any]] = field(default_factory=list)
+    """of days"""
     closing: bool = False
 
     def add(
@@ -81,6 +83,12 @@ class EventBook:
     def change(self, event_id: str, **changes: Any) -> dict[str, Any]:
         self.events[event_id] = event = {**self.events[event_id], **changes}
         return event
+
+    def sum_up(self, text: str, *events: dict[str, Any], **more: Any) -> None:
+        """The day of these events in a few words."""
+        ids = [event["id"] for event in events]
+        of = {"camera_id": events[0]["camera_id"], "day": events[0]["at"][:10]}
+        self.digests.append({**of, "text": text, "event_ids": ids, "source": "counts", "done": True, **more})
 
     def page(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Newest first."""

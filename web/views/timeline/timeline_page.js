@@ -11,6 +11,7 @@ import { dayKey, dayName } from "../../text/format.js";
 import { UpIcon } from "../common/icons.js";
 import { useTitle } from "../common/title.js";
 import { Chosen } from "./chosen.js";
+import { DayDigest } from "./day_digest.js";
 import { EventRow } from "./event_row.js";
 import { EventView } from "./event_view.js";
 import { Filters } from "./filters.js";
@@ -40,6 +41,7 @@ export function TimelinePage() {
   const events = mine ? timeline.value.events : null;
   const names = useMemo(() => new Map((cameras.value ?? []).map((camera) => [camera.id, camera.name])), [cameras.value]);
   const days = useMemo(() => grouped(events ?? [], (event) => dayKey(event.wall)), [events, zone.value]);
+  const wholeDays = !filter.query && !filter.group && !filter.watch && !filter.kept && filter.span !== "own";
   const choose = (event, on) => setChosen((now) => (on ? new Set([...now, event.id]) : new Set([...now].filter((one) => one !== event.id))));
   // At once: until the address has changed a choice would fall back for a moment.
   const narrow = (next) => {
@@ -65,6 +67,7 @@ export function TimelinePage() {
       ${days.map(
         (day, n) => html`<section key=${`${day.key}-${n}`} class="event-day" aria-labelledby=${`day-${n}`}>
           <h2 id=${`day-${n}`}>${dayName(day.events[0].wall)}</h2>
+          ${wholeDays && html`<${DayDigest} day=${day.key} cameraId=${filter.camera ?? ""} names=${names} />`}
           <ol class="event-list card">
             ${day.events.map((event) => html`<${EventRow} key=${event.id} event=${event} camera=${names.get(event.cameraId)} chosen=${chosen.has(event.id)} onChoose=${(on) => choose(event, on)} />`)}
           </ol>

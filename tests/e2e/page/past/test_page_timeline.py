@@ -58,6 +58,21 @@ def test_days_pages_and_pictures(site: Site, page: Page, book: EventBook) -> Non
     expect(page.get_by_role("button", name="Show older ones")).to_have_count(0)
 
 
+def test_a_day_in_a_few_words_with_links(site: Site, page: Page, book: EventBook) -> None:
+    site.world.time_zone = "UTC"
+    first, last = book.add("First.", ago_s=0.002), book.add("Last.")
+    book.sum_up("2 <b>entered</b>.", first, last)
+    book.sum_up("Nothing happened.", last, event_ids=[])
+    show(page, site)
+    digest = page.get_by_role("list", name="The day in a few words").get_by_role("listitem")
+    expect(digest).to_contain_text("Front door 2 <b>entered</b>.")
+    digest.get_by_role("link", name="Last").click()
+    expect(page.locator(".event-whole h2")).to_have_text("Last.")
+    page.keyboard.press("Escape")
+    page.get_by_label("Kept ones only").check()
+    expect(digest).to_have_count(0)
+
+
 def test_filters_are_in_the_address(site: Site, page: Page, book: EventBook) -> None:
     site.world.add_camera("Workshop", "rtsp://192.168.1.31/h264")
     watch = site.world.sessions["ses_1"].add_watch("Tell me of parcels")
