@@ -173,6 +173,21 @@ async def test_a_name_is_used_once(h: House):
     assert (await add(h, "https://a.example/x", 409))["code"] == "name_in_use"
 
 
+async def test_messages_have_signed_links(tmp_path: Path, receiver: WebhookReceiver):
+    groups = {"alerts": {"allow": ["127.0.0.1"]}, "server": {"public_url": "https://home.example"}}
+    async with house(tmp_path, **groups) as h:
+        await add(h, receiver.url)
+        alert = await fire(h, picture=True)
+        await until(lambda: receiver.got)
+        data = receiver.got[0].data
+        assert data["link"] == alert["link"] == f"https://home.example/#/timeline/{alert['event_id']}"
+        link = data["picture_url"]
+        assert link.startswith(f"https://home.example/v1/events/{alert['event_id']}/thumbnail.jpg?expires=")
+        assert data["clip_url"] is None
+        answer = await h.client.get(link.removeprefix("https://home.example"))
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_picture")  # signed well; the file is not there
+
+
 # --------------------------------------------------------------------------------------------------------------- stream
 
 

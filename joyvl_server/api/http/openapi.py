@@ -31,6 +31,7 @@ TAGS = [
     {"name": "agents", "description": "Who works on tasks."},
     {"name": "reference", "description": "For clients of the interaction model's reference server."},
     {"name": "events", "description": "The timeline."},
+    {"name": "memories", "description": "What stays when frames are gone."},
     {"name": "alerts", "description": "What people should know of, and where it goes."},
     {"name": "server", "description": "Engines, health, metrics, version."},
 ]
