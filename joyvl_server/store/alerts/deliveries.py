@@ -132,12 +132,12 @@ def read_delivery(connection: sqlite3.Connection, delivery_id: str) -> DeliveryR
 def last_told(connection: sqlite3.Connection, hook_id: str, alert: AlertRecord) -> float | None:
     """When a message about the same was last written for this hook that no rule kept back; Unix seconds."""
     row = connection.execute(
-        "SELECT max(deliveries.created_wall) AS wall FROM deliveries JOIN alerts ON alerts.id = deliveries.alert_id "
+        "SELECT deliveries.created_wall AS wall FROM alerts JOIN deliveries ON deliveries.alert_id = alerts.id "
         "WHERE alerts.subject = ? AND alerts.kind = ? AND deliveries.hook_id = ? AND deliveries.reason = 'new' "
-        "AND deliveries.state IN ('waiting', 'later', 'sent')",
+        "AND deliveries.state IN ('waiting', 'later', 'sent') ORDER BY alerts.id DESC LIMIT 1",
         (alert.subject, alert.kind, hook_id),
     ).fetchone()
-    return None if row["wall"] is None else float(row["wall"])
+    return None if row is None else float(row["wall"])
 
 
 def awaits_repeat(connection: sqlite3.Connection, hook_id: str, alert_id: str) -> bool:
