@@ -96,6 +96,7 @@ class Registry:
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
         self._factory = SessionFactory(settings.engine.name, deps, self._supervisor)
         self.past = PastUpkeep(settings, store, self.memory, self.timeline, self.tasks, self, clock)
+        deps.past.eraser = self.past.eraser
         self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
         self.alerts = open_alerts(self, clock)
 

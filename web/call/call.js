@@ -2,6 +2,7 @@
 import { signal } from "../html.js";
 import { request } from "../net/api.js";
 import { authHeaders } from "../net/auth.js";
+import { keep, kept } from "../net/kept.js";
 import { webcamProblem } from "../text/words.js";
 import { playTrack, stopPlaying } from "./loudspeaker.js";
 import { letGo, sendTo, soundWanted, takeFrom, wanted } from "./microphone.js";
@@ -108,6 +109,16 @@ async function dial(mine, attempt = 0) {
   }
 }
 
+/** By which the server knows this browser again: what is remembered of one call is known in the next. */
+function browserId() {
+  const known = kept("browser");
+  if (known) return known;
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const made = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  keep("browser", made);
+  return made;
+}
+
 async function place(mine) {
   const pc = new RTCPeerConnection({ iceServers: [] });
   peer?.close();
@@ -121,7 +132,7 @@ async function place(mine) {
   watchConnection(pc, mine);
   await pc.setLocalDescription(await pc.createOffer());
   await gathered(pc);
-  const session = callFidelity.value ? { fidelity: callFidelity.value } : {};
+  const session = { memory_of: `browser:${browserId()}`, ...(callFidelity.value && { fidelity: callFidelity.value }) };
   const offer = { sdp: pc.localDescription.sdp, session };
   const response = await request("POST", "/v1/realtime/calls", { json: offer, ms: CALL_MS });
   reachedAt = Date.now();

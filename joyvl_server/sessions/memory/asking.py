@@ -14,7 +14,7 @@ from joyvl_server.sessions.memory.requests import Confirm
 from joyvl_server.sessions.memory.timeline_answer import OwnAnswer, Place
 from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
-from joyvl_server.sessions.sinks.messages import Message, QueryOpened, RequestWithdrawn, SessionStarted
+from joyvl_server.sessions.sinks.messages import Message, QueryOpened, RequestWithdrawn, SessionStarted, SessionUpdated
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 class RecallSink(QueuedSink):
     """One question after the other, each within fractions of a second; no tick waits for one."""
 
-    wants = (SessionStarted, QueryOpened, RequestWithdrawn)
+    wants = (SessionStarted, SessionUpdated, QueryOpened, RequestWithdrawn)
     capacity = 32
 
     def __init__(self, context: SinkContext) -> None:
@@ -36,7 +36,7 @@ class RecallSink(QueuedSink):
     async def handle(self, message: Message) -> None:
         """Cancelled, the question goes to the engine as it is."""
         match message:
-            case SessionStarted():
+            case SessionStarted() | SessionUpdated():
                 await self._past.tell_known(self._machine)
             case QueryOpened(query, request) if request is not None:
                 asked = QueryAsked(self._machine.now, query.id, query.text, query.asked_wall)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from joyvl_server.core.past.spans import Calendar
+from joyvl_server.sessions.memory.erasing import Eraser
 from joyvl_server.settings.memory import MemorySettings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PastServices:
-    """`calendar`: the one zone of the server, in which people mean "yesterday evening"."""
+    """`calendar`: the one zone of the server, in which people mean "yesterday evening". `eraser`: forgets for good."""
 
     settings: MemorySettings
     calendar: Calendar
+    eraser: Eraser | None = None

@@ -25,7 +25,7 @@ class SessionPast:
         self.calendar = deps.past.calendar
         self.requests = PastRequests(deps.past.calendar)
         self.recaller = Recaller(self.collection, deps.memory, deps.cameras, deps.past)
-        self.wishes = MemoryWishes(record, self.collection, deps.memory, self.requests)
+        self.wishes = MemoryWishes(record, self.collection, deps.memory, self.requests, deps.past)
         self._language = language
         self._told: tuple[str, ...] = ()
 

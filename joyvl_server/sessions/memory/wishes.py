@@ -12,12 +12,14 @@ from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.memory.long_term import LongTermMemory
 from joyvl_server.sessions.memory.phrases import listed, say
 from joyvl_server.sessions.memory.requests import Confirm, PastRequests
+from joyvl_server.sessions.memory.services import PastServices
 from joyvl_server.sessions.memory.timeline_answer import OwnAnswer
 from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
 from joyvl_server.store.sessions import SessionRecord
 
 WRITE_S = 5.0
-"""longest time that writing may take"""
+ERASE_S = 20.0
+"""longest time that writing, and forgetting for good, may take"""
 MOST_ASKED = 8
 """facts that the server asks back about"""
 KEPT = 32
@@ -36,7 +38,15 @@ class _Done:
 class MemoryWishes:
     """Of one session, whose memories lie in `collection`."""
 
-    def __init__(self, record: SessionRecord, collection: str, memory: LongTermMemory, requests: PastRequests) -> None:
+    def __init__(
+        self,
+        record: SessionRecord,
+        collection: str,
+        memory: LongTermMemory,
+        requests: PastRequests,
+        services: PastServices,
+    ) -> None:
+        self._services = services
         self._record = record
         self._collection = collection
         self._memory = memory
@@ -61,7 +71,7 @@ class MemoryWishes:
     async def forget(self, query_id: str, wish: Forget, wall: float, language: str) -> OwnAnswer:
         """A fact that is named whole is forgotten at once; about others, and all of it, the server asks back."""
         try:
-            async with asyncio.timeout(WRITE_S):
+            async with asyncio.timeout(ERASE_S):
                 return await self._forget(query_id, wish, wall, language)
         except (JoyvlError, TimeoutError) as error:
             return OwnAnswer(say(language, "not_kept", why=str(error)))
@@ -71,9 +81,9 @@ class MemoryWishes:
         if not answer.yes:
             return OwnAnswer(say(language, "left"))
         try:
-            async with asyncio.timeout(WRITE_S):
+            async with asyncio.timeout(ERASE_S):
                 if not answer.facts:
-                    await self._memory.forget(MemoryFilter(collections=(self._collection,)))
+                    await self._erase(MemoryFilter(collections=(self._collection,)))
                     self._done.clear()
                     return OwnAnswer(say(language, "forgot_all"))
                 return await self._forget_these(query_id, answer.facts, language)
@@ -87,9 +97,9 @@ class MemoryWishes:
         if done is None:
             return OwnAnswer(say(language, "nothing_to_undo"))
         try:
-            async with asyncio.timeout(WRITE_S):
+            async with asyncio.timeout(ERASE_S):
                 if done.remembered:
-                    await self._memory.forget(MemoryFilter(ids=done.remembered))
+                    await self._erase(MemoryFilter(ids=done.remembered))
                 elif done.forgotten:
                     await self._memory.add_all([_draft(memory) for memory in done.forgotten])
         except (JoyvlError, TimeoutError) as error:
@@ -99,6 +109,10 @@ class MemoryWishes:
     def wished(self, query_id: str) -> bool:
         """Can something be taken back that it did?"""
         return query_id in self._done
+
+    async def _erase(self, wanted: MemoryFilter) -> None:
+        """For good, with all that tells the same."""
+        await (self._services.eraser or self._memory).forget(wanted)
 
     async def _forget(self, query_id: str, wish: Forget, wall: float, language: str) -> OwnAnswer:
         records, here = self._memory.memories, (self._collection,)
@@ -121,7 +135,7 @@ class MemoryWishes:
         return OwnAnswer(say(language, "which", list=shown, all=which), tuple(fact.id for fact in alike))
 
     async def _forget_these(self, query_id: str, facts: tuple[MemoryRecord, ...], language: str) -> OwnAnswer:
-        await self._memory.forget(MemoryFilter(ids=tuple(fact.id for fact in facts)))
+        await self._erase(MemoryFilter(ids=tuple(fact.id for fact in facts)))
         told = listed(language, [fact.text for fact in facts])
         self._note(query_id, _Done(forgotten=facts, fact=told))
         return OwnAnswer(say(language, "forgot", fact=told))
