@@ -52,6 +52,7 @@ class EmbeddersInUse:
         self._threads = BoundedThreads("embedder", limit=2, timeout_s=OPEN_S)
         self._common: dict[str, Vector] = {}
         """the mean of `COMMON_QUESTIONS` as each embedder sees it"""
+        self._question_failed = False
         self._next_try = 0.0
 
     async def open(self) -> bool:
@@ -133,11 +134,16 @@ class EmbeddersInUse:
             raise EmbedderError("No embedder is open.", code="unavailable")
         try:
             vector: Vector = (await checked(embedder, [question], "query"))[0]
+            if self._question_failed:
+                self._question_failed = False
+                self.fault.ends()
             return embedder.name, without(vector, self._common.get(embedder.name))
         except EmbedderError as error:
+            self._question_failed = True
             self.fault.begins(str(error))
             raise
         except asyncio.CancelledError:
+            self._question_failed = True
             self.fault.begins(f"The embedder {embedder.name} does not answer in time.")
             raise
 

@@ -59,7 +59,7 @@ class Recall:
         latest = [] if request.span is None else await self._parts.search.newest(chosen, CANDIDATES)
         numbers = list(dict.fromkeys([*meaning, *(seq for seq, _ in words), *latest]))
         records = await self._parts.search.records(numbers, chosen) if numbers else {}
-        ranked = rank(question, Candidates(meaning, words, latest, records))
+        ranked = await asyncio.to_thread(rank, Candidates(meaning, words, latest, records))  # milliseconds
         return within(ranked, request.limit, request.tokens)
 
     async def _by_meaning(self, question: str, chosen: MemoryFilter) -> list[int]:

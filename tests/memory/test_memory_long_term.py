@@ -161,6 +161,8 @@ async def test_a_hanging_embedder_holds_nobody_up(make, embedders):
     assert asyncio.get_running_loop().time() - began < 5
     assert "in time" in memory.ready()
     embedders["fake"].hangs = False
+    assert await texts(memory, "box") == ["A blue box."]
+    assert memory.ready() is None
     await memory.add(draft("A red box."))
     await until(lambda: memory.ready() is None)
 

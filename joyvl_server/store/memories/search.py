@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord, place_token, record_of
-from joyvl_server.store.memories.words import quoted, terms, words
+from joyvl_server.store.memories.words import quoted, terms
 from joyvl_server.store.sqlite.database import Database
 
 MAX_TERMS = 12
@@ -24,7 +24,10 @@ class MemorySearch:
         self._db = db
 
     async def by_words(self, text: str, filter: MemoryFilter, limit: int) -> list[tuple[int, float]]:
-        """`seq` and weight of those that share words with `text`, best first. Cancelling it changes nothing."""
+        """`seq` of those that share words with `text`, best first, and which part of these words each has, 0 to 1.
+
+        Cancelling it changes nothing.
+        """
         searched = terms(text, MAX_TERMS)
         if not searched:
             return []
@@ -62,6 +65,7 @@ def _weigh(
     between = "rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
     query = f"SELECT rowid FROM memory_words WHERE memory_words MATCH ? AND {between}"
     weights: defaultdict[int, float] = defaultdict(float)
+    shared: Counter[int] = Counter()
     for term in searched:
         match = f"text : {quoted(term)}" + (f" AND place : ({place})" if place else "")
         found = [row[0] for row in connection.execute(query, (match, first, last, NEWEST))]
@@ -73,7 +77,9 @@ def _weigh(
         weight = math.log(1.0 + 1.0 / max(frequent, 1e-9))
         for seq in found:
             weights[seq] += weight
-    return sorted(weights.items(), key=lambda item: (-item[1], -item[0]))
+        shared.update(found)
+    best = sorted(weights, key=lambda seq: (-weights[seq], -seq))
+    return [(seq, shared[seq] / len(searched)) for seq in best]
 
 
 def _bounds(connection: sqlite3.Connection, filter: MemoryFilter, newest: int) -> tuple[int, int]:
@@ -83,10 +89,3 @@ def _bounds(connection: sqlite3.Connection, filter: MemoryFilter, newest: int) -
     where, values = MemoryFilter(collections=filter.collections, since=filter.since, until=filter.until).clauses()
     found = connection.execute(f"SELECT min(seq), max(seq) FROM memories WHERE {where}", values).fetchone()
     return (1, 0) if found[0] is None else (found[0], found[1])
-
-
-def share(question: str, text: str) -> float:
-    """Which part of the question's words, 0 to 1, stands in the text."""
-    searched = terms(question, MAX_TERMS)
-    there = set(words(text))
-    return sum(there.issuperset(term) for term in searched) / len(searched) if searched else 0.0

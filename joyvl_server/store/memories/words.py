@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from itertools import pairwise
 
 LONGEST_WORD = 40
@@ -69,6 +70,8 @@ STOP = frozenset((*_ENGLISH.split(), *_GERMAN.split(), *_CHINESE))
 
 def fold(text: str) -> str:
     """Small letters without accents, wide forms as ordinary ones."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
 
@@ -82,6 +85,7 @@ def is_cjk(word: str) -> bool:
     return _IS_CJK.match(word) is not None
 
 
+@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """Of a folded word."""
     if (known := _IRREGULAR.get(word)) is not None:
