@@ -29,14 +29,13 @@ from joyvl_server.api.updates import check_streams, counted
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.memory.base import MemoryDraft, RecallRequest
 from joyvl_server.sessions import payloads
+from joyvl_server.sessions.memory.places import SHARED
 from joyvl_server.store.events import EventFilter
 from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
 
 router = APIRouter(tags=["memories"])
 
 MEMORIES = "/v1/memories"
-SHARED = "shared"
-"""the collection of what belongs to no camera and no caller"""
 EXPORT_PAGE = 500
 SIEVED = 4
 """How many times as many are recalled where some of them are left out afterwards."""

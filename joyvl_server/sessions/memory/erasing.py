@@ -97,15 +97,7 @@ class Eraser:
 
         Raises `StoreError`. Cancelled, it goes on in the background.
         """
-        past = await self._past_of(filter)
-        if past is None:
-            return await self._erase(await self._scope_of(filter))
-        if filter.collections and past.camera_id is None:  # a caller: all of its sessions, and facts without one
-            memories = await self._all(filter)
-            sessions = {memory.session_id for memory in memories if memory.session_id is not None}
-            past = replace(past, sessions=tuple(sorted(sessions)))
-            return await self._erase(ErasureScope(past, tuple(memory.id for memory in memories)))
-        return await self._erase(ErasureScope(past))
+        return await self._erase(await self._meant(filter))
 
     async def forget_all(self) -> Erased:
         """Everything that was seen, said and heard, facts too. Cameras, watches and settings stay. See `forget`."""
@@ -125,7 +117,16 @@ class Eraser:
         erased = await self._erase(*scopes)
         return Erased(erased.memories, len(ids))
 
-    # ---------------------------------------------------------------------------------------------------- what is meant
+    async def _meant(self, filter: MemoryFilter) -> ErasureScope:
+        past = await self._past_of(filter)
+        if past is None:
+            return await self._scope_of(filter)
+        if filter.collections and past.camera_id is None:  # a caller: all of its sessions, and facts without one
+            memories = await self._all(filter)
+            sessions = {memory.session_id for memory in memories if memory.session_id is not None}
+            past = replace(past, sessions=tuple(sorted(sessions)))
+            return ErasureScope(past, tuple(memory.id for memory in memories))
+        return ErasureScope(past)
 
     async def _past_of(self, filter: MemoryFilter) -> Past | None:
         """The time and place that a filter is about; None where it chooses among what is there."""
@@ -167,17 +168,18 @@ class Eraser:
     # -------------------------------------------------------------------------------------------------- how it is done
 
     async def _erase(self, *scopes: ErasureScope) -> Erased:
-        begun: list[tuple[int, ErasureScope]] = []
-        for scope in scopes:
-            if scope.past is not None:
-                scope = replace(scope, sessions=await self._erasures.sessions(scope.past))
-            begun.append((await self._erasures.begin(scope, self._clock.wall()), scope))
+        begun = [await self._begin(scope) for scope in scopes]
         work = asyncio.ensure_future(self._work(begun))
         try:
             return await asyncio.shield(work)
         except StoreError:
             self._unfinished.set()
             raise
+
+    async def _begin(self, scope: ErasureScope) -> tuple[int, ErasureScope]:
+        if scope.past is not None:
+            scope = replace(scope, sessions=await self._erasures.sessions(scope.past))
+        return await self._erasures.begin(scope, self._clock.wall()), scope
 
     async def _work(self, begun: Sequence[tuple[int, ErasureScope]]) -> Erased:
         """One after the other; what is deleted of all of them is taken out of the files together."""
@@ -253,8 +255,6 @@ class Eraser:
             await blank_ticks(db, scope.sessions, since, until, lambda tick: since <= tick.wall < until)
         for event in scope.events:
             await blank_ticks(db, [event.session_id], event.wall, event.wall, _made(event))
-
-    # ---------------------------------------------------------------------------------------------------- its own task
 
     async def _finish(self) -> None:
         """The supervisor's edge: whatever fails is tried again."""

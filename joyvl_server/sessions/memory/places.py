@@ -5,6 +5,9 @@ from __future__ import annotations
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.sessions import SessionRecord
 
+SHARED = "shared"
+"""facts that belong to no camera and no caller: all know them"""
+
 
 def collection_of(record: SessionRecord, memory_of: str | None) -> str:
     """A camera has its own, edits and engines notwithstanding; a call that of its user or browser, where it says one.
@@ -13,10 +16,10 @@ def collection_of(record: SessionRecord, memory_of: str | None) -> str:
 
 
 async def may_look_in(own: str, cameras: Cameras, *, across: bool) -> tuple[str, ...]:
-    """Its own, and with `across` those of all cameras; never those of another user or browser. Raises `StoreError`.
+    """Its own, what all share, and with `across` those of all cameras; never those of another user or browser.
 
-    Cancelling it changes nothing.
+    Raises `StoreError`. Cancelling it changes nothing.
     """
     if not across:
-        return (own,)
-    return (own, *(camera.id for camera in await cameras.list() if camera.id != own))
+        return (own, SHARED)
+    return (own, SHARED, *(camera.id for camera in await cameras.list() if camera.id != own))

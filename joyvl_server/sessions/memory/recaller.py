@@ -11,7 +11,7 @@ from joyvl_server.core.errors import JoyvlError
 from joyvl_server.core.past.questions import PastQuestion
 from joyvl_server.memory.base import Recalled, RecallRequest
 from joyvl_server.memory.long_term import LongTermMemory
-from joyvl_server.sessions.memory.places import may_look_in
+from joyvl_server.sessions.memory.places import SHARED, may_look_in
 from joyvl_server.sessions.memory.services import PastServices
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
@@ -87,7 +87,9 @@ class Recaller:
                 summaries = await records.list(
                     MemoryFilter(collections=here, kinds=("summary", "block")), limit=KNOWN_SUMMARIES
                 )
-                facts = await records.list(MemoryFilter(collections=here, kinds=("fact",)), limit=KNOWN_FACTS)
+                facts = await records.list(
+                    MemoryFilter(collections=(*here, SHARED), kinds=("fact",)), limit=KNOWN_FACTS
+                )
         except (TimeoutError, JoyvlError) as error:
             log.warning("a session begins without what is known", collection=self.collection, error=str(error))
             return ()
@@ -117,7 +119,7 @@ class Recaller:
             until = local(memory.until_wall)
             same_day = until.date() == local(memory.wall).date()
             when += f" to {until:%H:%M}" if same_day else f" to {until:%Y-%m-%d %H:%M}"
-        where = f", {memory.source}" if memory.collection != self.collection and memory.source else ""
+        where = f", {memory.source}" if memory.collection not in (self.collection, SHARED) and memory.source else ""
         quoted = memory.text.replace('"', "'")
         return f'{when}{where} ({_SAID.get(memory.kind, memory.kind)}): "{quoted}"'
 

@@ -11,6 +11,7 @@ from joyvl_server.core.past.wishes import Forget, Remember
 from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.memory.long_term import LongTermMemory
 from joyvl_server.sessions.memory.phrases import listed, say
+from joyvl_server.sessions.memory.places import SHARED
 from joyvl_server.sessions.memory.requests import Confirm, PastRequests
 from joyvl_server.sessions.memory.services import PastServices
 from joyvl_server.sessions.memory.timeline_answer import OwnAnswer
@@ -122,7 +123,7 @@ class MemoryWishes:
                 return OwnAnswer(say(language, "nothing_to_undo"))
             self._requests.ask_back((), wall)
             return OwnAnswer(say(language, "all_of_it", count=count))
-        facts = await records.list(MemoryFilter(collections=here, kinds=("fact",)), limit=1000)
+        facts = await records.list(MemoryFilter(collections=(*here, SHARED), kinds=("fact",)), limit=1000)
         same = [fact for fact in facts if normal(fact.text) == normal(wish.about)]
         if same and not wish.everything:
             return await self._forget_these(query_id, tuple(same), language)
