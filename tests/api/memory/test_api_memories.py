@@ -18,6 +18,10 @@ async def h(tmp_path):
         yield opened
 
 
+class Unseen:
+    def progress(self, done: int, total: int) -> None: ...
+
+
 async def told(h: House, text: str, **more):
     draft = {"collection": "cam_a", "kind": "said", "wall": WALL, "camera_id": "cam_a", **more}
     return await h.registry.memory.add(MemoryDraft(text=text, **draft))
@@ -111,6 +115,7 @@ async def test_pages(h: House):
 async def test_words_and_meaning(h: House, by: str):
     await told(h, "A parcel was put at the door.")
     await told(h, "猫在沙发上睡觉")
+    await h.registry.memory.settled(Unseen())  # both are embedded
     assert (await listed(h, f"?query=parcel&by={by}"))[:1] == ["A parcel was put at the door."]
     assert (await listed(h, f"?query=沙发&by={by}"))[:1] == ["猫在沙发上睡觉"]
     assert await listed(h, f"?query=parcel&by={by}&camera_id=cam_b") == []
