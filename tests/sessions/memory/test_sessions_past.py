@@ -247,3 +247,11 @@ async def test_an_engine_that_reads_no_words_is_not_asked_the_server_says_what_i
     await until(lambda: not session.capabilities.follows_instructions)
     query = await answered(session, text)
     assert wanted in (query.answer or "")
+
+
+async def test_an_agent_gets_memories_that_may_help(house: House):
+    session, _ = await add_camera(house)
+    await remember(house, session, "The parcel went to the neighbour.")
+    (line,) = await session.past.recaller.for_task("Where is the parcel?")
+    assert '"The parcel went to the neighbour."' in line
+    assert "said by you" in line
