@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from fakes.clock import ManualClock
+from fakes.media.media import picture
+from fakes.patience import PATIENCE_S
 from fakes.server.house import House, house
+from fakes.server.sessions import open_house
 from joyvl_server.core.prompt.turns import Draft
+from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.ids import new_id
 from joyvl_server.memory.base import MemoryDraft
+from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.memory.day_counts import LINKS, DayCounts
 from joyvl_server.sessions.memory.digests import LATE_S
 from joyvl_server.sessions.memory.past_upkeep import MemoryRetention
@@ -176,3 +182,31 @@ async def test_a_clock_that_jumps_takes_nothing(h: House):
     await clock.advance(700)
     clock._offset += 365 * 86_400
     assert await retention.trim() == 0
+
+
+async def test_a_real_session_writes_it_between_its_ticks(tmp_path):
+    async with open_house(tmp_path) as h:
+        h.engine.capabilities = Capabilities(follows_instructions=True, scores=True, prepares=True, writes=True)
+        h.engine.write = lambda draft: f"A quiet day of {draft.max_tokens} tokens."
+        view = await h.registry.cameras.add(CameraDraft("door", "rtsp://127.0.0.1:554/one"))
+        source = h.media.sources[view.record.id]
+        session = h.registry.session(view.record.session_id)
+
+        async def second(n: int) -> None:
+            source.show(picture(float(n)))
+            await h.clock.advance(1.0)
+
+        for n in range(3):
+            await second(n)
+        writing = asyncio.create_task(session.write_text(Draft("dig_1", "Tell the day.", 40)))
+        async with asyncio.timeout(PATIENCE_S):
+            n = 3
+            while not writing.done():
+                await second(n)
+                n += 1
+        assert await writing == "A quiet day of 40 tokens."
+        given_up = asyncio.create_task(session.write_text(Draft("dig_2", "Tell the day.", 40)))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait({given_up})
+        assert session.machine._texts == {}
