@@ -124,6 +124,8 @@ class Eraser:
         if filter.collections and past.camera_id is None:  # a caller: all of its sessions, and facts without one
             memories = await self._all(filter)
             sessions = {memory.session_id for memory in memories if memory.session_id is not None}
+            if not sessions:
+                return await self._scope_of(filter)
             past = replace(past, sessions=tuple(sorted(sessions)))
             return ErasureScope(past, tuple(memory.id for memory in memories))
         return ErasureScope(past)

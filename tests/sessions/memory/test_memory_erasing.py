@@ -233,6 +233,14 @@ async def test_a_caller_takes_all_that_was_said_in_the_calls(h: House):
     await stays(h, staying)
 
 
+async def test_facts_of_a_caller_without_a_session_are_written_down_too(h: House):
+    await h.registry.memory.add(MemoryDraft("user:anna", "fact", "fact-zqfact", WALL))
+    await h.registry.past.eraser.forget(MemoryFilter(collections=("user:anna",)))
+    assert found(h.settings.data_dir, "zqfact") == set()
+    rows = await h.registry.store.main.read(lambda c: [tuple(row) for row in c.execute("SELECT done FROM erasures")])
+    assert rows == [(1,)]
+
+
 # ------------------------------------------------------------------------------------------------- it stays forgotten
 
 
