@@ -19,8 +19,9 @@ from joyvl_server.store.memories.vectors import MemoryVectors, Vector, nearness
 
 CANDIDATES = 60
 """memories of each kind of search that are weighed against the others"""
-EXACT = 600
-"""memories that are compared one by one; among more the index is asked"""
+EXACT, EXACT_IN_SPAN = 600, 8000
+"""memories that are compared one by one; among more the index is asked. Within a time that is quicker than its own
+filter, which looks at far more"""
 EXACT_WITHOUT_INDEX = 8000
 """while there is none; of more, the newest"""
 MOST_DAYS = 62
@@ -68,7 +69,8 @@ class Recall:
                 embedder, vector = await self._parts.embedders.embed_question(question)
         except (EmbedderError, TimeoutError):
             return []  # told by the embedders
-        nearest = await self._parts.vectors.nearest(embedder, vector, chosen, among=EXACT, limit=CANDIDATES)
+        among = EXACT if chosen.since is None else EXACT_IN_SPAN
+        nearest = await self._parts.vectors.nearest(embedder, vector, chosen, among=among, limit=CANDIDATES)
         if nearest is None:
             nearest = await self._among_many(embedder, vector, chosen)
         return [seq for seq, _ in nearest]

@@ -203,7 +203,8 @@ def nearest(rows: Sequence[sqlite3.Row], vector: Vector, limit: int) -> list[tup
     matrix = np.frombuffer(b"".join(row[1] for row in fitting), STORED).reshape(-1, vector.size).astype(np.float32)
     lengths = np.linalg.norm(matrix, axis=1) * float(np.linalg.norm(vector))
     cosines = matrix @ vector / np.where(lengths > 0, lengths, 1.0)
-    found = [(int(row[0]), float(cosine)) for row, cosine in zip(fitting, cosines, strict=True)]
+    best = range(len(fitting)) if len(fitting) <= 2 * limit else np.argpartition(-cosines, 2 * limit)[: 2 * limit]
+    found = [(int(fitting[n][0]), float(cosines[n])) for n in best]
     return sorted(found, key=nearness)[:limit]
 
 

@@ -42,6 +42,7 @@ def text(n: int) -> str:
 def index_is_asked(monkeypatch):
     """Among so few it would not be."""
     monkeypatch.setattr(recall, "EXACT", 5)
+    monkeypatch.setattr(recall, "EXACT_IN_SPAN", 5)
     monkeypatch.setattr(embedding, "open_embedder", lambda settings, name: FakeEmbedder())
 
 
