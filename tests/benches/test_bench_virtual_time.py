@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from bench.simulation.virtual_time import VirtualClock, run_virtual
+
+from joyvl_server.kit.threads import BoundedThreads
 
 
 def test_hours_pass_at_once_and_timers_fire_in_order():
@@ -39,6 +42,8 @@ def test_work_for_a_thread_takes_no_time_and_its_failure_reaches_the_caller():
         assert await asyncio.to_thread(lambda: 7) == 7
         with pytest.raises(ZeroDivisionError):
             await asyncio.to_thread(lambda: 1 // 0)
+        threads = BoundedThreads("test", limit=1, timeout_s=90.0)
+        assert await threads.run(lambda: time.sleep(0.02) or 7) == 7  # pace: it takes real time, and no virtual one
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 0.0

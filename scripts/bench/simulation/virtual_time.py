@@ -11,6 +11,9 @@ import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
+from unittest.mock import patch
+
+from joyvl_server.kit.threads import BoundedThreads
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -72,7 +75,12 @@ class VirtualClock:
         await asyncio.sleep(seconds)
 
 
+async def _at_once(threads: BoundedThreads, work: Callable[[], T]) -> T:
+    """A thread of its own would take no virtual time, or all that it may take: the clock jumps meanwhile."""
+    return work()
+
+
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     """Like `asyncio.run`, in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with patch.object(BoundedThreads, "run", _at_once), asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
