@@ -54,7 +54,8 @@ class MemoryDraft:
 @dataclass(frozen=True, slots=True)
 class RecallRequest:
     """`collection`: one, several, or None for all. `span`: from (included) to (left out), Unix seconds; only memories
-    of that time are recalled. At most `limit` memories of at most `tokens` tokens together. `kinds`: empty for all."""
+    of that time are recalled. At most `limit` memories of at most `tokens` tokens together. `kinds`: empty for all.
+    `meaning_s`: after so many seconds embedder and index are not waited for, and words and time alone count."""
 
     text: str
     collection: str | tuple[str, ...] | None = None
@@ -62,6 +63,7 @@ class RecallRequest:
     limit: int = 8
     tokens: int = 600
     kinds: tuple[str, ...] = ()
+    meaning_s: float | None = None
 
     @property
     def collections(self) -> tuple[str, ...]:

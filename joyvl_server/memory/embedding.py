@@ -127,25 +127,26 @@ class EmbeddersInUse:
         if old is not None and old is not wanted:
             await old.aclose()
 
-    async def embed_question(self, question: str) -> tuple[str, Vector]:
+    async def embed_question(self, question: str, timeout_s: float) -> tuple[str, Vector]:
         """Name of the embedder in use and the question's vector. Raises `EmbedderError`. Cancelled, it is given up."""
         embedder = self.current
         if embedder is None:
             raise EmbedderError("No embedder is open.", code="unavailable")
         try:
-            vector: Vector = (await checked(embedder, [question], "query"))[0]
-            if self._question_failed:
-                self._question_failed = False
-                self.fault.ends()
-            return embedder.name, without(vector, self._common.get(embedder.name))
+            async with asyncio.timeout(timeout_s):
+                vector: Vector = (await checked(embedder, [question], "query"))[0]
+        except TimeoutError:
+            self._question_failed = True
+            self.fault.begins(f"The embedder {embedder.name} does not answer in time.")
+            raise EmbedderError("It does not answer in time.", code="timeout") from None
         except EmbedderError as error:
             self._question_failed = True
             self.fault.begins(str(error))
             raise
-        except asyncio.CancelledError:
-            self._question_failed = True
-            self.fault.begins(f"The embedder {embedder.name} does not answer in time.")
-            raise
+        if self._question_failed:
+            self._question_failed = False
+            self.fault.ends()
+        return embedder.name, without(vector, self._common.get(embedder.name))
 
     async def embed(self, embedder: Embedder, texts: Sequence[str], kind: EmbedKind = "passage") -> Matrix:
         """Vectors of memories, or of questions nobody waits for. Raises `EmbedderError`. Cancelled, it is given up."""

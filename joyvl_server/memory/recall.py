@@ -54,26 +54,34 @@ class Recall:
         chosen = _filter(request)
         if request.limit < 1 or chosen is None:
             return []
-        meaning, words = await asyncio.gather(
-            self._by_meaning(question, chosen), self._parts.search.by_words(question, chosen, CANDIDATES)
+        meaning, words, latest = await asyncio.gather(
+            self._by_meaning(question, chosen, request.meaning_s),
+            self._parts.search.by_words(question, chosen, CANDIDATES),
+            self._latest(request, chosen),
         )
-        latest = [] if request.span is None else await self._parts.search.newest(chosen, CANDIDATES)
         numbers = list(dict.fromkeys([*meaning, *(seq for seq, _ in words), *latest]))
         records = await self._parts.search.records(numbers, chosen) if numbers else {}
         ranked = await asyncio.to_thread(rank, Candidates(meaning, words, latest, records))  # milliseconds
         return within(ranked, request.limit, request.tokens)
 
-    async def _by_meaning(self, question: str, chosen: MemoryFilter) -> list[int]:
+    async def _latest(self, request: RecallRequest, chosen: MemoryFilter) -> list[int]:
+        return [] if request.span is None else await self._parts.search.newest(chosen, CANDIDATES)
+
+    async def _by_meaning(self, question: str, chosen: MemoryFilter, within_s: float | None) -> list[int]:
+        embed_s = self._embed_timeout_s if within_s is None else min(self._embed_timeout_s, within_s)
+        end = None if within_s is None else asyncio.get_running_loop().time() + within_s
         try:
-            async with asyncio.timeout(self._embed_timeout_s):
-                embedder, vector = await self._parts.embedders.embed_question(question)
+            embedder, vector = await self._parts.embedders.embed_question(question, embed_s)
+            async with asyncio.timeout_at(end):
+                nearest = await self._nearest(embedder, vector, chosen)
         except (EmbedderError, TimeoutError):
-            return []  # told by the embedders
+            return []  # told by the embedders, or by the index once it takes too long for anybody
+        return [seq for seq, _ in nearest]
+
+    async def _nearest(self, embedder: str, vector: Vector, chosen: MemoryFilter) -> list[tuple[int, float]]:
         among = EXACT if chosen.since is None else EXACT_IN_SPAN
         nearest = await self._parts.vectors.nearest(embedder, vector, chosen, among=among, limit=CANDIDATES)
-        if nearest is None:
-            nearest = await self._among_many(embedder, vector, chosen)
-        return [seq for seq, _ in nearest]
+        return await self._among_many(embedder, vector, chosen) if nearest is None else nearest
 
     async def _among_many(self, embedder: str, vector: Vector, chosen: MemoryFilter) -> list[tuple[int, float]]:
         """From the index; what it does not hold is looked for among the newest memories."""

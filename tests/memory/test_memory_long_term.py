@@ -10,7 +10,7 @@ from fakes.memories import NOON, FakeEmbedder, Progress, draft
 from fakes.patience import until
 from joyvl_server.core.errors import ConfigError, NotFound
 from joyvl_server.kit.clock import SystemClock
-from joyvl_server.memory import embedding
+from joyvl_server.memory import embedding, recall
 from joyvl_server.memory.base import EmbedderError, RecallRequest
 from joyvl_server.memory.index.off import NoIndex
 from joyvl_server.memory.long_term import LongTermMemory
@@ -165,6 +165,38 @@ async def test_a_hanging_embedder_holds_nobody_up(make, embedders):
     assert memory.ready() is None
     await memory.add(draft("A red box."))
     await until(lambda: memory.ready() is None)
+
+
+async def test_who_cannot_wait_gets_what_words_and_time_find(db, embedders, monkeypatch):
+    class SlowIndex(NoIndex):
+        async def query(self, *given):
+            await asyncio.Event().wait()
+
+    memory = LongTermMemory(
+        Settings(memory={"embedder": "fake", "embed_timeout_s": 30}), db, SlowIndex(), SystemClock()
+    )
+    await memory.add_all([draft("A blue box."), draft("Somebody sang.", NOON + 60)])
+    await memory.settled(Progress())
+    monkeypatch.setattr(recall, "EXACT", 0)  # the index is asked
+    assert await texts(memory, "box", meaning_s=0.05) == ["A blue box."]
+    assert memory.ready() is None
+    embedders["fake"].hangs = True
+    assert await texts(memory, "box", meaning_s=0.05) == ["A blue box."]
+    assert await texts(memory, "What?", meaning_s=0.05, span=(NOON + 30, NOON + 90)) == ["Somebody sang."]
+    assert "in time" in memory.ready()
+    await memory.aclose()
+
+
+async def test_a_question_that_nobody_waits_for_any_more_is_no_fault(make, embedders):
+    memory = make()
+    await memory.add(draft("A blue box."))
+    await memory.settled(Progress())
+    embedders["fake"].hangs = True
+    asked = asyncio.create_task(texts(memory, "box"))
+    await asyncio.sleep(0.02)
+    asked.cancel()
+    await asyncio.wait({asked})
+    assert memory.ready() is None
 
 
 async def test_a_failing_embedder_is_told_and_tried_again(make, embedders, monkeypatch):

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 WAIT_S = 0.3
 """for memories, while somebody waits for an answer"""
+MEANING_S = 0.2
+"""of it, for the embedder and the index: words and times find memories without them"""
 BEGIN_S = 1.0
 """for what is known, before a session begins"""
 KNOWN_FACTS = 40
@@ -101,7 +103,7 @@ class Recaller:
         settings = self._services.settings
         where = await may_look_in(self.collection, self._cameras, across=settings.across_cameras)
         return await self._memory.recall(
-            RecallRequest(text, where, span, settings.recall_memories, settings.recall_tokens)
+            RecallRequest(text, where, span, settings.recall_memories, settings.recall_tokens, meaning_s=MEANING_S)
         )
 
     def _head(self, question: PastQuestion, now: float, *, found: bool) -> tuple[str, ...]:

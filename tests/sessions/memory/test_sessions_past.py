@@ -110,6 +110,22 @@ async def test_a_memory_that_hangs_is_not_waited_for_and_the_question_says_so(
     assert "without memories" in (session.queries.get(query.id).note or "")
 
 
+async def test_words_and_times_find_memories_though_the_embedder_hangs(house: House, monkeypatch: pytest.MonkeyPatch):
+    session, _ = await add_camera(house)
+    memory_id = await remember(house, session, "A man in a red coat brought a parcel.")
+    embedders = house.registry.memory._embedders
+    await until(lambda: embedders.current is not None)
+
+    async def hangs(texts: object, kind: str = "passage") -> object:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(embedders.current, "embed", hangs)
+    query = session.ask("Who brought the parcel today?")
+    await until(lambda: session.machine._observer._composer.queries.is_open(query.id))
+    view = session.queries.get(query.id)
+    assert (view.rests_on, view.note) == ((memory_id,), None)
+
+
 async def test_a_question_withdrawn_while_it_is_looked_up_is_not_asked(house: House):
     session, _ = await add_camera(house)
     query = session.ask("Who came yesterday?")
