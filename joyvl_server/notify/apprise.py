@@ -1,11 +1,12 @@
 """Alerts by mail, Telegram, ntfy and what else apprise knows (extra `apprise`). Its URLs are secrets as a whole.
 
 Only services that are asked over the network are allowed: none that runs a command, reads a file or talks to the
-desktop. Those with a host of the user's own pass the net check; of the others the first part is a token, no host.
+desktop. Every connection of theirs passes the net check and goes to the address that was checked (`direct`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from joyvl_server.core.errors import ConfigError, NotAllowed
+from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit.masking import MASK
 from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.kit.threads import BoundedThreads
@@ -24,6 +25,8 @@ try:
     from apprise import Apprise, AppriseAsset, AppriseAttachment
     from apprise.attachment.memory import AttachMemory
     from apprise.manager_plugins import NotificationManager
+
+    from joyvl_server.notify.direct import connecting, use_in
 except ImportError as missing:
     raise ImportError('it needs the extra: pip install "joyvl-server[apprise]"') from missing
 
@@ -63,6 +66,7 @@ def _plugins() -> Any:
     manager: Any = NotificationManager
     found = manager()
     found.load_modules()
+    use_in("apprise.plugins")
     return found
 
 
@@ -80,10 +84,9 @@ class AppriseOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """`shown`: its URL without secrets. `host`: to be checked; empty where apprise knows the address."""
+    """`shown`: its URL without secrets."""
 
     shown: str
-    host: str
     plugin: Any = field(repr=False)
 
 
@@ -133,8 +136,6 @@ class AppriseSender(Sender):
                 try:
                     await self._tell(service, delivery)
                     taken.add(place)
-                except NotAllowed as error:
-                    fault = DeliveryFailed(str(error))
                 except DeliveryFailed as error:
                     fault = error
         if fault is not None:
@@ -142,14 +143,23 @@ class AppriseSender(Sender):
         return Sent(words=f"Taken by {', '.join(service.shown for service in self._services)}.")
 
     async def _tell(self, service: _Service, delivery: Delivery) -> None:
-        if service.host:
-            await self._context.net.address(service.host)
+        loop = asyncio.get_running_loop()
+
+        def checked(host: str) -> str:
+            return asyncio.run_coroutine_threadsafe(self._context.net.address(host), loop).result(WAIT_S)
+
+        def work() -> tuple[bool, list[JoyvlError]]:
+            with connecting(checked) as refused:
+                return _notify(service.plugin, delivery), refused
+
         try:
-            took = await self._threads.run(lambda: _notify(service.plugin, delivery))
+            took, refused = await self._threads.run(work)
         except TimeoutError:
             raise DeliveryFailed(f"{service.shown} did not answer in time.") from None
         except Exception as error:  # of a hundred services, each by somebody else; their words may hold tokens
             raise DeliveryFailed(f"{service.shown} failed: {type(error).__name__}.") from None
+        if not took and refused:
+            raise DeliveryFailed(str(refused[0]))
         if not took:
             raise DeliveryFailed(
                 f"{service.shown} did not take the message. Check its URL, and whether it can be reached."
@@ -192,15 +202,7 @@ def _service(url: str, place: int) -> _Service:
     plugin.redirects = False
     if hasattr(plugin, "discovery"):
         plugin.discovery = False  # a matrix server could name any other one
-    return _Service(masked_url(url), _host(scheme, plugin), plugin)
-
-
-def _host(scheme: str, plugin: Any) -> str:
-    if scheme not in HOSTED or getattr(plugin, "mode", None) == "cloud":
-        return ""
-    if scheme.startswith("mailto"):
-        return str(plugin.smtp_host)
-    return str(plugin.host)
+    return _Service(masked_url(url), plugin)
 
 
 def _notify(plugin: Any, delivery: Delivery) -> bool:

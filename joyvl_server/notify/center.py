@@ -20,12 +20,13 @@ from joyvl_server.notify.feed import AlertFeed
 from joyvl_server.notify.hooks import HookHouse, HookService
 from joyvl_server.notify.occupancy import Occupancy
 from joyvl_server.notify.reach import HookReach
+from joyvl_server.notify.rules.drafts import ALERTING
 from joyvl_server.notify.rules.due import DueTimes
 from joyvl_server.notify.rules.planning import AlertRules
 from joyvl_server.notify.rules.recorder import AlertRecorder
 from joyvl_server.notify.sending import AlertCounter, Enclosures, OutboxParts
 from joyvl_server.settings.alerts import AlertSettings
-from joyvl_server.store.alerts.alerts import AlertFilter, Alerts, forget_alerts
+from joyvl_server.store.alerts.alerts import AlertFilter, Alerts, Snooze, forget_alerts
 from joyvl_server.store.alerts.deliveries import Deliveries
 from joyvl_server.store.alerts.hooks import Hooks
 from joyvl_server.store.alerts.records import AlertRecord
@@ -128,6 +129,16 @@ class AlertCenter:
         self.alerts_written()
         return alert
 
+    async def snoozed(self) -> list[Snooze]:
+        """Cameras and watches that are snoozed. Raises `StoreError`. Cancelling it changes nothing."""
+        return await self.alerts.snoozed(self._clock.wall())
+
+    async def end_snooze(self, scope: str, subject_id: str) -> None:
+        """A camera or watch is not snoozed any more. Raises `NotFound`, `StoreError`. Cancelled, it may be done all the
+        same."""
+        await self._db.write(lambda connection: self._recorder.end_scope(connection, scope, subject_id))
+        self.alerts_written()
+
     async def newest(self, camera_id: str | None = None) -> AlertRecord | None:
         """See `AlertActions`."""
         found = await self.alerts.list(AlertFilter(state="open", camera_id=camera_id), limit=1)
@@ -142,7 +153,8 @@ class AlertCenter:
     def _event_written(self, event: EventRecord) -> None:
         if event.type in ("camera_online", "camera_offline"):
             self.hooks.changed(CamerasChanged())
-        self.alerts_written()
+        if event.type in ALERTING:
+            self.alerts_written()
 
     def alerts_written(self) -> None:
         """See `AlertListener`."""
@@ -162,18 +174,25 @@ class AlertCenter:
         forget_alerts(connection, [event.id for event in removed])
 
     async def _look_at_cameras(self) -> None:
-        """Senders are told when cameras are other ones, and when a watch is not occupied any more."""
+        """Senders are told when cameras are other ones, and when a watch is not occupied any more. That a camera is
+        offline is over when somebody deletes it or switches it off."""
         before: list[tuple[object, ...]] | None = None
         while True:
             await self._clock.sleep(LOOK_S)
             for change in self._occupancy.over(self._clock.monotonic()):
                 self.hooks.changed(change)
-            if not self.hooks.hooks:
-                continue
             cameras = [_without_occupancy(camera) for camera in await self._directory.cameras()]
             if before is not None and cameras != before:
                 self.hooks.changed(CamerasChanged())
+                here = {camera[0] for camera in cameras}
+                await self._cameras_went([str(camera[0]) for camera in before if camera[0] not in here])
             before = cameras
+
+    async def _cameras_went(self, camera_ids: Sequence[str]) -> None:
+        for camera_id in camera_ids:
+            subject = f"camera:{camera_id}"
+            await self._db.write(lambda c, subject=subject: self._recorder.close(c, subject, "camera_offline"))  # type: ignore[misc]
+            self.alerts_written()
 
     async def _take_back(self) -> None:
         """What hooks that are gone have left at brokers, as soon as these are back."""

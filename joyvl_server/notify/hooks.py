@@ -169,9 +169,17 @@ class HookService:
             delivery, state="sent" if ok else "refused", attempts=1, last_wall=attempt.wall, status=attempt.status,
             error=attempt.error, took_s=attempt.took_s,
         )  # fmt: skip
-        await self._parts.deliveries.add(tried)
+        await self._parts.deliveries.add(tried, self._parts.settings.kept)
         message = attempt.error or ("It was taken." if attempt.status is None else f"It answers {attempt.status}.")
         return HookTest(delivery.id, ok, attempt.status, message, round(attempt.took_s, 3))
+
+    async def again(self, hook_id: str, delivery_id: str) -> DeliveryRecord:
+        """Send a message again that was given up or refused. Raises `NotFound`, `Conflict`, `StoreError`. Cancelled, it
+        may be sent all the same."""
+        await self._store.get(hook_id)
+        delivery = await self._parts.deliveries.again(hook_id, delivery_id)
+        self.wake()
+        return delivery
 
     # -------------------------------------------------------------------------------------------------------- workers
 
@@ -217,8 +225,8 @@ class HookService:
             ok, error = False, worker.fault
         retry_in_s = None if worker is None else worker.health.retry_in_s
         try:
-            options = (await self._kind(hook.kind)).masked(hook.options)
-        except ConfigError as fault:  # of a package that is not installed any more
+            options = await self._masked(hook)
+        except ConfigError as fault:
             options, ok, error = {}, False, str(fault)
         return HookView(hook, options, ok, error, activity.waiting, retry_in_s)
 
@@ -248,7 +256,22 @@ class HookService:
             hook.id, hook.name, hook.options, self._parts.clock, self._house.net, self._house.directory,
             self._house.actions, self._house.folder, self._house.public_url, self._parts.settings.timeout_s,
         )  # fmt: skip
-        return (await self._kind(hook.kind))(context)
+        kind = await self._kind(hook.kind)
+        try:
+            return kind(context)
+        except ConfigError:
+            raise
+        except Exception as error:  # somebody else's code, or options of another version: the server starts
+            log.exception("a hook cannot be made", hook=hook.name)
+            raise ConfigError(f"It cannot be made ({type(error).__name__}); the server's log says more.") from error
+
+    async def _masked(self, hook: HookRecord) -> dict[str, Any]:
+        """Raises `ConfigError` where its package is not installed any more, or cannot read the options."""
+        kind = await self._kind(hook.kind)
+        try:
+            return kind.masked(hook.options)
+        except Exception as error:  # somebody else's code
+            raise ConfigError(f"Its options cannot be read ({type(error).__name__}).") from error
 
     async def _kind(self, name: str) -> type[Sender]:
         """Raises `ConfigError` where there is no such kind of hook."""

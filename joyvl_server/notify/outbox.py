@@ -141,6 +141,7 @@ class HookWorker:
             if not batch:
                 await wait_until(self._clock, self._wake.wait(), self._clock.monotonic() + RECHECK_S)
             for delivery, urgent in batch:
+                self._again.clear()  # what is set from here on ends the pause before it begins
                 pause_s = await self._deliver(delivery, urgent)
                 await self._clock.sleep(PAUSE_S)
                 if pause_s is not None:
@@ -160,8 +161,7 @@ class HookWorker:
         return [(delivery, None) for delivery in await self._parts.deliveries.waiting(self.hook.id, BATCH)]
 
     async def _pause(self, seconds: float) -> None:
-        """Wait before the next try; a test that works ends it."""
-        self._again.clear()
+        """Wait before the next try; a test that works ends it, also one that came while this one was tried."""
         self.health.retry_in_s = seconds
         await wait_until(self._clock, self._again.wait(), self._clock.monotonic() + seconds)
         self.health.retry_in_s = None

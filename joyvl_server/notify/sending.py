@@ -123,6 +123,8 @@ class SenderRunner:
             except asyncio.CancelledError:
                 if sending is not None and sending.unwanted and task.cancelled():
                     raise Unwanted from None
+                if task.cancelled() and not _cancelled():
+                    raise DeliveryFailed("It ended without an answer.") from None
                 task.cancel()
                 raise
             except DeliveryFailed:
@@ -161,3 +163,9 @@ class SenderRunner:
                 if not failing:
                     log.warning("hook is not told of changes", hook=self._name, error=mask_text(str(error)))
                 failing = True
+
+
+def _cancelled() -> bool:
+    """Does somebody want the task that runs to end? Else a sender has cancelled itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

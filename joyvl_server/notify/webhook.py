@@ -88,7 +88,7 @@ class WebhookSender(Sender):
     """One message at a time, over a connection that is kept open. No redirect is followed."""
 
     def __init__(self, context: HookContext) -> None:
-        self._options = WebhookOptions.model_validate(dict(context.options))
+        self._options = validated(WebhookOptions, context.options, "options")
         self.wants_picture = self._options.picture
         self._context = context
         self._client = http.client(timeout_s=context.timeout_s, max_connections=2)

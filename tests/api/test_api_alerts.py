@@ -13,7 +13,7 @@ import pytest
 from fakes.patience import PATIENCE_S, until
 from fakes.server.house import House, house
 from fakes.webhook_receiver import WebhookReceiver, webhook_receiver
-from joyvl_server.api.schemas.alerts import AlertOut, DeliveryOut, HookOut, HookTestOut
+from joyvl_server.api.schemas.alerts import AlertOut, DeliveryOut, HookOut, HookTestOut, SnoozeOut
 from joyvl_server.kit.ids import new_id
 from joyvl_server.store.events import EventRecord
 
@@ -116,6 +116,44 @@ async def test_a_hook_from_its_creation_to_its_end(h: House, receiver: WebhookRe
     assert (await h.client.delete(path)).status_code == 204
     assert (await h.client.get(path)).status_code == 404
     assert (await h.client.get(f"{path}/deliveries")).status_code == 404
+
+
+async def test_what_was_refused_is_sent_again(h: House, receiver: WebhookReceiver):
+    hook = await add(h, receiver.url)
+    receiver.answers = [410, 200]
+    await fire(h)
+    path = f"/v1/hooks/{hook['id']}/deliveries"
+    log: list[dict[str, Any]] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while not log or log[0]["state"] != "refused":
+            log = (await h.client.get(path)).json()["data"]
+    again = await h.client.post(f"{path}/{log[0]['id']}/retry")
+    assert (again.status_code, again.json()["state"], set(again.json())) == (
+        200,
+        "waiting",
+        set(DeliveryOut.model_fields),
+    )
+    await h.clock.advance(1)  # the pause between two messages
+    await until(lambda: receiver.requests == 2)
+    assert {message.headers["webhook-id"] for message in receiver.got} == {log[0]["id"]}
+    assert (await h.client.post(f"{path}/dlv_none/retry")).status_code == 404
+    async with asyncio.timeout(PATIENCE_S):
+        while (await h.client.get(path)).json()["data"][0]["state"] != "sent":
+            await asyncio.sleep(0)
+    assert (await h.client.post(f"{path}/{log[0]['id']}/retry")).status_code == 409
+
+
+async def test_snoozed_cameras_and_watches(h: House):
+    alert = await fire(h)
+    await h.client.post(f"/v1/alerts/{alert['id']}/snooze", json={"minutes": 10, "scope": "camera"})
+    (snooze,) = (await h.client.get("/v1/snoozes")).json()["data"]
+    assert set(snooze) == set(SnoozeOut.model_fields)
+    assert (snooze["scope"], snooze["id"], snooze["name"]) == ("camera", "cam_1", None)
+    assert (await h.client.delete("/v1/snoozes/camera/cam_1")).status_code == 204
+    assert (await h.client.get("/v1/snoozes")).json()["data"] == []
+    assert (await h.client.get(f"/v1/alerts/{alert['id']}")).json()["state"] == "open"
+    assert (await h.client.delete("/v1/snoozes/camera/cam_1")).status_code == 404
+    assert (await h.client.delete("/v1/snoozes/house/cam_1")).status_code == 422
 
 
 async def test_a_test_says_what_came_back(h: House, receiver: WebhookReceiver):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,8 +17,9 @@ import pytest
 from fakes.mqtt import JPEG, LocalNet, delivery, hook_context
 from fakes.patience import PATIENCE_S
 from joyvl_server.core.errors import ConfigError, NotAllowed
-from joyvl_server.notify.apprise import FORBIDDEN, AppriseSender
+from joyvl_server.notify.apprise import FORBIDDEN, HOSTED, PLUGINS, SERVICES, AppriseSender
 from joyvl_server.notify.base import DeliveryFailed, Links
+from joyvl_server.notify.direct import DirectMail, DirectRequests
 
 TELEGRAM = "tgram://123456789:abcdefg_hijklmnop/987654321"
 
@@ -28,6 +30,8 @@ class Receiver:
     def __init__(self) -> None:
         self.answers = [200]
         self.got: list[tuple[str, dict]] = []
+        self.hosts: list[str] = []
+        self.logins: list[str | None] = []
         self.hang = threading.Event()
         self.hangs = False
         receiver = self
@@ -36,6 +40,8 @@ class Receiver:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 receiver.got.append((self.path, body))
+                receiver.hosts.append(self.headers["host"])
+                receiver.logins.append(self.headers["authorization"])
                 if receiver.hangs:
                     receiver.hang.wait(PATIENCE_S)
                 status = receiver.answers.pop(0) if len(receiver.answers) > 1 else receiver.answers[0]
@@ -125,20 +131,43 @@ async def test_a_host_that_may_not_be_reached_is_sent_nothing(receiver, tmp_path
     assert receiver.got == []
 
 
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        (TELEGRAM, ""),
-        ("ntfy://my-topic", ""),
-        ("ntfy://ntfy.lan/my-topic", "ntfy.lan"),
-        ("mailto://me:secret@gmail.com", "smtp.gmail.com"),
-        ("mailtos://me:secret@mail.lan?smtp=other.lan", "other.lan"),
-        ("gotify://push.lan/AbCdEfGhIjKlMnO", "push.lan"),
-        ("matrixs://me:secret@matrix.lan/#room", "matrix.lan"),
-    ],
-)
-def test_a_token_is_no_host(tmp_path, url, host):
-    assert [service.host for service in sender(tmp_path, url)._services] == [host]
+async def test_the_checked_address_is_connected_to(receiver, tmp_path):
+    """Whatever name server answers a moment later: the name itself is resolved by nobody else."""
+    net = LocalNet()
+    await sender(tmp_path, receiver.url.replace("localhost", "push.test"), net=net).send(delivery())
+    assert net.asked == ["push.test"]
+    assert receiver.hosts[0].startswith("push.test:")
+
+
+async def test_proxies_and_logins_of_the_environment_are_not_used(receiver, tmp_path, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    (tmp_path / "netrc").write_text("machine localhost login me password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    await sender(tmp_path, receiver.url).send(delivery())
+    assert receiver.logins == [None]
+
+
+async def test_mail_goes_to_the_checked_address_too(tmp_path):
+    net = LocalNet(NotAllowed("mail.test is a private address."))
+    for scheme in ("mailto", "mailtos"):
+        with pytest.raises(DeliveryFailed, match="private address"):
+            await sender(tmp_path, f"{scheme}://me:secret@mail.test?to=you@mail.test", net=net).send(delivery())
+    assert net.asked == ["mail.test", "mail.test"]
+
+
+async def test_services_that_apprise_knows_the_address_of_are_checked_too(tmp_path):
+    net = LocalNet(NotAllowed("it is a private address."))
+    with pytest.raises(DeliveryFailed, match="private address"):
+        await sender(tmp_path, TELEGRAM, net=net).send(delivery())
+    assert set(net.asked) == {"api.telegram.org"}
+
+
+def test_no_service_that_is_allowed_connects_in_another_way():
+    for scheme in sorted(SERVICES | HOSTED):
+        module = sys.modules[PLUGINS[scheme].__module__]
+        ours = [getattr(module, name, None) for name in ("requests", "smtplib")]
+        assert any(isinstance(one, DirectRequests | DirectMail) for one in ours), scheme
 
 
 @pytest.mark.parametrize(

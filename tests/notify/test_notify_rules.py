@@ -23,7 +23,7 @@ async def states(a: Alerting, hook_id: str) -> list[str]:
 async def test_an_alert_is_written_with_its_event_and_sent(a: Alerting):
     await a.hook()
     await a.fire("Someone is at the door.")
-    await a.until(lambda: a.got())
+    await a.until(lambda: a.around.counts["sent"])
     (delivery,) = a.got()
     assert (delivery.reason, delivery.attempt) == ("new", 1)
     alert = delivery.alert

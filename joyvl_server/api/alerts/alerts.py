@@ -13,7 +13,16 @@ from joyvl_server.api.alerts.stream import AlertStream, check_streams
 from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.schemas.alerts import AcknowledgeIn, AlertOut, AlertsOut, AlertsQuery, SnoozeIn
+from joyvl_server.api.schemas.alerts import (
+    AcknowledgeIn,
+    AlertOut,
+    AlertsOut,
+    AlertsQuery,
+    SnoozeIn,
+    SnoozeScope,
+    SnoozesOut,
+)
+from joyvl_server.notify.messages import rfc3339
 from joyvl_server.store.alerts.alerts import AlertFilter
 from joyvl_server.store.alerts.records import AlertRecord
 
@@ -72,6 +81,30 @@ async def snooze_alert(api: ApiDep, alert_id: str, body: SnoozeIn) -> Response:
     """Quiet about it for some minutes; then hooks are told again. 409 for one of which nobody is told any more."""
     alert = await api.registry.alerts.snooze(alert_id, body.minutes, body.by, scope=body.scope)
     return await _answer(api, alert)
+
+
+@router.get("/v1/snoozes", response_model=SnoozesOut)
+async def list_snoozes(api: ApiDep) -> Response:
+    """Cameras and watches that are snoozed: nobody is told of what they do. Those that end first come first."""
+    return render.listed(
+        [
+            {
+                "scope": snooze.scope,
+                "id": snooze.subject_id,
+                "name": snooze.name or None,
+                "since": rfc3339(snooze.since_wall),
+                "until": rfc3339(snooze.until_wall),
+            }
+            for snooze in await api.registry.alerts.snoozed()
+        ]
+    )
+
+
+@router.delete("/v1/snoozes/{scope}/{subject_id}", status_code=204, responses=problems(404))
+async def end_snooze(api: ApiDep, scope: SnoozeScope, subject_id: str) -> Response:
+    """It is not snoozed any more, nor are the alerts that were because of it."""
+    await api.registry.alerts.end_snooze(scope, subject_id)
+    return Response(status_code=204)
 
 
 async def _answer(api: ApiContext, alert: AlertRecord) -> Response:

@@ -15,6 +15,7 @@ from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.alerts import (
     DAYS,
     DeliveriesOut,
+    DeliveryOut,
     HookIn,
     HookOut,
     HookPatch,
@@ -92,6 +93,12 @@ async def list_deliveries(api: ApiDep, hook_id: str, query: Annotated[PageQuery,
     found = await api.registry.alerts.deliveries.list(hook_id, limit=query.limit + 1, before=query.after)
     page = found[: query.limit]
     return render.listed([_delivery(d) for d in page], page[-1].id if len(found) > query.limit else None)
+
+
+@router.post(HOOK + "/deliveries/{delivery_id}/retry", response_model=DeliveryOut, responses=problems(404, 409))
+async def retry_delivery(api: ApiDep, hook_id: str, delivery_id: str) -> Response:
+    """Send a message again that was given up or refused, with the same id. 409 for any other."""
+    return JsonResponse(_delivery(await api.registry.alerts.hooks.again(hook_id, delivery_id)))
 
 
 def hook_json(view: HookView, notice: str = "") -> dict[str, Any]:

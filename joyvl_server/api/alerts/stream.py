@@ -52,11 +52,11 @@ class AlertStream(Response):
         self._last_id = last_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        channel = _Channel(receive, send)
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await channel.write(f"retry: {RETRY_MS}\n\n")
-        with counted(self._api, "sse"), self._api.registry.alerts.feed.subscribed() as subscription:
-            notices = self._notices(subscription)
+        channel, feed = _Channel(receive, send), self._api.registry.alerts.feed
+        with counted(self._api, "sse"), feed.subscribed() as subscription:
+            notices = self._notices(subscription, feed.seen)  # all that happens after the client sees an answer
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await channel.write(f"retry: {RETRY_MS}\n\n")
             relay = UpdateRelay(self._api.clock, cast(Any, notices), cast(Any, channel), self._api.stopping)
             end = await relay.run()
         if end is not StreamEnd.GONE:
@@ -66,10 +66,9 @@ class AlertStream(Response):
             except (TimeoutError, OSError):
                 pass
 
-    async def _notices(self, subscription: AlertSubscription) -> AsyncIterator[AlertNotice]:
-        """What was missed, then what happens. Raises `SlowReader`."""
+    async def _notices(self, subscription: AlertSubscription, seen: int) -> AsyncIterator[AlertNotice]:
+        """What was missed, then what happens after the change number `seen`. Raises `SlowReader`."""
         feed = self._api.registry.alerts.feed
-        seen = feed.seen
         if self._last_id is not None:
             missed = (
                 await feed.missed(int(self._last_id)) if self._last_id.isascii() and self._last_id.isdigit() else None

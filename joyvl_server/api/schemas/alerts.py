@@ -44,6 +44,7 @@ HookName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(printable)
 ]
 By = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(printable)]
+SnoozeScope = Literal["camera", "watch"]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Options = Annotated[dict[str, Any], Field(max_length=50)]
 
@@ -98,6 +99,19 @@ class AlertsOut(ResponseModel):
     next: str | None
 
 
+class SnoozeOut(ResponseModel):
+    scope: SnoozeScope
+    id: str = Field(description="Of the camera or the watch.")
+    name: str | None = Field(description="null: it is gone")
+    since: str = Field(description="RFC 3339 time.")
+    until: str = Field(description="RFC 3339 time.")
+
+
+class SnoozesOut(ResponseModel):
+    data: list[SnoozeOut]
+    next: None
+
+
 class QuietHoursIn(RequestModel):
     """From one time of day to another, in the server's time zone; over midnight where the end is not later."""
 
@@ -129,7 +143,11 @@ class HookIn(RequestModel):
     hold: bool = Field(False, description="What happens in quiet hours is sent when they end.")
     cooldown_s: Seconds = Field(0.0, description="Seconds after a message in which nothing is sent about the same.")
     group_s: Seconds = Field(
-        0.0, description="Seconds in which repeats join the first alert; at the end one message tells how many."
+        0.0,
+        description=(
+            "Seconds in which repeats join the first alert; at the end one message tells how many. Where hooks differ, "
+            "alerts join for the shortest time; a hook with a longer one is told of the newest when its time is over."
+        ),
     )
     escalate_after_s: Annotated[float, Field(ge=5, le=86_400)] | None = Field(
         None, description="Of a next contact: told after this many seconds. Null: alerts.escalate_after_s."

@@ -15,7 +15,7 @@ ALERTING = ("watch_fired", "camera_offline", "camera_online", "task")
 WAITS: tuple[AlertKind, ...] = ("watch_fired", "camera_offline", "engine_offline", "disk")
 """kinds that wait for somebody to acknowledge them; the others only inform and are closed from the start"""
 TITLE, TEXT = 200, 2000
-"""longest, in characters"""
+"""longest, in characters; a title is one line: it becomes the subject of a mail"""
 
 
 def alert_of(connection: sqlite3.Connection, event: EventRecord, now: float) -> AlertRecord | None:
@@ -79,7 +79,7 @@ def _alert(
         id=new_id("alr"),
         kind=kind,
         wall=event.wall,
-        title=title[:TITLE],
+        title=" ".join(title.split())[:TITLE],
         text=text[:TEXT],
         session_id=event.session_id,
         camera_id=event.camera_id,

@@ -25,11 +25,24 @@ class AlertRules:
     escalate_after_s: float = 300.0
 
     def first_messages(
-        self, alert: AlertRecord, hooks: Sequence[HookRecord], now: float, reason: Reason, last_told: LastTold
+        self,
+        alert: AlertRecord,
+        hooks: Sequence[HookRecord],
+        now: float,
+        reason: Reason,
+        last_told: LastTold,
+        *,
+        joins: bool = False,
     ) -> list[DeliveryRecord]:
-        """To those who are told at once; what a rule keeps back is among them, as skipped. `now`: Unix seconds."""
+        """To those who are told at once; what a rule keeps back is among them, as skipped. `now`: Unix seconds.
+
+        `joins`: the alert before about the same is still open. Then a hook that groups for longer than others is told
+        when its own time is over.
+        """
         return [
-            self._message(alert, hook, now, reason, last_told) for hook in wanting(alert, hooks) if hook.escalates == 0
+            self._message(alert, hook, now, reason, last_told, joins)
+            for hook in wanting(alert, hooks)
+            if hook.escalates == 0
         ]
 
     def escalations(self, alert: AlertRecord, hooks: Sequence[HookRecord], now: float) -> list[DeliveryRecord]:
@@ -58,14 +71,16 @@ class AlertRules:
         return quiet_until(hook.quiet_hours, now, self.zone)
 
     def _message(
-        self, alert: AlertRecord, hook: HookRecord, now: float, reason: Reason, last_told: LastTold
+        self, alert: AlertRecord, hook: HookRecord, now: float, reason: Reason, last_told: LastTold, joins: bool
     ) -> DeliveryRecord:
         quiet = self.quiet_until(hook, now)
         if quiet is not None and not hook.hold:
             return _delivery(alert, hook, reason, now, skipped=QUIET)
-        last = last_told(hook) if hook.cooldown_s > 0 and reason == "new" else None
+        last = last_told(hook) if (hook.cooldown_s > 0 or hook.group_s > 0) and reason == "new" else None
         if last is not None and 0 <= now - last < hook.cooldown_s:  # a clock that was set back ends it
             return _delivery(alert, hook, reason, now, skipped=COOLDOWN)
+        if joins and last is not None and 0 <= now - last < hook.group_s:
+            return _delivery(alert, hook, "repeat", now, wait_s=last + hook.group_s - now)
         return _delivery(alert, hook, reason, now, wait_s=0.0 if quiet is None else quiet - now)
 
     def _levels(self, alert: AlertRecord, hooks: Sequence[HookRecord]) -> Iterable[tuple[int, list[HookRecord], float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, replace
 
-from joyvl_server.core.errors import Conflict
+from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.kit.clock import Clock
 from joyvl_server.notify.rules.drafts import alert_of
 from joyvl_server.notify.rules.planning import QUIET, SNOOZED, AlertRules
@@ -58,13 +58,15 @@ class AlertRecorder:
         return stored.read_alert(connection, alert.id)
 
     def acknowledge(self, connection: sqlite3.Connection, alert_id: str, by: str) -> AlertRecord:
-        """Nobody else is told of it. The first acknowledgement counts. Raises `NotFound`."""
+        """Nobody else is told of it. The first acknowledgement counts. One that is over stays so: else the next time
+        would be taken for the same. Raises `NotFound`."""
         alert = self._alert(connection, alert_id)
-        if alert.state == "acknowledged":
+        if alert.acknowledged_wall is not None:
             return alert
         outbox.cancel_later(connection, alert_id, ACKNOWLEDGED)
         changes = {"acknowledged_wall": self.clock.wall(), "acknowledged_by": by, "snoozed_until": None}
-        return stored.update_alert(connection, alert_id, state="acknowledged", **changes)
+        state = "closed" if alert.state == "closed" else "acknowledged"
+        return stored.update_alert(connection, alert_id, state=state, **changes)
 
     def snooze(self, connection: sqlite3.Connection, alert_id: str, minutes: float, scope: str) -> AlertRecord:
         """Quiet about this alert, at its end hooks are told again; 0 minutes end a snooze. `scope` "camera" or "watch":
@@ -98,6 +100,15 @@ class AlertRecorder:
         if remind:
             self._tell(connection, alert, all_hooks(connection), "reminder")
         return alert
+
+    def end_scope(self, connection: sqlite3.Connection, scope: str, subject_id: str) -> None:
+        """A camera or watch is not snoozed any more, nor are the alerts that were because of it. Raises `NotFound`."""
+        until = stored.end_snooze(connection, scope, subject_id, self.clock.wall())
+        if until is None:
+            raise NotFound(f"The {scope} {subject_id} is not snoozed.")
+        for alert in stored.snoozed_alerts(connection, until):
+            if subject_id == alert.camera_id or subject_id in alert.watches:
+                self.end_snooze(connection, alert.id)
 
     def close(self, connection: sqlite3.Connection, subject: str, kind: str) -> list[AlertRecord]:
         """What alerts of this kind told about is over: nobody has to be told. Returns those that were not closed."""
@@ -172,10 +183,13 @@ class AlertRecorder:
         def last_told(hook: HookRecord) -> float | None:
             return outbox.last_told(connection, hook.id, alert)
 
-        messages = self.rules.first_messages(alert, hooks, now, reason, last_told)
+        joins = stored.before(connection, alert) in ("open", "snoozed")
+        messages = self.rules.first_messages(alert, hooks, now, reason, last_told, joins=joins)
         if alert.state == "open" and not told_already(messages):
             messages += self.rules.escalations(alert, hooks, now)
         for delivery in messages:
+            if delivery.reason == "repeat":
+                outbox.cancel_repeat(connection, delivery.hook_id, alert)
             outbox.insert_delivery(connection, delivery)
             outbox.drop_beyond(connection, delivery.hook_id, self.settings.max_waiting)
 
@@ -203,6 +217,4 @@ def _unwanted(delivery: DeliveryRecord, alert: AlertRecord) -> str | None:
         return ACKNOWLEDGED
     if alert.state == "snoozed":
         return SNOOZED
-    if alert.state == "closed" and delivery.reason != "new":
-        return CLOSED
-    return "Nothing more happened." if delivery.reason == "repeat" and alert.count < 2 else None
+    return CLOSED if alert.state == "closed" and delivery.reason != "new" else None

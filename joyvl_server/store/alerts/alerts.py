@@ -44,6 +44,18 @@ class EventMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class Snooze:
+    """A camera or a watch of which nobody is told for a while. `since_wall`, `until_wall`: Unix seconds. `name`: what
+    people call it; empty for one that is gone."""
+
+    scope: str
+    subject_id: str
+    since_wall: float
+    until_wall: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SnoozedAlert:
     """`until`: Unix seconds; `snooze_s`: how long the snooze was when it began."""
 
@@ -95,6 +107,17 @@ class Alerts:
         """The alerts that are snoozed. Cancelling it changes nothing."""
         query = "SELECT id, snoozed_until, snooze_s FROM alerts WHERE state = 'snoozed'"
         return [SnoozedAlert(*row) for row in await self._db.read(lambda c: c.execute(query).fetchall())]
+
+    async def snoozed(self, now: float) -> builtins.list[Snooze]:
+        """Cameras and watches that are snoozed `now` (Unix seconds), those that end first come first. Cancelling it
+        changes nothing."""
+        query = (
+            "SELECT scope, subject_id, since_wall, until_wall, coalesce(cameras.name, nullif(watches.name, ''), "
+            "watches.text, '') FROM snoozes LEFT JOIN cameras ON scope = 'camera' AND cameras.id = subject_id "
+            "LEFT JOIN watches ON scope = 'watch' AND watches.id = subject_id "
+            "WHERE until_wall > ? AND since_wall <= ? ORDER BY until_wall"
+        )
+        return [Snooze(*row) for row in await self._db.read(lambda c: c.execute(query, (now, now)).fetchall())]
 
     async def media(self, event_ids: Iterable[str]) -> dict[str, EventMedia]:
         """What there is of these events; those that are gone are left out. Cancelling it changes nothing."""
@@ -153,6 +176,26 @@ def unclosed(connection: sqlite3.Connection, subject: str, kind: str) -> list[Al
     """Alerts about that which are not closed."""
     query = f"{_SELECT} WHERE subject = ? AND kind = ? AND state <> 'closed'"
     return [_record(row) for row in connection.execute(query, (subject, kind))]
+
+
+def before(connection: sqlite3.Connection, alert: AlertRecord) -> AlertState | None:
+    """The state of the alert before this one about the same; None where there is none."""
+    query = "SELECT state FROM alerts WHERE subject = ? AND kind = ? AND id < ? ORDER BY id DESC LIMIT 1"
+    row = connection.execute(query, (alert.subject, alert.kind, alert.id)).fetchone()
+    return None if row is None else row["state"]
+
+
+def snoozed_alerts(connection: sqlite3.Connection, until: float) -> list[AlertRecord]:
+    """Alerts that are snoozed until then."""
+    query = f"{_SELECT} WHERE state = 'snoozed' AND snoozed_until = ?"
+    return [_record(row) for row in connection.execute(query, (until,))]
+
+
+def end_snooze(connection: sqlite3.Connection, scope: str, subject_id: str, now: float) -> float | None:
+    """Until when that camera or watch was snoozed; None where it was not."""
+    query = "DELETE FROM snoozes WHERE scope = ? AND subject_id = ? RETURNING until_wall"
+    row = connection.execute(query, (scope, subject_id)).fetchone()
+    return None if row is None or row["until_wall"] <= now else float(row["until_wall"])
 
 
 def snoozed_until(connection: sqlite3.Connection, alert: AlertRecord, now: float) -> float | None:

@@ -6,6 +6,7 @@ import builtins
 import sqlite3
 from dataclasses import dataclass
 
+from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.store.alerts.records import AlertRecord, DeliveryRecord, DeliveryState
 from joyvl_server.store.sqlite.database import Database
 
@@ -75,9 +76,33 @@ class Deliveries:
 
         return await self._db.read(work)
 
-    async def add(self, delivery: DeliveryRecord) -> None:
-        """Raises `StoreError`. Cancelled, it may be written all the same."""
-        await self._db.write(lambda connection: insert_delivery(connection, delivery))
+    async def add(self, delivery: DeliveryRecord, kept: int) -> None:
+        """Of what is settled for its hook the newest `kept` stay. Raises `StoreError`. Cancelled, it may be written all
+        the same."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            insert_delivery(connection, delivery)
+            trim_deliveries(connection, delivery.hook_id, kept)
+
+        await self._db.write(work)
+
+    async def again(self, hook_id: str, delivery_id: str) -> DeliveryRecord:
+        """One that was given up or refused waits again, in its place in the order, with the same id. Raises `NotFound`,
+        `Conflict` for any other, `StoreError`. Cancelled, it may be done all the same."""
+
+        def work(connection: sqlite3.Connection) -> DeliveryRecord:
+            found = read_delivery(connection, delivery_id)
+            if found is None or found.hook_id != hook_id:
+                raise NotFound(f"There is no message {delivery_id} to this hook.")
+            if found.alert_id is None:
+                raise Conflict("This was a test. Test the hook again.")
+            if found.state not in ("dead", "refused"):
+                raise Conflict("Only a message that was given up or refused can be sent again.")
+            changes = "state = 'waiting', attempts = 0, due_wall = NULL, created_wall = max(created_wall, last_wall)"
+            connection.execute(f"UPDATE deliveries SET {changes} WHERE id = ?", (delivery_id,))
+            return read_delivery(connection, delivery_id) or found
+
+        return await self._db.write(work)
 
     async def tried(self, delivery_id: str, state: DeliveryState, attempt: Attempt) -> None:
         """What came of a try: its state is this now. Nothing where it is gone, or settled already.
@@ -138,6 +163,16 @@ def last_told(connection: sqlite3.Connection, hook_id: str, alert: AlertRecord) 
         (alert.subject, alert.kind, hook_id),
     ).fetchone()
     return None if row is None else float(row["wall"])
+
+
+def cancel_repeat(connection: sqlite3.Connection, hook_id: str, alert: AlertRecord) -> None:
+    """What a hook was to be told of repeats of the same: a message about this alert takes its place."""
+    connection.execute(
+        "UPDATE deliveries SET state = 'cancelled', error = 'A later alert takes its place.' WHERE hook_id = ? "
+        "AND reason = 'repeat' AND state = 'later' "
+        "AND alert_id IN (SELECT id FROM alerts WHERE subject = ? AND kind = ?)",
+        (hook_id, alert.subject, alert.kind),
+    )
 
 
 def awaits_repeat(connection: sqlite3.Connection, hook_id: str, alert_id: str) -> bool:
