@@ -1,4 +1,4 @@
-"""What is forgotten for good: the journal of it, and what is deleted beside memories and events.
+"""What is forgotten for good: the journal of it, and what is deleted besides memories and events.
 
 Deleted bytes are overwritten (`PRAGMA secure_delete`); what is left of them in the log of SQLite and in the indexes of
 words goes with `purge`.
@@ -18,6 +18,7 @@ from functools import partial
 
 import structlog
 
+from joyvl_server.store.erasure_records import ErasedEvent, ErasureScope, Past
 from joyvl_server.store.sqlite.database import Database
 
 log = structlog.get_logger(__name__)
@@ -31,81 +32,9 @@ MERGE_PAGES = 500
 LOG_TRIES = 50
 LOG_PAUSE_S = 0.2
 """Readers may still look at what the log of SQLite holds: it is emptied when they are done."""
+ANSWERS = "'query_closed', 'spoke', 'watch_fired', 'delegated'"
 _IDS = re.compile(r"(?:mem|evt)_[0-9a-z]{26}")
 _BATCH = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """A time of one camera or of some sessions, or of all: `since` (included) to `until` (left out), Unix seconds."""
-
-    since: float
-    until: float
-    camera_id: str | None = None
-    sessions: tuple[str, ...] | None = None
-    """None: any"""
-    open: bool = False
-    """Whatever is there now, though the clock may have been ahead. Not so where a kill interrupted it."""
-
-    def clauses(self, wall: str = "wall", camera: str = "camera_id") -> tuple[str, list[object]]:
-        """The conditions for a table with these columns and `session_id`, and their values."""
-        found, values = [f"{wall} >= ?", f"{wall} < ?"], [self.since, self.until]
-        bound: list[object] = [*values]
-        if self.camera_id is not None:
-            found.append(f"{camera} = ?")
-            bound.append(self.camera_id)
-        if self.sessions is not None:
-            found.append("session_id IN (SELECT value FROM json_each(?))")
-            bound.append(json.dumps(self.sessions))
-        return " AND ".join(found), bound
-
-
-@dataclass(frozen=True, slots=True)
-class ErasedEvent:
-    """What finds the traces of an event elsewhere. `epoch`: of the remark that it is."""
-
-    id: str
-    session_id: str
-    camera_id: str | None
-    wall: float
-    epoch: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ErasureScope:
-    """`past`: all of a time; else these memories and events, and what tells the same."""
-
-    past: Past | None = None
-    memories: tuple[str, ...] = ()
-    events: tuple[ErasedEvent, ...] = ()
-    tasks: tuple[str, ...] = ()
-    accounts: tuple[Past, ...] = ()
-    """times whose summaries are forgotten: none of them is taken any more"""
-    sessions: tuple[str, ...] | None = None
-    """of the past: those whose ticks have words; None: any"""
-
-    def to_json(self) -> str:
-        return json.dumps(
-            {
-                "past": None if self.past is None else _past_json(self.past),
-                "memories": self.memories,
-                "events": [[e.id, e.session_id, e.camera_id, e.wall, e.epoch] for e in self.events],
-                "tasks": self.tasks,
-                "sessions": self.sessions,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> ErasureScope:
-        told = json.loads(text)
-        past = told["past"]
-        return cls(
-            None if past is None else Past(past[0], past[1], past[2], None if past[3] is None else tuple(past[3])),
-            tuple(told["memories"]),
-            tuple(ErasedEvent(*event) for event in told["events"]),
-            tuple(told["tasks"]),
-            sessions=None if told["sessions"] is None else tuple(told["sessions"]),
-        )
 
 
 @dataclass(slots=True)
@@ -131,7 +60,8 @@ class Erasures:
         self._ticks = ticks
 
     async def begin(self, scope: ErasureScope, wall: float) -> int:
-        """Write it down; its number. From now on nothing of that past is written any more.
+        """Write it down at `wall` (Unix seconds); its number. From now on nothing of that past is written any more: of
+        what is over by then, the time to come is nobody's past.
 
         Cancelled, it may be written all the same.
         """
@@ -141,7 +71,7 @@ class Erasures:
             for past, kind, text in self._rows(scope):
                 sessions: Sequence[str | None] = (None,) if past.sessions is None else past.sessions
                 for session in sessions:
-                    row = (text, past.camera_id, session, past.since, past.until, kind, wall)
+                    row = (text, past.camera_id, session, past.since, min(past.until, wall), kind, wall)
                     cursor = connection.execute(
                         "INSERT INTO erasures (scope, camera_id, session_id, since, until, kind, at_wall, done) "
                         "VALUES (?,?,?,?,?,?,?,?)",
@@ -167,16 +97,35 @@ class Erasures:
         rows = await self._db.read(lambda c: c.execute(query).fetchall())
         return [(row["id"], ErasureScope.from_json(row["scope"])) for row in rows]
 
+    async def clock_is(self, wall: float) -> bool:
+        """What was written down by a clock that was ahead of `wall` (Unix seconds) holds for times before it. True
+        where there was any. Cancelled, it may be written all the same."""
+        ahead = "SELECT 1 FROM erasures WHERE at_wall > ? LIMIT 1"
+        if await self._db.read(lambda c: c.execute(ahead, (wall,)).fetchone()) is None:
+            return False
+        change = "UPDATE erasures SET until = min(until, ?1), at_wall = ?1 WHERE at_wall > ?1"
+        await self._db.write(lambda c: c.execute(change, (wall,)).rowcount)
+        return True
+
     async def done(self, number: int) -> None:
         """Nothing is left of it, and nothing says any more which ones they were. Cancelled, it may be written."""
         await self._db.write(lambda c: c.execute("UPDATE erasures SET scope = '', done = 1 WHERE id = ?", (number,)))
 
     # ------------------------------------------------------------------------------------------------ what goes with it
 
+    async def resting_on(self, ids: Iterable[str]) -> set[str]:
+        """Ids of the answers that rest on one of these events or memories. It looks through all answers.
+
+        Cancelling it changes nothing.
+        """
+        wanted = set(ids)
+        return await self._db.read(lambda c: _resting_on(c, wanted)) if wanted else set()
+
     async def traced(self, ids: Iterable[str]) -> tuple[tuple[ErasedEvent, ...], tuple[str, ...]]:
-        """The events of these ids, and those that tell the same: the same remark played or cut off, answers that rest
-        on one of them or on one of these memories; and ids of the tasks that they are about. Cancelling it changes
-        nothing."""
+        """The events of these ids, and the same remarks played or cut off; and ids of the tasks that they are about.
+
+        Cancelling it changes nothing.
+        """
         wanted = set(ids)
         return await self._db.read(lambda c: _traced(c, wanted))
 
@@ -215,8 +164,12 @@ class Erasures:
         return all(emptied)
 
 
-def _past_json(past: Past) -> list[object]:
-    return [past.since, past.until, past.camera_id, past.sessions]
+def _resting_on(connection: sqlite3.Connection, wanted: set[str]) -> set[str]:
+    """An answer names what it rests on."""
+    answers = connection.execute(
+        f"SELECT id, data FROM events WHERE type IN ({ANSWERS}) AND instr(data, '\"rests_on\"') > 0"
+    )
+    return {row["id"] for row in answers if wanted.intersection(_IDS.findall(row["data"]))}
 
 
 def _traced(connection: sqlite3.Connection, wanted: set[str]) -> tuple[tuple[ErasedEvent, ...], tuple[str, ...]]:
@@ -235,12 +188,6 @@ def _traced(connection: sqlite3.Connection, wanted: set[str]) -> tuple[tuple[Era
     for id in wanted:
         for row in connection.execute(f"SELECT {columns} FROM events WHERE id = ?", (id,)):
             take(row)
-    # An answer names what it rests on.
-    for row in connection.execute(
-        f"SELECT {columns} FROM events WHERE type IN ('query_closed', 'spoke') AND instr(data, '\"rests_on\"') > 0"
-    ):
-        if wanted.intersection(_IDS.findall(row["data"])):
-            take(row)
     for event in list(found.values()):
         if event.epoch is not None:
             query = (
@@ -257,22 +204,30 @@ def _delete_with(connection: sqlite3.Connection, scope: ErasureScope) -> None:
     if scope.past is not None:
         where, values = scope.past.clauses()
         _delete_alerts(connection, f"{where} AND kind IN ('watch_fired', 'task')", values)
-        day = "strftime('%s', day)"
-        about, bound = replace(scope.past, sessions=None).clauses(f"CAST({day} AS INTEGER)")
-        if scope.past.sessions is None:
-            bound[0] = scope.past.since - 2 * 86_400  # a day may begin in another zone
-            bound[1] = scope.past.until + 86_400
-            connection.execute(f"DELETE FROM digests WHERE {about}", bound)
+        _delete_digests(connection, scope.past)
         connection.execute("DELETE FROM idempotency")
     for event in scope.events:
         _delete_alerts(connection, "event_id = ?", [event.id])
-        connection.execute(
-            "DELETE FROM digests WHERE camera_id = ? AND abs(CAST(strftime('%s', day) AS INTEGER) - ?) < 216000",
-            (event.camera_id, event.wall),
-        )
+        _delete_digests(connection, Past(event.wall, event.wall, event.camera_id, (event.session_id,)))
+    for account in scope.accounts:
+        _delete_digests(connection, account)
     if scope.events or scope.memories:
         # What was answered to a client that told a fact or asked a question: few, and of one day at most.
         connection.execute("DELETE FROM idempotency")
+
+
+def _delete_digests(connection: sqlite3.Connection, past: Past) -> None:
+    """Days that may tell of it. They are counted or written once more from what is left."""
+    # A day begins in the server's zone, at most 14 hours from where it begins here.
+    where = "CAST(strftime('%s', day) AS INTEGER) BETWEEN ? - 140000 AND ? + 54000"
+    values: list[object] = [past.since, past.until]
+    if past.camera_id is not None:
+        where += " AND camera_id = ?"
+        values.append(past.camera_id)
+    elif past.sessions is not None:
+        where += " AND camera_id IN (SELECT camera_id FROM sessions WHERE id IN (SELECT value FROM json_each(?)))"
+        values.append(json.dumps(past.sessions))
+    connection.execute(f"DELETE FROM digests WHERE {where}", values)
 
 
 def _delete_alerts(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> None:

@@ -7,7 +7,7 @@ past is taken any more: an account of an old time may be written much later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,9 +17,11 @@ from joyvl_server.agents.queue import TaskQueue
 from joyvl_server.core.errors import Conflict, NotFound, StoreError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.memory.long_term import LongTermMemory
-from joyvl_server.store.erasures import PRIVATE, ErasedEvent, Erasures, ErasureScope, Past
+from joyvl_server.store.erasure_records import ErasedEvent, ErasureScope, Past
+from joyvl_server.store.erasure_scopes import ErasureScopes, parts
+from joyvl_server.store.erasures import PRIVATE, Erasures
 from joyvl_server.store.events import EventFilter
-from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
+from joyvl_server.store.memories.records import MemoryFilter
 from joyvl_server.store.store import Store
 from joyvl_server.store.ticks.erasing import Forgets, blank_ticks
 from joyvl_server.store.ticks.records import TickRecord
@@ -28,8 +30,7 @@ from joyvl_server.timeline.timeline import Timeline
 log = structlog.get_logger(__name__)
 
 RETRY_S = 30.0
-PAGE = 1000
-ACCOUNTS = ("summary", "block")
+"""between two looks for what is left over, and whether the clock was set back"""
 
 
 class RunningSession(Protocol):
@@ -75,8 +76,10 @@ class Eraser:
         self._records = records
         self._clock = clock
         self._erasures = Erasures(records.store.main, records.store.ticks)
+        self._scopes = ErasureScopes(self._erasures, records.timeline.events, records.memory.memories)
         self._working = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Erased]] = set()
         self._unfinished = asyncio.Event()
 
     def start(self) -> None:
@@ -87,96 +90,64 @@ class Eraser:
 
     async def aclose(self) -> None:
         """What is not done goes on at the next start. Idempotent."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait({self._running})
+        tasks = {*self._tasks, *(() if self._running is None else (self._running,))}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def forget(self, filter: MemoryFilter) -> Erased:
         """All memories that match, and the events they are from; where a filter names only places and times, all that
         was seen, said and heard there and then. Kept ones too, unless `filter.kept` is False.
 
-        Raises `StoreError`. Cancelled, it goes on in the background.
+        Raises `StoreError`; what was written down by then is done later. Cancelled, it goes on in the background.
         """
-        return await self._erase(await self._meant(filter))
+
+        async def meant() -> list[ErasureScope]:
+            return [await self._scopes.of(filter, self._clock.wall())]
+
+        return await self._erase(meant)
 
     async def forget_all(self) -> Erased:
         """Everything that was seen, said and heard, facts too. Cameras, watches and settings stay. See `forget`."""
-        return await self._erase(ErasureScope(Past(0.0, self._clock.wall(), open=True)))
+
+        async def meant() -> list[ErasureScope]:
+            return [ErasureScope(Past(0.0, self._clock.wall(), open=True))]
+
+        return await self._erase(meant)
 
     async def forget_events(self, wanted: EventFilter) -> Erased:
         """All events that match, and the memories, alerts and words that come from them. See `forget`."""
-        ids: list[str] = []
-        before: str | None = None
-        while True:
-            found = await self._records.timeline.events.list(wanted, limit=PAGE, before=before)
-            ids += [event.id for event in found]
-            if len(found) < PAGE:
-                break
-            before = found[-1].id
-        scopes = [await self._scope_of(MemoryFilter(event_ids=part)) for part in _parts(ids)]
-        erased = await self._erase(*scopes)
-        return Erased(erased.memories, len(ids))
+        matched = 0
 
-    async def _meant(self, filter: MemoryFilter) -> ErasureScope:
-        past = await self._past_of(filter)
-        if past is None:
-            return await self._scope_of(filter)
-        if filter.collections and past.camera_id is None:  # a caller: all of its sessions, and facts without one
-            memories = await self._all(filter)
-            sessions = {memory.session_id for memory in memories if memory.session_id is not None}
-            if not sessions:
-                return await self._scope_of(filter)
-            past = replace(past, sessions=tuple(sorted(sessions)))
-            return ErasureScope(past, tuple(memory.id for memory in memories))
-        return ErasureScope(past)
+        async def meant() -> list[ErasureScope]:
+            nonlocal matched
+            scopes, matched = await self._scopes.of_events(wanted)
+            return scopes
 
-    async def _past_of(self, filter: MemoryFilter) -> Past | None:
-        """The time and place that a filter is about; None where it chooses among what is there."""
-        if filter.ids or filter.event_ids or filter.kinds or filter.words.strip() or filter.kept is not None:
-            return None
-        since = 0.0 if filter.since is None else filter.since
-        until = self._clock.wall() if filter.until is None else filter.until
-        sessions = None if filter.session_id is None else (filter.session_id,)
-        camera_id = filter.camera_id
-        if filter.collections:
-            if len(filter.collections) > 1 or camera_id not in (None, filter.collections[0]):
-                return None
-            if filter.collections[0].startswith("cam_"):
-                camera_id = filter.collections[0]
-        return Past(since, until, camera_id, sessions, open=filter.until is None)
-
-    async def _scope_of(self, filter: MemoryFilter) -> ErasureScope:
-        memories = await self._all(filter)
-        ids = {memory.id for memory in memories} | set(filter.ids)
-        from_events = {memory.event_id for memory in memories if memory.event_id is not None} | set(filter.event_ids)
-        events, tasks = await self._erasures.traced(ids | from_events)
-        accounts = tuple(
-            Past(memory.wall, memory.until_wall, memory.camera_id, None if s is None else (s,))
-            for memory in memories
-            if memory.kind in ACCOUNTS and (s := memory.session_id) is not None
-        )
-        return ErasureScope(None, tuple(sorted(ids)), events, tasks, accounts)
-
-    async def _all(self, filter: MemoryFilter) -> list[MemoryRecord]:
-        found: list[MemoryRecord] = []
-        before: str | None = None
-        while True:
-            page = await self._records.memory.memories.list(filter, limit=PAGE, before=before)
-            found += page
-            if len(page) < PAGE:
-                return found
-            before = page[-1].id
+        erased = await self._erase(meant)
+        return Erased(erased.memories, matched)
 
     # -------------------------------------------------------------------------------------------------- how it is done
 
-    async def _erase(self, *scopes: ErasureScope) -> Erased:
-        begun = [await self._begin(scope) for scope in scopes]
-        work = asyncio.ensure_future(self._work(begun))
+    async def _erase(self, meant: Callable[[], Awaitable[list[ErasureScope]]]) -> Erased:
+        work = asyncio.ensure_future(self._all_of(meant))
+        self._tasks.add(work)
+        work.add_done_callback(self._ended)
+        return await asyncio.shield(work)
+
+    async def _all_of(self, meant: Callable[[], Awaitable[list[ErasureScope]]]) -> Erased:
+        """What was begun is finished, whatever fails and whoever still waits for it."""
         try:
-            return await asyncio.shield(work)
-        except StoreError:
+            return await self._work([await self._begin(scope) for scope in await meant()])
+        except BaseException:
             self._unfinished.set()
             raise
+
+    def _ended(self, work: asyncio.Task[Erased]) -> None:
+        self._tasks.discard(work)
+        if not work.cancelled() and (error := work.exception()) is not None:
+            log.warning("what was to be forgotten is not gone yet", error=str(error))
 
     async def _begin(self, scope: ErasureScope) -> tuple[int, ErasureScope]:
         if scope.past is not None:
@@ -219,8 +190,8 @@ class Eraser:
 
     async def _delete_memories(self, scope: ErasureScope) -> int:
         memory = self._records.memory
-        filters = [MemoryFilter(ids=part) for part in _parts(scope.memories)]
-        filters += [MemoryFilter(event_ids=part) for part in _parts([event.id for event in scope.events])]
+        filters = [MemoryFilter(ids=part) for part in parts(scope.memories)]
+        filters += [MemoryFilter(event_ids=part) for part in parts([event.id for event in scope.events])]
         if (past := scope.past) is not None:
             several: Iterable[str | None] = (None,) if past.sessions is None else past.sessions
             since, until = _span(past)
@@ -261,12 +232,16 @@ class Eraser:
     async def _finish(self) -> None:
         """The supervisor's edge: whatever fails is tried again."""
         while True:
-            await self._unfinished.wait()
-            self._unfinished.clear()
+            now = self._clock.wall()
             try:
-                if left := await self._erasures.unfinished():
-                    log.info("what was to be forgotten is forgotten now", erasures=len(left))
-                    await self._work(left)
+                # With a clock that was ahead, the times to come would be a forgotten past.
+                if await self._erasures.clock_is(now):
+                    log.warning("the clock was set back: what is yet to come is no forgotten past")
+                if self._unfinished.is_set():
+                    self._unfinished.clear()
+                    if left := await self._erasures.unfinished():
+                        log.info("what was to be forgotten is forgotten now", erasures=len(left))
+                        await self._work(left)
             except StoreError as error:
                 log.warning("what was to be forgotten is not gone yet", error=str(error))
                 self._unfinished.set()
@@ -289,8 +264,3 @@ def _made(event: ErasedEvent) -> Forgets:
         return same or abs(tick.wall - event.wall) < 0.01
 
     return of
-
-
-def _parts(ids: Iterable[str], size: int = 500) -> list[tuple[str, ...]]:
-    several = tuple(ids)
-    return [several[start : start + size] for start in range(0, len(several), size)]

@@ -19,7 +19,8 @@ from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.core.errors import NotFound
 from joyvl_server.kit.ids import new_id
 from joyvl_server.memory.base import MemoryDraft
-from joyvl_server.store.erasures import Erasures, ErasureScope, Past
+from joyvl_server.store.erasure_records import ErasureScope, Past
+from joyvl_server.store.erasures import Erasures
 from joyvl_server.store.events import EventFilter, EventRecord
 from joyvl_server.store.memories.records import MemoryFilter
 from joyvl_server.store.ticks.records import TickRecord
