@@ -116,7 +116,7 @@ class PastKnown:
 @dataclass(frozen=True, slots=True)
 class PastForgotten:
     """What was seen, said and asked between two stream times is to be forgotten, and what was known from before this
-    session: the next turn begins another chunk, without it."""
+    session: the next turn begins another chunk, without it and without the turns so far, which may quote it."""
 
     at: float
     since: float

@@ -6,7 +6,7 @@ import pytest
 
 from fakes.observing import Shell, only
 from joyvl_server.core.effects import Append, BeginChunk, QueryClosed, SummaryKept, UtteranceDone, Write
-from joyvl_server.core.inputs import PastForgotten, PastKnown, QueryAsked, Written
+from joyvl_server.core.inputs import EngineRestarted, PastForgotten, PastKnown, QueryAsked, Written
 from joyvl_server.core.prompt.prefix import KNOWN, memory_lines, newest_known
 from joyvl_server.core.prompt.turns import TextPart
 from joyvl_server.core.prompt.wire_format import MEMORIES_HEADER, QUERY_HEADER, text_tokens, user_parts
@@ -139,3 +139,30 @@ def test_a_summary_of_a_forgotten_time_is_not_taken_when_it_comes() -> None:
     effects = shell.observer.handle(Written(t, writes[0].draft.id, "A man came in and sat down."))
     assert not [effect for effect in effects if isinstance(effect, SummaryKept)]
     assert "sat down" not in only(shell.silent(t + 1.0), BeginChunk).chunk.prefix
+
+
+def test_after_forgetting_a_chunk_begins_without_the_turns_before_it() -> None:
+    shell = Shell(lead_turns=4, context_tokens=8000)
+    shell.silent(0.0)
+    ask(shell, 0.5, "Who came?", memories=("Tom came.",))
+    shell.tick(1.0)
+    shell.score(1.1, 1.0)
+    shell.text(1.2, "</response> Tom did.")
+    shell.done(1.3)
+    shell.observer.handle(PastForgotten(1.5, 1.5, 1.5))
+    shell.observer.handle(EngineRestarted(1.6))  # it does not bring them back
+    begun = only(shell.silent(2.0), BeginChunk).chunk
+    assert begun.lead == ()
+    assert "Tom came" not in begun.prefix
+    assert not [effect for effect in shell.silent(3.0) if isinstance(effect, BeginChunk)]
+    shell.observer.handle(EngineRestarted(3.5))
+    assert [turn.user.frame.t for turn in only(shell.silent(4.0), BeginChunk).chunk.lead] == [2.0, 3.0]
+
+
+def test_after_forgetting_an_open_question_is_asked_without_what_was_to_be_told_with_it() -> None:
+    shell = Shell()
+    shell.silent(0.0)
+    ask(shell, 0.5, "Who came?", memories=("Tom came.",))
+    shell.observer.handle(PastForgotten(0.6, 0.0, 0.6))
+    turn = only(shell.tick(1.0), Append).turn
+    assert (turn.query, turn.memories) == ("Who came?", ())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from joyvl_server.core import inputs as into
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.effects import Effect, PrepareChunk, QueryClosed
 from joyvl_server.core.frame import Frame
-from joyvl_server.core.inputs import PastInput, QueryAsked, QueryWithdrawn, TaskChanged, WriteFailed, Written
 from joyvl_server.core.prompt.context import ChunkMove, Context
 from joyvl_server.core.prompt.history import Entry
 from joyvl_server.core.prompt.notices import (
@@ -139,7 +139,7 @@ class PromptComposer:
             return []
         return self._prepared(self._rollover.settled(self._prefix_lines(self._notices.known)))
 
-    def written(self, input: Written | WriteFailed) -> list[Effect]:
+    def written(self, input: into.Written | into.WriteFailed) -> list[Effect]:
         """A draft is whole, or will never be."""
         return self._prepared(self._rollover.written(input, self._prefix_lines(self._notices.known)))
 
@@ -179,15 +179,17 @@ class PromptComposer:
         oldest = self.queries.ask(Query(query_id, text, at, memories=memories))
         return [] if oldest is None else [self._dropped(oldest, EXPIRED)]
 
-    def replied(self, asked: QueryAsked) -> None:
+    def replied(self, asked: into.QueryAsked) -> None:
         """The server itself answers: later chunks tell it."""
         self._rollover.history.add(Entry.QUERY, asked.at, asked.text)
         self._rollover.history.add(Entry.RESPONSE, asked.at, asked.reply or "")
 
-    def take(self, input: PastInput | QueryWithdrawn) -> list[QueryClosed]:
+    def take(self, input: into.PastInput | into.QueryWithdrawn) -> list[QueryClosed]:
         """What changes of the past, and a query that is taken back."""
-        if isinstance(input, QueryWithdrawn):
+        if isinstance(input, into.QueryWithdrawn):
             return self.withdraw(input.id)
+        if isinstance(input, into.PastForgotten):
+            self.queries.forget_memories()
         self._rollover.take(input)
         return []
 
@@ -227,7 +229,7 @@ class PromptComposer:
         """The id of a new task."""
         return self._tasks.hand_over(question)
 
-    def task_changed(self, change: TaskChanged) -> None:
+    def task_changed(self, change: into.TaskChanged) -> None:
         """A result, or word that there will be none, joins the next turn; it waits for an engine that reads words."""
         outcome = self._tasks.changed(change)
         if outcome is not None and (self._reads or outcome.known):

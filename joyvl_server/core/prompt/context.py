@@ -126,14 +126,19 @@ class Context:
 
     def restart(self) -> None:
         """The engine lost its cache: what was warmed is cold, and the next chunk is a short one."""
-        self.restarted, self.prepared, self._short_lead = True, None, SHORT_LEAD
+        self.restarted, self.prepared = True, None
+
+    def forget(self) -> None:
+        """Nothing of the present chunk stays: the next turn begins one without a lead."""
+        self.restart()
+        self._short_lead = 0
 
     def too_long(self) -> None:
         """The engine found the prompt too long, whatever we counted: the next turn begins a shorter chunk, without any
         earlier turn where no turn of this one ever settled. Where the budget cannot shrink any more, so does each."""
         settled = self.present is not None and self.present.settled_since > 0
         self.restart()
-        self._short_lead = SHORT_LEAD if settled else 0
+        self._short_lead = self._short_lead if settled else 0
         self._single = self.budget.least
 
     # ------------------------------------------------------------------------------------------------------ the chunks
@@ -358,6 +363,7 @@ class Context:
         chunk.begin(t)
         self._bare = self._bare and bool(chunk.turns)
         self.present, self.prepared, self.cut, self.restarted, self._warm = chunk, None, None, False, 0
+        self._short_lead = SHORT_LEAD
 
     def _take_pending(self, what: str) -> UserTurn:
         if self._pending is None:

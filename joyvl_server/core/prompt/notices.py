@@ -55,6 +55,10 @@ class OpenQueries:
         """The query, open no more; None where it was not open."""
         return self.open.pop(query_id, None)
 
+    def forget_memories(self) -> None:
+        """What was to be told with the queries that the model has not seen yet."""
+        self.open.update({query_id: replace(query, memories=()) for query_id, query in self.open.items()})
+
     def expire(self, at: float, ttl_s: float) -> list[Query]:
         """Close the queries asked `ttl_s` or longer before `at`."""
         late = [query for query in self.open.values() if at - query.asked_at >= ttl_s]

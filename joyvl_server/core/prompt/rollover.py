@@ -94,7 +94,7 @@ class Rollover:
 
     def take(self, input: PastInput) -> None:
         """What is known of before begins the next chunk, and the first one again where it has just begun. What is
-        forgotten is in none that begins from now on, and the next turn begins one."""
+        forgotten is in none that begins from now on, and the next turn begins one, without the turns before it."""
         if isinstance(input, PastKnown):
             if input.lines and not self.known and self._context.just_begun:
                 self._context.restart()
@@ -103,7 +103,7 @@ class Rollover:
         self.known = ()
         self.history.forget(input.since, input.until)
         self.summaries.forget(input.since, input.until)
-        self._context.restart()
+        self._context.forget()
 
     def written(self, outcome: Written | WriteFailed, lines: PrefixLines) -> list[Effect]:
         self.summaries.written(outcome)

@@ -105,8 +105,11 @@ class Summaries:
         self._log.event(t, text)
 
     def forget(self, since: float, until: float) -> None:
-        """What lies, even in part, between these stream times; a text of it that comes later is not taken."""
+        """What lies, even in part, between these stream times; a text of it that comes later is not taken, and an
+        account of it is not asked for again."""
         self._log.forget(since, until)
+        if (wanted := self._account) is not None and not self._log.has(wanted.summaries):
+            self._account = None if wanted.retry_at is not None else replace(wanted, attempts=MAX_ATTEMPTS)
 
     def shift(self, seconds: float) -> None:
         """Stream time jumped: what was stays as long ago as it is."""

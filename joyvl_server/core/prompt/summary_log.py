@@ -114,6 +114,10 @@ class SummaryLog:
         self.changed = True
         return whole
 
+    def has(self, numbers: Sequence[int]) -> bool:
+        """Are all of these there?"""
+        return {summary.number for summary in self._summaries}.issuperset(numbers)
+
     def shorten(self, numbers: Sequence[int], tokens: int) -> None:
         """One account of several without an engine: the start of each."""
         chosen = [summary for summary in self._summaries if summary.number in numbers]

@@ -4,6 +4,7 @@ import pytest
 
 from fakes.media.frames import make_frame
 from fakes.media.sender import BeginChunk, PrepareChunk, Sender, StopWriting, Write
+from joyvl_server.core.inputs import PastForgotten
 from joyvl_server.core.prompt.summaries import GIVE_UP_AFTER, MAX_ATTEMPTS, MAX_LATE, MAX_TURNS, RETRY_TURNS
 from joyvl_server.core.prompt.turns import Draft, Look
 from joyvl_server.core.watches.watches import Watch, watch_set
@@ -291,6 +292,19 @@ def test_an_account_that_never_comes_is_given_up() -> None:
     effects = sender.seconds(MAX_TURNS)
     assert StopWriting(draft.id) in effects
     sender.writes("Two quiet parts.", draft.id)  # too late: they are one already
+
+
+@pytest.mark.parametrize("failed_before", [False, True])
+def test_an_account_of_what_is_forgotten_is_not_asked_for_again(failed_before: bool) -> None:
+    sender = writer(memory_tokens=600, summary_tokens=100)
+    filled(sender)
+    for fails in (failed_before, not failed_before):
+        if fails:
+            sender.fails_to_write()
+        else:
+            sender.composer.take(PastForgotten(sender.t, 0.0, 20.0))
+    effects = sender.seconds(RETRY_TURNS + 1)
+    assert not [effect for effect in effects if isinstance(effect, Write) and effect.draft.chunk is None]
 
 
 def test_an_account_larger_than_the_room_is_made_of_the_beginnings_at_once() -> None:
