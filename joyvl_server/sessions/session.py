@@ -5,7 +5,7 @@ Its machine decides (`machine.runner`); what that and people bring about goes ov
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -74,6 +74,7 @@ class Session:
         self.watches = WatchList(record, deps, self.bus, self.machine, self.speech, watches, spec.zones)
         self.updates = UpdateLog(self.id, new_id("log"), deps.updates_backlog, deps.clock, self)
         self._recent = RecentTicks()
+        self._has_forgotten = False
         self.past = SessionPast(record, spec.memory_of, self.settings.language, deps)
         self.delegation = SessionDelegation(
             record, self.machine.frames, deps.agents, deps.tasks, self.settings.language, self.past.recaller
@@ -171,7 +172,17 @@ class Session:
         self.updates.forget(since, until)
         now, wall = self.machine.now, self._deps.clock.wall()
         self.machine.take(PastForgotten(now, now - (wall - since), now - (wall - until)))
-        self.bus.publish(SessionUpdated())
+        self._has_forgotten = True
+
+    def forgotten(self, memories: Collection[str]) -> None:
+        """See `RunningSession.forgotten`."""
+        quoted = self.past.forgotten(memories)
+        if quoted and not self._has_forgotten:
+            now = self.machine.now
+            self.machine.take(PastForgotten(now, now, now))
+        if quoted or self._has_forgotten:
+            self._has_forgotten = False
+            self.bus.publish(SessionUpdated())
 
     async def write_text(self, draft: Draft) -> str | None:
         """See `MachineRunner.write_text`."""

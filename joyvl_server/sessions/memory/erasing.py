@@ -7,7 +7,7 @@ past is taken any more: an account of an old time may be written much later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_S = 30.0
 """between two looks for what is left over, and whether the clock was set back"""
+NEAR_S = 0.5  # stream time and the clock on the wall do not agree to the last digit
 
 
 class RunningSession(Protocol):
@@ -44,6 +45,9 @@ class RunningSession(Protocol):
 
     def forget(self, since: float, until: float) -> None:
         """What it remembers of that time (Unix seconds), also for its next prompt."""
+
+    def forgotten(self, memories: Collection[str]) -> None:
+        """These are deleted by now: its next prompt quotes none of them."""
 
 
 class RunningSessions(Protocol):
@@ -170,26 +174,27 @@ class Eraser:
         """Every step may be done twice."""
         self._forget_running(scope)
         memories = await self._delete_memories(scope)
+        for session in self._records.sessions.sessions():
+            session.forgotten({*memories, *scope.memories})
         events = await self._delete_events(scope)
         await self._delete_tasks(scope)
         await self._erasures.delete_with(scope)
         await self._blank_ticks(scope)
         await self._records.timeline.files.removed()
         await self._records.memory.purge_index()
-        return Erased(memories, events)
+        return Erased(len(memories), events)
 
     def _forget_running(self, scope: ErasureScope) -> None:
-        past = scope.past
-        times = [past] if past is not None else list(scope.accounts)
-        times += [Past(e.wall, e.wall + 1.0, e.camera_id, (e.session_id,)) for e in scope.events]
+        times = [scope.past] if scope.past is not None else list(scope.accounts)
+        times += [Past(e.wall - NEAR_S, e.wall + 1.0, e.camera_id, (e.session_id,)) for e in scope.events]
         for session in self._records.sessions.sessions():
             for time in times:
                 mine = time.sessions is None or session.id in time.sessions
                 if mine and time.camera_id in (None, session.camera_id):
                     session.forget(time.since, time.until)
 
-    async def _delete_memories(self, scope: ErasureScope) -> int:
-        memory = self._records.memory
+    async def _delete_memories(self, scope: ErasureScope) -> list[str]:
+        memory, records = self._records.memory, self._records.memory.memories
         filters = [MemoryFilter(ids=part) for part in parts(scope.memories)]
         filters += [MemoryFilter(event_ids=part) for part in parts([event.id for event in scope.events])]
         if (past := scope.past) is not None:
@@ -199,8 +204,8 @@ class Eraser:
                 MemoryFilter(camera_id=past.camera_id, session_id=session, since=since, until=until)
                 for session in several
             ]
-        counts = [await (memory.forget_all() if f == MemoryFilter() else memory.forget(f)) for f in filters]
-        return sum(counts)
+        gone = [await (records.forget_all() if f == MemoryFilter() else records.forget(f)) for f in filters]
+        return [one.id for several in gone for one in memory.forgotten(several)]
 
     async def _delete_events(self, scope: ErasureScope) -> int:
         events, past = self._records.timeline.events, scope.past
@@ -260,7 +265,6 @@ def _made(event: ErasedEvent) -> Forgets:
     """Is it the tick that made this event?"""
 
     def of(tick: TickRecord) -> bool:
-        same = event.epoch is not None and tick.epoch == event.epoch
-        return same or abs(tick.wall - event.wall) < 0.01
+        return (event.epoch is not None and tick.epoch == event.epoch) or abs(tick.wall - event.wall) < 0.01
 
     return of

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
@@ -16,6 +18,8 @@ from joyvl_server.sessions.memory.services import PastServices
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 WAIT_S = 0.3
@@ -26,6 +30,8 @@ BEGIN_S = 1.0
 """for what is known, before a session begins"""
 KNOWN_FACTS = 40
 KNOWN_SUMMARIES = 24
+MOST_TOLD = 1000
+"""memories of which is known that a prompt may quote them"""
 _SAID = {
     "summary": "summary", "block": "summary", "said": "said by you", "heard": "said by somebody",
     "watch_fired": "alert", "task": "answer of an agent", "fact": "the user wants remembered",
@@ -44,8 +50,14 @@ class RecalledLines:
 class Recaller:
     """Of one session, whose memories lie in `collection`."""
 
-    def __init__(self, collection: str, memory: LongTermMemory, cameras: Cameras, services: PastServices) -> None:
+    def __init__(
+        self, session_id: str, collection: str, memory: LongTermMemory, cameras: Cameras, services: PastServices
+    ) -> None:
         self.collection = collection
+        self._session_id = session_id
+        self._told: dict[str, None] = {}
+        """ids of memories that a prompt of the session may quote, the newest last"""
+        self._forgets = 0
         self._memory = memory
         self._cameras = cameras
         self._services = services
@@ -55,13 +67,14 @@ class Recaller:
         span = question.time.span
         try:
             async with asyncio.timeout(WAIT_S):
-                found = await self._recall(text, None if span is None else (span.start, span.end))
+                found = await self._steady(lambda: self._recall(text, None if span is None else (span.start, span.end)))
         except TimeoutError:
             return RecalledLines(self._head(question, now, found=False), missed="late")
         except JoyvlError as error:
             log.warning("memories cannot be read", error=str(error))
             return RecalledLines(self._head(question, now, found=False), missed="without")
         kept = [recalled.memory for recalled in found if _matches(recalled.memory, question)]
+        self._tell(kept)
         lines = [self._line(memory) for memory in kept]
         rests_on = tuple(memory.event_id or memory.id for memory in kept)
         return RecalledLines((*self._head(question, now, found=bool(kept)), *lines), rests_on)
@@ -78,26 +91,47 @@ class Recaller:
             return ()
 
     async def known(self) -> tuple[str, ...]:
-        """What a session begins with: the newest summaries, then the facts; within `BEGIN_S`, else nothing.
-
-        Cancelling it changes nothing.
+        """What a session begins with: the newest summaries of others before it, then the facts; within `BEGIN_S`, else
+        nothing. Cancelling it changes nothing.
         """
-        records = self._memory.memories
-        here = (self.collection,)
         try:
             async with asyncio.timeout(BEGIN_S):
-                summaries = await records.list(
-                    MemoryFilter(collections=here, kinds=("summary", "block")), limit=KNOWN_SUMMARIES
-                )
-                facts = await records.list(
-                    MemoryFilter(collections=(*here, SHARED), kinds=("fact",)), limit=KNOWN_FACTS
-                )
+                found = await self._steady(self._known)
         except (TimeoutError, JoyvlError) as error:
             log.warning("a session begins without what is known", collection=self.collection, error=str(error))
             return ()
-        summaries = sorted(summaries, key=lambda memory: memory.wall)
-        facts = sorted(facts, key=lambda memory: memory.wall)
-        return tuple(self._line(memory) for memory in (*summaries, *facts))
+        self._tell(found)
+        return tuple(self._line(memory) for memory in found)
+
+    def forgotten(self, memories: Collection[str]) -> bool:
+        """These are gone. May a prompt of the session quote one of them?"""
+        self._forgets += 1
+        quoted = [memory_id for memory_id in memories if memory_id in self._told]
+        for memory_id in quoted:
+            del self._told[memory_id]
+        return bool(quoted)
+
+    async def _known(self) -> list[MemoryRecord]:
+        records, here = self._memory.memories, (self.collection,)
+        earlier = MemoryFilter(collections=here, kinds=("summary", "block"), but_session_id=self._session_id)
+        summaries = await records.list(earlier, limit=KNOWN_SUMMARIES)
+        facts = await records.list(MemoryFilter(collections=(*here, SHARED), kinds=("fact",)), limit=KNOWN_FACTS)
+        return [memory for some in (summaries, facts) for memory in sorted(some, key=lambda memory: memory.wall)]
+
+    async def _steady(self, look: Callable[[], Awaitable[T]]) -> T:
+        """What it finds, looked for again where something was forgotten meanwhile."""
+        while True:
+            forgets = self._forgets
+            found = await look()
+            if forgets == self._forgets:
+                return found
+
+    def _tell(self, memories: Iterable[MemoryRecord]) -> None:
+        for memory in memories:
+            self._told.pop(memory.id, None)
+            self._told[memory.id] = None
+        while len(self._told) > MOST_TOLD:
+            del self._told[next(iter(self._told))]
 
     async def _recall(self, text: str, span: tuple[float, float] | None) -> list[Recalled]:
         settings = self._services.settings

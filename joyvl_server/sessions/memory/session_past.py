@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from joyvl_server.core.inputs import PastKnown
@@ -24,7 +25,7 @@ class SessionPast:
         self.collection = collection_of(record, memory_of)
         self.calendar = deps.past.calendar
         self.requests = PastRequests(deps.past.calendar)
-        self.recaller = Recaller(self.collection, deps.memory, deps.cameras, deps.past)
+        self.recaller = Recaller(record.id, self.collection, deps.memory, deps.cameras, deps.past)
         self.wishes = MemoryWishes(record, self.collection, deps.memory, self.requests, deps.past)
         self._language = language
         self._told: tuple[str, ...] = ()
@@ -35,6 +36,11 @@ class SessionPast:
         if lines != self._told:
             self._told = lines
             machine.take(PastKnown(machine.now, lines))
+
+    def forgotten(self, memories: Collection[str]) -> bool:
+        """These are gone: what is known is told again. May a prompt quote one of them?"""
+        self._told = ()
+        return self.recaller.forgotten(memories)
 
     def language(self, text: str) -> str:
         """en, de or zh: of what somebody said, else of the session."""

@@ -60,6 +60,8 @@ class MemoryFilter:
     until: float | None = None
     event_ids: tuple[str, ...] = ()
     words: str = ""
+    but_session_id: str | None = None
+    """none of this session"""
 
     def clauses(self) -> tuple[str, list[object]]:
         """The conditions joined by AND, empty where there are none, and their values; `words` left out."""
@@ -77,6 +79,7 @@ class MemoryFilter:
         for clause, value in (
             ("camera_id = ?", self.camera_id),
             ("session_id = ?", self.session_id),
+            ("session_id IS NOT ?", self.but_session_id),
             ("kept = ?", self.kept),
             ("until_wall >= ?", self.since),
             ("wall < ?", self.until),

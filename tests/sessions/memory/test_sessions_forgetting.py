@@ -1,0 +1,111 @@
+"""What a running session knows and quotes of what is forgotten meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fakes.media.media import FakeSource, picture
+from fakes.patience import until
+from fakes.server.sessions import House
+from joyvl_server.core.prompt.turns import Chunk
+from joyvl_server.memory.base import MemoryDraft
+from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.session import Session
+from joyvl_server.store.memories.records import MemoryFilter
+
+
+async def camera(house: House, name: str = "door") -> tuple[Session, FakeSource]:
+    view = await house.registry.cameras.add(CameraDraft(name=name, url="rtsp://192.168.1.20/1"))
+    source = house.media.sources[view.record.id]
+    await seconds(house, source, 1)  # its machine runs
+    return house.registry.session(view.record.session_id), source
+
+
+async def seconds(house: House, source: FakeSource, count: int) -> None:
+    for _ in range(4 * count):
+        source.show(picture(source.now))
+        await house.clock.advance(0.25)
+
+
+async def remember(house: House, session: Session, text: str, **more: Any) -> str:
+    place = session.record.camera_id
+    draft = MemoryDraft(place or "", more.pop("kind", "fact"), text, house.clock.wall() - 60, camera_id=place, **more)
+    return (await house.registry.memory.add(draft)).id
+
+
+def chunk(session: Session) -> Chunk:
+    found = session.machine._observer.context.chunk
+    assert found is not None
+    return found
+
+
+async def knows(session: Session, *words: str) -> None:
+    """Wait until the next chunk begins with a line for each of these."""
+    rollover = session.machine._observer._composer._rollover
+    await until(
+        lambda: len(rollover.known) == len(words) and all(word in "\n".join(rollover.known) for word in words),
+        lambda: rollover.known,
+    )
+
+
+async def test_a_fact_that_is_forgotten_leaves_the_prompt_of_a_running_session_and_others_stay(house: House):
+    session, source = await camera(house)
+    going = await remember(house, session, "The blue box is mine.")
+    await remember(house, session, "The red box is Ann's.")
+    await session.past.tell_known(session.machine)
+    await knows(session, "blue box", "red box")
+    await seconds(house, source, 3)
+    assert "blue box" in chunk(session).prefix
+    await house.registry.past.eraser.forget(MemoryFilter(ids=(going,)))
+    await knows(session, "red box")
+    await seconds(house, source, 2)
+    assert "blue box" not in chunk(session).prefix
+    assert "red box" in chunk(session).prefix
+    assert chunk(session).lead == ()
+
+
+async def test_a_memory_of_another_camera_that_was_quoted_leaves_the_prompt_with_it(house: House):
+    session, source = await camera(house)
+    other, _ = await camera(house, "garden")
+    going = await remember(house, other, "The cat sat on the wall.", kind="said")
+    await seconds(house, source, 2)
+    query = session.ask("Where was the cat seen today?")
+    await until(lambda: session.machine._observer._composer.queries.is_open(query.id))
+    await seconds(house, source, 2)
+    context = session.machine._observer.context
+    assert any("on the wall" in line for turn in context.turns for line in turn.user.memories)
+    number = chunk(session).number
+    await house.registry.past.eraser.forget(MemoryFilter(ids=(going,)))
+    await seconds(house, source, 2)
+    assert chunk(session).number == number + 1
+    assert not any(turn.user.memories for turn in context.turns)
+
+
+async def test_what_nobody_quoted_is_forgotten_without_a_new_chunk(house: House):
+    session, source = await camera(house)
+    going = await remember(house, session, "The cat sat on the wall.", kind="said")
+    await seconds(house, source, 2)
+    number = chunk(session).number
+    await house.registry.past.eraser.forget(MemoryFilter(ids=(going,)))
+    await seconds(house, source, 2)
+    assert chunk(session).number == number
+
+
+async def test_facts_are_known_again_after_a_time_was_forgotten(house: House):
+    session, source = await camera(house)
+    await remember(house, session, "The blue box is mine.")
+    await session.past.tell_known(session.machine)
+    await seconds(house, source, 2)
+    now = house.clock.wall()
+    await house.registry.past.eraser.forget(
+        MemoryFilter(camera_id=session.record.camera_id, since=now - 2.0, until=now - 1.0)
+    )
+    await knows(session, "blue box")
+
+
+async def test_a_session_is_not_told_its_own_summaries_as_known_from_earlier(house: House):
+    session, _ = await camera(house)
+    await remember(house, session, "A quiet day before.", kind="summary", session_id="ses_before")
+    await remember(house, session, "A man sat down.", kind="summary", session_id=session.id)
+    await session.past.tell_known(session.machine)
+    await knows(session, "A quiet day before.")
