@@ -23,6 +23,7 @@ from joyvl_server.store.timeline.listeners import (
 from joyvl_server.store.timeline.posting import EventTrim, PostedEvent
 from joyvl_server.store.timeline.records import (
     COLUMNS,
+    REMARKS,
     TYPES,
     ClipState,
     EventFilter,
@@ -32,7 +33,7 @@ from joyvl_server.store.timeline.records import (
     event_record,
 )
 
-__all__ = ["TYPES", "ClipState", "EventFilter", "EventRecord", "EventType", "Events", "RemovedEvent"]
+__all__ = ["REMARKS", "TYPES", "ClipState", "EventFilter", "EventRecord", "EventType", "Events", "RemovedEvent"]
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ class Events:
         self._listeners.written.append(callback)
 
     def on_removed(self, callback: RemovedCallback) -> None:
-        """Hear of deleted events once they are gone."""
+        """Hear of deleted events once they are gone, and of posted ones that are not taken."""
         self._listeners.removed.append(callback)
 
     # ---------------------------------------------------------------------------------------------------- to write
@@ -76,7 +77,8 @@ class Events:
     def post(self, event: EventRecord) -> None:
         """Queue it to be written; nobody waits. The same id twice is one event."""
         posted = PostedEvent(self._db, self._listeners, self._trim, event)
-        self._db.post(posted, listener=posted)
+        if not self._db.post(posted, listener=posted):
+            self._listeners.tell(None, [RemovedEvent.of(event)])
 
     async def keep(self, id: str, kept: bool) -> EventRecord:
         """The event as it is then. Raises `NotFound`. Cancelled, it may be written all the same."""

@@ -81,15 +81,24 @@ class DayFolders:
                 size = path.stat().st_size
                 path.unlink()
                 freed += size
-        for folder in {path.parent for path in paths}:
+        for folder in {path.parent for path in paths} - {self.unfinished}:
             with suppress(OSError):
                 folder.rmdir()  # only where it is empty
         return freed
 
-    def clear_unfinished(self) -> None:
-        """Remove what an earlier run has not finished."""
+    def of(self, event_id: str, wall: float) -> list[Path]:
+        """All places where something of an event may lie."""
+        begun = self.unfinished / event_id
+        return [
+            *(self.path(event_id, wall, suffix) for suffix in SUFFIXES),
+            *(begun.with_name(f"{event_id}{end}") for end in (".mp4", ".mp4.part")),
+        ]
+
+    def clear_unfinished(self, before: float = float("inf")) -> None:
+        """Remove what was not finished, and written before that time (Unix seconds): of an earlier run, or given up."""
         with suppress(OSError):
-            self.remove([Path(entry.path) for entry in os.scandir(self.unfinished)])
+            old = [Path(entry.path) for entry in os.scandir(self.unfinished) if entry.stat().st_mtime < before]
+            self.remove(old)
 
     def days(self) -> list[Path]:
         """Oldest first. Raises `OSError`."""

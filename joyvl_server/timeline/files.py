@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.threads import BoundedThreads
 from joyvl_server.settings import TimelineSettings
 from joyvl_server.store.events import EventRecord, Events, RemovedEvent
-from joyvl_server.timeline.day_folders import SUFFIXES, DayFolders, Suffix
+from joyvl_server.timeline.day_folders import DayFolders, Suffix
 from joyvl_server.timeline.quota import FileQuota
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,8 @@ MAX_WAITING_BYTES = 64_000_000
 DISK_S = 20.0
 """Seconds that the disk may take over one batch."""
 BATCH = 32
+MAX_LEFT = 10_000
+"""Deleted events whose files are tried once more; those of further ones go with the next sweep."""
 LOOK_S = 60.0
 SWEEP_S = 6 * 3600.0
 
@@ -77,12 +80,17 @@ class TimelineFiles:
 
     def remove(self, removed: Sequence[RemovedEvent]) -> None:
         """Remove the files of deleted events; nobody waits."""
+        for event in removed:
+            if (waiting := self._pictures.pop(event.id, None)) is not None:
+                self._bytes -= len(waiting.jpeg)
         self._gone += [event for event in removed if event.files]
         self._changed.set()
 
     async def removed(self) -> None:
-        """Wait until the files of all events that were deleted so far are removed. Cancelling it only ends the wait."""
-        await self._work()
+        """Wait until the files of all events that were deleted so far are removed. Raises `StoreError` where some
+        cannot be: they are tried again. Cancelling it only ends the wait."""
+        if not await self._work():
+            raise StoreError("Files of deleted events cannot be removed yet.", code="store_io")
 
     async def picture(self, event: EventRecord) -> bytes:
         """The JPEG. Raises `NotFound` (no_picture), `StoreError`. Cancelling it changes nothing."""
@@ -108,14 +116,19 @@ class TimelineFiles:
         return await self._threads.run(lambda: self.folders.temporary(event.id, suffix))
 
     async def take_over(self, temporary: Path, event: EventRecord, suffix: Suffix = ".mp4") -> int:
-        """Give a finished file its place; its size in bytes. Raises `OSError`, `TimeoutError`.
+        """Give a finished file its place; its size in bytes. Raises `OSError`, `TimeoutError`, `StoreError`.
 
         Where the event is deleted by now the file is removed: `Events.set_clip` says so. Cancelled, it may be done all
         the same.
         """
         path = self.folders.path(event.id, event.wall, suffix)
         size = await self._threads.run(lambda: self.folders.take_over(temporary, path))
-        if event.id not in await self._events.known([event.id]):
+        try:
+            there = event.id in await self._events.known([event.id])
+        except StoreError:
+            await self._threads.run(lambda: self.folders.remove([path]))
+            raise
+        if not there:
             await self._threads.run(lambda: self.folders.remove([path]))
             return size
         self.quota.used += size
@@ -148,7 +161,8 @@ class TimelineFiles:
     async def aclose(self) -> None:
         """Write what waits, as far as the disk takes it. Cancelled, pictures are lost; the events stay."""
         while (self._pictures or self._gone) and self._fault is None:
-            await self._work()
+            if not await self._work():
+                return
 
     async def _wait(self) -> None:
         coming = asyncio.ensure_future(self._changed.wait())
@@ -166,8 +180,9 @@ class TimelineFiles:
         except (OSError, StoreError, TimeoutError) as error:
             log.warning("the files of the timeline cannot be looked through", error=str(error))
 
-    async def _work(self) -> None:
-        """All that waits, a batch at a time."""
+    async def _work(self) -> bool:
+        """All that waits, a batch at a time. False where files could not be removed: they wait for the next time."""
+        left: list[RemovedEvent] = []
         async with self._working:
             while self._pictures or self._gone:
                 gone, self._gone = self._gone, []
@@ -175,7 +190,9 @@ class TimelineFiles:
                 if batch:
                     await self._write(batch)
                 if gone:
-                    await self._remove(gone)
+                    left += await self._remove(gone)
+            self._gone += left[:MAX_LEFT]
+        return not left
 
     async def _write(self, batch: dict[str, WaitingPicture]) -> None:
         failed: dict[str, OSError] = {}
@@ -197,8 +214,8 @@ class TimelineFiles:
             failed = dict.fromkeys(batch, error)
         finally:
             for id, picture in batch.items():
-                self._pictures.pop(id, None)
-                self._bytes -= len(picture.jpeg)
+                if self._pictures.pop(id, None) is not None:
+                    self._bytes -= len(picture.jpeg)
         if failed:
             first = next(iter(failed.values()))
             self._events.pictures_gone(failed)
@@ -207,12 +224,23 @@ class TimelineFiles:
             log.info("pictures of the timeline are written again", lost=self.dropped)
             self._fault = None
 
-    async def _remove(self, gone: Iterable[RemovedEvent]) -> None:
-        paths = [self.folders.path(event.id, event.wall, suffix) for event in gone for suffix in SUFFIXES]
+    async def _remove(self, gone: list[RemovedEvent]) -> list[RemovedEvent]:
+        """Those of which something is left."""
+        paths = {event.id: self.folders.of(event.id, event.wall) for event in gone}
+
+        def work() -> tuple[int, list[RemovedEvent]]:
+            freed = self.folders.remove([path for several in paths.values() for path in several])
+            return freed, [event for event in gone if any(os.path.lexists(path) for path in paths[event.id])]
+
         try:
-            self.quota.used -= await self._threads.run(lambda: self.folders.remove(paths))
+            freed, left = await self._threads.run(work)
         except TimeoutError:
-            log.warning("files of deleted events are removed at the next sweep", files=len(paths))
+            left = gone
+        else:
+            self.quota.used -= freed
+        if left:
+            log.warning("files of deleted events cannot be removed yet", events=len(left))
+        return left
 
     def _failed(self, count: int, why: str) -> None:
         self.dropped += count

@@ -21,6 +21,8 @@ ASKED = 500
 """Events asked about at once."""
 YOUNG_S = 600.0
 """A file without event may be younger than this: the event is on its way into the store."""
+GIVEN_UP_S = 3600.0
+"""What is not finished after so long, nobody waits for any more."""
 STEADY_S = 600.0
 """Nothing goes because of its age before the clock has run evenly for so long: after a jump all would look old."""
 JUMP_S = 60.0
@@ -49,6 +51,7 @@ class FileQuota:
         Cancelled, it may leave some; the next sweep finds them.
         """
         used = 0
+        await threads.run(lambda: self._folders.clear_unfinished(self._clock.wall() - GIVEN_UP_S))
         for day in await threads.run(self._folders.days):
             files = await threads.run(lambda day=day: list(self._folders.files(day)))  # type: ignore[misc]
             known = await self._known(files)

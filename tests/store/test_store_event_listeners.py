@@ -84,7 +84,7 @@ async def test_deleted_events_are_told_in_the_transaction_and_after_it(db, notes
         lambda c, removed: c.executemany("DELETE FROM notes WHERE event_id = ?", [(one.id,) for one in removed])
     )
     events.on_removed(gone.extend)
-    made = [event(picture=n == 1) for n in range(3)]
+    made = [event(type="heard", picture=n == 1) for n in range(3)]
     for one in made:
         events.post(one)
     await drained(db)

@@ -1,15 +1,18 @@
 """Pictures of events on a real disk: whole or not at all, told once when they cannot be, gone with their event."""
 
+import asyncio
+import os
 import stat
 import threading
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
-from timeline_world import FilesUnderTest
+from timeline_world import NOW, FilesUnderTest, remark
 
 from fakes.patience import PATIENCE_S, until
 from fakes.server.small_disk import small_disk
-from joyvl_server.core.errors import NotFound
+from joyvl_server.core.errors import NotFound, StoreError
 from joyvl_server.settings import TimelineSettings
 from joyvl_server.timeline import files as files_module
 from joyvl_server.timeline.day_folders import DayFolders
@@ -79,10 +82,10 @@ async def test_a_clip_is_taken_over_whole_and_not_for_an_event_that_is_gone(made
     await t.written()
     for gone in (False, True):
         temporary = await t.files.unfinished(event)
-        temporary.write_bytes(b"clip")
         if gone:
             await t.events.delete([event.id])
             await t.files.removed()
+        temporary.write_bytes(b"clip")
         assert await t.files.take_over(temporary, event) == 4
         assert t.files.clip(event).exists() is not gone
         assert not temporary.exists()
@@ -174,3 +177,107 @@ def test_only_ids_become_names_of_files(tmp_path, id):
 def test_times_of_clocks_that_are_far_off_have_a_folder(tmp_path, wall):
     path = DayFolders(tmp_path).path("evt_1", wall, ".jpg")
     assert path.parent.parent == tmp_path
+
+
+async def test_a_deleted_event_whose_picture_waits_behind_others_leaves_nothing(made):
+    t = made()
+    several = [await t.post() for _ in range(files_module.BATCH)]
+    last = await t.post(b"behind")
+    await t.events.delete([last.id])
+    await t.files.removed()
+    path = t.files.folders.path(last.id, last.wall, ".jpg")
+    assert not path.exists()
+    assert len(list(path.parent.iterdir())) == len(several)
+    assert t.files._bytes == 0
+
+
+async def test_a_picture_of_a_forgotten_past_goes_at_once(made):
+    t = made()
+    row = "INSERT INTO erasures (scope, since, until, at_wall, done) VALUES ('', 0, ?, ?, 1)"
+    await t.db.write(lambda c: c.execute(row, (NOW + 1, NOW + 1)))
+    for writes_first in (False, True):
+        event = remark()
+        assert t.files.put(event, b"secret")
+        if writes_first:
+            await t.files.removed()
+        t.events.post(replace(event, picture=True))
+        await t.db.write(lambda connection: None)
+        await asyncio.sleep(0)
+        await t.files.removed()
+        assert t.files.waiting == 0
+        assert not t.files.folders.path(event.id, event.wall, ".jpg").exists()
+
+
+async def test_a_picture_of_an_event_that_is_dropped_goes_at_once(made, monkeypatch):
+    t = made()
+    monkeypatch.setattr(t.db, "post", lambda *args, **more: False)
+    event = await t.post()
+    assert t.files.waiting == 0
+    await t.files.removed()
+    assert not t.files.folders.path(event.id, event.wall, ".jpg").exists()
+
+
+async def test_the_same_event_twice_keeps_its_picture(made):
+    t = made()
+    event = await t.post()
+    await t.written()
+    t.events.post(replace(event, picture=True))
+    await t.written()
+    assert t.files.folders.path(event.id, event.wall, ".jpg").exists()
+
+
+async def test_files_that_cannot_be_removed_are_tried_again(made, monkeypatch):
+    t = made()
+    event, path = await t.add()
+    remove = t.files.folders.remove
+    monkeypatch.setattr(t.files.folders, "remove", lambda paths: 0)
+    await t.events.delete([event.id])
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            await t.files.removed()
+    await t.files.aclose()
+    monkeypatch.setattr(t.files.folders, "remove", remove)
+    await t.files.removed()
+    assert not path.exists()
+
+
+async def test_a_file_that_came_after_it_was_given_up_goes_with_its_event(made):
+    t = made()
+    event = remark()
+    t.events.post(event)
+    await t.db.write(lambda connection: None)
+    late = t.files.folders.path(event.id, event.wall, ".jpg")
+    t.files.folders.write(late, b"late")
+    begun = t.files.folders.temporary(event.id, ".mp4")
+    begun.write_bytes(b"half")
+    await t.events.delete([event.id])
+    await t.files.removed()
+    assert not late.exists()
+    assert not begun.exists()
+
+
+async def test_what_was_given_up_is_swept(made):
+    t = made()
+    old, new = (t.files.folders.temporary(remark().id, ".mp4") for _ in range(2))
+    for path, written in ((old, NOW - 3700), (new, NOW - 60)):
+        path.write_bytes(b"clip")
+        os.utime(path, (written,) * 2)
+    await t.files.quota.sweep(t.files._threads)
+    assert not old.exists()
+    assert new.exists()
+
+
+async def test_a_clip_is_not_left_where_the_store_cannot_be_read(made, monkeypatch):
+    t = made()
+    event = await t.post()
+    await t.written()
+
+    async def broken(ids):
+        raise StoreError("The store is away.")
+
+    monkeypatch.setattr(t.events, "known", broken)
+    temporary = await t.files.unfinished(event)
+    temporary.write_bytes(b"clip")
+    with pytest.raises(StoreError):
+        await t.files.take_over(temporary, event)
+    assert not t.files.clip(event).exists()

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from joyvl_server.sessions import payloads
-from joyvl_server.store.events import EventRecord
+from joyvl_server.store.events import REMARKS, EventRecord
 from joyvl_server.timeline.timeline import Timeline
-
-REMARKS = ("spoke", "watch_fired", "delegated")
 
 
 async def shown(timeline: Timeline, events: Sequence[EventRecord]) -> list[dict[str, Any]]:

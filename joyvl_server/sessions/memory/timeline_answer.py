@@ -13,14 +13,13 @@ from joyvl_server.core.past.spans import Calendar, Span
 from joyvl_server.core.watches.kinds import ALIASES, Kinds, WatchKind
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.sessions.memory.phrases import happened, listed, nth, say, times
-from joyvl_server.store.events import EventFilter, EventRecord, Events
+from joyvl_server.store.events import REMARKS, EventFilter, EventRecord, Events
 
 WITHOUT_A_TIME_S = 86_400.0
 """a question without a time means the last day"""
 MOST = 5000
 """events that are looked at"""
 LISTED = 12
-REMARKS = ("spoke", "watch_fired", "delegated")
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,8 @@ class ClipTasks:
             await self._failed(event, "There is no clip: the disk does not answer.")
         except OSError as error:
             await self._failed(event, f"There is no clip: it could not be written ({(error.strerror or '').lower()}).")
-        except StoreError as error:
-            log.warning("a clip is lost", event_id=event.id, error=str(error))
+        except StoreError:
+            await self._failed(event, "There is no clip: the store could not be read.")
         except Exception:  # the edge of one clip
             log.exception("a clip failed in an unknown way", event_id=event.id)
             await self._failed(event, "There is no clip: it failed inside the server. Its log says more.")

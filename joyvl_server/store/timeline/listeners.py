@@ -33,7 +33,7 @@ class DeleteListener(Protocol):
 WrittenCallback = Callable[[EventRecord], None]
 """On the event loop, after the commit, in the order of writing."""
 RemovedCallback = Callable[[Sequence[RemovedEvent]], None]
-"""On the event loop, after the commit."""
+"""On the event loop, after the commit. Also of events that were posted and are not taken."""
 
 
 class EventListeners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -32,17 +33,19 @@ class PostedEvent:
         self._event = event
         self._written: EventRecord | None = None
         self._removed: list[RemovedEvent] = []
+        self._refused = False
         self._loop: asyncio.AbstractEventLoop | None = None
         with suppress(RuntimeError):  # no loop, nobody to tell
             self._loop = asyncio.get_running_loop()
 
     def __call__(self, connection: sqlite3.Connection) -> None:
         """In the writer's thread; once more where the commit failed."""
-        self._written, self._removed = None, []
+        self._written, self._removed, self._refused = None, [], False
         if self._event is not None:
             seq = writing.insert(connection, self._event)
             if seq is None:
-                return  # it is there already
+                self._refused = not writing.is_there(connection, self._event.id)
+                return
             self._written = replace(self._event, seq=seq)
             self._listeners.inserting(connection, self._written)
             if seq % self._trim.every:
@@ -52,12 +55,18 @@ class PostedEvent:
 
     def settled(self, *, kept: bool) -> None:
         """The writer's answer, in its thread."""
+        if self._event is not None and (self._refused or not kept):
+            self._tell(None, [RemovedEvent.of(self._event)])
         if not kept:
             return
         if len(self._removed) == self._trim.batch:  # there may be more
             more = PostedEvent(self._db, self._listeners, self._trim, None)
             more._loop = self._loop
             self._db.post(more, listener=more)
-        if self._loop is not None and (self._written is not None or self._removed):
+        if self._written is not None or self._removed:
+            self._tell(self._written, self._removed)
+
+    def _tell(self, written: EventRecord | None, removed: Sequence[RemovedEvent]) -> None:
+        if self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended meanwhile
-                self._loop.call_soon_threadsafe(self._listeners.tell, self._written, self._removed)
+                self._loop.call_soon_threadsafe(self._listeners.tell, written, removed)

@@ -25,6 +25,8 @@ EventType = Literal[
     "cut_off",
 ]
 TYPES: tuple[str, ...] = get_args(EventType)
+REMARKS = ("spoke", "watch_fired", "delegated")
+"""what was said by itself or handed over: these have pictures and clips"""
 
 ClipState = Literal["none", "recording", "ready", "failed", "deleted"]
 CLIP_STATES: tuple[str, ...] = get_args(ClipState)
@@ -109,11 +111,16 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class RemovedEvent:
-    """An event that is deleted, and whether it had files."""
+    """An event that is deleted, or that is not taken; and whether there may be files of it."""
 
     id: str
     wall: float
     files: bool
+
+    @classmethod
+    def of(cls, event: EventRecord) -> RemovedEvent:
+        # A disk that hung may have written a file after it was given up.
+        return cls(event.id, event.wall, event.picture or event.clip != "none" or event.type in REMARKS)
 
 
 def event_record(row: sqlite3.Row) -> EventRecord:

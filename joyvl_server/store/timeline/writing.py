@@ -13,7 +13,7 @@ OLD_BATCH = 500
 
 
 def insert(connection: sqlite3.Connection, event: EventRecord) -> int | None:
-    """Its `seq`; None where there is an event with that id already."""
+    """Its `seq`; None where there is an event with that id already, or it is of a forgotten past."""
     cursor = connection.execute(
         "INSERT INTO events (id, session_id, camera_id, type, t, wall, text, data, kept, picture, clip, clip_reason) "
         "VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",
@@ -39,6 +39,10 @@ def insert(connection: sqlite3.Connection, event: EventRecord) -> int | None:
     return seq
 
 
+def is_there(connection: sqlite3.Connection, id: str) -> bool:
+    return connection.execute("SELECT 1 FROM events WHERE id = ?", (id,)).fetchone() is not None
+
+
 def delete(connection: sqlite3.Connection, ids: Iterable[str]) -> list[RemovedEvent]:
     """Delete these with all that is found by them; those that are there are returned."""
     removed = []
@@ -52,7 +56,7 @@ def delete(connection: sqlite3.Connection, ids: Iterable[str]) -> list[RemovedEv
             "DELETE FROM event_watches WHERE watch_id = ? AND event_id = ?", [(watch, id) for watch in event.watches]
         )
         connection.execute("DELETE FROM events WHERE seq = ?", (event.seq,))
-        removed.append(RemovedEvent(id, event.wall, event.picture or event.clip in ("recording", "ready")))
+        removed.append(RemovedEvent.of(event))
     return removed
 
 
