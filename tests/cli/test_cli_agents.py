@@ -148,7 +148,7 @@ def test_interrupted_its_agent_has_ended(run: Any, made: dict[str, SteeredAgent]
 
     def interrupt() -> None:
         wait_until(lambda: "first" in made and made["first"].bundles, lambda: "it never began")
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # another thread would wake nobody
 
     interrupting = threading.Thread(target=interrupt)
     interrupting.start()

@@ -32,7 +32,9 @@ def index_is_asked(monkeypatch):
 
 
 def run_chroma(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    command = [Path(sys.executable).with_name("chroma"), "run", "--path", folder, "--port", str(port)]
+    # Its command is not next to a Python that finds packages elsewhere, as that of scripts/test does.
+    program = "import sys; from chromadb.cli.cli import app; sys.argv[0] = 'chroma'; app()"
+    command = [sys.executable, "-c", program, "run", "--path", folder, "--port", str(port)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
