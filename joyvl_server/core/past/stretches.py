@@ -96,7 +96,7 @@ class Stretches:
         atom = items[place].atom
         since = place > 0 and items[place - 1].atom is Link.SINCE
         if isinstance(atom, Span):
-            self._fixed.append(Span(atom.start, self.moment.now) if since else atom)
+            self._fixed.append(self._until_now(atom.start) if since else atom)
             self._use(items[place - since : place])
         elif isinstance(atom, Always):
             self.ever = True
@@ -191,7 +191,7 @@ class Stretches:
                 return self._after(point)
             case Link.SINCE | Link.EVER_SINCE | Link.ONWARDS:
                 starts = [start for start, _ in self._times(point, exact=True)]
-                return [Span(self._unix(min(starts)), moment.now)] if starts else []
+                return [self._until_now(self._unix(min(starts)))] if starts else []
             case Link.BEFORE | Link.UNTIL:
                 return self._before(point, until=wanted.link is Link.UNTIL)
         return [moment.span(start, end) for start, end in self._times(point)]
@@ -216,7 +216,7 @@ class Stretches:
     def _after(self, point: Point) -> list[Span]:
         if point.clock is None and point.part is None:
             assert point.days is not None, "an empty point"
-            return [Span(self._unix(at_minute(point.days.last, 0)), self.moment.now)]
+            return [self._until_now(self._unix(at_minute(point.days.last, 0)))]
         times = self._times(point, exact=True)
         spans = []
         for start, end in times:
@@ -271,6 +271,10 @@ class Stretches:
             return [(at_minute(day, point.part.start), at_minute(day, point.part.end)) for day in each_day(days)]
         assert days is not None, "an empty point"
         return [(at_minute(days.first, 0), at_minute(days.last, 0))]
+
+    def _until_now(self, start: float) -> Span:
+        """Empty where the start is still to come."""
+        return Span(start, max(start, self.moment.now))
 
     def _unix(self, local: datetime) -> float:
         return self.moment.calendar.unix(local)

@@ -210,6 +210,13 @@ def test_any_text_is_read(text: str, now: float) -> None:
     assert all(span.start <= span.end for span in reading.spans)
 
 
+@pytest.mark.parametrize("text", ["3月以后", "since tomorrow", "after this month", "since next week", "seit morgen"])
+def test_what_begins_later_than_now_has_no_length_and_is_to_come(text: str) -> None:
+    reading = read_time(text, at(THURSDAY), BERLIN)
+    assert [span.end - span.start for span in reading.spans] == [0.0]
+    assert reading.future
+
+
 WORDS = (
     "at around between and from to since before after until yesterday today last this week three 3 30 15:45 0:99 25",
     "pm am morning night Friday ago hours 2 days March 31 2025-02-30 zwischen vor nach bis gestern halb viertel acht",
