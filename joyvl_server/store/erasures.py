@@ -32,6 +32,8 @@ MERGE_PAGES = 500
 LOG_TRIES = 50
 LOG_PAUSE_S = 0.2
 """Readers may still look at what the log of SQLite holds: it is emptied when they are done."""
+HEARD_S = 10.0
+"""Seconds around a query within which the same words were heard, if it was said."""
 ANSWERS = "'query_closed', 'spoke', 'watch_fired', 'delegated'"
 _IDS = re.compile(r"(?:mem|evt)_[0-9a-z]{26}")
 _BATCH = 200
@@ -121,6 +123,10 @@ class Erasures:
         wanted = set(ids)
         return await self._db.read(lambda c: _resting_on(c, wanted)) if wanted else set()
 
+    async def asked(self, session_id: str, query_id: str) -> set[str]:
+        """Events that tell what was asked in that query. Cancelling it changes nothing."""
+        return await self._db.write(lambda c: _asked(c, session_id, query_id))  # after what was posted before
+
     async def traced(self, ids: Iterable[str]) -> tuple[tuple[ErasedEvent, ...], tuple[str, ...]]:
         """The events of these ids, and the same remarks played or cut off; and ids of the tasks that they are about.
 
@@ -165,11 +171,35 @@ class Erasures:
 
 
 def _resting_on(connection: sqlite3.Connection, wanted: set[str]) -> set[str]:
-    """An answer names what it rests on."""
+    """An answer names what it rests on. Where that is nothing else, what was asked tells it too: "Remember that …"."""
     answers = connection.execute(
-        f"SELECT id, data FROM events WHERE type IN ({ANSWERS}) AND instr(data, '\"rests_on\"') > 0"
-    )
-    return {row["id"] for row in answers if wanted.intersection(_IDS.findall(row["data"]))}
+        f"SELECT id, session_id, data FROM events WHERE type IN ({ANSWERS}) AND instr(data, '\"rests_on\"') > 0"
+    ).fetchall()
+    found: set[str] = set()
+    for row in answers:
+        named = set(_IDS.findall(row["data"]))
+        if wanted & named:
+            found.add(row["id"])
+            if named <= wanted:
+                found |= _asked(connection, row["session_id"], json.loads(row["data"]).get("query_id"))
+    return found
+
+
+def _asked(connection: sqlite3.Connection, session_id: str, query_id: object) -> set[str]:
+    """What was asked in that query, typed or heard."""
+    said = "SELECT id, text, wall FROM events WHERE session_id = ? AND type IN ('heard', 'query_asked') AND "
+    asked = connection.execute(
+        said + "type = 'query_asked' AND json_extract(data, '$.query_id') = ?", (session_id, query_id)
+    ).fetchall()
+    heard = [
+        row
+        for one in asked
+        for row in connection.execute(
+            said + "type = 'heard' AND wall BETWEEN ? AND ? AND text = ?",
+            (session_id, one["wall"] - HEARD_S, one["wall"] + HEARD_S, one["text"]),
+        )
+    ]
+    return {row["id"] for row in (*asked, *heard)}
 
 
 def _traced(connection: sqlite3.Connection, wanted: set[str]) -> tuple[tuple[ErasedEvent, ...], tuple[str, ...]]:

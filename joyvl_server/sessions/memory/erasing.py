@@ -100,15 +100,20 @@ class Eraser:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def forget(self, filter: MemoryFilter) -> Erased:
+    async def forget(self, filter: MemoryFilter, wished: tuple[str, str] | None = None) -> Erased:
         """All memories that match, and the events they are from; where a filter names only places and times, all that
-        was seen, said and heard there and then. Kept ones too, unless `filter.kept` is False.
+        was seen, said and heard there and then. Kept ones too, unless `filter.kept` is False. `wished`: session and
+        query that wish it, whose words go too.
 
         Raises `StoreError`; what was written down by then is done later. Cancelled, it goes on in the background.
         """
 
         async def meant() -> list[ErasureScope]:
-            return [await self._scopes.of(filter, self._clock.wall())]
+            scope = await self._scopes.of(filter, self._clock.wall())
+            if wished is not None:
+                events, _ = await self._erasures.traced(await self._erasures.asked(*wished))
+                scope = replace(scope, events=tuple(dict.fromkeys((*scope.events, *events))))
+            return [scope]
 
         return await self._erase(meant)
 

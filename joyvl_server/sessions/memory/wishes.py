@@ -75,7 +75,7 @@ class MemoryWishes:
             async with asyncio.timeout(ERASE_S):
                 return await self._forget(query_id, wish, wall, language)
         except (JoyvlError, TimeoutError) as error:
-            return OwnAnswer(say(language, "not_kept", why=str(error)))
+            return _not_forgotten(error, language)
 
     async def confirm(self, query_id: str, answer: Confirm, language: str) -> OwnAnswer:
         """A yes or no to what was asked back."""
@@ -84,26 +84,29 @@ class MemoryWishes:
         try:
             async with asyncio.timeout(ERASE_S):
                 if not answer.facts:
-                    await self._erase(MemoryFilter(collections=(self._collection,)))
+                    await self._erase(MemoryFilter(collections=(self._collection,)), query_id)
                     self._done.clear()
                     return OwnAnswer(say(language, "forgot_all"))
                 return await self._forget_these(query_id, answer.facts, language)
         except (JoyvlError, TimeoutError) as error:
-            return OwnAnswer(say(language, "not_kept", why=str(error)))
+            return _not_forgotten(error, language)
 
     async def undo(self, query_id: str | None, language: str) -> OwnAnswer:
         """What that query wished, or the last one, is taken back. Cancelled, it may be."""
         last = query_id if query_id is not None else next(reversed(self._done), None)
         done = self._done.pop(last, None) if last is not None else None
-        if done is None:
+        if last is None or done is None:
             return OwnAnswer(say(language, "nothing_to_undo"))
         try:
             async with asyncio.timeout(ERASE_S):
                 if done.remembered:
                     await self._erase(MemoryFilter(ids=done.remembered))
-                elif done.forgotten:
-                    await self._memory.add_all([_draft(memory) for memory in done.forgotten])
+                    return OwnAnswer(say(language, "taken_back"))
+                await self._memory.add_all([_draft(memory) for memory in done.forgotten])
         except (JoyvlError, TimeoutError) as error:
+            self._note(last, done)
+            if done.remembered:
+                return _not_forgotten(error, language)
             return OwnAnswer(say(language, "not_kept", why=str(error)))
         return OwnAnswer(say(language, "undone", fact=done.fact))
 
@@ -111,9 +114,13 @@ class MemoryWishes:
         """Can something be taken back that it did?"""
         return query_id in self._done
 
-    async def _erase(self, wanted: MemoryFilter) -> None:
-        """For good, with all that tells the same."""
-        await (self._services.eraser or self._memory).forget(wanted)
+    async def _erase(self, wanted: MemoryFilter, query_id: str | None = None) -> None:
+        """For good, with all that tells the same, and with what was said in the query that wishes it."""
+        if self._services.eraser is None:
+            await self._memory.forget(wanted)
+        else:
+            wished = None if query_id is None else (self._record.id, query_id)
+            await self._services.eraser.forget(wanted, wished)
 
     async def _forget(self, query_id: str, wish: Forget, wall: float, language: str) -> OwnAnswer:
         records, here = self._memory.memories, (self._collection,)
@@ -136,15 +143,20 @@ class MemoryWishes:
         return OwnAnswer(say(language, "which", list=shown, all=which), tuple(fact.id for fact in alike))
 
     async def _forget_these(self, query_id: str, facts: tuple[MemoryRecord, ...], language: str) -> OwnAnswer:
-        await self._erase(MemoryFilter(ids=tuple(fact.id for fact in facts)))
-        told = listed(language, [fact.text for fact in facts])
-        self._note(query_id, _Done(forgotten=facts, fact=told))
-        return OwnAnswer(say(language, "forgot", fact=told))
+        await self._erase(MemoryFilter(ids=tuple(fact.id for fact in facts)), query_id)
+        self._note(query_id, _Done(forgotten=facts, fact=listed(language, [fact.text for fact in facts])))
+        return OwnAnswer(say(language, "forgot", which=say(language, "them" if len(facts) > 1 else "it")))
 
     def _note(self, query_id: str, done: _Done) -> None:
         self._done[query_id] = done
         if len(self._done) > KEPT:
             del self._done[next(iter(self._done))]
+
+
+def _not_forgotten(error: Exception, language: str) -> OwnAnswer:
+    if isinstance(error, TimeoutError):
+        return OwnAnswer(say(language, "forgetting"))
+    return OwnAnswer(say(language, "not_forgotten", why=str(error)))
 
 
 def _contains(text: str, about: str) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from fakes.media.media import FakeSource, picture
 from fakes.patience import until
 from fakes.server.sessions import House
+from joyvl_server.core.errors import StoreError
 from joyvl_server.core.prompt.turns import Chunk
 from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.sinks.messages import HeardDone
 from joyvl_server.store.memories.records import MemoryFilter
 
 
@@ -89,6 +94,48 @@ async def test_what_nobody_quoted_is_forgotten_without_a_new_chunk(house: House)
     await house.registry.past.eraser.forget(MemoryFilter(ids=(going,)))
     await seconds(house, source, 2)
     assert chunk(session).number == number
+
+
+def files_with(folder: Path, word: str) -> list[str]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if word.encode() in path.read_bytes().lower()]
+
+
+async def answer(session: Session, text: str) -> str:
+    """What the server itself says to it."""
+    query = session.ask(text)
+    await until(lambda: session.queries.get(query.id).status != "open")
+    return session.queries.get(query.id).answer or ""
+
+
+@pytest.mark.parametrize("forget", ["Forget that the zqbox is mine", "Forget everything about the zqbox", "undo that"])
+async def test_a_fact_that_is_forgotten_takes_the_words_with_which_it_was_wished(house: House, forget: str):
+    session, source = await camera(house)
+    session.bus.publish(HeardDone("s1", "Remember that the zqbox is mine.", True))
+    assert "zqbox" in await answer(session, "Remember that the zqbox is mine.")
+    await house.registry.store.main.write(lambda connection: None)
+    folder = house.registry.settings.data_dir
+    assert files_with(folder, "zqbox")
+    said = await answer(session, forget)
+    if "yes or no" in said:
+        said = await answer(session, "yes")
+    assert "zqbox" not in said
+    await seconds(house, source, 2)
+    await until(lambda: files_with(folder, "zqbox") == [], lambda: files_with(folder, "zqbox"))
+
+
+async def test_what_cannot_be_forgotten_now_is_told(house: House, monkeypatch: pytest.MonkeyPatch):
+    session, _ = await camera(house)
+    await answer(session, "Remember that the box is mine")
+
+    async def fails(*given: object) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(house.registry.past.eraser, "forget", fails)
+    assert await answer(session, "undo that") == "I could not forget that. The disk is full."
+    assert await answer(session, "Forget that the box is mine") == "I could not forget that. The disk is full."
+    monkeypatch.undo()
+    assert await answer(session, "undo that") == "I have taken that back."
 
 
 async def test_facts_are_known_again_after_a_time_was_forgotten(house: House):
