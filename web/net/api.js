@@ -93,7 +93,7 @@ export const get = (path, options) => read("GET", path, options);
 export const post = (path, json, options) => read("POST", path, { ...options, json: json ?? {} });
 export const put = (path, json) => read("PUT", path, { json });
 export const patch = (path, json) => read("PATCH", path, { json });
-export const del = (path) => read("DELETE", path);
+export const del = (path, options) => read("DELETE", path, options);
 
 /** Every item of a paged list. */
 export async function list(path, options) {

@@ -1,6 +1,6 @@
 // Alerts: what people should know of until somebody acknowledges it; and this browser's notifications of them.
 import { batch, signal } from "../html.js";
-import { alertPath, get, post } from "../net/api.js";
+import { alertPath, del, get, post } from "../net/api.js";
 import { followEvents } from "../net/event_stream.js";
 import { keep, kept } from "../net/kept.js";
 import { ours } from "./event_facts.js";
@@ -10,11 +10,16 @@ const PAGE = 50;
 const POLL_TIMEOUT_MS = 5000;
 const LOCK = "joyvl.notifications";
 const BY = "the page";
+const BURST_MS = 3000;
+const MOST_AT_ONCE = 5;
+const MOST_TOLD = 500;
 
 /** Those that are open, whatever page is open; `more`: there are more of them. */
 export const openAlerts = signal({ alerts: [], more: false });
-/** The list of the page. `filter`: "" for open ones, "all"; `alerts` is null until read. */
+/** The list of the page. `filter`: "" for open ones, "snoozed", "all"; `alerts` is null until read. */
 export const alertList = signal({ filter: "", alerts: null, next: null, problem: null });
+/** Cameras and watches of which nobody is told for a while: [{scope, id, name, until}]. */
+export const snoozes = signal([]);
 /** What the browser does with alerts: unsupported, denied, default (not asked yet), off, on. */
 export const notifying = signal(whetherNotifying());
 
@@ -38,6 +43,7 @@ export function alertOf(told) {
     acknowledgedAt: wall(told.acknowledged_at),
     acknowledgedBy: text(told.acknowledged_by),
     snoozedUntil: wall(told.snoozed_until),
+    watches: Array.isArray(told.watches) ? told.watches.length : 0,
     escalated: told.escalated === true,
     picture: ours(told.picture_url),
   };
@@ -61,7 +67,8 @@ function showOpen(alerts, more) {
   openAlerts.value = { alerts, more };
 }
 
-const pathOf = (filter, after) => `/v1/alerts?${new URLSearchParams({ limit: PAGE, ...(filter === "all" ? {} : { state: "open" }), ...(after && { after }) })}`;
+const stateOf = (filter) => filter || "open";
+const pathOf = (filter, after) => `/v1/alerts?${new URLSearchParams({ limit: PAGE, ...(filter === "all" ? {} : { state: stateOf(filter) }), ...(after && { after }) })}`;
 
 export async function refreshAlerts(filter) {
   if (alertList.value.filter !== filter) alertList.value = { filter, alerts: null, next: null, problem: null };
@@ -94,7 +101,7 @@ function learn(alert) {
   batch(() => {
     const { filter, alerts } = alertList.value;
     const changed = (alerts ?? []).map((known) => (known.id === alert.id ? alert : known));
-    alertList.value = { ...alertList.value, alerts: alerts && (filter === "all" ? changed : changed.filter((known) => known.state === "open")) };
+    alertList.value = { ...alertList.value, alerts: alerts && (filter === "all" ? changed : changed.filter((known) => known.state === stateOf(filter))) };
     openAlerts.value = { ...openAlerts.value, alerts: openAlerts.value.alerts.filter((known) => known.id !== alert.id || alert.state === "open") };
   });
   if (alert.state !== "open") shown.get(alert.id)?.close();
@@ -103,8 +110,29 @@ function learn(alert) {
 /** Raises ApiError. */
 export const acknowledgeAlert = async (alert) => learn(alertOf(await post(alertPath(alert.id, "/acknowledge"), { by: BY })));
 
-/** Raises ApiError. */
-export const snoozeAlert = async (alert, minutes) => learn(alertOf(await post(alertPath(alert.id, "/snooze"), { minutes, by: BY })));
+/** `scope`: alert, camera, watch. Raises ApiError. */
+export async function snoozeAlert(alert, minutes, scope = "alert") {
+  learn(alertOf(await post(alertPath(alert.id, "/snooze"), { minutes, scope, by: BY })));
+  if (scope !== "alert") await refreshSnoozes();
+}
+
+export async function refreshSnoozes() {
+  try {
+    const { data } = await get("/v1/snoozes", { ms: POLL_TIMEOUT_MS });
+    const known = (Array.isArray(data) ? data : []).filter((one) => typeof one?.id === "string" && typeof one.scope === "string");
+    snoozes.value = known.map(({ scope, id, name, until }) => ({ scope, id, name: text(name), until: wall(until) }));
+  } catch {
+    // The list of alerts tells that nobody answers.
+  }
+}
+
+/** Raises ApiError; not where it is over already. */
+export async function endSnooze({ scope, id }) {
+  await del(`/v1/snoozes/${encodeURIComponent(scope)}/${encodeURIComponent(id)}`).catch((error) => {
+    if (error.status !== 404) throw error;
+  });
+  await Promise.all([refreshSnoozes(), refreshAlerts(alertList.value.filter)]);
+}
 
 /** Where an alert leads: its event, else the list. */
 export const alertHref = (alert) => (alert.eventId ? eventHref(alert.eventId) : hrefOf("alerts"));
@@ -113,6 +141,10 @@ export const alertHref = (alert) => (alert.eventId ? eventHref(alert.eventId) : 
 
 /** Notifications on the screen, by the id of their alert. */
 const shown = new Map();
+/** Alerts that were shown here, by id: "shown", "put off". */
+const told = new Map();
+/** When the last ones were shown, in milliseconds. */
+let recent = [];
 let stopTelling = null;
 
 function whetherNotifying() {
@@ -152,16 +184,25 @@ function settle() {
     .catch(() => {}); // switched off while another tab told
 }
 
-function tell({ type, alert: told }) {
-  const alert = alertOf(told);
+function tell({ type, alert: given }) {
+  const alert = alertOf(given);
   if (!alert) return;
   const escalated = alert.escalated && shown.get(alert.id)?.escalated === false;
-  if (type === "alert.created" || (escalated && alert.state === "open")) return notify(alert);
+  const isNew = type === "alert.created" && !["acknowledged", "snoozed"].includes(alert.state);
+  const isOver = alert.state === "open" && told.get(alert.id) === "put off";
+  if (isNew || isOver || (escalated && alert.state === "open")) return notify(alert);
+  if (alert.state === "snoozed" && told.has(alert.id)) told.set(alert.id, "put off");
   if (alert.state !== "open") shown.get(alert.id)?.close();
   refreshOpenAlerts();
 }
 
+/** After hours without a line many come at once: a few are shown, and that there are more. */
 function notify(alert) {
+  told.set(alert.id, "shown");
+  if (told.size > MOST_TOLD) told.delete(told.keys().next().value);
+  const now = Date.now();
+  recent = [...recent.filter((at) => now - at < BURST_MS), now];
+  if (recent.length > MOST_AT_ONCE) alert = { ...alert, id: "more", title: "More alerts", text: "Open the page to see all of them.", camera: "", eventId: null };
   const body = [alert.text, alert.camera].filter(Boolean).join("\n");
   try {
     const note = new Notification(alert.title || "joyvl", { body, tag: alert.id, icon: "/assets/favicon.svg" });

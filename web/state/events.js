@@ -11,6 +11,7 @@ const FRESH_KEPT = 200;
 const AT_ONCE = 4;
 const WEEK_DAYS = 6;
 const FIRST_RETRY_MS = 2000;
+const DELETE_MS = 300_000;
 
 /**
  * `key`: of which filter; `events`: null until they were read; `next`: the cursor of what is older; `problem`: a sentence where
@@ -47,21 +48,25 @@ function spanOf({ span, start = "", end = "" }, now) {
   return { since: null, until: null };
 }
 
-function pathOf({ query, by, types, cameraId, watchId, kept, since, until }, after) {
-  const asked = new URLSearchParams({ limit: PAGE });
+function pathOf(filter, after) {
+  const asked = askedOf(filter);
+  asked.append("limit", PAGE);
+  if (filter.query) asked.append("by", filter.by);
+  if (after) asked.append("after", after);
+  return `/v1/events?${asked}`;
+}
+
+function askedOf({ query, types, cameraId, watchId, kept, since, until }) {
+  const asked = new URLSearchParams();
   const add = (name, value) => value && asked.append(name, value);
-  if (query) {
-    add("query", query);
-    add("by", by);
-  }
+  add("query", query);
   for (const type of types) add("type", type);
   add("camera_id", cameraId);
   add("watch_id", watchId);
   add("kept", kept && "true");
   add("since", since !== null && new Date(since * 1000).toISOString());
   add("until", until !== null && new Date(until * 1000).toISOString());
-  add("after", after);
-  return `/v1/events?${asked}`;
+  return asked;
 }
 
 /**
@@ -205,6 +210,9 @@ export const deleteEvents = (ids) =>
       opened.value = { ...opened.value, [id]: null };
     });
   });
+
+/** All that fits what `narrowing` gives, shown or not. It takes files and words along, so it may last. Raises ApiError. */
+export const deleteAllThatFit = (filter) => del(`/v1/events?${askedOf(filter)}`, { ms: DELETE_MS });
 
 /** A few at a time. */
 async function each(ids, action) {

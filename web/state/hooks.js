@@ -98,6 +98,12 @@ export async function readDeliveries(hook, after = null) {
   const page = await get(hookPath(hook.id, `/deliveries?limit=${LOG}${after ? `&after=${encodeURIComponent(after)}` : ""}`));
   const deliveries = (Array.isArray(page.data) ? page.data : [])
     .filter((one) => typeof one?.id === "string")
-    .map((one) => ({ id: one.id, at: text(one.last_at) || text(one.at), reason: text(one.reason), state: text(one.state), attempts: number(one.attempts) ?? 0, status: number(one.status), error: text(one.error) }));
+    .map((one) => ({ id: one.id, alertId: text(one.alert_id) || null, at: text(one.last_at) || text(one.at), reason: text(one.reason), state: text(one.state), attempts: number(one.attempts) ?? 0, status: number(one.status), error: text(one.error) }));
   return { deliveries, next: page.next ?? null };
+}
+
+/** Send a message again that was given up or refused. Raises ApiError. */
+export async function retryDelivery(hook, delivery) {
+  await post(hookPath(hook.id, `/deliveries/${encodeURIComponent(delivery.id)}/retry`));
+  await refreshHooks();
 }

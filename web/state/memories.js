@@ -6,6 +6,7 @@ import { eventOf, ours } from "./event_facts.js";
 const PAGE = 40;
 const FACTS = 200;
 const EXPORT_MS = 300_000;
+const FORGET_MS = 300_000;
 /** Forgetting takes vectors, words and files. */
 const AT_ONCE = 3;
 
@@ -140,7 +141,14 @@ export async function forgetMemories(ids) {
 
 /** All of a collection; all there are where it is empty. Raises ApiError. */
 export async function forgetAll(collection) {
-  await del(`/v1/memories?${new URLSearchParams(collection ? { collection } : { all: "true" })}`);
+  await del(`/v1/memories?${new URLSearchParams(collection ? { collection } : { all: "true" })}`, { ms: FORGET_MS });
+  single.value = {};
+}
+
+/** All of a time (Unix seconds), of one collection or of all. Raises ApiError. */
+export async function forgetTime(since, until, collection) {
+  const span = { since: new Date(since * 1000).toISOString(), until: new Date(until * 1000).toISOString() };
+  await del(`/v1/memories?${new URLSearchParams({ ...span, ...(collection && { collection }) })}`, { ms: FORGET_MS });
   single.value = {};
 }
 

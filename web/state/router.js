@@ -21,7 +21,18 @@ function safeDecode(text) {
 }
 
 export const route = signal(parse(location.hash));
-addEventListener("hashchange", () => (route.value = parse(location.hash)));
+/** Where an event was opened from; "" where that is the timeline, or not known. */
+let openedFrom = "";
+addEventListener("hashchange", ({ oldURL }) => {
+  const before = route.value;
+  route.value = parse(location.hash);
+  if (isEvent(route.value) && !isEvent(before)) openedFrom = before.page === "timeline" ? "" : new URL(oldURL).hash;
+});
+
+const isEvent = ({ page, id }) => page === "timeline" && id !== null;
+
+/** Where the reader goes when an event is closed: back to what showed it, else to the timeline at `timeline`. */
+export const behindEvent = (timeline) => openedFrom || timeline;
 
 /** The address of a page; `asked` without what is empty. */
 export function hrefOf(page, id = null, asked = {}) {

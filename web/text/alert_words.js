@@ -18,17 +18,23 @@ export const alertKind = (kind) => ALERT_KINDS.find(([known]) => known === kind)
 /** The tabs of the page: [part of the address, words]. */
 export const ALERT_TABS = [
   ["", "Open"],
+  ["snoozed", "Put off"],
   ["all", "All"],
   ["hooks", "Where they go"],
 ];
 
-/** How long an alert can be put off: [minutes, words]. */
-export const SNOOZES = [
+const SPANS = [
   [10, "10 minutes"],
   [60, "1 hour"],
   [480, "8 hours"],
   [1440, "1 day"],
 ];
+
+/** How long an alert, all of its camera, or all of its watches can be put off: [scope, minutes, words]. */
+export function snoozesOf({ cameraId, watches }) {
+  const scopes = [["alert", ""], ...(cameraId ? [["camera", "the whole camera "]] : []), ...(watches ? [["watch", watches > 1 ? "these watches " : "this watch "]] : [])];
+  return scopes.flatMap(([scope, what]) => SPANS.filter(([minutes]) => scope === "alert" || minutes >= 60).map(([minutes, words]) => [scope, minutes, `${what}for ${words}`]));
+}
 
 /** What became of an alert: {word, tone}. */
 export function alertState({ state, acknowledgedBy, acknowledgedAt, snoozedUntil }) {
@@ -46,6 +52,7 @@ export const openWords = (count, more) => `${count}${more ? " or more" : ""} ope
 
 export const NO_ALERTS = {
   "": { title: "Nothing is open", text: "When a watch fires, a camera is lost or the model is away, it stands here until somebody acknowledges it." },
+  snoozed: { title: "Nothing is put off", text: "An alert that is put off stands here, and is told again when its time is over." },
   all: { title: "No alert yet", text: "When a watch fires, a camera is lost or the model is away, it stands here." },
 };
 

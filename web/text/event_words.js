@@ -121,6 +121,10 @@ export function deleteWords(events) {
   return `${what}. This cannot be undone.${but}`;
 }
 
+/** What deleting all of a time means. `of`: what it is narrowed to, in words. */
+export const deleteAllWords = ({ from, to, of }) =>
+  `All that happened ${from ? `from ${from} to ${to}` : `before ${to}`} (${of.join(", ")}) is deleted with pictures, clips, and the memories and alerts that come from it: also what is not shown here, and what is kept. This cannot be undone.`;
+
 export const deleteTitle = (events) => (events.length === 1 ? "Delete this event?" : `Delete ${events.length} events?`);
 
 export const newWords = (count) => (count === 1 ? "1 new event" : `${count} new events`);

@@ -39,6 +39,10 @@ export const FORGET_TEXT = "It is gone for good: its words, what finds it, and i
 export const forgetAllText = (whose, count) =>
   `${count === null ? "All" : count} ${count === 1 ? "memory" : "memories"} ${whose} ${count === 1 ? "is" : "are"} gone for good, facts and kept ones too, with pictures and clips. This cannot be undone. Export them before if you may want them again.`;
 
+/** What forgetting all of a time means. */
+export const forgetTimeText = (whose, from, to) =>
+  `All that was seen, said, heard and asked from ${from} to ${to}, ${whose}, is gone for good: memories, events, pictures and clips, kept ones too. This cannot be undone.`;
+
 /** Why nothing is shown: {title, text}. */
 export function noMemories({ narrowed, query }) {
   if (query) return { title: "It remembers nothing like that", text: "Try other words, or search by meaning." };

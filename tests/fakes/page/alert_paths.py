@@ -42,7 +42,21 @@ def _alerts(app: FastAPI, world: World) -> None:
     async def snooze(alert_id: str, body: dict[str, Any]) -> dict[str, Any]:
         until = time.time() + 60 * body["minutes"]
         state = "snoozed" if body["minutes"] else "open"
+        if body["scope"] == "camera":
+            camera = {"id": book.alerts[known(alert_id)]["camera_id"], "name": book.alerts[alert_id]["camera"]}
+            book.snoozes.append({"scope": "camera", **camera, "since": rfc3339(0), "until": rfc3339(until)})
         return book.change(known(alert_id), state=state, snoozed_until=rfc3339(until))
+
+    @app.get("/v1/snoozes")
+    async def snoozes() -> dict[str, Any]:
+        return {"data": book.snoozes, "next": None}
+
+    @app.delete("/v1/snoozes/{scope}/{subject_id}", status_code=204)
+    async def end_snooze(scope: str, subject_id: str) -> None:
+        book.snoozes = [one for one in book.snoozes if (one["scope"], one["id"]) != (scope, subject_id)]
+        for alert in book.alerts.values():
+            if alert["camera_id"] == subject_id and alert["state"] == "snoozed":
+                book.change(alert["id"], state="open", snoozed_until=None)
 
 
 def _hooks(app: FastAPI, world: World) -> None:
@@ -95,3 +109,9 @@ def _hooks(app: FastAPI, world: World) -> None:
     @app.get("/v1/hooks/{hook_id}/deliveries")
     async def deliveries(hook_id: str, limit: int = 100, after: str | None = None) -> dict[str, Any]:
         return {"data": book.deliveries.get(known(hook_id)["id"], [])[:limit], "next": None}
+
+    @app.post("/v1/hooks/{hook_id}/deliveries/{delivery_id}/retry")
+    async def retry(hook_id: str, delivery_id: str) -> dict[str, Any]:
+        (found,) = [one for one in book.deliveries.get(known(hook_id)["id"], []) if one["id"] == delivery_id]
+        found.update(state="waiting", attempts=0)
+        return found

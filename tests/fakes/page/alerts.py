@@ -25,6 +25,8 @@ class AlertBook:
     """by hook, newest first"""
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """what tests of hooks come to, by name"""
+    snoozes: list[dict[str, Any]] = field(default_factory=list)
+    """of cameras and watches"""
     told: list[dict[str, Any]] = field(default_factory=list)
     """what the stream tells"""
     closing: bool = False

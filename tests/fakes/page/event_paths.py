@@ -52,6 +52,21 @@ def add_event_paths(app: FastAPI, world: World) -> None:
         span = {"since": since, "until": until, "limit": limit, "after": after}
         return book.page({**asked, "query": query, "by": by, **span})
 
+    @app.delete("/v1/events")
+    async def delete_all(
+        type: Annotated[list[str], Query(default_factory=list)],
+        camera_id: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> dict[str, Any]:
+        asked = {"types": type, "camera_id": camera_id, "watch_id": None, "kept": False, "query": None}
+        gone = book.page({**asked, "by": "words", "since": since, "until": until, "limit": 10_000, "after": None})[
+            "data"
+        ]
+        for event in gone:
+            del book.events[event["id"]]
+        return {"deleted": len(gone)}
+
     @app.get("/v1/digests")
     async def digests(day: str, camera_id: str | None = None) -> dict[str, Any]:
         found = [one for one in book.digests if one["day"] == day and camera_id in (None, one["camera_id"])]

@@ -64,10 +64,18 @@ def add_memory_paths(app: FastAPI, world: World) -> None:
         del book.memories[memory_id]
 
     @app.delete("/v1/memories")
-    async def forget_all(collection: str | None = None, all: bool = False) -> dict[str, Any]:
-        if not collection and not all:
+    async def forget_all(
+        collection: str | None = None, all: bool = False, since: str | None = None, until: str | None = None
+    ) -> dict[str, Any]:
+        if not collection and not all and not since:
             raise Problem(422, "invalid", "Say what is to be forgotten.")
-        gone = [m["id"] for m in book.memories.values() if all or m["collection"] == collection]
+        gone = [
+            m["id"]
+            for m in book.memories.values()
+            if collection in (None, m["collection"])
+            and (since is None or since <= m["at"])
+            and (until is None or m["at"] < until)
+        ]
         for memory_id in gone:
             del book.memories[memory_id]
         return {"deleted": len(gone)}

@@ -4,7 +4,7 @@ import { acknowledgeAlert, alertHref, snoozeAlert } from "../../state/alerts.js"
 import { cameras } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
 import { eventHref, liveHref } from "../../state/router.js";
-import { alertKind, alertState, SNOOZES } from "../../text/alert_words.js";
+import { alertKind, alertState, snoozesOf } from "../../text/alert_words.js";
 import { dayAndTime } from "../../text/format.js";
 import { CheckIcon, WarnIcon } from "../common/icons.js";
 import { Badge } from "../common/status.js";
@@ -42,7 +42,7 @@ export function AlertRow({ alert }) {
         ${["open", "snoozed"].includes(alert.state) &&
         html`<div class="alert-actions">
           <button type="button" class="primary small" aria-label=${`Acknowledge: ${title}`} aria-disabled=${busy} onClick=${() => act(() => acknowledgeAlert(alert))}><${CheckIcon} />Acknowledge</button>
-          <${Snooze} alert=${alert} title=${title} onChoose=${(minutes) => act(() => snoozeAlert(alert, minutes))} />
+          <${Snooze} alert=${alert} title=${title} onChoose=${(minutes, scope) => act(() => snoozeAlert(alert, minutes, scope))} />
         </div>`}
       </div>
     </li>
@@ -52,15 +52,15 @@ export function AlertRow({ alert }) {
 /** A list whose choice is done at once, and which then stands as before. */
 function Snooze({ alert, title, onChoose }) {
   const choose = (event) => {
-    const minutes = Number(event.target.value);
+    const [scope, minutes] = event.target.value.split(":");
     event.target.value = "";
-    onChoose(minutes);
+    onChoose(Number(minutes), scope);
   };
   return html`
     <select class="snooze" aria-label=${`Put off: ${title}`} value="" onChange=${choose}>
       <option value="" disabled>Put off…</option>
-      ${SNOOZES.map(([minutes, words]) => html`<option key=${minutes} value=${minutes}>for ${words}</option>`)}
-      ${alert.state === "snoozed" && html`<option value="0">not any more</option>`}
+      ${snoozesOf(alert).map(([scope, minutes, words]) => html`<option key=${words} value=${`${scope}:${minutes}`}>${words}</option>`)}
+      ${alert.state === "snoozed" && html`<option value="alert:0">not any more</option>`}
     </select>
   `;
 }

@@ -1,7 +1,7 @@
 // Alerts: what is open, what was, and where alerts go besides this page.
 import { html } from "../../html.js";
 import { usePoll } from "../../net/poll.js";
-import { alertList, readOlderAlerts, refreshAlerts } from "../../state/alerts.js";
+import { alertList, readOlderAlerts, refreshAlerts, snoozes } from "../../state/alerts.js";
 import { refreshCameras, zone } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
 import { hrefOf, route } from "../../state/router.js";
@@ -10,6 +10,7 @@ import { useTitle } from "../common/title.js";
 import { AlertRow } from "./alert_row.js";
 import { HookPage } from "./hook_page.js";
 import { NotifyCard } from "./notify_card.js";
+import { Snoozed } from "./snoozed.js";
 
 const POLL_MS = 3000;
 
@@ -34,9 +35,10 @@ function AlertList({ filter }) {
   const { alerts, next, problem } = alertList.value.filter === filter ? alertList.value : { alerts: null };
   return html`
     <${NotifyCard} />
+    ${filter === "snoozed" && html`<${Snoozed} />`}
     ${problem && html`<p class="note bad" role="alert">${problem}</p>`}
     ${alerts === null && !problem && html`<p class="muted">Reading the list…</p>`}
-    ${alerts?.length === 0 && html`<${Empty} filter=${filter} />`}
+    ${alerts?.length === 0 && !(filter === "snoozed" && snoozes.value.length) && html`<${Empty} filter=${filter} />`}
     ${alerts?.length > 0 && html`<ul class="alert-list">${alerts.map((alert) => html`<${AlertRow} key=${alert.id} alert=${alert} />`)}</ul>`}
     ${alerts?.length > 0 && next && html`<p class="older"><button type="button" onClick=${() => attempt(readOlderAlerts)}>Show older ones</button></p>`}
   `;

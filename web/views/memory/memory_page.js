@@ -11,6 +11,7 @@ import { SearchField } from "../common/search_field.js";
 import { useTitle } from "../common/title.js";
 import { AddFact } from "./add_fact.js";
 import { ForgetAll, ForgetChosen } from "./forget.js";
+import { ForgetTime } from "./forget_time.js";
 import { MemoryRow } from "./memory_row.js";
 
 const NONE = new Set();
@@ -74,6 +75,7 @@ export function MemoryPage() {
       ${next && html`<p class="older"><button type="button" onClick=${() => attempt(() => readOlderMemories(filter))}>Show older ones</button></p>`}
       ${rest !== null && html`<footer class="memory-foot">
         <button type="button" class="small" onClick=${() => attempt(exportMemories)}><${DownIcon} />Export all of it</button>
+        <${ForgetTime} collection=${filter.collection ?? ""} names=${names} onDone=${done} />
         <${ForgetAll} collection=${filter.collection ?? ""} names=${names} onDone=${done} />
       </footer>`}
       ${chosen.size > 0 && html`<${ForgetChosen} memories=${shown.filter((memory) => chosen.has(memory.id))} onDone=${() => setChosen(NONE)} />`}

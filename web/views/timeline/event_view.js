@@ -4,7 +4,7 @@ import { usePoll } from "../../net/poll.js";
 import { deleteEvents, keepEvents, opened, readEvent, timeline } from "../../state/events.js";
 import { sessions } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
-import { eventHref, go, liveHref } from "../../state/router.js";
+import { eventHref, go, hrefOf, liveHref } from "../../state/router.js";
 import { deleteTitle, deleteWords, eventText, scoreWords, typeWords } from "../../text/event_words.js";
 import { dayAndTime } from "../../text/format.js";
 import { Confirm } from "../common/confirm.js";
@@ -50,7 +50,7 @@ export function EventView({ id, names, around, onClose }) {
       ${event && html`<${Whole} key=${id} event=${event} camera=${names.get(event.cameraId)} onDeleted=${() => (around.older ? show(around.older) : onClose())} />`}
       ${event === undefined && !problem && html`<p id="event-title" class="muted event-none">Reading the event…</p>`}
       ${event === undefined && problem && html`<p id="event-title" class="note bad event-none" role="alert">${problem}</p>`}
-      ${event === null && html`<div class="event-none"><h2 id="event-title">This event is not there any more</h2><p class="muted">It was deleted, or it was so old that the server let it go.</p><button type="button" onClick=${onClose}>Show the timeline</button></div>`}
+      ${event === null && html`<div class="event-none"><h2 id="event-title">This event is not there any more</h2><p class="muted">It was deleted, or it was so old that the server let it go.</p><button type="button" onClick=${() => go(hrefOf("timeline"))}>Show the timeline</button></div>`}
     </dialog>
   `;
 }

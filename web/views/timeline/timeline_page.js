@@ -5,13 +5,14 @@ import { fresh, openTimeline, readOlder, showFresh, timeline } from "../../state
 import { grouped } from "../../state/event_facts.js";
 import { cameras, refreshCameras, refreshSessions, zone } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
-import { go, hrefOf, route } from "../../state/router.js";
+import { behindEvent, go, hrefOf, route } from "../../state/router.js";
 import { newWords, nothingWords } from "../../text/event_words.js";
 import { dayKey, dayName } from "../../text/format.js";
 import { UpIcon } from "../common/icons.js";
 import { useTitle } from "../common/title.js";
 import { Chosen } from "./chosen.js";
 import { DayDigest } from "./day_digest.js";
+import { DeleteSpan } from "./delete_span.js";
 import { EventRow } from "./event_row.js";
 import { EventView } from "./event_view.js";
 import { Filters } from "./filters.js";
@@ -25,6 +26,7 @@ export function TimelinePage() {
   const [filter, setFilter] = useState(asked);
   const key = JSON.stringify(filter);
   const [chosen, setChosen] = useState(NONE);
+  const [read, setRead] = useState(0);
   const holding = useRef(false);
   holding.current = chosen.size > 0 || id !== null;
   useEffect(() => {
@@ -33,7 +35,7 @@ export function TimelinePage() {
   useEffect(() => {
     setChosen(NONE);
     return openTimeline(key, filter, () => scrollY < TOP_PX && !holding.current);
-  }, [key, zone.value]);
+  }, [key, zone.value, read]);
   usePoll(() => Promise.all([refreshCameras(), refreshSessions()]), 10_000);
   useTitle("Timeline");
 
@@ -48,7 +50,11 @@ export function TimelinePage() {
     setFilter(next);
     go(hrefOf("timeline", null, next), { replace: true });
   };
-  const close = () => go(hrefOf("timeline", null, filter));
+  const close = () => go(behindEvent(hrefOf("timeline", null, filter)));
+  const over = () => {
+    setChosen(NONE);
+    setRead((n) => n + 1);
+  };
   const toTop = () => {
     showFresh();
     scrollTo({ top: 0 });
@@ -74,6 +80,7 @@ export function TimelinePage() {
         </section>`,
       )}
       ${events?.length > 0 && timeline.value.next && html`<p class="older"><button type="button" onClick=${() => attempt(() => readOlder(filter))}>Show older ones</button></p>`}
+      ${events?.length > 0 && filter.span && html`<footer class="memory-foot"><${DeleteSpan} filter=${filter} names=${names} onDone=${over} /></footer>`}
       ${chosen.size > 0 && html`<${Chosen} events=${(events ?? []).filter((event) => chosen.has(event.id))} onDone=${() => setChosen(NONE)} />`}
       ${id && html`<${EventView} key="open" id=${id} names=${names} around=${around(events, id)} onClose=${close} />`}
     </div>

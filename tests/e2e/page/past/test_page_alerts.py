@@ -75,6 +75,38 @@ def test_open_ones_are_counted_everywhere_and_acknowledged(site: Site, page: Pag
     expect(page.locator(".event-dialog h2")).to_have_text("Somebody comes in.")
 
 
+def test_a_whole_camera_is_put_off_listed_and_told_of_again(site: Site, page: Page, book: AlertBook) -> None:
+    book.add("The door")
+    show(page, site)
+    page.get_by_label("Put off: The door").select_option("the whole camera for 8 hours")
+    expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
+    page.get_by_role("link", name="Put off", exact=True).click()
+    row = page.locator("[data-snoozed]")
+    expect(row).to_contain_text("Nobody is told of this camera until")
+    expect(page.locator("[data-alert]")).to_have_count(1)
+    page.get_by_role("button", name="Tell of it again: Front door").click()
+    expect(page.get_by_role("heading", name="Nothing is put off")).to_be_visible()
+    assert [alert["state"] for alert in book.alerts.values()] == ["open"]
+
+
+def test_an_event_that_was_opened_from_here_closes_to_here(site: Site, page: Page, book: AlertBook) -> None:
+    older = site.world.timeline.add("Before.", ago_s=9)
+    event = site.world.timeline.add("Somebody comes in.")
+    book.add("The door", event_id=event["id"])
+    show(page, site, "#/alerts/all")
+    page.get_by_role("link", name="Show the event").click()
+    expect(page.locator(".event-dialog h2")).to_have_text("Somebody comes in.")
+    page.get_by_role("button", name="Older event").click()
+    expect(page).to_have_url(re.compile(older["id"]))
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile("#/alerts/all$"))
+    page.goto(f"{site.base}/#/timeline?span=today")
+    page.get_by_role("link", name="Before.").click()
+    expect(page.locator(".event-dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(r"#/timeline\?span=today$"))
+
+
 def test_new_ones_come_and_odd_ones_do_no_harm(site: Site, page: Page, book: AlertBook) -> None:
     show(page, site)
     expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
@@ -110,6 +142,25 @@ def test_the_browser_tells_of_them_where_that_was_asked_for(site: Site, page: Pa
     show(page, site)
     page.get_by_role("button", name="Do not show them here").click()
     expect(page.locator(".notify[data-notify=off]")).to_be_visible()
+
+
+def test_what_tells_nobody_and_what_tells_again(site: Site, page: Page, book: AlertBook) -> None:
+    show(page, site)
+    page.get_by_role("button", name="Show them in this browser").click()
+    expect(page.locator(".notify[data-notify=on]")).to_be_visible()
+    page.wait_for_timeout(300)  # its stream is open
+    quiet = book.add("Of a snoozed camera", state="snoozed")
+    alert = book.add("The door")
+    page.wait_for_function("() => window.told.length === 1 && window.told[0].title === 'The door'")
+    book.change(alert["id"], state="snoozed")
+    page.wait_for_function("() => window.told[0].closed")
+    book.change(quiet["id"], state="open")
+    book.change(alert["id"], state="open")
+    page.wait_for_function("() => window.told.length === 2 && window.told[1].title === 'The door'")
+    for n in range(20):
+        book.add(f"Late {n}")
+    page.wait_for_function("() => window.told.at(-1).title === 'More alerts'")
+    assert page.evaluate("new Set(told.map(({ tag }) => tag)).size") <= 6
 
 
 def test_a_browser_that_may_not_says_so(site: Site, page: Page) -> None:

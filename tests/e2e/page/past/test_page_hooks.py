@@ -97,6 +97,19 @@ def test_states_and_the_log(page: Page, book: AlertBook) -> None:
     expect(broker.locator(".delivery-error")).to_have_text("<i>refused</i>")
 
 
+def test_what_was_given_up_is_sent_again(page: Page, book: AlertBook) -> None:
+    hook = book.add_hook("Broker", "mqtt", options={"host": "broker.lan"})
+    book.deliver(hook["id"], "sent", status=200)
+    book.deliver(hook["id"], "refused", status=410, error="gone")
+    book.deliver(hook["id"], "refused", alert_id=None, reason="test")
+    broker = page.locator(".hook", has_text="Broker")
+    broker.get_by_text("What was sent").click()
+    expect(broker.locator(".deliveries li")).to_have_count(3)
+    broker.get_by_role("button", name="Send again").click()
+    expect(broker.locator(".deliveries li").nth(1)).to_contain_text("Waits")
+    assert [one["state"] for one in book.deliveries[hook["id"]]] == ["refused", "waiting", "sent"]
+
+
 def test_other_kinds_and_what_no_field_shows(page: Page, book: AlertBook) -> None:
     page.get_by_role("button", name="Add a place").click()
     page.get_by_text("Tells a broker").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -141,6 +142,29 @@ def test_several_all_of_a_camera_and_everything(site: Site, page: Page, book: Me
     page.keyboard.press("Enter")
     expect(page.locator(".memory-row")).to_have_count(0)
     assert book.memories == {}
+
+
+def test_a_time_is_forgotten(site: Site, page: Page, book: MemoryBook) -> None:
+    site.world.time_zone = "UTC"
+    book.add("Long before.", ago_s=50 * HOUR)
+    book.add("In it.", ago_s=25 * HOUR)
+    book.add("Later.")
+    show(page, site)
+    page.get_by_role("button", name="Forget a time…").click()
+    start, end = (time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() - ago * HOUR)) for ago in (27, 23))
+    page.get_by_label("From").fill(end)
+    page.get_by_label("To", exact=True).fill(start)
+    expect(page.locator(".field-error")).to_contain_text("has to be before")
+    expect(page.get_by_role("button", name="Forget it…")).to_be_disabled()
+    page.get_by_label("From").fill(start)
+    page.get_by_label("To", exact=True).fill(end)
+    page.get_by_role("button", name="Forget it…").click()
+    question = page.get_by_role("dialog", name="Forget this time?")
+    expect(question).to_contain_text("of all cameras and callers, is gone for good")
+    question.get_by_label("Type “forget” to go on").fill("forget")
+    question.get_by_role("button", name="Forget").click()
+    expect(page.locator(".memory-text")).to_have_text(["Later.", "Long before."])
+    expect(page.get_by_role("button", name="Forget a time…")).to_be_visible()
 
 
 def test_what_an_answer_rests_on_is_linked(site: Site, page: Page, book: MemoryBook) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -262,3 +263,26 @@ def test_it_fits_a_phone(browser: Browser, scheme: Any) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         context.close()
     assert watched.complaints == []
+
+
+def test_all_of_a_time_is_deleted(site: Site, page: Page, book: EventBook) -> None:
+    site.world.time_zone = "UTC"
+    before = book.add("Before.", ago_s=50 * HOUR)
+    for n in range(60):
+        book.add(f"In it {n}.", ago_s=25 * HOUR + n)
+    talk = book.add("What is that?", "query_asked", ago_s=25 * HOUR)
+    start, end = (time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() - ago * HOUR)) for ago in (27, 23))
+    show(page, site, f"#/timeline?span=own&start={start}&end={end}")
+    expect(page.locator(".event-row")).to_have_count(40)
+    page.get_by_role("button", name="Delete all of this time…").click()
+    question = page.get_by_role("dialog", name="Delete all of this time?")
+    expect(question).to_contain_text("all cameras and calls")
+    expect(question).to_contain_text("also what is not shown here")
+    expect(question.get_by_role("button", name="Delete")).to_be_disabled()
+    question.get_by_role("textbox").fill("delete")
+    question.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Nothing happened that fits")).to_be_visible()
+    assert list(book.events) == [before["id"]]
+    assert talk["id"] not in book.events
+    show(page, site)
+    expect(page.get_by_role("button", name="Delete all of this time…")).to_have_count(0)
