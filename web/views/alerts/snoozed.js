@@ -24,7 +24,7 @@ function Row({ snooze }) {
     <li class="alert card" data-snoozed=${id}>
       <div class="alert-body">
         <h2 dir="auto">${words}</h2>
-        <p class="alert-facts"><span>${scope === "camera" ? "Nobody is told of this camera" : "Nobody is told of this watch"}${until === null ? "" : ` until ${dayAndTime(until)}`}</span></p>
+        <p class="alert-facts"><span>Nobody is told of this ${scope}.</span>${until !== null && html`<span>Ends: ${dayAndTime(until)}</span>`}</p>
         <div class="alert-actions"><button type="button" class="small" aria-label=${`Tell of it again: ${words}`} onClick=${() => attempt(() => endSnooze(snooze))}>Tell of it again</button></div>
       </div>
     </li>

@@ -82,7 +82,7 @@ def test_a_whole_camera_is_put_off_listed_and_told_of_again(site: Site, page: Pa
     expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
     page.get_by_role("link", name="Put off", exact=True).click()
     row = page.locator("[data-snoozed]")
-    expect(row).to_contain_text("Nobody is told of this camera until")
+    expect(row).to_contain_text("Nobody is told of this camera.")
     expect(page.locator("[data-alert]")).to_have_count(1)
     page.get_by_role("button", name="Tell of it again: Front door").click()
     expect(page.get_by_role("heading", name="Nothing is put off")).to_be_visible()
