@@ -104,7 +104,14 @@ class CamerasChanged:
     all is now."""
 
 
-StateChange = AlertChanged | WatchChanged | CamerasChanged
+@dataclass(frozen=True, slots=True)
+class EventsForgotten:
+    """These events are deleted, with their alerts: what a sender keeps of them goes, too."""
+
+    event_ids: frozenset[str]
+
+
+StateChange = AlertChanged | WatchChanged | CamerasChanged | EventsForgotten
 
 
 class Directory(Protocol):

@@ -14,7 +14,7 @@ import structlog
 
 from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.clock import Clock
-from joyvl_server.notify.base import AlertChanged, CameraFacts, CamerasChanged, Directory
+from joyvl_server.notify.base import AlertChanged, CameraFacts, CamerasChanged, Directory, EventsForgotten
 from joyvl_server.notify.faults import FaultWatch, Health
 from joyvl_server.notify.feed import AlertFeed
 from joyvl_server.notify.hooks import HookHouse, HookService
@@ -76,12 +76,14 @@ class AlertCenter:
         self._faults = FaultWatch(db, self._recorder, server.health, self.hooks, self)
         self._occupancy = Occupancy(settings.occupied_s)
         self._tasks: list[asyncio.Task[None]] = []
+        self._gathered = False
 
     def attach(self, events: Events) -> None:
         """Alerts are written with the events of this timeline, and forgotten with them."""
         events.on_insert(self._recorder.event)
         events.on_delete(self._forget)
         events.on_written(self._event_written)
+        events.on_removed(self._events_removed)
 
     async def start(self) -> None:
         """Take up what was left: what waits to be sent, who is to be told. Raises `StoreError`.
@@ -156,6 +158,9 @@ class AlertCenter:
         if event.type in ALERTING:
             self.alerts_written()
 
+    def _events_removed(self, removed: Sequence[RemovedEvent]) -> None:
+        self.hooks.changed(EventsForgotten(frozenset(event.id for event in removed)))
+
     def alerts_written(self) -> None:
         """See `AlertListener`."""
         self.hooks.wake()
@@ -196,12 +201,16 @@ class AlertCenter:
 
     async def _take_back(self) -> None:
         """What hooks that are gone have left at brokers, as soon as these are back."""
-        left = self._folder / "mqtt" / "left"
+        folder = self._folder / "mqtt"
         while True:
-            if await asyncio.to_thread(lambda: any(left.glob("*.json"))):
+            if await asyncio.to_thread(lambda: any(folder.glob("*.json")) or any(folder.glob("left/*.json"))):
                 from joyvl_server.notify.mqtt.leftovers import Leftovers  # MQTT is imported where it is used
 
-                await Leftovers(left.parent, self._net, self._clock).sweep()
+                leftovers = Leftovers(folder, self._net, self._clock)
+                if not self._gathered:
+                    await asyncio.to_thread(leftovers.gather, {hook.id for hook in self.hooks.hooks})
+                await leftovers.sweep()
+            self._gathered = True
             await self._clock.sleep(TAKE_BACK_S)
 
     async def _keep(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -146,7 +146,9 @@ class SenderRunner:
             try:
                 await self._sender.run()
                 return
-            except Exception as error:  # somebody else's code: it is started again
+            except (Exception, asyncio.CancelledError) as error:  # somebody else's code: it is started again
+                if _cancelled():
+                    raise
                 if not pauses.failures:
                     log.warning("hook fails", hook=self._name, error=mask_text(f"{type(error).__name__}: {error}"))
             await self._parts.clock.sleep(pauses.failed())
@@ -159,7 +161,9 @@ class SenderRunner:
                 async with self._alone, asyncio.timeout(self._parts.settings.timeout_s):
                     await self._sender.state_changed(change)
                 failing = False
-            except Exception as error:  # somebody else's code: it is told of the next change
+            except (Exception, asyncio.CancelledError) as error:  # somebody else's code: it is told of the next change
+                if _cancelled():
+                    raise
                 if not failing:
                     log.warning("hook is not told of changes", hook=self._name, error=mask_text(str(error)))
                 failing = True

@@ -9,7 +9,7 @@ import pytest
 from fakes.alerting import Alerting, SteeredSender
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.kit.ids import new_id
-from joyvl_server.notify.base import CameraFacts, DeliveryFailed
+from joyvl_server.notify.base import CameraFacts, DeliveryFailed, EventsForgotten
 from joyvl_server.store.alerts.alerts import AlertFilter
 from joyvl_server.store.events import EventRecord
 
@@ -241,3 +241,38 @@ async def test_a_hook_that_groups_for_longer_than_another_is_told_at_its_own_tim
     await a.until(lambda: len(a.got()) == 4)
     assert a.got()[3].reason == "new"
     assert len(await a.center.alerts.list(AlertFilter())) == 5
+
+
+async def test_what_a_hook_left_that_was_deleted_when_the_server_was_killed_is_taken_back(a: Alerting):
+    """Its list holds the login of the broker."""
+    view = await a.hook()
+    folder = a.folder / "mqtt"
+    folder.mkdir()
+    for name in ("hook_gone", view.record.id):
+        (folder / f"{name}.json").write_text("no list")
+    await a.restart()
+    await a.until(lambda: [file.stem for file in folder.rglob("*.json")] == [view.record.id])
+
+
+async def test_senders_are_told_what_is_forgotten(a: Alerting):
+    await a.hook()
+    await a.fire("a secret")
+    await a.until(lambda: a.got())
+    event_id = (await a.newest()).event_id
+    assert event_id is not None
+    await a.events.delete([event_id])
+    await a.until(lambda: EventsForgotten(frozenset({event_id})) in a.receivers["phone"].changes)
+
+
+async def test_what_a_sender_does_by_itself_goes_on_after_it_has_cancelled_itself(
+    a: Alerting, monkeypatch: pytest.MonkeyPatch
+):
+    runs: list[int] = []
+
+    async def run(self: SteeredSender) -> None:
+        runs.append(1)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(SteeredSender, "run", run)
+    await a.hook()
+    await a.until(lambda: len(runs) > 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from pathlib import Path
 
 import aiomqtt
@@ -10,6 +11,7 @@ import structlog
 
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.ids import new_id
 from joyvl_server.notify.base import NetCheck
 from joyvl_server.notify.mqtt.broker import Broker, client_id
 from joyvl_server.notify.mqtt.published import LEFT, BrokerTopics
@@ -28,6 +30,14 @@ class Leftovers:
         self._folder = folder
         self._net = net
         self._clock = clock
+
+    def gather(self, hook_ids: Container[str]) -> None:
+        """Take over what belongs to none of these hooks: the server was killed while one was deleted. Blocks."""
+        for file in self._folder.glob("*.json"):
+            if file.stem not in hook_ids:
+                (self._folder / LEFT).mkdir(mode=0o700, parents=True, exist_ok=True)
+                file.touch()  # its age counts from now
+                file.replace(self._folder / LEFT / f"{new_id('left')}.json")
 
     async def sweep(self) -> int:
         """Try each once; returns how many are left. Cancelled, the rest stays to be done."""

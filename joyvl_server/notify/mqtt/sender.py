@@ -24,6 +24,7 @@ from joyvl_server.notify.base import (
     CameraFacts,
     Delivery,
     DeliveryFailed,
+    EventsForgotten,
     HookContext,
     Links,
     Sender,
@@ -202,7 +203,7 @@ class MqttSender(Sender):
         if camera is not None:
             theirs = self._topics.camera(camera.id, camera.name)
             messages += [(theirs.alerts, payload), (theirs.event, event(alert))]
-            self._shown.picture(camera.id, delivery.picture, delivery.links.picture)
+            self._shown.picture(camera.id, delivery.picture, delivery.links.picture, delivery.alert.event_id)
         try:
             for topic, content in messages:
                 await client.confirmed(topic, content)
@@ -232,6 +233,8 @@ class MqttSender(Sender):
 
     async def state_changed(self, change: StateChange) -> None:
         """See `Sender.state_changed`. It only notes that something is to be published."""
+        if isinstance(change, EventsForgotten) and not self._shown.forgotten(change.event_ids):
+            return
         if isinstance(change, AlertChanged):
             self._shown.changed(alert_json(change.alert, Links()))
         self._stale.set()

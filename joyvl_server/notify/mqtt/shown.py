@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from joyvl_server.notify.base import CameraFacts
@@ -26,11 +26,27 @@ class Shown:
         self._discovery = discovery
         self._last: dict[str | None, Mapping[str, Any]] = {}
         self._shots: dict[str, bytes] = {}
+        self._shot_of: dict[str, str | None] = {}
+        """the events that pictures are of"""
+        self._bare: set[tuple[str, str | None]] = set()
+        """("alert" or "picture", camera): nothing is to stand there"""
 
     def alert(self, alert: Mapping[str, Any]) -> None:
         """This one is the newest: of its camera, and of all."""
         for place in {alert.get("camera_id"), None}:
             self._last[place] = alert
+            self._bare.discard(("alert", place))
+
+    def forgotten(self, event_ids: Set[str]) -> bool:
+        """What is shown of these events goes, also from the broker. False where there is nothing."""
+        places = [place for place, alert in self._last.items() if alert.get("event_id") in event_ids]
+        cameras = [camera_id for camera_id, event_id in self._shot_of.items() if event_id in event_ids]
+        for place in places:
+            del self._last[place]
+        for camera_id in cameras:
+            del self._shots[camera_id], self._shot_of[camera_id]
+        self._bare |= {("alert", place) for place in places} | {("picture", camera_id) for camera_id in cameras}
+        return bool(places or cameras)
 
     def changed(self, alert: Mapping[str, Any]) -> None:
         """Where it is still the newest, it is shown as it is now; its links stay."""
@@ -38,11 +54,13 @@ class Shown:
             if last["id"] == alert["id"]:
                 self._last[place] = {**alert, **{name: last[name] for name in LINKS if name in last}}
 
-    def picture(self, camera_id: str, jpeg: bytes, url: str | None) -> None:
-        """Of the newest alert of a camera. Where there is none, the one before stays."""
+    def picture(self, camera_id: str, jpeg: bytes, url: str | None, event_id: str | None = None) -> None:
+        """Of the newest alert of a camera, and of this event. Where there is none, the one before stays."""
         found = jpeg if self._pictures == "jpeg" else (url or "").encode() if self._pictures == "url" else b""
         if 0 < len(found) <= LARGEST_PICTURE:
             self._shots[camera_id] = found
+            self._shot_of[camera_id] = event_id
+            self._bare.discard(("picture", camera_id))
 
     def lacks_picture(self, camera_id: str) -> bool:
         return self._pictures == "jpeg" and camera_id not in self._shots
@@ -51,17 +69,21 @@ class Shown:
         """Every topic that the broker shall keep, with what stands there. None: whatever an earlier run put there."""
         listed = list(cameras)
         topics = self._topics
-        found: dict[str, bytes | None] = {topics.status: b"online", topics.last_event: self._newest(None)}
+        found: dict[str, bytes | None] = {topics.status: b"online"}
+        if ("alert", None) not in self._bare:
+            found[topics.last_event] = self._newest(None)
         for camera in listed:
             theirs = topics.camera(camera.id, camera.name)
             found[theirs.status] = b"online" if camera.online else b"offline"
-            found[theirs.last_event] = self._newest(camera.id)
-            if self._pictures != "none":
+            if ("alert", camera.id) not in self._bare:
+                found[theirs.last_event] = self._newest(camera.id)
+            if self._pictures != "none" and ("picture", camera.id) not in self._bare:
                 found[theirs.picture] = self._shots.get(camera.id)
             for watch in camera.watches:
                 found[theirs.watch(watch.id, watch.name)] = b"ON" if watch.occupied else b"OFF"
         here = {camera.id for camera in listed}
         self._shots = {camera_id: shot for camera_id, shot in self._shots.items() if camera_id in here}
+        self._shot_of = {camera_id: event_id for camera_id, event_id in self._shot_of.items() if camera_id in here}
         self._last = {place: alert for place, alert in self._last.items() if place is None or place in here}
         if self._discovery is not None:
             found.update(self._discovery.messages(listed))

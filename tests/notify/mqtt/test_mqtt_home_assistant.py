@@ -23,7 +23,7 @@ from fakes.mqtt import (
 )
 from fakes.patience import until
 from joyvl_server.core.errors import StoreError
-from joyvl_server.notify.base import AlertChanged, CamerasChanged, DeliveryFailed, WatchFacts
+from joyvl_server.notify.base import AlertChanged, CamerasChanged, DeliveryFailed, EventsForgotten, WatchFacts
 from joyvl_server.notify.mqtt.leftovers import Leftovers
 from joyvl_server.notify.mqtt.options import MqttOptions
 from joyvl_server.notify.mqtt.published import FOLDER, LEFT, BrokerTopics, PublishedTopics
@@ -237,3 +237,16 @@ async def test_topics_stay_while_the_store_does_not_say_which_cameras_there_are(
     async with running(MqttSender(context)) as sender:
         await delivered(sender, 1)
     assert (await kept_by(mosquitto.port)).keys() >= before.keys()
+
+
+async def test_what_is_forgotten_does_not_stay_at_the_broker(mosquitto, tmp_path):
+    context = context_at(mosquitto.port, tmp_path, pictures="url")
+    async with running(MqttSender(context)) as sender, listening(mosquitto.port) as heard:
+        await delivered(sender, 1)
+        shown = ("joyvl/last_event", DOOR_TOPICS.last_event, DOOR_TOPICS.picture)
+        await until(lambda: all(heard.kept.get(topic) for topic in shown))
+        await sender.state_changed(EventsForgotten(frozenset({"evt_9"})))
+        await sender.state_changed(EventsForgotten(frozenset({"evt_1"})))
+        await until(lambda: not any(heard.kept.get(topic) for topic in shown))
+        await delivered(sender, 2)
+        await until(lambda: all(heard.kept.get(topic) for topic in shown))
