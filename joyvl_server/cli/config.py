@@ -20,6 +20,7 @@ from joyvl_server.engines.vllm.options import with_environments
 from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.masking import MASK, is_secret_name, mask_text
+from joyvl_server.memory.embedders.loading import check_embedders
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.settings import ENV_PREFIX, Settings, check_listen, load
 from joyvl_server.speech.hearing import open_hearing
@@ -102,6 +103,7 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file with settings.")]
         check_listen(settings)
         _check_engines(settings)
         _check_speech(settings)
+        check_embedders(settings)
         warnings = check_agents(settings)
     except ConfigError as error:
         _refuse(error)

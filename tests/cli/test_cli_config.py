@@ -77,6 +77,12 @@ def test_a_wrong_file_is_a_sentence_and_exit_2(tmp_path, command):
         ("engine: {name: motoin}", "engine.name: there is no engine 'motoin'. Installed: motion, openai"),
         ("sessions: {summary_engine: opnai}", "sessions.summary_engine: there is no engine 'opnai'"),
         ("engine: {options: {opnai: {}}}", "engine.options: there is no engine 'opnai'"),
+        ("memory: {embedder: e55}", "memory.embedder: there is no embedder 'e55'. There are: auto, "),
+        ("memory: {options: {e55: {}}}", "memory.options: there is no embedder 'e55'. There are: "),
+        ("memory: {options: {e5: {thread: 2}}}", "memory.options.e5"),
+        ("memory: {options: {lexical: {size: 2}}}", "memory.options.lexical"),
+        ("memory: {embedder: openai}", "memory.options.openai.model: Field required."),
+        ("memory: {options: {openai: {model: m, api_key_file: /nowhere/key}}}", "/nowhere/key"),
     ],
 )
 def test_check_refuses_what_the_server_would_refuse(tmp_path, text, said):
@@ -90,7 +96,10 @@ def test_check_refuses_what_the_server_would_refuse(tmp_path, text, said):
 
 def test_check_of_a_right_file(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("server: {host: 0.0.0.0, api_keys: [geheim]}\nengine: {options: {openai: {base_url: 'http://h'}}}")
+    file.write_text(
+        "server: {host: 0.0.0.0, api_keys: [geheim]}\nengine: {options: {openai: {base_url: 'http://h'}}}\n"
+        "memory: {embedder: e5, options: {e5: {threads: 2}, openai: {model: m}}}"
+    )
     result = run("check", file)
     assert (result.exit_code, result.stdout) == (0, f"{file} is correct.\n")
 

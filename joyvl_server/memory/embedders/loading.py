@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
+from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit import plugins
+from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.memory.base import Embedder, EmbedderContext, EmbedderFactory
+from joyvl_server.memory.embedders.options import OPTIONS, OpenAIEmbedderOptions
 from joyvl_server.memory.models import CATALOGUE
 from joyvl_server.settings import Settings
 
@@ -26,3 +29,19 @@ def open_embedder(settings: Settings, name: str) -> Embedder:
     """By its entry-point name. Blocking: it may load weights. Raises `ConfigError`, `EmbedderError`."""
     factory = cast(EmbedderFactory, plugins.load(GROUP, name))
     return factory(settings.memory.options.get(name, {}), EmbedderContext(settings.speech_models_dir))
+
+
+def check_embedders(settings: Settings) -> None:
+    """Whether the names are installed and the options right, without loading any weights. Raises `ConfigError`."""
+    installed, memory = plugins.names(GROUP), settings.memory
+    wanted = [] if memory.embedder == "auto" else [memory.embedder]
+    for setting, name in [*(("embedder", n) for n in wanted), *(("options", n) for n in memory.options)]:
+        if name not in installed:
+            known = ", ".join(["auto", *installed] if setting == "embedder" else installed)
+            raise ConfigError(f"memory.{setting}: there is no embedder {name!r}. There are: {known}.")
+    for name in dict.fromkeys([*wanted, *memory.options]):
+        if name in OPTIONS:
+            where = f"memory.options.{name}"
+            options = validated(OPTIONS[name], memory.options.get(name, {}), where)
+            if isinstance(options, OpenAIEmbedderOptions):
+                options.key(where)

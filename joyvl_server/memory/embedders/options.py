@@ -52,3 +52,13 @@ class SentenceTransformersOptions(EmbedderOptions):
     device: str = Field("cpu", description="Where it runs: cpu, cuda, mps.")
     query_prefix: str = Field("", description="Written before each question.")
     passage_prefix: str = Field("", description="Written before each memory.")
+
+
+OPTIONS: dict[str, type[EmbedderOptions]] = {
+    "lexical": EmbedderOptions,
+    "e5": OnnxOptions,
+    "minilm": OnnxOptions,
+    "openai": OpenAIEmbedderOptions,
+    "sentence_transformers": SentenceTransformersOptions,
+}
+"""What stands under each name; embedders of other packages check their own when they are opened."""
