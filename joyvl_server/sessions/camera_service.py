@@ -88,14 +88,14 @@ class CameraService:
 
     async def add(self, draft: CameraDraft) -> CameraView:
         """Raises `Conflict` (name in use), `ConfigError` (the engine), `NotAllowed`: the net policy refuses the URL, or
-        there is no room for one session more (too_many, engine_full).
+        there is no room for one session more (too_many, engine_full); a disabled one needs no room.
 
         Cancelled, it may be stored all the same: then it is watched after a pause, or from the next start on.
         """
         for watch in draft.watches:
             check_zones(watch.zones, draft.spec.zones)
         engine = await self._factory.engine_name(draft.spec.engine)
-        with self._factory.admission(engine):
+        with self._factory.admission(engine) if draft.enabled else nullcontext():
             await self._reach.check(draft.url)
             now = self._clock.wall()
             camera = draft.camera(now)

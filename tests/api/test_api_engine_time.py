@@ -178,6 +178,11 @@ async def test_a_disabled_camera_stays_disabled_where_the_engine_is_full(h: Hous
     assert (await h.client.get(f"/v1/cameras/{camera['id']}")).json()["enabled"] is False
 
 
+async def test_a_disabled_camera_needs_no_room(full: House):
+    answer = await full.client.post("/v1/cameras", json={"name": "later", "url": URL, "enabled": False})
+    assert (answer.status_code, answer.json()["enabled"], answer.json()["state"]) == (201, False, None)
+
+
 async def test_a_camera_that_runs_may_be_changed_while_the_engine_is_full(h: House, request):
     camera = await h.camera()
     request.getfixturevalue("full")
