@@ -34,7 +34,7 @@ class ErasureScopes:
             ids += [event.id for event in found]
             if len(found) < PAGE:
                 break
-            before = found[-1].id
+            before = found[-1].cursor
         several = [MemoryFilter(event_ids=part) for part in parts(ids)]
         memories = [memory.id for filter in several for memory in await self._all(filter)]
         answers = await self._erasures.resting_on([*ids, *memories])

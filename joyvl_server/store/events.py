@@ -6,11 +6,12 @@ import asyncio
 import builtins
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
-from joyvl_server.core.errors import NotFound
+from joyvl_server.core.errors import NotFound, StoreError
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.timeline import reading, writing
 from joyvl_server.store.timeline.listeners import (
@@ -26,6 +27,7 @@ from joyvl_server.store.timeline.records import (
     REMARKS,
     TYPES,
     ClipState,
+    EventCursor,
     EventFilter,
     EventRecord,
     EventType,
@@ -33,7 +35,17 @@ from joyvl_server.store.timeline.records import (
     event_record,
 )
 
-__all__ = ["REMARKS", "TYPES", "ClipState", "EventFilter", "EventRecord", "EventType", "Events", "RemovedEvent"]
+__all__ = [
+    "REMARKS",
+    "TYPES",
+    "ClipState",
+    "EventCursor",
+    "EventFilter",
+    "EventRecord",
+    "EventType",
+    "Events",
+    "RemovedEvent",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -145,6 +157,15 @@ class Events:
         if begun:
             log.info("events of an older version are searchable now")
 
+    async def posted(self, wait_s: float) -> None:
+        """Wait until what was posted by now is written, so long at most, and not where the disk refuses.
+
+        Cancelling it only ends the wait.
+        """
+        with suppress(TimeoutError, StoreError):
+            async with asyncio.timeout(wait_s):
+                await self._db.write(lambda c: None)
+
     # ----------------------------------------------------------------------------------------------------- to read
 
     async def get(self, id: str) -> EventRecord:
@@ -154,14 +175,15 @@ class Events:
     async def list(
         self, wanted: EventFilter | None = None, *, limit: int = 100, before: str | None = None
     ) -> builtins.list[EventRecord]:
-        """Newest first, at most `limit` (1 to 1000), all that match. `before`: the id of the last one of the page
-        before.
+        """Newest first, at most `limit` (1 to 1000), all that match. `before`: the cursor of the last one of the page
+        before, or its id. Raises `ValueError` where it is neither.
 
         "Newest" are those with the greatest id; with words those written last; with nothing but a time those whose
         time is the latest. Words without a letter or digit find nothing. Cancelling it changes nothing.
         """
         most = min(max(limit, 1), MAX_PAGE)
-        return await self._db.read(lambda c: reading.newest(c, wanted or EventFilter(), most, before))
+        cursor = None if before is None else EventCursor.read(before)
+        return await self._db.read(lambda c: reading.newest(c, wanted or EventFilter(), most, cursor))
 
     async def last_seq(self) -> int:
         """`seq` of the event that was written last, 0 where there is none. Cancelling it changes nothing."""

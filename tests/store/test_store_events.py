@@ -1,8 +1,10 @@
 import random
+import threading
 
 import pytest
 from store_records import drained, event
 
+from fakes.patience import PATIENCE_S
 from joyvl_server.store import events as events_module
 from joyvl_server.store.events import EventFilter, Events
 from joyvl_server.store.timeline import reading
@@ -175,9 +177,9 @@ async def test_pages_hold_each_event_once_though_clocks_jump_and_the_cursor_is_d
     seen, before, deleted = [], None, 0
     while page := await events.list(EventFilter(**filters), limit=7, before=before):
         seen += [one.id for one in page]
-        before = page[-1].id
-        if deleted < 3 and "since" not in filters:
-            deleted += await events.delete([before])
+        before = page[-1].cursor
+        if deleted < 3:
+            deleted += await events.delete([page[-1].id])
     assert set(seen) == {one.id for one in made}
     assert len(seen) == len(made)
 
@@ -202,3 +204,16 @@ async def test_what_is_kept_is_found_in_an_index(db):
     query = "EXPLAIN QUERY PLAN SELECT seq FROM events e WHERE e.kept = 1 ORDER BY e.id DESC LIMIT 10"
     plan = await db.read(lambda c: [row["detail"] for row in c.execute(query)])
     assert plan == ["SCAN e USING INDEX events_kept"]
+
+
+async def test_what_was_posted_before_is_waited_for_but_not_long(db):
+    events = Events(db)
+    release = threading.Event()
+    db.post(lambda c: release.wait(PATIENCE_S))
+    made = event()
+    events.post(made)
+    await events.posted(0.05)
+    assert await events.list() == []
+    release.set()
+    await events.posted(PATIENCE_S)
+    assert await events.list() == [made]

@@ -53,6 +53,7 @@ async def test_a_picture_that_somebody_took_away_is_told_once_and_then_known(mad
 async def test_a_deleted_event_takes_its_files_along(made, running):
     t = made()
     running(t.files.run())
+    await until(lambda: t.clock.sleepers)  # what was there is measured
     event = await t.post()
     await t.written()
     other = await t.post()

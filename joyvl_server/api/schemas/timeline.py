@@ -7,9 +7,12 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from joyvl_server.api.schemas.common import MAX_PAGE, PageQuery, RequestModel, ResponseModel
+from joyvl_server.core.watches.kinds import ALIASES, WatchKind
 from joyvl_server.store.events import ClipState, EventFilter, EventType
 
 MAX_QUERY = 500
+CURSOR = r"^[a-z]{1,16}_[0-9a-z]{26}(~[0-9]{1,18}~-?0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3})?$"
+"""an id, or `EventRecord.cursor`"""
 
 
 class EventsFilter(RequestModel):
@@ -28,6 +31,11 @@ class EventsFilter(RequestModel):
     camera_id: str | None = Field(None, max_length=80)
     session_id: str | None = Field(None, max_length=80)
     type: list[EventType] = Field(default_factory=list, max_length=40, description="May be given several times.")
+    kind: list[WatchKind] = Field(
+        default_factory=list,
+        max_length=40,
+        description="The kind of happening. May be given several times.",
+    )
     watch_id: str | None = Field(None, max_length=80, description="Events that this watch is named in.")
     kept: bool | None = None
     since: AwareDatetime | None = Field(
@@ -42,6 +50,7 @@ class EventsFilter(RequestModel):
             session_id=self.session_id,
             camera_id=self.camera_id,
             types=tuple(self.type),
+            kinds=(*self.kind, *(alias for alias, kind in ALIASES.items() if kind in self.kind)),
             watch_id=self.watch_id,
             kept=self.kept,
             since=None if self.since is None else self.since.timestamp(),
@@ -51,6 +60,7 @@ class EventsFilter(RequestModel):
 
 class EventsQuery(EventsFilter, PageQuery):
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="At most this many, newest first.")
+    after: str | None = Field(None, pattern=CURSOR, description="The cursor `next` of the page before, or an id.")
     by: Literal["words", "meaning"] = Field(
         "words", description="What `query` means. By meaning, the nearest come first and there is no next page."
     )

@@ -28,14 +28,14 @@ from joyvl_server.api.timeline.stream import TimelineStream
 from joyvl_server.api.updates import LastEventId, check_streams
 from joyvl_server.core.errors import JoyvlError, NotFound
 from joyvl_server.memory.base import RecallRequest
-from joyvl_server.store.events import EventFilter, EventRecord
+from joyvl_server.store.events import EventCursor, EventFilter, EventRecord
 from joyvl_server.store.words import match_expression
 
 router = APIRouter(tags=["events"])
 
 EVENT = "/v1/events/{event_id}"
 SSE = "text/event-stream"
-STREAMED = {"type", "camera_id", "session_id", "watch_id", "after"}
+STREAMED = {"type", "kind", "camera_id", "session_id", "watch_id", "after"}
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The picture."}}
 MP4: dict[int | str, dict[str, Any]] = {
     200: {"content": {"video/mp4": {}}, "description": "The clip."},
@@ -82,20 +82,22 @@ async def list_events(
     """What happened, newest first. Events outlive cameras, sessions and restarts.
 
     With `Accept: text/event-stream` it goes on: each event of any session as it is written, resumed after
-    `Last-Event-ID`. A stream takes `type`, `camera_id`, `session_id` and `watch_id`.
+    `Last-Event-ID`. A stream takes `type`, `kind`, `camera_id`, `session_id` and `watch_id`.
     """
     wanted = query.to_filter()
     if SSE in request.headers.get("accept", ""):
         if beyond := sorted(query.model_fields_set - STREAMED):
             raise NotStreamable(f"A stream of events takes {', '.join(sorted(STREAMED))}, not {beyond[0]}.")
         check_streams(api)
-        return TimelineStream(api, await api.registry.timeline.feed.since(last_event_id or query.after, wanted))
+        last_id = last_event_id or (query.after and EventCursor.read(query.after).id)
+        return TimelineStream(api, await api.registry.timeline.feed.since(last_id, wanted))
     _check_words(query.query)
     if query.by == "meaning" and query.query is not None:
         return await _by_meaning(api, query, query.query)
     found = await api.registry.events.list(wanted, limit=query.limit + 1, before=query.after)
     page = found[: query.limit]
-    return render.listed(await shown(api.registry.timeline, page), page[-1].id if len(found) > query.limit else None)
+    more = page[-1].cursor if len(found) > query.limit else None
+    return render.listed(await shown(api.registry.timeline, page), more)
 
 
 async def _by_meaning(api: ApiContext, query: EventsQuery, text: str) -> Response:

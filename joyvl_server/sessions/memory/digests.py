@@ -174,7 +174,7 @@ class DayDigests:
             found += page
             if len(page) < PAGE:
                 break
-            before = page[-1].id
+            before = page[-1].cursor
         return found[::-1]
 
     async def _by_engine(self, camera_id: str, begin: float, end: float, counted: str) -> str | None:

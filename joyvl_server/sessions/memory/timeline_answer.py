@@ -17,6 +17,8 @@ from joyvl_server.store.events import REMARKS, EventFilter, EventRecord, Events
 
 WITHOUT_A_TIME_S = 86_400.0
 """a question without a time means the last day"""
+WRITTEN_S = 0.5
+"""Longest wait for events that are being written."""
 MOST = 5000
 """events that are looked at"""
 LISTED = 12
@@ -41,7 +43,11 @@ class Place:
 async def answer(
     events: Events, calendar: Calendar, place: Place, question: PastQuestion, now: float, language: str
 ) -> OwnAnswer:
-    """Raises `StoreError`. `language`: en, de or zh. Cancelling it changes nothing."""
+    """Raises `StoreError`. `language`: en, de or zh. Cancelling it changes nothing.
+
+    What was noted before the question is told, though it is only being written.
+    """
+    await events.posted(WRITTEN_S)
     spans = question.time.spans or (Span(0.0 if question.time.ever else now - WITHOUT_A_TIME_S, now + 1.0),)
     found = await _between(events, place, spans)
     told = [event for event in found if not question.kinds or _kind(event) in question.kinds]
@@ -68,7 +74,7 @@ async def _between(events: Events, place: Place, spans: Sequence[Span]) -> list[
             found += page
             if len(page) < 1000:
                 break
-            before = page[-1].id
+            before = page[-1].cursor
     return sorted(found, key=lambda event: (event.wall, event.id))
 
 

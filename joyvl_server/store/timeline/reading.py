@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from joyvl_server.store.timeline.records import COLUMNS, EventFilter, EventRecord, event_record
+from joyvl_server.store.timeline.records import COLUMNS, EventCursor, EventFilter, EventRecord, event_record
 from joyvl_server.store.timeline.search import expression
 
 FEW = 5000
@@ -16,24 +17,28 @@ MAX_SAID = 50
 E = ", ".join(f"e.{name}" for name in COLUMNS.split(", "))
 
 
-def newest(connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: str | None) -> list[EventRecord]:
-    """Newest first. `before`: the id of the last one of the page before."""
+def newest(
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
+) -> list[EventRecord]:
+    """Newest first. `before`: the last one of the page before."""
     if wanted.words is not None:
         return _by_words(connection, wanted, limit, before)
     if wanted.ids is not None:
         return _by_ids(connection, wanted, limit, before)
     if wanted.since is not None or wanted.until is not None:
-        if not (wanted.session_id or wanted.camera_id or wanted.types or wanted.watch_id):
+        if not (wanted.session_id or wanted.camera_id or wanted.types or wanted.kinds or wanted.watch_id):
             return _by_time(connection, wanted, limit, before)
         if _is_short(connection, wanted):
             return _in_a_short_time(connection, wanted, limit, before)
     if wanted.watch_id is not None:
         return _by_watch(connection, wanted, limit, before)
+    if wanted.kinds:
+        return _by_kind(connection, wanted, limit, before)
     clauses, values = conditions(wanted)
     types = tuple(dict.fromkeys(wanted.types))
     if before is not None:
         clauses.append("e.id < ?")
-        values.append(before)
+        values.append(before.id)
     if len(types) < 2 or wanted.session_id or wanted.camera_id:
         clauses, values = _types(clauses, values, wanted.types)
         # The clauses are ours; values are bound. The page is found in an index alone, then read.
@@ -79,6 +84,10 @@ def conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
     if wanted.watch_id is not None:
         clauses.append("EXISTS (SELECT 1 FROM event_watches w WHERE w.watch_id = ? AND w.event_id = e.id)")
         values.append(wanted.watch_id)
+    if wanted.kinds:
+        # The plus keeps it from being found by kind, and then sorted.
+        clauses.append(f"+e.kind IN ({', '.join('?' * len(wanted.kinds))})")
+        values += wanted.kinds
     if wanted.ids is not None:
         clauses.append("e.id IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(wanted.ids))
@@ -118,7 +127,9 @@ def left_open(connection: sqlite3.Connection) -> list[EventRecord]:
     return [event_record(row) for row in rows]
 
 
-def _by_words(connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: str | None) -> list[EventRecord]:
+def _by_words(
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
+) -> list[EventRecord]:
     """In the order of writing, which FTS5 walks without sorting."""
     oldest, youngest = connection.execute(
         "SELECT (SELECT min(wall) FROM events), (SELECT max(wall) FROM events)"
@@ -129,7 +140,7 @@ def _by_words(connection: sqlite3.Connection, wanted: EventFilter, limit: int, b
     clauses, values = _types(*conditions(wanted), wanted.types)
     if before is not None:
         clauses.append("w.rowid < ?")
-        values.append(_seq_of(connection, before))
+        values.append(_seq_of(connection, before.id) if before.seq is None else before.seq)
     where = " AND ".join(["event_words MATCH ?", *clauses])
     query = (
         f"SELECT {E} FROM event_words w CROSS JOIN events e ON e.seq = w.rowid WHERE {where} "
@@ -147,32 +158,36 @@ def _is_short(connection: sqlite3.Connection, wanted: EventFilter) -> bool:
 
 
 def _in_a_short_time(
-    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: str | None
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
 ) -> list[EventRecord]:
     clauses, values = _types(*conditions(wanted), wanted.types)
     if before is not None:
         clauses.append("e.id < ?")
-        values.append(before)
+        values.append(before.id)
     query = f"SELECT {E} FROM events e INDEXED BY events_wall {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
     return [event_record(row) for row in connection.execute(query, (*values, limit))]
 
 
-def _by_ids(connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: str | None) -> list[EventRecord]:
+def _by_ids(
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
+) -> list[EventRecord]:
     clauses, values = _types(*conditions(wanted), wanted.types)
     if before is not None:
         clauses.append("e.id < ?")
-        values.append(before)
+        values.append(before.id)
     query = f"SELECT {E} FROM events e {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
     return [event_record(row) for row in connection.execute(query, (*values, limit))]
 
 
-def _by_watch(connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: str | None) -> list[EventRecord]:
+def _by_watch(
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
+) -> list[EventRecord]:
     clauses, values = _types(*conditions(wanted), wanted.types)
     clauses.insert(0, "w.watch_id = ?")
     values.insert(0, wanted.watch_id)
     if before is not None:
         clauses.append("w.event_id < ?")
-        values.append(before)
+        values.append(before.id)
     query = (
         f"SELECT {E} FROM event_watches w CROSS JOIN events e ON e.id = w.event_id {_where(clauses)} "
         "ORDER BY w.event_id DESC LIMIT ?"
@@ -180,12 +195,32 @@ def _by_watch(connection: sqlite3.Connection, wanted: EventFilter, limit: int, b
     return [event_record(row) for row in connection.execute(query, (*values, limit))]
 
 
-def _by_time(connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: str | None) -> list[EventRecord]:
+def _by_kind(
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
+) -> list[EventRecord]:
+    """The newest of each kind: its index is walked in order, however rare it is."""
+    kinds = tuple(dict.fromkeys(wanted.kinds))
+    clauses, values = _types(*conditions(replace(wanted, kinds=())), wanted.types)
+    if before is not None:
+        clauses.append("e.id < ?")
+        values.append(before.id)
+    where = _where(["e.kind = ?", *clauses])
+    each = f"SELECT seq, id FROM events e INDEXED BY events_kind {where} ORDER BY e.id DESC LIMIT ?"
+    parts = " UNION ALL ".join(f"SELECT * FROM ({each})" for _ in kinds)
+    page = f"SELECT seq FROM ({parts}) ORDER BY id DESC LIMIT ?"
+    values = [value for kind in kinds for value in (kind, *values, limit)] + [limit]
+    rows = connection.execute(f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY id DESC", values)
+    return [event_record(row) for row in rows]
+
+
+def _by_time(
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
+) -> list[EventRecord]:
     """By wall time, whose index is walked in order: a short time long ago is found at once."""
     clauses, values = conditions(wanted)
     if before is not None:
         clauses.append("(e.wall, e.id) < (?, ?)")
-        values += [_wall_of(connection, before), before]
+        values += [_wall_of(connection, before.id) if before.wall is None else before.wall, before.id]
     query = f"SELECT {E} FROM events e INDEXED BY events_wall {_where(clauses)} ORDER BY e.wall DESC, e.id DESC LIMIT ?"
     return [event_record(row) for row in connection.execute(query, (*values, limit))]
 

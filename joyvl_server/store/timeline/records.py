@@ -63,11 +63,34 @@ class EventRecord:
     """grows with every event that is written, in the order of writing; 0 before that"""
 
     @property
+    def cursor(self) -> str:
+        """Continues after it in any order, though it is deleted meanwhile. Its id does so where the order is by id."""
+        return f"{self.id}~{self.seq}~{self.wall.hex()}"
+
+    @property
     def watches(self) -> tuple[str, ...]:
         """Ids of the watches that it is about."""
         listed = self.data.get("watches") or []
         named = [self.data.get("watch_id"), *(listed if isinstance(listed, list) else [])]
         return tuple(dict.fromkeys(watch for watch in named if isinstance(watch, str)))
+
+
+@dataclass(frozen=True, slots=True)
+class EventCursor:
+    """Where a page ends: an event that was there; None is what an id alone does not say."""
+
+    id: str
+    seq: int | None = None
+    wall: float | None = None
+
+    @classmethod
+    def read(cls, text: str) -> EventCursor:
+        """From `EventRecord.cursor`, or from an id alone. Raises `ValueError`, `OverflowError`."""
+        id, _, rest = text.partition("~")
+        if not rest:
+            return cls(id)
+        seq, _, wall = rest.partition("~")
+        return cls(id, int(seq), float.fromhex(wall))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,8 @@ class EventFilter:
     camera_id: str | None = None
     types: tuple[str, ...] = ()
     """one of these; none given: any"""
+    kinds: tuple[str, ...] = ()
+    """the kind of happening is one of these; none given: any"""
     watch_id: str | None = None
     kept: bool | None = None
     since: float | None = None
@@ -100,6 +125,7 @@ class EventFilter:
             self.session_id in (None, event.session_id)
             and self.camera_id in (None, event.camera_id)
             and (not self.types or event.type in self.types)
+            and (not self.kinds or event.data.get("kind") in self.kinds)
             and (self.watch_id is None or self.watch_id in event.watches)
             and self.kept in (None, event.kept)
             and (self.since is None or event.wall >= self.since)

@@ -270,3 +270,40 @@ async def test_where_pictures_cannot_be_written_events_go_on_and_it_is_told(tmp_
         metrics = (await h.client.get("/metrics")).text
         assert "joyvl_timeline_bytes 4.0" in metrics
         assert "joyvl_timeline_fault 0.0" in metrics
+
+
+async def test_events_are_found_by_kind(h: House):
+    for kind in ("enter", "leave", "changed", "camera_moving"):
+        await post(h, kind, data={"kind": kind})
+    await post(h, "none", data={})
+    assert await found(h, kind="enter") == ["enter"]
+    assert await found(h, kind=["leave", "enter"], type="spoke", camera_id="cam_1") == ["leave", "enter"]
+    assert await found(h, kind="changed", query="camera_moving") == ["camera_moving"]
+    assert await found(h, kind="changed") == ["camera_moving", "changed"], "what engines call otherwise"
+    assert (await h.client.get("/v1/events", params={"kind": "nonsense"})).status_code == 422
+    assert (await h.client.delete("/v1/events", params={"kind": "enter"})).json() == {"deleted": 1}
+
+
+@pytest.mark.parametrize("filters", [{"since": "2001-01-01T00:00:00Z"}, {"query": "number"}, {}])
+async def test_a_page_goes_on_though_its_last_event_is_deleted_and_clocks_jumped(h: House, filters: dict[str, str]):
+    walls = [100.0, 900.0, 200.0, 50.0, 60.0, 70.0]
+    ids = [await post(h, f"number {n}", wall=WALL + wall) for n, wall in enumerate(walls)]
+    first = (await h.client.get("/v1/events", params={**filters, "limit": 2})).json()
+    await h.client.delete(f"/v1/events/{first['data'][-1]['id']}")
+    rest = (await h.client.get("/v1/events", params={**filters, "limit": 10, "after": first["next"]})).json()
+    assert [e["id"] for e in rest["data"]] == [e for e in _ordered(ids, walls, filters) if e not in _ids(first)]
+
+
+def _ids(page: dict[str, Any]) -> list[str]:
+    return [event["id"] for event in page["data"]]
+
+
+def _ordered(ids: list[str], walls: list[float], filters: dict[str, str]) -> list[str]:
+    if "since" in filters:
+        return [id for _, id in sorted(zip(walls, ids, strict=True), reverse=True)]
+    return ids[::-1]
+
+
+@pytest.mark.parametrize("after", ["~", "evt_x", "evt_" + "0" * 26 + "~1~nan", "evt_" + "0" * 26 + "~1~0x1.0p+99999"])
+async def test_a_cursor_that_is_none_is_refused(h: House, after: str):
+    assert (await h.client.get("/v1/events", params={"after": after})).status_code == 422

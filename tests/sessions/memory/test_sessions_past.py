@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from fakes.media.media import FakeSource, picture
-from fakes.patience import until
+from fakes.patience import PATIENCE_S, until
 from fakes.server.sessions import House, open_house
+from joyvl_server.core.past.questions import Asked, PastQuestion
+from joyvl_server.core.past.time_words import TimeReading
 from joyvl_server.core.prompt.prefix import KNOWN
 from joyvl_server.core.prompt.turns import UserTurn
 from joyvl_server.core.prompt.wire_format import MEMORIES_HEADER, user_parts
+from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.engines.base import Capabilities
+from joyvl_server.kit.ids import new_id
 from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.memory.timeline_answer import Place, answer
+from joyvl_server.sessions.memory.zone_calendar import ZoneCalendar
 from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.session import Session
 from joyvl_server.store.events import EventRecord
@@ -271,3 +279,21 @@ async def test_an_agent_gets_memories_that_may_help(house: House):
     (line,) = await session.past.recaller.for_task("Where is the parcel?")
     assert '"The parcel went to the neighbour."' in line
     assert "said by you" in line
+
+
+async def test_an_event_of_this_very_moment_is_told(tmp_path: Path):
+    async with open_house(tmp_path) as house:
+        session, _ = await add_camera(house)
+        release = threading.Event()
+        house.registry.store.main.post(lambda c: release.wait(PATIENCE_S))  # a disk that is slow
+        camera_id, wall = session.record.camera_id, house.clock.wall()
+        event = EventRecord(new_id("evt"), session.id, camera_id, "watch_fired", 1.0, wall, "In.", {"kind": "enter"})
+        house.registry.timeline.post(event)
+        place = Place(camera_id, session.id)
+        question = PastQuestion(TimeReading(ever=True), Asked.COUNT, (WatchKind.ENTER,))
+        asking = asyncio.create_task(
+            answer(house.registry.events, ZoneCalendar(ZoneInfo("UTC")), place, question, wall, "en")
+        )
+        await asyncio.sleep(0.05)
+        release.set()
+        assert (await asking).rests_on == (event.id,)
