@@ -60,8 +60,11 @@ class Recall:
             self._latest(request, chosen),
         )
         numbers = list(dict.fromkeys([*meaning, *(seq for seq, _ in words), *latest]))
-        records = await self._parts.search.records(numbers, chosen) if numbers else {}
-        ranked = await asyncio.to_thread(rank, Candidates(meaning, words, latest, records))  # milliseconds
+        if not numbers:
+            return []
+        ranked = await self._parts.search.records(
+            numbers, chosen, lambda records: rank(Candidates(meaning, words, latest, records))
+        )
         return within(ranked, request.limit, request.tokens)
 
     async def _latest(self, request: RecallRequest, chosen: MemoryFilter) -> list[int]:

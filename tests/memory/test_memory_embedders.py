@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from fakes.tiny_onnx import write_model
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.memory.base import EmbedderContext, EmbedderError
-from joyvl_server.memory.embedders.lexical import LexicalEmbedder
+from joyvl_server.memory.embedders import lexical
+from joyvl_server.memory.embedders.lexical import LexicalEmbedder, vector
 from joyvl_server.memory.embedders.loading import chosen_name, open_embedder
 from joyvl_server.memory.embedders.onnx import open_e5, open_minilm
 from joyvl_server.memory.embedders.openai import OpenAIEmbedder
@@ -56,6 +58,21 @@ async def test_the_lexical_one_finds_words_in_other_forms(context, question, rig
     assert (await embedder.embed([])).shape == (0, 384)
     with pytest.raises(ConfigError):
         LexicalEmbedder({"x": 1}, context)
+
+
+async def test_the_lexical_one_holds_up_the_loop_for_no_more_than_a_question(context, monkeypatch):
+    threads = []
+
+    def noted(text):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return vector(text)
+
+    monkeypatch.setattr(lexical, "vector", noted)
+    embedder = LexicalEmbedder({}, context)
+    assert (await embedder.embed(["Who came?"], "query")).shape == (1, 384)
+    assert (await embedder.embed(["words " * 600] * 3)).shape == (3, 384)
+    assert (await embedder.embed([])).shape == (0, 384)
+    assert threads == [True, False, False, False]
 
 
 async def test_an_onnx_model_is_run(context):

@@ -6,11 +6,14 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord, place_token, record_of
 from joyvl_server.store.memories.words import quoted, terms
 from joyvl_server.store.sqlite.database import Database
+
+T = TypeVar("T")
 
 MAX_TERMS = 12
 NEWEST = 300
@@ -44,14 +47,23 @@ class MemorySearch:
         query = f"SELECT id, seq FROM memories WHERE id IN ({','.join('?' * len(ids))})"
         return {row[0]: row[1] for row in await self._db.read(lambda c: c.execute(query, list(ids)).fetchall())}
 
-    async def records(self, numbers: Sequence[int], filter: MemoryFilter) -> dict[int, MemoryRecord]:
-        """Those of these `seq` that are there and match. Cancelling it changes nothing."""
+    async def records(
+        self, numbers: Sequence[int], filter: MemoryFilter, use: Callable[[dict[int, MemoryRecord]], T]
+    ) -> T:
+        """What `use` makes, in the thread that reads, of those of these `seq` that are there and match.
+
+        Cancelling it changes nothing.
+        """
         where, values = filter.clauses()
         query = f"SELECT * FROM memories WHERE seq IN ({','.join('?' * len(numbers))})"
         if where:
             query += f" AND {where}"
-        rows = await self._db.read(lambda c: c.execute(query, (*numbers, *values)).fetchall())
-        return {row["seq"]: record_of(row) for row in rows}
+
+        def work(connection: sqlite3.Connection) -> T:
+            rows = connection.execute(query, (*numbers, *values)).fetchall()
+            return use({row["seq"]: record_of(row) for row in rows})
+
+        return await self._db.read(work)
 
 
 def _weigh(
