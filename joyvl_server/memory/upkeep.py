@@ -29,6 +29,8 @@ TOLD_EVERY = 10
 """steps of a rebuild after which it says how far it is: counting takes time"""
 IDLE_S = 30.0
 """Seconds after which it looks by itself whether there is anything to do."""
+STARTING_S = 2.0
+"""The same while the index starts."""
 LONGEST_PAUSE_S = 1.0
 """Between two batches it rests as long as one takes, at most this long: the machine belongs to the sessions."""
 
@@ -48,6 +50,7 @@ class Upkeep:
         self._embedded_to: defaultdict[str, int] = defaultdict(int)
         self._indexed_to: defaultdict[str, int] = defaultdict(int)
         self._compared: int | None = None
+        self._starting = False
         self._stepping = asyncio.Lock()
 
     def look(self, *, from_start: bool = False) -> None:
@@ -76,7 +79,7 @@ class Upkeep:
             if worked:
                 await self._clock.sleep(min(self._clock.monotonic() - began, LONGEST_PAUSE_S))
             else:
-                await self._wait(IDLE_S)
+                await self._wait(STARTING_S if self._starting and self._index.fault is None else IDLE_S)
 
     async def _wait(self, seconds: float) -> None:
         await wait_until(self._clock, self._news.wait(), self._clock.monotonic() + seconds)
@@ -95,6 +98,8 @@ class Upkeep:
         """One batch of each kind; False where there was nothing to do. Raises as `settle`."""
         async with self._stepping:
             if not await self._embedders.open():
+                in_use = await self._vectors.in_use()  # forgetting waits for no embedder
+                await self._take_out(sorted({*await self._vectors.embedders(), *((in_use,) if in_use else ())}))
                 raise EmbedderError("No embedder is open.", code="unavailable")
             await self._embedders.prepare()
             worked = False
@@ -142,16 +147,14 @@ class Upkeep:
     async def _keep_index(self) -> bool:
         if not self._index.usable:
             self.complete = False
-            if await self._vectors.are_more_than(INDEX_FROM):
+            self._starting = await self._vectors.are_more_than(INDEX_FROM) or bool(await self._vectors.removals(1))
+            if self._starting:
                 self._index.begin()
             return False
         if self._compared != self._index.life:
             await self._compare()
             return True
-        worked = False
-        if gone := await self._vectors.removals(REMOVE_BATCH):
-            await self._remove(gone)
-            worked = True
+        worked = await self._take_out([embedder.name for embedder in self._embedders.both()])
         for embedder in self._embedders.both():
             after = self._indexed_to[embedder.name]
             vectors = await self._vectors.unindexed(embedder.name, INDEX_BATCH, after=after)
@@ -164,9 +167,18 @@ class Upkeep:
                 worked = True
         return worked
 
-    async def _remove(self, gone: list[tuple[str, str]]) -> None:
+    async def _take_out(self, names: list[str]) -> bool:
+        """What was forgotten leaves the index, whose vectors are of these embedders; False where there is nothing."""
+        gone = await self._vectors.removals(REMOVE_BATCH)
+        if gone and self._index.usable:
+            await self._remove(gone, names)
+            return True
+        if gone:
+            self._index.begin()
+        return False
+
+    async def _remove(self, gone: list[tuple[str, str]], names: list[str]) -> None:
         """A collection that is not too large is made again without them: what Chroma removes stays in its files."""
-        names = [embedder.name for embedder in self._embedders.both()]
         large: set[str] = set()
         for name in names:
             sizes = await self._vectors.indexed_counts(name)

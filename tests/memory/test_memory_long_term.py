@@ -211,6 +211,54 @@ async def test_a_failing_embedder_is_told_and_tried_again(make, embedders, monke
     assert embedders["fake"].embedded == ["A blue box."]
 
 
+class KeptIndex(NoIndex):
+    """It holds ids by embedder and collection."""
+
+    def __init__(self) -> None:
+        self.usable, self.life = False, 1
+        self.held: dict[tuple[str, str], set[str]] = {}
+
+    def begin(self):
+        self.usable = True
+
+    async def counts(self, embedder):
+        return {collection: len(ids) for (name, collection), ids in self.held.items() if name == embedder}
+
+    async def put(self, embedder, vectors):
+        for vector in vectors:
+            self.held.setdefault((embedder, vector.collection), set()).add(vector.id)
+
+    async def drop(self, embedder, collection):
+        self.held.pop((embedder, collection), None)
+
+    async def keep_only(self, embedders):
+        self.held = {key: ids for key, ids in self.held.items() if key[0] in embedders}
+
+    async def clean(self):
+        pass
+
+
+@pytest.mark.parametrize("embedder", ["fake", "missing"])
+async def test_the_index_forgets_where_few_are_left_and_where_the_embedder_is_gone(db, embedders, embedder):
+    def opened(name: str, index: KeptIndex) -> LongTermMemory:
+        return LongTermMemory(Settings(memory={"embedder": name}), db, index, SystemClock())
+
+    index = KeptIndex()
+    memory = opened("fake", index)
+    await memory.add_all([draft(f"Box number {n}.", NOON + n) for n in range(120)])
+    await memory.settled(Progress())
+    await until(lambda: index.usable)
+    await memory.settled(Progress())
+    assert len(index.held[("fake:1", "cam_a")]) == 120
+    index.usable = False
+    assert await memory.forget_all() == 120
+    await memory.aclose()
+    later = opened(embedder, index)
+    later.start()
+    await until(lambda: not index.held)
+    await later.aclose()
+
+
 async def test_one_text_that_cannot_be_embedded_holds_up_no_other(make, embedders):
     embedders["fake"].poison = "poison"
     memory = make()
