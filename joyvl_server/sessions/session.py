@@ -37,6 +37,7 @@ from joyvl_server.sessions.spec import SessionSpec
 from joyvl_server.sessions.speech.session_speech import SessionSpeech
 from joyvl_server.sessions.ticking.base import Ticker
 from joyvl_server.sessions.watch_list import WatchList
+from joyvl_server.store.memories.records import MemoryRecord
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.watches import WatchRecord
 
@@ -173,6 +174,12 @@ class Session:
         now, wall = self.machine.now, self._deps.clock.wall()
         self.machine.take(PastForgotten(now, now - (wall - since), now - (wall - until)))
         self._has_forgotten = True
+
+    def told(self, memory: MemoryRecord) -> None:
+        """This memory is new, or has another text; its next prompt knows it if it is a fact of this place."""
+        self.forgotten((memory.id,))
+        if self.past.knows(memory):
+            self.bus.publish(SessionUpdated())
 
     def forgotten(self, memories: Collection[str]) -> None:
         """See `RunningSession.forgotten`."""

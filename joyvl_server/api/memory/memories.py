@@ -112,6 +112,7 @@ async def create_memory(
             collection, "fact", body.text, api.clock.wall(), camera_id=body.camera_id, kept=True, source="user"
         )
         memory = await api.registry.memory.add(draft)
+        _tell(api, memory)
         return render.created((await _shown(api, [memory]))[0], f"{MEMORIES}/{memory.id}")
 
     return await once(request, idempotency_key, create)
@@ -183,7 +184,10 @@ async def read_memory(api: ApiDep, memory_id: str) -> Response:
 @router.patch(MEMORIES + "/{memory_id}", response_model=MemoryOut, responses=problems(404, 503))
 async def change_memory(api: ApiDep, memory_id: str, body: MemoryPatch) -> Response:
     """Put its text right, keep it or let it go."""
+    before = await api.registry.memory.memories.get(memory_id)
     memory = await api.registry.memory.change(memory_id, **body.changes())
+    if memory.text != before.text:
+        _tell(api, memory)
     return JsonResponse((await _shown(api, [memory]))[0])
 
 
@@ -196,6 +200,11 @@ async def forget_memory(api: ApiDep, memory_id: str) -> Response:
 
 
 # ------------------------------------------------------------------------------------------------------------- to JSON
+
+
+def _tell(api: ApiContext, memory: MemoryRecord) -> None:
+    for session in api.registry.sessions():
+        session.told(memory)
 
 
 async def _shown(

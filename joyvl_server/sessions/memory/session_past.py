@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from joyvl_server.core.inputs import PastKnown
 from joyvl_server.core.past.questions import language_of
-from joyvl_server.sessions.memory.places import collection_of
+from joyvl_server.sessions.memory.places import SHARED, collection_of
 from joyvl_server.sessions.memory.recaller import Recaller
 from joyvl_server.sessions.memory.requests import PastRequests
 from joyvl_server.sessions.memory.wishes import MemoryWishes
 from joyvl_server.sessions.sinks.base import Machine
+from joyvl_server.store.memories.records import MemoryRecord
 from joyvl_server.store.sessions import SessionRecord
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class SessionPast:
         if lines != self._told:
             self._told = lines
             machine.take(PastKnown(machine.now, lines))
+
+    def knows(self, memory: MemoryRecord) -> bool:
+        """Is it a fact of this session's place, or of all?"""
+        return memory.kind == "fact" and memory.collection in (self.collection, SHARED)
 
     def forgotten(self, memories: Collection[str]) -> bool:
         """These are gone: what is known is told again. May a prompt quote one of them?"""

@@ -86,6 +86,21 @@ async def test_a_memory_of_another_camera_that_was_quoted_leaves_the_prompt_with
     assert not any(turn.user.memories for turn in context.turns)
 
 
+async def test_facts_that_are_told_or_put_right_meanwhile_are_known_as_they_are_now(house: House):
+    session, source = await camera(house)
+    memory = house.registry.memory
+    fact = await memory.memories.get(await remember(house, session, "The box is blue."))
+    session.told(fact)
+    await knows(session, "box is blue")
+    await seconds(house, source, 2)
+    number = chunk(session).number
+    session.told(await memory.change(fact.id, text="The box is green."))
+    await knows(session, "box is green")
+    await seconds(house, source, 2)
+    assert (chunk(session).number, "green" in chunk(session).prefix) == (number + 1, True)
+    assert "blue" not in chunk(session).prefix
+
+
 async def test_what_nobody_quoted_is_forgotten_without_a_new_chunk(house: House):
     session, source = await camera(house)
     going = await remember(house, session, "The cat sat on the wall.", kind="said")
