@@ -21,7 +21,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from joyvl_server.core.errors import NotAllowed
-from joyvl_server.kit.masking import MASK, mask_text, mask_url, restore_url
+from joyvl_server.kit.masking import MASK, is_masked, mask_text, mask_url, restore_url
 from joyvl_server.kit.net import http
 from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.notify.base import Delivery, DeliveryFailed, HookContext, Sender, Sent
@@ -62,7 +62,7 @@ class WebhookOptions(BaseModel):
             raise ValueError("it must be an http or https URL, like https://home.example/alerts")
         if any(c.isspace() or not c.isprintable() or c == "\\" for c in url.strip()):
             raise ValueError("it holds a space, a backslash or a control character")
-        if MASK in parts.netloc:
+        if MASK in parts.netloc or is_masked(url.strip()):
             raise ValueError("it contains *** in place of a secret; write the secret itself")
         return url.strip()
 

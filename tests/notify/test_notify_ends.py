@@ -83,6 +83,28 @@ async def test_the_alert_with_which_a_camera_was_snoozed_is_told_again_when_that
     assert a.got()[1].reason == "reminder"
 
 
+async def test_a_snooze_that_was_made_longer_ends_for_all_of_its_alerts(a: Alerting):
+    await a.fire("one")
+    first = await a.newest()
+    await a.center.snooze(first.id, 10, scope="camera")
+    await a.fire("two", watch="wat_2")
+    await a.center.snooze(first.id, 20, scope="camera")
+    await a.fire("three", watch="wat_3")
+    await a.center.snooze(first.id, 0, scope="camera")
+    assert await a.center.snoozed() == []
+    assert {alert.state for alert in await a.center.alerts.list(AlertFilter())} == {"open"}
+
+
+async def test_an_alert_stays_snoozed_while_its_watch_is(a: Alerting):
+    await a.fire("one")
+    first = await a.newest()
+    await a.center.snooze(first.id, 10, scope="watch")
+    await a.fire("two")
+    await a.center.snooze(first.id, 20, scope="camera")
+    await a.center.end_snooze("camera", "cam_1")
+    assert (await a.newest()).state == "snoozed"
+
+
 async def test_snoozes_that_are_over_are_not_listed(a: Alerting):
     await a.fire("one")
     await a.center.snooze((await a.newest()).id, 1, scope="camera")

@@ -324,3 +324,11 @@ async def test_no_secret_in_what_a_receiver_says(a: Alerting, receiver: WebhookR
     shown = f"{found.message} {view.options} {view.last_error}"
     assert "t0ps3cret" not in shown
     assert "very-secret-value" not in shown
+
+
+@pytest.mark.parametrize("stored", [None, {"url": "https://h.example/a?token=t0ps3cret-of-mine"}])
+def test_a_parameter_that_is_still_masked_is_not_stored(stored):
+    """Its path is another one, so nobody can say what belongs there."""
+    before = stored and WebhookSender.checked(stored)[0]
+    with pytest.raises(ConfigError, match=r"contains \*\*\*"):
+        WebhookSender.checked({"url": "https://h.example/b?token=***"}, before)

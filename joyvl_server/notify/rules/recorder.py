@@ -76,7 +76,11 @@ class AlertRecorder:
         if scope != "alert" and not subjects:
             raise Conflict(f"This alert has no {scope}.")
         for subject in subjects if scope != "alert" else ():
-            stored.set_snooze(connection, scope, subject, now, now + 60 * minutes)
+            if minutes > 0:
+                stored.set_snooze(connection, scope, subject, now, now + 60 * minutes)
+            else:
+                self._scope_over(connection, scope, subject)
+        alert = self._alert(connection, alert_id)
         if alert.state in ("acknowledged", "closed"):
             if scope == "alert":
                 raise Conflict("Nobody is told of this alert any more: there is nothing to snooze.")
@@ -103,12 +107,8 @@ class AlertRecorder:
 
     def end_scope(self, connection: sqlite3.Connection, scope: str, subject_id: str) -> None:
         """A camera or watch is not snoozed any more, nor are the alerts that were because of it. Raises `NotFound`."""
-        until = stored.end_snooze(connection, scope, subject_id, self.clock.wall())
-        if until is None:
+        if not self._scope_over(connection, scope, subject_id):
             raise NotFound(f"The {scope} {subject_id} is not snoozed.")
-        for alert in stored.snoozed_alerts(connection, until):
-            if subject_id == alert.camera_id or subject_id in alert.watches:
-                self.end_snooze(connection, alert.id)
 
     def close(self, connection: sqlite3.Connection, subject: str, kind: str) -> list[AlertRecord]:
         """What alerts of this kind told about is over: nobody has to be told. Returns those that were not closed."""
@@ -161,6 +161,16 @@ class AlertRecorder:
                 if not outbox.awaits_repeat(connection, delivery.hook_id, earlier.id):
                     outbox.insert_delivery(connection, delivery)
         return earlier
+
+    def _scope_over(self, connection: sqlite3.Connection, scope: str, subject_id: str) -> bool:
+        """False where it was not snoozed."""
+        now = self.clock.wall()
+        until = stored.end_snooze(connection, scope, subject_id, now)
+        for alert in stored.snoozed_alerts(connection, until) if until is not None else ():
+            mine = subject_id == alert.camera_id or subject_id in alert.watches
+            if mine and (alert.snoozed_until == until or stored.snoozed_until(connection, alert, now) is None):
+                self.end_snooze(connection, alert.id)
+        return until is not None
 
     def _snoozed(
         self, connection: sqlite3.Connection, alert: AlertRecord, hooks: list[HookRecord], until: float

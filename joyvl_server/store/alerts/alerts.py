@@ -186,8 +186,8 @@ def before(connection: sqlite3.Connection, alert: AlertRecord) -> AlertState | N
 
 
 def snoozed_alerts(connection: sqlite3.Connection, until: float) -> list[AlertRecord]:
-    """Alerts that are snoozed until then."""
-    query = f"{_SELECT} WHERE state = 'snoozed' AND snoozed_until = ?"
+    """Alerts that are snoozed until then, or because a camera or watch is."""
+    query = f"{_SELECT} WHERE state = 'snoozed' AND (remind = 0 OR snoozed_until = ?)"
     return [_record(row) for row in connection.execute(query, (until,))]
 
 
