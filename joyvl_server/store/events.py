@@ -15,15 +15,15 @@ from joyvl_server.core.errors import NotFound, StoreError
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.timeline import reading, writing
 from joyvl_server.store.timeline.listeners import (
+    ChangedCallback,
     DeleteListener,
     EventListeners,
     InsertListener,
     RemovedCallback,
     WrittenCallback,
 )
-from joyvl_server.store.timeline.posting import EventTrim, PostedEvent
+from joyvl_server.store.timeline.posting import EventTrim, PostedChange, PostedEvent
 from joyvl_server.store.timeline.records import (
-    COLUMNS,
     REMARKS,
     TYPES,
     ClipState,
@@ -32,7 +32,6 @@ from joyvl_server.store.timeline.records import (
     EventRecord,
     EventType,
     RemovedEvent,
-    event_record,
 )
 
 __all__ = [
@@ -84,6 +83,10 @@ class Events:
         """Hear of deleted events once they are gone, and of posted ones that are not taken."""
         self._listeners.removed.append(callback)
 
+    def on_changed(self, callback: ChangedCallback) -> None:
+        """Hear of events whose picture or clip came or went, and of those that somebody keeps or lets go."""
+        self._listeners.changed.append(callback)
+
     # ---------------------------------------------------------------------------------------------------- to write
 
     def post(self, event: EventRecord) -> None:
@@ -94,7 +97,7 @@ class Events:
 
     async def keep(self, id: str, kept: bool) -> EventRecord:
         """The event as it is then. Raises `NotFound`. Cancelled, it may be written all the same."""
-        return _found(await self._db.write(lambda c: writing.keep(c, id, kept)), id)
+        return self._changed(_found(await self._db.write(lambda c: writing.keep(c, id, kept)), id))
 
     async def delete(self, ids: Iterable[str]) -> int:
         """Delete those that are there, kept ones too; how many. Cancelled, they may be deleted all the same."""
@@ -126,20 +129,18 @@ class Events:
 
         def work(connection: sqlite3.Connection) -> EventRecord | None:
             connection.execute(query, (state, reason, bytes, before_s, id))
-            return _one(connection, id)
+            return writing.read(connection, id)
 
-        return _found(await self._db.write(work), id)
+        return self._changed(_found(await self._db.write(work), id))
 
     def pictures_gone(self, ids: Iterable[str]) -> None:
         """There is no picture of these. Nobody waits."""
-        gone = [(id,) for id in ids]
-        self._db.post(lambda c: c.executemany("UPDATE events SET picture = 0 WHERE id = ?", gone))
+        self._change("picture = 0 WHERE id = ? AND picture = 1", [(id,) for id in ids])
 
     def clips_gone(self, ids: Iterable[str], reason: str) -> None:
         """The clips of these are no more; `reason` is a sentence for people. Nobody waits."""
-        gone = [(reason, id) for id in ids]
         values = "clip = 'deleted', clip_reason = ?, clip_bytes = 0, clip_before_s = NULL"
-        self._db.post(lambda c: c.executemany(f"UPDATE events SET {values} WHERE id = ? AND clip = 'ready'", gone))
+        self._change(f"{values} WHERE id = ? AND clip = 'ready'", [(reason, id) for id in ids])
 
     async def fail_clips(self, reason: str) -> None:
         """Clips that are being recorded come no more: at a start. Cancelled, it may be written all the same."""
@@ -170,7 +171,7 @@ class Events:
 
     async def get(self, id: str) -> EventRecord:
         """Raises `NotFound`. Cancelling it changes nothing."""
-        return _found(await self._db.read(lambda c: _one(c, id)), id)
+        return _found(await self._db.read(lambda c: writing.read(c, id)), id)
 
     async def list(
         self, wanted: EventFilter | None = None, *, limit: int = 100, before: str | None = None
@@ -220,6 +221,15 @@ class Events:
 
     # ---------------------------------------------------------------------------------------------------- inside
 
+    def _change(self, change: str, values: Sequence[tuple[str, ...]]) -> None:
+        if values:
+            posted = PostedChange(self._listeners, f"UPDATE events SET {change}", values)
+            self._db.post(posted, listener=posted)
+
+    def _changed(self, event: EventRecord) -> EventRecord:
+        self._listeners.tell_changed([event])
+        return event
+
     async def _delete(self, ids: Sequence[str]) -> int:
         def work(connection: sqlite3.Connection) -> builtins.list[RemovedEvent]:
             removed = writing.delete(connection, ids)
@@ -229,11 +239,6 @@ class Events:
         removed = await self._db.write(work) if ids else []
         self._listeners.tell(None, removed)
         return len(removed)
-
-
-def _one(connection: sqlite3.Connection, id: str) -> EventRecord | None:
-    row = connection.execute(f"SELECT {COLUMNS} FROM events WHERE id = ?", (id,)).fetchone()
-    return None if row is None else event_record(row)
 
 
 def _found(event: EventRecord | None, id: str) -> EventRecord:

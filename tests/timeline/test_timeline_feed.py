@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from timeline_world import remark
 
 from fakes.patience import until
 from joyvl_server.store.events import EventFilter, Events
-from joyvl_server.timeline.feed import EventFeed, ReaderTooSlow
+from joyvl_server.timeline.feed import ChangedEvent, EventFeed, ReaderTooSlow
 
 
 async def take(reader, count):
@@ -126,3 +127,61 @@ async def test_every_reader_gets_each_event_once_and_in_order(db, events, seed):
                 reader = await feed.since(last, EventFilter())
     assert seen == made[: len(seen)]
     assert len(seen) > 100
+
+
+async def test_changes_of_events_are_told_after_them(feed, events):
+    older = remark()
+    await told(feed, events, [older, remark(camera_id="cam_2")])
+    reader = await feed.since(None, EventFilter(camera_id="cam_1"))
+    made = remark(clip="recording", picture=True)
+    await told(feed, events, [made])
+    await events.set_clip(made.id, "ready", before_s=5.0)
+    await events.keep(older.id, True)
+    assert await take(reader, 3) == [
+        replace(made, clip="ready", clip_before_s=5.0),
+        ChangedEvent(replace(made, clip="ready", clip_before_s=5.0)),
+        ChangedEvent(replace(older, kept=True)),
+    ]
+    waiting = asyncio.create_task(anext(reader))
+    await asyncio.sleep(0)
+    events.clips_gone([made.id], "It was old.")
+    assert (await waiting).event.clip_reason == "It was old."
+    events.pictures_gone([made.id])
+    assert not (await anext(reader)).event.picture
+    events.pictures_gone([made.id])  # nothing changes
+    await told(feed, events, later := [remark()])
+    assert await take(reader, 1) == later
+
+
+async def test_who_comes_after_a_change_gets_the_event_as_it_is(feed, events):
+    made = [remark(), remark(clip="recording")]
+    await told(feed, events, made)
+    await events.set_clip(made[1].id, "failed", "no keyframe")
+    reader = await feed.since(made[0].id, EventFilter())
+    assert (await anext(reader)).clip == "failed"
+
+
+async def test_changes_of_another_place_or_of_what_is_deleted_are_not_told(feed, events):
+    made = [remark(camera_id="cam_2"), remark()]
+    await told(feed, events, made)
+    reader = await feed.since(None, EventFilter(camera_id="cam_1"))
+    for one in made:
+        await events.keep(one.id, True)
+    await events.delete([made[1].id])
+    await told(feed, events, later := [remark()])
+    assert await take(reader, 1) == later
+
+
+async def test_one_that_misses_changes_is_sent_away(feed, events):
+    made = [remark() for _ in range(12)]
+    await told(feed, events, made)
+    reader = await feed.since(None, EventFilter())
+    patient = await feed.since(None, EventFilter())
+    for _ in range(50):
+        await events.keep(made[0].id, True)  # again and again the same one
+    assert (await anext(patient)).event.id == made[0].id
+    for one in made[1:]:
+        await events.keep(one.id, True)
+    assert len(feed._changes) == 10
+    with pytest.raises(ReaderTooSlow):
+        await anext(reader)

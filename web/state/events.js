@@ -116,8 +116,10 @@ export function openTimeline(key, asked, atTop) {
   function told(update) {
     const event = eventOf(update.event ?? update);
     if (!event || !mine()) return; // a sign of life, or of a newer server
-    if (timeline.value.events?.some((known) => known.id === event.id)) return learn(event);
-    if (fits(event, filter)) take([event]);
+    const shown = timeline.value.events?.some((known) => known.id === event.id) || opened.value[event.id];
+    if (shown) return learn(event);
+    fresh.value = fresh.value.map((known) => (known.id === event.id ? event : known));
+    if (!update.event && fits(event, filter)) take([event]);
   }
 
   read();

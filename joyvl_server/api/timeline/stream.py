@@ -14,7 +14,7 @@ from joyvl_server.api.updates import SLOW_MESSAGE, EventChannel, EventStream
 from joyvl_server.core.errors import StoreError
 from joyvl_server.kit.masking import mask_text
 from joyvl_server.sessions.sinks.updates import SlowReader
-from joyvl_server.timeline.feed import EventReader, ReaderTooSlow
+from joyvl_server.timeline.feed import ChangedEvent, EventReader, ReaderTooSlow
 from joyvl_server.timeline.timeline import Timeline
 
 UNKNOWN_MESSAGE = "The event with this id is not kept any more, or never was. Events that come from now on follow."
@@ -40,8 +40,9 @@ class ShownEvents:
             self._telling = False
             return _error("unknown_event", UNKNOWN_MESSAGE)
         try:
-            (event,) = await shown(self._timeline, [await anext(self._reader)])
-            return event
+            told = await anext(self._reader)
+            (event,) = await shown(self._timeline, [told.event if isinstance(told, ChangedEvent) else told])
+            return {"type": "updated", "event": event} if isinstance(told, ChangedEvent) else event
         except ReaderTooSlow as error:
             raise SlowReader(SLOW_MESSAGE) from error
         except StoreError as error:
@@ -50,7 +51,7 @@ class ShownEvents:
 
 
 class TimelineChannel(EventChannel[dict[str, Any]]):
-    """The body of the stream. Errors and signs of life have no id, so that a client resumes after an event."""
+    """The body of the stream. Errors, changes and signs of life have no id, so that a client resumes after an event."""
 
     async def deliver(self, update: dict[str, Any]) -> None:
         id = f"id: {update['id']}\n" if "id" in update else ""

@@ -34,6 +34,8 @@ WrittenCallback = Callable[[EventRecord], None]
 """On the event loop, after the commit, in the order of writing."""
 RemovedCallback = Callable[[Sequence[RemovedEvent]], None]
 """On the event loop, after the commit. Also of events that were posted and are not taken."""
+ChangedCallback = Callable[[EventRecord], None]
+"""On the event loop, after the commit: an event as it is now."""
 
 
 class EventListeners:
@@ -44,6 +46,7 @@ class EventListeners:
         self.delete: list[DeleteListener] = []
         self.written: list[WrittenCallback] = []
         self.removed: list[RemovedCallback] = []
+        self.changed: list[ChangedCallback] = []
 
     def inserting(self, connection: sqlite3.Connection, event: EventRecord) -> None:
         """For the writer's thread. Raises `sqlite3.Error` where the disk fails."""
@@ -61,6 +64,12 @@ class EventListeners:
             _told(lambda callback=callback: callback(written))  # type: ignore[misc]
         for dropped in self.removed if removed else ():
             _told(lambda dropped=dropped: dropped(removed))  # type: ignore[misc]
+
+    def tell_changed(self, events: Sequence[EventRecord]) -> None:
+        """For the event loop."""
+        for event in events:
+            for callback in self.changed:
+                _told(lambda callback=callback, event=event: callback(event))  # type: ignore[misc]
 
 
 def _guarded(connection: sqlite3.Connection, work: Callable[[], None]) -> None:

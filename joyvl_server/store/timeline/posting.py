@@ -44,7 +44,7 @@ class PostedEvent:
         if self._event is not None:
             seq = writing.insert(connection, self._event)
             if seq is None:
-                self._refused = not writing.is_there(connection, self._event.id)
+                self._refused = writing.read(connection, self._event.id) is None
                 return
             self._written = replace(self._event, seq=seq)
             self._listeners.inserting(connection, self._written)
@@ -70,3 +70,31 @@ class PostedEvent:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 self._loop.call_soon_threadsafe(self._listeners.tell, written, removed)
+
+
+class PostedChange:
+    """A change of some events that nobody awaits. Give it to `Database.post`, as the work and as its listener."""
+
+    def __init__(self, listeners: EventListeners, query: str, changes: Sequence[tuple[str, ...]]) -> None:
+        """`query` is run with each of `changes`, which end with the id of an event."""
+        self._listeners = listeners
+        self._query = query
+        self._changes = changes
+        self._changed: list[EventRecord] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        with suppress(RuntimeError):  # no loop, nobody to tell
+            self._loop = asyncio.get_running_loop()
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        """In the writer's thread; once more where the commit failed."""
+        self._changed = []
+        for change in self._changes:
+            if connection.execute(self._query, change).rowcount:
+                event = writing.read(connection, change[-1])
+                self._changed += [] if event is None else [event]
+
+    def settled(self, *, kept: bool) -> None:
+        """The writer's answer, in its thread."""
+        if kept and self._changed and self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(self._listeners.tell_changed, self._changed)

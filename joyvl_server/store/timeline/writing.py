@@ -39,18 +39,19 @@ def insert(connection: sqlite3.Connection, event: EventRecord) -> int | None:
     return seq
 
 
-def is_there(connection: sqlite3.Connection, id: str) -> bool:
-    return connection.execute("SELECT 1 FROM events WHERE id = ?", (id,)).fetchone() is not None
+def read(connection: sqlite3.Connection, id: str) -> EventRecord | None:
+    """As it is now; None where there is none."""
+    row = connection.execute(f"SELECT {COLUMNS} FROM events WHERE id = ?", (id,)).fetchone()
+    return None if row is None else event_record(row)
 
 
 def delete(connection: sqlite3.Connection, ids: Iterable[str]) -> list[RemovedEvent]:
     """Delete these with all that is found by them; those that are there are returned."""
     removed = []
     for id in ids:
-        row = connection.execute(f"SELECT {COLUMNS} FROM events WHERE id = ?", (id,)).fetchone()
-        if row is None:
+        event = read(connection, id)
+        if event is None:
             continue
-        event = event_record(row)
         connection.execute("DELETE FROM event_words WHERE rowid = ?", (event.seq,))
         connection.executemany(
             "DELETE FROM event_watches WHERE watch_id = ? AND event_id = ?", [(watch, id) for watch in event.watches]
@@ -73,10 +74,9 @@ def delete_oldest(connection: sqlite3.Connection, limit: int, batch: int) -> lis
 def keep(connection: sqlite3.Connection, id: str, kept: bool) -> EventRecord | None:
     """The event as it is then; None where there is none."""
     connection.execute("UPDATE events SET kept = ? WHERE id = ?", (kept, id))
-    row = connection.execute(f"SELECT {COLUMNS} FROM events WHERE id = ?", (id,)).fetchone()
-    if row is None:
+    event = read(connection, id)
+    if event is None:
         return None
-    event = event_record(row)
     connection.execute("UPDATE event_words SET marks = ? WHERE rowid = ?", (indexed(event)[1], event.seq))
     return event
 

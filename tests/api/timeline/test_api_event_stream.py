@@ -147,3 +147,17 @@ async def test_a_store_that_fails_is_told_and_ends_the_stream(h: House, monkeypa
     assert (told["type"], told["error"]["code"]) == ("error", "store_io")
     await wire.done()
     assert h.api.streams == 0
+
+
+async def test_a_clip_that_is_ready_and_what_is_kept_are_told(h: House):
+    wire = await opened(h, "camera_id=cam_1")
+    id = await post(h, "number 1", clip="recording")
+    assert (await wire.update())["clip"]["state"] == "recording"
+    await h.registry.events.set_clip(id, "ready", bytes=3, before_s=5.0)
+    message = await wire.next()
+    assert message["body"].startswith(b"data: "), "a change has no id: a client resumes after an event"
+    await h.client.patch(f"/v1/events/{id}", json={"kept": True})
+    told = await wire.update()
+    assert told == {"type": "updated", "event": (await h.client.get(f"/v1/events/{id}")).json()}
+    assert (told["event"]["kept"], told["event"]["clip"]["state"]) == (True, "ready")
+    await left(wire)
