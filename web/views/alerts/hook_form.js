@@ -53,7 +53,7 @@ export function HookForm({ hook, onDone }) {
         <//>
         ${draft.escalates > 0 && html`<${Span} id="hook-after" label="After how many minutes" unit=${60} empty="The server's choice" value=${draft.escalateAfterS} error=${errorOf("escalate_after_s")} onChange=${(escalateAfterS) => set({ escalateAfterS })} />`}
         <${Span} id="hook-cooldown" label="Pause between repeats, in seconds" unit=${1} empty="0" value=${draft.cooldownS || null} error=${errorOf("cooldown_s")} onChange=${(value) => set({ cooldownS: value ?? 0 })} />
-        <${Span} id="hook-group" label="Join repeats for, in seconds" unit=${1} empty="0" value=${draft.groupS || null} error=${errorOf("group_s")} onChange=${(value) => set({ groupS: value ?? 0 })} />
+        <${Span} id="hook-group" label="Join repeats for, in seconds" hint="The first is told at once, what followed when the time is over." unit=${1} empty="0" value=${draft.groupS || null} error=${errorOf("group_s")} onChange=${(value) => set({ groupS: value ?? 0 })} />
       </div>
       <${QuietHours} hours=${draft.quietHours} hold=${draft.hold} error=${errorOf("quiet_hours")} onChange=${set} />
       ${problem && html`<p class="note bad" role="alert">${problem.message}</p>`}
@@ -85,9 +85,9 @@ function Several({ legend, all, options, chosen, onChange }) {
 }
 
 /** A span of time in a unit that people count in; empty is null. */
-function Span({ id, label, unit, empty, value, error, onChange }) {
+function Span({ id, label, hint, unit, empty, value, error, onChange }) {
   return html`
-    <${Field} id=${id} label=${label} error=${error}>
+    <${Field} id=${id} label=${label} hint=${hint} error=${error}>
       <input id=${id} type="number" min="0" step="any" placeholder=${empty} value=${value === null ? "" : value / unit} onInput=${(e) => onChange(e.target.value === "" ? null : Number(e.target.value) * unit)} />
     <//>
   `;
