@@ -52,7 +52,8 @@ class Digests:
         return [_record(row) for row in rows]
 
     async def put(self, digest: DigestRecord) -> DigestRecord:
-        """Write it in place of an earlier one; one that is done stays: that is returned then.
+        """Write it in place of an earlier one; one that is done stays, unless a clock that was ahead wrote it: that is
+        returned then.
 
         Cancelled, it may be written all the same.
         """
@@ -64,7 +65,7 @@ class Digests:
         def work(connection: sqlite3.Connection) -> DigestRecord:
             key = (digest.camera_id, digest.day)
             row = connection.execute("SELECT * FROM digests WHERE camera_id = ? AND day = ?", key).fetchone()
-            if row is not None and row["done"]:
+            if row is not None and row["done"] and row["written_wall"] <= digest.written_wall:
                 return _record(row)
             # What is forgotten meanwhile would come back with it: the next look writes it.
             if connection.execute("SELECT 1 FROM erasures WHERE at_wall >= ?", (digest.written_wall,)).fetchone():

@@ -26,6 +26,8 @@ GIVEN_UP_S = 3600.0
 STEADY_S = 600.0
 """Nothing goes because of its age before the clock has run evenly for so long: after a jump all would look old."""
 JUMP_S = 60.0
+AGAIN_S = 300.0
+"""Where nothing that may go is left and it is still too much, all folders are looked through so much later."""
 
 
 class FileQuota:
@@ -44,6 +46,7 @@ class FileQuota:
         self._steady_since = clock.monotonic()
         self._aged_at = float("-inf")
         self._told = False
+        self._looked_at = float("-inf")
 
     async def sweep(self, threads: BoundedThreads) -> None:
         """Measure what there is, and remove files whose event is gone. Raises `OSError`, `StoreError`, `TimeoutError`.
@@ -73,8 +76,10 @@ class FileQuota:
         old = now - self._steady_since >= STEADY_S and now - self._aged_at >= min(3600.0, self._max_age_s / 10)
         if old:
             self._aged_at = now
-        if not old and self.used <= self._max_bytes:
+        full = self._told and now - self._looked_at < AGAIN_S
+        if not old and (self.used <= self._max_bytes or full):
             return
+        self._looked_at = now
         oldest = self._clock.wall() - self._max_age_s if old else float("-inf")
         goal = self._max_bytes * FILL if self.used > self._max_bytes else float("inf")
         for day in await threads.run(self._folders.days):

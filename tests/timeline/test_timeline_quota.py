@@ -124,3 +124,19 @@ async def test_what_an_earlier_run_did_not_finish_is_removed(made):
     half.write_bytes(b"half")
     await t.files.clear_unfinished()
     assert not half.exists()
+
+
+async def test_where_all_is_kept_folders_are_not_looked_through_for_each_picture(made, clock, monkeypatch):
+    t = made(max_gb=0.01)
+    event, path = await t.add(b"x" * 11_000_000)
+    await t.events.keep(event.id, True)
+    await keep_to(t)
+    looks, days = [], t.files.folders.days
+    monkeypatch.setattr(t.files.folders, "days", lambda: looks.append(1) or days())
+    for _ in range(5):
+        await t.files.quota.keep_to(t.files._threads)
+    assert looks == []
+    await t.events.keep(event.id, False)
+    await clock.advance(301)
+    await t.files.quota.keep_to(t.files._threads)
+    assert not path.exists()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from joyvl_server.core.watches.kinds import ALIASES
 from joyvl_server.store.events import EventRecord
 
 LINKS = 24
@@ -42,35 +43,37 @@ TOLD = ("watch_fired", "spoke", "delegated", "task")
 
 @dataclass(slots=True)
 class DayCounts:
-    """Feed it the events of a day, oldest first, then `finish`. Times are Unix seconds."""
+    """Feed it the events of a day, oldest first, then `finish`. Times are Unix seconds.
 
-    begin: float
+    `away_since`: the camera was away when the day began.
+    """
+
+    away_since: float | None = None
     counts: Counter[str] = field(default_factory=Counter)
     _links: list[tuple[str, str]] = field(default_factory=list)
-    _away_since: float | None = None
     _away_s: float = 0.0
 
     def add(self, events: Iterable[EventRecord]) -> None:
         for event in events:
             kind = event.data.get("kind")
-            if isinstance(kind, str) and kind in KIND_WORDS and event.type in ("watch_fired", "spoke"):
+            kind = ALIASES.get(kind, kind) if isinstance(kind, str) else None
+            if kind in KIND_WORDS and event.type in ("watch_fired", "spoke"):
                 self.counts[kind] += 1
             if event.type in ("watch_fired", "spoke", "delegated", "heard", "task"):
                 self.counts[event.type] += 1
             if event.type in TOLD:
                 self._links.append((event.type, event.id))
-            if event.type == "camera_offline" and self._away_since is None:
-                self._away_since = event.wall
+            if event.type == "camera_offline" and self.away_since is None:
+                self.away_since = event.wall
             elif event.type == "camera_online":
-                # Away since before this day, where nothing says since when.
-                since = self._away_since if self._away_since is not None else event.wall
+                since = event.wall if self.away_since is None else self.away_since
                 self._away_s += max(0.0, event.wall - since)
-                self._away_since = None
+                self.away_since = None
 
     def finish(self, end: float) -> None:
-        if self._away_since is not None:
-            self._away_s += max(0.0, end - self._away_since)
-            self._away_since = end
+        if self.away_since is not None:
+            self._away_s += max(0.0, end - self.away_since)
+            self.away_since = end
         self.counts["away_min"] = round(self._away_s / 60)
 
     @property

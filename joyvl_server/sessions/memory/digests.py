@@ -82,7 +82,7 @@ class DayDigests:
         self._cameras = cameras
         self._language = language
         self._clock = clock
-        self._working = asyncio.Lock()
+        self._counting = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -107,26 +107,29 @@ class DayDigests:
         """
         kept = await self.records.digests.get(camera_id, day.isoformat())
         now = self._clock.wall()
-        if kept is not None and (kept.done or 0 <= now - kept.written_wall < FRESH_S):
+        if kept is not None and kept.written_wall <= now and (kept.done or now - kept.written_wall < FRESH_S):
             return kept
-        async with self._working:
+        async with self._counting:
             return await self._write(camera_id, day, by_engine=False)
 
     async def write_past(self) -> int:
         """Days that are over and not written yet, the newest first; how many were written."""
         count = 0
-        ended = datetime.fromtimestamp(self._clock.wall() - LATE_S, self.zone).date()
+        ended = self._ended()
         for back in range(1, BACK_DAYS + 1):
             day = ended - timedelta(days=back)
             for camera_id, since in self._cameras.camera_days().items():
                 if since >= self.bounds(day)[1]:
                     continue
                 kept = await self.records.digests.get(camera_id, day.isoformat())
-                if kept is None or not kept.done:
-                    async with self._working:
-                        await self._write(camera_id, day, by_engine=True)
+                if kept is None or not kept.done or kept.written_wall > self._clock.wall():
+                    await self._write(camera_id, day, by_engine=True)
                     count += 1
         return count
+
+    def _ended(self) -> date:
+        """The first day that is not over yet."""
+        return datetime.fromtimestamp(self._clock.wall() - LATE_S, self.zone).date()
 
     # ---------------------------------------------------------------------------------------------------------- inside
 
@@ -143,11 +146,12 @@ class DayDigests:
     async def _write(self, camera_id: str, day: date, *, by_engine: bool) -> DigestRecord:
         begin, end = self.bounds(day)
         now = self._clock.wall()
-        counted = DayCounts(begin)
+        counted = DayCounts(begin if await self._was_away(camera_id, begin) else None)
         counted.add(await self._events(camera_id, begin, end))
         counted.finish(min(end, max(begin, now)))
         text, source = counted.sentence(self._language), "counts"
-        done = now >= end + LATE_S
+        # One that somebody asks for first is written by the engine all the same.
+        done = day < self._ended() and (by_engine or day < self._ended() - timedelta(days=BACK_DAYS))
         if by_engine and done and counted.event_ids:
             written = await self._by_engine(camera_id, begin, end, text)
             if written is not None:
@@ -163,6 +167,11 @@ class DayDigests:
         begin = datetime.combine(day, time(), self.zone)
         end = datetime.combine(day + timedelta(days=1), time(), self.zone)
         return begin.timestamp(), end.timestamp()
+
+    async def _was_away(self, camera_id: str, moment: float) -> bool:
+        wanted = EventFilter(camera_id=camera_id, types=("camera_offline", "camera_online"), until=moment)
+        last = await self.records.events.list(wanted, limit=1)
+        return bool(last) and last[0].type == "camera_offline"
 
     async def _events(self, camera_id: str, begin: float, end: float) -> list[EventRecord]:
         """Oldest first, at most `MOST_EVENTS`, the newest."""

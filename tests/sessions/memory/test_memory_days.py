@@ -46,7 +46,7 @@ async def written(h: House, *events: EventRecord) -> None:
 
 
 def test_a_day_in_figures():
-    counted = DayCounts(0.0)
+    counted = DayCounts()
     counted.add([event("watch_fired", n, kind="enter") for n in range(12)])
     counted.add([event("spoke", 20, kind="leave"), event("heard", 21), event("task", 22)])
     counted.add([event("camera_offline", 30), event("camera_online", 270), event("camera_offline", 300)])
@@ -60,11 +60,11 @@ def test_a_day_in_figures():
     assert counted.sentence("zh") == (
         "进来 12 次，离开 1 次，12 次提醒，说话 1 次，听到 1 句话，1 个任务，摄像头离线 5 分钟。"
     )
-    assert DayCounts(0.0).sentence("en") == "Nothing happened."
+    assert DayCounts().sentence("en") == "Nothing happened."
 
 
 def test_links_are_bounded_and_fired_watches_come_first():
-    counted = DayCounts(0.0)
+    counted = DayCounts()
     fired = [event("watch_fired", n) for n in range(3)]
     counted.add([event("spoke", 1) for _ in range(100)] + fired)
     assert len(counted.event_ids) == LINKS
@@ -154,6 +154,74 @@ async def test_a_forgotten_day_is_written_again_from_what_is_left(h: House):
     assert await days.records.digests.get(camera["id"], "2026-10-25") is None
     await h.clock.advance(5)
     assert "watch_fired" not in (await days.of(camera["id"], date(2026, 10, 25))).counts
+
+
+async def test_who_asks_for_yesterday_first_does_not_keep_the_engine_from_writing_it(h: House, monkeypatch):
+    camera = await h.camera()
+    session, writing, release = h.session(camera), asyncio.Event(), asyncio.Event()
+
+    async def write_text(draft):
+        writing.set()
+        await release.wait()
+        return "A parcel came."
+
+    monkeypatch.setattr(type(session), "write_text", lambda self, draft: write_text(draft))
+    await written(h, event("watch_fired", WALL, camera["id"], kind="enter"))
+    await h.registry.memory.add(MemoryDraft(camera["id"], "said", "a parcel", WALL, camera_id=camera["id"]))
+    h.clock._offset += 86_400
+    days, day = h.registry.past.digests, date(2026, 10, 25)
+    assert not (await days.of(camera["id"], day)).done
+    past = asyncio.create_task(days.write_past())
+    await writing.wait()
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await days.of(camera["id"], day)).source == "counts", "nobody waits for the engine"
+        assert (await days.of(camera["id"], date(2026, 10, 26))).source == "counts"
+    release.set()
+    await past
+    kept = await days.of(camera["id"], day)
+    assert (kept.text, kept.done) == ("A parcel came.", True)
+
+
+async def test_a_camera_that_was_away_all_day_is_said_to_be(h: House):
+    camera = await h.camera()
+    midnight = h.registry.past.digests.bounds(date(2026, 10, 20))[0]
+    await written(
+        h,
+        event("camera_offline", midnight - 3600, camera["id"]),
+        event("camera_online", midnight + 86_400 + 1800, camera["id"]),
+    )
+    days = h.registry.past.digests
+    assert [(await days.of(camera["id"], date(2026, 10, n))).counts.get("away_min") for n in (19, 20, 21, 22)] == [
+        60, 1440, 30, None,
+    ]  # fmt: skip
+
+
+async def test_days_written_by_a_clock_that_was_ahead_are_written_again(h: House):
+    camera = await h.camera()
+    days, day = h.registry.past.digests, date(2026, 10, 25)
+    h.clock._offset += 86_400
+    await days.write_past()
+    assert (await days.of(camera["id"], day)).done
+    h.clock._offset -= 86_400
+    await written(h, event("watch_fired", WALL + 60, camera["id"], kind="enter"))
+    assert (await days.of(camera["id"], day)).counts["enter"] == 1
+    h.clock._offset += 86_000
+    await days.write_past()
+    kept = await days.records.digests.get(camera["id"], day.isoformat())
+    assert kept is not None
+    assert (kept.done, kept.counts["enter"]) == (True, 1)
+
+
+def test_what_engines_call_otherwise_is_counted_too():
+    counted = DayCounts()
+    counted.add([event("watch_fired", 1, kind="camera_moving")])
+    assert counted.counts["changed"] == 1
+
+
+async def test_the_first_day_of_all_can_be_asked_for(h: House):
+    camera = await h.camera()
+    answer = await h.client.get(f"/v1/digests?camera_id={camera['id']}&day=0001-01-01")
+    assert answer.status_code == 200
 
 
 # ----------------------------------------------------------------------------------------------------------- retention
