@@ -10,6 +10,8 @@ from joyvl_server.kit.ids import new_id
 
 MAX_OPEN = 16
 KEPT = 100
+UNSAID = "…"
+"""the words of a question that are forgotten while it still waits for its answer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class QueryList:
         """The answer to it rests on these events and memories."""
         if query_id in self._all:
             self._all[query_id] = replace(self._all[query_id], rests_on=ids, note=note)
+
+    def reword(self, query_id: str, text: str) -> None:
+        """It is shown with this text."""
+        if query_id in self._all:
+            self._all[query_id] = replace(self._all[query_id], text=text)
 
     def withdraw(self, query_id: str) -> None:
         """Nobody wants an answer any more. Raises `NotFound`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from joyvl_server.core.decision.repetition import normal
 from joyvl_server.store.erasure_records import ErasureScope, Past
 from joyvl_server.store.erasures import Erasures
 from joyvl_server.store.events import EventFilter, Events
@@ -15,6 +16,11 @@ PAGE = 1000
 PART = 500
 """ids in one scope, which is one entry of the journal"""
 ACCOUNTS = ("summary", "block")
+SAID = ("heard", "query_asked", "query_closed")
+"""events in which people tell a fact, ask for it, or get it told"""
+LEAST_WORDS = 2
+LEAST_SIGNS = 4
+"""of a fact, or else it is only looked for as a whole: not all that has one word in it tells that fact"""
 
 
 class ErasureScopes:
@@ -39,7 +45,7 @@ class ErasureScopes:
         memories = [memory.id for filter in several for memory in await self._all(filter)]
         answers = await self._erasures.resting_on([*ids, *memories])
         several += [MemoryFilter(event_ids=part) for part in parts(sorted(answers.difference(ids)))]
-        return [await self._naming(filter) for filter in several], len(ids)
+        return [await self._naming(filter, await self._all(filter)) for filter in several], len(ids)
 
     async def of(self, filter: MemoryFilter, now: float) -> ErasureScope:
         """All memories that match, and the events they are from; where a filter names only places and times, all that
@@ -71,9 +77,8 @@ class ErasureScopes:
                 camera_id = filter.collections[0]
         return Past(since, until, camera_id, sessions, open=filter.until is None)
 
-    async def _naming(self, filter: MemoryFilter) -> ErasureScope:
-        """These memories and events, and what comes from them."""
-        memories = await self._all(filter)
+    async def _naming(self, filter: MemoryFilter, memories: Sequence[MemoryRecord]) -> ErasureScope:
+        """These memories, which match it, and events, and what comes from them."""
         ids = {memory.id for memory in memories} | set(filter.ids)
         from_events = {memory.event_id for memory in memories if memory.event_id is not None} | set(filter.event_ids)
         events, tasks = await self._erasures.traced(from_events)
@@ -85,13 +90,37 @@ class ErasureScopes:
         return ErasureScope(None, tuple(sorted(ids)), events, tasks, accounts)
 
     async def _with_answers(self, filter: MemoryFilter) -> ErasureScope:
-        """The same, with the answers that rest on one of them."""
-        scope = await self._naming(filter)
+        """The same, with the answers that rest on one of them, and with all in which a fact of them was told or
+        asked."""
+        found = await self._all(filter)
+        facts = list(dict.fromkeys(memory.text for memory in found if memory.kind == "fact"))
+        scope = await self._naming(filter, found)
         told = await self._erasures.resting_on([*scope.memories, *(event.id for event in scope.events)])
-        if not told:
+        if facts:
+            told = await self._erasures.conversations(told.union(*[await self._said(fact) for fact in facts]))
+        heard = {id for fact in facts for id in await self._heard(fact)}
+        if not told and not heard:
             return scope
         events, tasks = await self._erasures.traced(told.union(event.id for event in scope.events))
-        return replace(scope, events=events, tasks=tuple(sorted({*scope.tasks, *tasks})))
+        memories = tuple(sorted({*scope.memories, *heard}))
+        return replace(scope, memories=memories, events=events, tasks=tuple(sorted({*scope.tasks, *tasks})))
+
+    async def _said(self, fact: str) -> set[str]:
+        """Events in which these words were said, or answered to somebody."""
+        found: set[str] = set()
+        before: str | None = None
+        while True:
+            wanted = EventFilter(types=(*SAID, "spoke"), words=fact)
+            page = await self._events.list(wanted, limit=PAGE, before=before)
+            answers = [event for event in page if event.type in SAID or event.data.get("query") is not None]
+            found |= {event.id for event in answers if tells(event.text, fact)}
+            if len(page) < PAGE:
+                return found
+            before = page[-1].id
+
+    async def _heard(self, fact: str) -> set[str]:
+        memories = await self._all(MemoryFilter(kinds=("heard",), words=fact))
+        return {memory.id for memory in memories if tells(memory.text, fact)}
 
     async def _all(self, filter: MemoryFilter) -> list[MemoryRecord]:
         found: list[MemoryRecord] = []
@@ -108,3 +137,13 @@ def parts(ids: Iterable[str], size: int = PART) -> list[tuple[str, ...]]:
     """The same ids, so many at a time."""
     several = tuple(ids)
     return [several[start : start + size] for start in range(0, len(several), size)]
+
+
+def tells(text: str, fact: str) -> bool:
+    """Are the words of `fact` in `text`, in this order?"""
+    said, wanted = normal(text), normal(fact)
+    if wanted.isascii():
+        enough = len(wanted.split()) >= LEAST_WORDS
+        return f" {wanted} " in f" {said} " if enough else said == wanted
+    said, wanted = said.replace(" ", ""), wanted.replace(" ", "")
+    return wanted in said if len(wanted) >= LEAST_SIGNS else said == wanted

@@ -127,6 +127,11 @@ class Erasures:
         """Events that tell what was asked in that query. Cancelling it changes nothing."""
         return await self._db.write(lambda c: _asked(c, session_id, query_id))  # after what was posted before
 
+    async def conversations(self, ids: Iterable[str]) -> set[str]:
+        """These events, with each one's question and answers. Cancelling it changes nothing."""
+        wanted = set(ids)
+        return await self._db.write(lambda c: _conversations(c, wanted))  # after what was posted before
+
     async def traced(self, ids: Iterable[str]) -> tuple[tuple[ErasedEvent, ...], tuple[str, ...]]:
         """The events of these ids, and the same remarks played or cut off; and ids of the tasks that they are about.
 
@@ -200,6 +205,18 @@ def _asked(connection: sqlite3.Connection, session_id: str, query_id: object) ->
         )
     ]
     return {row["id"] for row in (*asked, *heard)}
+
+
+def _conversations(connection: sqlite3.Connection, wanted: set[str]) -> set[str]:
+    found = set(wanted)
+    query_of = "coalesce(json_extract(data, '$.query_id'), json_extract(data, '$.query'))"
+    answers = f"SELECT id FROM events WHERE session_id = ? AND type IN ({ANSWERS}) AND {query_of} = ?"
+    for id in wanted:
+        for row in connection.execute(f"SELECT session_id, {query_of} FROM events WHERE id = ?", (id,)).fetchall():
+            if row[1] is not None:
+                found |= _asked(connection, *row)
+                found |= {answer["id"] for answer in connection.execute(answers, tuple(row))}
+    return found
 
 
 def _traced(connection: sqlite3.Connection, wanted: set[str]) -> tuple[tuple[ErasedEvent, ...], tuple[str, ...]]:

@@ -30,7 +30,9 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The last wish was a mistake."""
+    """The last wish was a mistake. `told`: only if it was to remember something ("forget that")."""
+
+    told: bool = False
 
 
 Wish = Remember | Forget | Undo
@@ -76,6 +78,9 @@ _UNDO = re.compile(
     r"(?:please |bitte )?(?:undo(?: (?:that|it|this))?|take (?:that|it) back|mach (?:das|es) ruckgangig|nimm (?:das|es) zuruck|ruckgangig(?: machen)?"
     r"|撤销|撤回|取消刚才的?(?:操作)?|恢复)[.!。！ ]*"
 )
+_UNSAY = re.compile(
+    r"(?:please |bitte )?(?:forget (?:that|this)(?: again| please)?|vergiss (?:das|dies)(?: wieder| bitte)?|忘(?:了|掉|记)(?:这个|那个|它|这句话))[.!。！ ]*"
+)
 
 
 def read_wish(text: str) -> Wish | None:
@@ -84,6 +89,8 @@ def read_wish(text: str) -> Wish | None:
     said = plain(text)
     if _UNDO.fullmatch(said):
         return Undo()
+    if _UNSAY.fullmatch(said):
+        return Undo(told=True)
     if said.endswith(("?", "？")):
         return None
     for pattern in (_REMEMBER, _REMEMBER_ZH):

@@ -12,7 +12,7 @@ from joyvl_server.sessions.memory import timeline_answer
 from joyvl_server.sessions.memory.phrases import say
 from joyvl_server.sessions.memory.requests import Confirm
 from joyvl_server.sessions.memory.timeline_answer import OwnAnswer, Place
-from joyvl_server.sessions.query_list import QueryView
+from joyvl_server.sessions.query_list import UNSAID, QueryView
 from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
 from joyvl_server.sessions.sinks.messages import Message, QueryOpened, RequestWithdrawn, SessionStarted, SessionUpdated
 
@@ -44,8 +44,10 @@ class RecallSink(QueuedSink):
                     asked = await self._ready(query, message)
                 finally:
                     self._ask(asked)
+            case QueryOpened():
+                self._past.wishes.passed()
             case RequestWithdrawn(query_id) if self._past.wishes.wished(query_id):
-                await self._past.wishes.undo(query_id, "en")
+                await self._past.wishes.undo(self._clock.wall(), "en")
                 await self._past.tell_known(self._machine)
 
     def dropped(self, message: Message) -> None:
@@ -61,15 +63,20 @@ class RecallSink(QueuedSink):
 
     async def _ready(self, query: QueryView, opened: QueryOpened) -> QueryAsked:
         """The question, with what is remembered or with the answer."""
-        request = opened.request
+        request, text = opened.request, query.text
         if isinstance(request, PastQuestion):
+            self._past.wishes.passed()
             if self._machine.capabilities.follows_instructions:
                 return await self._with_memories(query, request)
             answer = await self._noted(query, request)
         else:
+            if isinstance(request, Forget) and request.about:
+                self._queries.reword(query.id, text := UNSAID)
             answer = await self._wish(query, request)
+            if answer.rests_on:  # asked back
+                self._queries.reword(query.id, text := query.text)
         self._queries.rests_on(query.id, answer.rests_on)
-        return QueryAsked(self._machine.now, query.id, query.text, query.asked_wall, reply=answer.text)
+        return QueryAsked(self._machine.now, query.id, text, query.asked_wall, reply=answer.text)
 
     async def _with_memories(self, query: QueryView, question: PastQuestion) -> QueryAsked:
         found = await self._past.recaller.for_question(query.text, question, query.asked_wall)
@@ -95,8 +102,9 @@ class RecallSink(QueuedSink):
             case Forget():
                 answer = await wishes.forget(query.id, wish, self._clock.wall(), language)
             case Confirm():
-                answer = await wishes.confirm(query.id, wish, language)
+                answer = await wishes.confirm(query.id, wish, self._clock.wall(), language)
             case _:
-                answer = await wishes.undo(None, language)
+                told = isinstance(wish, Undo) and wish.told
+                answer = await wishes.undo(self._clock.wall(), language, told=told)
         await self._past.tell_known(self._machine)
         return answer

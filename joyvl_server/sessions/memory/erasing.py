@@ -117,6 +117,15 @@ class Eraser:
 
         return await self._erase(meant)
 
+    async def forget_asked(self, session_id: str, query_id: str) -> Erased:
+        """What was said in that query. See `forget`."""
+
+        async def meant() -> list[ErasureScope]:
+            events, tasks = await self._erasures.traced(await self._erasures.asked(session_id, query_id))
+            return [ErasureScope(None, (), events, tasks)]
+
+        return await self._erase(meant)
+
     async def forget_all(self) -> Erased:
         """Everything that was seen, said and heard, facts too. Cameras, watches and settings stay. See `forget`."""
 

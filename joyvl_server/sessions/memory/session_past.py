@@ -45,6 +45,7 @@ class SessionPast:
     def forgotten(self, memories: Collection[str]) -> bool:
         """These are gone: what is known is told again. May a prompt quote one of them?"""
         self._told = ()
+        self.wishes.forgotten(memories)
         return self.recaller.forgotten(memories)
 
     def language(self, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from joyvl_server.core.decision.repetition import normal
@@ -23,17 +24,21 @@ ERASE_S = 20.0
 """longest time that writing, and forgetting for good, may take"""
 MOST_ASKED = 8
 """facts that the server asks back about"""
-KEPT = 32
-"""wishes that can still be taken back"""
+UNDO_S = 120.0
+"""The last wish is taken back within this time: "undo that" later means something else."""
+PASSED = 2
+"""other things that may be said in between"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """`remembered` to be forgotten, or `forgotten` to be written again, if it is taken back."""
+    """What `query_id` wished, by `wall` (Unix seconds): `remembered` to be forgotten, or `forgotten` to be written
+    again, if it is taken back."""
 
+    query_id: str
+    wall: float
     remembered: tuple[str, ...] = ()
     forgotten: tuple[MemoryRecord, ...] = ()
-    fact: str = ""
 
 
 class MemoryWishes:
@@ -52,8 +57,8 @@ class MemoryWishes:
         self._collection = collection
         self._memory = memory
         self._requests = requests
-        self._done: dict[str, _Done] = {}
-        """by the query that wished it, oldest first"""
+        self._last: _Done | None = None
+        self._passed = 0
 
     async def remember(self, query_id: str, wish: Remember, wall: float, language: str) -> OwnAnswer:
         """Written when this returns, or said that it is not. Cancelled, it may be written."""
@@ -66,7 +71,7 @@ class MemoryWishes:
                 memory = await self._memory.add(draft)
         except (JoyvlError, TimeoutError) as error:
             return OwnAnswer(say(language, "not_kept", why=str(error)))
-        self._note(query_id, _Done(remembered=(memory.id,), fact=memory.text))
+        self._note(_Done(query_id, wall, remembered=(memory.id,)))
         return OwnAnswer(say(language, "remembered", fact=memory.text), (memory.id,))
 
     async def forget(self, query_id: str, wish: Forget, wall: float, language: str) -> OwnAnswer:
@@ -77,7 +82,7 @@ class MemoryWishes:
         except (JoyvlError, TimeoutError) as error:
             return _not_forgotten(error, language)
 
-    async def confirm(self, query_id: str, answer: Confirm, language: str) -> OwnAnswer:
+    async def confirm(self, query_id: str, answer: Confirm, wall: float, language: str) -> OwnAnswer:
         """A yes or no to what was asked back."""
         if not answer.yes:
             return OwnAnswer(say(language, "left"))
@@ -85,34 +90,44 @@ class MemoryWishes:
             async with asyncio.timeout(ERASE_S):
                 if not answer.facts:
                     await self._erase(MemoryFilter(collections=(self._collection,)), query_id)
-                    self._done.clear()
+                    self._last = None
                     return OwnAnswer(say(language, "forgot_all"))
-                return await self._forget_these(query_id, answer.facts, language)
+                return await self._forget_these(query_id, answer.facts, wall, language)
         except (JoyvlError, TimeoutError) as error:
             return _not_forgotten(error, language)
 
-    async def undo(self, query_id: str | None, language: str) -> OwnAnswer:
-        """What that query wished, or the last one, is taken back. Cancelled, it may be."""
-        last = query_id if query_id is not None else next(reversed(self._done), None)
-        done = self._done.pop(last, None) if last is not None else None
-        if last is None or done is None:
+    async def undo(self, wall: float, language: str, *, told: bool = False) -> OwnAnswer:
+        """The last wish is taken back, once and for a short while; `told`: only where it was to remember something.
+        Cancelled, it may be."""
+        last, self._last = self._last, None
+        if last is None or wall - last.wall > UNDO_S or self._passed > PASSED or (told and not last.remembered):
             return OwnAnswer(say(language, "nothing_to_undo"))
         try:
             async with asyncio.timeout(ERASE_S):
-                if done.remembered:
-                    await self._erase(MemoryFilter(ids=done.remembered))
-                    return OwnAnswer(say(language, "taken_back"))
-                await self._memory.add_all([_draft(memory) for memory in done.forgotten])
+                if last.remembered:
+                    await self._erase(MemoryFilter(ids=last.remembered))
+                    return OwnAnswer(say(language, "unremembered"))
+                again = await self._memory.add_all([_draft(memory) for memory in last.forgotten])
         except (JoyvlError, TimeoutError) as error:
-            self._note(last, done)
-            if done.remembered:
+            self._last = last
+            if last.remembered:
                 return _not_forgotten(error, language)
             return OwnAnswer(say(language, "not_kept", why=str(error)))
-        return OwnAnswer(say(language, "undone", fact=done.fact))
+        facts = listed(language, [memory.text for memory in again])
+        return OwnAnswer(say(language, "undone", fact=facts), tuple(memory.id for memory in again))
 
     def wished(self, query_id: str) -> bool:
         """Can something be taken back that it did?"""
-        return query_id in self._done
+        return self._last is not None and self._last.query_id == query_id
+
+    def passed(self) -> None:
+        """Somebody says something else."""
+        self._passed += 1
+
+    def forgotten(self, memories: Collection[str]) -> None:
+        """These are deleted for good, by whomever: what went before does not bring anything back."""
+        if self._last is not None and (self._last.forgotten or not {*self._last.remembered}.isdisjoint(memories)):
+            self._last = None
 
     async def _erase(self, wanted: MemoryFilter, query_id: str | None = None) -> None:
         """For good, with all that tells the same, and with what was said in the query that wishes it."""
@@ -127,30 +142,32 @@ class MemoryWishes:
         if not wish.about:
             count = await records.count(MemoryFilter(collections=here))
             if not count:
-                return OwnAnswer(say(language, "nothing_to_undo"))
+                return OwnAnswer(say(language, "no_fact"))
             self._requests.ask_back((), wall)
             return OwnAnswer(say(language, "all_of_it", count=count))
         facts = await records.list(MemoryFilter(collections=(*here, SHARED), kinds=("fact",)), limit=1000)
         same = [fact for fact in facts if normal(fact.text) == normal(wish.about)]
         if same and not wish.everything:
-            return await self._forget_these(query_id, tuple(same), language)
+            return await self._forget_these(query_id, tuple(same), wall, language)
         alike = [fact for fact in facts if _contains(fact.text, wish.about)][:MOST_ASKED]
         if not alike:
-            return OwnAnswer(say(language, "no_fact", fact=wish.about))
+            if self._services.eraser is not None:
+                await self._services.eraser.forget_asked(self._record.id, query_id)
+            return OwnAnswer(say(language, "no_fact"))
         self._requests.ask_back(tuple(alike), wall)
         which = say(language, "them" if len(alike) > 1 else "it")
         shown = listed(language, [f"“{fact.text[:200].rstrip('.。')}”" for fact in alike])
         return OwnAnswer(say(language, "which", list=shown, all=which), tuple(fact.id for fact in alike))
 
-    async def _forget_these(self, query_id: str, facts: tuple[MemoryRecord, ...], language: str) -> OwnAnswer:
+    async def _forget_these(
+        self, query_id: str, facts: tuple[MemoryRecord, ...], wall: float, language: str
+    ) -> OwnAnswer:
         await self._erase(MemoryFilter(ids=tuple(fact.id for fact in facts)), query_id)
-        self._note(query_id, _Done(forgotten=facts, fact=listed(language, [fact.text for fact in facts])))
+        self._note(_Done(query_id, wall, forgotten=facts))
         return OwnAnswer(say(language, "forgot", which=say(language, "them" if len(facts) > 1 else "it")))
 
-    def _note(self, query_id: str, done: _Done) -> None:
-        self._done[query_id] = done
-        if len(self._done) > KEPT:
-            del self._done[next(iter(self._done))]
+    def _note(self, done: _Done) -> None:
+        self._last, self._passed = done, 0
 
 
 def _not_forgotten(error: Exception, language: str) -> OwnAnswer:

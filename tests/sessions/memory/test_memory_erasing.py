@@ -335,6 +335,68 @@ async def test_a_running_session_forgets_too(h: House):
     assert (await h.client.get(f"/v1/sessions/{session.id}")).status_code == 200
 
 
+async def ask(h: House, session_id: str, text: str, **headers: str) -> dict[str, Any]:
+    """A question with the server's own answer."""
+    path = f"/v1/sessions/{session_id}/queries"
+    answer = await h.client.post(path, json={"text": text}, headers={"Prefer": "wait=20", **headers})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("how", ["wish", "wish without such a fact", "page", "undo"])
+async def test_a_fact_goes_with_all_in_which_it_was_told_or_asked(h: House, how: str):
+    camera = await h.camera()
+    session = h.session(camera)
+    fact = await h.client.post("/v1/memories", json={"text": "The zqgiraffe sleeps", "camera_id": camera["id"]})
+    if how == "undo":
+        await h.client.delete(fact.headers["Location"])
+    for n, text in enumerate(
+        (
+            "Is it so that the zqgiraffe sleeps now?",
+            "Forget that the zqgiraffe sleeps deeply",
+            "Remember that the zqgiraffe sleeps",
+        )
+    ):
+        await ask(h, session.id, text, **{"Idempotency-Key": f"k{n}"}) if "now" not in text else session.ask(text)
+        await h.clock.advance(2)
+    await h.registry.store.main.write(lambda c: None)
+    assert found(h.settings.data_dir, "zqgiraffe")
+    if how.startswith("wish"):
+        said = await ask(h, session.id, "Forget that the zqgiraffe sleeps", **{"Idempotency-Key": "k"})
+        assert (said["answer"], said["text"]) == ("I have forgotten all of them.", "…")
+    elif how == "undo":
+        assert "no longer remember it" in (await ask(h, session.id, "undo that"))["answer"]
+    else:
+        for memory in (await h.client.get("/v1/memories?kind=fact")).json()["data"]:
+            assert (await h.client.delete(f"/v1/memories/{memory['id']}")).status_code == 204
+    if how == "wish without such a fact":
+        said = await ask(h, session.id, "Forget that the zqgiraffe sleeps")
+        assert (said["answer"], said["text"]) == ("I remember nothing like that.", "…")
+    await h.clock.advance(3)
+    await h.registry.store.main.write(lambda c: None)
+    await h.registry.store.ticks.write(lambda c: None)
+    assert found(h.settings.data_dir, "zqgiraffe") == set()
+    shown = [await h.client.get(path) for path in (f"/v1/sessions/{session.id}", "/v1/events", "/v1/memories")]
+    assert "zqgiraffe" not in json.dumps([answer.json() for answer in shown])
+    assert "zqgiraffe" not in json.dumps([update.to_dict() for update in session.updates._ring], default=str)
+    ticks = await h.registry.ticks.list(session.id, limit=100)
+    assert "zqgiraffe" not in json.dumps([[tick.text, tick.question, tick.detail] for tick in ticks])
+
+
+async def test_what_only_has_some_words_of_a_fact_stays(h: House):
+    camera = await h.camera()
+    for text in ("door", "The cat sleeps", "有一只猫"):
+        await h.client.post("/v1/memories", json={"text": text, "camera_id": camera["id"]})
+    questions = ["Is anybody at the door?", "Does the big cat sleep?", "那里有一只小猫"]
+    for text in questions:
+        h.session(camera).ask(text)
+    await h.registry.store.main.write(lambda c: None)
+    for memory in (await h.client.get("/v1/memories?kind=fact")).json()["data"]:
+        await h.client.delete(f"/v1/memories/{memory['id']}")
+    events = await h.registry.events.list(EventFilter(types=("query_asked",)))
+    assert {event.text for event in events} == set(questions)
+
+
 async def test_tasks_go_with_what_was_given_along(tmp_path, monkeypatch):
     offer(monkeypatch)
     async with house(tmp_path, agents={**STEERED, "at_once": 1}) as h:

@@ -150,7 +150,7 @@ async def test_what_cannot_be_forgotten_now_is_told(house: House, monkeypatch: p
     assert await answer(session, "undo that") == "I could not forget that. The disk is full."
     assert await answer(session, "Forget that the box is mine") == "I could not forget that. The disk is full."
     monkeypatch.undo()
-    assert await answer(session, "undo that") == "I have taken that back."
+    assert await answer(session, "undo that") == "I have taken that back: I no longer remember it."
 
 
 async def test_facts_are_known_again_after_a_time_was_forgotten(house: House):
