@@ -125,6 +125,11 @@ class AppriseSender(Sender):
         """See `Sender.masked`."""
         return {"urls": [masked_url(str(url)) for url in options.get("urls", ())]}
 
+    @classmethod
+    def hosts(cls, options: Mapping[str, Any]) -> list[str]:
+        """See `Sender.hosts`: of services with a host of one's own, where the URL names it."""
+        return [host for url in options.get("urls", ()) if (host := host_of(str(url)))]
+
     async def send(self, delivery: Delivery) -> Sent:
         """See `Sender.send`. Services that have taken the message at an earlier try are left out."""
         if self._taken[0] != delivery.id:
@@ -177,6 +182,17 @@ def masked_url(url: str) -> str:
         place = MASK
     topic_only = scheme.startswith("ntfy") and not urlsplit(url).path.strip("/")
     return f"{scheme}://{MASK}" if topic_only else f"{scheme}://{place}/{MASK}"
+
+
+def host_of(url: str) -> str:
+    """The host of one's own that a URL names; empty where it names none, or where it cannot be told."""
+    scheme = url.partition("://")[0].lower()
+    if scheme not in HOSTED or scheme.startswith(("mailto", "ntfy", "signal")):  # a domain, a topic or a host
+        return ""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _service(url: str, place: int) -> _Service:

@@ -6,7 +6,7 @@ and the rules; a sender only sends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -188,6 +188,12 @@ class Sender:
     def masked(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Stored options as people may see them."""
         raise NotImplementedError
+
+    @classmethod
+    def hosts(cls, options: Mapping[str, Any]) -> Sequence[str]:
+        """Hosts that stored options name as receivers, by which people are told what `alerts.allow` does not let
+        through; empty where the sender's own code knows better."""
+        return ()
 
     async def run(self) -> None:
         """What goes on as long as the hook is there: a connection, things that people send. It may return at once.

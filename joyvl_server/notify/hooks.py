@@ -17,6 +17,7 @@ from joyvl_server.kit import plugins
 from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.ids import new_id
 from joyvl_server.notify.base import GROUP, AlertActions, Directory, HookContext, NetCheck, Sender, StateChange
+from joyvl_server.notify.notices import with_notices
 from joyvl_server.notify.outbox import HookWorker, UrgentMessage
 from joyvl_server.notify.sending import OutboxParts
 from joyvl_server.store.alerts.hooks import Hooks
@@ -108,10 +109,8 @@ class HookService:
         return str(options["secret"])
 
     async def add(self, draft: HookRecord) -> tuple[HookView, str]:
-        """A new hook, and a sentence about its options, or none. Raises `ConfigError`, `Conflict`, `NotAllowed`.
-
-        Cancelled, it may be there all the same, from the next start on.
-        """
+        """A new hook; and what became of its options, and why nothing can arrive there. Raises `ConfigError`,
+        `Conflict`. Cancelled, it may be there all the same, from the next start on."""
         async with self._changing:
             wall = self._parts.clock.wall()
             options, words = (await self._kind(draft.kind)).checked(draft.options)
@@ -119,7 +118,7 @@ class HookService:
             await self._store.add(hook)
             self._hooks[hook.id] = hook
             await self._begin(hook)
-            return await self.view(hook), words
+        return await self.view(hook), await self._told(hook, words)
 
     async def change(self, hook_id: str, changes: Mapping[str, Any]) -> tuple[HookView, str]:
         """Some of its fields; see `add`, and `NotFound`. What waits to be sent goes on waiting."""
@@ -132,7 +131,7 @@ class HookService:
             self._hooks[hook_id] = hook
             await self._end(hook_id)
             await self._begin(hook)
-            return await self.view(hook), words
+        return await self.view(hook), await self._told(hook, words)
 
     async def remove(self, hook_id: str) -> None:
         """With all that waits for it. Raises `NotFound`. Cancelled, it may be gone all the same."""
@@ -264,6 +263,12 @@ class HookService:
         except Exception as error:  # somebody else's code, or options of another version: the server starts
             log.exception("a hook cannot be made", hook=hook.name)
             raise ConfigError(f"It cannot be made ({type(error).__name__}); the server's log says more.") from error
+
+    async def _told(self, hook: HookRecord, words: str) -> str:
+        """`words`, and why it would never send anything."""
+        with suppress(ConfigError):  # its package is not installed any more: its state says so
+            words = await with_notices(words, hook, await self._kind(hook.kind), self._house.net)
+        return words
 
     async def _masked(self, hook: HookRecord) -> dict[str, Any]:
         """Raises `ConfigError` where its package is not installed any more, or cannot read the options."""

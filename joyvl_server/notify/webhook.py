@@ -122,6 +122,11 @@ class WebhookSender(Sender):
         headers = dict.fromkeys(options.get("headers", {}), MASK)
         return {**options, "url": mask_url(str(options["url"])), "secret": MASK, "headers": headers}
 
+    @classmethod
+    def hosts(cls, options: Mapping[str, Any]) -> list[str]:
+        """See `Sender.hosts`."""
+        return [urlsplit(str(options["url"])).hostname or ""]
+
     async def send(self, delivery: Delivery) -> Sent:
         """See `Sender.send`."""
         picture = delivery.picture if self._options.picture else b""

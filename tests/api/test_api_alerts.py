@@ -206,6 +206,33 @@ async def test_what_no_hook_can_be(h: House, body: dict[str, Any], status: int):
     await add(h, "https://a.example/x", status, **body)
 
 
+NEVER = [
+    ({"options": {"url": "http://127.0.0.2/x"}}, "127.0.0.2 is a private address; hooks reach only those that"),
+    ({"options": {"url": "http://169.254.169.254/x"}}, "169.254.169.254 is"),
+    ({"kind": "mqtt", "options": {"host": "10.1.2.3"}}, "10.1.2.3 is a private address"),
+    ({"kind": "apprise", "options": {"urls": ["json://10.1.2.3/x", "ntfy://topic"]}}, "10.1.2.3 is a private address"),
+    ({"cameras": ["cam_none"]}, "There is no camera cam_none."),
+    ({"watches": ["w1", "w2", "w3", "w4"]}, "There is no watch w1, w2, w3 …."),
+    ({"quiet_hours": [{"from": "10:00", "to": "10:00"}]}, "Its quiet hours leave no minute of the week"),
+]
+
+
+@pytest.mark.parametrize(("body", "said"), NEVER)
+async def test_a_hook_that_can_never_send_says_so(h: House, receiver: WebhookReceiver, body: dict[str, Any], said: str):
+    hook = await add(h, receiver.url, **body)
+    assert said in hook["notice"]
+    assert (await h.client.get(f"/v1/hooks/{hook['id']}")).json()["notice"] is None
+    assert said in (await h.client.patch(f"/v1/hooks/{hook['id']}", json={"name": "other"})).json()["notice"]
+
+
+async def test_a_hook_for_what_there_is_needs_no_notice(h: House, receiver: WebhookReceiver):
+    body = {"name": "door", "url": "rtsp://camera/1", "enabled": False, "watches": [{"text": "someone comes in"}]}
+    camera = (await h.client.post("/v1/cameras", json=body)).json()
+    quiet = [{"from": "10:00", "to": "10:00", "days": ["sat", "sun"]}]
+    rules = {"cameras": [camera["id"]], "watches": [camera["watches"][0]["id"]], "quiet_hours": quiet}
+    assert (await add(h, receiver.url, **rules))["notice"] is None
+
+
 async def test_a_name_is_used_once(h: House):
     await add(h, "https://a.example/x")
     assert (await add(h, "https://a.example/x", 409))["code"] == "name_in_use"

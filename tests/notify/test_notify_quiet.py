@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joyvl_server.notify.rules.quiet import quiet_until
+from joyvl_server.notify.rules.quiet import always_quiet, quiet_until
 from joyvl_server.store.alerts.records import QuietHours
 
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -48,6 +48,23 @@ def test_hours_that_touch_are_one():
 
 def test_all_day():
     assert quiet_until((QuietHours("00:00", "00:00"),), wall("2026-11-20 12:00"), ZURICH) is not None
+
+
+@pytest.mark.parametrize(
+    ("hours", "always"),
+    [
+        ((), False),
+        ((QuietHours("10:00", "10:00"),), True),
+        ((QuietHours("10:00", "10:00", (0, 1, 2, 3, 4, 5)),), False),
+        ((QuietHours("10:00", "09:59"),), False),
+        ((QuietHours("22:00", "07:00"), QuietHours("07:00", "22:00")), True),
+        ((QuietHours("22:00", "07:00"), QuietHours("07:00", "22:00", (0, 1, 2, 3, 4, 6))), False),
+        ((QuietHours("23:00", "00:30", (6,)), QuietHours("00:00", "23:30")), False),
+        ((QuietHours("23:00", "00:30"), QuietHours("00:00", "23:30")), True),
+    ],
+)
+def test_quiet_hours_that_never_end(hours: tuple[QuietHours, ...], always: bool):
+    assert always_quiet(hours) is always
 
 
 def test_clocks_go_forward():

@@ -3,6 +3,8 @@ import { signal } from "../html.js";
 import { del, get, hookPath, patch, post } from "../net/api.js";
 
 const LOG = 30;
+/** What was said about hooks when they were saved: why nothing can arrive. The list does not repeat it. */
+const notices = new Map();
 /** A receiver may take its time before it says no. */
 const TEST_MS = 60_000;
 
@@ -41,7 +43,8 @@ export function hookOf(told) {
 export async function refreshHooks() {
   try {
     const { data } = await get("/v1/hooks");
-    hooks.value = { hooks: (Array.isArray(data) ? data : []).map(hookOf).filter(Boolean), problem: null };
+    const told = (Array.isArray(data) ? data : []).map(hookOf).filter(Boolean);
+    hooks.value = { hooks: told.map((hook) => ({ ...hook, notice: hook.notice || notices.get(hook.id) || "" })), problem: null };
   } catch (error) {
     if (error.status !== 0 && error.status !== 401) hooks.value = { ...hooks.value, problem: error.message };
   }
@@ -65,13 +68,15 @@ export const bodyOf = (draft) => ({
 /** `hook`: the one that is changed, or null. Returns it as it is now. Raises ApiError. */
 export async function saveHook(hook, draft) {
   const told = hook ? await patch(hookPath(hook.id), bodyOf(draft)) : await post("/v1/hooks", { kind: draft.kind, ...bodyOf(draft) });
+  notices.set(told?.id, text(told?.notice));
   await refreshHooks();
   return hookOf(told);
 }
 
 /** Raises ApiError. */
 export async function switchHook(hook, enabled) {
-  await patch(hookPath(hook.id), { enabled });
+  const told = await patch(hookPath(hook.id), { enabled });
+  notices.set(hook.id, text(told?.notice));
   await refreshHooks();
 }
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from joyvl_server.api import render
-from joyvl_server.api.context import ApiDep
+from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
@@ -24,6 +25,7 @@ from joyvl_server.api.schemas.alerts import (
     HookTestOut,
 )
 from joyvl_server.api.schemas.common import PageQuery
+from joyvl_server.core.errors import NotFound
 from joyvl_server.notify.hooks import HookView
 from joyvl_server.sessions import payloads
 from joyvl_server.store.alerts.records import DeliveryRecord
@@ -31,6 +33,8 @@ from joyvl_server.store.alerts.records import DeliveryRecord
 router = APIRouter(tags=["alerts"])
 
 HOOK = "/v1/hooks/{hook_id}"
+SHOWN = 3
+"""ids in one sentence"""
 
 
 @router.get("/v1/hooks", response_model=HooksOut)
@@ -41,11 +45,14 @@ async def list_hooks(api: ApiDep) -> Response:
 
 @router.post("/v1/hooks", status_code=201, response_model=HookOut, responses=problems(403, 409))
 async def create_hook(api: ApiDep, request: Request, body: HookIn, idempotency_key: IdempotencyKey = None) -> Response:
-    """A new hook. It is told of alerts that come from now on. A webhook without a secret gets a generated one."""
+    """A new hook. It is told of alerts that come from now on. A webhook without a secret gets a generated one.
+
+    `notice` says why nothing can arrive: an address that is not allowed, no such camera, endless quiet hours.
+    """
 
     async def create() -> Response:
         view, words = await api.registry.alerts.hooks.add(body.draft())
-        return render.created(hook_json(view, words), f"/v1/hooks/{view.record.id}")
+        return render.created(hook_json(view, await _notice(api, view, words)), f"/v1/hooks/{view.record.id}")
 
     return await once(request, idempotency_key, create)
 
@@ -60,7 +67,7 @@ async def read_hook(api: ApiDep, hook_id: str) -> Response:
 async def change_hook(api: ApiDep, hook_id: str, body: HookPatch) -> Response:
     """Change some fields. Where its address is another one, stored secret headers are dropped: `notice` says so."""
     view, words = await api.registry.alerts.hooks.change(hook_id, body.changes())
-    return JsonResponse(hook_json(view, words))
+    return JsonResponse(hook_json(view, await _notice(api, view, words)))
 
 
 @router.delete(HOOK, status_code=204, responses=problems(404))
@@ -128,6 +135,23 @@ def hook_json(view: HookView, notice: str = "") -> dict[str, Any]:
         },
         "notice": notice or None,
     }
+
+
+async def _notice(api: ApiContext, view: HookView, words: str) -> str:
+    """`words`, and which of its cameras and watches there are not."""
+    hook, registry = view.record, api.registry
+    cameras = {camera.record.id for camera in registry.cameras.all()}
+    watches: set[str] = set()
+    if hook.watches:
+        watches = {watch.id for session in registry.sessions() for watch in session.watches.all()}
+        for camera_id in cameras:
+            with suppress(NotFound):  # deleted meanwhile
+                watches |= {watch.id for watch in await registry.cameras.watches(camera_id)}
+    found = [words] if words else []
+    for what, given, known in (("camera", hook.cameras, cameras), ("watch", hook.watches, watches)):
+        if missing := [ident for ident in given if ident not in known]:
+            found.append(f"There is no {what} {', '.join(missing[:SHOWN])}{' …' if len(missing) > SHOWN else ''}.")
+    return " ".join(found)
 
 
 def _delivery(record: DeliveryRecord) -> dict[str, Any]:

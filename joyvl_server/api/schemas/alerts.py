@@ -236,7 +236,9 @@ class HookOut(ResponseModel):
     created_at: str
     updated_at: str
     state: HookStateOut
-    notice: str | None = Field(description="What became of the options, where that is not what people expect.")
+    notice: str | None = Field(
+        description="After a change: what became of the options, and why nothing can arrive; null where all is well."
+    )
 
 
 class HooksOut(ResponseModel):

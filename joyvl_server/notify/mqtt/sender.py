@@ -91,6 +91,11 @@ class MqttSender(Sender):
         """See `Sender.masked`."""
         return {**options, "password": MASK if options.get("password") else None}
 
+    @classmethod
+    def hosts(cls, options: Mapping[str, Any]) -> list[str]:
+        """See `Sender.hosts`."""
+        return [str(options["host"])]
+
     # ---------------------------------------------------------------------------------------------------- connection
 
     async def run(self) -> None:

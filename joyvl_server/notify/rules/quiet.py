@@ -7,6 +7,9 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 from joyvl_server.store.alerts.records import QuietHours
 
+DAY = 24 * 60
+WEEK = 7 * DAY
+"""in minutes"""
 MOST_WINDOWS = 16
 """that follow one another without a gap, before we stop adding them up: two weeks"""
 
@@ -25,6 +28,24 @@ def quiet_until(hours: Iterable[QuietHours], wall: float, zone: tzinfo) -> float
             break
         until = end
     return until
+
+
+def always_quiet(hours: Iterable[QuietHours]) -> bool:
+    """Whether they leave no minute of the week, as the clock on the wall shows it."""
+    minutes = bytearray(WEEK)
+    for window in hours:
+        start, end = _minute(window.start), _minute(window.end)
+        for day in window.days or range(7):
+            begins = day * DAY + start
+            ends = begins + ((end - start) % DAY or DAY)
+            minutes[begins:ends] = bytes([1]) * (min(ends, WEEK) - begins)
+            minutes[: max(0, ends - WEEK)] = bytes([1]) * max(0, ends - WEEK)
+    return all(minutes)
+
+
+def _minute(text: str) -> int:
+    at = clock_time(text)
+    return at.hour * 60 + at.minute
 
 
 def _end(windows: tuple[QuietHours, ...], wall: float, zone: tzinfo) -> float | None:

@@ -72,6 +72,10 @@ def _hooks(app: FastAPI, world: World) -> None:
             errors = [{"field": "url", "message": "It must be an http or https URL."}]
             raise Problem(422, "invalid", "The options are not right.", errors)
 
+    def saved(hook: dict[str, Any]) -> dict[str, Any]:
+        private = "10.0.0.9" in str(hook["options"].get("url", ""))
+        return {**book.masked(hook), "notice": "10.0.0.9 is a private address." if private else None}
+
     @app.get("/v1/hooks")
     async def hooks() -> dict[str, Any]:
         return {"data": [book.masked(hook) for hook in book.hooks.values()], "next": None}
@@ -81,7 +85,7 @@ def _hooks(app: FastAPI, world: World) -> None:
         checked(body["options"])
         if body["kind"] == "webhook" and not body["options"].get("secret"):
             body["options"].update(secret="whsec_c2VjcmV0", secret_generated=True)
-        return book.masked(book.add_hook(**body))
+        return saved(book.add_hook(**body))
 
     @app.patch("/v1/hooks/{hook_id}")
     async def change(hook_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +95,7 @@ def _hooks(app: FastAPI, world: World) -> None:
         if "options" in body:
             body["options"].update(kept)
         hook.update(body)
-        return book.masked(hook)
+        return saved(hook)
 
     @app.delete("/v1/hooks/{hook_id}", status_code=204)
     async def delete(hook_id: str) -> None:

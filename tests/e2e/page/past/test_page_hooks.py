@@ -76,6 +76,23 @@ def test_a_webhook_is_made_tested_changed_and_deleted(page: Page, book: AlertBoo
     expect(page.get_by_role("heading", name="Alerts go nowhere else yet")).to_be_visible()
 
 
+def test_what_can_never_work_is_said_as_long_as_it_is_so(page: Page, book: AlertBook) -> None:
+    page.get_by_role("button", name="Add a place").click()
+    page.get_by_label("Name").fill("Tablet")
+    page.get_by_role("textbox", name="Address").fill("http://10.0.0.9/alerts")
+    page.get_by_role("button", name="Add it").click()
+    row = page.locator(".hook")
+    expect(row.locator(".note.warn")).to_have_text("10.0.0.9 is a private address.")
+    row.get_by_role("switch", name="Send alerts to Tablet").click()
+    expect(row).to_contain_text("Nothing is sent to it.")
+    expect(row.locator(".note.warn")).to_be_visible()
+    row.get_by_role("button", name="Change Tablet").click()
+    page.get_by_role("textbox", name="Address").fill("https://home.example/alerts")
+    page.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("https://home.example/alerts")
+    expect(row.locator(".note.warn")).to_have_count(0)
+
+
 def test_states_and_the_log(page: Page, book: AlertBook) -> None:
     hook = book.add_hook("Broker", "mqtt", options={"host": "broker.lan", "port": 1884, "password": "x"})
     waits = book.add_hook("Phone", "apprise", options={"urls": ["ntfy://***", "tgram://***"]})
