@@ -124,6 +124,8 @@ class Broker:
             **security,
         )
         client.pending_calls_threshold = 1000
+        # Where PySocks is installed it would go through a proxy that the environment names.
+        client._client._get_proxy = lambda: None  # type: ignore[method-assign]
         return client
 
     @property

@@ -9,6 +9,7 @@ import ssl
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiomqtt
 import pytest
@@ -68,6 +69,14 @@ async def test_the_socket_does_not_wait_to_send_and_goes_to_the_checked_address(
         assert connected.getsockopt(6, 1) != 0  # IPPROTO_TCP, TCP_NODELAY
         assert connected.getpeername()[0] == "127.0.0.1"
     assert context.net.asked == ["localhost"]
+
+
+async def test_no_proxy_of_the_environment_is_used(mosquitto, tmp_path, monkeypatch):
+    monkeypatch.setenv("mqtt_proxy", "http://127.0.0.1:9")
+    socks = SimpleNamespace(HTTP=3, get_default_proxy=lambda: None)  # it has nothing to connect with
+    monkeypatch.setattr("paho.mqtt.client.socks", socks)
+    async with running(MqttSender(context_at(mosquitto.port, tmp_path))) as sender:
+        await until(lambda: sender._client is not None)
 
 
 async def test_a_camera_shows_how_it_looks_before_its_first_alert(mosquitto, tmp_path):
