@@ -90,7 +90,7 @@ export function grouped(events, keyOf) {
   return groups;
 }
 
-/** Would a list that is narrowed so have this event? Searches are the server's. */
+/** Would a list that is narrowed so have this event? Searches and kinds of happenings are the server's. */
 export function fits(event, { types, cameraId, watchId, kept, since, until }) {
   if (types.length && !types.includes(event.type)) return false;
   if (cameraId && event.cameraId !== cameraId) return false;

@@ -33,6 +33,7 @@ export function narrowing(asked, now = Date.now() / 1000) {
     query: (asked.query ?? "").trim(),
     by: asked.by === "meaning" ? "meaning" : "words",
     types: typesOf(asked.group ?? ""),
+    kind: asked.kind ?? "",
     cameraId: asked.camera ?? "",
     watchId: asked.watch ?? "",
     kept: asked.kept === "yes",
@@ -56,11 +57,12 @@ function pathOf(filter, after) {
   return `/v1/events?${asked}`;
 }
 
-function askedOf({ query, types, cameraId, watchId, kept, since, until }) {
+function askedOf({ query, types, kind, cameraId, watchId, kept, since, until }) {
   const asked = new URLSearchParams();
   const add = (name, value) => value && asked.append(name, value);
   add("query", query);
   for (const type of types) add("type", type);
+  add("kind", kind);
   add("camera_id", cameraId);
   add("watch_id", watchId);
   add("kept", kept && "true");
@@ -143,8 +145,9 @@ export function openTimeline(key, asked, atTop) {
   };
 }
 
-function streamPath({ types, cameraId }) {
+function streamPath({ types, kind, cameraId }) {
   const asked = new URLSearchParams(types.map((type) => ["type", type]));
+  if (kind) asked.append("kind", kind);
   if (cameraId) asked.append("camera_id", cameraId);
   return `/v1/events${asked.size ? `?${asked}` : ""}`;
 }

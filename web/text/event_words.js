@@ -16,6 +16,16 @@ export const GROUPS = [
   ["all", "Everything", []],
 ];
 
+/** What can have happened: [kind, words]. */
+export const HAPPENINGS = [
+  ["", "Anything"],
+  ...KINDS,
+  ["smoke_alarm", "Smoke alarm"],
+  ["co_alarm", "CO alarm"],
+  ["loud", "Loud noise"],
+  ["quiet", "Long silence"],
+];
+
 /** The types of a group; all for one that is not known. */
 export const typesOf = (group) => (GROUPS.find(([name]) => name === group) ?? GROUPS[0])[2];
 

@@ -26,6 +26,7 @@ def add_event_paths(app: FastAPI, world: World) -> None:
     async def events(
         request: Request,
         type: Annotated[list[str], Query(default_factory=list)],
+        kind: Annotated[list[str], Query(default_factory=list)],
         session_id: str | None = None,
         camera_id: str | None = None,
         watch_id: str | None = None,
@@ -42,7 +43,7 @@ def add_event_paths(app: FastAPI, world: World) -> None:
             if session is None:
                 raise Problem(404, "not_found", f"There is no session {session_id}.")
             return {"data": session.events[::-1][:limit], "next": None}
-        asked = {"types": type, "camera_id": camera_id, "watch_id": watch_id, "kept": kept}
+        asked = {"types": type, "kinds": kind, "camera_id": camera_id, "watch_id": watch_id, "kept": kept}
         if request.headers.get("accept", "").startswith("text/event-stream"):
             book.streams.append(asked)
             lines = book.since(request.headers.get("last-event-id"), asked)
@@ -55,11 +56,12 @@ def add_event_paths(app: FastAPI, world: World) -> None:
     @app.delete("/v1/events")
     async def delete_all(
         type: Annotated[list[str], Query(default_factory=list)],
+        kind: Annotated[list[str], Query(default_factory=list)],
         camera_id: str | None = None,
         since: str | None = None,
         until: str | None = None,
     ) -> dict[str, Any]:
-        asked = {"types": type, "camera_id": camera_id, "watch_id": None, "kept": False, "query": None}
+        asked = {"types": type, "kinds": kind, "camera_id": camera_id, "watch_id": None, "kept": False, "query": None}
         gone = book.page({**asked, "by": "words", "since": since, "until": until, "limit": 10_000, "after": None})[
             "data"
         ]

@@ -117,6 +117,7 @@ def _fits(event: dict[str, Any], asked: dict[str, Any]) -> bool:
     words = (asked.get("query") or "").lower().split()
     return (
         (not asked.get("types") or event["type"] in asked["types"])
+        and (not asked.get("kinds") or event["kind"] in asked["kinds"])
         and (not asked.get("camera_id") or event["camera_id"] == asked["camera_id"])
         and (not asked.get("watch_id") or any(w["id"] == asked["watch_id"] for w in event["watches"]))
         and (not asked.get("kept") or event["kept"])

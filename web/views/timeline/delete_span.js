@@ -2,7 +2,7 @@
 import { html, useState } from "../../html.js";
 import { deleteAllThatFit, narrowing } from "../../state/events.js";
 import { attempt } from "../../state/messages.js";
-import { deleteAllWords, GROUPS } from "../../text/event_words.js";
+import { deleteAllWords, GROUPS, HAPPENINGS } from "../../text/event_words.js";
 import { dayAndTime } from "../../text/format.js";
 import { Confirm } from "../common/confirm.js";
 import { BinIcon } from "../common/icons.js";
@@ -27,13 +27,14 @@ export function DeleteSpan({ filter, names, onDone }) {
 }
 
 /** What is meant, piece by piece. */
-function wordsOf({ since, until, query, cameraId, watchId, kept }, { group }, names) {
+function wordsOf({ since, until, query, cameraId, watchId, kept }, { group, kind }, names) {
   return {
     from: since === null ? "" : dayAndTime(since),
     to: dayAndTime(until),
     of: [
       cameraId ? (names.get(cameraId) ?? "a camera that is gone") : "all cameras and calls",
       group && GROUPS.find(([name]) => name === group)?.[1],
+      kind && (HAPPENINGS.find(([name]) => name === kind)?.[1] ?? kind),
       watchId && "one watch",
       query && `“${query}”`,
       kept && "kept ones only",

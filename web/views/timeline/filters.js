@@ -1,7 +1,7 @@
 // What the timeline is narrowed to: one search field, and a few choices that the address keeps.
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { cameras } from "../../state/lists.js";
-import { GROUPS, SPANS } from "../../text/event_words.js";
+import { GROUPS, HAPPENINGS, SPANS } from "../../text/event_words.js";
 import { dayStart, fieldTime } from "../../text/format.js";
 import { FilterIcon } from "../common/icons.js";
 import { SearchField } from "../common/search_field.js";
@@ -9,7 +9,7 @@ import { SearchField } from "../common/search_field.js";
 /** `asked`: the filter; `onChange` gets the next one. */
 export function Filters({ asked, onChange }) {
   const set = (changes) => onChange({ ...asked, ...changes });
-  const narrowed = ["group", "camera", "watch", "span", "kept"].filter((name) => asked[name]).length;
+  const narrowed = ["group", "kind", "camera", "watch", "span", "kept"].filter((name) => asked[name]).length;
   const [open, setOpen] = useState(narrowed > 0);
   const watches = watchesOf(asked.camera, asked.watch);
   return html`
@@ -22,6 +22,7 @@ export function Filters({ asked, onChange }) {
         <${Choice} id="f-camera" label="Camera" value=${asked.camera} onChange=${(camera) => set({ camera, watch: "" })}
           options=${[["", "All cameras"], ...named(cameras.value ?? [], asked.camera, "A camera that is gone")]} />
         <${Choice} id="f-group" label="Kind" value=${asked.group} onChange=${(group) => set({ group })} options=${GROUPS} />
+        <${Choice} id="f-kind" label="What happened" value=${asked.kind} onChange=${(kind) => set({ kind })} options=${HAPPENINGS} />
         <${Choice} id="f-watch" label="Watch" value=${asked.watch} onChange=${(watch) => set({ watch })} options=${[["", "Any or none"], ...watches]} />
         <${Choice} id="f-span" label="Time" value=${asked.span} onChange=${(span) => set({ span, ...firstSpan(span, asked) })} options=${SPANS} />
         <label class="check-line kept-line"><input type="checkbox" checked=${asked.kept === "yes"} onChange=${(e) => set({ kept: e.target.checked ? "yes" : "" })} />Kept ones only</label>

@@ -43,7 +43,7 @@ export function TimelinePage() {
   const events = mine ? timeline.value.events : null;
   const names = useMemo(() => new Map((cameras.value ?? []).map((camera) => [camera.id, camera.name])), [cameras.value]);
   const days = useMemo(() => grouped(events ?? [], (event) => dayKey(event.wall)), [events, zone.value]);
-  const wholeDays = !filter.query && !filter.group && !filter.watch && !filter.kept && filter.span !== "own";
+  const wholeDays = !filter.query && !filter.group && !filter.kind && !filter.watch && !filter.kept && filter.span !== "own";
   const choose = (event, on) => setChosen((now) => (on ? new Set([...now, event.id]) : new Set([...now].filter((one) => one !== event.id))));
   // At once: until the address has changed a choice would fall back for a moment.
   const narrow = (next) => {

@@ -115,6 +115,22 @@ def test_filters_are_in_the_address(site: Site, page: Page, book: EventBook) -> 
     assert book.asked[-1]["until"].startswith("2020-02-01T")
 
 
+def test_what_happened_is_chosen_by_its_kind(site: Site, page: Page, book: EventBook) -> None:
+    book.add("Somebody is there.", kind="enter")
+    book.add("Nobody is there.", kind="leave")
+    show(page, site)
+    expect(page.locator(".event-row")).to_have_count(2)
+    page.get_by_label("What happened").select_option("Goes away")
+    expect(page.locator(".event-text")).to_have_text(["Nobody is there."])
+    book.add("Another one.", kind="enter")
+    book.add("Gone, too.", kind="leave")
+    expect(page.locator(".event-text")).to_have_text(["Gone, too.", "Nobody is there."])
+    assert book.streams[-1]["kinds"] == ["leave"]
+    page.reload()
+    expect(page.get_by_label("What happened")).to_have_value("leave")
+    expect(page.locator(".event-text")).to_have_text(["Gone, too.", "Nobody is there."])
+
+
 def test_search_by_words_and_by_meaning(site: Site, page: Page, book: EventBook) -> None:
     book.add("A blue box stands there.")
     book.add("Somebody leaves.")
