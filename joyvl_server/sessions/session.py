@@ -150,7 +150,7 @@ class Session:
         """A question asked once. Raises `Conflict` (too_many)."""
         wall = self._deps.clock.wall()
         view = self.queries.ask(text, wall)
-        request = self.past.requests.read(text, wall)
+        request = self.past.requests.read(text, wall, reads_words=self.capabilities.follows_instructions)
         self.bus.publish(QueryOpened(view, request))
         if request is None:
             self.machine.take(QueryAsked(self.source.now, view.id, text, wall))

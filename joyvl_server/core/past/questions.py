@@ -25,6 +25,32 @@ _PAST = re.compile(
     "|过(?=[吗么没了？?，,。]|$)|[来进走去回看见发过](?:了|过)|有没有人|了(?:吗|没|多少|几|谁|什么)|(?:什么时候|几点).{0,4}[来走到离出进]|刚|放(?:在|到)?(?:了)?哪|在哪[儿里]?|记得|谁的|我的|我们的|上次"
     "|最后一[次个]|曾|(?:多少|几)[个位]?人|发生|是谁[来拿放]|离开"
 )
+_HAVING = re.compile(
+    r"\b(?:my|mine|our|habe?|haben|hast|hat|meine?[rnms]?|unsere?[rnms]?)\b|我的|我们的|谁的|在哪[儿里]?"
+)
+"""says by itself nothing of what happened"""
+_DONE_DE = re.compile(r"\b\w{0,6}ge\w{2,}(?:t|en)\b")
+_WHERE = re.compile(r"\bwhere\b|\bwhose\b|\bwo\b|\bwohin\b|\bwessen\b|在哪|哪[里儿]|放哪|谁的")
+_TELLING = re.compile(
+    r"\b(?:did|have|had) (?:i|we) (?:\w+ )?(?:say|tell|told|said|ask|asked|mention|mentioned|note)\b|\b(?:i|we) (?:told|said|asked|mentioned)\b|\bremember\b"
+    r"|\b(?:ich|wir) (?:\w+ ){0,4}(?:gesagt|erzahlt|gebeten)\b|\b(?:erinner\w*|gemerkt|weist du)\b|我.{0,3}(?:说|告诉|讲)|记得"
+)
+_OWN = re.compile(r"\b(?:i|we|my|mine|ours?|me|us|ich|wir|mir|uns|meine?[rnms]?|unsere?[rnms]?)\b|我")
+_TOOK_PLACE = re.compile(
+    r"\b(?:happen\w*|going on|passier\w*|geschah|geschehen|los|(?:did|have) you (?:\w+ )?(?:say|said|see|seen|notice\w*|note\w*|report\w*)"
+    r"|hast du (?:\w+ ){0,3}(?:gesagt|gesehen|gemeldet|notiert|bemerkt)|anything|something|nothing|etwas|nichts|news?|neues)\b|发生|你.{0,2}[说看记]|什么事|事情"
+)
+_DID = re.compile(r"^(?:so |and |hey )?(?:did|has|have|had)\b|^(?:und )?(?:hat|haben|habe?|hast)\b|[了过](?:吗|没有?)")
+_ASKING = re.compile(
+    r"[?？]|\b(?:who|whom|whose|what|where|when|why|how|which|wer|wen|wem|wessen|was|wo|wohin|wann|warum|wie|wieso|welche\w*|whether|if|ob)\b"
+    "|[吗么谁哪几呢]|多少|有没有|是不是|是否"
+)
+_ASKS_WHETHER = re.compile(
+    r"(?:so |and |hey |und )*(?:do|does|is|are|am|was|were|can|could|will|would|should|kann|konnte|gibt|wird|soll)\b"
+)
+_STATES = re.compile(
+    r"(?:please |bitte |so |and |und )*(?:(?:i|we|my|our|ich|wir|meine?|unsere?)\b|(?:remember|note|don't forget|merke?|denke?)\b|我|请?记)"
+)
 _NOW = re.compile(
     r"\b(?:now|right now|currently|at the moment|at present|jetzt|gerade jetzt|momentan|im moment)\b|现在|目前|此刻|正在"
 )
@@ -80,6 +106,16 @@ class Asked(StrEnum):
     WHETHER = "whether"
 
 
+class AnsweredBy(StrEnum):
+    """What can answer a question without an engine that reads words."""
+
+    NOTES = "notes"
+    """what was noted when it happened"""
+    FACTS = "facts"
+    """what somebody wanted remembered"""
+    NOTHING = "nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class PastQuestion:
     """`nth`: of several, counted from 1; -1 is the last one. `kinds`: what the question is about; empty: anything.
@@ -92,6 +128,9 @@ class PastQuestion:
     nth: int | None = None
     names_things: bool = False
     language: str | None = None
+    answered_by: AnsweredBy = AnsweredBy.NOTES
+    telling: bool = False
+    """it asks what was told at that time"""
 
 
 def past_question(text: str, now: float, calendar: Calendar) -> PastQuestion | None:
@@ -102,8 +141,19 @@ def past_question(text: str, now: float, calendar: Calendar) -> PastQuestion | N
         return None
     if not time.spans and not time.ever and (_NOW.search(said) or not (_PAST.search(said) or time.not_understood)):
         return None
+    if _STATES.match(said) and not _ASKING.search(said):
+        return None
     rest = plain(time.rest)
-    return PastQuestion(time, _asked(rest), _kinds(rest), _which(rest), bool(_LIVING.search(rest)), language_of(text))
+    return PastQuestion(
+        time, _asked(rest), _kinds(rest), _which(rest), bool(_LIVING.search(rest)), language_of(text),
+        _answered_by(rest, time), bool(_TELLING.search(rest)),
+    )  # fmt: skip
+
+
+def is_question(text: str) -> bool:
+    """By its signs and words; a sentence that could be either is none."""
+    said = plain(text[:MOST]).strip()
+    return bool(_ASKING.search(said) or _WHETHER.search(said) or _ASKS_WHETHER.match(said))
 
 
 def language_of(text: str) -> str | None:
@@ -123,6 +173,21 @@ def _asked(rest: str) -> Asked:
     if _COUNT.search(rest):
         return Asked.COUNT
     return Asked.WHETHER if _WHETHER.search(rest) else Asked.LIST
+
+
+def _answered_by(rest: str, time: TimeReading) -> AnsweredBy:
+    for words in time.not_understood:
+        rest = rest.replace(plain(words), " ")
+    if _TELLING.search(rest) or _WHERE.search(rest):
+        return AnsweredBy.FACTS
+    if _CAME.search(rest) or _LEFT.search(rest) or _TOOK_PLACE.search(rest):
+        return AnsweredBy.NOTES
+    tense = bool(_PAST.search(_HAVING.sub(" ", rest))) or _DONE_DE.search(rest) or time.spans or time.ever
+    if _LIVING.search(rest) and tense:
+        return AnsweredBy.NOTES
+    if not _OWN.search(rest):
+        return AnsweredBy.NOTES if tense and _kinds(rest) else AnsweredBy.FACTS
+    return AnsweredBy.NOTHING if _DID.search(rest) else AnsweredBy.FACTS
 
 
 def _which(rest: str) -> int | None:

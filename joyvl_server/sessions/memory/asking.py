@@ -6,15 +6,18 @@ import structlog
 
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn
-from joyvl_server.core.past.questions import PastQuestion
+from joyvl_server.core.past.questions import AnsweredBy, PastQuestion
 from joyvl_server.core.past.wishes import Forget, Remember, Undo
 from joyvl_server.sessions.memory import timeline_answer
+from joyvl_server.sessions.memory.known.told import facts_that_answer
+from joyvl_server.sessions.memory.known.words import told
 from joyvl_server.sessions.memory.phrases import say
-from joyvl_server.sessions.memory.requests import Confirm
+from joyvl_server.sessions.memory.requests import Confirm, OfFacts
 from joyvl_server.sessions.memory.timeline_answer import OwnAnswer, Place
 from joyvl_server.sessions.query_list import UNSAID, QueryView
 from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
 from joyvl_server.sessions.sinks.messages import Message, QueryOpened, RequestWithdrawn, SessionStarted, SessionUpdated
+from joyvl_server.store.memories.records import MemoryRecord
 
 log = structlog.get_logger(__name__)
 
@@ -64,11 +67,20 @@ class RecallSink(QueuedSink):
     async def _ready(self, query: QueryView, opened: QueryOpened) -> QueryAsked:
         """The question, with what is remembered or with the answer."""
         request, text = opened.request, query.text
+        reads_words = self._machine.capabilities.follows_instructions
         if isinstance(request, PastQuestion):
             self._past.wishes.passed()
-            if self._machine.capabilities.follows_instructions:
+            if reads_words:
                 return await self._with_memories(query, request)
-            answer = await self._noted(query, request)
+            if request.answered_by is AnsweredBy.NOTES:
+                answer = await self._noted(query, request)
+            else:
+                answer = await self._told(query, request)
+        elif isinstance(request, OfFacts):
+            self._past.wishes.passed()
+            answer = await self._told(query, None)
+            if reads_words or not answer.rests_on:
+                return QueryAsked(self._machine.now, query.id, query.text, query.asked_wall)
         else:
             if isinstance(request, Forget) and request.about:
                 self._queries.reword(query.id, text := UNSAID)
@@ -93,6 +105,17 @@ class RecallSink(QueuedSink):
         except JoyvlError as error:
             log.warning("the timeline cannot be read for an answer", error=str(error))
             return OwnAnswer(say(language, "broken"))
+
+    async def _told(self, query: QueryView, question: PastQuestion | None) -> OwnAnswer:
+        language = self._past.language(query.text)
+        facts: list[MemoryRecord] = []
+        try:
+            if question is None or question.answered_by is AnsweredBy.FACTS:
+                facts = facts_that_answer(query.text, question, await self._past.recaller.facts())
+        except (JoyvlError, TimeoutError) as error:
+            log.warning("facts cannot be read for an answer", error=str(error))
+            return OwnAnswer(say(language, "broken"))
+        return OwnAnswer(told(language, [fact.text for fact in facts]), tuple(fact.id for fact in facts))
 
     async def _wish(self, query: QueryView, wish: Remember | Forget | Undo | Confirm | None) -> OwnAnswer:
         wishes, language = self._past.wishes, self._past.language(query.text)

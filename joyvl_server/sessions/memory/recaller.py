@@ -79,6 +79,15 @@ class Recaller:
         rests_on = tuple(memory.event_id or memory.id for memory in kept)
         return RecalledLines((*self._head(question, now, found=bool(kept)), *lines), rests_on)
 
+    async def facts(self) -> list[MemoryRecord]:
+        """What somebody wanted remembered, wherever this session may look. Raises `StoreError`, `TimeoutError` where it
+        takes too long. Cancelling it changes nothing."""
+        async with asyncio.timeout(BEGIN_S):
+            where = await may_look_in(self.collection, self._cameras, across=self._services.settings.across_cameras)
+            return await self._steady(
+                lambda: self._memory.memories.list(MemoryFilter(collections=where, kinds=("fact",)), limit=MOST_TOLD)
+            )
+
     async def for_task(self, question: str) -> tuple[str, ...]:
         """What may help an agent; within `WAIT_S`, else nothing. Cancelling it changes nothing."""
         try:

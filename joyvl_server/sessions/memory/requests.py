@@ -24,7 +24,12 @@ class Confirm:
     facts: tuple[MemoryRecord, ...]
 
 
-PastRequest = PastQuestion | Remember | Forget | Undo | Confirm
+@dataclass(frozen=True, slots=True)
+class OfFacts:
+    """It is not about the past, but may be answered by what somebody wanted remembered."""
+
+
+PastRequest = PastQuestion | Remember | Forget | Undo | Confirm | OfFacts
 
 
 class PastRequests:
@@ -39,11 +44,12 @@ class PastRequests:
         """The next yes or no is about these."""
         self._asking, self._asked_wall = facts, wall
 
-    def read(self, text: str, wall: float) -> PastRequest | None:
-        """None: it is about now, or from now on. `wall` in Unix seconds."""
+    def read(self, text: str, wall: float, *, reads_words: bool) -> PastRequest | None:
+        """None: it is about now, or from now on. `wall` in Unix seconds. `reads_words`: the engine does."""
         asking, self._asking = self._asking, None
         if asking is not None and wall - self._asked_wall <= CONFIRM_S and (yes := said_yes(text)) is not None:
             return Confirm(yes, asking)
         if request_kind(text) is not RequestKind.ONCE:
             return None
-        return read_wish(text) or past_question(text, wall, self.calendar)
+        own = read_wish(text) or past_question(text, wall, self.calendar)
+        return OfFacts() if own is None and not reads_words else own

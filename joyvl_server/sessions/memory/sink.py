@@ -1,11 +1,16 @@
-"""Writes down what stays of a session: what was said and heard, alerts, answers of agents, summaries."""
+"""Writes down what stays of a session: what was said and heard, alerts, answers of agents, summaries.
+
+A question that was typed is none of it: it would be found in place of what it asks for.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from joyvl_server.core.effects import SummaryKept
+from joyvl_server.core.past.questions import is_question
 from joyvl_server.memory.base import MemoryDraft
+from joyvl_server.sessions.memory.requests import OfFacts
 from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
 from joyvl_server.sessions.sinks.messages import EventNoted, Message, QueryOpened
 from joyvl_server.store.events import EventRecord
@@ -45,7 +50,9 @@ class MemorySink(QueuedSink):
                 now, wall = self._machine.now, self._clock.wall()
                 began, ended = wall - max(0.0, now - start), wall - max(0.0, now - end)
                 return self._make("block" if block else "summary", text, began, until_wall=ended, t=start)
-            case QueryOpened(query, None):
+            case QueryOpened(query, None | OfFacts()):
+                if is_question(query.text):
+                    return None
                 if query.text == self._heard[0] and query.asked_wall - self._heard[1] <= SAME_S:
                     return None
                 return self._make("heard", query.text, query.asked_wall, t=self._machine.now)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from joyvl_server.core.past.questions import Asked, language_of, past_question
+from joyvl_server.core.past.questions import AnsweredBy, Asked, is_question, language_of, past_question
 from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.sessions.memory.zone_calendar import ZoneCalendar
 
@@ -86,3 +86,51 @@ def test_a_time_that_nobody_can_tell_is_a_question_of_the_past() -> None:
 )
 def test_the_language_of_a_text(text: str, language: str | None) -> None:
     assert language_of(text) == language
+
+
+NOTES, FACTS, NOTHING = AnsweredBy.NOTES, AnsweredBy.FACTS, AnsweredBy.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("text", "answered_by"),
+    [
+        ("Did anyone come this morning?", NOTES), ("Who rang?", NOTES), ("Who was in the kitchen?", NOTES),
+        ("When did the third one leave?", NOTES), ("What did you say?", NOTES), ("What happened yesterday?", NOTES),
+        ("Did anything move while I was out?", NOTES), ("Was it dark at 3?", NOTES), ("anyone this morning?", NOTES),
+        ("anything new since my holidays?", NOTES), ("Did someone come to my door?", NOTES),
+        ("War heute Nacht jemand da?", NOTES), ("Wer hat geklingelt?", NOTES), ("有几个人进来了？", NOTES),
+        ("Where did I put my keys?", FACTS), ("Where was the cat seen today?", FACTS), ("Whose box is this?", FACTS),
+        ("When do I take my medicine?", FACTS), ("What did I tell you about the pills?", FACTS),
+        ("Is the parcel mine?", FACTS), ("Wo habe ich meinen Schlüssel hingelegt?", FACTS),
+        ("Wo ist der Schlüssel?", FACTS),
+        ("Was habe ich dir gesagt?", FACTS), ("我的药在哪里？", FACTS), ("What do you remember?", FACTS),
+        ("What was on the table yesterday?", FACTS), ("I forgot where my keys are", FACTS),
+        ("Did I take my medicine?", NOTHING), ("Have I taken my pills yesterday?", NOTHING),
+    ],
+)  # fmt: skip
+def test_what_can_answer_it_where_nobody_reads_words(text: str, answered_by: AnsweredBy) -> None:
+    question = past_question(text, NOW, BERLIN)
+    assert question is not None
+    assert question.answered_by is answered_by
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I forgot my keys",
+        "Remember that",
+        "Remember to buy milk",
+        "Ich habe meinen Schlüssel vergessen",
+        "我的钥匙丢了",
+    ],
+)
+def test_what_is_said_and_not_asked_is_no_question(text: str) -> None:
+    assert past_question(text, NOW, BERLIN) is None
+    assert not is_question(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["What is the alarm code?", "is the stove on", "Ist jemand da?", "药在哪里", "Did it rain"]
+)
+def test_a_question(text: str) -> None:
+    assert is_question(text)

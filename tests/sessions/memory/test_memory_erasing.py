@@ -387,7 +387,7 @@ async def test_what_only_has_some_words_of_a_fact_stays(h: House):
     camera = await h.camera()
     for text in ("door", "The cat sleeps", "有一只猫"):
         await h.client.post("/v1/memories", json={"text": text, "camera_id": camera["id"]})
-    questions = ["Is anybody at the door?", "Does the big cat sleep?", "那里有一只小猫"]
+    questions = ["Is anybody at the green door?", "Does the big cat sleep?", "那里有一只小猫"]
     for text in questions:
         h.session(camera).ask(text)
     await h.registry.store.main.write(lambda c: None)

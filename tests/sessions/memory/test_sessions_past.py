@@ -276,7 +276,8 @@ async def test_a_wish_that_cannot_be_written_is_told(house: House, monkeypatch: 
 async def test_what_is_said_and_asked_is_remembered(house: House):
     session, _ = await add_camera(house)
     session.ask("Is the stove on?")
-    await until_remembered(house, ["Is the stove on?"])
+    session.ask("We are off to the lake.")
+    await until_remembered(house, ["We are off to the lake."])
 
 
 async def until_remembered(house: House, wanted: list[str]) -> None:
