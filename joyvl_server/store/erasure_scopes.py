@@ -134,7 +134,7 @@ class ErasureScopes:
 
 
 def parts(ids: Iterable[str], size: int = PART) -> list[tuple[str, ...]]:
-    """The same ids, so many at a time."""
+    """The same ids, `size` at a time."""
     several = tuple(ids)
     return [several[start : start + size] for start in range(0, len(several), size)]
 

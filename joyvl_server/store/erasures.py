@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 PRIVATE = ("spoke", "delegated", "watch_fired", "heard", "query_asked", "query_closed", "task", "played", "cut_off")
 """events that tell what was seen, said or heard; the others tell that a camera or an engine came and went"""
 KEPT = 1000
-"""Rows of the journal that stay: what was written later than so many erasures ago is nobody's past any more."""
+"""Rows of the journal that stay. What comes later than this many further erasures is taken again."""
 MERGE_PAGES = 500
 """of an index of words in one transaction"""
 LOG_TRIES = 50

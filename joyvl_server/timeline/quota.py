@@ -27,7 +27,7 @@ STEADY_S = 600.0
 """Nothing goes because of its age before the clock has run evenly for so long: after a jump all would look old."""
 JUMP_S = 60.0
 AGAIN_S = 300.0
-"""Where nothing that may go is left and it is still too much, all folders are looked through so much later."""
+"""Seconds until all folders are looked through once more where nothing is left that may go."""
 
 
 class FileQuota:

@@ -35,7 +35,7 @@ LATE_S = 120.0
 BACK_DAYS = 7
 """Days that are written later where the server was off."""
 FRESH_S = 600.0
-"""Today is counted once more after so many seconds."""
+"""Seconds after which today is counted once more."""
 MOST_EVENTS = 20_000
 PAGE = 1000
 TOKENS = 160

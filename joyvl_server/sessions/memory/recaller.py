@@ -150,7 +150,7 @@ class Recaller:
         )
 
     def _head(self, question: PastQuestion, now: float, *, found: bool) -> tuple[str, ...]:
-        """What the engine has to know beside the memories."""
+        """What the engine has to know besides the memories."""
         lines = [f"It is now {self._services.calendar.local(now):%A %Y-%m-%d %H:%M}."]
         if not found:
             lines.append("Nothing is remembered that fits the question and its time.")

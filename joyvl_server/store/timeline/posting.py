@@ -15,7 +15,7 @@ from joyvl_server.store.timeline.records import EventRecord, RemovedEvent
 
 
 class EventTrim:
-    """Every so many events the oldest are deleted where there are more than `limit`, a batch at a time."""
+    """At every `every`th event the oldest are deleted where there are more than `limit`, a batch at a time."""
 
     def __init__(self, limit: int, every: int, batch: int) -> None:
         self.limit = limit

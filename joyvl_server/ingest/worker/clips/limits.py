@@ -7,7 +7,7 @@ from dataclasses import dataclass
 LATE_S = 15.0
 """how long after its picture a clip may be asked for: what is said about it has to be written first"""
 RARE_KEYS_S = 40.0
-"""so much more is kept of a camera that sends keyframes rarely"""
+"""what is kept in addition of a camera that sends keyframes rarely"""
 
 
 @dataclass(frozen=True, slots=True)

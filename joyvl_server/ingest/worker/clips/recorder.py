@@ -29,7 +29,7 @@ WAITING = 16
 """clips of one source that may wait for the end of their span"""
 FULL = "the memory for clips (media.clip_mb) was full"
 TAIL_S = 0.3
-"""pictures that are shown before the last one may come so much after it"""
+"""pictures that are shown before the last one may come this long after it"""
 CLOSED = "the session ended"
 
 

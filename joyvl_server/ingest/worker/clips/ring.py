@@ -20,7 +20,7 @@ from joyvl_server.ingest.worker.clips.packets import (
 BACK_S = 0.5
 """a pts this much before the last one: the camera's clock was set, or a file began again"""
 AHEAD_S = 3.0
-"""a pts that runs so much ahead of the moments at which packets come"""
+"""how far a pts may run ahead of the moments at which packets come"""
 DECODING = 64
 """packets among which that of a decoded picture is looked for"""
 JUMPED = "the camera's clock jumped"
