@@ -48,9 +48,13 @@ class QueryList:
         except KeyError:
             raise NotFound(f"There is no query {query_id} in this session.") from None
 
-    def ask(self, text: str, wall: float) -> QueryView:
-        if sum(q.status == "open" for q in self._all.values()) >= MAX_OPEN:
+    def check_open(self, count: int = 1) -> None:
+        """Raises `Conflict` (too_many) where so many more cannot be asked."""
+        if sum(q.status == "open" for q in self._all.values()) + count > MAX_OPEN:
             raise Conflict(f"{MAX_OPEN} questions are still open; withdraw one or wait.", code="too_many")
+
+    def ask(self, text: str, wall: float) -> QueryView:
+        self.check_open()
         view = QueryView(new_id("qry"), text, wall)
         self._all[view.id] = view
         while len(self._all) > KEPT:

@@ -21,6 +21,7 @@ from joyvl_server.sessions.delegation.session_delegation import SessionDelegatio
 from joyvl_server.sessions.deps import SessionDeps
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.machine.runner import MachineRunner
+from joyvl_server.sessions.memory.requests import parts
 from joyvl_server.sessions.memory.session_past import SessionPast
 from joyvl_server.sessions.query_list import QueryList, QueryView
 from joyvl_server.sessions.sinks.base import RecentTicks, SinkContext
@@ -147,7 +148,16 @@ class Session:
         self.bus.publish(SourceChanged(state))
 
     def ask(self, text: str) -> QueryView:
-        """A question asked once. Raises `Conflict` (too_many)."""
+        """A question asked once. Raises `Conflict` (too_many). A fact and a wish from now on in one are two: the first
+        is returned."""
+        first, *others = parts(text)
+        self.queries.check_open(1 + len(others))
+        view = self._ask(first)
+        for other in others:
+            self._ask(other)
+        return self.queries.get(view.id)
+
+    def _ask(self, text: str) -> QueryView:
         wall = self._deps.clock.wall()
         view = self.queries.ask(text, wall)
         request = self.past.requests.read(text, wall, reads_words=self.capabilities.follows_instructions)

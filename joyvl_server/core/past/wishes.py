@@ -43,7 +43,7 @@ _REMEMBER = re.compile(
     r"(?:remember|memori[sz]e|keep in mind|bear in mind|don'?t forget|do not forget|never forget|make a note|take a note|note)"
     r"(?:(?: of)? this)?(?:,? that\b|:|,)?"
     r"(?! ?(?:to\b|when\b|if\b|how\b|who\b|where\b|why\b|what\b|me\b(?! (?:as|for))|anything|this\b|it\b|that\b|you\b|us\b))"
-    r"|(?:merke?n?|notieren?|notiere?|behalten?|denke? (?:bitte )?daran|erinnere dich(?: bitte)? daran|vergiss(?: bitte)? nicht)"
+    r"|(?:merke?n?|notieren?|notiere?|behalten?|denke? (?:bitte )?da?ran|erinnere dich(?: bitte)? daran|vergiss(?: bitte)? nicht)"
     r"(?: dir| im kopf| im gedachtnis| dich)?(?: bitte)?(?:,? ?(?:dass|das)\b|:|,)?(?! ?(?:wann|ob|wie|wer|wo|warum|was|mich|zu\b))"
     r") ?(?P<fact>\S.*)$",
     re.DOTALL,
@@ -70,10 +70,12 @@ _FORGET_ABOUT = re.compile(
     r"|was (?:ich|wir) (?:dir )?uber|die sache mit)\b[ ,:]*",
 )
 _FORGET_ZH = re.compile(
-    r"^(?:请|麻烦)?(?:你)?(?:把)?(?:(?:忘记|忘掉|忘了|删除|删掉)(?:关于|有关)?[，,：: ]*(?P<about>.*?)|(?P<before>.+?)(?:忘记|忘掉|忘了)吧?)[。！!. ]*$",
+    r"^(?:请|麻烦)?(?:你)?(?:把)?(?:(?:忘记|忘掉|忘了|删除|删掉)(?:关于|有关)?[，,：: ]*(?P<about>.*?)|(?P<before>.+?)(?:忘记|忘掉|忘了|删除|删掉)吧?)[。！!. ]*$",
     re.DOTALL,
 )
-_ALL_ZH = re.compile(r"(?:的)?(?:一切|所有|全部)(?:的)?(?:事情?|记忆|内容|信息|东西)?")
+_ALL_ZH = re.compile(
+    r"(?:的)?(?:一切|所有|全部)(?:的)?(?:事情?|记忆|内容|信息|东西)?(?:都|全)?|(?:的)?(?:事情?|记忆)?(?:全都|都|全)$"
+)
 _UNDO = re.compile(
     r"(?:please |bitte )?(?:undo(?: (?:that|it|this))?|take (?:that|it) back|mach (?:das|es) ruckgangig|nimm (?:das|es) zuruck|ruckgangig(?: machen)?"
     r"|撤销|撤回|取消刚才的?(?:操作)?|恢复)[.!。！ ]*"

@@ -38,6 +38,8 @@ class RecallSink(QueuedSink):
 
     async def handle(self, message: Message) -> None:
         """Cancelled, the question goes to the engine as it is."""
+        if isinstance(message, QueryOpened) and not isinstance(message.request, (Remember, Forget, Undo, Confirm)):
+            self._past.wishes.passed()
         match message:
             case SessionStarted() | SessionUpdated():
                 await self._past.tell_known(self._machine)
@@ -47,8 +49,6 @@ class RecallSink(QueuedSink):
                     asked = await self._ready(query, message)
                 finally:
                     self._ask(asked)
-            case QueryOpened():
-                self._past.wishes.passed()
             case RequestWithdrawn(query_id) if self._past.wishes.wished(query_id):
                 await self._past.wishes.undo(self._clock.wall(), "en")
                 await self._past.tell_known(self._machine)
@@ -69,7 +69,6 @@ class RecallSink(QueuedSink):
         request, text = opened.request, query.text
         reads_words = self._machine.capabilities.follows_instructions
         if isinstance(request, PastQuestion):
-            self._past.wishes.passed()
             if reads_words:
                 return await self._with_memories(query, request)
             if request.answered_by is AnsweredBy.NOTES:
@@ -77,7 +76,6 @@ class RecallSink(QueuedSink):
             else:
                 answer = await self._told(query, request)
         elif isinstance(request, OfFacts):
-            self._past.wishes.passed()
             answer = await self._told(query, None)
             if reads_words or not answer.rests_on:
                 return QueryAsked(self._machine.now, query.id, query.text, query.asked_wall)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from joyvl_server.core.decision.choices import RequestKind
@@ -14,6 +15,24 @@ from joyvl_server.store.memories.records import MemoryRecord
 
 CONFIRM_S = 120.0
 """a yes that comes later is meant for something else"""
+MOST_SAID = 500
+"""characters in which two wishes are told apart"""
+
+
+_JOINT = re.compile(
+    r"(?:[,;.!]\s+|\s+(?=(?:and|und)\s)|[，。；！、]\s*)(?:(?:and|und)\s+)?(?:(?:also|then|dann)\s+|并且|而且|然后)?",
+    re.IGNORECASE,
+)
+
+
+def parts(text: str) -> tuple[str, ...]:
+    """What is said in one breath: a fact that is to be remembered, and what is wanted from now on. Else all of it."""
+    if isinstance(read_wish(text), Remember):
+        for joint in reversed(list(_JOINT.finditer(text[:MOST_SAID]))):
+            fact, wanted = text[: joint.start()].strip(), text[joint.end() :].strip()
+            if request_kind(wanted) is RequestKind.STANDING and isinstance(read_wish(fact), Remember):
+                return fact, wanted
+    return (text,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class SessionPast:
         self.recaller = Recaller(record.id, self.collection, deps.memory, deps.cameras, deps.past)
         self.wishes = MemoryWishes(record, self.collection, deps.memory, self.requests, deps.past)
         self._language = language
+        self._spoken: str | None = None
         self._told: tuple[str, ...] = ()
 
     async def tell_known(self, machine: Machine) -> None:
@@ -49,6 +50,9 @@ class SessionPast:
         return self.recaller.forgotten(memories)
 
     def language(self, text: str) -> str:
-        """en, de or zh: of what somebody said, else of the session."""
+        """en, de or zh: of what somebody said, where that tells it ("nein" does not), of what was said before, else of
+        the session."""
+        if (spoken := language_of(text)) is not None:
+            self._spoken = spoken
         own = self._language.lower()[:2]
-        return language_of(text) or (own if own in ("de", "zh") else "en")
+        return self._spoken or (own if own in ("de", "zh") else "en")

@@ -13,6 +13,7 @@ import pytest
 from fakes.media.media import FakeSource, picture
 from fakes.patience import PATIENCE_S, until
 from fakes.server.sessions import House, open_house
+from joyvl_server.core.errors import Conflict
 from joyvl_server.core.past.questions import Asked, PastQuestion
 from joyvl_server.core.past.time_words import TimeReading
 from joyvl_server.core.prompt.prefix import KNOWN
@@ -25,7 +26,7 @@ from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.memory.timeline_answer import Place, answer
 from joyvl_server.sessions.memory.zone_calendar import ZoneCalendar
-from joyvl_server.sessions.query_list import QueryView
+from joyvl_server.sessions.query_list import MAX_OPEN, QueryView
 from joyvl_server.sessions.session import Session
 from joyvl_server.store.events import EventRecord
 from joyvl_server.store.memories.records import MemoryFilter
@@ -240,6 +241,64 @@ async def test_what_was_forgotten_for_good_elsewhere_is_not_brought_back(house: 
     await eraser.forget(MemoryFilter(ids=told.rests_on))
     assert (await answered(session, "undo that")).answer == "There is nothing to take back."
     assert await facts(house) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fact", "watch"),
+    [
+        (
+            "Remember that my daughter Anna comes at 5, and tell me when someone comes in",
+            "my daughter Anna comes at 5",
+            "tell me when someone comes in",
+        ),
+        (
+            "Merk dir, dass Anna um 5 kommt und sag mir, wenn jemand kommt",
+            "Anna um 5 kommt",
+            "sag mir, wenn jemand kommt",
+        ),
+        ("记住我女儿五点来，有人进来时告诉我", "我女儿五点来", "有人进来时告诉我"),
+        (
+            "Remember that the dog is in, the cat is out. Tell me if one moves.",
+            "the dog is in, the cat is out",
+            "Tell me if",
+        ),
+    ],
+)
+async def test_a_fact_and_a_wish_from_now_on_in_one_sentence(house: House, text: str, fact: str, watch: str):
+    house.engine.capabilities = Capabilities(follows_instructions=False, reports_kinds=True)
+    session, _ = await add_camera(house)
+    session.machine.engine_changed()
+    await until(lambda: not session.capabilities.follows_instructions)
+    assert fact in ((await answered(session, text)).answer or "")
+    assert await facts(house) == [fact]
+    await until(lambda: session.queries.all()[-1].status != "open")
+    (made,) = session.watches.all()
+    assert made.text.startswith(watch)
+
+
+@pytest.mark.parametrize(
+    "text", ["Remember that the code is 12, and never tell anyone", "Remember to tell me when she comes"]
+)
+async def test_what_is_one_wish_stays_one(house: House, text: str):
+    session, _ = await add_camera(house)
+    session.ask(text)
+    assert [query.text for query in session.queries.all()] == [text]
+
+
+async def test_where_there_is_no_room_for_both_neither_is_asked(house: House):
+    session, _ = await add_camera(house)
+    for n in range(MAX_OPEN - 1):
+        session.ask(f"Is it {n}?")
+    with pytest.raises(Conflict):
+        session.ask("Remember that Anna comes at 5, and tell me when someone comes in")
+    assert len(session.queries.all()) == MAX_OPEN - 1
+
+
+async def test_a_no_is_answered_in_the_language_of_the_question(house: House):
+    session, _ = await add_camera(house)
+    await answered(session, "Merk dir, dass die Kiste mir gehört")
+    assert "Soll ich alles vergessen" in ((await answered(session, "Vergiss alles")).answer or "")
+    assert (await answered(session, "nein")).answer == "Ich habe es gelassen, wie es war."
 
 
 async def test_a_fact_that_is_named_whole_is_forgotten_at_once(house: House):
