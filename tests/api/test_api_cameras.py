@@ -84,6 +84,16 @@ async def test_urls_that_may_not_be_opened(h: House, url: str, status: int):
     assert h.media.opened == []
 
 
+async def test_a_path_alone_is_told_how_to_write_it(h: House):
+    for path, body in (
+        ("/v1/cameras", {"name": "x", "url": "/home/ann/door.mp4"}),
+        ("/v1/cameras/probe", {"url": "a"}),
+    ):
+        detail = (await h.client.post(path, json=body)).json()["detail"]
+        assert detail.startswith("url: Write an address like rtsp://")
+        assert "file:///path/to/it" in detail
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

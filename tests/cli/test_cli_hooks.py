@@ -35,6 +35,21 @@ def hooks(server: ServerProcess, *args: str) -> Result:
     return CliRunner().invoke(app, ["hooks", *args], env={"JOYVL_URL": server.url})
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"ok": False, "last_error": "Connection refused.", "waiting": 23}, "Connection refused; 23 messages wait"),
+        ({"ok": False, "last_error": "Connection refused.", "waiting": 0}, "Connection refused"),
+        ({"ok": True, "last_error": None, "waiting": 1}, "works; 1 message waits"),
+        ({"ok": None, "last_error": None, "waiting": 2}, "nothing sent yet; 2 messages wait"),
+    ],
+)
+def test_how_a_hook_is_doing(monkeypatch: pytest.MonkeyPatch, state: dict[str, object], words: str):
+    hook = {"name": "phone", "kind": "webhook", "enabled": True, "state": state}
+    monkeypatch.setattr("joyvl_server.cli.alerts.hooks.call", lambda *_: {"data": [hook]})
+    assert CliRunner().invoke(app, ["hooks", "list"]).stdout == f"{'phone':<20} {'webhook':<10} {words}\n"
+
+
 def test_list_and_test(tmp_path: Path):
     receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()

@@ -85,6 +85,20 @@ SENTENCE_OF_STATUS = {
     405: "This address does not accept that method; the Allow header lists the methods it accepts.",
 }
 
+# The framework's own words are for programmers.
+WRONG_TIME = "Write a time with its zone, like 2026-11-20T09:30:00Z."
+MESSAGES = {
+    "extra_forbidden": "This field is not known.",
+    "missing": "This field is required.",
+    "string_pattern_mismatch": "It is not written as it must be: see the description of the API.",
+    **dict.fromkeys(
+        ("datetime_parsing", "datetime_from_date_parsing", "datetime_type", "timezone_aware"),
+        WRONG_TIME,
+    ),
+}
+# One title for each status, whatever Python runs: newer ones have other names for these.
+TITLES = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+
 FieldError = dict[str, str]
 """`field` (dotted path), `message` (a sentence), `code` (a stable word)."""
 
@@ -107,7 +121,7 @@ def problem(
     """An error as a response; `extra` members are added to the standard ones."""
     content: dict[str, Any] = {
         "type": TYPE_PREFIX + code,
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": mask_text(detail),
         "code": code,
@@ -177,8 +191,7 @@ def field_error(found: Mapping[str, Any]) -> FieldError:
     location = [str(part) for part in found["loc"]]
     if location and location[0] in ("body", "query", "path", "header"):
         location = location[1:]
-    messages = {"extra_forbidden": "This field is not known.", "missing": "This field is required."}
-    message = messages.get(kind) or str(found["msg"]).removeprefix("Value error, ")
+    message = MESSAGES.get(kind) or str(found["msg"]).removeprefix("Value error, ")
     if not location and kind == "missing":
         message = "A JSON body is needed."
     return {"field": ".".join(location)[:200], "message": mask_text(message), "code": kind}

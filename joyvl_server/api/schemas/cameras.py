@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from joyvl_server.api.schemas.common import RequestModel, ResponseModel, optional_field
 from joyvl_server.api.schemas.sessions import EngineStateOut, WatchIn, WatchOut
@@ -12,11 +14,21 @@ from joyvl_server.api.schemas.settings import SettingsPatch, SettingsRequest, wi
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.spec import Name, Zones
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x20]+")
+
+
+def _address(url: str) -> str:
+    if not _ADDRESS.fullmatch(url):
+        raise PydanticCustomError(
+            "address", "Write an address like rtsp://user:password@192.168.1.20/stream, for a file file:///path/to/it."
+        )
+    return url
+
+
 Url = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x20]+$"
-    ),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=2048),
+    AfterValidator(_address),
     Field(
         description="`rtsp://user:password@host/path` or `file:///path`.",
         examples=["rtsp://cam:secret@192.168.1.20:554/stream1"],

@@ -187,7 +187,7 @@ def _has(headers: Mapping[str, str], etag: str) -> bool:
 
 def _check_words(query: str | None) -> None:
     if query is not None and match_expression(query) is None:
-        raise NoWords("query: there is no letter and no digit to search for.")
+        raise NoWords("There is no letter and no digit to search for.")
 
 
 async def _one(api: ApiContext, event: EventRecord) -> Response:

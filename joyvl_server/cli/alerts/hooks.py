@@ -52,7 +52,8 @@ def _state(hook: dict[str, Any]) -> str:
     state = hook["state"]
     if not hook["enabled"]:
         return "disabled"
-    waiting = f", {state['waiting']} wait" if state["waiting"] else ""
+    count = state["waiting"]
+    waiting = f"; {count} message{'s wait' if count > 1 else ' waits'}" if count else ""
     if state["ok"] is None:
         return f"nothing sent yet{waiting}"
-    return f"{'works' if state['ok'] else state['last_error']}{waiting}"
+    return f"{'works' if state['ok'] else (state['last_error'] or 'fails').rstrip('.')}{waiting}"

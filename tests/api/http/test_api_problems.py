@@ -45,6 +45,20 @@ async def h(tmp_path):
         yield opened
 
 
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/v1/memories?since=yesterday", "since: Write a time with its zone, like 2026-11-20T09:30:00Z."),
+        ("/v1/events?until=2026-11-20T09:30:00", "until: Write a time with its zone, like 2026-11-20T09:30:00Z."),
+        ("/v1/events?after=x", "after: It is not written as it must be: see the description of the API."),
+        ("/v1/events?query=%3F", "There is no letter and no digit to search for."),
+    ],
+)
+async def test_what_is_wrong_is_said_in_words_for_people(h: House, path: str, detail: str):
+    problem = (await h.client.get(path)).json()
+    assert (problem["status"], problem["title"], problem["detail"]) == (422, "Unprocessable Content", detail)
+
+
 def check(status: int, content_type: str, body: bytes) -> dict:
     """The shape of RFC 9457, ours."""
     text = body.decode()
