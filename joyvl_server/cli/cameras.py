@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import httpx2
 import typer
@@ -150,13 +150,41 @@ def call(server: str, key: str | None, method: str, path: str, body: Any = None)
         return asyncio.run(_request(server, key, method, path, body))
 
 
-async def _request(server: str, key: str | None, method: str, path: str, body: Any) -> Any:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+async def download(server: str, key: str | None, path: str, out: BinaryIO) -> None:
+    """Write what a running server answers, as it comes. Raises `JoyvlError` with its words, `OSError` of `out`."""
+    begun = False
     async with client() as http:
         try:
-            answer = await http.request(method, server.rstrip("/") + path, json=body, headers=headers)
+            async with http.stream("GET", server.rstrip("/") + path, headers=_headers(key)) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    _content(answer)
+                begun = True
+                async for piece in answer.aiter_bytes():
+                    out.write(piece)
         except httpx2.HTTPError:
-            raise JoyvlError(f"No server answers at {server}. Is it running? Start it with: joyvl serve") from None
+            raise JoyvlError("The server went away; not all was written." if begun else _nobody(server)) from None
+
+
+async def _request(server: str, key: str | None, method: str, path: str, body: Any) -> Any:
+    async with client() as http:
+        try:
+            answer = await http.request(method, server.rstrip("/") + path, json=body, headers=_headers(key))
+        except httpx2.HTTPError:
+            raise JoyvlError(_nobody(server)) from None
+    return _content(answer)
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _nobody(server: str) -> str:
+    return f"No server answers at {server}. Is it running? Start it with: joyvl serve"
+
+
+def _content(answer: httpx2.Response) -> Any:
+    """Raises `JoyvlError` with the server's words."""
     if answer.status_code == 401:
         raise JoyvlError("The server asks for an API key: give it with --key or JOYVL_KEY.")
     try:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import urlencode
 
 import typer
 
-from joyvl_server.cli.cameras import DEFAULT, Json, Key, Server, call
+from joyvl_server.cli.cameras import DEFAULT, Json, Key, Server, call, download
 from joyvl_server.cli.engine import Config, DataDir
 from joyvl_server.cli.exits import errors_as_exit_codes
-from joyvl_server.core.errors import ConfigError
+from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit import logs
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.memory.long_term import LongTermMemory
@@ -32,7 +36,10 @@ WIDTH = 30
 Camera = Annotated[str | None, typer.Option(help="Only of this camera, by its id.")]
 Collection = Annotated[str | None, typer.Option(help="Only of this collection, like user:ann.")]
 Kind = Annotated[list[str] | None, typer.Option(help="Only of this kind; give it once for each.")]
-Since = Annotated[str | None, typer.Option(help="Only from this time on, like 2026-11-29T08:00:00+01:00.")]
+Since = Annotated[
+    str | None,
+    typer.Option(help="Only from this time on, like 2026-11-29 or 2026-11-29T08:00 (here, unless it names a zone)."),
+]
 Until = Annotated[str | None, typer.Option(help="Only before this time.")]
 Limit = Annotated[int, typer.Option(help="At most so many.", min=1)]
 
@@ -83,19 +90,22 @@ def export(
     server: Server = DEFAULT,
     key: Key = None,
 ) -> None:
-    """Write memories as JSON lines, newest first."""
+    """Write memories as JSON lines with all their fields, newest first. Only you can read the file."""
     chosen = _filter(camera, collection, None, None, None)
     with errors_as_exit_codes():
         try:
-            out = sys.stdout if file is None else file.open("w", encoding="utf-8")
+            out = sys.stdout.buffer if file is None else _private(file)
         except OSError as error:
             raise ConfigError(f"{file} cannot be written: {error.strerror}.") from None
-    try:
-        for memory in _pages(server, key, chosen):
-            out.write(json.dumps(memory, ensure_ascii=False) + "\n")
-    finally:
-        if file is not None:
-            out.close()
+        try:
+            asyncio.run(download(server, key, f"/v1/memories/export?{urlencode(chosen)}", out))
+            out.flush()
+        except OSError as error:
+            raise JoyvlError(f"{file or 'The output'} cannot be written: {error.strerror}.") from None
+        finally:
+            if file is not None:
+                with suppress(OSError):  # told already
+                    out.close()
 
 
 @app.command()
@@ -171,9 +181,30 @@ class ProgressBar:
             typer.echo(f"{self._told * 10} %")
 
 
+def _private(file: Path) -> BinaryIO:
+    """Opened to be written, for its owner alone, also where it was there before. Raises `OSError`."""
+    out = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
+    with suppress(OSError):  # a device, or somebody else's
+        if stat.S_ISREG(os.fstat(out.fileno()).st_mode):
+            os.fchmod(out.fileno(), 0o600)
+    return out
+
+
+def _time(option: str, text: str | None) -> str | None:
+    """With the zone of this machine where it names none. Raises `ConfigError`."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError, OSError):
+        raise ConfigError(f"{option} {text}: write a day or a time, like 2026-11-29 or 2026-11-29T08:00.") from None
+
+
 def _filter(
     camera: str | None, collection: str | None, kinds: list[str] | None, since: str | None, until: str | None
 ) -> list[tuple[str, str]]:
+    with errors_as_exit_codes():
+        since, until = _time("--since", since), _time("--until", until)
     given = [("camera_id", camera), ("collection", collection), ("since", since), ("until", until)]
     return [(name, value) for name, value in given if value] + [("kind", kind) for kind in kinds or ()]
 

@@ -16,6 +16,8 @@ from joyvl_server.kit.clock import Clock
 from joyvl_server.store.alerts.records import AlertRecord, Reason
 
 GROUP = "joyvl.hooks"
+MOST_SNOOZE_MINUTES = 43_200
+"""the longest snooze, thirty days, whoever asks for it"""
 
 
 class DeliveryFailed(JoyvlError):

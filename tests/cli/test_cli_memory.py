@@ -43,6 +43,14 @@ def test_from_the_first_fact_to_a_new_index(tmp_path: Path):
         assert exported.exit_code == 0, exported.output
         lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
         assert len(lines) == 3
+        assert all("data" in line for line in lines)
+        assert (tmp_path / "out.jsonl").stat().st_mode & 0o777 == 0o600
+        (tmp_path / "out.jsonl").chmod(0o644)
+        assert memory("export", str(tmp_path / "out.jsonl"), url=url).exit_code == 0
+        assert (tmp_path / "out.jsonl").stat().st_mode & 0o777 == 0o600
+        assert memory("export", "--collection", "user:ann", url=url).output.count("\n") == 3
+        assert memory("list", "--since", "2020-01-01", "--until", "2020-01-01T08:00", url=url).output == "Nothing.\n"
+        assert len(memory("list", "--since", "2020-01-01", url=url).output.splitlines()) == 3
         assert memory("forget", url=url).exit_code == 2
         assert memory("forget", "--all", "mem_1", "--yes", url=url).exit_code == 2
         assert memory("forget", lines[0]["id"], "--yes", url=url).output == "1 forgotten.\n"
@@ -58,6 +66,14 @@ def test_from_the_first_fact_to_a_new_index(tmp_path: Path):
         assert connection.execute("SELECT count(*) FROM embeddings").fetchone()[0] == 2
 
 
+def test_a_time_that_is_none_is_told_in_words():
+    result = memory("list", "--since", "yesterday", url="http://127.0.0.1:9")
+    assert result.exit_code == 2
+    assert "--since yesterday: write a day or a time, like 2026-11-29" in result.output
+
+
 def test_where_no_server_answers():
+    result = memory("export", url="http://127.0.0.1:9")
+    assert (result.exit_code, "No server answers" in result.output) == (1, True)
     result = memory("list", url="http://127.0.0.1:9")
     assert (result.exit_code, "No server answers" in result.output) == (1, True)

@@ -16,6 +16,7 @@ from joyvl_server.api.schemas.common import (
     optional_field,
     printable,
 )
+from joyvl_server.notify.base import MOST_SNOOZE_MINUTES
 from joyvl_server.notify.rules.quiet import clock_time
 from joyvl_server.store.alerts.records import (
     AlertKind,
@@ -63,7 +64,7 @@ class AcknowledgeIn(RequestModel):
 
 
 class SnoozeIn(RequestModel):
-    minutes: float = Field(ge=0, le=30 * 24 * 60, description="0 ends a snooze.")
+    minutes: float = Field(ge=0, le=MOST_SNOOZE_MINUTES, description="0 ends a snooze.")
     scope: Literal["alert", "camera", "watch"] = Field(
         "alert", description="camera, watch: also what the alert's camera or its watches do meanwhile tells nobody."
     )

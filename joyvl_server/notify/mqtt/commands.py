@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import structlog
 
 from joyvl_server.core.errors import JoyvlError
-from joyvl_server.notify.base import AlertActions, CameraFacts
+from joyvl_server.notify.base import MOST_SNOOZE_MINUTES, AlertActions, CameraFacts
 from joyvl_server.notify.mqtt.topics import Topics
 
 log = structlog.get_logger(__name__)
 
 LONGEST = 1000
 """bytes of a command"""
-MOST_MINUTES = 10_080.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,8 @@ class Command:
             raise ValueError("alert_id must be the id of an alert")
         if minutes is not None:
             right = isinstance(minutes, int | float) and not isinstance(minutes, bool)
-            if not right or not math.isfinite(minutes) or not 0 < minutes <= MOST_MINUTES:
-                raise ValueError(f"minutes must be a number above 0, at most {MOST_MINUTES:g}")
+            if not right or not math.isfinite(minutes) or not 0 < minutes <= MOST_SNOOZE_MINUTES:
+                raise ValueError(f"minutes must be a number above 0, at most {MOST_SNOOZE_MINUTES}")
             minutes = float(minutes)
         return cls(ident, minutes)
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from joyvl_server.notify.base import MOST_SNOOZE_MINUTES
 from joyvl_server.notify.mqtt.topics import prefix_fault
 
 PORT, TLS_PORT = 1883, 8883
@@ -33,7 +34,7 @@ class MqttOptions(BaseModel):
     discovery: bool = True
     discovery_topic: str = "homeassistant"
     pictures: Literal["jpeg", "url", "none"] = "jpeg"
-    snooze_minutes: int = Field(10, ge=1, le=10_080)
+    snooze_minutes: int = Field(10, ge=1, le=MOST_SNOOZE_MINUTES)
 
     @field_validator("host")
     @classmethod
