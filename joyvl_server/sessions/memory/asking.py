@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import structlog
 
-from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.errors import JoyvlError, NotFound
 from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn
 from joyvl_server.core.past.questions import AnsweredBy, PastQuestion
 from joyvl_server.core.past.wishes import Forget, Remember, Undo
 from joyvl_server.sessions.memory import timeline_answer
 from joyvl_server.sessions.memory.known.told import facts_that_answer
-from joyvl_server.sessions.memory.known.words import told
+from joyvl_server.sessions.memory.known.unwatched import unwatched
+from joyvl_server.sessions.memory.known.words import not_watched, told
 from joyvl_server.sessions.memory.phrases import say
+from joyvl_server.sessions.memory.recaller import WAIT_S
 from joyvl_server.sessions.memory.requests import Confirm, OfFacts
 from joyvl_server.sessions.memory.timeline_answer import OwnAnswer, Place
 from joyvl_server.sessions.query_list import UNSAID, QueryView
@@ -34,7 +39,8 @@ class RecallSink(QueuedSink):
         self._queries = context.queries
         self._clock = context.deps.clock
         self._events = context.deps.events
-        self._place = Place(context.record.camera_id, context.record.id)
+        self._record = context.record
+        self._cameras = context.deps.cameras
 
     async def handle(self, message: Message) -> None:
         """Cancelled, the question goes to the engine as it is."""
@@ -89,16 +95,38 @@ class RecallSink(QueuedSink):
         return QueryAsked(self._machine.now, query.id, text, query.asked_wall, reply=answer.text)
 
     async def _with_memories(self, query: QueryView, question: PastQuestion) -> QueryAsked:
-        found = await self._past.recaller.for_question(query.text, question, query.asked_wall)
+        missed = await self._not_watched(query, question)
+        found = await self._past.recaller.for_question(query.text, question, query.asked_wall, missed)
         note = None if found.missed is None else say(self._past.language(query.text), found.missed)
         self._queries.rests_on(query.id, found.rests_on, note)
         return QueryAsked(self._machine.now, query.id, query.text, query.asked_wall, found.lines)
+
+    async def _place(self) -> Place:
+        record = self._record
+        created = record.created_wall
+        if record.camera_id is not None:
+            with suppress(NotFound):
+                created = (await self._cameras.get(record.camera_id)).created_wall
+        return Place(record.camera_id, record.id, created)
+
+    async def _not_watched(self, query: QueryView, question: PastQuestion) -> str:
+        """For the engine: what of the asked time it cannot know of."""
+        spans, now = question.time.spans, query.asked_wall
+        try:
+            async with asyncio.timeout(WAIT_S):
+                place = await self._place()
+                away = await unwatched(self._events, place.filter, place.created_wall, spans, now)
+        except (JoyvlError, TimeoutError) as error:
+            log.warning("what was not watched cannot be looked up", error=str(error))
+            return "It is not known now whether anybody watched at that time."
+        local = self._past.calendar.local
+        return not_watched("en", away, lambda wall: f"{local(wall):%Y-%m-%d %H:%M:%S}")
 
     async def _noted(self, query: QueryView, question: PastQuestion) -> OwnAnswer:
         language = self._past.language(query.text)
         try:
             return await timeline_answer.answer(
-                self._events, self._past.calendar, self._place, question, query.asked_wall, language
+                self._events, self._past.calendar, await self._place(), question, query.asked_wall, language
             )
         except JoyvlError as error:
             log.warning("the timeline cannot be read for an answer", error=str(error))

@@ -16,11 +16,14 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from joyvl_server.core.errors import StoreError
+from joyvl_server.core.past.spans import Span
 from joyvl_server.core.prompt.instructions import usable
 from joyvl_server.core.prompt.turns import Draft
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.ids import new_id
 from joyvl_server.sessions.memory.day_counts import DayCounts
+from joyvl_server.sessions.memory.known.unwatched import unwatched
+from joyvl_server.sessions.memory.known.words import day_not_watched
 from joyvl_server.store.digests import DigestRecord, Digests
 from joyvl_server.store.events import EventFilter, EventRecord, Events
 from joyvl_server.store.memories.memories import Memories
@@ -43,6 +46,13 @@ NOTES = 60
 LONGEST_NOTE = 300
 WRITE_S = 250.0
 """Longest wait for the engine; then the counts stand."""
+
+
+def _with(sentence: str, away: str, counted: DayCounts) -> str:
+    """Where nothing was noted and some of the day was not watched, nobody can say that nothing happened."""
+    if not away:
+        return sentence
+    return f"{sentence} {away}" if any(counted.counts.values()) else away
 
 
 class WritingSession(Protocol):
@@ -149,18 +159,33 @@ class DayDigests:
         counted = DayCounts(begin if await self._was_away(camera_id, begin) else None)
         counted.add(await self._events(camera_id, begin, end))
         counted.finish(min(end, max(begin, now)))
-        text, source = counted.sentence(self._language), "counts"
+        away = await self._not_watched(camera_id, begin, min(end, now), noted=bool(counted.event_ids))
+        text, source = _with(counted.sentence(self._language), away, counted), "counts"
         # One that somebody asks for first is written by the engine all the same.
         done = day < self._ended() and (by_engine or day < self._ended() - timedelta(days=BACK_DAYS))
         if by_engine and done and counted.event_ids:
             written = await self._by_engine(camera_id, begin, end, text)
             if written is not None:
-                text, source = written, "engine"
+                text, source = f"{written} {away}".strip(), "engine"
         digest = DigestRecord(
             camera_id, day.isoformat(), text, {name: n for name, n in counted.counts.items() if n},
             counted.event_ids, "engine" if source == "engine" else "counts", done, now,
         )  # fmt: skip
         return await self.records.digests.put(digest)
+
+    async def _not_watched(self, camera_id: str, begin: float, end: float, *, noted: bool) -> str:
+        created = self._cameras.camera_days().get(camera_id, begin)
+        wanted = EventFilter(camera_id=camera_id)
+        away = await unwatched(self.records.events, wanted, created, (Span(begin, end),), end)
+        if away.whole and noted:  # somebody watched, though nothing says when
+            return ""
+        spans = away.spans if away.since is None else (Span(begin, away.since), *away.spans)
+        tag = self._language.partition("-")[0].lower()
+
+        def moment(wall: float) -> str:
+            return f"{datetime.fromtimestamp(wall, self.zone):%H:%M}"
+
+        return day_not_watched(tag if tag in ("de", "zh") else "en", away, spans, moment)
 
     def bounds(self, day: date) -> tuple[float, float]:
         """Unix seconds from midnight to midnight: 23 or 25 hours where the clock changes."""

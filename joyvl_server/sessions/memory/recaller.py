@@ -62,22 +62,24 @@ class Recaller:
         self._cameras = cameras
         self._services = services
 
-    async def for_question(self, text: str, question: PastQuestion, now: float) -> RecalledLines:
-        """Lines with times, the best first; within `WAIT_S`, else none. Cancelling it changes nothing."""
+    async def for_question(self, text: str, question: PastQuestion, now: float, missed: str = "") -> RecalledLines:
+        """Lines with times, the best first; `missed`: what of the time was not watched, a sentence.
+
+        Within `WAIT_S`, else none. Cancelling it changes nothing."""
         span = question.time.span
         try:
             async with asyncio.timeout(WAIT_S):
                 found = await self._steady(lambda: self._recall(text, None if span is None else (span.start, span.end)))
         except TimeoutError:
-            return RecalledLines(self._head(question, now, found=False), missed="late")
+            return RecalledLines(self._head(question, now, missed, found=False), missed="late")
         except JoyvlError as error:
             log.warning("memories cannot be read", error=str(error))
-            return RecalledLines(self._head(question, now, found=False), missed="without")
+            return RecalledLines(self._head(question, now, missed, found=False), missed="without")
         kept = [recalled.memory for recalled in found if _matches(recalled.memory, question)]
         self._tell(kept)
         lines = [self._line(memory) for memory in kept]
         rests_on = tuple(memory.event_id or memory.id for memory in kept)
-        return RecalledLines((*self._head(question, now, found=bool(kept)), *lines), rests_on)
+        return RecalledLines((*self._head(question, now, missed, found=bool(kept)), *lines), rests_on)
 
     async def facts(self) -> list[MemoryRecord]:
         """What somebody wanted remembered, wherever this session may look. Raises `StoreError`, `TimeoutError` where it
@@ -149,11 +151,13 @@ class Recaller:
             RecallRequest(text, where, span, settings.recall_memories, settings.recall_tokens, meaning_s=MEANING_S)
         )
 
-    def _head(self, question: PastQuestion, now: float, *, found: bool) -> tuple[str, ...]:
+    def _head(self, question: PastQuestion, now: float, missed: str, *, found: bool) -> tuple[str, ...]:
         """What the engine has to know besides the memories."""
         lines = [f"It is now {self._services.calendar.local(now):%A %Y-%m-%d %H:%M}."]
         if not found:
             lines.append("Nothing is remembered that fits the question and its time.")
+        if missed:
+            lines.append(f"{missed} So nothing of that is known: say so, and never that nothing happened.")
         unknown = (f'Nobody knows when "{words}" was: say so if it matters.' for words in question.time.not_understood)
         return (*lines, *unknown)
 

@@ -12,6 +12,8 @@ from joyvl_server.core.past.questions import Asked, PastQuestion
 from joyvl_server.core.past.spans import Calendar, Span
 from joyvl_server.core.watches.kinds import ALIASES, Kinds, WatchKind
 from joyvl_server.core.watches.named_kinds import named_kinds
+from joyvl_server.sessions.memory.known.unwatched import unwatched
+from joyvl_server.sessions.memory.known.words import not_watched
 from joyvl_server.sessions.memory.phrases import happened, listed, nth, say, times
 from joyvl_server.store.events import REMARKS, EventFilter, EventRecord, Events
 
@@ -38,6 +40,12 @@ class Place:
 
     camera_id: str | None
     session_id: str
+    created_wall: float = 0.0
+    """since when there is one, in Unix seconds"""
+
+    @property
+    def filter(self) -> EventFilter:
+        return EventFilter(camera_id=self.camera_id, session_id=None if self.camera_id else self.session_id)
 
 
 async def answer(
@@ -54,6 +62,14 @@ async def answer(
     text = _say(question, told, calendar, now, language)
     if question.names_things and told:
         text += say(language, "things")
+    away = await unwatched(events, place.filter, place.created_wall, spans, now)
+    missed = not_watched(
+        language, away, lambda wall: clock_time(wall, calendar, now), since=bool(question.time.spans) or not told
+    )
+    if away.whole:  # what was noted all the same was watched
+        text = text if told else missed
+    elif missed:
+        text += missed if language == "zh" else f" {missed}"
     for words in question.time.not_understood:
         text += say(language, "unknown", words=words)
     shown = told if question.nth is None else _nth(told, question.nth)

@@ -64,10 +64,11 @@ def test_both_questions_are_answered_from_the_timeline(clips: Path, tmp_path: Pa
         many = ask(server, session_id, HOW_MANY)
         assert many["rests_on"] == [event["id"] for event in came]
         assert f"{len(came)} times" in many["answer"]
-        assert re.findall(r"\d\d:\d\d:\d\d", many["answer"]) == [clock(event) for event in came]
+        noted = many["answer"].partition(" I was not")[0]
+        assert re.findall(r"\d\d:\d\d:\d\d", noted) == [clock(event) for event in came]
         third = ask(server, session_id, THIRD)
         assert third["rests_on"] == [left[2]["id"]]
-        assert re.findall(r"\d\d:\d\d:\d\d", third["answer"]) == [clock(left[2])]
+        assert re.findall(r"\d\d:\d\d:\d\d", third["answer"].partition(" I was not")[0]) == [clock(left[2])]
 
         chinese = ask(server, session_id, "第三个人什么时候走的？")
         assert clock(left[2]) in chinese["answer"]

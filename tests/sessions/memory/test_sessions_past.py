@@ -360,7 +360,7 @@ async def until_remembered(house: House, wanted: list[str]) -> None:
         ("When did the third one leave?", "something left only once"),
         ("When did someone last come in?", "the last time something came in was at"),
         ("Did anything happen today?", "Something came in"),
-        ("Did it get dark today?", "I noted no time when it got dark"),
+        ("Did it get dark today?", "I was not watching"),
         ("Wie viele Leute kamen herein?", "kam etwas"),
         ("有几个人进来了？", "有东西进来3次"),
         ("Did anyone come while I was out?", "I don't know when “while I was out” was"),
