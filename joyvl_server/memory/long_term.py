@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.clock import Clock
@@ -26,6 +28,19 @@ LONGEST_NAME = 400
 """characters of a collection's name"""
 INDEX_S = 60.0
 """Longest time that a rebuild waits for the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """A memory that was posted: once it is written, there is something to embed."""
+
+    upkeep: Upkeep
+    loop: asyncio.AbstractEventLoop
+
+    def settled(self, *, kept: bool) -> None:
+        """See `PostListener`."""
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            self.loop.call_soon_threadsafe(self.upkeep.look)
 
 
 class LongTermMemory:
@@ -84,6 +99,11 @@ class LongTermMemory:
         await self.memories.add(records)
         self._upkeep.look()
         return records
+
+    def post(self, draft: MemoryDraft) -> bool:
+        """Written as soon as the disk takes it, also where that is full now; nobody waits. False where it is dropped,
+        because too much waits. Raises `ConfigError`."""
+        return self.memories.post(self.record(draft), _Posted(self._upkeep, asyncio.get_running_loop()))
 
     def record(self, draft: MemoryDraft) -> MemoryRecord:
         """The memory that a draft becomes, not written yet. Raises `ConfigError`."""

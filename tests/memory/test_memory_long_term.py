@@ -69,6 +69,15 @@ async def test_what_was_added_is_found_at_once_and_by_meaning_soon(make, embedde
     assert memory.ready() is None
 
 
+async def test_what_is_posted_is_written_and_embedded_soon_and_nobody_waits(make, embedders):
+    memory = make()
+    assert memory.post(draft("A blue box."))
+    await until(lambda: embedders["fake"].embedded == ["A blue box."])
+    assert await texts(memory, "box") == ["A blue box."]
+    with pytest.raises(ConfigError):
+        memory.post(draft("\u202e"))
+
+
 async def test_the_question_is_within_its_time_and_its_collection(make, embedders):
     memory = make()
     await memory.add_all(

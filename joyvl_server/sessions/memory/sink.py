@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from joyvl_server.core.effects import SummaryKept
+from joyvl_server.core.errors import StoreError
 from joyvl_server.core.past.questions import is_question
 from joyvl_server.memory.base import MemoryDraft
+from joyvl_server.memory.text import clean
 from joyvl_server.sessions.memory.requests import OfFacts
 from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
 from joyvl_server.sessions.sinks.messages import EventNoted, Message, QueryOpened
@@ -23,7 +25,7 @@ SAME_S = 10.0
 
 
 class MemorySink(QueuedSink):
-    """Waits for the disk, in a queue of its own: no tick does."""
+    """Nothing waits for the disk; what it does not take now is written later."""
 
     wants = (EventNoted, SummaryKept, QueryOpened)
     capacity = 512
@@ -37,10 +39,10 @@ class MemorySink(QueuedSink):
         self._heard: tuple[str, float] = ("", 0.0)
 
     async def handle(self, message: Message) -> None:
-        """Raises `StoreError`: the bus tells it once. Cancelled, the memory is written or not."""
+        """Raises `StoreError` where too much waits for the disk: the bus tells it once."""
         draft = self._draft(message)
-        if draft is not None:
-            await self._memory.add(draft)
+        if draft is not None and not self._memory.post(draft):
+            raise StoreError("Too much waits for the disk: what is to be remembered is lost.", code="store_busy")
 
     def _draft(self, message: Message) -> MemoryDraft | None:
         match message:
@@ -75,7 +77,7 @@ class MemorySink(QueuedSink):
         return self._make(kind, text, event.wall, t=event.t, event_id=event.id)
 
     def _make(self, kind: MemoryKind, text: str, wall: float, **more: Any) -> MemoryDraft | None:
-        if not text.strip():
+        if not clean(text):
             return None
         return MemoryDraft(
             self._collection, kind, text, wall, camera_id=self._record.camera_id, session_id=self._record.id,

@@ -22,6 +22,7 @@ from joyvl_server.store.memories.records import (
 from joyvl_server.store.memories.vectors import embedders_in
 from joyvl_server.store.memories.words import phrases, quoted, words
 from joyvl_server.store.sqlite.database import Database
+from joyvl_server.store.sqlite.write_queue import PostListener
 
 MAX_WORDS = 16
 """words of a search that count"""
@@ -55,6 +56,10 @@ class Memories:
                 insert(connection, memory)
 
         await self._db.write(work)
+
+    def post(self, memory: MemoryRecord, listener: PostListener | None = None) -> bool:
+        """Written as soon as the disk takes it; nobody waits. See `Database.post`."""
+        return self._db.post(partial(insert, memory=memory), listener=listener)
 
     async def get(self, memory_id: str) -> MemoryRecord:
         """Raises `NotFound`. Cancelling it changes nothing."""

@@ -13,7 +13,7 @@ import pytest
 from fakes.media.media import FakeSource, picture
 from fakes.patience import PATIENCE_S, until
 from fakes.server.sessions import House, open_house
-from joyvl_server.core.errors import Conflict
+from joyvl_server.core.errors import Conflict, StoreError
 from joyvl_server.core.past.questions import Asked, PastQuestion
 from joyvl_server.core.past.time_words import TimeReading
 from joyvl_server.core.prompt.prefix import KNOWN
@@ -28,6 +28,7 @@ from joyvl_server.sessions.memory.timeline_answer import Place, answer
 from joyvl_server.sessions.memory.zone_calendar import ZoneCalendar
 from joyvl_server.sessions.query_list import MAX_OPEN, QueryView
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.sinks.messages import HeardDone
 from joyvl_server.store.events import EventRecord
 from joyvl_server.store.memories.records import MemoryFilter
 
@@ -337,6 +338,18 @@ async def test_what_is_said_and_asked_is_remembered(house: House):
     session.ask("Is the stove on?")
     session.ask("We are off to the lake.")
     await until_remembered(house, ["We are off to the lake."])
+
+
+async def test_what_the_disk_does_not_take_now_is_remembered_later(house: House, monkeypatch: pytest.MonkeyPatch):
+    session, _ = await add_camera(house)
+
+    async def full(work: object) -> None:
+        raise StoreError("The disk is full.", code="store_full")
+
+    monkeypatch.setattr(house.registry.store.main, "write", full)  # what is posted waits until there is room
+    session.bus.publish(HeardDone("s1", "\u202e\u200b", True))  # nothing that anybody could read
+    session.ask("Is the stove on?")
+    await until_remembered(house, ["Is the stove on?"])
 
 
 async def until_remembered(house: House, wanted: list[str]) -> None:
