@@ -121,6 +121,7 @@ class Erasures:
         Cancelling it changes nothing.
         """
         wanted = set(ids)
+        await self._db.write(lambda c: None)  # what was posted before is seen
         return await self._db.read(lambda c: _resting_on(c, wanted)) if wanted else set()
 
     async def asked(self, session_id: str, query_id: str) -> set[str]:

@@ -187,10 +187,10 @@ class Eraser:
     async def _delete(self, scope: ErasureScope) -> Erased:
         """Every step may be done twice."""
         self._forget_running(scope)
+        events = await self._delete_events(scope)  # first: no memory is written late of an event that is gone
         memories = await self._delete_memories(scope)
         for session in self._records.sessions.sessions():
             session.forgotten({*memories, *scope.memories})
-        events = await self._delete_events(scope)
         await self._delete_tasks(scope)
         await self._erasures.delete_with(scope)
         await self._blank_ticks(scope)

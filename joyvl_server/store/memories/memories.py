@@ -58,8 +58,9 @@ class Memories:
         await self._db.write(work)
 
     def post(self, memory: MemoryRecord, listener: PostListener | None = None) -> bool:
-        """Written as soon as the disk takes it; nobody waits. See `Database.post`."""
-        return self._db.post(partial(insert, memory=memory), listener=listener)
+        """Written as soon as the disk takes it, unless the event that it is from has been deleted by then; nobody
+        waits. See `Database.post`."""
+        return self._db.post(partial(_insert_late, memory=memory), listener=listener)
 
     async def get(self, memory_id: str) -> MemoryRecord:
         """Raises `NotFound`. Cancelling it changes nothing."""
@@ -172,6 +173,12 @@ def insert(connection: sqlite3.Connection, memory: MemoryRecord) -> None:
     cursor = connection.execute(query, values)
     if cursor.rowcount and cursor.lastrowid is not None:
         _insert_words(connection, cursor.lastrowid, memory)
+
+
+def _insert_late(connection: sqlite3.Connection, memory: MemoryRecord) -> None:
+    there = "SELECT 1 FROM events WHERE id = ?"
+    if memory.event_id is None or connection.execute(there, (memory.event_id,)).fetchone() is not None:
+        insert(connection, memory)
 
 
 def match_all(text: str) -> str:

@@ -12,10 +12,12 @@ from fakes.patience import until
 from fakes.server.sessions import House
 from joyvl_server.core.errors import StoreError
 from joyvl_server.core.prompt.turns import Chunk
+from joyvl_server.kit.ids import new_id
 from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.messages import HeardDone
+from joyvl_server.store.events import EventRecord
 from joyvl_server.store.memories.records import MemoryFilter
 
 
@@ -171,3 +173,16 @@ async def test_a_session_is_not_told_its_own_summaries_as_known_from_earlier(hou
     await remember(house, session, "A man sat down.", kind="summary", session_id=session.id)
     await session.past.tell_known(session.machine)
     await knows(session, "A quiet day before.")
+
+
+async def test_no_memory_is_written_late_of_an_event_that_is_forgotten(house: House):
+    session, _ = await camera(house)
+    here, gone = (
+        EventRecord(new_id("evt"), session.id, None, "heard", 1.0, house.clock.wall(), "Hm.", {}) for _ in "ab"
+    )
+    house.registry.events.post(here)
+    for event in (gone, here):
+        house.registry.memory.post(MemoryDraft("cam_a", "heard", f"of {event.id}", event.wall, event_id=event.id))
+    await house.registry.store.main.write(lambda connection: None)
+    found = await house.registry.memory.memories.list(MemoryFilter(collections=("cam_a",)))
+    assert [memory.event_id for memory in found] == [here.id]
