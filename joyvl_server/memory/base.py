@@ -91,6 +91,9 @@ class Embedder(Protocol):
 
     It may have `crowded = False` where unrelated texts are far from each other, as with words that are counted; with
     models they are not, and what all questions have in common is taken out of each.
+
+    It may have `shares(question, text) -> bool` where its nearest may have nothing in common with the question; those
+    are left out then.
     """
 
     name: str

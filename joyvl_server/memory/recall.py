@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from joyvl_server.core.past.questions import is_question
 from joyvl_server.core.prompt.wire_format import text_tokens
 from joyvl_server.memory.base import EmbedderError, IndexFault, Recalled, RecallRequest, VectorIndex
 from joyvl_server.memory.embedding import EmbeddersInUse
 from joyvl_server.memory.ranking import Candidates, rank
 from joyvl_server.memory.text import MAX_QUESTION, clean
 from joyvl_server.memory.upkeep import Upkeep
-from joyvl_server.store.memories.records import DAY_S, MemoryFilter, day_of
+from joyvl_server.store.memories.records import DAY_S, MemoryFilter, MemoryRecord, day_of
 from joyvl_server.store.memories.search import MemorySearch
 from joyvl_server.store.memories.vectors import MemoryVectors, Vector, nearness
 
@@ -62,9 +63,16 @@ class Recall:
         numbers = list(dict.fromkeys([*meaning, *(seq for seq, _ in words), *latest]))
         if not numbers:
             return []
-        ranked = await self._parts.search.records(
-            numbers, chosen, lambda records: rank(Candidates(meaning, words, latest, records))
-        )
+        shares = getattr(self._parts.embedders.current, "shares", None)
+
+        def order(found: Mapping[int, MemoryRecord]) -> list[Recalled]:
+            records = {seq: memory for seq, memory in found.items() if not _only_asked(memory)}
+            near = meaning
+            if shares is not None:
+                near = [seq for seq in meaning if seq in records and shares(question, records[seq].text)]
+            return rank(Candidates(near, words, latest, records))
+
+        ranked = await self._parts.search.records(numbers, chosen, order)
         return within(ranked, request.limit, request.tokens)
 
     async def _latest(self, request: RecallRequest, chosen: MemoryFilter) -> list[int]:
@@ -100,6 +108,11 @@ class Recall:
             )
             found |= dict(newest or [])
         return sorted(found.items(), key=nearness)
+
+
+def _only_asked(memory: MemoryRecord) -> bool:
+    """A question that somebody typed says nothing of what was; it would be found in place of what it asks for."""
+    return memory.kind == "heard" and memory.event_id is None and is_question(memory.text)
 
 
 def within(ranked: Sequence[Recalled], limit: int, tokens: int) -> list[Recalled]:

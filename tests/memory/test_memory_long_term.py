@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from fakes.patience import until
 from joyvl_server.core.errors import ConfigError, NotFound
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.memory import embedding, recall
-from joyvl_server.memory.base import EmbedderError, RecallRequest
+from joyvl_server.memory.base import EmbedderContext, EmbedderError, RecallRequest
+from joyvl_server.memory.embedders.lexical import LexicalEmbedder
 from joyvl_server.memory.index.off import NoIndex
 from joyvl_server.memory.long_term import LongTermMemory
 from joyvl_server.settings import Settings
@@ -325,3 +327,14 @@ async def test_a_rebuild_embeds_again_where_that_is_wanted(make, embedders):
     await memory.rebuild(told := Progress(), embed=True)
     assert embedders["fake"].embedded == ["A blue box."] * 2
     assert told.told[-1] == (1, 2)  # there is no index
+
+
+async def test_what_shares_nothing_with_the_question_is_not_found_by_words_that_are_counted(make, embedders):
+    embedders["fake"] = LexicalEmbedder({}, EmbedderContext(Path()))
+    memory = make()
+    facts = ["The alarm code is 4711.", "The cat sleeps.", "What is the alarm code?"]
+    await memory.add_all([draft(facts[0]), draft(facts[1]), draft(facts[2], kind="heard")])
+    await memory.settled(Progress())
+    assert await texts(memory, "dragon") == []
+    assert await texts(memory, "???") == []
+    assert await texts(memory, "alarms") == facts[:1]

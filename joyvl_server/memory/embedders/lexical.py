@@ -42,12 +42,20 @@ class LexicalEmbedder:
             return _stacked(texts)
         return await asyncio.to_thread(_stacked, texts)
 
+    def shares(self, question: str, text: str) -> bool:
+        """Do they have a word, or a piece of one, in common? Numbers alone do not tell: different words may meet."""
+        return not _telling(question).isdisjoint(_telling(text))
+
     async def aclose(self) -> None:
         """See `Embedder`."""
 
 
 def _stacked(texts: Sequence[str]) -> Matrix:
     return np.stack([vector(text) for text in texts])
+
+
+def _telling(text: str) -> set[str]:
+    return {feature for feature, weight in _features(words(text)) if weight > STOP_WORD}
 
 
 def vector(text: str) -> Matrix:
