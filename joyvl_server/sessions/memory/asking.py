@@ -41,6 +41,7 @@ class RecallSink(QueuedSink):
         self._events = context.deps.events
         self._record = context.record
         self._cameras = context.deps.cameras
+        self._watches = context.watches
 
     async def handle(self, message: Message) -> None:
         """Cancelled, the question goes to the engine as it is."""
@@ -107,7 +108,8 @@ class RecallSink(QueuedSink):
         if record.camera_id is not None:
             with suppress(NotFound):
                 created = (await self._cameras.get(record.camera_id)).created_wall
-        return Place(record.camera_id, record.id, created)
+        active = (watch.fires_at for watch in self._watches.all() if not watch.paused)
+        return Place(record.camera_id, record.id, created, timeline_answer.unwanted_kinds(active))
 
     async def _not_watched(self, query: QueryView, question: PastQuestion) -> str:
         """For the engine: what of the asked time it cannot know of."""

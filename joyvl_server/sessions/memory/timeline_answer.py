@@ -5,15 +5,15 @@ It says what was noted, no more: an engine that sees movement cannot tell people
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from joyvl_server.core.past.questions import Asked, PastQuestion
 from joyvl_server.core.past.spans import Calendar, Span
-from joyvl_server.core.watches.kinds import ALIASES, Kinds, WatchKind
+from joyvl_server.core.watches.kinds import ALIASES, PICTURES, Kinds, WatchKind
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.sessions.memory.known.unwatched import unwatched
-from joyvl_server.sessions.memory.known.words import not_watched
+from joyvl_server.sessions.memory.known.words import not_wanted, not_watched
 from joyvl_server.sessions.memory.phrases import happened, listed, nth, say, times
 from joyvl_server.store.events import REMARKS, EventFilter, EventRecord, Events
 
@@ -42,6 +42,8 @@ class Place:
     session_id: str
     created_wall: float = 0.0
     """since when there is one, in Unix seconds"""
+    unwanted: frozenset[WatchKind] = frozenset()
+    """kinds that no watch wants: they are not noted"""
 
     @property
     def filter(self) -> EventFilter:
@@ -62,6 +64,11 @@ async def answer(
     text = _say(question, told, calendar, now, language)
     if question.names_things and told:
         text += say(language, "things")
+    seen = {_kind(event) for event in told}
+    unnoted = tuple(kind for kind in question.kinds if kind in place.unwanted and kind not in seen)
+    if unnoted:
+        missing = not_wanted(language, happened(language, unnoted))
+        text = f"{text} {missing}" if told or len(unnoted) < len(question.kinds) else missing
     away = await unwatched(events, place.filter, place.created_wall, spans, now)
     missed = not_watched(
         language, away, lambda wall: clock_time(wall, calendar, now), since=bool(question.time.spans) or not told
@@ -73,7 +80,7 @@ async def answer(
     for words in question.time.not_understood:
         text += say(language, "unknown", words=words)
     shown = told if question.nth is None else _nth(told, question.nth)
-    return OwnAnswer(text, tuple(event.id for event in shown[:100]))
+    return OwnAnswer(text, tuple(event.id for event in shown[-100:]))
 
 
 async def _between(events: Events, place: Place, spans: Sequence[Span]) -> list[EventRecord]:
@@ -103,6 +110,14 @@ def _kind(event: EventRecord) -> WatchKind | None:
     return named[0] if len(named) == 1 else None
 
 
+def unwanted_kinds(watches: Iterable[Kinds]) -> frozenset[WatchKind]:
+    """`watches`: what each active one fires at, empty: any. Without a watch all that is seen is noted."""
+    several = tuple(watches)
+    named = {kind for kinds in several for kind in kinds}
+    seen = set(PICTURES) if not several or not all(several) else set()
+    return frozenset(WatchKind) - named - seen
+
+
 def _nth(told: list[EventRecord], number: int) -> list[EventRecord]:
     if number == -1:
         return told[-1:]
@@ -122,18 +137,18 @@ def _say(question: PastQuestion, told: list[EventRecord], calendar: Calendar, no
             return say(language, "last", what=what, at=moments[-1])
         if question.nth > len(told):
             number = nth(language, question.nth)
-            shown = listed(language, moments[:LISTED], more)
+            shown = listed(language, moments[-LISTED:], more)
             return say(
                 language, "too_few", times=times(language, len(told)), what=what, when=when, list=shown, nth=number
             )
         return say(language, "nth", what=what, at=moments[question.nth - 1], nth=nth(language, question.nth))
     if kinds or question.asked in (Asked.COUNT, Asked.WHEN):
-        shown = listed(language, moments[:LISTED], more)
+        shown = listed(language, moments[-LISTED:], more)
         return say(language, "count", what=what, times=times(language, len(told)), when=when, list=shown)
     lines = [
         f"{moment} {event.text.strip().rstrip('.。')}".strip() for moment, event in zip(moments, told, strict=True)
     ]
-    return say(language, "listed", when=when, list=listed(language, lines[:LISTED], more))
+    return say(language, "listed", when=when, list=listed(language, lines[-LISTED:], more))
 
 
 def clock_time(wall: float, calendar: Calendar, now: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fakes.media.media import picture
 from fakes.patience import until
 from fakes.server.sessions import House
 from joyvl_server.engines.base import Capabilities
@@ -12,6 +13,7 @@ from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.memory.places import SHARED
 from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.sessions.session import Session
+from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.store.events import EventRecord
 
 
@@ -107,3 +109,36 @@ async def test_facts_that_cannot_be_read_are_told_as_such(house: House, monkeypa
     monkeypatch.setattr(house.registry.memory.memories, "list", fails)
     assert "cannot be read" in ((await ask(session, "Where are my keys?")).answer or "")
     assert "I can't answer questions" in ((await ask(session, "What is the alarm code?")).answer or "")
+
+
+async def test_of_many_the_latest_are_told(house: House) -> None:
+    session = await without_words(house)
+    for number in range(6, 20):
+        wall = house.clock.wall() - 34 + number
+        event = EventRecord(
+            f"evt_{number:02}", session.id, session.record.camera_id, "spoke", float(number), wall,
+            "Something came in.", {"kind": "enter"},
+        )  # fmt: skip
+        house.registry.events.post(event)
+    await house.registry.store.main.write(lambda connection: None)
+    answer = (await ask(session, "What did you say?")).answer or ""
+    assert answer.endswith("and 8 earlier.")
+    calendar = session.past.calendar
+    assert f"{calendar.local(house.clock.wall() - 15):%H:%M:%S}" in answer
+    assert f"{calendar.local(house.clock.wall() - 40):%H:%M:%S}" not in answer
+
+
+async def test_what_no_watch_is_for_was_not_noted(house: House) -> None:
+    session = await without_words(house)
+    source = house.media.sources[session.record.camera_id or ""]
+    source.show(picture(source.now))
+    await house.clock.advance(30)
+    await session.watches.add(WatchDraft("when something comes in"))
+    await house.registry.store.main.write(lambda connection: None)
+    for text, said in (
+        ("When did the last person leave?", "I can't tell when something left: no watch is for that now"),
+        ("Wann ist der letzte gegangen?", "Ich kann nicht sagen"),
+        ("最后一个人几点离开的？", "我说不出什么时候有东西离开"),
+    ):
+        assert (await ask(session, text)).answer.startswith(said)  # type: ignore[union-attr]
+    assert "no watch" not in ((await ask(session, "Did anyone come in?")).answer or "")
