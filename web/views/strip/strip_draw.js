@@ -1,5 +1,6 @@
 // Draws the strip: one mark a second, told apart by colour and by shape.
 import { markOf } from "../../state/view.js";
+import { shortTime } from "../../text/format.js";
 
 export const SPAN_S = 120;
 const PADDING = 6;
@@ -7,7 +8,6 @@ const PADDING = 6;
 const LOWEST = 4;
 const HIGHEST = 38;
 const LABEL_FONT = "10px system-ui, sans-serif";
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 /** Where a moment stands: `now` at the right edge, SPAN_S ago at the left. */
 export const xOf = (wall, now, width) => width - PADDING - ((now - wall) / SPAN_S) * (width - 2 * PADDING);
@@ -72,7 +72,7 @@ function drawGrid(paint, { now, width, floor, colours }) {
   paint.fillStyle = colours.label;
   for (let wall = Math.ceil((now - SPAN_S) / 60) * 60; wall <= now; wall += 60) {
     const x = xOf(wall, now, width);
-    if (x < width - 40) paint.fillText(clock.format(wall * 1000), x + 4, 11);
+    if (x < width - 40) paint.fillText(shortTime(wall), x + 4, 11);
   }
 }
 

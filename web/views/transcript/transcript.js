@@ -14,22 +14,40 @@ const NEAR_END = 48;
 export function Transcript({ session }) {
   const { lines } = view.value;
   const log = useRef(null);
+  const list = useRef(null);
   const following = useRef(true);
+  const place = useRef(0);
   const [unread, setUnread] = useState(0);
   const seen = useRef(0);
   const last = lines.at(-1);
 
   useLayoutEffect(() => {
     if (following.current) {
-      log.current.scrollTop = log.current.scrollHeight;
+      showEnd();
       seen.current = lines.length;
     }
     setUnread(following.current ? 0 : Math.max(0, lines.length - seen.current));
   }, [lines]);
 
+  // Lines also grow after they came: what an answer rests on is read later.
+  useEffect(() => {
+    const watched = new ResizeObserver(() => following.current && showEnd());
+    watched.observe(list.current);
+    watched.observe(log.current);
+    return () => watched.disconnect();
+  }, []);
+
+  function showEnd() {
+    log.current.scrollTop = log.current.scrollHeight;
+    place.current = log.current.scrollTop;
+  }
+
+  // Only who scrolls up leaves the end: lines that grow below the last place do not.
   function onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = log.current;
-    following.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END) following.current = true;
+    else if (scrollTop < place.current) following.current = false;
+    place.current = scrollTop;
     if (following.current) {
       seen.current = view.value.lines.length;
       setUnread(0);
@@ -38,22 +56,24 @@ export function Transcript({ session }) {
 
   function toEnd() {
     following.current = true;
-    log.current.scrollTop = log.current.scrollHeight;
+    showEnd();
   }
 
   return html`
     <section class="transcript card" aria-labelledby="transcript-title">
       <h2 id="transcript-title">Transcript</h2>
-      <div class="log" ref=${log} role="log" aria-live="off" aria-labelledby="transcript-title" tabindex="0" onScroll=${onScroll}>
-        ${lines.every((line) => line.type === "notice") && html`<${Quiet} session=${session} />`}
-        <ol>
-          ${lines.map((line, n) => html`<${Line} key=${line.key} line=${line} before=${lines[n - 1]} session=${session} closed=${view.value.closed} />`)}
-        </ol>
+      <div class="log-frame">
+        <div class="log" ref=${log} role="log" aria-live="off" aria-labelledby="transcript-title" tabindex="0" onScroll=${onScroll}>
+          ${lines.every((line) => line.type === "notice") && html`<${Quiet} session=${session} />`}
+          <ol ref=${list}>
+            ${lines.map((line, n) => html`<${Line} key=${line.key} line=${line} before=${lines[n - 1]} session=${session} closed=${view.value.closed} />`)}
+          </ol>
+        </div>
+        ${unread > 0 && html`<button type="button" class="to-end" onClick=${toEnd}><${DownIcon} />${unread} new</button>`}
       </div>
-      ${unread > 0 && html`<button type="button" class="to-end" onClick=${toEnd}><${DownIcon} />${unread} new</button>`}
       <${Asking} lines=${lines} log=${log} />
       <${Announcer} line=${last} />
-      <${Ask} session=${session} />
+      <${Ask} session=${session} onAsk=${toEnd} />
     </section>
   `;
 }
