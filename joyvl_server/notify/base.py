@@ -81,6 +81,7 @@ class CameraFacts:
     name: str
     online: bool
     watches: tuple[WatchFacts, ...] = ()
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Directory(Protocol):
     """What a sender may ask about the server."""
 
     async def cameras(self) -> list[CameraFacts]:
-        """All enabled cameras. Cancelling it changes nothing."""
+        """All cameras, disabled ones too. Cancelling it changes nothing."""
 
     async def picture(self, camera_id: str) -> bytes:
         """The newest JPEG of that camera; empty where there is none. Cancelling it changes nothing."""

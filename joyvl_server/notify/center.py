@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -77,6 +77,8 @@ class AlertCenter:
         self._occupancy = Occupancy(settings.occupied_s)
         self._tasks: list[asyncio.Task[None]] = []
         self._gathered = False
+        self._offline = True
+        """an alert about a camera that is offline may be open"""
 
     def attach(self, events: Events) -> None:
         """Alerts are written with the events of this timeline, and forgotten with them."""
@@ -171,6 +173,7 @@ class AlertCenter:
         """See `AlertListener`."""
         if alert.revision == alert.first_revision:
             self._counter.alert(alert.kind)
+        self._offline = self._offline or alert.kind == "camera_offline"
         self.hooks.changed(AlertChanged(alert))
         for change in self._occupancy.seen(alert, self._clock.monotonic()):
             self.hooks.changed(change)
@@ -186,16 +189,18 @@ class AlertCenter:
             await self._clock.sleep(LOOK_S)
             for change in self._occupancy.over(self._clock.monotonic()):
                 self.hooks.changed(change)
-            cameras = [_without_occupancy(camera) for camera in await self._directory.cameras()]
+            listed = await self._directory.cameras()
+            cameras = [_without_occupancy(camera) for camera in listed]
             if before is not None and cameras != before:
                 self.hooks.changed(CamerasChanged())
-                here = {camera[0] for camera in cameras}
-                await self._cameras_went([str(camera[0]) for camera in before if camera[0] not in here])
+            if self._offline or cameras != before:
+                self._offline = False
+                await self._close_others({f"camera:{camera.id}" for camera in listed if camera.enabled})
             before = cameras
 
-    async def _cameras_went(self, camera_ids: Sequence[str]) -> None:
-        for camera_id in camera_ids:
-            subject = f"camera:{camera_id}"
+    async def _close_others(self, subjects: Set[str]) -> None:
+        """Of cameras other than these, also those that went while the server was off."""
+        for subject in await self.alerts.open_subjects(["camera_offline"]) - subjects:
             await self._db.write(lambda c, subject=subject: self._recorder.close(c, subject, "camera_offline"))  # type: ignore[misc]
             self.alerts_written()
 
@@ -225,4 +230,10 @@ class AlertCenter:
 
 
 def _without_occupancy(camera: CameraFacts) -> tuple[object, ...]:
-    return camera.id, camera.name, camera.online, tuple((watch.id, watch.name) for watch in camera.watches)
+    return (
+        camera.id,
+        camera.name,
+        camera.online,
+        camera.enabled,
+        tuple((watch.id, watch.name) for watch in camera.watches),
+    )

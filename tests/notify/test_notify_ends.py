@@ -307,3 +307,23 @@ async def test_what_a_sender_does_by_itself_goes_on_after_it_has_cancelled_itsel
     monkeypatch.setattr(SteeredSender, "run", run)
     await a.hook()
     await a.until(lambda: len(runs) > 2)
+
+
+async def test_a_camera_that_went_while_nobody_looked_or_was_disabled_is_offline_no_more(a: Alerting):
+    a.around.facts = [CameraFacts("cam_1", "Door", False)]
+    await a.post(camera(a, "camera_offline"))
+    await a.center.aclose()
+    a.around.facts = []
+    await a.restart()
+    await a.pass_time(6, 1)
+    assert (await a.newest()).state == "closed"
+    await a.post(camera(a, "camera_offline"))  # it was written late
+    await a.pass_time(6, 1)
+    assert (await a.newest()).state == "closed"
+    a.around.facts = [CameraFacts("cam_1", "Door", False)]
+    await a.post(camera(a, "camera_offline"))
+    await a.pass_time(6, 1)
+    assert (await a.newest()).state == "open"
+    a.around.facts = [CameraFacts("cam_1", "Door", False, enabled=False)]
+    await a.pass_time(6, 1)
+    assert (await a.newest()).state == "closed"

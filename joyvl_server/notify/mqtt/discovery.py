@@ -40,7 +40,9 @@ class Discovery:
         """Every message by its topic: those of the server, of each camera and of each of its watches."""
         found = dict(self._server())
         for camera in cameras:
-            found.update(self._camera(camera))
+            theirs = self.topics.camera(camera.id, camera.name).available
+            for topic, config in self._camera(camera):
+                found[topic] = _available(config, self.topics.status, theirs)
         return found
 
     def _server(self) -> Iterator[tuple[str, bytes]]:
@@ -122,6 +124,12 @@ class Discovery:
         if not always:
             config["availability"] = [{"topic": self.topics.status}]
         return self.topics.config(component, ident, entity), json.dumps(config | {"device": device}).encode()
+
+
+def _available(config: bytes, *topics: str) -> bytes:
+    """The description of an entity that is there while each of these topics says so."""
+    there = {"availability": [{"topic": topic} for topic in topics], "availability_mode": "all"}
+    return json.dumps({**json.loads(config), **there}).encode()
 
 
 def _last_event(topic: str) -> dict[str, Any]:

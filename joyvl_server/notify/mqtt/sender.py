@@ -131,7 +131,7 @@ class MqttSender(Sender):
         self._broken.clear()
         self._retained.lost()
         await client.publish(self._topics.status, b"online", qos=1, retain=True)
-        for topic in (*self._topics.commands, self._topics.home_assistant):
+        for topic in (*self._topics.commands, *self._topics.kept, self._topics.home_assistant):
             await client.subscribe(topic, qos=1)
         try:
             async with asyncio.TaskGroup() as group:
@@ -151,10 +151,12 @@ class MqttSender(Sender):
     async def _listen(self, client: BrokerClient) -> None:
         """Take commands, and what Home Assistant says of itself."""
         async for message in client.messages:
-            if message.retain or not isinstance(message.payload, bytes):
-                continue  # a command that the broker kept was meant for another time
             topic = message.topic.value
-            if topic != self._topics.home_assistant:
+            if not isinstance(message.payload, bytes):
+                continue
+            if message.retain:  # a command that the broker kept was meant for another time
+                self._shown.learn(topic, message.payload)
+            elif topic != self._topics.home_assistant:
                 await self._commands.take(topic, message.payload)
             elif message.payload == b"online":
                 self._retained.lost()

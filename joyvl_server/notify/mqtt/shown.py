@@ -26,6 +26,10 @@ class Shown:
         self._discovery = discovery
         self._last: dict[str | None, Mapping[str, Any]] = {}
         self._shots: dict[str, bytes] = {}
+        self._earlier: dict[str, str] = {}
+        """where the newest alert of an earlier run stands → its event"""
+        self._bare_topics: set[str] = set()
+        """nothing of an earlier run is to stand there"""
         self._shot_of: dict[str, str | None] = {}
         """the events that pictures are of"""
         self._bare: set[tuple[str, str | None]] = set()
@@ -37,6 +41,15 @@ class Shown:
             self._last[place] = alert
             self._bare.discard(("alert", place))
 
+    def learn(self, topic: str, payload: bytes) -> None:
+        """This stands at the broker: an earlier run may have put it there."""
+        try:
+            event_id = json.loads(payload)["event_id"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return
+        if isinstance(event_id, str):
+            self._earlier[topic] = event_id
+
     def forgotten(self, event_ids: Set[str]) -> bool:
         """What is shown of these events goes, also from the broker. False where there is nothing."""
         places = [place for place, alert in self._last.items() if alert.get("event_id") in event_ids]
@@ -46,7 +59,9 @@ class Shown:
         for camera_id in cameras:
             del self._shots[camera_id], self._shot_of[camera_id]
         self._bare |= {("alert", place) for place in places} | {("picture", camera_id) for camera_id in cameras}
-        return bool(places or cameras)
+        earlier = {topic for topic, event_id in self._earlier.items() if event_id in event_ids}
+        self._bare_topics |= earlier | {topic.removesuffix("last_event") + "picture" for topic in earlier}
+        return bool(places or cameras or earlier)
 
     def changed(self, alert: Mapping[str, Any]) -> None:
         """Where it is still the newest, it is shown as it is now; its links stay."""
@@ -75,12 +90,16 @@ class Shown:
         for camera in listed:
             theirs = topics.camera(camera.id, camera.name)
             found[theirs.status] = b"online" if camera.online else b"offline"
+            found[theirs.available] = b"online" if camera.enabled else b"offline"
             if ("alert", camera.id) not in self._bare:
                 found[theirs.last_event] = self._newest(camera.id)
             if self._pictures != "none" and ("picture", camera.id) not in self._bare:
                 found[theirs.picture] = self._shots.get(camera.id)
             for watch in camera.watches:
                 found[theirs.watch(watch.id, watch.name)] = b"ON" if watch.occupied else b"OFF"
+        for topic in self._bare_topics:
+            if found.get(topic, b"") is None:
+                del found[topic]
         here = {camera.id for camera in listed}
         self._shots = {camera_id: shot for camera_id, shot in self._shots.items() if camera_id in here}
         self._shot_of = {camera_id: event_id for camera_id, event_id in self._shot_of.items() if camera_id in here}

@@ -95,6 +95,11 @@ class Topics:
         return tuple(f"{self.prefix}/{name}" for name in ours) + tuple(f"{self.prefix}/+/{name}" for name in ours)
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """What to subscribe to, to know which alerts an earlier run has left there."""
+        return self.last_event, f"{self.prefix}/+/last_event"
+
+    @property
     def node(self) -> str:
         """What names of Home Assistant begin with: servers that share a broker have prefixes of their own."""
         return safe_id(self.prefix)
@@ -115,6 +120,11 @@ class CameraTopics:
     def status(self) -> str:
         """`online` while the camera sends pictures, else `offline`."""
         return f"{self.base}/status"
+
+    @property
+    def available(self) -> str:
+        """`online` while the camera is enabled, else `offline`."""
+        return f"{self.base}/available"
 
     @property
     def alerts(self) -> str:

@@ -66,12 +66,11 @@ class ServerDirectory:
         """See `Directory.cameras`."""
         found = []
         for view in self._registry.cameras.all():
-            if not view.record.enabled:
-                continue
-            online = view.state is not None and view.state.status.value == "online"
+            enabled = view.record.enabled
+            online = enabled and view.state is not None and view.state.status.value == "online"
             occupied, stored = self._registry.alerts.occupied, await self._watches(view.record)
             watches = [WatchFacts(watch.id, watch.name or watch.text, occupied(watch.id)) for watch in stored]
-            found.append(CameraFacts(view.record.id, view.record.name, online, tuple(watches)))
+            found.append(CameraFacts(view.record.id, view.record.name, online, tuple(watches), enabled))
         return found
 
     async def picture(self, camera_id: str) -> bytes:

@@ -35,7 +35,9 @@ def test_it_stands_at_its_end_though_lines_grow_after_they_came(site: Site, sess
     assert page.get_by_role("log").evaluate(GAP) < 2
 
 
-def test_a_question_that_is_asked_is_shown_also_to_who_read_further_up(site: Site, session: Session, page: Page) -> None:
+def test_a_question_that_is_asked_is_shown_also_to_who_read_further_up(
+    site: Site, session: Session, page: Page
+) -> None:
     for n in range(30):
         session.tick("speak", text=f"Remark {n}.")
     expect(page.locator(".said-text")).to_have_count(30)

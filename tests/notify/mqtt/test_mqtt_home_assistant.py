@@ -250,3 +250,30 @@ async def test_what_is_forgotten_does_not_stay_at_the_broker(mosquitto, tmp_path
         await until(lambda: not any(heard.kept.get(topic) for topic in shown))
         await delivered(sender, 2)
         await until(lambda: all(heard.kept.get(topic) for topic in shown))
+
+
+async def test_nothing_of_a_deleted_event_stays_at_the_broker_also_after_a_restart(mosquitto, tmp_path):
+    context = context_at(mosquitto.port, tmp_path)
+    async with listening(mosquitto.port) as heard:
+        async with running(MqttSender(context)) as sender:
+            await delivered(sender, 2)
+            await until(lambda: b"number 2" in heard.kept.get("joyvl/last_event", b""))
+            await until(lambda: DOOR_TOPICS.picture in heard.kept)
+        async with running(MqttSender(context)) as sender:
+            await until(lambda: sender._client is not None and len(sender._shown._earlier) == 2)
+            await sender.state_changed(EventsForgotten(frozenset({"evt_1"})))
+            assert b"number 2" in heard.kept[DOOR_TOPICS.last_event]
+            await sender.state_changed(EventsForgotten(frozenset({"evt_2"})))
+            gone = {DOOR_TOPICS.last_event, "joyvl/last_event", DOOR_TOPICS.picture}
+            await until(lambda: not gone & heard.kept.keys())
+
+
+async def test_a_disabled_camera_is_unavailable_and_stays_known(mosquitto, tmp_path):
+    off = replace(DOOR, online=False, enabled=False)
+    async with listening(mosquitto.port) as heard, running(MqttSender(context_at(mosquitto.port, tmp_path, off))):
+        await until(lambda: DOOR_TOPICS.available in heard.kept)
+        await until(lambda: "homeassistant/camera/joyvl_cam_1/picture/config" in heard.kept)
+        config = json.loads(heard.kept["homeassistant/camera/joyvl_cam_1/picture/config"])
+        assert [one["topic"] for one in config["availability"]] == ["joyvl/status", DOOR_TOPICS.available]
+        assert config["availability_mode"] == "all"
+        assert heard.kept[DOOR_TOPICS.available] == b"offline"

@@ -30,8 +30,8 @@ export function Transcript({ session }) {
   }, [lines]);
 
   // Lines also grow after they came: what an answer rests on is read later.
-  useEffect(() => {
-    const watched = new ResizeObserver(() => following.current && showEnd());
+  useLayoutEffect(() => {
+    const watched = new ResizeObserver(() => following.current && log.current && showEnd());
     watched.observe(list.current);
     watched.observe(log.current);
     return () => watched.disconnect();
