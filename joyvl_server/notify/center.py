@@ -124,6 +124,17 @@ class AlertCenter:
         self.alerts_written()
         return alert
 
+    async def acknowledge_all(self, by: str, *, camera_id: str | None = None, upto: str | None = None) -> int:
+        """All that are open, of this camera and up to the alert with this id where they are given; how many. Raises
+        `StoreError`. Cancelled, some of them may be."""
+        count = 0
+        while found := await self._db.write(lambda c: self._recorder.acknowledge_all(c, by, camera_id, upto)):
+            for alert in found:
+                self.hooks.acknowledged(alert.id)
+            count += len(found)
+            self.alerts_written()
+        return count
+
     async def snooze(self, alert_id: str, minutes: float, by: str = "", *, scope: str = "alert") -> AlertRecord:
         """See `AlertActions`. `scope` "camera" or "watch": also about what these do meanwhile. Raises `Conflict` for an
         alert of which nobody is told any more."""

@@ -205,6 +205,16 @@ class Events:
         wanted = tuple(events)
         return await self._db.read(lambda c: reading.said_around(c, wanted, before_s, after_s)) if wanted else {}
 
+    async def session_names(self, events: Iterable[EventRecord]) -> dict[str, str]:
+        """By session id what these events' sessions are called: as their cameras, also once these are deleted.
+
+        Cancelling it changes nothing.
+        """
+        wanted = tuple({event.session_id for event in events})
+        query = f"SELECT id, name FROM sessions WHERE id IN ({','.join('?' * len(wanted))})"
+        rows = await self._db.read(lambda c: c.execute(query, wanted).fetchall()) if wanted else []
+        return {row["id"]: row["name"] for row in rows}
+
     async def known(self, ids: Iterable[str]) -> dict[str, bool]:
         """Those of the ids that there are, each with whether somebody keeps it. Cancelling it changes nothing."""
         wanted = tuple(ids)

@@ -77,6 +77,21 @@ async def test_filters_and_pages(h: House):
     assert (await h.client.get("/v1/alerts", params={"since": "2020-01-01T00:00:00Z"})).json()["data"]
 
 
+async def test_all_that_are_open_are_acknowledged_at_once(h: House):
+    first, seen = await fire(h), await fire(h, camera_id="cam_2")
+    later = await fire(h)
+    path = "/v1/alerts/acknowledge"
+    assert (await h.client.post(path, json={"camera_id": "cam_3"})).json() == {"acknowledged": 0}
+    assert (await h.client.post(path, json={"by": "Ann", "upto": seen["id"]})).json() == {"acknowledged": 2}
+    shown = (await h.client.get("/v1/alerts")).json()["data"]
+    assert [(a["id"], a["acknowledged_by"]) for a in shown] == [
+        (later["id"], None), (seen["id"], "Ann"), (first["id"], "Ann"),
+    ]  # fmt: skip
+    assert (await h.client.post(path, json={"camera_id": "cam_1"})).json() == {"acknowledged": 1}
+    await fire(h)
+    assert (await h.client.post(path)).json() == {"acknowledged": 1}
+
+
 async def test_acknowledge_and_snooze(h: House):
     alert = await fire(h)
     path = f"/v1/alerts/{alert['id']}"
@@ -108,6 +123,10 @@ async def test_a_hook_from_its_creation_to_its_end(h: House, receiver: WebhookRe
     await until(lambda: len(receiver.got) == 2)
     log = (await h.client.get(f"{path}/deliveries")).json()["data"]
     assert {delivery["reason"] for delivery in log} == {"test", "new"}
+    assert {delivery["title"] for delivery in log} == {
+        None,
+        (await h.client.get("/v1/alerts")).json()["data"][0]["title"],
+    }
     assert set(log[0]) == set(DeliveryOut.model_fields)
     changed = await h.client.patch(path, json={"name": "old phone", "enabled": False})
     assert (changed.json()["name"], changed.json()["enabled"]) == ("old phone", False)

@@ -110,6 +110,14 @@ function learn(alert) {
 /** Raises ApiError. */
 export const acknowledgeAlert = async (alert) => learn(alertOf(await post(alertPath(alert.id, "/acknowledge"), { by: BY })));
 
+/** All that are open, up to the newest that is shown here. Returns how many. Raises ApiError. */
+export async function acknowledgeAll() {
+  const upto = openAlerts.value.alerts[0]?.id;
+  const told = await post("/v1/alerts/acknowledge", { by: BY, ...(upto && { upto }) });
+  await Promise.all([refreshAlerts(alertList.value.filter), refreshOpenAlerts()]);
+  return typeof told?.acknowledged === "number" ? told.acknowledged : 0;
+}
+
 /** `scope`: alert, camera, watch. Raises ApiError. */
 export async function snoozeAlert(alert, minutes, scope = "alert") {
   learn(alertOf(await post(alertPath(alert.id, "/snooze"), { minutes, scope, by: BY })));
@@ -141,7 +149,7 @@ export const alertHref = (alert) => (alert.eventId ? eventHref(alert.eventId) : 
 
 /** Notifications on the screen, by the id of their alert. */
 const shown = new Map();
-/** Alerts that were shown here, by id: "shown", "put off". */
+/** Alerts that were shown here, by id: "shown", "snoozed". */
 const told = new Map();
 /** When the last ones were shown, in milliseconds. */
 let recent = [];
@@ -189,9 +197,9 @@ function tell({ type, alert: given }) {
   if (!alert) return;
   const escalated = alert.escalated && shown.get(alert.id)?.escalated === false;
   const isNew = type === "alert.created" && !["acknowledged", "snoozed"].includes(alert.state);
-  const isOver = alert.state === "open" && told.get(alert.id) === "put off";
+  const isOver = alert.state === "open" && told.get(alert.id) === "snoozed";
   if (isNew || isOver || (escalated && alert.state === "open")) return notify(alert);
-  if (alert.state === "snoozed" && told.has(alert.id)) told.set(alert.id, "put off");
+  if (alert.state === "snoozed" && told.has(alert.id)) told.set(alert.id, "snoozed");
   if (alert.state !== "open") shown.get(alert.id)?.close();
   refreshOpenAlerts();
 }

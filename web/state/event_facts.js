@@ -31,6 +31,7 @@ export function eventOf(told) {
     wall: told.wall,
     sessionId: text(told.session_id) || null,
     cameraId: text(told.camera_id) || null,
+    camera: text(told.camera),
     text: text(told.text),
     kept: told.kept === true,
     picture: ours(told.picture_url),

@@ -103,7 +103,7 @@ export async function readDeliveries(hook, after = null) {
   const page = await get(hookPath(hook.id, `/deliveries?limit=${LOG}${after ? `&after=${encodeURIComponent(after)}` : ""}`));
   const deliveries = (Array.isArray(page.data) ? page.data : [])
     .filter((one) => typeof one?.id === "string")
-    .map((one) => ({ id: one.id, alertId: text(one.alert_id) || null, at: text(one.last_at) || text(one.at), reason: text(one.reason), state: text(one.state), attempts: number(one.attempts) ?? 0, status: number(one.status), error: text(one.error) }));
+    .map((one) => ({ id: one.id, alertId: text(one.alert_id) || null, title: text(one.title), at: text(one.last_at) || text(one.at), reason: text(one.reason), state: text(one.state), attempts: number(one.attempts) ?? 0, status: number(one.status), error: text(one.error) }));
   return { deliveries, next: page.next ?? null };
 }
 

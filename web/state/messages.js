@@ -1,7 +1,7 @@
-// What just failed, told for a moment.
+// What just failed or was done, told for a moment.
 import { signal } from "../html.js";
 
-/** A short message about something that just failed. */
+/** A short message about something that just failed or was done. */
 export const toast = signal(null);
 
 let toastTimer = null;
@@ -11,6 +11,13 @@ export function report(error) {
   if (error.status === 401 || error.name === "AbortError") return;
   clearTimeout(toastTimer);
   toast.value = { text: error.message };
+  toastTimer = setTimeout(() => (toast.value = null), 7000);
+}
+
+/** Tell the reader what was done, where the page does not show it. */
+export function tell(text) {
+  clearTimeout(toastTimer);
+  toast.value = { text };
   toastTimer = setTimeout(() => (toast.value = null), 7000);
 }
 

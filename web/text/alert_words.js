@@ -18,7 +18,7 @@ export const alertKind = (kind) => ALERT_KINDS.find(([known]) => known === kind)
 /** The tabs of the page: [part of the address, words]. */
 export const ALERT_TABS = [
   ["", "Open"],
-  ["snoozed", "Put off"],
+  ["snoozed", "Snoozed"],
   ["all", "All"],
   ["hooks", "Where they go"],
 ];
@@ -30,10 +30,19 @@ const SPANS = [
   [1440, "1 day"],
 ];
 
-/** How long an alert, all of its camera, or all of its watches can be put off: [scope, minutes, words]. */
+/** How long an alert, all of its camera, or all of its watches can be snoozed: [scope, minutes, words]. */
 export function snoozesOf({ cameraId, watches }) {
   const scopes = [["alert", ""], ...(cameraId ? [["camera", "the whole camera "]] : []), ...(watches ? [["watch", watches > 1 ? "these watches " : "this watch "]] : [])];
   return scopes.flatMap(([scope, what]) => SPANS.filter(([minutes]) => scope === "alert" || minutes >= 60).map(([minutes, words]) => [scope, minutes, `${what}for ${words}`]));
+}
+
+/** What was done, once an alert was snoozed. */
+export function snoozedWords({ camera }, scope, minutes) {
+  if (!minutes) return "It is not snoozed any more.";
+  const span = SPANS.find(([known]) => known === minutes)?.[1] ?? `${minutes} minutes`;
+  if (scope === "camera") return `Nobody is told of ${camera || "this camera"} for ${span}. It stands under Snoozed.`;
+  if (scope === "watch") return `Nobody is told of this watch for ${span}. It stands under Snoozed.`;
+  return `Snoozed for ${span}. It stands under Snoozed and is told again then.`;
 }
 
 /** What became of an alert: {word, tone}. */
@@ -42,7 +51,7 @@ export function alertState({ state, acknowledgedBy, acknowledgedAt, snoozedUntil
     const by = acknowledgedBy && acknowledgedBy !== "somebody" ? ` by ${acknowledgedBy}` : "";
     return { word: `Acknowledged${by}${acknowledgedAt ? `, ${timeOfDay(acknowledgedAt)}` : ""}`, tone: "online" };
   }
-  if (state === "snoozed") return { word: snoozedUntil ? `Put off until ${timeOfDay(snoozedUntil)}` : "Put off", tone: "connecting" };
+  if (state === "snoozed") return { word: snoozedUntil ? `Snoozed until ${timeOfDay(snoozedUntil)}` : "Snoozed", tone: "connecting" };
   if (state === "open") return { word: "Open", tone: "offline" };
   return { word: "Over", tone: "off" };
 }
@@ -52,7 +61,7 @@ export const openWords = (count, more) => `${count}${more ? " or more" : ""} ope
 
 export const NO_ALERTS = {
   "": { title: "Nothing is open", text: "When a watch fires, a camera is lost or the model is away, it stands here until somebody acknowledges it." },
-  snoozed: { title: "Nothing is put off", text: "An alert that is put off stands here, and is told again when its time is over." },
+  snoozed: { title: "Nothing is snoozed", text: "An alert that is snoozed stands here, and is told again when its time is over." },
   all: { title: "No alert yet", text: "When a watch fires, a camera is lost or the model is away, it stands here." },
 };
 
@@ -108,15 +117,18 @@ export function hookState({ enabled, state }) {
 }
 
 /** What a hook is told of, in a line. */
-export function hookScope({ events, cameras, watches, escalates, escalateAfterS, quietHours, cooldownS }, nameOf) {
+export function hookScope({ events, cameras, watches, escalates, escalateAfterS, quietHours, hold, cooldownS }, nameOf) {
   const parts = [events.length ? events.map(alertKind).join(", ") : "All alerts"];
   if (cameras.length) parts.push(`of ${cameras.map(nameOf).join(", ")}`);
   if (watches.length) parts.push(`watches: ${watches.map(nameOf).join(", ")}`);
   if (escalates > 0) parts.push(`only if nobody acknowledges${escalateAfterS ? ` within ${spanWords(escalateAfterS)}` : ""}`);
-  if (quietHours.length) parts.push(`quiet ${quietHours.map(({ from, to }) => `${from}–${to}`).join(", ")}`);
+  if (quietHours.length) parts.push(`quiet ${quietHours.map(quietWords).join(", ")}${hold ? ", sent afterwards" : ""}`);
   if (cooldownS) parts.push(`at most every ${spanWords(cooldownS)}`);
   return parts.join(" · ");
 }
+
+/** "22:00–07:00 (Fri, Sat)" */
+const quietWords = ({ from, to, days }) => `${from}–${to}${days.length ? ` (${DAYS.filter(([day]) => days.includes(day)).map(([, words]) => words).join(", ")})` : ""}`;
 
 /** "90 s", "10 min", "2 h" */
 export const spanWords = (seconds) => ago(0, 1000 * seconds);

@@ -14,6 +14,8 @@ from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.alerts import (
+    AcknowledgeAllIn,
+    AcknowledgedOut,
     AcknowledgeIn,
     AlertOut,
     AlertsOut,
@@ -74,6 +76,14 @@ async def acknowledge_alert(api: ApiDep, alert_id: str, body: AcknowledgeIn | No
     """Somebody takes care of it: nobody else is told. Has no effect on one that was acknowledged before."""
     by = (body or AcknowledgeIn(by="somebody")).by
     return await _answer(api, await api.registry.alerts.acknowledge(alert_id, by))
+
+
+@router.post("/v1/alerts/acknowledge", response_model=AcknowledgedOut)
+async def acknowledge_alerts(api: ApiDep, body: AcknowledgeAllIn | None = None) -> Response:
+    """Somebody takes care of all that are open."""
+    given = body or AcknowledgeAllIn(by="somebody")
+    count = await api.registry.alerts.acknowledge_all(given.by, camera_id=given.camera_id, upto=given.upto)
+    return JsonResponse({"acknowledged": count})
 
 
 @router.post(ALERT + "/snooze", response_model=AlertOut, responses=problems(404, 409))

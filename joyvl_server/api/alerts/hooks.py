@@ -99,13 +99,18 @@ async def list_deliveries(api: ApiDep, hook_id: str, query: Annotated[PageQuery,
     await api.registry.alerts.hooks.get(hook_id)
     found = await api.registry.alerts.deliveries.list(hook_id, limit=query.limit + 1, before=query.after)
     page = found[: query.limit]
-    return render.listed([_delivery(d) for d in page], page[-1].id if len(found) > query.limit else None)
+    titles = await api.registry.alerts.alerts.titles(d.alert_id for d in page if d.alert_id is not None)
+    return render.listed(
+        [_delivery(d, titles.get(d.alert_id or "")) for d in page], page[-1].id if len(found) > query.limit else None
+    )
 
 
 @router.post(HOOK + "/deliveries/{delivery_id}/retry", response_model=DeliveryOut, responses=problems(404, 409))
 async def retry_delivery(api: ApiDep, hook_id: str, delivery_id: str) -> Response:
     """Send a message again that was given up or refused, with the same id. 409 for any other."""
-    return JsonResponse(_delivery(await api.registry.alerts.hooks.again(hook_id, delivery_id)))
+    found = await api.registry.alerts.hooks.again(hook_id, delivery_id)
+    titles = await api.registry.alerts.alerts.titles([found.alert_id or ""])
+    return JsonResponse(_delivery(found, titles.get(found.alert_id or "")))
 
 
 def hook_json(view: HookView, notice: str = "") -> dict[str, Any]:
@@ -154,10 +159,11 @@ async def _notice(api: ApiContext, view: HookView, words: str) -> str:
     return " ".join(found)
 
 
-def _delivery(record: DeliveryRecord) -> dict[str, Any]:
+def _delivery(record: DeliveryRecord, title: str | None) -> dict[str, Any]:
     return {
         "id": record.id,
         "alert_id": record.alert_id,
+        "title": title,
         "reason": record.reason,
         "state": record.state,
         "at": payloads.rfc3339(record.created_wall),

@@ -63,6 +63,15 @@ class AcknowledgeIn(RequestModel):
     by: By = Field("somebody", description="Who takes care of it, in words.")
 
 
+class AcknowledgeAllIn(AcknowledgeIn):
+    camera_id: Id | None = Field(None, description="Only those of this camera.")
+    upto: Id | None = Field(None, description="The id of the newest alert that somebody saw: later ones stay open.")
+
+
+class AcknowledgedOut(ResponseModel):
+    acknowledged: int = Field(description="How many were open.")
+
+
 class SnoozeIn(RequestModel):
     minutes: float = Field(ge=0, le=MOST_SNOOZE_MINUTES, description="0 ends a snooze.")
     scope: Literal["alert", "camera", "watch"] = Field(
@@ -262,6 +271,7 @@ class HookSecretOut(ResponseModel):
 class DeliveryOut(ResponseModel):
     id: str = Field(description="What a receiver tells repeats by.")
     alert_id: str | None = Field(description="null: a test")
+    title: str | None = Field(description="Of the alert; null where it is gone.")
     reason: Reason
     state: DeliveryState
     at: str = Field(description="RFC 3339 time at which it was written.")

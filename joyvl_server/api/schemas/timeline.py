@@ -86,6 +86,7 @@ class EventOut(ResponseModel):
     id: str
     session_id: str
     camera_id: str | None
+    camera: str | None = Field(description="The name of the camera or session, also of one that is deleted.")
     type: str
     t: float = Field(description="Stream seconds of the session.")
     at: str = Field(description="RFC 3339 time.")

@@ -15,6 +15,7 @@ from joyvl_server.api import render
 from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
+from joyvl_server.api.http.problems import problem
 from joyvl_server.api.schemas.timeline import (
     EventChange,
     EventOut,
@@ -45,6 +46,8 @@ RECALLED_TOKENS = 1_000_000
 """Events are shown, not read by a model: only their number counts."""
 END_OF_TIME = 1e11
 PRIVATE = {"Cache-Control": "private, no-cache"}
+CLIP_RETRY_S = "5"
+"""when to ask again for a clip that is still being recorded"""
 
 
 class NoWords(JoyvlError):
@@ -166,6 +169,8 @@ async def read_event_clip(api: ApiDep, event_id: str) -> Response:
     """Some seconds before and after it, with sound; parts by `Range`. 404 where there is none, with the reason."""
     event = await api.registry.events.get(event_id)
     path = api.registry.timeline.files.clip(event)
+    if event.clip == "recording":
+        return problem(404, "no_clip", _no_clip(event), headers={"Retry-After": CLIP_RETRY_S})
     if event.clip != "ready" or not await asyncio.to_thread(path.is_file):
         raise NotFound(_no_clip(event), code="no_clip")
     return _clip(path)

@@ -13,10 +13,11 @@ from joyvl_server.timeline.timeline import Timeline
 async def shown(timeline: Timeline, events: Sequence[EventRecord]) -> list[dict[str, Any]]:
     """With what was said around the remarks. Raises `StoreError`. Cancelling it changes nothing."""
     said = await timeline.said_around([event for event in events if event.type in REMARKS])
-    return [event_json(event, said.get(event.id, [])) for event in events]
+    names = await timeline.events.session_names(events)
+    return [event_json(event, said.get(event.id, []), names.get(event.session_id)) for event in events]
 
 
-def event_json(event: EventRecord, transcript: Sequence[str] = ()) -> dict[str, Any]:
+def event_json(event: EventRecord, transcript: Sequence[str] = (), camera: str | None = None) -> dict[str, Any]:
     """The shape of `EventOut`."""
     names = event.data.get("watch_names")
     named = dict(zip(event.watches, names, strict=False)) if isinstance(names, list) else {}
@@ -25,6 +26,7 @@ def event_json(event: EventRecord, transcript: Sequence[str] = ()) -> dict[str, 
         "id": event.id,
         "session_id": event.session_id,
         "camera_id": event.camera_id,
+        "camera": camera,
         "type": event.type,
         "t": event.t,
         "at": payloads.rfc3339(event.wall),

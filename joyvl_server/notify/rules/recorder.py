@@ -68,6 +68,13 @@ class AlertRecorder:
         state = "closed" if alert.state == "closed" else "acknowledged"
         return stored.update_alert(connection, alert_id, state=state, **changes)
 
+    def acknowledge_all(
+        self, connection: sqlite3.Connection, by: str, camera_id: str | None, upto: str | None
+    ) -> list[AlertRecord]:
+        """A batch of those that are open, of this camera and up to this id where they are given. Empty: there are no
+        more."""
+        return [self.acknowledge(connection, id, by) for id in stored.open_ids(connection, camera_id, upto)]
+
     def snooze(self, connection: sqlite3.Connection, alert_id: str, minutes: float, scope: str) -> AlertRecord:
         """Quiet about this alert, at its end hooks are told again; 0 minutes end a snooze. `scope` "camera" or "watch":
         also about what its camera or its watches do meanwhile. Raises `NotFound`, `Conflict`."""

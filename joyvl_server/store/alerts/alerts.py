@@ -16,6 +16,7 @@ from joyvl_server.store.sqlite.database import Database
 MAX_PAGE = 1000
 DAY_S = 86_400.0
 TRIM_BATCH = 500
+BATCH = 200
 _COLUMNS = (
     "id", "revision", "kind", "created_wall", "wall", "title", "text", "session_id", "camera_id", "camera", "event_id",
     "watches", "subject", "count", "last_wall", "state", "acknowledged_wall", "acknowledged_by", "snoozed_until",
@@ -119,6 +120,13 @@ class Alerts:
         )
         return [Snooze(*row) for row in await self._db.read(lambda c: c.execute(query, (now, now)).fetchall())]
 
+    async def titles(self, alert_ids: Iterable[str]) -> dict[str, str]:
+        """By id; those that are gone are left out. Cancelling it changes nothing."""
+        wanted = tuple(set(alert_ids))
+        query = f"SELECT id, title FROM alerts WHERE id IN ({','.join('?' * len(wanted))})"
+        rows = await self._db.read(lambda c: c.execute(query, wanted).fetchall()) if wanted else []
+        return {row["id"]: row["title"] for row in rows}
+
     async def media(self, event_ids: Iterable[str]) -> dict[str, EventMedia]:
         """What there is of these events; those that are gone are left out. Cancelling it changes nothing."""
         wanted = tuple(event_ids)
@@ -176,6 +184,14 @@ def unclosed(connection: sqlite3.Connection, subject: str, kind: str) -> list[Al
     """Alerts about that which are not closed."""
     query = f"{_SELECT} WHERE subject = ? AND kind = ? AND state <> 'closed'"
     return [_record(row) for row in connection.execute(query, (subject, kind))]
+
+
+def open_ids(connection: sqlite3.Connection, camera_id: str | None, upto: str | None) -> list[str]:
+    """A batch of alerts that are open, of this camera and up to this id where they are given."""
+    query = (
+        "SELECT id FROM alerts WHERE state = 'open' AND camera_id IS coalesce(?1, camera_id) AND id <= coalesce(?2, id)"
+    )
+    return [row["id"] for row in connection.execute(f"{query} ORDER BY id LIMIT {BATCH}", (camera_id, upto))]
 
 
 def before(connection: sqlite3.Connection, alert: AlertRecord) -> AlertState | None:

@@ -168,7 +168,9 @@ async def test_a_clip_is_sent_whole_or_in_parts(h: House):
     path = f"/v1/events/{id}/clip.mp4"
     assert (await h.client.get(path)).json()["detail"] == "There is no clip of this event."
     await h.registry.events.set_clip(id, "recording")
-    assert "still being recorded" in (await h.client.get(path)).json()["detail"]
+    early = await h.client.get(path)
+    assert (early.status_code, early.headers["retry-after"]) == (404, "5")
+    assert "still being recorded" in early.json()["detail"]
     await h.registry.events.set_clip(id, "failed", "The stream had no keyframe.")
     refused = await h.client.get(path)
     assert (refused.status_code, refused.json()["code"]) == (404, "no_clip")
@@ -307,3 +309,11 @@ def _ordered(ids: list[str], walls: list[float], filters: dict[str, str]) -> lis
 @pytest.mark.parametrize("after", ["~", "evt_x", "evt_" + "0" * 26 + "~1~nan", "evt_" + "0" * 26 + "~1~0x1.0p+99999"])
 async def test_a_cursor_that_is_none_is_refused(h: House, after: str):
     assert (await h.client.get("/v1/events", params={"after": after})).status_code == 422
+
+
+async def test_events_keep_the_name_of_a_camera_that_is_deleted(h: House):
+    camera = await h.camera("Old shed")
+    id = await post(h, session_id=camera["session_id"], camera_id=camera["id"])
+    assert (await h.client.delete(f"/v1/cameras/{camera['id']}")).status_code == 204
+    assert (await h.client.get(f"/v1/events/{id}")).json()["camera"] == "Old shed"
+    assert (await h.client.get(f"/v1/events/{await post(h, session_id='ses_none')}")).json()["camera"] is None

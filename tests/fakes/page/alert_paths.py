@@ -38,6 +38,15 @@ def _alerts(app: FastAPI, world: World) -> None:
         now = rfc3339(time.time())
         return book.change(known(alert_id), state="acknowledged", acknowledged_at=now, acknowledged_by=body["by"])
 
+    @app.post("/v1/alerts/acknowledge")
+    async def acknowledge_all(body: dict[str, Any]) -> dict[str, int]:
+        found = [alert["id"] for alert in book.alerts.values() if alert["state"] == "open"]
+        for alert_id in found:
+            book.change(
+                alert_id, state="acknowledged", acknowledged_at=rfc3339(time.time()), acknowledged_by=body["by"]
+            )
+        return {"acknowledged": len(found)}
+
     @app.post("/v1/alerts/{alert_id}/snooze")
     async def snooze(alert_id: str, body: dict[str, Any]) -> dict[str, Any]:
         until = time.time() + 60 * body["minutes"]

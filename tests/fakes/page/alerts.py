@@ -115,6 +115,7 @@ class AlertBook:
         delivery = {
             "id": f"dlv_{next(self._ids)}",
             "alert_id": "alr_1",
+            "title": "The door",
             "reason": reason,
             "state": state,
             "at": rfc3339(time.time()),

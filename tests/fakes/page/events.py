@@ -54,6 +54,7 @@ class EventBook:
             "id": event_id,
             "session_id": (camera_id or "ses_0").replace("cam", "ses"),
             "camera_id": camera_id,
+            "camera": "Front door",
             "type": type,
             "t": 1.0,
             "at": rfc3339(wall),

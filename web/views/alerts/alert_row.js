@@ -2,9 +2,9 @@
 import { html, useState } from "../../html.js";
 import { acknowledgeAlert, alertHref, snoozeAlert } from "../../state/alerts.js";
 import { cameras } from "../../state/lists.js";
-import { attempt } from "../../state/messages.js";
+import { attempt, tell } from "../../state/messages.js";
 import { eventHref, liveHref } from "../../state/router.js";
-import { alertKind, alertState, snoozesOf } from "../../text/alert_words.js";
+import { alertKind, alertState, snoozedWords, snoozesOf } from "../../text/alert_words.js";
 import { dayAndTime } from "../../text/format.js";
 import { CheckIcon, WarnIcon } from "../common/icons.js";
 import { Badge } from "../common/status.js";
@@ -42,7 +42,7 @@ export function AlertRow({ alert }) {
         ${["open", "snoozed"].includes(alert.state) &&
         html`<div class="alert-actions">
           <button type="button" class="primary small" aria-label=${`Acknowledge: ${title}`} aria-disabled=${busy} onClick=${() => act(() => acknowledgeAlert(alert))}><${CheckIcon} />Acknowledge</button>
-          <${Snooze} alert=${alert} title=${title} onChoose=${(minutes, scope) => act(() => snoozeAlert(alert, minutes, scope))} />
+          <${Snooze} alert=${alert} title=${title} onChoose=${(minutes, scope) => act(() => snoozeAlert(alert, minutes, scope).then(() => tell(snoozedWords(alert, scope, minutes))))} />
         </div>`}
       </div>
     </li>
@@ -57,8 +57,8 @@ function Snooze({ alert, title, onChoose }) {
     onChoose(Number(minutes), scope);
   };
   return html`
-    <select class="snooze" aria-label=${`Put off: ${title}`} value="" onChange=${choose}>
-      <option value="" disabled>Put off…</option>
+    <select class="snooze" aria-label=${`Snooze: ${title}`} value="" onChange=${choose}>
+      <option value="" disabled>Snooze…</option>
       ${snoozesOf(alert).map(([scope, minutes, words]) => html`<option key=${words} value=${`${scope}:${minutes}`}>${words}</option>`)}
       ${alert.state === "snoozed" && html`<option value="alert:0">not any more</option>`}
     </select>

@@ -1,11 +1,12 @@
 // Alerts: what is open, what was, and where alerts go besides this page.
 import { html } from "../../html.js";
 import { usePoll } from "../../net/poll.js";
-import { alertList, readOlderAlerts, refreshAlerts, snoozes } from "../../state/alerts.js";
+import { acknowledgeAll, alertList, readOlderAlerts, refreshAlerts, snoozes } from "../../state/alerts.js";
 import { refreshCameras, zone } from "../../state/lists.js";
-import { attempt } from "../../state/messages.js";
+import { attempt, tell } from "../../state/messages.js";
 import { hrefOf, route } from "../../state/router.js";
 import { ALERT_TABS, NO_ALERTS } from "../../text/alert_words.js";
+import { CheckIcon } from "../common/icons.js";
 import { useTitle } from "../common/title.js";
 import { AlertRow } from "./alert_row.js";
 import { HookPage } from "./hook_page.js";
@@ -39,6 +40,7 @@ function AlertList({ filter }) {
     ${problem && html`<p class="note bad" role="alert">${problem}</p>`}
     ${alerts === null && !problem && html`<p class="muted">Reading the list…</p>`}
     ${alerts?.length === 0 && !(filter === "snoozed" && snoozes.value.length) && html`<${Empty} filter=${filter} />`}
+    ${filter === "" && alerts?.length > 1 && html`<p class="alerts-all"><button type="button" class="small" onClick=${() => attempt(() => acknowledgeAll().then((count) => tell(`${count} acknowledged.`)))}><${CheckIcon} />Acknowledge all</button></p>`}
     ${alerts?.length > 0 && html`<ul class="alert-list">${alerts.map((alert) => html`<${AlertRow} key=${alert.id} alert=${alert} />`)}</ul>`}
     ${alerts?.length > 0 && next && html`<p class="older"><button type="button" onClick=${() => attempt(readOlderAlerts)}>Show older ones</button></p>`}
   `;

@@ -40,13 +40,13 @@ export function Deliveries({ hook }) {
 }
 
 function Line({ delivery, onAgain }) {
-  const { alertId, at, reason, state, attempts, status, error } = delivery;
+  const { alertId, title, at, reason, state, attempts, status, error } = delivery;
   const facts = [reasonWords(reason), attempts > 1 && `${attempts} tries`, status && `answer ${status}`].filter(Boolean);
   const wall = Date.parse(at) / 1000;
   return html`
     <li data-state=${state}>
       <time datetime=${at}>${Number.isFinite(wall) ? dayAndTime(wall) : ""}</time>
-      <span><${Badge} ...${deliveryState(state)} /> <span>${facts.join(" · ")}</span>${error && html`<span class="delivery-error" dir="auto">${error}</span>`}${alertId && ["dead", "refused"].includes(state) && html` <button type="button" class="link" onClick=${onAgain}>Send again</button>`}</span>
+      <span><${Badge} ...${deliveryState(state)} /> ${title && html`<strong dir="auto">${title}</strong> `}<span>${facts.join(" · ")}</span>${error && html`<span class="delivery-error" dir="auto">${error}</span>`}${alertId && ["dead", "refused"].includes(state) && html` <button type="button" class="link" onClick=${onAgain}>Send again</button>`}</span>
     </li>
   `;
 }

@@ -11,7 +11,7 @@ export function Snoozed() {
   usePoll(refreshSnoozes, POLL_MS);
   if (!snoozes.value.length) return null;
   return html`
-    <ul class="alert-list" aria-label="Cameras and watches that are put off">
+    <ul class="alert-list" aria-label="Cameras and watches that are snoozed">
       ${snoozes.value.map((one) => html`<${Row} key=${`${one.scope}:${one.id}`} snooze=${one} />`)}
     </ul>
   `;

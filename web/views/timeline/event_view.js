@@ -62,7 +62,7 @@ function Whole({ event, camera, onDeleted }) {
       <${Clip} event=${event} label=${text} />
       <div class="event-side">
         <h2 id="event-title" dir="auto">${text}</h2>
-        <p><${EventChips} event=${event} camera=${camera} /></p>
+        <p><${EventChips} event=${event} camera=${camera ?? event.camera} /></p>
         <${Score} event=${event} />
         ${event.transcript.length > 0 && html`<div class="event-transcript"><h3>Said and heard around it</h3><ul>${event.transcript.map((line, n) => html`<li key=${n} dir="auto">${line}</li>`)}</ul></div>`}
         ${event.type === "task" && html`<p><a href="#/tasks">Open the tasks</a></p>`}

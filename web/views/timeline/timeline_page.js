@@ -75,7 +75,7 @@ export function TimelinePage() {
           <h2 id=${`day-${n}`}>${dayName(day.events[0].wall)}</h2>
           ${wholeDays && html`<${DayDigest} day=${day.key} cameraId=${filter.camera ?? ""} names=${names} />`}
           <ol class="event-list card">
-            ${day.events.map((event) => html`<${EventRow} key=${event.id} event=${event} camera=${names.get(event.cameraId)} chosen=${chosen.has(event.id)} onChoose=${(on) => choose(event, on)} />`)}
+            ${day.events.map((event) => html`<${EventRow} key=${event.id} event=${event} camera=${names.get(event.cameraId) ?? event.camera} chosen=${chosen.has(event.id)} onChoose=${(on) => choose(event, on)} />`)}
           </ol>
         </section>`,
       )}

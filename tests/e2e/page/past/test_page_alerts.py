@@ -1,4 +1,4 @@
-"""The Alerts page: what is open, acknowledged, put off; its count everywhere; notifications of the browser."""
+"""The Alerts page: what is open, acknowledged, snoozed; its count everywhere; notifications of the browser."""
 
 from __future__ import annotations
 
@@ -63,29 +63,41 @@ def test_open_ones_are_counted_everywhere_and_acknowledged(site: Site, page: Pag
     lost.get_by_role("button", name="Acknowledge").click()
     expect(page.locator(".alert")).to_have_count(1)
     expect(page).to_have_title(re.compile(r"^\(1\) "))
-    page.get_by_label("Put off: The door").select_option("for 1 hour")
+    page.get_by_label("Snooze: The door").select_option("for 1 hour")
     expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
     expect(page).to_have_title("Alerts · joyvl")
     page.get_by_role("link", name="All", exact=True).click()
     expect(page.locator(".alert").first).to_contain_text("Acknowledged by the page")
-    expect(page.locator(".alert").last).to_contain_text("Put off until")
-    page.get_by_label("Put off: The door").select_option("not any more")
+    expect(page.locator(".alert").last).to_contain_text("Snoozed until")
+    page.get_by_label("Snooze: The door").select_option("not any more")
     expect(page.locator(".alert").last).to_contain_text("Open")
     page.locator(".alert").last.get_by_role("link", name="Show the event").click()
     expect(page.locator(".event-dialog h2")).to_have_text("Somebody comes in.")
 
 
+def test_all_are_acknowledged_at_once_and_a_snooze_is_told(site: Site, page: Page, book: AlertBook) -> None:
+    for n in range(3):
+        book.add(f"The door {n}")
+    show(page, site)
+    page.get_by_label("Snooze: The door 1").select_option("for 10 minutes")
+    expect(page.locator(".toast")).to_contain_text("Snoozed for 10 minutes.")
+    page.get_by_role("button", name="Acknowledge all").click()
+    expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
+    expect(page.locator(".toast")).to_contain_text("2 acknowledged.")
+    assert sorted(alert["state"] for alert in book.alerts.values()) == ["acknowledged", "acknowledged", "snoozed"]
+
+
 def test_a_whole_camera_is_put_off_listed_and_told_of_again(site: Site, page: Page, book: AlertBook) -> None:
     book.add("The door")
     show(page, site)
-    page.get_by_label("Put off: The door").select_option("the whole camera for 8 hours")
+    page.get_by_label("Snooze: The door").select_option("the whole camera for 8 hours")
     expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
-    page.get_by_role("link", name="Put off", exact=True).click()
+    page.get_by_role("link", name="Snoozed", exact=True).click()
     row = page.locator("[data-snoozed]")
     expect(row).to_contain_text("Nobody is told of this camera.")
     expect(page.locator("[data-alert]")).to_have_count(1)
     page.get_by_role("button", name="Tell of it again: Front door").click()
-    expect(page.get_by_role("heading", name="Nothing is put off")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing is snoozed")).to_be_visible()
     assert [alert["state"] for alert in book.alerts.values()] == ["open"]
 
 

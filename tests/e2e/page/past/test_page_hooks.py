@@ -51,6 +51,7 @@ def test_a_webhook_is_made_tested_changed_and_deleted(page: Page, book: AlertBoo
     row = page.locator(".hook")
     expect(row).to_contain_text("https://home.example/alerts")
     expect(row).to_contain_text("A camera is lost · of Front door · only if nobody acknowledges within 5 min")
+    expect(row).to_contain_text("quiet 22:00–07:00 (Sat)")
     expect(row).to_contain_text("Unused")
     hook = next(iter(book.hooks.values()))
     assert hook["options"]["headers"] == {"Authorization": "Bearer x:y"}
@@ -109,8 +110,8 @@ def test_states_and_the_log(page: Page, book: AlertBook) -> None:
     book.deliver(hook["id"], "teleported", reason="whim")
     hook["state"]["waiting"] = 3
     expect(broker.locator(".deliveries li")).to_have_count(3)
-    expect(broker.locator(".deliveries li").first).to_contain_text("teleported whim")
-    expect(broker.locator(".deliveries li").nth(1)).to_contain_text("Given up nobody acknowledged · 9 tries")
+    expect(broker.locator(".deliveries li").first).to_contain_text("teleported The door whim")
+    expect(broker.locator(".deliveries li").nth(1)).to_contain_text("Given up The door nobody acknowledged · 9 tries")
     expect(broker.locator(".delivery-error")).to_have_text("<i>refused</i>")
 
 
