@@ -49,7 +49,7 @@ const TYPES = {
   watch_fired: "Watch fired",
   delegated: "Handed over",
   task: "Task",
-  camera_online: "Camera back",
+  camera_online: "Camera online",
   camera_offline: "Camera lost",
   engine_online: "Engine back",
   engine_offline: "Engine away",

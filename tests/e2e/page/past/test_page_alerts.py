@@ -75,6 +75,21 @@ def test_open_ones_are_counted_everywhere_and_acknowledged(site: Site, page: Pag
     expect(page.locator(".event-dialog h2")).to_have_text("Somebody comes in.")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_count_covers_no_letter(site: Site, page: Page, book: AlertBook, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for n in range(12):
+        book.add(f"The door {n}")
+    show(page, site)
+    expect(page.locator(".top nav .count")).to_have_text("12")
+    covered = page.locator(".top nav .with-count").evaluate(
+        "link => { const words = document.createRange(); words.selectNode(link.firstChild);"
+        "const a = words.getBoundingClientRect(), b = link.querySelector('.count').getBoundingClientRect();"
+        "return Math.min(a.right - b.left, b.bottom - a.top - 5); }"
+    )
+    assert covered <= 1
+
+
 def test_all_are_acknowledged_at_once_and_a_snooze_is_told(site: Site, page: Page, book: AlertBook) -> None:
     for n in range(3):
         book.add(f"The door {n}")
