@@ -31,13 +31,22 @@ HAPPENED: dict[str, dict[WatchKind, str]] = {
         WatchKind.CO_ALARM: "一氧化碳报警器响", WatchKind.LOUD: "有很大的响声", WatchKind.QUIET: "长时间安静",
     },
 }  # fmt: skip
+THAT_DE: dict[WatchKind, str] = {
+    WatchKind.ENTER: "etwas hereinkam", WatchKind.LEAVE: "etwas das Bild verließ",
+    WatchKind.MOVE: "sich etwas wieder bewegte", WatchKind.STILL: "etwas still stand",
+    WatchKind.CHANGED: "sich das Bild änderte", WatchKind.DARK: "es dunkel wurde",
+    WatchKind.COVERED: "die Kamera verdeckt war", WatchKind.FROZEN: "das Bild stand",
+    WatchKind.SMOKE_ALARM: "ein Rauchmelder zu hören war", WatchKind.CO_ALARM: "ein CO-Melder zu hören war",
+    WatchKind.LOUD: "es plötzlich laut war", WatchKind.QUIET: "es lange still war",
+}  # fmt: skip
+"""after "dass" """
 _ANYTHING = {"en": "something happened", "de": "geschah etwas", "zh": "有事发生"}
 _OR = {"en": " or ", "de": " oder ", "zh": "或"}
 
 SENTENCES: dict[str, Words] = {
     "en": {
         "count": "From what I noted, {what} {times}{when}: {list}.",
-        "none": "I noted no time when {what}{when}.",
+        "none": "I noted no time when {that}{when}.",
         "nothing": "I noted nothing{when}.",
         "nth": "From what I noted, the {nth} time {what} was at {at}.",
         "last": "From what I noted, the last time {what} was at {at}.",
@@ -46,7 +55,7 @@ SENTENCES: dict[str, Words] = {
         "more": " and {count} earlier",
         "things": " This engine sees that something moves, not what it is: two people may be one entry.",
         "unknown": " I don't know when “{words}” was, so that part is left out.",
-        "day": ", in the last 24 hours", "meant": ", in the time you mean",
+        "day": ", in the last 24 hours", "meant": ", between {list}", "and": "{start} and {end}",
         "broken": "I can't look it up now: what I noted cannot be read.",
         "remembered": "I will remember: {fact}", "forgot": "I have forgotten {which}.",
         "forgetting": "That takes a while. I am still forgetting it.",
@@ -65,7 +74,7 @@ SENTENCES: dict[str, Words] = {
     },
     "de": {
         "count": "Nach dem, was ich notiert habe, {what}{when} {times}: {list}.",
-        "none": "Ich habe{when} nicht notiert, dass etwas davon geschah: {what}.",
+        "none": "Ich habe{when} nicht notiert, dass {that}.",
         "nothing": "Ich habe{when} nichts notiert.",
         "nth": "Nach dem, was ich notiert habe, {what} zum {nth} Mal um {at}.",
         "last": "Nach dem, was ich notiert habe, {what} zuletzt um {at}.",
@@ -74,7 +83,7 @@ SENTENCES: dict[str, Words] = {
         "more": " und {count} frühere",
         "things": " Diese Engine sieht, dass sich etwas bewegt, nicht was: Zwei Menschen können ein Eintrag sein.",
         "unknown": " Wann „{words}“ war, weiß ich nicht; das ist nicht berücksichtigt.",
-        "day": " in den letzten 24 Stunden", "meant": " in der gemeinten Zeit",
+        "day": " in den letzten 24 Stunden", "meant": " zwischen {list}", "and": "{start} und {end}",
         "broken": "Ich kann gerade nicht nachsehen: Was ich notiert habe, lässt sich nicht lesen.",
         "remembered": "Ich merke mir: {fact}", "forgot": "Ich habe {which} vergessen.",
         "forgetting": "Das dauert eine Weile. Ich bin noch dabei, es zu vergessen.",
@@ -95,7 +104,7 @@ SENTENCES: dict[str, Words] = {
     },
     "zh": {
         "count": "根据我的记录，{when}{what}{times}：{list}。",
-        "none": "{when}我没有记录到{what}。",
+        "none": "{when}我没有记录到{that}。",
         "nothing": "{when}我没有记录到任何事。",
         "nth": "根据我的记录，第{nth}次{what}是在{at}。",
         "last": "根据我的记录，最后一次{what}是在{at}。",
@@ -104,7 +113,7 @@ SENTENCES: dict[str, Words] = {
         "more": "，之前还有{count}次",
         "things": "这个引擎只看得出有东西在动，看不出是什么：两个人可能算作一次。",
         "unknown": "我不知道“{words}”是什么时候，所以没有考虑这一点。",
-        "day": "过去24小时内，", "meant": "在你说的那段时间，",
+        "day": "过去24小时内，", "meant": "{list}之间，", "and": "{start}到{end}",
         "broken": "现在查不了：我的记录读不出来。",
         "remembered": "我记住了：{fact}", "forgot": "我已经忘记{which}。",
         "forgetting": "这需要一点时间，我还在忘记它。",
@@ -133,6 +142,11 @@ def happened(language: str, kinds: Kinds) -> str:
     """ "something came in or something left"."""
     words = HAPPENED[language]
     return _OR[language].join(words[kind] for kind in kinds) if kinds else _ANYTHING[language]
+
+
+def that(language: str, kinds: Kinds) -> str:
+    """The same after "that", at least one kind."""
+    return _OR["de"].join(THAT_DE[kind] for kind in kinds) if language == "de" else happened(language, kinds)
 
 
 def times(language: str, count: int) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from joyvl_server.core.past.questions import Asked, PastQuestion
+from joyvl_server.core.past.questions import Asked, PastQuestion, language_of
 from joyvl_server.core.past.spans import Calendar, Span
+from joyvl_server.core.past.time_words import TimeReading
 from joyvl_server.core.watches.kinds import ALIASES, PICTURES, Kinds, WatchKind
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.sessions.memory.known.unwatched import unwatched
 from joyvl_server.sessions.memory.known.words import not_wanted, not_watched
-from joyvl_server.sessions.memory.phrases import happened, listed, nth, say, times
+from joyvl_server.sessions.memory.phrases import happened, listed, nth, say, that, times
 from joyvl_server.store.events import REMARKS, EventFilter, EventRecord, Events
 
 WITHOUT_A_TIME_S = 86_400.0
@@ -127,10 +128,14 @@ def _nth(told: list[EventRecord], number: int) -> list[EventRecord]:
 def _say(question: PastQuestion, told: list[EventRecord], calendar: Calendar, now: float, language: str) -> str:
     kinds: Kinds = question.kinds
     what = happened(language, kinds)
-    when = say(language, "meant") if question.time.spans else "" if question.time.ever else say(language, "day")
+    when = _when(question.time, calendar, now, language)
     moments = [clock_time(event.wall, calendar, now) for event in told]
     if not told:
-        return say(language, "none" if kinds else "nothing", what=what, when=when)
+        return (
+            say(language, "none", that=that(language, kinds), when=when)
+            if kinds
+            else say(language, "nothing", when=when)
+        )
     more = max(0, len(moments) - LISTED)
     if question.nth is not None:
         if question.nth == -1:
@@ -145,10 +150,25 @@ def _say(question: PastQuestion, told: list[EventRecord], calendar: Calendar, no
     if kinds or question.asked in (Asked.COUNT, Asked.WHEN):
         shown = listed(language, moments[-LISTED:], more)
         return say(language, "count", what=what, times=times(language, len(told)), when=when, list=shown)
-    lines = [
-        f"{moment} {event.text.strip().rstrip('.。')}".strip() for moment, event in zip(moments, told, strict=True)
-    ]
+    lines = [f"{moment} {_words(event, language)}".strip() for moment, event in zip(moments, told, strict=True)]
     return say(language, "listed", when=when, list=listed(language, lines[-LISTED:], more))
+
+
+def _when(time: TimeReading, calendar: Calendar, now: float, language: str) -> str:
+    """The stretches that are meant, up to now."""
+    if not time.spans:
+        return "" if time.ever else say(language, "day")
+    ends = [(span.start, min(span.end, max(now, span.start))) for span in time.spans[:LISTED]]
+    shown = [[clock_time(wall, calendar, now).removesuffix(":00") for wall in both] for both in ends]
+    return say(language, "meant", list=listed(language, [say(language, "and", start=s, end=e) for s, e in shown]))
+
+
+def _words(event: EventRecord, language: str) -> str:
+    """What was said then; in another language, what happened."""
+    text, kind = event.text.strip().rstrip(".。"), _kind(event)
+    if kind is None or (language_of(text) or "en") == language:
+        return text
+    return happened(language, (kind,))
 
 
 def clock_time(wall: float, calendar: Calendar, now: float) -> str:

@@ -24,6 +24,7 @@ from joyvl_server.engines.base import Capabilities
 from joyvl_server.kit.ids import new_id
 from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.memory.phrases import say, that
 from joyvl_server.sessions.memory.timeline_answer import Place, answer
 from joyvl_server.sessions.memory.zone_calendar import ZoneCalendar
 from joyvl_server.sessions.query_list import MAX_OPEN, QueryView
@@ -375,6 +376,9 @@ async def until_remembered(house: House, wanted: list[str]) -> None:
         ("Did anything happen today?", "Something came in"),
         ("Did it get dark today?", "I was not watching"),
         ("Wie viele Leute kamen herein?", "kam etwas"),
+        ("Was ist heute passiert?", "Das habe ich zwischen 00:00 und "),
+        ("Was ist heute passiert?", " kam etwas herein, "),
+        ("How many people came in between 7:59 and 8:00?", "came in 3 times, between 07:59 and 08:00: 07:59:20"),
         ("有几个人进来了？", "有东西进来3次"),
         ("Did anyone come while I was out?", "I don't know when “while I was out” was"),
     ],
@@ -422,3 +426,9 @@ async def test_an_event_of_this_very_moment_is_told(tmp_path: Path):
         await asyncio.sleep(0.05)
         release.set()
         assert (await asking).rests_on == (event.id,)
+
+
+def test_never_in_german():
+    that_de = that("de", (WatchKind.DARK, WatchKind.ENTER))
+    said = say("de", "none", that=that_de, when=" in den letzten 24 Stunden")
+    assert said == "Ich habe in den letzten 24 Stunden nicht notiert, dass es dunkel wurde oder etwas hereinkam."
