@@ -148,12 +148,15 @@ def test_interrupted_its_agent_has_ended(run: Any, made: dict[str, SteeredAgent]
 
     def interrupt() -> None:
         wait_until(lambda: "first" in made and made["first"].bundles, lambda: "it never began")
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # another thread would wake nobody
+        os.kill(os.getpid(), signal.SIGINT)
 
+    # What a shell starts in the background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupting = threading.Thread(target=interrupt)
     interrupting.start()
     found = run("run", "first", "What is it?")
     interrupting.join()
+    signal.signal(signal.SIGINT, before)
     assert found.exit_code == 130
     assert "Traceback" not in found.output
     assert (made["first"].ended, made["first"].closed) == (1, True)
