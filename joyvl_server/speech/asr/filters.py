@@ -26,6 +26,8 @@ LONGEST_PHRASE = 12
 """words that are looked at when a loop is searched for"""
 LOOP_OF_ONE, LOOP_OF_MORE = 6, 4
 """how often one word, or a phrase of several, may follow itself: “no, no, no” is speech"""
+BEFORE_A_LOOP = 2
+"""words before a loop that nobody could say are part of it"""
 
 SUBTITLES = frozenset(
     bare(line)
@@ -71,7 +73,8 @@ class Decoded:
 
 def understood(decoded: Decoded) -> str:
     """The words that were said. Empty where nothing was: noise, silence, subtitles, a guess, a loop and no more."""
-    text = without_loop(" ".join(decoded.text.split()))
+    whole = " ".join(decoded.text.split())
+    text = "" if _is_no_more_than_a_loop(whole, decoded.seconds) else without_loop(whole)
     if not bare(text) or decoded.seconds < LEAST_S or _is_guess(decoded) or _is_subtitle(text, decoded):
         return ""
     if decoded.prompt and bare(text) == bare(decoded.prompt):
@@ -93,6 +96,15 @@ def without_loop(text: str) -> str:
     Words of one kind in a row are no loop while somebody could say them.
     """
     words = split_words(text)
+    loop = _find_loop(words)
+    if loop is None:
+        return text
+    start, length = loop
+    return "".join(words[: start + length]).strip() if start else ""
+
+
+def _find_loop(words: list[str]) -> tuple[int, int] | None:
+    """Where the first loop begins, and how many words its phrase has."""
     keys = [bare(word) for word in words]
     for start in range(len(keys)):
         for length in range(1, LONGEST_PHRASE + 1):
@@ -104,8 +116,14 @@ def without_loop(text: str) -> str:
             while keys[start + times * length : start + (times + 1) * length] == phrase:
                 times += 1
             if times >= needed:
-                return "".join(words[: start + length]).strip() if start else ""
-    return text
+                return start, length
+    return None
+
+
+def _is_no_more_than_a_loop(text: str, seconds: float) -> bool:
+    """A word or two, then a phrase more often than anybody could say it: there was no speech before the loop either."""
+    loop = _find_loop(split_words(text))
+    return loop is not None and loop[0] <= BEFORE_A_LOOP and is_too_fast(text, seconds)
 
 
 def is_too_fast(text: str, seconds: float) -> bool:

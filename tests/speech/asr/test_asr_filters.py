@@ -58,6 +58,13 @@ def test_a_loop_at_the_end_takes_nothing_from_what_stands_before_it():
     assert without_loop("Hello there. I am. I am. I am. I am. I am.") == "Hello there. I am."
 
 
+def test_a_loop_that_nobody_could_say_has_no_beginning_either():
+    """What whisper made of four seconds of a rumble, on a processor with other integer instructions."""
+    loop = "A car was a car that " + "was a car that " * 14
+    assert understood(Decoded(loop, 4.0)) == ""
+    assert understood(Decoded("Tell me when he comes " + "comes " * 60, 4.0)) == "Tell me when he comes"
+
+
 @given(st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=40), st.integers(6, 20))
 def test_no_loop_is_left(words, times):
     text = without_loop(" ".join([*words, *["x", "y"] * times]))
