@@ -10,6 +10,7 @@ import pytest
 from fakes.alerting import ZONE, Alerting
 from joyvl_server.core.errors import Conflict, NotFound
 from joyvl_server.kit.ids import new_id
+from joyvl_server.notify.base import CameraFacts
 from joyvl_server.store.alerts.alerts import AlertFilter
 from joyvl_server.store.alerts.records import QuietHours
 from joyvl_server.store.events import EventRecord
@@ -329,6 +330,7 @@ def camera(a: Alerting, type: str) -> EventRecord:
 
 
 async def test_a_camera_that_is_lost_and_back(a: Alerting):
+    a.around.facts = [CameraFacts("cam_1", "Door", False)]
     await a.hook()
     await a.hook("neighbour", escalates=1, escalate_after_s=60)
     await a.post(camera(a, "camera_online"))

@@ -20,7 +20,9 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x20]+")
 def _address(url: str) -> str:
     if not _ADDRESS.fullmatch(url):
         raise PydanticCustomError(
-            "address", "Write an address like rtsp://user:password@192.168.1.20/stream, for a file file:///path/to/it."
+            "address",
+            "Write an address like rtsp://192.168.1.20/stream, with user:password@ before the host where it asks; for "
+            "a file file:///path/to/it.",
         )
     return url
 
