@@ -21,12 +21,13 @@ import structlog
 
 from joyvl_server.kit.child import Launch
 from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.processes.messages import Head
 from joyvl_server.kit.supervisor import Limits, Supervisor, Unhealthy
 from joyvl_server.memory.base import IndexFault
 from joyvl_server.memory.faults import PartFault
 from joyvl_server.memory.index import worker
 from joyvl_server.memory.index.connection import IndexConnection
-from joyvl_server.memory.index.frames import VECTOR, Head
+from joyvl_server.memory.index.frames import VECTOR
 from joyvl_server.store.memories.vectors import Unindexed, Vector
 
 log = structlog.get_logger(__name__)

@@ -7,8 +7,9 @@ import socket
 from itertools import count
 from typing import Any, Protocol
 
+from joyvl_server.kit.processes.messages import BadMessage, Head
 from joyvl_server.memory.base import IndexFault
-from joyvl_server.memory.index.frames import PREFIX, BadIndexFrame, Head, lengths, pack, read_head
+from joyvl_server.memory.index.frames import FORMAT
 
 MAX_UNREAD = 128 * 1024 * 1024
 """Bytes that may wait for the process to read them."""
@@ -45,7 +46,7 @@ class IndexConnection:
             raise IndexFault("The index of memories is not running.")
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD:
             raise IndexFault("The index of memories does not read what it is sent.", code="timeout")
-        self._writer.write(pack(head, data))
+        self._writer.write(FORMAT.pack(head, data))
 
     async def ask(self, op: str, fields: Head, data: bytes, timeout_s: float) -> Any:
         """The result, as JSON has it. Raises `IndexFault`. Cancelled, the answer is dropped when it comes."""
@@ -77,11 +78,8 @@ class IndexConnection:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:
             while True:
-                head_length, data_length = lengths(await reader.readexactly(PREFIX.size))
-                head = read_head(await reader.readexactly(head_length))
-                await reader.readexactly(data_length)
-                self._settle(head)
-        except (OSError, EOFError, BadIndexFrame, KeyError, TypeError, ValueError):
+                self._settle((await FORMAT.read(reader))[0])
+        except (OSError, EOFError, BadMessage, KeyError, TypeError, ValueError):
             self._events.lost()
 
     def _settle(self, head: Head) -> None:

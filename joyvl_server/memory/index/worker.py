@@ -35,7 +35,8 @@ def find_package() -> None:
 if __name__ == "__main__":
     find_package()
 
-from joyvl_server.memory.index.frames import PREFIX, VECTOR, BadIndexFrame, Head, lengths, pack, read_head  # noqa: E402
+from joyvl_server.kit.processes.messages import Head, ServerConnection  # noqa: E402
+from joyvl_server.memory.index.frames import FORMAT, VECTOR  # noqa: E402
 
 NICENESS = 5
 """Sessions come first."""
@@ -164,14 +165,11 @@ def _vectors(data: bytes, count: int) -> Any:
 
 
 class IndexHost:
-    """Ends the process where the server's side is gone."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-        self._sending = threading.Lock()
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
 
     def run(self) -> None:
-        received = self._receive()
+        received = self._connection.receive()
         if received is None:
             return
         try:
@@ -179,21 +177,21 @@ class IndexHost:
             collections.check({}, b"")
         except BaseException as error:  # Chroma's panics are no Exception; whatever it is, people need the reason
             traceback.print_exc()
-            self._send({"event": "failed", "message": _words(error), "code": _code(error)})
+            self._connection.send({"event": "failed", "message": _words(error), "code": _code(error)})
             os._exit(3)
         questions: queue.Queue[tuple[Head, bytes]] = queue.Queue(MAX_WAITING)
         changes: queue.Queue[tuple[Head, bytes]] = queue.Queue(MAX_WAITING)
         for name, waiting in (("questions", questions), ("changes", changes)):
             threading.Thread(target=self._work, args=(collections, waiting), name=name, daemon=True).start()
-        self._send({"event": "ready"})
-        while (received := self._receive()) is not None:
+        self._connection.send({"event": "ready"})
+        while (received := self._connection.receive()) is not None:
             if received[0]["op"] == "ping":
-                self._send({"event": "pong"})
+                self._connection.send({"event": "pong"})
                 continue
             try:
                 (questions if received[0]["op"] in QUESTIONS else changes).put_nowait(received)
             except queue.Full:
-                self._send({"id": received[0]["id"], "error": "Too much waits already.", "code": "busy"})
+                self._connection.send({"id": received[0]["id"], "error": "Too much waits already.", "code": "busy"})
         os._exit(0)
 
     def _work(self, collections: ChromaCollections, waiting: queue.Queue[tuple[Head, bytes]]) -> None:
@@ -201,35 +199,10 @@ class IndexHost:
             head, data = waiting.get()
             try:
                 result = getattr(collections, head["op"])(head, data)
-                self._send({"id": head["id"], "result": result})
+                self._connection.send({"id": head["id"], "result": result})
             except BaseException as error:  # as above
                 traceback.print_exc()
-                self._send({"id": head["id"], "error": _words(error), "code": _code(error)})
-
-    def _send(self, head: Head) -> None:
-        with self._sending:
-            try:
-                self._end.sendall(pack(head))
-            except OSError:
-                os._exit(0)
-
-    def _receive(self) -> tuple[Head, bytes] | None:
-        try:
-            prefix = self._read(PREFIX.size)
-            head_length, data_length = lengths(prefix)
-            return read_head(self._read(head_length)), self._read(data_length)
-        except (EOFError, OSError, BadIndexFrame):
-            return None
-
-    def _read(self, count: int) -> bytes:
-        pieces: list[bytes] = []
-        while count:
-            piece = self._end.recv(min(count, 1 << 20))
-            if not piece:
-                raise EOFError
-            pieces.append(piece)
-            count -= len(piece)
-        return b"".join(pieces)
+                self._connection.send({"id": head["id"], "error": _words(error), "code": _code(error)})
 
 
 def _words(error: BaseException) -> str:
@@ -242,4 +215,4 @@ def _code(error: BaseException) -> str:
 
 if __name__ == "__main__":
     os.nice(NICENESS)
-    IndexHost(socket.socket(fileno=int(sys.argv[1]))).run()
+    IndexHost(ServerConnection(socket.socket(fileno=int(sys.argv[1])), FORMAT)).run()

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
+from joyvl_server.kit.processes.messages import BadMessage, Head
 from joyvl_server.speech.base import SpeechError
-from joyvl_server.speech.process.frames import PREFIX, BadFrame, Head, lengths, pack, read_head
+from joyvl_server.speech.process.frames import FORMAT
 
 MAX_UNREAD = 32 * 1024 * 1024
 """Bytes that may wait for the child to read them, and bytes of an answer that may wait for whoever asked."""
@@ -106,8 +107,8 @@ class ChildConnection:
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD:
             raise SpeechError("It does not read what it is sent.", code="busy")
         try:
-            self._writer.write(pack(head, data))
-        except BadFrame:
+            self._writer.write(FORMAT.pack(head, data))
+        except BadMessage:
             raise SpeechError("This is more than can be sent at once.", code="too_long") from None
 
     def ask(self, method: str, fields: Head, data: bytes) -> tuple[int, ChildAnswer]:
@@ -149,10 +150,8 @@ class ChildConnection:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:
             while True:
-                head_length, data_length = lengths(await reader.readexactly(PREFIX.size))
-                head = read_head(await reader.readexactly(head_length))
-                self._settle(head, await reader.readexactly(data_length))
-        except (OSError, EOFError, BadFrame, KeyError, TypeError, ValueError):
+                self._settle(*await FORMAT.read(reader))
+        except (OSError, EOFError, BadMessage, KeyError, TypeError, ValueError):
             self._user.lost()
 
     def _settle(self, head: dict[str, Any], data: bytes) -> None:

@@ -36,54 +36,17 @@ def find_package() -> None:
 if __name__ == "__main__":
     find_package()
 
-from joyvl_server.speech.process.frames import PREFIX, BadFrame, Head, lengths, pack, read_head  # noqa: E402
+from joyvl_server.kit.processes.messages import ServerConnection  # noqa: E402
+from joyvl_server.speech.process.frames import FORMAT  # noqa: E402
 from joyvl_server.speech.process.worker import EngineFault, Pieces, Request  # noqa: E402
 
 MAX_WAITING = 64
 
 
-class HostConnection:
-    """Blocking. Ends the process where the server's side is gone."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-        self._sending = threading.Lock()
-
-    def send(self, head: Head, data: bytes = b"") -> None:
-        message = pack(head, data)
-        with self._sending:
-            try:
-                self._end.sendall(message)
-            except OSError:
-                os._exit(0)
-
-    def receive(self) -> tuple[Head, bytes] | None:
-        """None where the server's side is gone."""
-        try:
-            prefix = self._read(PREFIX.size)
-            if prefix is None:
-                return None
-            head_length, data_length = lengths(prefix)
-            text, data = self._read(head_length), self._read(data_length)
-            return None if text is None or data is None else (read_head(text), data)
-        except (OSError, BadFrame):
-            return None
-
-    def _read(self, count: int) -> bytes | None:
-        pieces: list[bytes] = []
-        while count:
-            piece = self._end.recv(min(count, 1 << 20))
-            if not piece:
-                return None
-            pieces.append(piece)
-            count -= len(piece)
-        return b"".join(pieces)
-
-
 class EngineHost:
     """One thread reads, so that a ping and a cancel come through while the engine works; the main thread works."""
 
-    def __init__(self, connection: HostConnection, module: str) -> None:
+    def __init__(self, connection: ServerConnection, module: str) -> None:
         self._connection = connection
         self._module = module
         self._work: queue.Queue[Request] = queue.Queue(MAX_WAITING)
@@ -160,7 +123,7 @@ class EngineHost:
 
 
 def main(fd: int, module: str) -> None:
-    EngineHost(HostConnection(socket.socket(fileno=fd)), module).run()
+    EngineHost(ServerConnection(socket.socket(fileno=fd), FORMAT), module).run()
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ import structlog
 
 from joyvl_server.kit.child import Launch
 from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.processes.messages import Head
 from joyvl_server.kit.supervisor import Limits, Status, Supervisor, Unhealthy
 from joyvl_server.speech.base import SpeechError, SpeechState
 from joyvl_server.speech.process import host
 from joyvl_server.speech.process.connection import AnswerPiece, ChildConnection
-from joyvl_server.speech.process.frames import Head
 
 log = structlog.get_logger(__name__)
 
