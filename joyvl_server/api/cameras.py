@@ -12,7 +12,7 @@ from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.http.picture_stream import PictureStream
+from joyvl_server.api.picture_stream import PictureStream
 from joyvl_server.api.schemas.cameras import (
     CameraIn,
     CameraOut,

@@ -41,7 +41,7 @@ Since = Annotated[
     typer.Option(help="Only from this time on, like 2026-11-29 or 2026-11-29T08:00 (here, unless it names a zone)."),
 ]
 Until = Annotated[str | None, typer.Option(help="Only before this time.")]
-Limit = Annotated[int, typer.Option(help="At most so many.", min=1)]
+Limit = Annotated[int, typer.Option(help="At most this many.", min=1)]
 
 
 @app.command("list")

@@ -107,7 +107,7 @@ class ClipOrder:
 
 @dataclass(frozen=True, slots=True)
 class CutClip:
-    """A clip that was written: `bytes` long, from stream time `start` on for so many `seconds`.
+    """A clip that was written: `bytes` long, for `seconds` from stream time `start` on.
 
     `reason`: a sentence where something of it is not as it should be; it may be missing a part of its span, or browsers
     may not play its `codec`.

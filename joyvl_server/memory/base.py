@@ -55,7 +55,7 @@ class MemoryDraft:
 class RecallRequest:
     """`collection`: one, several, or None for all. `span`: from (included) to (left out), Unix seconds; only memories
     of that time are recalled. At most `limit` memories of at most `tokens` tokens together. `kinds`: empty for all.
-    `meaning_s`: after so many seconds embedder and index are not waited for, and words and time alone count."""
+    `meaning_s`: after this many seconds, embedder and index are not waited for, and words and time alone count."""
 
     text: str
     collection: str | tuple[str, ...] | None = None

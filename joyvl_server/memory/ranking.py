@@ -18,7 +18,7 @@ those of some embedders all lie close together"""
 LIKENESS = 1.0
 """what a memory loses for having the same words as one before it"""
 WEIGHED, VARIED = 80, 16
-"""Of so many the first places are filled so; what is beyond is left out."""
+"""How many are weighed, and how many of the first places are varied; what is beyond is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def clean(text: str, most: int = MAX_CHARS) -> str:
-    """One line without what nobody sees (control characters, marks that turn the direction of writing), at most so many
+    """One line without what nobody sees (control characters, marks that turn the direction of writing), at most `most`
     characters. Empty where nothing is left."""
     piece = well_formed(text[: 4 * most])
     shown = "".join(" " if c.isspace() else c for c in piece if c.isspace() or _is_shown(c))

@@ -49,7 +49,7 @@ class QueryList:
             raise NotFound(f"There is no query {query_id} in this session.") from None
 
     def check_open(self, count: int = 1) -> None:
-        """Raises `Conflict` (too_many) where so many more cannot be asked."""
+        """Raises `Conflict` (too_many) where this many more cannot be asked."""
         if sum(q.status == "open" for q in self._all.values()) + count > MAX_OPEN:
             raise Conflict(f"{MAX_OPEN} questions are still open; withdraw one or wait.", code="too_many")
 

@@ -71,7 +71,7 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class TaskOutline:
-    """A task as lists have it: the `answer` of `task` is left out, it has so many characters."""
+    """A task as lists have it: the `answer` of `task` is left out, its length is told instead."""
 
     task: TaskRecord
     answer_chars: int
@@ -142,7 +142,7 @@ class Tasks:
         return [TaskOutline(answer_chars=row.pop("answer_chars"), task=_record(row)) for row in rows]
 
     async def earlier(self, task: TaskRecord, most: int) -> builtins.list[TaskRecord]:
-        """The tasks that it goes on with, oldest first, at most so many. Cancelling it changes nothing."""
+        """The tasks that it goes on with, oldest first, `most` at most. Cancelling it changes nothing."""
 
         def work(connection: sqlite3.Connection) -> builtins.list[TaskRecord]:
             found: builtins.list[TaskRecord] = []

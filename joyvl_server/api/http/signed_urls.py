@@ -15,7 +15,7 @@ from starlette.types import Scope
 from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.problems import problem
-from joyvl_server.api.schemas.links import SignedUrlIn, SignedUrlOut
+from joyvl_server.api.schemas.system import SignedUrlIn, SignedUrlOut
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.sessions import payloads
 

@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from joyvl_server.api.schemas.common import ResponseModel
+from joyvl_server.api.schemas.common import RequestModel, ResponseModel
 from joyvl_server.api.schemas.sessions import CapabilitiesOut, PressureOut
+
+LONGEST_LINK_S = 366 * 86_400
 
 
 class SchedulerOut(ResponseModel):
@@ -52,3 +54,18 @@ class VersionOut(ResponseModel):
     version: str = Field(examples=["0.1.0"])
     api: str = Field(examples=["v1"])
     time_zone: str = Field(description="In which days begin and times are shown.", examples=["Europe/Berlin"])
+
+
+class SignedUrlIn(RequestModel):
+    path: str = Field(
+        min_length=1,
+        max_length=300,
+        description="Of a thumbnail, a clip, a snapshot or a picture stream, without host and query.",
+        examples=["/v1/cameras/cam_01jd3q0000000000000000000a/snapshot.jpg"],
+    )
+    expires_s: int = Field(3600, ge=1, le=LONGEST_LINK_S, description="Seconds for which it works.")
+
+
+class SignedUrlOut(ResponseModel):
+    url: str = Field(description="Whole, with `server.public_url` where that is set, else as this server was called.")
+    expires_at: str = Field(description="RFC 3339 time.")

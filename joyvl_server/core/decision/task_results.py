@@ -25,7 +25,7 @@ UNREAD_S = 15.0
 MOST = 16
 LONGEST = 600
 SHARED, LEAST = 0.5, 4
-"""an utterance tells an outcome where so much of its words, and so many of them, are also in that"""
+"""an utterance tells an outcome where this share of its words, and at least this many of them, are also in that"""
 _WORD = re.compile(r"[\u4e00-\u9fff]|[^\W_]{3,}")
 
 

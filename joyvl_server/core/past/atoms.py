@@ -216,7 +216,7 @@ def day_of_month(day: int, moment: Moment) -> Days | None:
 
 
 def lately(amount: float, unit: str, moment: Moment) -> Span:
-    """The last so many `unit`s: m, h (by the stop watch), d, w, M, y (by the clock on the wall)."""
+    """The last `amount` of `unit`s: m, h (by the stop watch), d, w, M, y (by the clock on the wall)."""
     return Span(_back(amount, unit, moment), moment.now)
 
 

@@ -23,7 +23,7 @@ from joyvl_server.engines.remote.standing import StandingText
 RESET_S = 3.0
 FAREWELL_S = 1.0
 FAILURES = 2
-"""so many in a row, and it is begun once more there"""
+"""after this many in a row it is begun once more there"""
 
 
 class RemoteSession(WithoutSlices):

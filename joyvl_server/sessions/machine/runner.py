@@ -373,15 +373,16 @@ class MachineRunner:
         self.take(inputs.ChunkWarmed(self.now, number, turns))
 
     def written(self, id: str, text: str) -> None:
-        if (waiting := self._texts.pop(id, None)) is not None:
-            if not waiting.done():
-                waiting.set_result(text)
-            return
-        self.take(inputs.Written(self.now, id, text))
+        if not self._give_text(id, text):
+            self.take(inputs.Written(self.now, id, text))
 
     def write_failed(self, id: str, code: str, message: str) -> None:
-        if (waiting := self._texts.pop(id, None)) is not None:
-            if not waiting.done():
-                waiting.set_result(None)
-            return
-        self.take(inputs.WriteFailed(self.now, id, code, message))
+        if not self._give_text(id, None):
+            self.take(inputs.WriteFailed(self.now, id, code, message))
+
+    def _give_text(self, id: str, text: str | None) -> bool:
+        """Was it wanted by `write_text`, not by the machine?"""
+        waiting = self._texts.pop(id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(text)
+        return waiting is not None

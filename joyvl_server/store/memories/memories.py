@@ -133,7 +133,7 @@ class Memories:
         return await self._forget(MemoryFilter())
 
     async def trim(self, *, before: float | None, most: int) -> builtins.list[Forgotten]:
-        """Delete the oldest that are not kept: those that ended before this wall time, and those beyond so many.
+        """Delete the oldest that are not kept: those that ended before this wall time, and those beyond a number.
 
         Cancelled, some may be deleted.
         """

@@ -29,7 +29,7 @@ def newest(
         if not (wanted.session_id or wanted.camera_id or wanted.types or wanted.kinds or wanted.watch_id):
             return _by_time(connection, wanted, limit, before)
         if _is_short(connection, wanted):
-            return _in_a_short_time(connection, wanted, limit, before)
+            return _by_ids(connection, wanted, limit, before, "INDEXED BY events_wall")
     if wanted.watch_id is not None:
         return _by_watch(connection, wanted, limit, before)
     if wanted.kinds:
@@ -157,25 +157,15 @@ def _is_short(connection: sqlite3.Connection, wanted: EventFilter) -> bool:
     return int(count) < FEW
 
 
-def _in_a_short_time(
-    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
-) -> list[EventRecord]:
-    clauses, values = _types(*conditions(wanted), wanted.types)
-    if before is not None:
-        clauses.append("e.id < ?")
-        values.append(before.id)
-    query = f"SELECT {E} FROM events e INDEXED BY events_wall {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
-    return [event_record(row) for row in connection.execute(query, (*values, limit))]
-
-
 def _by_ids(
-    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
+    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None, index: str = ""
 ) -> list[EventRecord]:
+    """`index`: how SQLite is told to find them."""
     clauses, values = _types(*conditions(wanted), wanted.types)
     if before is not None:
         clauses.append("e.id < ?")
         values.append(before.id)
-    query = f"SELECT {E} FROM events e {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
+    query = f"SELECT {E} FROM events e {index} {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
     return [event_record(row) for row in connection.execute(query, (*values, limit))]
 
 

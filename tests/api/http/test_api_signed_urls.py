@@ -11,7 +11,7 @@ from fakes.media.media import picture
 from fakes.media.wire import Wire
 from fakes.patience import PATIENCE_S
 from fakes.server.house import KEY, House, house
-from joyvl_server.api.http import picture_stream
+from joyvl_server.api import picture_stream
 
 AUTH = {"Authorization": f"Bearer {KEY}"}
 ID = "01jd3q0000000000000000000a"
