@@ -21,7 +21,7 @@ from joyvl_server.notify.center import AlertCenter, ServerParts
 from joyvl_server.notify.hooks import HookView
 from joyvl_server.settings import AlertSettings
 from joyvl_server.store.alerts.alerts import AlertFilter
-from joyvl_server.store.alerts.records import AlertRecord, HookRecord
+from joyvl_server.store.alerts.records import AlertRecord, DeliveryRecord, HookRecord
 from joyvl_server.store.events import EventRecord, Events
 from joyvl_server.store.sqlite.database import Database
 
@@ -152,6 +152,17 @@ class Alerting:
 
     async def newest(self) -> AlertRecord:
         return (await self.center.alerts.list(AlertFilter(), limit=1))[0]
+
+    async def settled(self, hook_id: str, count: int) -> list[DeliveryRecord]:
+        """All messages to this hook, the newest first, once as many are there and none waits: what came of the last one
+        is written a moment after its receiver has it."""
+        found: list[DeliveryRecord] = []
+        end = time.monotonic() + PATIENCE_S
+        while len(found) < count or any(delivery.state in ("waiting", "later") for delivery in found):
+            assert time.monotonic() < end, found
+            await self.quiet(1)
+            found = await self.center.deliveries.list(hook_id)
+        return found
 
     async def quiet(self, rounds: int = 8) -> None:
         """Give everything that could happen now the time to happen."""

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from fakes.clock import ManualClock
 from fakes.media.media import picture
 from fakes.media.told import Told
+from fakes.patience import PATIENCE_S, until
 from joyvl_server.core.errors import NoFrame, SourceError
 from joyvl_server.core.frame import Frame
 from joyvl_server.ingest.base import PullSpec, Source, SourceStatus
@@ -52,7 +53,7 @@ class Worker:
 
 
 class Scene:
-    def __init__(self, spec: PullSpec | None = CAMERA, look_timeout_s: float = 0.5) -> None:
+    def __init__(self, spec: PullSpec | None = CAMERA, look_timeout_s: float = PATIENCE_S) -> None:
         self.clock, self.worker, self.told = ManualClock(), Worker(), Told()
         self.source = RemoteSource("cam", spec, self.worker, self.told, look_timeout_s, self.clock)
 
@@ -60,11 +61,7 @@ class Scene:
         self.source.apply(SourceReport(SourceStatus(status), **facts).to_dict())
 
     async def asks(self, number: int = 1) -> None:
-        for _ in range(100):
-            if len(self.worker.answers) >= number:
-                return
-            await asyncio.sleep(0)
-        raise AssertionError("nothing was asked")
+        await until(lambda: len(self.worker.answers) >= number, lambda: "nothing was asked")
 
 
 async def test_it_is_a_source_and_starts_connecting() -> None:

@@ -24,6 +24,13 @@ from joyvl_server.store.alerts.records import HookRecord
 
 @pytest.fixture
 async def a(tmp_path: Path) -> AsyncIterator[Alerting]:
+    async with alerting(tmp_path, allow=["127.0.0.1"]) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def impatient(tmp_path: Path) -> AsyncIterator[Alerting]:
+    """It waits half a second for an answer: only where one is to be too late, as a busy machine may be as slow."""
     async with alerting(tmp_path, allow=["127.0.0.1"], timeout_s=0.5) as opened:
         yield opened
 
@@ -61,9 +68,8 @@ async def test_500_then_200_comes_in_order_with_the_same_id(a: Alerting, receive
     hook_id = await webhook(a, receiver.url)
     await a.fire("one")
     await a.fire("two", watch="wat_2")
-    await a.until(lambda: len(receiver.got) == 2)
+    newest, first = await a.settled(hook_id, 2)
     assert [got.data["text"] for got in receiver.got] == ["one", "two"]
-    newest, first = await a.center.deliveries.list(hook_id)
     assert (first.state, first.attempts, first.status) == ("sent", 3, 200)
     assert (newest.state, newest.attempts) == ("sent", 1)
     assert first.id == receiver.got[0].id
@@ -84,20 +90,21 @@ async def test_down_for_ten_minutes_nothing_is_lost(a: Alerting, receiver: Webho
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "cut"])
-async def test_one_that_never_answers_is_tried_again(a: Alerting, receiver: WebhookReceiver, fault: str):
+async def test_one_that_never_answers_is_tried_again(impatient: Alerting, receiver: WebhookReceiver, fault: str):
     receiver.answers = [fault, fault, 200]
-    await webhook(a, receiver.url)
-    await a.fire("one")
-    await a.until(lambda: receiver.got)
-    assert receiver.requests == 3
+    await webhook(impatient, receiver.url)
+    await impatient.fire("one")
+    await impatient.until(lambda: receiver.got)
+    assert receiver.requests >= 3
 
 
 async def test_an_answer_without_an_end_is_an_answer(a: Alerting, receiver: WebhookReceiver):
     receiver.answers = ["endless", 200]
-    await webhook(a, receiver.url)
+    hook_id = await webhook(a, receiver.url)
     await a.fire("one")
     await a.fire("two", watch="wat_2")
-    await a.until(lambda: len(receiver.got) == 2)
+    newest, first = await a.settled(hook_id, 2)
+    assert (newest.state, first.state, first.attempts) == ("sent", "sent", 1)
     assert receiver.requests == 2
 
 
@@ -107,9 +114,7 @@ async def test_what_can_never_work_is_refused_and_noted(a: Alerting, receiver: W
     hook_id = await webhook(a, receiver.url)
     await a.fire("one")
     await a.fire("two", watch="wat_2")
-    await a.until(lambda: receiver.got)
-    await a.quiet()
-    newest, first = await a.center.deliveries.list(hook_id)
+    newest, first = await a.settled(hook_id, 2)
     assert (first.state, first.status, first.attempts) == ("refused", status, 1)
     assert str(status) in (first.error or "")
     assert newest.state == "sent"
@@ -130,10 +135,8 @@ async def test_no_redirect_is_followed(a: Alerting, receiver: WebhookReceiver):
         hook_id = await webhook(a, receiver.url)
         await a.fire("one")
         await a.fire("two", watch="wat_2")
-        await a.until(lambda: receiver.got)
-        await a.quiet()
+        first = (await a.settled(hook_id, 2))[1]
         assert private.requests == 0
-    first = (await a.center.deliveries.list(hook_id))[1]
     assert (first.state, first.status) == ("refused", 302)
     assert "t0ps3cret" not in (first.error or "")
 

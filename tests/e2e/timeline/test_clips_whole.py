@@ -114,7 +114,7 @@ def test_clips_of_real_cameras_show_the_onset_and_play(clips: Path, tmp_path: Pa
     need_rtsp()
     onset = labels(clips, VIDEO).responses[0]
     files = {kind: encode(clips / VIDEO, tmp_path / f"{kind}.mp4", *how) for kind, how in KINDS.items()}
-    tone = write_tone(tmp_path / "tone.wav", 40.0)
+    tone = write_tone(tmp_path / "tone.wav", 600.0)
     sounds = {"h264": "pcmu", "h264 b": "aac", "h265": "opus"}
     events: dict[str, dict[str, Any]] = {}
     env = {"JOYVL_TIMELINE__AFTER_S": str(AFTER_S)}
