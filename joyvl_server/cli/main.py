@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from joyvl_server.cli import bench, cameras, config, engine, memory, models, replay, serve, version, watch
+from joyvl_server.cli import bench, cameras, config, engine, memory, replay, serve, version, watch
 from joyvl_server.cli.agents import commands as agents
 from joyvl_server.cli.alerts import hooks
+from joyvl_server.cli.models import commands as models
 from joyvl_server.cli.speech import voices
 
 app = typer.Typer(

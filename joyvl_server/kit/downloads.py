@@ -25,7 +25,6 @@ KEEP_FREE = 200_000_000
 """Bytes of the disk that a download leaves free."""
 LARGEST = 20_000_000_000
 TRIES = 5
-"""in a row without a byte"""
 REDIRECTS = 5
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-")
 
@@ -117,11 +116,12 @@ class DownloadProgress(Protocol):
 
 
 class Downloader:
-    """`client`: of `kit.net.http`, which the caller closes."""
+    """`client`: of `kit.net.http`, which the caller closes. `tries`: in a row without a byte, pauses of up to 8 s."""
 
-    def __init__(self, client: httpx2.AsyncClient, progress: DownloadProgress) -> None:
+    def __init__(self, client: httpx2.AsyncClient, progress: DownloadProgress, tries: int = TRIES) -> None:
         self._client = client
         self._progress = progress
+        self._tries = tries
 
     async def fetch(self, file: RemoteFile, target: Path) -> bool:
         """Make `target` that file; False where it was there already. Raises `DownloadError`.
@@ -144,7 +144,7 @@ class Downloader:
     async def _complete(self, file: RemoteFile, part: PartFile) -> None:
         """Until all is there and right."""
         await asyncio.to_thread(part.read)
-        _check_disk(file.size - part.length, part.path)
+        check_disk(file.size - part.length, part.path.parent)
         backoff, tries = Backoff(0.5, 8.0), 0
         while part.length < file.size:
             before = part.length
@@ -156,7 +156,7 @@ class Downloader:
             except OSError as error:
                 raise DownloadError(f"{part.path} cannot be written: {error.strerror}.", code="disk_full") from None
             tries = 0 if part.length > before else tries + 1
-            if tries >= TRIES:
+            if tries >= self._tries:
                 raise DownloadError(f"{_host(file.url)} cannot be reached: {problem}.")
             if part.length < file.size:
                 await asyncio.sleep(backoff.failed())
@@ -234,15 +234,18 @@ def _open(part: Path) -> BinaryIO:
 
 
 def _continues(answer: httpx2.Response, begin: int) -> bool:
+    """The range it names counts, not the status: ModelScope sends ranges with status 200."""
     found = _CONTENT_RANGE.match(answer.headers.get("content-range", ""))
-    return answer.status_code == 206 and found is not None and int(found[1]) == begin
+    return found is not None and int(found[1]) == begin
 
 
-def _check_disk(needed: int, part: Path) -> None:
-    free = shutil.disk_usage(part.parent).free
+def check_disk(needed: int, folder: Path) -> None:
+    """Raises `DownloadError` (disk_full) where that many bytes do not fit next to what is to stay free. Blocks."""
+    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(place).free
     if free < needed + KEEP_FREE:
         raise DownloadError(
-            f"{part.parent} has {free / 1e6:.0f} MB free; {(needed + KEEP_FREE) / 1e6:.0f} MB are needed.",
+            f"{folder} has {free / 1e6:.0f} MB free; {(needed + KEEP_FREE) / 1e6:.0f} MB are needed.",
             code="disk_full",
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from joyvl_server.kit.downloads import Downloader, DownloadError
-from joyvl_server.kit.model_hub import ModelHub
+from joyvl_server.kit.hubs.hugging_face import ModelHub
 
 REVISION = "main"
 FOLDER = "onnx"

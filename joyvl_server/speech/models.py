@@ -8,7 +8,7 @@ from pathlib import Path
 
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.downloads import Downloader, DownloadError, RemoteFile
-from joyvl_server.kit.model_hub import ModelHub
+from joyvl_server.kit.hubs.hugging_face import ModelHub
 
 REVISION = "main"
 _WHISPER = ("model.bin", "config.json", "tokenizer.json")

@@ -14,7 +14,7 @@ import httpx2
 
 from joyvl_server.core.errors import NotFound
 from joyvl_server.kit.downloads import Downloader, DownloadError, DownloadProgress, RemoteFile
-from joyvl_server.kit.model_hub import HUB, ModelHub
+from joyvl_server.kit.hubs.hugging_face import HUB, ModelHub
 
 PIPER = "rhasspy/piper-voices"
 KOKORO = "onnx-community/Kokoro-82M-v1.0-ONNX"
@@ -130,7 +130,7 @@ class VoiceFetcher:
         for file in entry.files:
             if file.pin is not None:
                 sha256, size = file.pin
-                url = self._hub.url(entry.repository, commit, file.path)
+                url = self._hub.file_url(entry.repository, commit, file.path)
                 found.append((file, RemoteFile(url, size, sha256=sha256)))
                 continue
             folder = file.path.rpartition("/")[0]

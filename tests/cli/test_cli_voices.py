@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-import threading
 import wave
 
 import pytest
 from typer.testing import CliRunner
 
-from fakes.server.file_server import file_server
+from fakes.server.file_server import file_server_in_a_thread
 from fakes.server.model_hub import COMMIT, publish
 from joyvl_server.cli.main import app
 from joyvl_server.core.errors import NotFound
@@ -23,26 +21,11 @@ SOUND = bytes(range(256)) * 4000
 
 @pytest.fixture
 def hub():
-    """A Hub in a thread of its own: the command brings its own loop."""
-    loop, began, ended = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-    held = []
-
-    async def serve():
-        async with file_server() as server:
-            held.append(server)
-            began.set()
-            await ended.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    began.wait()
-    publish(held[0], PIPER, {
-        f"{FOLDER}/{VOICE}.onnx": SOUND, f"{FOLDER}/{VOICE}.onnx.json": b"{}", f"{FOLDER}/MODEL_CARD": b"card",
-    }, small=(f"{FOLDER}/{VOICE}.onnx.json", f"{FOLDER}/MODEL_CARD"))  # fmt: skip
-    yield held[0]
-    loop.call_soon_threadsafe(ended.set)
-    thread.join()
-    loop.close()
+    with file_server_in_a_thread() as server:
+        publish(server, PIPER, {
+            f"{FOLDER}/{VOICE}.onnx": SOUND, f"{FOLDER}/{VOICE}.onnx.json": b"{}", f"{FOLDER}/MODEL_CARD": b"card",
+        }, small=(f"{FOLDER}/{VOICE}.onnx.json", f"{FOLDER}/MODEL_CARD"))  # fmt: skip
+        yield server
 
 
 def run(tmp_path, *arguments):

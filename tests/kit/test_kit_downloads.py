@@ -13,7 +13,7 @@ import pytest
 from fakes.server.file_server import file_server
 from joyvl_server.kit import downloads
 from joyvl_server.kit.downloads import Downloader, DownloadError, RemoteFile
-from joyvl_server.kit.model_hub import ModelHub
+from joyvl_server.kit.hubs.hugging_face import ModelHub
 from joyvl_server.kit.net.http import client
 
 BODY = bytes(range(256)) * 20_000

@@ -14,12 +14,13 @@ import typer
 
 from joyvl_server.cli.engine import Config, DataDir
 from joyvl_server.cli.exits import errors_as_exit_codes
-from joyvl_server.cli.speech.models import MIRROR_VARIABLE, TIMEOUT_S, Mirror, PercentLines
+from joyvl_server.cli.models.get import MIRROR_VARIABLE, TIMEOUT_S, Mirror
+from joyvl_server.cli.models.progress import PercentLines
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit import logs
 from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.clock import SystemClock
-from joyvl_server.kit.model_hub import HUB
+from joyvl_server.kit.hubs.hugging_face import HUB
 from joyvl_server.kit.net import http
 from joyvl_server.settings import Settings, load
 from joyvl_server.speech.base import SpeechError

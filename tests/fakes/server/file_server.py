@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class FileServer:
@@ -16,6 +18,11 @@ class FileServer:
         self.statuses: dict[str, list[int]] = {}
         self.cut_after: list[int] = []
         self.ranges = True
+        self.range_status = 206
+        self.break_after: int | None = None
+        """bytes of a body of which nothing was fetched before, after which the connection breaks"""
+        self.hold_after: int | None = None
+        """bytes of a large body after which nothing more comes, until the client goes"""
         self.asked: list[tuple[str, str]] = []
         """path and range of each request"""
         self.url = ""
@@ -23,13 +30,13 @@ class FileServer:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := (await reader.readuntil(b"\r\n\r\n")).decode():
-                await self._answer(head, writer)
+                await self._answer(head, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    async def _answer(self, head: str, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         path = head.split(" ")[1]
         found = re.search(r"(?i)^range: bytes=(\d+)-", head, re.MULTILINE)
         begin = int(found[1]) if found else 0
@@ -45,16 +52,31 @@ class FileServer:
             return self._head(writer, 416, 0)
         if found and self.ranges:
             rest = body[begin:]
-            self._head(writer, 206, len(rest), f"Content-Range: bytes {begin}-{len(body) - 1}/{len(body)}")
+            self._head(
+                writer, self.range_status, len(rest), f"Content-Range: bytes {begin}-{len(body) - 1}/{len(body)}"
+            )
         else:
             rest = body
             self._head(writer, 200, len(rest))
+        if self.hold_after is not None and len(rest) > self.hold_after:
+            writer.write(rest[: self.hold_after])
+            await writer.drain()
+            return await self._until_gone(reader)
+        if self.break_after is not None and not begin and len(rest) > self.break_after:
+            writer.write(rest[: self.break_after])
+            await writer.drain()
+            raise ConnectionResetError
         if self.cut_after:
             writer.write(rest[: self.cut_after.pop(0)])
             await writer.drain()
             raise ConnectionResetError
         writer.write(rest)
         await writer.drain()
+
+    @staticmethod
+    async def _until_gone(reader: asyncio.StreamReader) -> None:
+        await reader.read()
+        raise ConnectionResetError
 
     @staticmethod
     def _head(writer: asyncio.StreamWriter, status: int, length: int, *more: str) -> None:
@@ -69,3 +91,26 @@ async def file_server():
     async with server:
         files.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield files
+
+
+@contextmanager
+def file_server_in_a_thread() -> Iterator[FileServer]:
+    """For commands, which bring a loop of their own."""
+    loop, began, ended = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    held = []
+
+    async def serve():
+        async with file_server() as server:
+            held.append(server)
+            began.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    began.wait()
+    try:
+        yield held[0]
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()

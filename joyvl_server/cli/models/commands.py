@@ -1,4 +1,4 @@
-"""`joyvl models …`: weights: fetched for speech and memory; made smaller, in a separate Python environment."""
+"""`joyvl models …`: weights: fetched; made smaller, in a separate Python environment."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ import typer
 
 from joyvl_server.cli.engine import Config, DataDir, DryRun, Installer, Python, Requirement, build
 from joyvl_server.cli.exits import errors_as_exit_codes
-from joyvl_server.cli.speech import models as speech_models
+from joyvl_server.cli.models import get as fetching
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.engines.vllm import quantize as recipe
 from joyvl_server.engines.vllm.install import quantize_environment
 from joyvl_server.engines.vllm.options import MODEL
 from joyvl_server.settings import load
 
-app = typer.Typer(
-    help="Weights of models: fetch those of speech and memory, make large ones smaller.", no_args_is_help=True
-)
-app.command("get")(speech_models.get)
-app.command("list")(speech_models.list_models)
+app = typer.Typer(help="Weights of models: fetch them, make large ones smaller.", no_args_is_help=True)
+app.command("get")(fetching.get)
+app.command("list")(fetching.list_models)
 
 SCHEMES = {"w4a16": 0.42, "fp8": 0.6}
 """What each leaves of the size of bf16 weights of the 8B model, roughly; for the check of the disk."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx2
 
 from joyvl_server.kit.downloads import DownloadError, RemoteFile
+from joyvl_server.kit.hubs.snapshot import Snapshot
 
 HUB = "https://huggingface.co"
 MAX_FILES = 2000
@@ -21,10 +22,10 @@ class ModelHub:
 
     def __init__(self, client: httpx2.AsyncClient, url: str = HUB) -> None:
         self._client = client
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
 
-    def url(self, repository: str, revision: str, path: str) -> str:
-        return f"{self._url}/{repository}/resolve/{quote(revision, safe='')}/{quote(path)}"
+    def file_url(self, repository: str, revision: str, path: str) -> str:
+        return f"{self.url}/{repository}/resolve/{quote(revision, safe='')}/{quote(path)}"
 
     async def commit(self, repository: str, revision: str) -> str:
         """The commit that a branch names now: all files are then of one state. Raises `DownloadError`."""
@@ -46,10 +47,15 @@ class ModelHub:
         for entry in listed:
             if isinstance(entry, dict) and entry.get("type") == "file" and isinstance(name := entry.get("path"), str):
                 try:
-                    found[name] = self._file(entry, self.url(repository, commit, name))
+                    found[name] = self._file(entry, self.file_url(repository, commit, name))
                 except (KeyError, TypeError, ValueError):
                     raise self._garbage(repository) from None
         return found
+
+    async def snapshot(self, repository: str, revision: str) -> Snapshot:
+        """See `Hub`."""
+        commit = await self.commit(repository, revision)
+        return Snapshot(repository, revision, commit, await self.files(repository, commit))
 
     @staticmethod
     def _file(entry: dict[str, Any], url: str) -> RemoteFile:
@@ -65,13 +71,13 @@ class ModelHub:
 
     async def _get(self, path: str) -> object:
         try:
-            answer = await self._client.get(self._url + path)
+            answer = await self._client.get(self.url + path)
         except httpx2.HTTPError as error:
-            raise DownloadError(f"{self._url} cannot be reached: {str(error) or type(error).__name__}.") from None
+            raise DownloadError(f"{self.url} cannot be reached: {str(error) or type(error).__name__}.") from None
         if answer.status_code == 404:
-            raise DownloadError(f"{self._url} has no {path.split('/', 3)[-1]}.", code="not_found")
+            raise DownloadError(f"{self.url} has no {path.split('/', 3)[-1]}.", code="not_found")
         if answer.status_code != 200:
-            raise DownloadError(f"{self._url} refuses to list {path}: status {answer.status_code}.", code="refused")
+            raise DownloadError(f"{self.url} refuses to list {path}: status {answer.status_code}.", code="refused")
         try:
             found: object = answer.json()
         except ValueError:
@@ -79,4 +85,4 @@ class ModelHub:
         return found
 
     def _garbage(self, repository: str) -> DownloadError:
-        return DownloadError(f"{self._url} does not list {repository} as the Hub does. Is it a mirror?", code="refused")
+        return DownloadError(f"{self.url} does not list {repository} as the Hub does. Is it a mirror?", code="refused")
