@@ -101,8 +101,8 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file with settings.")]
     settings = _load(file)
     try:
         check_listen(settings)
-        _check_engines(settings)
-        _check_speech(settings)
+        check_engines(settings)
+        check_speech(settings)
         check_embedders(settings)
         warnings = check_agents(settings)
     except ConfigError as error:
@@ -247,7 +247,7 @@ def _group(info: FieldInfo) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
-def _check_speech(settings: Settings) -> None:
+def check_speech(settings: Settings) -> None:
     """Raises `ConfigError`: a name or an option of a voice, or of what understands speech, is wrong."""
     SpeechEngines(settings, SystemClock()).check()
     installed = plugins.names("joyvl.asr")
@@ -257,7 +257,8 @@ def _check_speech(settings: Settings) -> None:
     open_hearing(settings, SystemClock())
 
 
-def _check_engines(settings: Settings) -> None:
+def check_engines(settings: Settings) -> None:
+    """Raises `ConfigError`: a name or an option of an engine is wrong."""
     installed = plugins.names("joyvl.engines")
     writer = settings.sessions.summary_engine
     for setting, name in [

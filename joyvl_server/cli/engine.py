@@ -106,7 +106,7 @@ def build(environment: VirtualEnvironment, python: str | None, installer: str, *
     typer.echo(f"{environment.folder} is ready.")
 
 
-def _open(name: str, settings: Settings) -> Engine:
+def open_engine(name: str, settings: Settings) -> Engine:
     """The engine as the settings want it. Raises `ConfigError`."""
     maker = cast(Callable[[EngineSettings], Engine], plugins.load(GROUP, name))
     return maker(with_environments(settings.engine.options, settings.data_dir).get(name, {}))
@@ -114,7 +114,7 @@ def _open(name: str, settings: Settings) -> Engine:
 
 async def _describe(name: str, settings: Settings) -> str:
     try:
-        engine = _open(name, settings)
+        engine = open_engine(name, settings)
     except ConfigError as error:
         return str(error)
     try:
@@ -126,7 +126,7 @@ async def _describe(name: str, settings: Settings) -> str:
 
 
 async def _check(name: str, settings: Settings, *, start: bool) -> None:
-    engine = _open(name, settings)
+    engine = open_engine(name, settings)
     try:
         if start:
             _show(await _probe(engine))

@@ -7,6 +7,8 @@ import typer
 from joyvl_server.cli import bench, cameras, config, engine, memory, replay, serve, version, watch
 from joyvl_server.cli.agents import commands as agents
 from joyvl_server.cli.alerts import hooks
+from joyvl_server.cli.doctor import command as doctor
+from joyvl_server.cli.doctor.bundle import command as bundle
 from joyvl_server.cli.models import commands as models
 from joyvl_server.cli.speech import voices
 
@@ -21,6 +23,8 @@ app.command("serve")(serve.serve)
 app.command("watch")(watch.watch)
 app.command("replay")(replay.replay)
 app.command("version")(version.version)
+app.command("doctor")(doctor.doctor)
+app.command("support-bundle")(bundle.support_bundle)
 app.add_typer(agents.app, name="agents")
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(config.app, name="config")

@@ -1,0 +1,1 @@
+"""What the doctor looks at in the parts of the server."""

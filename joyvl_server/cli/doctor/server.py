@@ -1,0 +1,83 @@
+"""The running server of a data folder: which process it is, and what it answers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from joyvl_server.kit.net.http import client
+from joyvl_server.settings import Settings
+from joyvl_server.store.folder import LOCK
+
+TIMEOUT_S = 12.0
+MOST_BYTES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """`status` 0: nobody answered, and `text` says why."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """`pid`: of the process that has the data folder; None where none has. `url`: where it should answer."""
+
+    pid: int | None
+    url: str
+    key: str | None = None
+
+    @classmethod
+    def find(cls, settings: Settings, key: str | None) -> RunningServer:
+        """Looks at the lock of the data folder; takes it from nobody. Blocks shortly."""
+        server: Any = settings.server
+        secure = getattr(server, "tls", "off") != "off"
+        host = server.host.strip("[]")
+        if host in ("0.0.0.0", "::", ""):
+            host = "127.0.0.1"
+        shown = f"[{host}]" if ":" in host else host
+        keys = [secret.get_secret_value() for secret in server.api_keys]
+        url = f"{'https' if secure else 'http'}://{shown}:{server.port}"
+        return cls(lock_holder(settings.data_dir), url, key or next(iter(keys), None))
+
+    async def get(self, path: str) -> ServerAnswer:
+        """Never raises for what the server does. Cancelled, it gives up."""
+        # It is our own address, and its certificate may be its own.
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        try:
+            async with client(timeout_s=TIMEOUT_S, verify=False, max_connections=2) as http:
+                async with http.stream("GET", self.url + path, headers=headers) as answer:
+                    body = bytearray()
+                    async for piece in answer.aiter_bytes():
+                        body += piece
+                        if len(body) > MOST_BYTES:
+                            break
+                return ServerAnswer(answer.status_code, bytes(body[:MOST_BYTES]).decode("utf-8", "replace"))
+        except (httpx2.HTTPError, OSError) as error:
+            return ServerAnswer(0, f"{self.url} does not answer ({type(error).__name__})")
+
+
+def lock_holder(folder: Path) -> int | None:
+    """The process that has a data folder, 0 where its number cannot be read, None where nobody has it."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # A shared lock is refused while a server has it, and does not keep one from starting for longer than this.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 20).decode(errors="replace").strip()
+        return int(holder) if holder.isdigit() else 0
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None

@@ -1,0 +1,45 @@
+"""The doctor in a world of the tests' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from joyvl_server.cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings, no weights, no card of the machine on which the tests run."""
+    for name in ("JOYVL_CONFIG", "JOYVL_KEY", "HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("JOYVL_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+
+
+@pytest.fixture
+def doctor(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """`doctor("port", settings={…})`: the findings, as --json prints them; it checks that the exit code fits."""
+
+    def run(*arguments: object, settings: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        import json
+
+        given = [str(argument) for argument in arguments]
+        if settings is not None:
+            (tmp_path / "joyvl.yaml").write_text(yaml.safe_dump(settings))
+            given += ["--config", str(tmp_path / "joyvl.yaml")]
+        result = CliRunner().invoke(app, ["doctor", "--json", *given])
+        report = json.loads(result.stdout)
+        problems = [finding for finding in report["findings"] if finding["status"] == "problem"]
+        assert result.exit_code == bool(problems) == (not report["ok"]), result.output
+        for finding in problems:
+            assert finding["message"], finding  # what is wrong
+            assert finding["advice"], finding  # and what to do
+        return report["findings"]
+
+    return run

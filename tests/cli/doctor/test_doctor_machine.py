@@ -1,0 +1,142 @@
+"""What the doctor says of disks, ports, UDP, the clock and the libraries that decode video."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakes.clock import ManualClock
+from fakes.patience import PATIENCE_S
+from fakes.server.small_disk import small_disk
+from joyvl_server.cli.doctor.machine import codecs, disk
+from joyvl_server.cli.doctor.machine.clock import ClockCheck
+from joyvl_server.cli.doctor.machine.webrtc import HostNetwork, WebRtcCheck
+from joyvl_server.cli.doctor.report import FindingStatus
+from joyvl_server.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def only(findings):
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+def test_a_disk_that_can_be_written(doctor, tmp_path):
+    found = only(doctor("disk", settings={"timeline": {"max_gb": 0.01}}))
+    assert found["status"] in ("ok", "warning")  # by the space of this machine
+    assert "GB free" in found["message"]
+    assert not (tmp_path / "data").exists()  # nothing is made
+    assert list(tmp_path.glob(".joyvl-doctor*")) == []
+
+
+@pytest.mark.processes
+def test_a_full_disk(doctor, tmp_path):
+    with small_disk(tmp_path / "small") as full:
+        full.fill()
+        found = only(doctor("disk", "--data-dir", tmp_path / "small"))
+        assert found["status"] == "problem"
+        assert "is on a full disk" in found["message"]
+        assert "Delete files there" in found["advice"]
+        full.free()
+        assert "only 2 MB free" in only(doctor("disk", "--data-dir", tmp_path / "small"))["message"]
+
+
+@pytest.mark.processes
+def test_a_read_only_disk(doctor, tmp_path):
+    with small_disk(tmp_path / "small"):
+        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "small")], check=True, timeout=PATIENCE_S)
+        found = only(doctor("disk", "--data-dir", tmp_path / "small"))
+        assert "is on a read-only disk" in found["message"]
+        assert "must be a volume" in found["advice"]
+
+
+def test_a_quota_larger_than_the_disk(doctor, monkeypatch):
+    monkeypatch.setattr(disk, "_free_gb", lambda place: 8.0)
+    found = only(doctor("disk", settings={"timeline": {"max_gb": 10}}))
+    assert found["status"] == "warning"
+    assert "Set timeline.max_gb to 5" in found["advice"]
+
+
+def test_a_free_port_and_a_taken_one(doctor):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = only(doctor("port", settings={"server": {"port": port}}))
+        assert found["status"] == "problem"
+        assert f"Port {port} of 127.0.0.1 is taken by " in found["message"]
+        assert f"(process {os.getpid()})" in found["message"]
+        assert "joyvl serve --port 8100" in found["advice"]
+    assert only(doctor("port", settings={"server": {"port": port}}))["status"] == "ok"
+
+
+def test_an_address_of_another_machine(doctor):
+    settings = {"server": {"host": "192.0.2.77", "api_keys": ["k" * 20]}}
+    assert "is not an address of this machine" in only(doctor("port", settings=settings))["message"]
+
+
+def test_calls_come_about_here(doctor):
+    call, _ = doctor("calls")
+    assert call["status"] == "ok"
+    assert "A call to itself connects" in call["message"]
+
+
+class WithoutUdp(HostNetwork):
+    def addresses(self):
+        return ["192.0.2.2", "fd00::2"]
+
+    def udp_fault(self, address):
+        return "Operation not permitted"
+
+
+async def test_no_udp(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    check = WebRtcCheck(settings, WithoutUdp())
+    found = only(list(await check.run()))
+    assert found.status is FindingStatus.PROBLEM
+    assert "No UDP packet comes through" in found.message
+    assert "192.0.2.2: Operation not permitted; fd00::2" in found.message
+    assert "Allow UDP in the firewall" in found.advice
+
+
+@pytest.mark.processes
+def test_no_network_at_all(tmp_path):
+    """In a network namespace of its own, which has nothing but loopback."""
+    assert shutil.which("unshare")
+    command = ["unshare", "--net", sys.executable, "-m", "joyvl_server.cli", "doctor", "calls", "--json"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=PATIENCE_S, cwd=tmp_path)
+    found = only(json.loads(done.stdout)["findings"])
+    assert done.returncode == 1
+    assert "no network address but loopback" in found["message"]
+    assert "Bring its network up" in found["advice"]
+
+
+async def test_beyond_loopback_without_tls_phones_are_told_of(tmp_path):
+    settings = Settings(data_dir=tmp_path, server={"host": "0.0.0.0", "api_keys": ["k" * 20]})
+    _, tls = await WebRtcCheck(settings).run()
+    assert "phones give it no camera" in tls.message
+
+
+@pytest.mark.parametrize(
+    ("wall", "said"), [(0.0, "The clock says 1970"), (1.8e9, "It is 2027"), (9e9, "The clock says")]
+)
+async def test_the_clock(tmp_path, wall, said):
+    found = only(
+        list(await ClockCheck(Settings(data_dir=tmp_path, time_zone="Europe/Zurich"), ManualClock(wall=wall)).run())
+    )
+    assert found.message.startswith(said)
+
+
+def test_video_can_be_decoded(doctor, monkeypatch):
+    assert only(doctor("video"))["status"] == "ok"
+    monkeypatch.setattr(codecs, "has_decoder", lambda name: name != "hevc")
+    assert "cannot decode H.265" in only(doctor("video"))["message"]
+    monkeypatch.setattr(codecs, "has_decoder", lambda name: name != "h264")
+    assert only(doctor("video"))["status"] == "problem"
