@@ -21,6 +21,8 @@ from joyvl_server.cli.doctor.machine.webrtc import HostNetwork, WebRtcCheck
 from joyvl_server.cli.doctor.report import FindingStatus
 from joyvl_server.settings import Settings
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -37,7 +39,6 @@ def test_a_disk_that_can_be_written(doctor, tmp_path):
     assert list(tmp_path.glob(".joyvl-doctor*")) == []
 
 
-@pytest.mark.processes
 def test_a_full_disk(doctor, tmp_path):
     with small_disk(tmp_path / "small") as full:
         full.fill()
@@ -49,7 +50,6 @@ def test_a_full_disk(doctor, tmp_path):
         assert "only 2 MB free" in only(doctor("disk", "--data-dir", tmp_path / "small"))["message"]
 
 
-@pytest.mark.processes
 def test_a_read_only_disk(doctor, tmp_path):
     with small_disk(tmp_path / "small"):
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "small")], check=True, timeout=PATIENCE_S)
@@ -105,7 +105,6 @@ async def test_no_udp(tmp_path):
     assert "Allow UDP in the firewall" in found.advice
 
 
-@pytest.mark.processes
 def test_no_network_at_all(tmp_path):
     """In a network namespace of its own, which has nothing but loopback."""
     assert shutil.which("unshare")

@@ -9,6 +9,8 @@ import pytest
 from e2e.tiny_model import TEMPLATE
 from fakes.engines.model_folder import INDEX, SHARDS, make_model_folder, weights_file
 
+pytestmark = pytest.mark.processes
+
 CHECKS = ("model", "markers", "template")
 THINKS = TEMPLATE.replace("{%- macro", "{%- set last = messages|length - 1 -%}\n{%- macro", 1).replace(
     "{%- if m.content is string -%}{{ m.content }}",

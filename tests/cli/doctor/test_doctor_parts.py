@@ -16,6 +16,8 @@ from joyvl_server.cli.doctor.report import FindingStatus
 from joyvl_server.settings import Settings
 from joyvl_server.store.sqlite.database import Database
 
+pytestmark = pytest.mark.processes
+
 
 def only(findings):
     assert len(findings) == 1, findings

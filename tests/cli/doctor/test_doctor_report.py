@@ -18,6 +18,8 @@ from joyvl_server.cli.doctor.threads import off_loop
 from joyvl_server.cli.main import app
 from joyvl_server.settings import load
 
+pytestmark = pytest.mark.processes
+
 PLANTED = {
     "server": {"api_keys": ["planted-server-key-1"]},
     "engine": {"name": "openai", "options": {"openai": {
@@ -88,7 +90,6 @@ def test_a_name_that_is_no_check():
     assert "There is no check prot. There are: settings, disk" in result.output
 
 
-@pytest.mark.processes
 def test_everything_where_nothing_is_installed(doctor):
     found = doctor()
     assert {one["check"] for one in found} >= {
@@ -98,7 +99,6 @@ def test_everything_where_nothing_is_installed(doctor):
     assert [one for one in found if one["status"] == "problem" and one["check"] not in ("disk",)] == []
 
 
-@pytest.mark.processes
 def test_no_secret_comes_out(tmp_path, monkeypatch):
     monkeypatch.setenv("JOYVL_KEY", "planted-key-of-the-user")
     config, bundle, log = tmp_path / "joyvl.yaml", tmp_path / "bundle.tar.gz", tmp_path / "joyvl.log"

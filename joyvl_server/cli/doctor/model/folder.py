@@ -47,7 +47,12 @@ class ModelFilesCheck:
         except OSError as error:
             return [problem(f"{place.folder} cannot be read: {error.strerror}.", "Let this user read it.")]
         if not names:
-            return [problem(f"The model's folder {place.folder} is empty.", f"{AGAIN}: see docs/engines.md.")]
+            return [
+                problem(
+                    f"The model's folder {place.folder} is empty.",
+                    f"{AGAIN}: joyvl models get joyai --out {place.folder}",
+                )
+            ]
         return self._files(place.folder, set(names))
 
     def _absent(self) -> Finding:
@@ -66,13 +71,12 @@ class ModelFilesCheck:
             return warning(f"{name} is not whole yet: a download has begun.", "It goes on at the next start of vLLM.")
         return warning(
             f"{name} is not on this machine yet: the first start of vLLM fetches {WEIGHTS_GB:g} GB.",
-            "If this machine has no network, copy the model's folder here and name it in engine.options.vllm.model.",
+            "Fetch it before (joyvl models get joyai), and set engine.options.vllm.model to its folder.",
         )
 
     def _files(self, folder: Path, names: set[str]) -> list[Finding]:
-        again = (
-            f"{AGAIN}; what is whole stays." if self._place.named else f"{AGAIN} into {folder}; what is whole stays."
-        )
+        how = "" if self._place.named else f" (joyvl models get joyai --out {folder})"
+        again = f"{AGAIN}{how}; what is whole stays."
         config = _json(folder / "config.json")
         if config is None:
             why = "has no config.json" if "config.json" not in names else "has a config.json that cannot be read"
