@@ -144,7 +144,8 @@ class VectorIndex(Protocol):
     async def query(
         self, embedder: str, vector: Vector, collections: Sequence[str], days: Sequence[int], limit: int
     ) -> list[tuple[str, float]]:
-        """Ids and distances, the nearest first, at most `limit` of each collection. No `collections` or `days`: all."""
+        """Ids and distances, the nearest of each collection first, at most `limit` of each; where there are more than
+        two, half as many. No `collections` or `days`: all."""
 
     async def remove(self, memories: Sequence[tuple[str, str]]) -> None:
         """Forget these, given by collection and id, of whichever embedder."""

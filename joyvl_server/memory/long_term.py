@@ -57,7 +57,7 @@ class LongTermMemory:
         self._vectors = MemoryVectors(db)
         self._embedders = EmbeddersInUse(settings, self._vectors)
         self._upkeep = Upkeep(self._vectors, self._embedders, index, clock)
-        parts = RecallParts(MemorySearch(db), self._vectors, self._embedders, index, self._upkeep)
+        parts = RecallParts(MemorySearch(db), self._embedders, index, self._upkeep)
         self._recall = Recall(parts, settings.memory.embed_timeout_s)
         self._running: asyncio.Task[None] | None = None
 

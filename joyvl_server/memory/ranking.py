@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from joyvl_server.memory.base import Recalled
-from joyvl_server.store.memories.records import MemoryRecord
+from joyvl_server.store.memories.search import BriefMemory
 from joyvl_server.store.memories.words import STOP, words
 
 STEADY = 8.0
@@ -24,48 +23,57 @@ WEIGHED, VARIED = 80, 16
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """`seq` as each search found them, the best first; `by_words` with which part of the question's words each has.
-    `records`: those that count."""
+    `memories`: those that count."""
 
     by_meaning: Sequence[int]
     by_words: Sequence[tuple[int, float]]
     latest: Sequence[int]
-    records: Mapping[int, MemoryRecord]
+    memories: Mapping[int, BriefMemory]
 
 
-def rank(found: Candidates) -> list[Recalled]:
-    """The best first; of memories with the same words only the latest."""
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    memory: BriefMemory
+    score: float
+    said: frozenset[str]
+    """its words, without those that all have"""
+
+
+def rank(found: Candidates) -> Iterator[Ranked]:
+    """The best first; of memories with the same words only the latest. Who needs only the first spares the rest."""
     scores: dict[int, float] = {}
-    for place, seq in enumerate(n for n in found.by_meaning if n in found.records):
+    for place, seq in enumerate(n for n in found.by_meaning if n in found.memories):
         scores[seq] = scores.get(seq, 0.0) + MEANING * _worth(place)
-    for place, (seq, share) in enumerate(hit for hit in found.by_words if hit[0] in found.records):
+    for place, (seq, share) in enumerate(hit for hit in found.by_words if hit[0] in found.memories):
         scores[seq] = scores.get(seq, 0.0) + WORDS * share * _worth(place)
-    for place, seq in enumerate(n for n in found.latest if n in found.records):
+    for place, seq in enumerate(n for n in found.latest if n in found.memories):
         scores[seq] = scores.get(seq, 0.0) + LATEST * _worth(place)
-    ordered = sorted(scores, key=lambda seq: (-scores[seq], -found.records[seq].wall))
-    ranked: dict[tuple[str, ...], Recalled] = {}
+    ordered = sorted(scores, key=lambda seq: (-scores[seq], -found.memories[seq].wall))
+    ranked: dict[tuple[str, ...], tuple[BriefMemory, float]] = {}
     for seq in ordered[:WEIGHED]:
-        memory = found.records[seq]
+        memory = found.memories[seq]
         said = (memory.collection, *words(memory.text))
-        same = ranked.setdefault(said, Recalled(memory, scores[seq]))
-        if memory.wall > same.memory.wall:
-            ranked[said] = replace(same, memory=memory)
-    return _varied([(recalled, frozenset(said[1:]) - STOP) for said, recalled in ranked.items()])
+        same, score = ranked.setdefault(said, (memory, scores[seq]))
+        if memory.wall > same.wall:
+            ranked[said] = memory, score
+    return _varied([Ranked(*best, frozenset(said[1:]) - STOP) for said, best in ranked.items()])
 
 
-def _varied(left: list[tuple[Recalled, frozenset[str]]]) -> list[Recalled]:
+def _varied(left: list[Ranked]) -> Iterator[Ranked]:
     """What says nearly the same as one before it comes later: cameras see the same things again and again."""
     likest = [0.0] * len(left)
-    chosen: list[Recalled] = []
     open_places = list(range(len(left)))
-    while open_places and len(chosen) < VARIED:
-        best = max(open_places, key=lambda place: left[place][0].score - LIKENESS * likest[place])
+    for _ in range(min(VARIED, len(left))):
+        best = max(open_places, key=lambda place: left[place].score - LIKENESS * likest[place])
         open_places.remove(best)
-        recalled, said = left[best]
-        chosen.append(recalled)
+        said = left[best].said
+        yield left[best]
         for place in open_places:
-            own = left[place][1]
-            likest[place] = max(likest[place], len(own & said) / max(1, len(own | said)))
-    return chosen + [left[place][0] for place in open_places]
+            own = left[place].said
+            if shared := len(own & said):
+                likest[place] = max(likest[place], shared / (len(own) + len(said) - shared))
+    for place in open_places:
+        yield left[place]
 
 
 def _worth(place: int) -> float:

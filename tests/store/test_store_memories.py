@@ -10,6 +10,7 @@ import pytest
 
 from fakes.memories import NOON, memory
 from joyvl_server.core.errors import ConfigError, NotFound
+from joyvl_server.store.memories import nearest
 from joyvl_server.store.memories.memories import Memories
 from joyvl_server.store.memories.records import DAY_S, MemoryFilter
 from joyvl_server.store.memories.search import MemorySearch
@@ -151,16 +152,33 @@ async def test_vectors_are_made_once_and_found_again(memories, vectors):
     assert len(await vectors.unembedded("other", 9)) == 4
     await embed(vectors, "e", 2, 3)
     assert await vectors.progress(["e"]) == (4, 8)
-    two = np.array([0, 0, 1, 0.5], np.float32)
-    found = await vectors.nearest("e", two, MemoryFilter(), among=9, limit=2)
-    assert [seq for seq, _ in found] == [3, 4]
-    assert found[0][1] == pytest.approx(2 / 5**0.5, abs=1e-3)
-    assert await vectors.nearest("e", two, MemoryFilter(), among=3, limit=2) is None
-    newest = await vectors.nearest("e", two, MemoryFilter(), among=1, limit=2, or_newest=True)
-    assert [seq for seq, _ in newest] == [4]
-    within = MemoryFilter(since=NOON, until=NOON + DAY_S + 1)
-    assert [s for s, _ in await vectors.nearest("e", two, within, among=9, limit=9)] == [2, 1]
-    assert await vectors.nearest("e", np.ones(3, np.float32), MemoryFilter(), among=9, limit=2) == []
+
+
+@pytest.mark.parametrize("joins", [True, False])
+async def test_the_nearest_are_found_one_by_one(memories, vectors, db, monkeypatch, joins):
+    monkeypatch.setattr(nearest, "joins_blobs", lambda: joins)  # old SQLites cannot
+    monkeypatch.setattr(nearest, "BLOCK", 3)
+    await memories.add([memory(n) for n in range(40)])
+    made = np.random.default_rng(1).standard_normal((40, 8)).astype(np.float32)
+    made[5] = 0.0  # bytes of 0, and no direction
+    waiting = await vectors.unembedded("e", 99)
+    await vectors.put("e", zip(waiting, made, strict=True))
+    await vectors.put("other", zip(waiting, made[:, :3], strict=True))
+    lengths = np.linalg.norm(made, axis=1)
+    for numbers in (np.arange(1, 41), np.arange(40, 0, -7), np.array([6, 404]), np.zeros(0, np.int64)):
+        there = [n for n in numbers.tolist() if n <= 40]
+        cosines = {n: float(made[n - 1] @ made[2] / max(lengths[n - 1] * lengths[2], 1e-9)) for n in there}
+        best = sorted(cosines, key=lambda n: -cosines[n])[:5]
+        found = await db.read(lambda c, numbers=numbers: nearest.nearest(c, "e", made[2], numbers, 5))
+        assert [seq for seq, _ in found] == best
+        assert [cosine for _, cosine in found] == pytest.approx([cosines[n] for n in best], abs=2e-3)
+        assert await db.read(lambda c, numbers=numbers: nearest.nearest(c, "other", made[2], numbers, 5)) == []
+
+
+def test_halves_become_singles_as_numpy_makes_them():
+    halves = np.arange(65536, dtype=np.uint16).view("<f2")
+    finite = halves[np.isfinite(halves)].reshape(-1, 8)
+    assert np.array_equal(nearest.single(finite), finite.astype(np.float32))
 
 
 async def test_what_the_index_holds_is_known(memories, vectors):
@@ -194,15 +212,38 @@ async def test_words_weigh_more_the_rarer_they_are(memories, db):
         + [memory(30, "an umbrella"), memory(31, "car with umbrella", collection="cam_b")]
     )
     search = MemorySearch(db)
-    found = await search.by_words("Where is the car, the umbrella?", MemoryFilter(), 3)
-    assert [seq for seq, _ in found][:2] == [22, 21]
-    assert [s for s, _ in await search.by_words("umbrellas", MemoryFilter(collections=("cam_a",)), 9)] == [21]
-    spanned = await search.by_words("car", MemoryFilter(since=NOON, until=NOON + 2), 9)
-    assert [seq for seq, _ in spanned] == [2, 1]
-    assert await search.by_words("where was it?", MemoryFilter(), 9) == []
-    assert await search.by_words("car", MemoryFilter(since=NOON + 1e6), 9) == []
-    assert await search.newest(MemoryFilter(collections=("cam_a",)), 2) == [21, 20]
-    assert await search.numbers(["mem_030", "mem_404"]) == {"mem_030": 21}
+
+    async def by_words(text: str, filter: MemoryFilter, limit: int = 9, few: int = 99) -> list[int]:
+        return [seq for seq, _ in (await search.look(text, filter, few=few, limit=limit)).words]
+
+    assert (await by_words("Where is the car, the umbrella?", MemoryFilter(), 3))[:2] == [22, 21]
+    assert await by_words("umbrellas", MemoryFilter(collections=("cam_a",))) == [21]
+    for few in (0, 99):
+        assert await by_words("car", MemoryFilter(since=NOON, until=NOON + 2), few=few) == [2, 1]
+        assert await by_words("car", MemoryFilter(since=NOON + 1e6), few=few) == []
+    assert await by_words("where was it?", MemoryFilter()) == []
+
+
+async def test_what_a_first_look_finds(memories, db):
+    await memories.add([memory(n, collection="cam_ab"[: 5 + n % 2]) for n in range(6)])
+    search = MemorySearch(db)
+    look = await search.look("", MemoryFilter(since=NOON + 1), few=5, limit=2)
+    assert (look.latest, look.all.tolist(), look.words) == ([6, 5], [6, 5, 4, 3, 2], [])
+    assert (await search.look("", MemoryFilter(since=NOON + 1), few=4, limit=2)).all is None
+    look = await search.look("", MemoryFilter(), few=6, limit=2)
+    assert (look.latest, sorted(look.all.tolist())) == ([], [1, 2, 3, 4, 5, 6])
+
+
+async def test_what_is_read_of_a_filter_matches_it(memories, db):
+    await memories.add([memory(n, collection="cam_ab"[: 5 + n % 2]) for n in range(6)])
+    search, one = MemorySearch(db), MemoryFilter(collections=("cam_a",))
+    assert (await search.read(one, lambda reader: reader.latest(2))).tolist() == [5, 3]
+    assert await search.read(one, lambda reader: reader.numbers(["mem_003", "mem_404"])) == {"mem_003": 4}
+    brief = await search.read(one, lambda reader: reader.brief([1, 2, 404]))
+    assert [(seq, found.id, found.wall) for seq, found in brief.items()] == [(1, "mem_000", NOON)]
+    whole = await search.read(one, lambda reader: reader.whole([5, 404, 2]))
+    assert [(seq, found.id) for seq, found in whole.items()] == [(5, "mem_004"), (2, "mem_001")]
+    assert await search.read(one, lambda reader: (reader.brief([]), reader.whole([]))) == ({}, {})
 
 
 async def test_an_unindexed_vector_is_single_precision(memories, vectors):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -44,7 +45,7 @@ class LexicalEmbedder:
 
     def shares(self, question: str, text: str) -> bool:
         """Do they have a word, or a piece of one, in common? Numbers alone do not tell: different words may meet."""
-        return not _telling(question).isdisjoint(_telling(text))
+        return not _telling(question).isdisjoint(_features_that_tell(text))
 
     async def aclose(self) -> None:
         """See `Embedder`."""
@@ -54,8 +55,14 @@ def _stacked(texts: Sequence[str]) -> Matrix:
     return np.stack([vector(text) for text in texts])
 
 
-def _telling(text: str) -> set[str]:
-    return {feature for feature, weight in _features(words(text)) if weight > STOP_WORD}
+@lru_cache(maxsize=16)
+def _telling(question: str) -> frozenset[str]:
+    """One question is compared with many texts."""
+    return frozenset(_features_that_tell(question))
+
+
+def _features_that_tell(text: str) -> Iterator[str]:
+    return (feature for feature, weight in _features(words(text)) if weight > STOP_WORD)
 
 
 def vector(text: str) -> Matrix:

@@ -1,8 +1,8 @@
 """The index process: `python -I worker.py FD` holds Chroma and answers requests. Nothing else imports Chroma.
 
-One thread reads what comes, one answers questions, one changes what is stored, so that a question never waits for
-changes. A collection of Chroma holds the vectors of one embedder for one collection of memories: ids and the day of
-each, no text.
+One thread reads what comes, one answers questions (of several collections at once, with a few more), one changes what
+is stored, so that a question never waits for changes. A collection of Chroma holds the vectors of one embedder for one
+collection of memories: ids and the day of each, no text.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import threading
 import traceback
 import types
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,10 @@ NICENESS = 5
 """Sessions come first."""
 QUESTIONS = ("query", "counts", "check")
 MAX_WAITING = 256
+MOST_AT_ONCE = 4
+"""collections that are asked at once"""
+FEW = 3
+"""collections, from which on each need not give all that are wanted"""
 FULL = re.compile(r"disk is full|no space left|os error 28|ENOSPC|SQLITE_FULL|code: 13\b", re.IGNORECASE)
 
 
@@ -75,6 +80,7 @@ class ChromaCollections:
             self._folder = Path(options["folder"])
         self._all: dict[tuple[str, str], Any] = {}
         self._changing = threading.Lock()
+        self._several = ThreadPoolExecutor(min(MOST_AT_ONCE, os.cpu_count() or 1), thread_name_prefix="question")
         offset = 0
         while page := self._client.list_collections(limit=100, offset=offset):
             for found in page:
@@ -107,14 +113,19 @@ class ChromaCollections:
         vector = _vectors(data, 1)
         wanted, days = request["collections"], request["days"]
         where = None if not days else {"day": days[0]} if len(days) == 1 else {"day": {"$in": days}}
-        hits: list[tuple[str, float]] = []
-        for (embedder, collection), found in list(self._all.items()):
-            if embedder == request["embedder"] and (not wanted or collection in wanted):
-                nearest = found.query(
-                    query_embeddings=vector, n_results=request["limit"], where=where, include=["distances"]
-                )
-                hits += zip(nearest["ids"][0], nearest["distances"][0], strict=True)
-        return [(memory_id, float(distance)) for memory_id, distance in hits]
+        asked = [
+            found
+            for (embedder, collection), found in list(self._all.items())
+            if embedder == request["embedder"] and (not wanted or collection in wanted)
+        ]
+        limit = request["limit"] if len(asked) < FEW else request["limit"] // 2
+
+        def ask(found: Any) -> list[tuple[str, float]]:
+            nearest = found.query(query_embeddings=vector, n_results=limit, where=where, include=["distances"])
+            return list(zip(nearest["ids"][0], map(float, nearest["distances"][0]), strict=True))
+
+        parts = [ask(found) for found in asked] if len(asked) == 1 else list(self._several.map(ask, asked))
+        return [hit for part in parts for hit in part]
 
     def remove(self, request: Head, data: bytes) -> None:
         for collection, ids in request["memories"].items():

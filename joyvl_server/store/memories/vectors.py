@@ -1,4 +1,4 @@
-"""Vectors of memories: which are missing, which the index lacks, and exact search among a few of them."""
+"""Vectors of memories: which are missing, and which the index lacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvl_server.store.memories.records import MemoryFilter
 from joyvl_server.store.sqlite.database import Database
 
 Vector = NDArray[np.float32]
@@ -160,30 +159,6 @@ class MemoryVectors:
         query = "DELETE FROM memory_removals WHERE collection = ? AND id = ?"
         await self._db.write(lambda c: c.executemany(query, gone))
 
-    # ----------------------------------------------------------------------------------------------------- exact search
-
-    async def nearest(
-        self, embedder: str, vector: Vector, filter: MemoryFilter, *, among: int, limit: int, or_newest: bool = False
-    ) -> list[tuple[int, float]] | None:
-        """`seq` and cosine of the memories that match and are nearest, nearest first; exact. Where more than `among`
-        match: None, or the nearest of the newest of them. Cancelling it changes nothing."""
-        where, values = filter.clauses()
-        order = "ORDER BY wall DESC" if or_newest else ""
-        chosen = f"SELECT seq FROM memories {f'WHERE {where}' if where else ''} {order} LIMIT ?"
-        query = (
-            f"SELECT v.seq, v.vector FROM ({chosen}) chosen CROSS JOIN memory_vectors v "
-            "ON v.embedder = ? AND v.seq = chosen.seq"
-        )
-
-        def work(connection: sqlite3.Connection) -> list[tuple[int, float]] | None:
-            count = f"SELECT count(*) FROM ({chosen})"
-            if not or_newest and connection.execute(count, (*values, among + 1)).fetchone()[0] > among:
-                return None
-            rows = connection.execute(query, (*values, among, embedder)).fetchall()
-            return nearest(rows, vector, limit)
-
-        return await self._db.read(work)
-
 
 def embedders_in(connection: sqlite3.Connection, table: Table) -> list[str]:
     """Skips from one to the next, however many vectors each has."""
@@ -192,20 +167,6 @@ def embedders_in(connection: sqlite3.Connection, table: Table) -> list[str]:
     while (row := connection.execute(query, (found[-1] if found else "",)).fetchone()) is not None:
         found.append(str(row[0]))
     return found
-
-
-def nearest(rows: Sequence[sqlite3.Row], vector: Vector, limit: int) -> list[tuple[int, float]]:
-    """Vectors of another length than `vector` are left out."""
-    size = vector.size * STORED.itemsize
-    fitting = [row for row in rows if len(row[1]) == size]
-    if not fitting:
-        return []
-    matrix = np.frombuffer(b"".join(row[1] for row in fitting), STORED).reshape(-1, vector.size).astype(np.float32)
-    lengths = np.linalg.norm(matrix, axis=1) * float(np.linalg.norm(vector))
-    cosines = matrix @ vector / np.where(lengths > 0, lengths, 1.0)
-    best = range(len(fitting)) if len(fitting) <= 2 * limit else np.argpartition(-cosines, 2 * limit)[: 2 * limit]
-    found = [(int(fitting[n][0]), float(cosines[n])) for n in best]
-    return sorted(found, key=nearness)[:limit]
 
 
 def nearness(hit: tuple[int, float]) -> tuple[float, int]:
