@@ -63,8 +63,8 @@ class MemorySearch:
             timed = filter.since is not None or filter.until is not None
             matching = _matching(connection, filter, few + 1, ordered=timed)
             every = matching if matching.size <= few else None
-            found = _by_words(connection, searched, filter, _bounds(connection, filter, every))
-            return FirstLook(found[:limit], matching[:limit].tolist() if timed else [], every)
+            found = _by_words(connection, searched, filter, _bounds(connection, filter, every), limit)
+            return FirstLook(found, matching[:limit].tolist() if timed else [], every)
 
         return await self._db.read(work)
 
@@ -118,7 +118,11 @@ def _matching(connection: sqlite3.Connection, filter: MemoryFilter, most: int, *
 
 
 def _by_words(
-    connection: sqlite3.Connection, searched: list[tuple[str, ...]], filter: MemoryFilter, bounds: tuple[int, int]
+    connection: sqlite3.Connection,
+    searched: list[tuple[str, ...]],
+    filter: MemoryFilter,
+    bounds: tuple[int, int],
+    limit: int,
 ) -> list[tuple[int, float]]:
     first, last = bounds
     place = " OR ".join(quoted((place_token(collection),)) for collection in filter.collections)
@@ -141,7 +145,7 @@ def _by_words(
     all_found, places = np.unique(np.concatenate(found), return_inverse=True)
     sums = np.bincount(places, np.repeat(weights, [seqs.size for seqs in found]))
     shared = np.bincount(places)
-    best = np.lexsort((-all_found, -sums))
+    best = np.lexsort((-all_found, -sums))[:limit]
     return [(int(all_found[n]), float(shared[n]) / len(searched)) for n in best]
 
 

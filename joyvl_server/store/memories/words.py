@@ -15,6 +15,8 @@ LONGEST_WORD = 40
 CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 _PIECES = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
 _IS_CJK = re.compile(rf"[{CJK}]")
+FIRST_CJK = "\u3040"
+"""what comes before needs no closer look"""
 
 _ENDINGS = (
     ("ies", "y"), ("ing", ""), ("edly", ""), ("ied", "y"), ("ed", ""), ("ern", "er"), ("sses", "ss"), ("es", ""),
@@ -82,7 +84,7 @@ def words(text: str) -> list[str]:
 
 
 def is_cjk(word: str) -> bool:
-    return _IS_CJK.match(word) is not None
+    return word >= FIRST_CJK and _IS_CJK.match(word) is not None
 
 
 @lru_cache(maxsize=8192)
