@@ -43,7 +43,7 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
     clock = clock or SystemClock()
     policy = settings.net_policy()
     hearing = open_hearing(settings, clock)
-    store = await Store.open(settings.data_dir)
+    store = await Store.open(settings.data_dir, settings.secret_key_file)
     media_dir(settings).mkdir(exist_ok=True)
     media = MediaHub(settings.media, policy, clock, clips=clip_limits(settings))
     # What `joyvl engine install` made lies in the data folder.

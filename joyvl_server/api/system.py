@@ -24,7 +24,7 @@ from joyvl_server.sessions import payloads
 router = APIRouter(tags=["server"])
 
 READY_TIMEOUT_S = 10.0
-DISPENSABLE = ("ticks", "timeline", "voices", "speech recognition", "alerts")
+DISPENSABLE = ("ticks", "timeline", "voices", "speech recognition", "alerts", "secrets")
 """Parts that the server watches on without: they are shown, and do not make it unready."""
 
 

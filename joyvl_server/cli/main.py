@@ -10,6 +10,7 @@ from joyvl_server.cli.alerts import hooks
 from joyvl_server.cli.doctor import command as doctor
 from joyvl_server.cli.doctor.bundle import command as bundle
 from joyvl_server.cli.models import commands as models
+from joyvl_server.cli.secrets import commands as secrets
 from joyvl_server.cli.speech import voices
 
 app = typer.Typer(
@@ -32,5 +33,6 @@ app.add_typer(hooks.app, name="hooks")
 app.add_typer(engine.app, name="engine")
 app.add_typer(memory.app, name="memory")
 app.add_typer(models.app, name="models")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(voices.app, name="voices")
 app.add_typer(bench.app, name="bench")

@@ -152,7 +152,7 @@ def rebuild(
 
 
 async def _rebuild(settings: Settings, embed: bool) -> None:
-    store = await Store.open(settings.data_dir)
+    store = await Store.open(settings.data_dir, settings.secret_key_file)
     try:
         memory = LongTermMemory.open(settings, store.main, SystemClock())
         try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from joyvl_server.core.errors import NotAllowed
+from joyvl_server.core.sealed import PREFIX, is_sealed
 
 MASK = "***"
 SHORTEST_SECRET = 8
@@ -39,6 +40,8 @@ _SECRET_NAME = re.compile(
 
 def mask_url(url: str) -> str:
     """The URL with its password, and secrets among its parameters, as `***`: `rtsp://cam:***@host/x`."""
+    if is_sealed(url):  # what is stored, where its key is not there
+        return f"{PREFIX}{MASK}"
     scheme, separator, rest = url.partition("://")
     if not separator:
         return _mask_parameters(url)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.store.alerts.records import AlertRecord, Reason
+from joyvl_server.store.secrets.box import SecretBox
 
 GROUP = "joyvl.hooks"
 MOST_SNOOZE_MINUTES = 43_200
@@ -155,7 +156,7 @@ class NetCheck(Protocol):
 class HookContext:
     """What a sender is made with. `options`: as `checked` returned them. `public_url`: under which people reach the
     server, empty where that is not known. `folder`: for files of senders, which may not be there yet.
-    `timeout_s`: how long one message may take."""
+    `timeout_s`: how long one message may take. `secrets`: seals what a sender writes into files of its own."""
 
     hook_id: str
     name: str
@@ -167,6 +168,7 @@ class HookContext:
     folder: Path
     public_url: str = ""
     timeout_s: float = 10.0
+    secrets: SecretBox = field(default_factory=SecretBox.passing)
 
 
 class Sender:

@@ -69,7 +69,7 @@ class AlertCenter:
         parts = OutboxParts(settings, clock, self.alerts, self.deliveries, server.enclosures, server.counter)
         self._folder = server.folder
         self._net = HookReach(settings.allow)
-        house = HookHouse(server.directory, self, self._net, server.folder, server.public_url)
+        house = HookHouse(server.directory, self, self._net, server.folder, db.secrets, server.public_url)
         self.hooks = HookService(Hooks(db), parts, house)
         self.feed = AlertFeed(self.alerts, clock, self)
         self._due = DueTimes(db, self._recorder, self)
@@ -93,6 +93,7 @@ class AlertCenter:
         Cancelled, `aclose` ends what has begun.
         """
         await self.feed.start()
+        await asyncio.to_thread(self._seal_files)
         await self.hooks.start()
         for name, work in (
             ("changes of alerts", self.feed.run),
@@ -215,6 +216,14 @@ class AlertCenter:
             await self._db.write(lambda c, subject=subject: self._recorder.close(c, subject, "camera_offline"))  # type: ignore[misc]
             self.alerts_written()
 
+    def _seal_files(self) -> None:
+        """Logins at brokers that an older version wrote in clear. Blocks."""
+        folder = self._folder / "mqtt"
+        if self._db.secrets.fault is None and folder.exists():
+            from joyvl_server.notify.mqtt.published import seal_files  # MQTT is imported where it is used
+
+            seal_files(folder, self._db.secrets)
+
     async def _take_back(self) -> None:
         """What hooks that are gone have left at brokers, as soon as these are back."""
         folder = self._folder / "mqtt"
@@ -222,7 +231,7 @@ class AlertCenter:
             if await asyncio.to_thread(lambda: any(folder.glob("*.json")) or any(folder.glob("left/*.json"))):
                 from joyvl_server.notify.mqtt.leftovers import Leftovers  # MQTT is imported where it is used
 
-                leftovers = Leftovers(folder, self._net, self._clock)
+                leftovers = Leftovers(folder, self._net, self._clock, self._db.secrets)
                 if not self._gathered:
                     await asyncio.to_thread(leftovers.gather, {hook.id for hook in self.hooks.hooks})
                 await leftovers.sweep()

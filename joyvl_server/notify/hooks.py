@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from joyvl_server.core.errors import ConfigError, Conflict
+from joyvl_server.core.sealed import UNREADABLE
 from joyvl_server.kit import plugins
 from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.ids import new_id
@@ -22,6 +23,7 @@ from joyvl_server.notify.outbox import HookWorker, UrgentMessage
 from joyvl_server.notify.sending import OutboxParts
 from joyvl_server.store.alerts.hooks import Hooks
 from joyvl_server.store.alerts.records import AlertRecord, DeliveryRecord, HookRecord
+from joyvl_server.store.secrets.box import SecretBox
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,7 @@ class HookHouse:
     actions: AlertActions
     net: NetCheck
     folder: Path
+    secrets: SecretBox
     public_url: str = ""
 
 
@@ -86,8 +89,6 @@ class HookService:
         """Messages under way may have arrived; they are sent once more at the next start."""
         await asyncio.gather(*(self._end(hook_id) for hook_id in list(self._workers)))
 
-    # ---------------------------------------------------------------------------------------------------------- hooks
-
     @property
     def hooks(self) -> builtins.list[HookRecord]:
         return list(self._hooks.values())
@@ -126,6 +127,7 @@ class HookService:
             before, words, given = await self._store.get(hook_id), "", dict(changes)
             if "options" in given:
                 given["options"], words = (await self._kind(before.kind)).checked(given["options"], before.options)
+                given["sealed"] = ""
             hook = replace(before, **given, updated_wall=self._parts.clock.wall())
             await self._store.update(hook)
             self._hooks[hook_id] = hook
@@ -147,8 +149,7 @@ class HookService:
     async def test(self, hook_id: str) -> HookTest:
         """Send a message now. Raises `NotFound`, `ConfigError`. Cancelled, it may have been sent."""
         hook = await self._store.get(hook_id)
-        wall = self._parts.clock.wall()
-        text = f"This is a test of the hook {hook.name}."
+        wall, text = self._parts.clock.wall(), f"This is a test of the hook {hook.name}."
         alert = AlertRecord(new_id("alr"), "test", wall, "Test", text, state="closed", last_wall=wall)
         delivery = DeliveryRecord(new_id("dlv"), hook_id, None, "test", "waiting", wall)
         worker = self._workers.get(hook_id)
@@ -179,8 +180,6 @@ class HookService:
         delivery = await self._parts.deliveries.again(hook_id, delivery_id)
         self.wake()
         return delivery
-
-    # -------------------------------------------------------------------------------------------------------- workers
 
     def wake(self) -> None:
         """Something was written into the outbox."""
@@ -238,8 +237,7 @@ class HookService:
         except ConfigError as error:
             log.error("a hook cannot be used", hook=hook.name, error=str(error))
             return
-        worker = HookWorker(hook, sender, self._parts)
-        self._workers[hook.id] = worker
+        worker = self._workers[hook.id] = HookWorker(hook, sender, self._parts)
         self._tasks[hook.id] = asyncio.create_task(_keep(worker, self._parts), name=f"hook {hook.name}")
 
     async def _end(self, hook_id: str, *, removed: bool = False) -> None:
@@ -251,11 +249,12 @@ class HookService:
         await worker.aclose(removed=removed)
 
     async def _sender(self, hook: HookRecord) -> Sender:
+        house, timeout_s = self._house, self._parts.settings.timeout_s
         context = HookContext(
-            hook.id, hook.name, hook.options, self._parts.clock, self._house.net, self._house.directory,
-            self._house.actions, self._house.folder, self._house.public_url, self._parts.settings.timeout_s,
+            hook.id, hook.name, hook.options, self._parts.clock, house.net, house.directory, house.actions,
+            house.folder, house.public_url, timeout_s, house.secrets,
         )  # fmt: skip
-        kind = await self._kind(hook.kind)
+        kind = await self._kind(hook.kind, hook.sealed)
         try:
             return kind(context)
         except ConfigError:
@@ -272,14 +271,16 @@ class HookService:
 
     async def _masked(self, hook: HookRecord) -> dict[str, Any]:
         """Raises `ConfigError` where its package is not installed any more, or cannot read the options."""
-        kind = await self._kind(hook.kind)
+        kind = await self._kind(hook.kind, hook.sealed)
         try:
             return kind.masked(hook.options)
         except Exception as error:  # somebody else's code
             raise ConfigError(f"Its options cannot be read ({type(error).__name__}).") from error
 
-    async def _kind(self, name: str) -> type[Sender]:
-        """Raises `ConfigError` where there is no such kind of hook."""
+    async def _kind(self, name: str, sealed: str = "") -> type[Sender]:
+        """Raises `ConfigError` where there is no such kind of hook, or where its options cannot be opened."""
+        if sealed:
+            raise ConfigError(UNREADABLE)
         if name not in plugins.names(GROUP):
             raise ConfigError(f"There is no kind of hook {name[:40]!r}. There are: {', '.join(plugins.names(GROUP))}.")
         found = await asyncio.to_thread(plugins.load, GROUP, name)

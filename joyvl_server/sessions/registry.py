@@ -148,6 +148,7 @@ class Registry:
     async def ready(self) -> dict[str, str | None]:
         """Each part that must work, with None or a sentence that says what is wrong. Cancelling it changes nothing."""
         parts = {"store": await self.store.fault(), "ticks": self.store.ticks.fault}
+        parts["secrets"] = self.store.main.secrets.fault
         parts |= {"timeline": self.timeline.files.fault, "memory": self.memory.ready(), "alerts": self.alerts.ready()}
         return {**parts, **self.speech.ready(), **await self.engines.check(self.settings.engine.name)}
 

@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     data_dir: Folder = Field(default_factory=default_data_dir, description="Folder for the database and files.")
+    secret_key_file: Path | None = Field(
+        None,
+        description="File with the key that seals stored passwords. Null: `secret.key` in `data_dir`. Made where it is "
+        "not there.",
+    )
     demo: bool = Field(True, description="Register the drawn clip as camera `demo` when there is no camera yet.")
     time_zone: TimeZoneName | None = Field(
         None,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field, replace
 
 from joyvl_server.core.errors import Conflict, NotFound
+from joyvl_server.store.secrets.box import SecretBox, SecretUnreadable
+from joyvl_server.store.secrets.columns import CAMERA_URL
 from joyvl_server.store.sessions import SessionRecord, insert_session
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.watches import WatchRecord, insert_watch
@@ -15,7 +19,8 @@ from joyvl_server.store.watches import WatchRecord, insert_watch
 
 @dataclass(frozen=True, slots=True)
 class CameraRecord:
-    """`url` may hold a password: mask it for anybody. `spec`: the session's settings as the text of a JSON object."""
+    """`url` may hold a password: mask it for anybody. Where its key is not there it is as stored, sealed: no source
+    opens it, and it is written back as it is. `spec`: the session's settings as the text of a JSON object."""
 
     id: str
     name: str
@@ -44,7 +49,8 @@ class Cameras:
 
         def work(connection: sqlite3.Connection) -> None:
             _check_name(connection, camera)
-            connection.execute("INSERT INTO cameras VALUES (?,?,?,?,?,?,?,?,?,?)", astuple(camera))
+            row = _row(camera, self._db.secrets)
+            connection.execute("INSERT INTO cameras VALUES (?,?,?,?,?,?,?,?,?,?)", row)
             if session is not None:
                 insert_session(connection, session)
             for watch in wanted:
@@ -54,15 +60,24 @@ class Cameras:
 
     async def get(self, camera_id: str) -> CameraRecord:
         """Raises `NotFound`. Cancelling it changes nothing."""
-        row = await self._db.read(lambda c: c.execute("SELECT * FROM cameras WHERE id = ?", (camera_id,)).fetchone())
-        if row is None:
-            raise _missing(camera_id)
-        return _record(row)
 
-    async def list(self) -> list[CameraRecord]:
+        def work(connection: sqlite3.Connection) -> CameraRecord | None:
+            row = connection.execute("SELECT * FROM cameras WHERE id = ?", (camera_id,)).fetchone()
+            return None if row is None else _record(row, self._db.secrets)
+
+        found = await self._db.read(work)
+        if found is None:
+            raise _missing(camera_id)
+        return found
+
+    async def list(self) -> builtins.list[CameraRecord]:
         """All cameras, oldest first. Cancelling it changes nothing."""
-        rows = await self._db.read(lambda c: c.execute("SELECT * FROM cameras ORDER BY id").fetchall())
-        return [_record(row) for row in rows]
+
+        def work(connection: sqlite3.Connection) -> builtins.list[CameraRecord]:
+            rows = connection.execute("SELECT * FROM cameras ORDER BY id").fetchall()
+            return [_record(row, self._db.secrets) for row in rows]
+
+        return await self._db.read(work)
 
     async def update(self, camera: CameraRecord) -> None:
         """Replace the stored camera of that id. Raises `Conflict` for a name in use, `NotFound`.
@@ -75,7 +90,7 @@ class Cameras:
             cursor = connection.execute(
                 "UPDATE cameras SET name=?, url=?, enabled=?, loop=?, speed=?, session_id=?, created_wall=?, "
                 "updated_wall=?, spec=? WHERE id = ?",
-                (*astuple(camera)[1:], camera.id),
+                (*_row(camera, self._db.secrets)[1:], camera.id),
             )
             if not cursor.rowcount:
                 raise _missing(camera.id)
@@ -114,6 +129,13 @@ def _missing(camera_id: str) -> NotFound:
     return NotFound(f"There is no camera {camera_id}.")
 
 
-def _record(row: sqlite3.Row) -> CameraRecord:
+def _row(camera: CameraRecord, secrets: SecretBox) -> tuple[object, ...]:
+    """Raises `StoreError` (secrets_locked)."""
+    return astuple(replace(camera, url=CAMERA_URL.seal(secrets, camera.id, camera.url)))
+
+
+def _record(row: sqlite3.Row, secrets: SecretBox) -> CameraRecord:
     values = dict(row)
+    with suppress(SecretUnreadable):  # `secrets.fault` tells it; whoever opens the source learns of it
+        values["url"] = CAMERA_URL.open(secrets, values["id"], values["url"])
     return CameraRecord(**{**values, "enabled": bool(values["enabled"]), "loop": bool(values["loop"])})

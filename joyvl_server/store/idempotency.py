@@ -6,8 +6,10 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
+from joyvl_server.store.secrets.box import SecretBox, SecretUnreadable
 from joyvl_server.store.sqlite.database import Database
 
 KEPT_S = 24 * 3600.0
@@ -28,10 +30,12 @@ class StoredAnswer:
 
 
 class IdempotencyKeys:
-    """Kept for 24 hours, and at most 10,000 of them."""
+    """Kept for 24 hours, and at most 10,000 of them. Answers may hold what is shown once, so they are sealed; where the
+    key is not there, with one of this process, so that they are kept until its end."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._passing = SecretBox.passing()
 
     async def get(self, key: str, route: str, *, now: float | None = None) -> StoredAnswer | None:
         """The answer given to this key on this route, None where none is valid any more. `now`: Unix seconds.
@@ -40,8 +44,18 @@ class IdempotencyKeys:
         """
         valid = (time.time() if now is None else now) - KEPT_S
         query = "SELECT * FROM idempotency WHERE key = ? AND route = ? AND created_wall > ?"
-        row = await self._db.read(lambda c: c.execute(query, (key, route, valid)).fetchone())
-        return None if row is None else StoredAnswer(**{**dict(row), "headers": json.loads(row["headers"])})
+
+        def work(connection: sqlite3.Connection) -> StoredAnswer | None:
+            row = connection.execute(query, (key, route, valid)).fetchone()
+            if row is None:
+                return None
+            for box in (self._db.secrets, self._passing):
+                with suppress(SecretUnreadable):
+                    body = box.open_bytes(str(row["body"]), _place(key, route))
+                    return StoredAnswer(**{**dict(row), "headers": json.loads(row["headers"]), "body": body})
+            return None
+
+        return await self._db.read(work)
 
     async def put(
         self,
@@ -56,9 +70,11 @@ class IdempotencyKeys:
     ) -> None:
         """Keep an answer. The first one for a key and route stays. Cancelled, it may be kept all the same."""
         at = time.time() if now is None else now
-        values = (key, route, status, json.dumps(dict(headers)), body, body_hash, at)
 
         def work(connection: sqlite3.Connection) -> None:
+            box = self._db.secrets if self._db.secrets.fault is None else self._passing
+            sealed = box.seal_bytes(body, _place(key, route))
+            values = (key, route, status, json.dumps(dict(headers)), sealed, body_hash, at)
             connection.execute("DELETE FROM idempotency WHERE created_wall <= ?", (at - KEPT_S,))
             connection.execute("INSERT INTO idempotency VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING", values)
             connection.execute(
@@ -68,3 +84,7 @@ class IdempotencyKeys:
             )
 
         await self._db.write(work)
+
+
+def _place(key: str, route: str) -> str:
+    return f"idempotency/{key}/{route}"

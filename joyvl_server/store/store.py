@@ -6,11 +6,17 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.folder import MAIN, DataFolder
+from joyvl_server.store.secrets.box import SecretBox
+from joyvl_server.store.secrets.sealing import mark_clean, seal_folder
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.sqlite.migrate import MIGRATIONS
 from joyvl_server.store.ticks.old_ticks import move_old_ticks
+
+log = structlog.get_logger(__name__)
 
 TICKS = "ticks.db"
 TICK_MIGRATIONS = MIGRATIONS / "ticks"
@@ -27,8 +33,10 @@ class Store:
         self._moving = asyncio.create_task(move_old_ticks(main, ticks), name="move-old-ticks") if folder else None
 
     @classmethod
-    async def open(cls, path: Path) -> Store:
-        """Lock the folder and open, make or migrate what is in it.
+    async def open(cls, path: Path, key_file: Path | None = None) -> Store:
+        """Lock the folder and open, make or migrate what is in it. Secrets of an older version are sealed first.
+        `key_file`: where the key of secrets is, when not in the folder; what is wrong with it is a fault of
+        `main.secrets`, no error.
 
         Raises `StoreError` where another server has the folder, or where joyvl.db cannot be used. A ticks.db that
         cannot be used is a fault of `ticks`, no error. Cancelled, it closes what it has opened.
@@ -36,7 +44,12 @@ class Store:
         folder = await asyncio.to_thread(DataFolder.open, path)
         opened: list[Database] = []
         try:
-            opened.append(await Database.open(folder.path / MAIN))
+            secrets, main = SecretBox.of_folder(folder.path, key_file), folder.path / MAIN
+            new = not main.exists()
+            await _sealed(main, secrets)
+            opened.append(await Database.open(main, secrets=secrets))
+            if new:
+                opened[0].post(mark_clean)
             opened.append(await Database.open(folder.path / TICKS, migrations=TICK_MIGRATIONS, expendable=True))
         except BaseException:
             for database in opened:
@@ -75,3 +88,17 @@ class Store:
             await self.main.aclose()
             if self._folder is not None:
                 self._folder.close()
+
+
+async def _sealed(main: Path, secrets: SecretBox) -> None:
+    """Prepare the box, and seal what is in clear. Cancelled, it ends soon, with nobody in the folder any more."""
+    for sealing in await asyncio.to_thread(seal_folder, main, secrets):
+        running = asyncio.ensure_future(asyncio.to_thread(sealing.run, prepare=not secrets.prepared))
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            sealing.stop()
+            await asyncio.wait({running})
+            raise
+    if secrets.fault is not None:
+        log.error("stored passwords cannot be used", error=secrets.fault)

@@ -29,6 +29,7 @@ from joyvl_server.notify.base import (
 )
 from joyvl_server.notify.mqtt.topics import Topics
 from joyvl_server.store.alerts.records import AlertRecord
+from joyvl_server.store.secrets.box import SecretBox
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
@@ -191,6 +192,7 @@ def hook_context(
         NotedActions(),
         folder,
         "http://127.0.0.1:8099",
+        secrets=SecretBox.of_folder(folder),
     )
 
 

@@ -59,13 +59,14 @@ STATUS_OF_CODE: dict[type[JoyvlError], dict[str, int]] = {
     NotAllowed: {
         "bad_url": 422,
         "masked_url": 422,
+        "secret_unreadable": 422,
         "too_many": 409,
         "too_many_tasks": 409,
         "engine_full": 503,
         "probes_busy": 503,
     },
     SourceError: {"bad_sdp": 400, "not_allowed": 403, "not_found": 422},
-    StoreError: {"store_busy": 503, "store_closed": 503, "store_gone": 503, "store_full": 503},
+    StoreError: {"store_busy": 503, "store_closed": 503, "store_gone": 503, "store_full": 503, "secrets_locked": 503},
 }
 
 # What stays so for a while; all else may be tried again after a second.

@@ -16,6 +16,7 @@ from joyvl_server.notify.base import NetCheck
 from joyvl_server.notify.mqtt.broker import Broker, client_id
 from joyvl_server.notify.mqtt.published import LEFT, BrokerTopics
 from joyvl_server.notify.mqtt.retained import remove
+from joyvl_server.store.secrets.box import SecretBox
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +27,11 @@ GIVEN_UP_S = 30 * 86_400.0
 class Leftovers:
     """One for the server. `folder`: that of the MQTT hooks."""
 
-    def __init__(self, folder: Path, net: NetCheck, clock: Clock) -> None:
+    def __init__(self, folder: Path, net: NetCheck, clock: Clock, secrets: SecretBox) -> None:
         self._folder = folder
         self._net = net
         self._clock = clock
+        self._secrets = secrets
 
     def gather(self, hook_ids: Container[str]) -> None:
         """Take over what belongs to none of these hooks: the server was killed while one was deleted. Blocks."""
@@ -50,7 +52,7 @@ class Leftovers:
 
     async def take_back(self, file: Path) -> bool:
         """Remove what one file lists, and the file; False where the broker is away. Cancelled, it stays to be done."""
-        found = await asyncio.to_thread(BrokerTopics.read, file)
+        found = await asyncio.to_thread(BrokerTopics.read, file, self._secrets)
         try:
             if found is not None and found.topics:
                 await self._remove(found)
@@ -75,7 +77,7 @@ class Leftovers:
 
     def _in_use(self, found: BrokerTopics) -> frozenset[str]:
         """Topics that hooks of now have at that broker. Blocks."""
-        others = (BrokerTopics.read(file) for file in self._folder.glob("*.json"))
+        others = (BrokerTopics.read(file, self._secrets) for file in self._folder.glob("*.json"))
         ours = (other.topics for other in others if other is not None and other.options.same_broker(found.options))
         return frozenset().union(*ours)
 

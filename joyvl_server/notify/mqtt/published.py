@@ -3,18 +3,22 @@ are removed from it, also when they went while it was away or the server was off
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 from pydantic import ValidationError
 
+from joyvl_server.core.errors import StoreError
 from joyvl_server.kit.ids import new_id
 from joyvl_server.notify.mqtt.options import MqttOptions
+from joyvl_server.store.secrets.box import SecretBox, SecretUnreadable, sealing_key
 
 log = structlog.get_logger(__name__)
 
@@ -35,30 +39,37 @@ class BrokerTopics:
     topics: frozenset[str]
 
     @classmethod
-    def read(cls, file: Path) -> BrokerTopics | None:
-        """None where there is no such file, or where it is damaged, which is told. Blocks."""
+    def read(cls, file: Path, secrets: SecretBox) -> BrokerTopics | None:
+        """None where there is no such file, or where it is damaged or its key is not there, which is told. Blocks."""
         try:
             found = json.loads(file.read_text("utf-8"))
             topics = found["topics"]
             if not isinstance(topics, list) or not all(isinstance(topic, str) and topic for topic in topics):
                 raise ValueError("it lists no topics")
-            return cls(str(found["hook"]), MqttOptions.model_validate(found["broker"]), frozenset(topics[:MOST]))
+            hook_id, broker = str(found["hook"]), found["broker"]
+            if isinstance(broker, str):
+                broker = json.loads(secrets.open(broker, _place(hook_id)))
+            return cls(hook_id, MqttOptions.model_validate(broker), frozenset(topics[:MOST]))
         except FileNotFoundError:
             return None
         except ValidationError:  # its words quote values
             log.error("the list of published MQTT topics cannot be read", file=str(file), error="it names no broker")
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, SecretUnreadable) as error:
             log.error("the list of published MQTT topics cannot be read", file=str(file), error=str(error)[:200])
         return None
 
-    def write(self, file: Path) -> None:
-        """For the owner alone: it holds the login, so that topics can be removed when the hook is gone. Blocks. Raises
-        `OSError`."""
+    def write(self, file: Path, secrets: SecretBox) -> None:
+        """For the owner alone: it holds the login, sealed, so that topics can be removed when the hook is gone. Blocks.
+        Raises `OSError`."""
+        try:
+            broker = secrets.seal(json.dumps(self.options.stored()), _place(self.hook_id))
+        except StoreError as error:
+            raise OSError(errno.ENOKEY, str(error)) from None
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = file.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            kept = {"hook": self.hook_id, "broker": self.options.stored(), "topics": sorted(self.topics)[:MOST]}
+            kept = {"hook": self.hook_id, "broker": broker, "topics": sorted(self.topics)[:MOST]}
             json.dump(kept, out)
             out.flush()
             os.fsync(out.fileno())
@@ -68,11 +79,12 @@ class BrokerTopics:
 class PublishedTopics:
     """Those of one hook. All methods block; `topics` does not."""
 
-    def __init__(self, folder: Path, hook_id: str, options: MqttOptions) -> None:
+    def __init__(self, folder: Path, hook_id: str, options: MqttOptions, secrets: SecretBox) -> None:
         self._file = folder / f"{hook_id}.json"
         self._left = folder / LEFT
         self._hook_id = hook_id
         self._options = options
+        self._secrets = secrets
         self._writing = threading.Lock()
         """a thread may still write when nobody waits for it any more"""
         self._left_all = False
@@ -80,7 +92,7 @@ class PublishedTopics:
 
     def load(self) -> None:
         """What an earlier run has published. What stands at another broker is left to `Leftovers`. Raises `OSError`."""
-        found = BrokerTopics.read(self._file)
+        found = BrokerTopics.read(self._file, self._secrets)
         if found is None:
             return
         if found.options.same_broker(self._options):
@@ -93,7 +105,7 @@ class PublishedTopics:
         wanted = frozenset(topics)
         with self._writing:
             if wanted != self.topics and not self._left_all:
-                BrokerTopics(self._hook_id, self._options, wanted).write(self._file)
+                BrokerTopics(self._hook_id, self._options, wanted).write(self._file, self._secrets)
                 self.topics = wanted
 
     def leave(self) -> Path | None:
@@ -110,3 +122,25 @@ class PublishedTopics:
             self._left.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file.touch()  # its age counts from now
             return self._file.replace(self._left / f"{new_id('left')}.json")
+
+
+def seal_files(folder: Path, secrets: SecretBox) -> int:
+    """Seal logins that an older version wrote in clear, or that are sealed with an older key; how many files. Blocks.
+    One that cannot be read or written stays as it is."""
+    sealed = 0
+    for file in (*folder.glob("*.json"), *folder.glob(f"{LEFT}/*.json")):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            broker = json.loads(file.read_text("utf-8"))["broker"]
+            if sealing_key(str(broker)) == secrets.newest:
+                continue
+            found = BrokerTopics.read(file, secrets)
+            if found is not None:
+                times = file.stat()
+                found.write(file, secrets)
+                os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+                sealed += 1
+    return sealed
+
+
+def _place(hook_id: str) -> str:
+    return f"hooks/{hook_id}/broker"

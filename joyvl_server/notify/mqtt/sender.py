@@ -60,7 +60,7 @@ class MqttSender(Sender):
         link = context.public_url if context.public_url.startswith(("http://", "https://")) else ""
         discovery = Discovery(topics, link, options.pictures, options.snooze_minutes)
         self._shown = Shown(topics, options.pictures, discovery if options.discovery else None)
-        self._published = PublishedTopics(context.folder / FOLDER, context.hook_id, options)
+        self._published = PublishedTopics(context.folder / FOLDER, context.hook_id, options, context.secrets)
         self._retained = Retained(self._published)
         self._commands = CommandTopics(topics, context.actions, f"MQTT ({context.name})", options.snooze_minutes)
         self._broker = Broker(options, context.net, client_id(context.hook_id), topics.status)
@@ -253,4 +253,8 @@ class MqttSender(Sender):
         await asyncio.to_thread(self._published.load)
         left = await asyncio.to_thread(self._published.leave)
         if left is not None:
-            await Leftovers(self._context.folder / FOLDER, self._context.net, self._context.clock).take_back(left)
+            await self._leftovers().take_back(left)
+
+    def _leftovers(self) -> Leftovers:
+        context = self._context
+        return Leftovers(context.folder / FOLDER, context.net, context.clock, context.secrets)

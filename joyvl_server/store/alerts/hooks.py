@@ -5,9 +5,12 @@ from __future__ import annotations
 import builtins
 import json
 import sqlite3
+from collections.abc import Mapping
 
 from joyvl_server.core.errors import Conflict, NotAllowed, NotFound
 from joyvl_server.store.alerts.records import HookRecord, QuietHours
+from joyvl_server.store.secrets.box import SecretBox, SecretUnreadable
+from joyvl_server.store.secrets.columns import HOOK_OPTIONS
 from joyvl_server.store.sqlite.database import Database
 
 MOST = 100
@@ -31,20 +34,31 @@ class Hooks:
             _check_name(connection, hook)
             if connection.execute("SELECT count(*) FROM hooks").fetchone()[0] >= MOST:
                 raise NotAllowed(f"There are {MOST} hooks already. Delete one first.", code="too_many")
-            connection.execute(f"INSERT INTO hooks VALUES ({','.join('?' * len(_COLUMNS))})", _values(hook))
+            values = _values(hook, self._db.secrets)
+            connection.execute(f"INSERT INTO hooks VALUES ({','.join('?' * len(_COLUMNS))})", values)
 
         await self._db.write(work)
 
     async def get(self, hook_id: str) -> HookRecord:
         """Raises `NotFound`. Cancelling it changes nothing."""
-        row = await self._db.read(lambda c: c.execute("SELECT * FROM hooks WHERE id = ?", (hook_id,)).fetchone())
-        if row is None:
+
+        def work(connection: sqlite3.Connection) -> HookRecord | None:
+            row = connection.execute("SELECT * FROM hooks WHERE id = ?", (hook_id,)).fetchone()
+            return None if row is None else _opened(row, self._db.secrets)
+
+        found = await self._db.read(work)
+        if found is None:
             raise _missing(hook_id)
-        return _record(row)
+        return found
 
     async def list(self) -> builtins.list[HookRecord]:
         """All, oldest first. Cancelling it changes nothing."""
-        return await self._db.read(all_hooks)
+
+        def work(connection: sqlite3.Connection) -> builtins.list[HookRecord]:
+            rows = connection.execute("SELECT * FROM hooks ORDER BY id").fetchall()
+            return [_opened(row, self._db.secrets) for row in rows]
+
+        return await self._db.read(work)
 
     async def update(self, hook: HookRecord) -> None:
         """Replace the stored hook of that id. Raises `Conflict` for a name in use, `NotFound`.
@@ -55,7 +69,8 @@ class Hooks:
         def work(connection: sqlite3.Connection) -> None:
             _check_name(connection, hook)
             columns = ", ".join(f"{name} = ?" for name in _COLUMNS[1:])
-            cursor = connection.execute(f"UPDATE hooks SET {columns} WHERE id = ?", (*_values(hook)[1:], hook.id))
+            values = _values(hook, self._db.secrets)
+            cursor = connection.execute(f"UPDATE hooks SET {columns} WHERE id = ?", (*values[1:], hook.id))
             if not cursor.rowcount:
                 raise _missing(hook.id)
 
@@ -72,8 +87,8 @@ class Hooks:
 
 
 def all_hooks(connection: sqlite3.Connection) -> list[HookRecord]:
-    """Every hook, oldest first."""
-    return [_record(row) for row in connection.execute("SELECT * FROM hooks ORDER BY id")]
+    """Every hook, oldest first, without its options."""
+    return [_record(row, {}) for row in connection.execute("SELECT * FROM hooks ORDER BY id")]
 
 
 def _check_name(connection: sqlite3.Connection, hook: HookRecord) -> None:
@@ -85,9 +100,10 @@ def _missing(hook_id: str) -> NotFound:
     return NotFound(f"There is no hook {hook_id}.")
 
 
-def _values(hook: HookRecord) -> tuple[object, ...]:
+def _values(hook: HookRecord, secrets: SecretBox) -> tuple[object, ...]:
+    """Raises `StoreError` (secrets_locked)."""
     given = {
-        "options": json.dumps(dict(hook.options)),
+        "options": hook.sealed or HOOK_OPTIONS.seal(secrets, hook.id, json.dumps(dict(hook.options))),
         "events": json.dumps(hook.events),
         "cameras": json.dumps(hook.cameras),
         "watches": json.dumps(hook.watches),
@@ -96,10 +112,17 @@ def _values(hook: HookRecord) -> tuple[object, ...]:
     return tuple(given.get(name, getattr(hook, name)) for name in _COLUMNS)
 
 
-def _record(row: sqlite3.Row) -> HookRecord:
+def _opened(row: sqlite3.Row, secrets: SecretBox) -> HookRecord:
+    try:
+        return _record(row, json.loads(HOOK_OPTIONS.open(secrets, row["id"], row["options"])))
+    except SecretUnreadable:
+        return _record(row, {}, sealed=row["options"])
+
+
+def _record(row: sqlite3.Row, options: Mapping[str, object], sealed: str = "") -> HookRecord:
     values = dict(row)
     for name in ("events", "cameras", "watches"):
         values[name] = tuple(json.loads(values[name]))
     hours = (QuietHours(start, end, tuple(days)) for start, end, days in json.loads(values["quiet_hours"]))
-    values |= {"options": json.loads(values["options"]), "quiet_hours": tuple(hours)}
+    values |= {"options": options, "quiet_hours": tuple(hours), "sealed": sealed}
     return HookRecord(**{**values, "enabled": bool(values["enabled"]), "hold": bool(values["hold"])})

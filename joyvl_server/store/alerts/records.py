@@ -69,7 +69,8 @@ class QuietHours:
 @dataclass(frozen=True, slots=True)
 class HookRecord:
     """Where alerts go. `events`, `cameras`, `watches`: what it is told of, empty for all. `hold`: what happens in quiet
-    hours is sent when they end. `escalates`: 0 for who is told at once, 1 for the next contact, and so on."""
+    hours is sent when they end. `escalates`: 0 for who is told at once, 1 for the next contact, and so on. `sealed`:
+    the options as they are stored, where their key is not there; then `options` are empty."""
 
     id: str
     name: str
@@ -87,6 +88,7 @@ class HookRecord:
     escalates: int = 0
     created_wall: float = 0.0
     updated_wall: float = 0.0
+    sealed: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from joyvl_server.store.secrets.box import SecretBox
 from joyvl_server.store.sqlite.database_file import DatabaseFile
 from joyvl_server.store.sqlite.migrate import MIGRATIONS
 from joyvl_server.store.sqlite.readers import ConnectionPool, Readers
@@ -30,8 +31,10 @@ class Database:
     neither begin nor commit anything. Errors of theirs that are not SQLite's reach the caller as they are.
     """
 
-    def __init__(self, file: DatabaseFile, writer: Writer, readers: Readers) -> None:
+    def __init__(self, file: DatabaseFile, writer: Writer, readers: Readers, secrets: SecretBox) -> None:
         self.path = file.path
+        self.secrets = secrets
+        """seals what may hold a password before it is written; for the functions given to `read` and `write`"""
         self._file = file
         self._writer = writer
         self._readers = readers
@@ -45,8 +48,10 @@ class Database:
         post_limit: int = POSTS,
         readers: int = 4,
         expendable: bool = False,
+        secrets: SecretBox | None = None,
     ) -> Database:
-        """Create the file where there is none, migrate it where it is old. `readers`: threads that read.
+        """Create the file where there is none, migrate it where it is old. `readers`: threads that read. `secrets`: by
+        default the key is in the same folder.
 
         Raises `StoreError` where the file cannot be used, is damaged, or is of a newer program (code store_newer). An
         `expendable` one is put aside and replaced by a new one instead, or tried again later: then `fault` says why.
@@ -63,7 +68,7 @@ class Database:
         except Exception:
             writer.join()
             raise
-        return cls(file, writer, Readers(pool, readers, writer))
+        return cls(file, writer, Readers(pool, readers, writer), secrets or SecretBox.of_folder(file.path.parent))
 
     @property
     def pending(self) -> int:

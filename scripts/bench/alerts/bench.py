@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -20,6 +21,8 @@ from bench.alerts.receiver import FaultyReceiver, Receipt, receiving
 from bench.alerts.server import ESCALATE_S
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.notify.webhook import signature
+from joyvl_server.store.secrets.box import SecretBox
+from joyvl_server.store.secrets.columns import HOOK_OPTIONS
 
 COLUMNS = (
     ("kills", "kill -9"),
@@ -142,8 +145,12 @@ class _Record:
             {int(line[1]) for line in lines if line[0] == "written" and line[1:]},
             {int(line[1]): float(line[2]) for line in lines if line[0] == "acknowledged"},
             {int(row[0]) for row in _read(folder, "SELECT text FROM alerts WHERE state = 'acknowledged'")},
-            tuple(row[0] for row in _read(folder, "SELECT json_extract(options, '$.secret') FROM hooks")),
+            tuple(_secret(folder / "data", *row) for row in _read(folder, "SELECT id, options FROM hooks")),
         )
+
+
+def _secret(data: Path, hook_id: str, options: str) -> str:
+    return str(json.loads(HOOK_OPTIONS.open(SecretBox.of_folder(data), hook_id, options))["secret"])
 
 
 def _fits(receipt: Receipt, secrets: tuple[str, ...]) -> bool:

@@ -29,6 +29,7 @@ from joyvl_server.notify.mqtt.options import MqttOptions
 from joyvl_server.notify.mqtt.published import FOLDER, LEFT, BrokerTopics, PublishedTopics
 from joyvl_server.notify.mqtt.sender import MqttSender
 from joyvl_server.notify.mqtt.topics import Topics
+from joyvl_server.store.secrets.box import SecretBox
 
 pytestmark = pytest.mark.processes
 
@@ -157,7 +158,7 @@ async def test_nothing_of_a_connection_that_hangs_comes_after_its_topics_were_re
 
 
 async def test_a_thread_that_is_late_writes_no_list_of_a_hook_that_is_gone(tmp_path):
-    published = PublishedTopics(tmp_path, "hook_1", MqttOptions(host="localhost"))
+    published = PublishedTopics(tmp_path, "hook_1", MqttOptions(host="localhost"), SecretBox.passing())
     published.replace({"joyvl/status"})
     assert published.leave().parent.name == LEFT
     published.replace({"joyvl/status", "joyvl/more"})
@@ -170,7 +171,7 @@ async def test_a_hook_whose_broker_is_another_one_now_leaves_nothing_at_the_old_
     moved = context_at(1, tmp_path)
     async with running(sender := MqttSender(moved)):
         await until(lambda: sender.fault)
-    assert await Leftovers(tmp_path / FOLDER, moved.net, moved.clock).sweep() == 0
+    assert await Leftovers(tmp_path / FOLDER, moved.net, moved.clock, moved.secrets).sweep() == 0
     assert await kept_by(mosquitto.port) == {}
 
 
@@ -181,11 +182,11 @@ async def test_a_hook_deleted_while_the_broker_was_away_leaves_nothing_once_it_i
     os.utime(context.folder / FOLDER / "hook_1.json", (0, 0))  # nothing has changed for long
     away = LocalNet(DeliveryFailed("The broker is away."))
     await MqttSender(replace(context, net=away)).removed()
-    assert await Leftovers(context.folder / FOLDER, away, context.clock).sweep() == 1
+    assert await Leftovers(context.folder / FOLDER, away, context.clock, context.secrets).sweep() == 1
     [file] = (context.folder / FOLDER / LEFT).iterdir()
     assert file.stat().st_mode & 0o077 == 0
     assert await kept_by(mosquitto.port) != {}
-    assert await Leftovers(context.folder / FOLDER, context.net, context.clock).sweep() == 0
+    assert await Leftovers(context.folder / FOLDER, context.net, context.clock, context.secrets).sweep() == 0
     assert await kept_by(mosquitto.port) == {}
     assert not file.exists()
 
@@ -193,11 +194,11 @@ async def test_a_hook_deleted_while_the_broker_was_away_leaves_nothing_once_it_i
 async def test_a_broker_that_is_away_for_a_month_is_given_up(tmp_path):
     context = context_at(1, tmp_path)
     left = tmp_path / FOLDER / LEFT / "left_1.json"
-    BrokerTopics("hook_1", MqttOptions(host="localhost"), frozenset({"joyvl/status"})).write(left)
+    BrokerTopics("hook_1", MqttOptions(host="localhost"), frozenset({"joyvl/status"})).write(left, context.secrets)
     away = LocalNet(DeliveryFailed("The broker is away."))
-    assert await Leftovers(tmp_path / FOLDER, away, context.clock).sweep() == 1
+    assert await Leftovers(tmp_path / FOLDER, away, context.clock, context.secrets).sweep() == 1
     os.utime(left, (0, 0))
-    assert await Leftovers(tmp_path / FOLDER, away, context.clock).sweep() == 0
+    assert await Leftovers(tmp_path / FOLDER, away, context.clock, context.secrets).sweep() == 0
     assert not left.exists()
 
 

@@ -151,11 +151,11 @@ async def test_others_need_not_wait_until_a_table_of_millions_is_dropped(tmp_pat
 
 
 def killed(command, lines, pause_s):
-    """Started, and killed a moment after it has printed so many lines."""
+    """Started, and killed a moment after it has moved so many batches."""
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     for _ in range(lines):
-        if not child.stdout.readline():
-            break
+        while (line := child.stdout.readline()) and line != "batch\n":
+            pass
     time.sleep(pause_s)
     child.send_signal(signal.SIGKILL)
     child.stdout.read()
@@ -218,6 +218,11 @@ async def test_kill_9_while_they_are_moved(tmp_path):
     assert held == 3 * 3000 // 300  # a span for each session and batch: none was copied twice
 
 
+def of_ticks(lines):
+    """Without what is told of passwords, which are sealed before."""
+    return [line for line in lines if not line["event"].startswith(("stored passwords", "the database is rewritten"))]
+
+
 @pytest.mark.parametrize("how_much", ["a page", "all"])
 async def test_a_damaged_table_costs_what_lay_in_it_and_no_start(tmp_path, how_much):
     await old_folder(tmp_path, 3000)
@@ -239,10 +244,10 @@ async def test_a_damaged_table_costs_what_lay_in_it_and_no_start(tmp_path, how_m
     await store.aclose()
     assert found == 0 or 2900 < found <= 3000
     assert not {"ticks", "old_ticks"} & tables(path)
-    assert 1 <= len(lines) <= 3
+    assert 1 <= len(of_ticks(lines)) <= 3
     with capture_logs() as lines:
         await (await opened(tmp_path)).aclose()
-    assert lines == []
+    assert of_ticks(lines) == []
 
 
 @pytest.mark.processes

@@ -1,0 +1,1 @@
+"""Commands for stored passwords and their key."""

@@ -1,0 +1,107 @@
+"""Another key for stored secrets; and what is lost with a key is given up. The server must be stopped."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from joyvl_server.core.errors import ConfigError, StoreError
+from joyvl_server.store.folder import MAIN, DataFolder
+from joyvl_server.store.secrets.box import SecretBox
+from joyvl_server.store.secrets.columns import keys_in_use, unreadable, values
+from joyvl_server.store.secrets.key_file import KEY_BYTES, KeyFile, Keys, key_id
+from joyvl_server.store.secrets.sealing import database_copies, seal_folder
+
+SealFiles = Callable[[SecretBox], int]
+"""Seals what lies in files of their own; how many there were. Blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsReport:
+    """`key`: the id of the one that seals, empty where there is none. `fault`: in words. `unreadable`: `table/id`."""
+
+    key: str
+    stored: int
+    unreadable: tuple[str, ...]
+    fault: str | None
+
+
+def report(folder: Path, key_file: Path | None) -> SecretsReport:
+    """What is sealed, and whether it can be opened. Changes nothing, also while the server runs. Blocks. Raises
+    `StoreError`."""
+    box, main = SecretBox.of_folder(folder, key_file), folder / MAIN
+    box.prepare(_in_use([main]) if main.exists() else None)
+    if not main.exists():
+        return SecretsReport("", 0, (), box.fault)
+    with closing(_reading(main)) as connection:
+        stored, lost = sum(1 for _ in values(connection)), tuple(unreadable(connection, box))
+    return SecretsReport(box.newest if box.fault is None else "", stored, lost, box.fault)
+
+
+def rotate(folder: Path, key_file: Path | None, seal_files: SealFiles) -> SecretsReport:
+    """Seal everything with a new key. The old one stays in the file until nothing needs it, so that it may be killed at
+    any moment. Blocks. Raises `ConfigError`, `StoreError`; then all can be read as before."""
+    held = DataFolder.open(folder)
+    try:
+        box, main = SecretBox.of_folder(folder, key_file), folder / MAIN
+        assert box.file is not None
+        if not main.exists():
+            raise ConfigError(f"There is no database in {folder}.")
+        box.prepare(_in_use([main]))
+        if box.fault is not None:
+            raise StoreError(box.fault, code="secrets_locked")
+        before = box.file.read()
+        assert before is not None
+        fresh = secrets.token_bytes(KEY_BYTES)
+        box.file.write(Keys((fresh, *before.keys), before.given_up))
+        box.prepare(_in_use([main]))
+        for sealing in seal_folder(main, box):
+            sealing.run(prepare=False)
+        seal_files(box)
+        needed = _in_use([main, *database_copies(main)])
+        kept = tuple(key for key in before.keys if key_id(key) in needed)
+        box.file.write(Keys((fresh, *kept), before.given_up))
+        if kept:
+            raise StoreError(
+                "Not everything could be sealed with the new key; the old one stays in the file too. Try again.",
+                code="secrets_locked",
+            )
+    finally:
+        held.close()
+    return report(folder, key_file)
+
+
+def give_up(folder: Path, key_file: Path | None) -> SecretsReport:
+    """The key of what cannot be opened is lost for good: secrets can be stored again. What it sealed stays until it is
+    written again. Blocks. Raises `ConfigError`, `StoreError`."""
+    held = DataFolder.open(folder)
+    try:
+        file: KeyFile | None = SecretBox.of_folder(folder, key_file).file
+        assert file is not None
+        needed = _in_use([folder / MAIN]) if (folder / MAIN).exists() else set()
+        keys = file.read() or file.make()
+        lost = needed - {key_id(key) for key in keys.keys}
+        file.write(Keys(keys.keys, keys.given_up | lost))
+    finally:
+        held.close()
+    return report(folder, key_file)
+
+
+def _in_use(paths: list[Path]) -> set[str]:
+    found: set[str] = set()
+    for path in paths:
+        with closing(_reading(path)) as connection:
+            found |= keys_in_use(connection)
+    return found
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5.0)
+    except sqlite3.Error as error:
+        raise StoreError(f"The database {path} cannot be read: {error}.", code="store_unreachable") from None
