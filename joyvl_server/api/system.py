@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from joyvl_server import __version__
 from joyvl_server.api import render
-from joyvl_server.api.context import ApiDep
+from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.http.problems import problem
@@ -101,8 +101,13 @@ async def read_metrics(api: ApiDep) -> Response:
     """Counters, gauges and histograms in Prometheus' text format. The text is made in a thread, off the loop."""
     api.usage.take(api.registry)
     api.store.take(api.registry)
-    text = await asyncio.to_thread(generate_latest, api.registry.metrics.registry)
+    text = await asyncio.to_thread(_metrics, api)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _metrics(api: ApiContext) -> bytes:
+    api.store.host.look(api.settings.data_dir)
+    return generate_latest(api.registry.metrics.registry)
 
 
 @router.get("/version", response_model=VersionOut)

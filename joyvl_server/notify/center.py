@@ -116,6 +116,10 @@ class AlertCenter:
         """What is wrong, None where nothing is."""
         return self.hooks.fault()
 
+    def failing_for(self) -> list[float]:
+        """Of each enabled hook: for how many seconds messages to it have failed; 0 where the last one arrived."""
+        return self.hooks.failing_for(self._clock.monotonic())
+
     # --------------------------------------------------------------------------------------------------------- people
 
     async def acknowledge(self, alert_id: str, by: str) -> AlertRecord:

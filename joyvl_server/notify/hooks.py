@@ -204,12 +204,12 @@ class HookService:
     def fault(self) -> str | None:
         """What is wrong with hooks that have failed for long; None where nothing is."""
         now = self._parts.clock.monotonic()
-        failing = [
-            f"{worker.hook.name}: {worker.health.last_error}"
-            for worker in self._workers.values()
-            if worker.health.since is not None and now - worker.health.since >= FAILING_S
-        ]
-        return f"Alerts are not delivered. {' '.join(failing)}" if failing else None
+        failing = [worker for worker in self._workers.values() if worker.health.failing_for(now) >= FAILING_S]
+        return f"Alerts are not delivered. {' '.join(worker.trouble for worker in failing)}" if failing else None
+
+    def failing_for(self, now: float) -> builtins.list[float]:
+        """Of each enabled hook: seconds up to the monotonic time `now`, 0 where the last message arrived."""
+        return [worker.health.failing_for(now) for worker in self._workers.values()]
 
     async def view(self, hook: HookRecord) -> HookView:
         """Raises `StoreError`. Cancelling it changes nothing."""

@@ -44,6 +44,10 @@ class HookHealth:
     def ok(self) -> bool:
         return self.last_error is None
 
+    def failing_for(self, now: float) -> float:
+        """Seconds up to the monotonic time `now`; 0 where the last message arrived."""
+        return 0.0 if self.since is None else max(0.001, now - self.since)
+
 
 @dataclass(slots=True)
 class UrgentMessage:
@@ -84,6 +88,11 @@ class HookWorker:
     def fault(self) -> str:
         """What the sender says of itself, where no message has failed yet."""
         return self._sender.fault
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the hook, under its name."""
+        return f"{self.hook.name}: {self.health.last_error}"
 
     async def run_sender(self) -> None:
         """Only what the sender does of its own accord. Ends by cancelling."""

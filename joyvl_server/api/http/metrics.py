@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -73,10 +78,52 @@ class EngineUsageMetrics:
                     self._seen[name, field] = now
 
 
-class StoreMetrics:
-    """How the store is doing: taken over into gauges and counters at every scrape."""
+class HostMetrics:
+    """The disk under the data folder, and the server's own process. Media workers are processes of their own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._free = Gauge(
+            "joyvl_disk_free_bytes", "Free for the server on the disk of the data folder.", registry=registry
+        )
+        self._size = Gauge("joyvl_disk_size_bytes", "Size of the disk of the data folder.", registry=registry)
+        self._memory = Gauge("joyvl_process_resident_bytes", "Memory of the server's own process.", registry=registry)
+        self._files = Gauge("joyvl_process_open_files", "Open files of the server's own process.", registry=registry)
+        self._started = Gauge("joyvl_process_start_seconds", "When the process began, Unix time.", registry=registry)
+        self._cpu = Counter("joyvl_process_cpu_seconds", "Processor time of the server's process.", registry=registry)
+        self._cpu_seen = 0.0
+
+    def look(self, folder: Path) -> None:
+        """Blocks. What cannot be read keeps its last value."""
+        with suppress(OSError):
+            usage = shutil.disk_usage(folder)
+            self._free.set(usage.free)
+            self._size.set(usage.total)
+        with suppress(OSError, ValueError, IndexError):
+            self._files.set(len(os.listdir("/proc/self/fd")))
+            self._memory.set(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+            ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+            boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+            self._started.set(boot + ticks / os.sysconf("SC_CLK_TCK"))
+        now = time.process_time()
+        self._cpu.inc(max(0.0, now - self._cpu_seen))
+        self._cpu_seen = now
+
+
+class StoreMetrics:
+    """How store, memory and hooks are doing: taken over into gauges and counters at every scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.host = HostMetrics(registry)
+        self._memory_fault = Gauge(
+            "joyvl_memory_fault", "1 while memories are not found by meaning: embedder or index is away.",
+            registry=registry,
+        )  # fmt: skip
+        self._hooks = Gauge(
+            "joyvl_hooks", "Enabled hooks, by whether the last message arrived.", ["state"], registry=registry
+        )
+        self._hook_failing = Gauge(
+            "joyvl_hook_failing_seconds", "How long the hook that fails longest has failed.", registry=registry
+        )
         self._fault = Gauge(
             "joyvl_store_fault",
             "1 while a database cannot be written, or is damaged or gone.",
@@ -103,6 +150,11 @@ class StoreMetrics:
 
     def take(self, registry: Registry) -> None:
         """For the event loop."""
+        self._memory_fault.set(registry.memory.ready() is not None)
+        failing = registry.alerts.failing_for()
+        self._hooks.labels("failing").set(sum(seconds > 0 for seconds in failing))
+        self._hooks.labels("working").set(sum(seconds == 0 for seconds in failing))
+        self._hook_failing.set(max(failing, default=0.0))
         files, seen = registry.timeline.files, self._seen.get(("files", "dropped"), 0)
         self._files_fault.set(files.fault is not None)
         self._files_bytes.set(files.quota.used)
