@@ -72,6 +72,7 @@ def test_what_nobody_used_for_long_is_removed(tmp_path: Path):
         "agents-test-env",
         "chat-test-env",
         "memory-test-env",
+        "image-test-env",
     ],
 )  # fmt: skip
 def test_scripts_are_read_by_bash(name: str):
