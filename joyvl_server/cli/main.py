@@ -12,6 +12,7 @@ from joyvl_server.cli.doctor.bundle import command as bundle
 from joyvl_server.cli.models import commands as models
 from joyvl_server.cli.secrets import commands as secrets
 from joyvl_server.cli.speech import voices
+from joyvl_server.cli.upkeep import backup
 
 app = typer.Typer(
     name="joyvl",
@@ -26,6 +27,8 @@ app.command("replay")(replay.replay)
 app.command("version")(version.version)
 app.command("doctor")(doctor.doctor)
 app.command("support-bundle")(bundle.support_bundle)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(agents.app, name="agents")
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(config.app, name="config")

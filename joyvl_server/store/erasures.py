@@ -19,6 +19,7 @@ from functools import partial
 import structlog
 
 from joyvl_server.store.erasure_records import ErasedEvent, ErasureScope, Past
+from joyvl_server.store.sqlite.copying import remove_copies
 from joyvl_server.store.sqlite.database import Database
 
 log = structlog.get_logger(__name__)
@@ -166,8 +167,8 @@ class Erasures:
         return tuple(row[0] for row in rows)
 
     async def purge(self) -> bool:
-        """Take deleted words out of the indexes of words, and empty the logs of SQLite. False where somebody still
-        reads the log: then it must be tried again. Cancelled, some may be left."""
+        """Take deleted words out of the indexes of words, empty the logs of SQLite, remove copies made before
+        migrations. False where somebody still reads the log: then it must be tried again. Cancelled, some are left."""
         for table in ("event_words", "memory_words"):
             index = WordIndex(table)
             while await self._db.write(index.merge):
@@ -285,14 +286,15 @@ def _delete_alerts(connection: sqlite3.Connection, where: str, values: Sequence[
 
 
 def _empty_log(db: Database) -> bool:
-    """Blocks for some seconds at most."""
+    """Blocks for some seconds at most. False where it is to be tried again."""
     try:
+        remove_copies(db.path)
         with closing(db.connect(read_only=False)) as connection:
             for _ in range(LOG_TRIES):
                 busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if not busy:
                     return True
                 time.sleep(LOG_PAUSE_S)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         log.warning("the log of the database cannot be emptied now", store=db.path.name, error=str(error))
     return False

@@ -1,4 +1,7 @@
-"""Numbered migrations: `0001_initial.sql`, `0002_….sql`, each in one transaction, counted in `PRAGMA user_version`."""
+"""Numbered migrations: `0001_initial.sql`, `0002_….sql`, each in one transaction, counted in `PRAGMA user_version`.
+
+Before the first one an existing database is copied. Killed at any time, the next start goes on where this one was.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from joyvl_server.core.errors import StoreError
+from joyvl_server.store.sqlite.copying import copy_before_migration
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -16,8 +20,9 @@ _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 def migrate(connection: sqlite3.Connection, folder: Path, path: Path) -> int:
     """Bring the database at `path` to the newest version and return it.
 
-    `connection` is in autocommit mode. Raises `StoreError` for a database of a newer program, which stays as it was. A
-    migration that fails is rolled back whole; those before it stay.
+    `connection` is in autocommit mode. Raises `StoreError` for a database of a newer program, and for one that cannot
+    be copied before; both stay as they were. A migration that fails is rolled back whole; those before it stay, and so
+    does the copy.
     """
     scripts = numbered(folder)
     found = _version(connection)
@@ -27,6 +32,8 @@ def migrate(connection: sqlite3.Connection, folder: Path, path: Path) -> int:
             f"{len(scripts)}). Install that version, or use another data_dir.",
             code="store_newer",
         )
+    if 0 < found < len(scripts):
+        copy_before_migration(connection, path, found + 1)
     for number, script in enumerate(scripts[found:], found + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -254,8 +254,9 @@ async def test_a_damaged_table_costs_what_lay_in_it_and_no_start(tmp_path, how_m
 async def test_no_room_for_them_yet(tmp_path, monkeypatch):
     """They stay where they are, the server runs, and the next start with room moves them."""
     monkeypatch.setattr(old_ticks, "BATCH", 500)
-    with small_disk(tmp_path / "disk", "3m") as disk:
+    with small_disk(tmp_path / "disk", "6m") as disk:
         await old_folder(disk.path, 3000)
+        await (await Database.open(disk.path / "joyvl.db")).aclose()  # there was still space when it was migrated
         disk.fill()
         filler = disk.path / "other people's things"
         with filler.open("r+b") as file:

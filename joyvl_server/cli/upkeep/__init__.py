@@ -1,0 +1,1 @@
+"""Commands that keep a server well: backups, settings read again."""
