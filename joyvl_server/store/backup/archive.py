@@ -12,7 +12,7 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -160,13 +160,13 @@ class ArchiveReader:
                     return
                 if member.name in self._found:
                     raise self._damaged(f"{member.name[:200]!r} is in it twice")
-                file = HashedFile(self._content(member), member, self._failed)
+                file = HashedFile(self._content(member), member, self)
                 yield member.name, file
                 if file.left:
                     raise self._damaged("it was cut off")
                 self._found[member.name] = file.digest()
         except (*_UNREADABLE, OSError) as error:
-            raise self._failed(error) from error
+            raise self.failed(error) from error
         raise self._damaged("its end is missing")
 
     def _compare(self, member: tarfile.TarInfo) -> None:
@@ -187,7 +187,8 @@ class ArchiveReader:
         assert content is not None  # it is a plain file
         return content
 
-    def _failed(self, error: Exception) -> Exception:
+    def failed(self, error: Exception) -> Exception:
+        """What is told of an error while it is read."""
         if isinstance(error, OSError) and error.errno is not None:
             return error  # the disk, not what stands in the file
         return self._damaged("it cannot be read to its end")
@@ -199,11 +200,11 @@ class ArchiveReader:
 class HashedFile:
     """A file of an archive, read piece by piece. `left`: bytes that are still to come."""
 
-    def __init__(self, content: IO[bytes], member: tarfile.TarInfo, failed: Callable[[Exception], Exception]) -> None:
+    def __init__(self, content: IO[bytes], member: tarfile.TarInfo, archive: ArchiveReader) -> None:
         self.size = self.left = member.size
         self.written_wall = member.mtime
         self._content = content
-        self._failed = failed
+        self._archive = archive
         self._hash = hashlib.sha256()
 
     def pieces(self) -> Iterator[bytes]:
@@ -212,7 +213,7 @@ class HashedFile:
             try:
                 piece = self._content.read(min(_PIECE, self.left))
             except (*_UNREADABLE, OSError) as error:
-                raise self._failed(error) from error
+                raise self._archive.failed(error) from error
             if not piece:
                 return
             self._hash.update(piece)
