@@ -49,7 +49,8 @@ def backup(
     Run it as the user that the server runs as. The file is there whole or not at all.
     """
     with errors_as_exit_codes(), _ended_cleanly(), TransferLine() as line:
-        folder = load(config, {"data_dir": data_dir}).data_dir
+        settings = load(config, {"data_dir": data_dir})
+        folder = settings.data_dir
         into = target.is_dir()
         if keep is not None and not into:
             raise ConfigError("--keep is for a folder: it removes older backups from it.")
@@ -59,6 +60,8 @@ def backup(
         report = make_backup(folder, target, __version__, secrets=not without_secrets, told=line.progress)
         line.end()
         _tell(report)
+        if settings.secret_key_file is not None:
+            typer.echo(f"Not in it: {settings.secret_key_file} (the key of stored passwords: keep it, too).")
         for old in _backups(target.parent)[: -keep if keep else 0]:
             old.unlink(missing_ok=True)
             typer.echo(f"Removed {old}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 FILES = {
@@ -10,7 +11,7 @@ FILES = {
     "media/door.mp4": b"a film",
     "hooks/hook_1.json": b"{}",
     "agents/files/task_1/answer.txt": b"an answer",
-    "secret.key": b"s" * 32,
+    "secret.key": base64.b64encode(b"s" * 32) + b"\n",
     "signing.key": b"k" * 32,
     "tls/key.pem": b"pem",
 }

@@ -14,11 +14,11 @@ from joyvl_server.store.store import Store
 async def data(tmp_path: Path) -> Path:
     """A data folder as a server leaves it."""
     folder = tmp_path / "data"
+    for name, content in FILES.items():
+        write(folder, name, content)
     store = await Store.open(folder)
     await Cameras(store.main).add(camera())
     await store.aclose()
-    for name, content in FILES.items():
-        write(folder, name, content)
     for name in NOT_COPIED:
         write(folder, name, b"x")
     return folder
