@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from joyvl_server.cli.doctor.machine.listening import ports_of
 from joyvl_server.kit.net.http import client
 from joyvl_server.settings import Settings
 from joyvl_server.store.folder import LOCK
@@ -38,22 +39,33 @@ class RunningServer:
     def find(cls, settings: Settings, key: str | None) -> RunningServer:
         """Looks at the lock of the data folder; takes it from nobody. Blocks shortly."""
         server: Any = settings.server
-        secure = getattr(server, "tls", "off") != "off"
         host = server.host.strip("[]")
         if host in ("0.0.0.0", "::", ""):
             host = "127.0.0.1"
+        pid, port = lock_holder(settings.data_dir), server.port
+        # It may have been started with a port of its own.
+        listening = ports_of(pid) if pid else []
+        if listening and port not in listening:
+            port = listening[0]
         shown = f"[{host}]" if ":" in host else host
+        secure = getattr(server, "tls", "off") != "off"
         keys = [secret.get_secret_value() for secret in server.api_keys]
-        url = f"{'https' if secure else 'http'}://{shown}:{server.port}"
-        return cls(lock_holder(settings.data_dir), url, key or next(iter(keys), None))
+        return cls(pid, f"{'https' if secure else 'http'}://{shown}:{port}", key or next(iter(keys), None))
 
     async def get(self, path: str) -> ServerAnswer:
         """Never raises for what the server does. Cancelled, it gives up."""
-        # It is our own address, and its certificate may be its own.
+        answer = await self._get(self.url + path)
+        if answer.status == 0 and self.url.startswith("http:"):  # it may have been started with --tls
+            secure = await self._get(f"https{self.url.removeprefix('http')}{path}")
+            return secure if secure.status else answer
+        return answer
+
+    async def _get(self, url: str) -> ServerAnswer:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         try:
+            # It is an address of this machine, and its certificate may be its own.
             async with client(timeout_s=TIMEOUT_S, verify=False, max_connections=2) as http:
-                async with http.stream("GET", self.url + path, headers=headers) as answer:
+                async with http.stream("GET", url, headers=headers) as answer:
                     body = bytearray()
                     async for piece in answer.aiter_bytes():
                         body += piece

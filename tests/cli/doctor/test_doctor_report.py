@@ -11,6 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from fakes.server.server import ServerProcess
 from joyvl_server.cli.doctor.bundle.log_lines import kept_lines
 from joyvl_server.cli.doctor.examination import examine
 from joyvl_server.cli.doctor.report import Mask, ok, problem, text_of
@@ -146,3 +147,20 @@ def test_the_mask_knows_every_secret_of_the_settings(tmp_path):
     mask = Mask.of(load(tmp_path / "joyvl.yaml", environ={}))
     text = "planted-server-key-1 planted-engine-key-2 planted-voice-3 planted-agent-4 planted-chroma-5"
     assert mask.text(text) == "*** *** *** *** ***"
+
+
+def test_a_running_server_is_found_and_asked(doctor, tmp_path):
+    """It listens on a port of its own, and its record is read while it writes."""
+    bundle = tmp_path / "bundle.tar.gz"
+    with ServerProcess(tmp_path / "data", "--log-level", "warning") as server:
+        found = {one["message"]: one["status"] for one in doctor("server", "data-folder", "port", "disk")}
+        assert f"The server at {server.url} runs (process {server.pid}), and all its parts are ready." in found
+        assert any("is using this data folder" in message for message in found)
+        assert any(message.startswith("joyvl.db is whole") for message in found)
+        made = CliRunner().invoke(app, ["support-bundle", str(bundle)])
+        assert made.exit_code == 0, made.output
+    with tarfile.open(bundle) as archive:
+        texts = {member.name: archive.extractfile(member).read().decode() for member in archive}
+    assert json.loads(texts["joyvl-support/readyz.json"])["ready"] is True
+    assert "joyvl_sessions" in texts["joyvl-support/metrics.txt"]
+    assert json.loads(texts["joyvl-support/counts.json"])["joyvl.db"]["rows"]["cameras"] == 0

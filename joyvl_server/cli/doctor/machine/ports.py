@@ -6,28 +6,12 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
+from joyvl_server.cli.doctor.machine.listening import holder_of
 from joyvl_server.cli.doctor.report import Finding, ok, problem
 from joyvl_server.cli.doctor.server import RunningServer
 from joyvl_server.cli.doctor.threads import off_loop
 from joyvl_server.settings import Settings
-
-LISTEN = "0A"
-"""a listening socket in /proc/net/tcp"""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who listens on a port, as far as this user may see it."""
-
-    pid: int
-    program: str
-
-    def __str__(self) -> str:
-        return f"{self.program} (process {self.pid})"
 
 
 class PortCheck:
@@ -90,24 +74,4 @@ def bind_error(family: int, address: tuple[object, ...]) -> int | None:
             trial.listen(1)
         except OSError as error:
             return error.errno or errno.EINVAL
-    return None
-
-
-def holder_of(port: int, proc: Path = Path("/proc")) -> Holder | None:
-    """Which process listens on a TCP port; None where this user may not see it. Blocks."""
-    inodes = set()
-    for table in ("net/tcp", "net/tcp6"):
-        with suppress(OSError):
-            for line in (proc / table).read_text().splitlines()[1:]:
-                parts = line.split()
-                if parts[3] == LISTEN and int(parts[1].rpartition(":")[2], 16) == port:
-                    inodes.add(f"socket:[{parts[9]}]")
-    if not inodes:
-        return None
-    for folder in proc.glob("[0-9]*"):
-        with suppress(OSError):
-            for descriptor in (folder / "fd").iterdir():
-                with suppress(OSError):
-                    if os.readlink(descriptor) in inodes:
-                        return Holder(int(folder.name), (folder / "comm").read_text().strip())
     return None

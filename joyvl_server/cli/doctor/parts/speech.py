@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from joyvl_server.cli.doctor.report import Finding, ok, problem, skipped, warning
+from joyvl_server.cli.doctor.report import Finding, ok, problem, skipped
 from joyvl_server.cli.doctor.threads import off_loop
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.clock import SystemClock
@@ -70,12 +70,9 @@ class EarsCheck:
         try:
             if not hearing.able and self._settings.speech.asr == OFF:
                 return [skipped(hearing.message)]
-            if not hearing.able:
+            if not hearing.able:  # nobody has asked for it
                 return [
-                    warning(
-                        hearing.message,
-                        "Without it people type; typed words work everywhere. To be heard: docs/speech.md.",
-                    )
+                    skipped(hearing.message, "Typed words work without it. To speak with the server: docs/speech.md")
                 ]
             return [ok(f"{hearing.name} understands speech; its model is there.")]
         finally:
