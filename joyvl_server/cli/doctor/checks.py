@@ -24,6 +24,7 @@ from joyvl_server.cli.doctor.parts.memory import MemoryCheck
 from joyvl_server.cli.doctor.parts.running import RunningServerCheck
 from joyvl_server.cli.doctor.parts.settings_check import SettingsCheck
 from joyvl_server.cli.doctor.parts.speech import EarsCheck, VoicesCheck
+from joyvl_server.cli.doctor.parts.stored_secrets import StoredSecretsCheck
 from joyvl_server.cli.doctor.report import Check, Mask
 from joyvl_server.cli.doctor.server import RunningServer
 from joyvl_server.core.errors import ConfigError
@@ -68,6 +69,7 @@ def all_checks(patient: Patient, model: Path | None = None, *, start: bool = Fal
         SettingsCheck(settings, patient.errors),
         DiskCheck(settings),
         DataFolderCheck(settings, running),
+        StoredSecretsCheck(settings),
         RunningServerCheck(running),
         PortCheck(settings, running),
         ClockCheck(settings),

@@ -10,6 +10,7 @@ import sqlite3
 import pytest
 
 from fakes.engines.openai_server import FakeOpenAI, says
+from fakes.server.server import ServerProcess
 from joyvl_server.cli.doctor.checks import Patient
 from joyvl_server.cli.doctor.model.golden import GoldenQuestionCheck
 from joyvl_server.cli.doctor.report import FindingStatus
@@ -174,3 +175,18 @@ def test_agents(doctor):
     assert found["status"] == "problem"
     assert found["message"].startswith("ann: ")
     assert "joyvl agents check ann" in found["advice"]
+
+
+def test_stored_passwords_and_their_key(doctor, tmp_path):
+    assert only(doctor("secrets"))["status"] == "skipped"
+    data = tmp_path / "data"
+    with ServerProcess(data) as server:
+        server.camera("door", "rtsp://me:a-password@127.0.0.1:1/x")
+    assert "1 stored password is sealed, and can be opened" in only(doctor("secrets"))["message"]
+    (data / "secret.key").chmod(0o644)
+    assert f"chmod 600 {data}/secret.key" in only(doctor("secrets"))["advice"]
+    (data / "secret.key").rename(tmp_path / "elsewhere")
+    found = only(doctor("secrets"))
+    assert found["status"] == "problem"
+    assert "joyvl secrets give-up" in found["advice"]
+    assert not (data / "secret.key").exists()

@@ -9,7 +9,7 @@ from typing import Any
 from joyvl_server.cli.doctor.report import Finding, ok, problem, skipped, warning
 from joyvl_server.cli.doctor.server import TIMEOUT_S, RunningServer
 
-DISPENSABLE = ("ticks", "timeline", "voices", "speech recognition", "alerts")
+DISPENSABLE = ("ticks", "timeline", "voices", "speech recognition", "alerts", "secrets")
 """Parts without which the server watches on: see `/readyz`."""
 
 
