@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
@@ -34,6 +35,7 @@ from joyvl_server.api.http.guard import Guard
 from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
 from joyvl_server.api.http.middleware import ErrorMiddleware, MetricsMiddleware
 from joyvl_server.api.http.server import ApiServer, bind, until_signal, url_of
+from joyvl_server.api.listening.certificate import find_certificate, told_of_certificate
 from joyvl_server.api.memory import digests, memories
 from joyvl_server.api.page import PageFiles
 from joyvl_server.api.realtime import routes, socket
@@ -47,6 +49,7 @@ from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit import logs
 from joyvl_server.kit.clock import Clock, SystemClock
+from joyvl_server.kit.tls.served import ServedCertificate
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings, check_listen
 
@@ -173,16 +176,20 @@ async def _serve(
     # Whoever starts it must learn that a port is taken before anything else is started.
     sockets = bind(settings.server)
     try:
+        certificate = await asyncio.to_thread(find_certificate, settings, time.time())
         async with until_signal(on_stop) as stop:
             registry = await open_registry(settings)
             app = create_app(settings, registry)
-            server = ApiServer(app, app.state.api, lambda: _print_address(url_of(sockets)))
+            url = url_of(sockets, "http" if certificate is None else "https")
+            server = ApiServer(app, app.state.api, lambda: _print_address(url, certificate), certificate)
             async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
                 stop.server = server
                 beginning = [
                     tasks.create_task(_arranged(arrange, registry)),
                     tasks.create_task(_told_of_engines(registry)),
                 ]
+                if certificate is not None:
+                    beginning.append(tasks.create_task(certificate.watch(app.state.api.clock)))
                 await server.serve(sockets)
                 for task in beginning:
                     task.cancel()
@@ -211,8 +218,10 @@ async def _told_of_engines(registry: Registry) -> None:
             print(f"The engine {name} cannot be used. {error}", flush=True)
 
 
-def _print_address(url: str) -> None:
+def _print_address(url: str, certificate: ServedCertificate | None) -> None:
     print(f"joyvl-server is watching at {url}", flush=True)
+    if certificate is not None:
+        print(told_of_certificate(certificate, url), flush=True)
 
 
 def _end_process() -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, BinaryIO
 import httpx2
 import typer
 
+from joyvl_server.cli.connecting.trust import https_instead, told_of_distrust, trust_for
 from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
 from joyvl_server.cli.watch import KINDS_HELP
 from joyvl_server.core.errors import JoyvlError, NotFound
@@ -153,25 +154,32 @@ def call(server: str, key: str | None, method: str, path: str, body: Any = None)
 async def download(server: str, key: str | None, path: str, out: BinaryIO) -> None:
     """Write what a running server answers, as it comes. Raises `JoyvlError` with its words, `OSError` of `out`."""
     begun = False
-    async with client() as http:
+    server = server.rstrip("/")
+    async with client(verify=trust_for(server)) as http:
         try:
-            async with http.stream("GET", server.rstrip("/") + path, headers=_headers(key)) as answer:
+            async with http.stream("GET", server + path, headers=_headers(key)) as answer:
                 if not answer.is_success:
                     await answer.aread()
+                    if (secure := https_instead(server, answer)) is not None:
+                        return await download(secure, key, path, out)
                     _content(answer)
                 begun = True
                 async for piece in answer.aiter_bytes():
                     out.write(piece)
-        except httpx2.HTTPError:
-            raise JoyvlError("The server went away; not all was written." if begun else _nobody(server)) from None
+        except httpx2.HTTPError as error:
+            why = "The server went away; not all was written." if begun else _nobody(server, error)
+            raise JoyvlError(why) from None
 
 
 async def _request(server: str, key: str | None, method: str, path: str, body: Any) -> Any:
-    async with client() as http:
+    server = server.rstrip("/")
+    async with client(verify=trust_for(server)) as http:
         try:
-            answer = await http.request(method, server.rstrip("/") + path, json=body, headers=_headers(key))
-        except httpx2.HTTPError:
-            raise JoyvlError(_nobody(server)) from None
+            answer = await http.request(method, server + path, json=body, headers=_headers(key))
+        except httpx2.HTTPError as error:
+            raise JoyvlError(_nobody(server, error)) from None
+    if (secure := https_instead(server, answer)) is not None:
+        return await _request(secure, key, method, path, body)
     return _content(answer)
 
 
@@ -179,7 +187,10 @@ def _headers(key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def _nobody(server: str) -> str:
+def _nobody(server: str, error: httpx2.HTTPError) -> str:
+    distrust = told_of_distrust(server, error)
+    if distrust is not None:
+        return distrust
     return f"No server answers at {server}. Is it running? Start it with: joyvl serve"
 
 

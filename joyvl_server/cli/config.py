@@ -65,7 +65,7 @@ class SirenSettings(BaseModel):
 _REFERENCE_HEAD = """\
 # Settings
 
-<!-- Made by `joyvl config reference` from joyvl_server/settings/groups.py; don't edit it by hand. -->
+<!-- Made by `joyvl config reference` from joyvl_server/settings; don't edit it by hand. -->
 
 The order of precedence is: flags, environment variables, one YAML file (`--config FILE` or `JOYVL_CONFIG`), these
 defaults. [configs/joyvl.yaml](../../configs/joyvl.yaml) holds every setting with its default. What the REST API creates

@@ -20,6 +20,7 @@ def serve(
     demo: Annotated[
         bool | None, typer.Option(help="Add the camera demo, a drawn clip, at the first start (demo).")
     ] = None,
+    tls: Annotated[str | None, typer.Option(help="off, self-signed or files (server.tls).")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error (log.level).")] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
@@ -33,7 +34,7 @@ def serve(
                     {
                         "data_dir": data_dir,
                         "demo": demo,
-                        "server": {"host": host, "port": port},
+                        "server": {"host": host, "port": port, "tls": tls},
                         "engine": {"name": engine},
                         "log": {"level": log_level},
                     }

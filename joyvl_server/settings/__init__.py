@@ -27,12 +27,12 @@ from joyvl_server.settings.groups import (
     LogSettings,
     MediaSettings,
     NetSettings,
-    ServerSettings,
     SessionSettings,
     SpeechSettings,
     StoreSettings,
 )
 from joyvl_server.settings.memory import MemorySettings
+from joyvl_server.settings.server import ServerSettings
 from joyvl_server.settings.timeline import TimelineSettings, TimeZoneName, system_zone
 from joyvl_server.settings.values import Folder
 
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         None,
         description="Time zone of days, hours and words like `yesterday`, like `Europe/Zurich`. Null: the system's.",
     )
-    server: ServerSettings = Field(default_factory=ServerSettings, description="Address, keys, limits.")
+    server: ServerSettings = Field(default_factory=ServerSettings, description="Address, TLS, keys, limits.")
     engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine that decides.")
     sessions: SessionSettings = Field(default_factory=SessionSettings, description="Ticks, sensitivity, context.")
     media: MediaSettings = Field(default_factory=MediaSettings, description="Sources, workers, pictures.")

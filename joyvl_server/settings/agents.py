@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from joyvl_server.settings.groups import Group
+from joyvl_server.settings.group import Group
 from joyvl_server.settings.values import AgentName
 
 

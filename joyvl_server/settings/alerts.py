@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from joyvl_server.settings.groups import Group
+from joyvl_server.settings.group import Group
 from joyvl_server.settings.values import Rule
 
 

@@ -4,70 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from joyvl_server.core.config import Fidelity
+from joyvl_server.settings.group import Group
 from joyvl_server.settings.values import (
     Folder,
     FramesPerTick,
-    Key,
     Language,
     Listen,
-    Origin,
-    ProxyNetwork,
-    PublicUrl,
     Rule,
     Scheme,
     SpokenLanguage,
     VoiceName,
     WakeWordText,
 )
-
-
-class Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ServerSettings(Group):
-    host: str = Field("127.0.0.1", description="Address to listen on. Beyond loopback an API key is required.")
-    port: int = Field(8099, ge=0, le=65535, description="TCP port; 0 lets the system choose one.")
-    api_keys: list[Key] = Field(
-        default_factory=list,
-        description="Keys that clients send as `Authorization: Bearer …`. Empty: no key needed, loopback only.",
-    )
-    allowed_hosts: list[str] = Field(
-        default_factory=list,
-        description="Host names to accept in addition to loopback names and `server.host`; `*` accepts any.",
-    )
-    allowed_origins: list[Origin] = Field(
-        default_factory=list,
-        description="Origins of web pages elsewhere that may call the API, like `https://my.page`.",
-    )
-    public_url: PublicUrl = Field(
-        "",
-        description=(
-            "Where others reach this server, like `https://home.example:8443`; links in alerts begin with it. Empty: "
-            "signed links begin with the address that was called, and alerts hold none."
-        ),
-    )
-    trusted_proxies: list[ProxyNetwork] = Field(
-        default_factory=list,
-        description=(
-            "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` the server "
-            "believes. Empty: none."
-        ),
-    )
-    max_connections: int = Field(
-        1024,
-        ge=8,
-        description=(
-            "Connections at once, at most half of the file descriptors that the system grants. At the limit, a new "
-            "client makes the server close the connection that has been idle longest."
-        ),
-    )
-    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
-    updates_backlog: int = Field(1024, ge=16, description="Updates kept per session for clients that resume.")
-    shutdown_timeout_s: float = Field(10.0, gt=0, description="Seconds that running work may take to end at shutdown.")
 
 
 class EngineSettings(Group):

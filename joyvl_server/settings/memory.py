@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from joyvl_server.settings.groups import Group
+from joyvl_server.settings.group import Group
 from joyvl_server.settings.values import Key
 
 

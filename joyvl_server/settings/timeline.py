@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
-from joyvl_server.settings.groups import Group
+from joyvl_server.settings.group import Group
 
 LOCALTIME = Path("/etc/localtime")
 

@@ -25,8 +25,7 @@ class DataFolder:
         """Make it where there is none. Raises `StoreError`: store_locked while another server has it, and others."""
         path = path.absolute()
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _close_to_others(path)
+            make(path)
             descriptor = _lock(path / LOCK)
         except OSError as error:
             raise StoreError(
@@ -40,6 +39,12 @@ class DataFolder:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def make(path: Path) -> None:
+    """Make the data folder where there is none, for its owner alone. Raises `OSError`."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _close_to_others(path)
 
 
 def _close_to_others(path: Path) -> None:

@@ -10,10 +10,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import resource
-import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, cast
 
 import h11
@@ -31,23 +28,27 @@ log = structlog.get_logger(__name__)
 MAX_DESCRIPTORS = 65_536
 MAX_REALTIME_MESSAGE = 4 * 1024 * 1024
 """Bytes of a WebSocket message of a Realtime client: pictures and sound in base64."""
-ACCEPTS_AT_ONCE = 16
-ACCEPT_PAUSE_S = 0.5
 CLIENT_SHARE = 0.75
 """One address holds at most this part of all places, a trusted proxy all of them."""
-BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
 
 
 class ConnectionPhase(enum.Enum):
-    """What a connection waits for. From the client: a whole head, the rest of a body, a next request. Or our answer."""
+    """What a connection waits for. From the client: TLS, a whole head, the rest of a body, a next request. Or our
+    answer."""
 
+    HANDSHAKE = "handshake"
     HEAD = "head"
     BODY = "body"
     IDLE = "idle"
     ANSWER = "answer"
 
 
-TIMEOUTS_S = {ConnectionPhase.HEAD: 10.0, ConnectionPhase.BODY: 45.0, ConnectionPhase.IDLE: 30.0}
+TIMEOUTS_S = {
+    ConnectionPhase.HANDSHAKE: 10.0,
+    ConnectionPhase.HEAD: 10.0,
+    ConnectionPhase.BODY: 45.0,
+    ConnectionPhase.IDLE: 30.0,
+}
 """A body has its own shorter timeout with an answer (`bodies`); this one ends clients that go on after the answer."""
 
 
@@ -62,12 +63,19 @@ def raise_descriptor_limit() -> int:
 
 
 class Connection:
-    """One place. `transport` is None until it is connected."""
+    """One place. `transport` is None until it is connected, `handshake` what connects it where that takes time."""
 
     def __init__(self, client: str) -> None:
         self.client = client
         self.transport: asyncio.Transport | None = None
+        self.handshake: asyncio.Task[None] | None = None
         self.proven = False
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+        elif self.handshake is not None:
+            self.handshake.cancel()
 
 
 class Connections:
@@ -107,8 +115,7 @@ class Connections:
         if found is None:
             return False
         self.remove(found)
-        if found.transport is not None:
-            found.transport.abort()
+        found.abort()
         return True
 
     def waits(self, connection: Connection, waits: bool) -> None:
@@ -180,7 +187,11 @@ class HttpConnection(H11Protocol):
         super().connection_lost(exc)
 
     def _follow(self) -> None:
-        if self.transport.get_protocol() is not self or self.transport.is_closing():
+        if self.transport.get_protocol() is not self:
+            return
+        if self.transport.is_closing():
+            # TLS ends with a word of the client, too: until then its place may be had by others.
+            self._places.waits(self.place, self.scheme == "https")
             return
         theirs = self.conn.their_state
         self._asked = self._asked or theirs is not h11.IDLE
@@ -217,78 +228,3 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     def __init__(self, config: Any, server_state: ServerState, app_state: dict[str, Any], **more: Any) -> None:
         super().__init__(config, server_state, app_state, **more)
         self.server_state = server_state
-
-
-class Listener:
-    """Accepts on listening sockets. asyncio's own would log each of thousands of refused accepts with a traceback.
-
-    Has what uvicorn asks of an `asyncio.Server`: `close` and `wait_closed`. The sockets belong to the caller.
-    """
-
-    def __init__(
-        self, sockets: Iterable[socket.socket], connections: Connections, connect: Callable[[], HttpConnection]
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._sockets = list(sockets)
-        self._connections = connections
-        self._connect = connect
-        self._connecting: set[asyncio.Task[None]] = set()
-        self._resume: dict[socket.socket, asyncio.TimerHandle] = {}
-        self._failing = False
-        for sock in self._sockets:
-            self._loop.add_reader(sock, self._accept, sock)
-
-    def close(self) -> None:
-        for timer in self._resume.values():
-            timer.cancel()
-        for sock in self._sockets:
-            self._loop.remove_reader(sock)
-
-    async def wait_closed(self) -> None:
-        """Wait for the connections that are being made. Cancelled, it cancels these too."""
-        await asyncio.gather(*self._connecting, return_exceptions=True)
-
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(ACCEPTS_AT_ONCE):
-            try:
-                client, address = listening.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._pause(listening, error)
-                return
-            if self._failing:
-                self._failing = False
-                log.info("connections are accepted again")
-            self._admit(client, str(address[0]) if address else "")
-
-    def _admit(self, client: socket.socket, address: str) -> None:
-        client.setblocking(False)
-        place = self._connections.admit(address)
-        if place is None:
-            with client, suppress(OSError):
-                client.send(BUSY)
-            return
-        task = self._loop.create_task(self._serve(client, place), name="connect")
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
-
-    async def _serve(self, client: socket.socket, place: Connection) -> None:
-        protocol = self._connect()
-        protocol.place = place
-        try:
-            await self._loop.connect_accepted_socket(lambda: protocol, client)
-        except OSError:  # gone already
-            client.close()
-            self._connections.remove(place)
-
-    def _pause(self, listening: socket.socket, error: OSError) -> None:
-        """No descriptor is left, mostly: make room for one, and try again in a moment."""
-        if not self._failing:
-            self._failing = True
-            log.error("connections cannot be accepted", error=error.strerror, held=len(self._connections))
-        self._connections.close_one()
-        self._loop.remove_reader(listening)
-        self._resume[listening] = self._loop.call_later(
-            ACCEPT_PAUSE_S, self._loop.add_reader, listening, self._accept, listening
-        )

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from joyvl_server.api.http import bodies
 from joyvl_server.api.http.auth import ApiKeys, EphemeralKeys, FailedKeyLimiter, bearer, bearer_of_subprotocols
-from joyvl_server.api.http.hosts import HostPolicy, OriginPolicy, parse_host, same_origin
+from joyvl_server.api.http.hosts import DEFAULT_PORTS, HostPolicy, OriginPolicy, parse_host, same_origin
 from joyvl_server.api.http.problems import problem
 from joyvl_server.kit.clock import Clock
 from joyvl_server.settings import ServerSettings
@@ -36,6 +36,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
 }
+STRICT = {"Strict-Transport-Security": "max-age=2592000"}
 EMBEDDABLE = {"Cross-Origin-Resource-Policy": "cross-origin"}
 CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 CORS_HEADERS = (
@@ -74,6 +75,7 @@ class Guard:
     ) -> None:
         self._app = app
         self._limit = settings.max_body_bytes
+        self._certified = settings.tls == "files"
         self._hosts = HostPolicy.of(settings)
         self._origins = OriginPolicy.of(settings)
         self._keys = ApiKeys(key.get_secret_value() for key in settings.api_keys)
@@ -86,7 +88,7 @@ class Guard:
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
         linked = "authorization" not in headers and self._links.is_one(scope)
-        extra = {**self._extra_headers(headers), **(EMBEDDABLE if linked else {})}
+        extra = {**self._extra_headers(headers), **self._strict(scope, headers), **(EMBEDDABLE if linked else {})}
         guarded = _with_headers(scope, send, extra)
         refused = self._host_refused(headers) or self._origin_refused(scope, headers, embeddable=linked)
         if refused is None and _is_preflight(scope, headers):
@@ -188,6 +190,13 @@ class Guard:
             "Vary": "Origin",
         }
         return {**SECURITY_HEADERS, **shared}
+
+    def _strict(self, scope: Scope, headers: Headers) -> dict[str, str]:
+        """Only with a certificate of one's own: whoever has accepted a self-signed one could not do so again. And only
+        on the standard port: browsers would hold all other ports of that name to it, too."""
+        secure = self._certified and scope.get("scheme") in ("https", "wss")
+        named = parse_host(headers.get("host", "")) if secure else None
+        return STRICT if named is not None and named[1] in (None, DEFAULT_PORTS["https"]) else {}
 
 
 def _opens_realtime(scope: Scope) -> bool:

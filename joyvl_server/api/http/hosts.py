@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
+from joyvl_server.kit.net.own_names import host_names
 from joyvl_server.settings import ServerSettings
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -64,7 +65,13 @@ class HostPolicy:
                 names.add(parsed[0])
             elif parsed is not None:
                 pairs.add(parsed)
-        return cls(frozenset(names), frozenset(pairs), settings.host in WILDCARDS, "*" in settings.allowed_hosts)
+        everywhere = settings.host in WILDCARDS
+        if everywhere:
+            # `nas` and `nas.local` stand in no public DNS: nobody elsewhere can make them lead here.
+            names.update(name for name in host_names() if "." not in name or name.endswith(".local"))
+        if settings.public_url:
+            names.add((urlsplit(settings.public_url).hostname or "").rstrip("."))
+        return cls(frozenset(names), frozenset(pairs), everywhere, "*" in settings.allowed_hosts)
 
     def answers_to(self, host: HostPort) -> bool:
         name = host[0]

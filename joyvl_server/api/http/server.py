@@ -10,9 +10,11 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from joyvl_server.api.context import ApiContext
 from joyvl_server.api.http.connections import (
@@ -21,12 +23,14 @@ from joyvl_server.api.http.connections import (
     Connections,
     ConnectionState,
     HttpConnection,
-    Listener,
     WebSocketConnection,
     raise_descriptor_limit,
 )
-from joyvl_server.api.http.hosts import ProxyPolicy
+from joyvl_server.api.http.hosts import HostPolicy, ProxyPolicy
+from joyvl_server.api.listening.listener import Listener
+from joyvl_server.api.listening.plain import PlainHttpAnswer
 from joyvl_server.core.errors import ConfigError
+from joyvl_server.kit.tls.served import ServedCertificate
 from joyvl_server.settings import ServerSettings
 
 BACKLOG = 128
@@ -57,33 +61,34 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 class ApiServer(uvicorn.Server):
-    """Signals are the caller's business. `announce` runs once it really listens; streams end when it shuts down."""
+    """Signals are the caller's business. `announce` runs once it really listens; streams end when it shuts down.
 
-    def __init__(self, app: FastAPI, api: ApiContext, announce: Callable[[], None]) -> None:
+    With a `certificate` it speaks https, and tells so to whom speaks http.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        api: ApiContext,
+        announce: Callable[[], None],
+        certificate: ServedCertificate | None = None,
+    ) -> None:
         settings = api.settings.server
-        limit = settings.shutdown_timeout_s
         super().__init__(
-            uvicorn.Config(
+            _config(
                 app,
-                loop="asyncio",
-                http=HttpConnection,
+                settings,
                 ws=WebSocketConnection,
                 ws_max_size=MAX_MESSAGE,
                 ws_ping_interval=PING_S,
                 ws_ping_timeout=PONG_S,
                 ws_per_message_deflate=False,
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=settings.trusted_proxies,
-                timeout_keep_alive=int(TIMEOUTS_S[ConnectionPhase.IDLE]),
-                timeout_graceful_shutdown=math.ceil(min(CONNECTIONS_S, limit / 3)),
-                backlog=BACKLOG,
             )
         )
+        self._plain = _config(PlainHttpAnswer(HostPolicy.of(settings)), settings, ws="none", proxy_headers=False)
+        self._certificate = certificate
         logging.getLogger("uvicorn.error").addFilter(_is_news)
         self._connections = Connections(settings.max_connections, raise_descriptor_limit(), ProxyPolicy.of(settings))
         self.server_state = ConnectionState(self._connections)
@@ -97,16 +102,33 @@ class ApiServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
-        self.servers = [Listener(sockets or [], self._connections, self._connect)]  # type: ignore[list-item]
+        self.servers = [Listener(sockets or [], self._connections, self._connect, self._certificate)]  # type: ignore[list-item]
         self._announce()
 
-    def _connect(self) -> HttpConnection:
-        return HttpConnection(self.config, self.server_state, self.lifespan.state)
+    def _connect(self, expected: bool) -> HttpConnection:
+        return HttpConnection(self.config if expected else self._plain, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._api.stop_by = self._api.clock.monotonic() + self._api.settings.server.shutdown_timeout_s
         self._api.stopping.set()
         await super().shutdown(sockets)
+
+
+def _config(app: ASGIApp, settings: ServerSettings, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=HttpConnection,
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(TIMEOUTS_S[ConnectionPhase.IDLE]),
+        timeout_graceful_shutdown=math.ceil(min(CONNECTIONS_S, settings.shutdown_timeout_s / 3)),
+        backlog=BACKLOG,
+        **more,
+    )
 
 
 def bind(settings: ServerSettings) -> list[socket.socket]:
@@ -150,9 +172,9 @@ def _socket(family: int, address: tuple[object, ...]) -> socket.socket:
     return made
 
 
-def url_of(sockets: list[socket.socket]) -> str:
+def url_of(sockets: list[socket.socket], scheme: str = "http") -> str:
     host, port = sockets[0].getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class StopSignal:

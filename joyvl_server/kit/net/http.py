@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 
 import httpx2
@@ -16,14 +17,15 @@ def client(
     max_connections: int = 100,
     base_url: str = "",
     headers: Mapping[str, str] | None = None,
-    verify: bool = True,
+    verify: bool | ssl.SSLContext = True,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> httpx2.AsyncClient:
     """A client; the caller closes it (`async with` or `aclose`).
 
     `timeout_s` bounds each read, each write and the wait for a free connection, not the whole answer (answers are
     streamed). Proxies, `.netrc` and certificates of the environment are not used, and no redirect is followed: the net
-    policy has checked one address, not where that sends us. `transport` is for tests.
+    policy has checked one address, not where that sends us. `verify`: whether certificates are checked, or how.
+    `transport` is for tests.
     """
     return httpx2.AsyncClient(
         base_url=base_url,

@@ -24,6 +24,7 @@ from fakes.server.server import ServerProcess
 from joyvl_server.api.http import auth, connections
 from joyvl_server.api.http.connections import ConnectionPhase, raise_descriptor_limit
 from joyvl_server.api.http.server import ApiServer, bind
+from joyvl_server.api.listening import listener
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.settings import ServerSettings
 
@@ -261,7 +262,7 @@ async def test_the_limit_is_told_once_when_it_begins_and_once_when_it_ends(tmp_p
 
 
 async def test_without_descriptors_it_waits_and_says_so_once(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(connections, "ACCEPT_PAUSE_S", 0.05)
+    monkeypatch.setattr(listener, "ACCEPT_PAUSE_S", 0.05)
     async with site(tmp_path) as here:
         accepting = socket.socket.accept
         tries = 0
