@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from joyvl_server.cli.doctor.machine.clock import ClockCheck
 from joyvl_server.cli.doctor.machine.codecs import CodecCheck
 from joyvl_server.cli.doctor.machine.disk import DiskCheck
 from joyvl_server.cli.doctor.machine.ports import PortCheck
+from joyvl_server.cli.doctor.machine.turn import SECRET, TurnCheck
 from joyvl_server.cli.doctor.machine.webrtc import WebRtcCheck
 from joyvl_server.cli.doctor.model.folder import ModelFilesCheck
 from joyvl_server.cli.doctor.model.golden import GoldenQuestionCheck
@@ -59,8 +59,10 @@ class Patient:
         return Mask.of(self.settings, found)
 
 
-def all_checks(patient: Patient, model: Path | None = None, *, start: bool = False) -> list[Check]:
-    """Every check, in the order in which they are told: what others depend on comes first."""
+def all_checks(
+    patient: Patient, model: Path | None = None, *, start: bool = False, turn: str | None = None
+) -> list[Check]:
+    """Every check, in the order in which they are told: what others depend on comes first. Raises `ConfigError`."""
     settings, running = patient.settings, patient.running
     place = model_place(settings, model)
     given = settings.engine.options.get("vllm", {}).get("chat_template")
@@ -75,6 +77,7 @@ def all_checks(patient: Patient, model: Path | None = None, *, start: bool = Fal
         ClockCheck(settings),
         CodecCheck(),
         WebRtcCheck(settings),
+        TurnCheck(turn, os.environ.get(SECRET)),
         CardCheck(settings),
         ModelFilesCheck(place),
         MarkerCheck(place),
@@ -88,5 +91,9 @@ def all_checks(patient: Patient, model: Path | None = None, *, start: bool = Fal
 
 
 def _is_secret_variable(name: str) -> bool:
-    words: Iterable[str] = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-    return name.startswith(("JOYVL_", "HF_")) and any(word in name for word in words) and not name.endswith("_FILE")
+    words = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+    return (
+        name.startswith(("JOYVL_", "HF_", "TURN_"))
+        and any(word in name for word in words)
+        and not name.endswith("_FILE")
+    )

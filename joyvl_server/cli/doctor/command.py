@@ -14,7 +14,7 @@ import typer
 from joyvl_server import __version__
 from joyvl_server.cli.doctor.report import Check, Finding, Mask, Report, text_of
 from joyvl_server.cli.engine import Config
-from joyvl_server.cli.exits import FAILED, USAGE
+from joyvl_server.cli.exits import FAILED, USAGE, errors_as_exit_codes
 from joyvl_server.kit import logs
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder for the database and files (data_dir).")]
@@ -31,6 +31,9 @@ def doctor(
     start: Annotated[
         bool, typer.Option("--start", help="Also start engine vllm and ask it; takes minutes, and may fetch weights.")
     ] = False,
+    turn: Annotated[
+        str | None, typer.Option(help="Try the TURN server HOST:PORT, with the secret in TURN_SECRET.")
+    ] = None,
     key: Key = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -43,7 +46,8 @@ def doctor(
 
     logs.configure("error", "auto")
     patient = Patient.find(config, data_dir, key)
-    checks = all_checks(patient, model, start=start)
+    with errors_as_exit_codes():
+        checks = all_checks(patient, model, start=start, turn=turn)
     if unknown := sorted(set(names or ()) - {check.name.replace(" ", "-") for check in checks}):
         known = ", ".join(check.name.replace(" ", "-") for check in checks)
         typer.echo(f"joyvl: There is no check {unknown[0]}. There are: {known}.", err=True)

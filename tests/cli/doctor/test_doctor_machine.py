@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from fakes.clock import ManualClock
-from fakes.patience import PATIENCE_S
+from fakes.patience import PATIENCE_S, wait_until
 from fakes.server.small_disk import small_disk
-from joyvl_server.cli.doctor.machine import codecs, disk
+from joyvl_server.cli.doctor.machine import codecs, disk, turn
 from joyvl_server.cli.doctor.machine.clock import ClockCheck
 from joyvl_server.cli.doctor.machine.webrtc import HostNetwork, WebRtcCheck
 from joyvl_server.cli.doctor.report import FindingStatus
@@ -139,3 +139,42 @@ def test_video_can_be_decoded(doctor, monkeypatch):
     assert "cannot decode H.265" in only(doctor("video"))["message"]
     monkeypatch.setattr(codecs, "has_decoder", lambda name: name != "h264")
     assert only(doctor("video"))["status"] == "problem"
+
+
+@pytest.fixture
+def turn_server(tmp_path):
+    """coturn, on loopback, with a secret."""
+    program = shutil.which("turnserver") or "/usr/bin/turnserver"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [program, "-n", "--no-cli", "--no-tls", "--no-dtls", "-L", "127.0.0.1", "-p", str(port), "-r", "joyvl"]
+    command += ["--use-auth-secret", "--static-auth-secret", "a-secret-of-turn", "--log-file", "stdout"]
+    command += ["--pidfile", str(tmp_path / "turn.pid"), "--db", str(tmp_path / "turn.db")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: process.poll() is not None or _listens(port))
+        yield f"127.0.0.1:{port}"
+        process.kill()
+
+
+def _listens(port):
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(int(line.split()[1].rpartition(":")[2], 16) == port for line in lines)
+
+
+def test_a_turn_server(doctor, monkeypatch, turn_server):
+    assert only(doctor("turn"))["status"] == "skipped"
+    assert "is not in TURN_SECRET" in only(doctor("turn", "--turn", turn_server))["message"]
+    monkeypatch.setenv("TURN_SECRET", "a-secret-of-turn")
+    found = only(doctor("turn", "--turn", turn_server))
+    assert (found["status"], "gave a relay" in found["message"]) == ("ok", True), found
+    monkeypatch.setenv("TURN_SECRET", "another-secret")
+    assert "refuses this secret" in only(doctor("turn", "--turn", turn_server))["message"]
+
+
+def test_a_turn_server_that_is_not_there(doctor, monkeypatch):
+    monkeypatch.setenv("TURN_SECRET", "a-secret-of-turn")
+    monkeypatch.setattr(turn, "ANSWER_S", 0.5)
+    found = only(doctor("turn", "--turn", "127.0.0.1:9"))
+    assert found["status"] == "problem"
+    assert found["message"].startswith("The TURN server 127.0.0.1:9 ")

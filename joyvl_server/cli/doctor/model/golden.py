@@ -19,6 +19,7 @@ from joyvl_server.core.frame import Frame
 from joyvl_server.core.prompt import wire_format
 from joyvl_server.core.prompt.turns import Chunk, UserTurn
 from joyvl_server.engines.base import Engine, EngineSession, EngineSpec
+from joyvl_server.engines.openai.probe import NO_MARKERS
 from joyvl_server.engines.vllm.engine import VllmEngine
 from joyvl_server.ingest.demo import ARRIVALS, FPS, frames
 from joyvl_server.kit.jpeg import Pixels, encode
@@ -126,7 +127,10 @@ class GoldenQuestionCheck:
                 f"The engine {engine.name} sees the demo clip: {shown}, but {took}: slower than one each {slow:g} s.",
                 "Set sessions.tick_s higher, lower media.max_pixels, or use a smaller model (docs/engines.md).",
             )
-        return ok(f"The engine {engine.name} sees the demo clip: {shown}, {took}. {note}".strip())
+        message = f"The engine {engine.name} sees the demo clip: {shown}, {took}. {note}".strip()
+        if note and note != NO_MARKERS:
+            return warning(message, "docs/engines.md says what each server can do, and which flags vLLM needs.")
+        return ok(message)
 
     async def _watching(self, engine: Engine, session: EngineSession) -> Finding:
         """An engine that reads no words is shown the first seconds: somebody enters."""
