@@ -27,6 +27,10 @@ from joyvl_server.api import (
     updates,
     watches,
 )
+from joyvl_server.api.access import keys, login
+from joyvl_server.api.access.access import Access
+from joyvl_server.api.access.check import AccessCheck
+from joyvl_server.api.access.first_link import login_link
 from joyvl_server.api.alerts import alerts, hooks
 from joyvl_server.api.context import ApiContext
 from joyvl_server.api.http import openapi, problems, signed_urls
@@ -75,6 +79,8 @@ ROUTERS = (
     memories.router,
     digests.router,
     signed_urls.router,
+    login.router,
+    keys.router,
     system.router,
     page.router,
 )
@@ -99,6 +105,7 @@ def create_app(
         ClientSecrets(clock),
         DataChannels(),
         ReferenceSessions(registry, clock),
+        Access(settings.server, registry, clock),
     )
     app = FastAPI(
         title="joyvl-server",
@@ -118,9 +125,7 @@ def create_app(
         app.include_router(router)
     # The one added last is the outermost.
     app.add_middleware(ErrorMiddleware)
-    app.add_middleware(
-        Guard, settings=settings.server, clock=clock, ephemeral=api.secrets, links=signed_urls.SignedLinks(api)
-    )
+    app.add_middleware(Guard, settings=settings.server, callers=AccessCheck(api), links=signed_urls.SignedLinks(api))
     app.add_middleware(OpenAIErrors)
     app.add_middleware(MetricsMiddleware, metrics=api.metrics)
     return app
@@ -131,9 +136,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     api: ApiContext = app.state.api
     try:
         await api.registry.start()
+        await api.access.start()
         yield
     finally:
         api.stopping.set()
+        await api.access.aclose()
         api.data_channels.close()
         api.reference.close()
         left = api.settings.server.shutdown_timeout_s
@@ -181,8 +188,9 @@ async def _serve(
             registry = await open_registry(settings)
             app = create_app(settings, registry)
             url = url_of(sockets, "http" if certificate is None else "https")
-            server = ApiServer(app, app.state.api, lambda: _print_address(url, certificate), certificate)
             async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
+                code = await app.state.api.access.first_code()
+                server = ApiServer(app, app.state.api, lambda: _told(url, certificate, settings, code), certificate)
                 stop.server = server
                 beginning = [
                     tasks.create_task(_arranged(arrange, registry)),
@@ -218,10 +226,13 @@ async def _told_of_engines(registry: Registry) -> None:
             print(f"The engine {name} cannot be used. {error}", flush=True)
 
 
-def _print_address(url: str, certificate: ServedCertificate | None) -> None:
+def _told(url: str, certificate: ServedCertificate | None, settings: Settings, code: str | None) -> None:
     print(f"joyvl-server is watching at {url}", flush=True)
     if certificate is not None:
         print(told_of_certificate(certificate, url), flush=True)
+    if code is not None:
+        print("There is no key yet. This link signs one browser in, once, within an hour:", flush=True)
+        print(f"  {login_link(settings.server.public_url or url, code)}", flush=True)
 
 
 def _end_process() -> None:

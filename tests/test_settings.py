@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from joyvl_server.cli.config import SHOWN_DEFAULTS, annotated_yaml, reference_markdown
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit.settings_layers import leaves
-from joyvl_server.settings import ServerSettings, Settings, check_listen, default_data_dir, load
+from joyvl_server.settings import ServerSettings, Settings, asks_for_keys, check_listen, default_data_dir, load
 from joyvl_server.settings import timeline as zones
 
 ROOT = Path(__file__).parent.parent
@@ -309,10 +309,29 @@ def test_loopback_needs_no_key(host):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "my.lan", "", "localhost.evil", "::ffff:127.0.0.1"])
-def test_beyond_loopback_a_key_is_required(host):
-    with pytest.raises(ConfigError, match=r"API key is required.*JOYVL_SERVER__API_KEYS_FILE"):
-        check_listen(Settings(server=ServerSettings(host=host)))
+def test_beyond_loopback_keys_are_asked_for(host):
+    assert asks_for_keys(ServerSettings(host=host))
+    check_listen(Settings(server=ServerSettings(host=host)))
     check_listen(Settings(server=ServerSettings(host=host, api_keys=["a-key"])))
+    with pytest.raises(ConfigError, match=r"server.auth is off: beyond loopback the server asks for keys"):
+        check_listen(Settings(server=ServerSettings(host=host, auth="off")))
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings"),
+    [
+        (False, {}),
+        (False, {"allowed_origins": ["https://my.page"]}),
+        (True, {"auth": "on"}),
+        (True, {"api_keys": ["a-key"]}),
+        (True, {"allowed_hosts": ["*"]}),
+        (True, {"trusted_proxies": ["127.0.0.1"]}),
+        (True, {"public_url": "https://home.example"}),
+        (False, {"public_url": "https://home.example", "auth": "off"}),
+    ],
+)
+def test_on_loopback_keys_are_asked_for_where_others_can_reach_it(asked, settings):
+    assert asks_for_keys(ServerSettings(**settings)) is asked
 
 
 def test_origins_and_keys_that_are_right():

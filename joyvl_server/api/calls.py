@@ -11,6 +11,8 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from joyvl_server.api import render
+from joyvl_server.api.access.caller import Caller
+from joyvl_server.api.access.senders import as_sent_by
 from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.auth import key_of
 from joyvl_server.api.http.bodies import CALLS_PATH
@@ -61,13 +63,17 @@ ANSWER: dict[int | str, dict[str, Any]] = {
 async def create_call(api: ApiDep, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
     """Call: send the offer, get the answer. The session starts as soon as frames arrive."""
     wanted = await read_call(request)
+    sender: Caller = request.state.who
+    session_wanted = as_sent_by(sender, wanted.session)
 
     async def create() -> Response:
-        with api.secrets.used(key_of(request), wanted.session) as session:
+        with api.secrets.used(key_of(request), session_wanted) as session:
             call = await api.registry.open_call(
                 wanted.sdp, name=session.name, spec=session.spec(), watches=session.drafts()
             )
-            api.data_channels.serve(api.registry.session(call.session_id), session)
+            if sender.role != "ingest":
+                api.data_channels.serve(api.registry.session(call.session_id), session)
+        api.access.senders.opened(call.id, sender)
         headers = {"Location": f"{CALLS_PATH}/{call.id}", "X-Session-Id": call.session_id}
         return Response(call.answer_sdp, 201, headers, SDP)
 
@@ -82,21 +88,24 @@ async def list_calls(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Respo
 
 
 @router.get(CALLS_PATH + "/{call_id}", response_model=CallOut, responses=problems(404))
-async def read_call_of(api: ApiDep, call_id: str) -> Response:
-    """One open call."""
+async def read_call_of(api: ApiDep, request: Request, call_id: str) -> Response:
+    """One open call. An ingest key knows only those that it opened."""
+    api.access.senders.check(call_id, request.state.who)
     return JsonResponse(render.call(api.registry.call(call_id)))
 
 
 @router.delete(CALLS_PATH + "/{call_id}", status_code=204, responses=problems(404))
-async def hang_up(api: ApiDep, call_id: str) -> Response:
+async def hang_up(api: ApiDep, request: Request, call_id: str) -> Response:
     """Hang up; the server frees everything that the call used."""
+    api.access.senders.check(call_id, request.state.who)
     await api.registry.hang_up(call_id)
     return Response(status_code=204)
 
 
 @router.post(CALLS_PATH + "/{call_id}/hangup", responses=problems(404))
-async def hang_up_call(api: ApiDep, call_id: str) -> Response:
+async def hang_up_call(api: ApiDep, request: Request, call_id: str) -> Response:
     """The same, as OpenAI's clients ask for it."""
+    api.access.senders.check(call_id, request.state.who)
     await api.registry.hang_up(call_id)
     return Response(status_code=200)
 

@@ -34,9 +34,11 @@ JPEG: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/v1/cameras", response_model=CamerasOut)
-async def list_cameras(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
-    """All cameras, oldest first."""
-    shown, cursor = paginated(api.registry.cameras.all(), lambda view: view.record.id, query)
+async def list_cameras(api: ApiDep, request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+    """All cameras, oldest first; with a key for certain cameras only these."""
+    mine: frozenset[str] = request.state.cameras
+    views = [view for view in api.registry.cameras.all() if not mine or view.record.id in mine]
+    shown, cursor = paginated(views, lambda view: view.record.id, query)
     return render.listed([await render.camera(api.registry, view) for view in shown], cursor)
 
 

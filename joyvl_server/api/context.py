@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from joyvl_server.api.access.access import Access
 from joyvl_server.api.http.idempotency import RequestLocks
 from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
 from joyvl_server.api.page import PageFiles
@@ -41,6 +42,7 @@ class ApiContext:
     secrets: ClientSecrets
     data_channels: DataChannels
     reference: ReferenceSessions
+    access: Access
     request_locks: RequestLocks = field(default_factory=RequestLocks)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_by: float | None = None

@@ -20,9 +20,11 @@ router = APIRouter(tags=["sessions"])
 
 
 @router.get("/v1/sessions", response_model=SessionsOut)
-async def list_sessions(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
-    """The sessions that run now, oldest first."""
-    shown, cursor = paginated(api.registry.sessions(), lambda session: session.id, query)
+async def list_sessions(api: ApiDep, request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+    """The sessions that run now, oldest first; with a key for certain cameras only theirs."""
+    mine: frozenset[str] = request.state.cameras
+    sessions = [session for session in api.registry.sessions() if not mine or session.record.camera_id in mine]
+    shown, cursor = paginated(sessions, lambda session: session.id, query)
     return render.listed([s.describe() for s in shown], cursor)
 
 

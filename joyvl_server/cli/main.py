@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from joyvl_server.cli import bench, cameras, config, engine, memory, replay, serve, version, watch
+from joyvl_server.cli.access import keys
 from joyvl_server.cli.agents import commands as agents
 from joyvl_server.cli.alerts import hooks
 from joyvl_server.cli.doctor import command as doctor
@@ -34,6 +35,7 @@ app.add_typer(cameras.app, name="cameras")
 app.add_typer(config.app, name="config")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(engine.app, name="engine")
+app.add_typer(keys.app, name="keys")
 app.add_typer(memory.app, name="memory")
 app.add_typer(models.app, name="models")
 app.add_typer(secrets.app, name="secrets")

@@ -53,6 +53,7 @@ __all__ = [
     "SpeechSettings",
     "StoreSettings",
     "TimelineSettings",
+    "asks_for_keys",
     "check_listen",
     "default_data_dir",
     "is_loopback",
@@ -164,13 +165,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def asks_for_keys(server: ServerSettings) -> bool:
+    """Does every request need a key or a signed-in browser? See `ServerSettings.auth`."""
+    if server.auth != "auto":
+        return server.auth == "on"
+    reached = server.allowed_hosts or server.trusted_proxies or server.public_url
+    return bool(not is_loopback(server.host) or server.api_keys or reached)
+
+
 def check_listen(settings: Settings) -> None:
     """Raises `ConfigError` where anybody in the network could drive the server."""
     server = settings.server
-    if not server.api_keys and not is_loopback(server.host):
+    if not asks_for_keys(server) and not is_loopback(server.host):
         raise ConfigError(
-            f"server.host is {server.host!r}: beyond loopback an API key is required. Set server.api_keys, for example "
-            "JOYVL_SERVER__API_KEYS_FILE=/path/to/keys, or listen on 127.0.0.1."
+            f"server.host is {server.host!r} and server.auth is off: beyond loopback the server asks for keys. Leave "
+            "server.auth out, or listen on 127.0.0.1. A proxy that knows its users may send a key of its own."
         )
 
 

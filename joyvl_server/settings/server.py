@@ -13,14 +13,34 @@ Tls = Annotated[
     Literal["off", "self-signed", "files"],
     BeforeValidator(lambda value: "off" if value is False else value),  # YAML reads `off` as a truth value
 ]
+Auth = Annotated[
+    Literal["auto", "on", "off"],
+    BeforeValidator(lambda value: {False: "off", True: "on"}.get(value, value) if isinstance(value, bool) else value),
+]
 
 
 class ServerSettings(Group):
-    host: str = Field("127.0.0.1", description="Address to listen on. Beyond loopback an API key is required.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Beyond loopback the server asks for keys.")
     port: int = Field(8099, ge=0, le=65535, description="TCP port; 0 lets the system choose one.")
     api_keys: list[Key] = Field(
         default_factory=list,
-        description="Keys that clients send as `Authorization: Bearer …`. Empty: no key needed, loopback only.",
+        description="Keys of admins, sent as `Authorization: Bearer …`. `joyvl keys` makes keys with other roles.",
+    )
+    auth: Auth = Field(
+        "auto",
+        description=(
+            "Whether every request needs a key or a signed-in browser. `auto`: where others can reach the server, "
+            "because `host` is beyond loopback or because `allowed_hosts`, `trusted_proxies`, `public_url` or "
+            "`api_keys` is set. `off`: on loopback only."
+        ),
+    )
+    requests_per_s: float = Field(
+        100.0,
+        ge=0,
+        description=(
+            "Requests a second of one key, one signed-in browser or one address without either, where keys are asked "
+            "for; ten seconds' worth may come at once. 0: no limit."
+        ),
     )
     tls: Tls = Field(
         "off",

@@ -259,7 +259,7 @@ async def test_a_name_is_used_once(h: House):
 
 
 async def test_messages_have_signed_links(tmp_path: Path, receiver: WebhookReceiver):
-    groups = {"alerts": {"allow": ["127.0.0.1"]}, "server": {"public_url": "https://home.example"}}
+    groups = {"alerts": {"allow": ["127.0.0.1"]}, "server": {"public_url": "https://home.example", "auth": "off"}}
     async with house(tmp_path, **groups) as h:
         await add(h, receiver.url)
         alert = await fire(h, picture=True)

@@ -1,7 +1,6 @@
 // The webcam call: get camera and microphone, dial, dial again when the connection fails, hang up.
 import { signal } from "../html.js";
 import { request } from "../net/api.js";
-import { authHeaders } from "../net/auth.js";
 import { keep, kept } from "../net/kept.js";
 import { webcamProblem } from "../text/words.js";
 import { playTrack, stopPlaying } from "./loudspeaker.js";
@@ -233,6 +232,6 @@ const release = (stream) => stream?.getTracks().forEach((track) => track.stop())
 
 // A closed tab sends no more pictures; say so at once instead of letting the server wait.
 addEventListener("pagehide", () => {
-  if (location_) fetch(location_, { method: "DELETE", headers: authHeaders(), keepalive: true });
+  if (location_) fetch(location_, { method: "DELETE", keepalive: true });
   location_ = null;
 });

@@ -1,5 +1,5 @@
 // Requests to the server, and its errors as sentences.
-import { apiKey, authHeaders, needsKey } from "./auth.js";
+import { refused, signIns } from "./auth.js";
 import { fromProxy, heard, missed } from "./contact.js";
 
 const READ_MS = 8000;
@@ -20,16 +20,17 @@ export class ApiError extends Error {
  * One request. Returns the Response; throws ApiError for every status of 400 and more, and where none comes in time.
  * @param {string} method
  * @param {string} path
- * @param {{json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal, key?: string,
- *   keepalive?: boolean, ms?: number}} options  `ms`: how long the whole answer may take
+ * @param {{json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal,
+ *   keepalive?: boolean, ms?: number, login?: boolean}} options  `ms`: how long the whole answer may take; `login`: a
+ *   refusal is no reason to ask for the key
  */
-export async function request(method, path, { json, body, headers = {}, signal, key, keepalive, ms } = {}) {
-  const sent = { ...authHeaders(key), ...headers };
+export async function request(method, path, { json, body, headers = {}, signal, keepalive, ms, login } = {}) {
+  const sent = { ...headers };
   if (json !== undefined) {
     sent["Content-Type"] = "application/json";
     body = JSON.stringify(json);
   }
-  const usedKey = key ?? apiKey.value;
+  const then = signIns();
   const began = Date.now();
   const limit = AbortSignal.timeout(ms ?? (method === "GET" ? READ_MS : CHANGE_MS));
   const until = signal ? AbortSignal.any([signal, limit]) : limit;
@@ -43,8 +44,7 @@ export async function request(method, path, { json, body, headers = {}, signal, 
   heard();
   if (response.ok || response.status === 304) return response;
   const problem = await readProblem(response);
-  // A late answer to a request sent before the key was entered must not ask for it again.
-  if (problem.status === 401 && key === undefined && usedKey === apiKey.value) needsKey.value = true;
+  if (problem.status === 401 && !login) refused(then);
   throw problem;
 }
 

@@ -1,31 +1,43 @@
-// The API key: asked once, kept for this tab only.
+// Who this browser is to the server. It signs in once; from then on a cookie that no script sees goes with everything.
 import { signal } from "../html.js";
 
-const SLOT = "joyvl.key";
-
-/** The key sent with every request; empty when the server asks for none. */
-export const apiKey = signal(sessionStorage.getItem(SLOT) ?? "");
+const LOGIN = /^#\/login\?code=([\w-]+)$/;
 
 /** True after a 401: the sign-in stands in front of the page. */
 export const needsKey = signal(false);
 
-export function keepKey(key) {
-  apiKey.value = key;
-  if (key) sessionStorage.setItem(SLOT, key);
-  else sessionStorage.removeItem(SLOT);
+/** `{auth, name, role, cameras, expires_at}`; null until the server has said it. `auth` false: nobody has to sign in. */
+export const me = signal(null);
+
+/** The code of a one-time link by which the page was opened; "" without one. */
+export const loginCode = signal(takeCode());
+addEventListener("hashchange", () => {
+  const code = takeCode();
+  if (code) loginCode.value = code;
+});
+
+let times = 0;
+
+/** How often this page was signed in; a refusal is only news of the time at which its request went out. */
+export const signIns = () => times;
+
+export function signedIn(who) {
+  times += 1;
+  me.value = who;
+  loginCode.value = "";
   needsKey.value = false;
 }
 
-export function authHeaders(key = apiKey.value) {
-  return key ? { Authorization: `Bearer ${key}` } : {};
+/** The server refused a request that went out after `signIns()` was `then`. */
+export function refused(then) {
+  if (then !== times) return;
+  me.value = null;
+  needsKey.value = true;
 }
 
-/** A browser cannot set headers on a WebSocket, so the key travels as a subprotocol. */
-export function socketProtocols(key = apiKey.value) {
-  return key ? ["joyvl.v1", `joyvl.bearer.${base64url(key)}`] : ["joyvl.v1"];
-}
-
-function base64url(text) {
-  const bytes = new TextEncoder().encode(text);
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+/** The code leaves the address at once: it must not stay in the history, or be shared with it. */
+function takeCode() {
+  const code = LOGIN.exec(location.hash)?.[1] ?? "";
+  if (code) history.replaceState(null, "", "#/live");
+  return code;
 }

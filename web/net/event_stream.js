@@ -1,5 +1,5 @@
-// Server-sent events by `fetch`, which can send the key; they come back by themselves and miss nothing.
-import { apiKey, authHeaders, needsKey } from "./auth.js";
+// Server-sent events by `fetch`, which can say where it left off; they come back by themselves and miss nothing.
+import { refused, signIns } from "./auth.js";
 import { fromProxy, heard, missed, onReturn } from "./contact.js";
 
 const PAUSES_MS = [500, 1000, 2000, 5000];
@@ -26,13 +26,13 @@ export function followEvents(path, { onEvent, onState = () => {}, unseen = false
     if (stopped || aborter || (document.hidden && !unseen)) return;
     const mine = new AbortController();
     aborter = mine;
-    const usedKey = apiKey.value;
+    const then = signIns();
     let wait = null;
     const quiet = watchSilence(mine);
     try {
-      const headers = { ...authHeaders(), Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
+      const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
       const response = await fetch(path, { headers, signal: mine.signal, cache: "no-store" });
-      if (response.status === 401 && usedKey === apiKey.value) needsKey.value = true;
+      if (response.status === 401) refused(then);
       if (!response.ok || !(response.headers.get("Content-Type") ?? "").startsWith("text/event-stream")) {
         if (!fromProxy(response)) wait = REFUSED_MS;
         throw new Error(`refused with ${response.status}`);

@@ -1,8 +1,8 @@
 // One session's updates over a WebSocket that comes back by itself and misses nothing.
 import { ApiError, get, sessionPath } from "./api.js";
-import { socketProtocols } from "./auth.js";
 import { heard, missed, onReturn } from "./contact.js";
 
+const PROTOCOL = "joyvl.v1";
 const PAUSES_MS = [300, 700, 1500, 3000];
 /** The server gives a sign of life after two seconds of silence. */
 const SILENT_MS = 5000;
@@ -29,7 +29,7 @@ export function follow(sessionId, { onUpdate, onState, onSound = () => {}, query
     const asked = new URLSearchParams({ ...(lastId && { after: lastId }), ...query() });
     const url = new URL(sessionPath(sessionId, `/updates${asked.size ? `?${asked}` : ""}`), location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    const mine = new WebSocket(url, socketProtocols());
+    const mine = new WebSocket(url, PROTOCOL);
     socket = mine;
     mine.onopen = () => mine === socket && listening();
     mine.onmessage = (event) => mine === socket && take(JSON.parse(event.data));

@@ -1,7 +1,7 @@
 // The frame around every page: header, sign-in, messages.
 import { html, useEffect } from "../html.js";
 import { call, stopCall } from "../call/call.js";
-import { needsKey } from "../net/auth.js";
+import { loginCode, needsKey } from "../net/auth.js";
 import { lost, useSeconds } from "../net/contact.js";
 import { usePoll } from "../net/poll.js";
 import { openAlerts, refreshOpenAlerts, startNotifying } from "../state/alerts.js";
@@ -15,6 +15,7 @@ import { openWords } from "../text/alert_words.js";
 import { askingWords } from "../text/task_words.js";
 import { AlertsPage } from "./alerts/alerts_page.js";
 import { Cameras } from "./cameras/cameras.js";
+import { Account } from "./common/account.js";
 import { CrossIcon, Logo, PhoneDownIcon } from "./common/icons.js";
 import { useTabTitle } from "./common/title.js";
 import { Landing } from "./landing/landing.js";
@@ -32,7 +33,7 @@ export function App() {
   const { page, id } = route.value;
   useFollowCall();
   useTabTitle();
-  if (needsKey.value) return html`<${SignIn} />`;
+  if (needsKey.value || loginCode.value) return html`<${SignIn} />`;
   return html`
     <a class="skip-link" href="#main" onClick=${toMain}>Skip to content</a>
     <${Header} page=${page} id=${id} />
@@ -92,6 +93,7 @@ function Header({ page, id }) {
         <${AlertsLink} open=${page === "alerts"} /> ${link("cameras", "#/cameras", "Cameras")} <${TasksLink} open=${page === "tasks"} />
       </nav>
       <${CallPill} openId=${page === "live" ? id : null} />
+      <${Account} />
     </header>
   `;
 }

@@ -1,24 +1,37 @@
-// Asks for the API key after the server refused a request without one.
-import { html, useState } from "../html.js";
-import { get } from "../net/api.js";
-import { keepKey } from "../net/auth.js";
+// Asks for a key after the server refused a request without one; or signs in by the one-time link that was opened.
+import { html, useEffect, useState } from "../html.js";
+import { post } from "../net/api.js";
+import { loginCode, needsKey, signedIn } from "../net/auth.js";
 import { Logo } from "./common/icons.js";
+
+const USED_UP = "This link was used before, or is over. Make a new one on the server: joyvl keys link";
 
 export function SignIn() {
   const [key, setKey] = useState("");
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
 
-  async function submit(event) {
-    event.preventDefault();
+  async function signIn(body, unknown) {
     setBusy(true);
+    setError("");
     try {
-      await get("/v1/sessions?limit=1", { key: key.trim() });
-      keepKey(key.trim());
+      signedIn(await post("/v1/login", body, { login: true }));
     } catch (problem) {
-      setError(problem.status === 401 ? "The server does not know this key." : problem.message);
+      setError(problem.status === 401 ? unknown : problem.message);
       setBusy(false);
     }
+  }
+
+  useEffect(() => {
+    const code = loginCode.value;
+    if (code) needsKey.value = true; // stays here when the code is used up
+    loginCode.value = "";
+    if (code) signIn({ code }, USED_UP);
+  }, [loginCode.value]);
+
+  function submit(event) {
+    event.preventDefault();
+    signIn({ key: key.trim() }, "The server does not know this key.");
   }
 
   return html`
@@ -26,9 +39,9 @@ export function SignIn() {
       <form class="card" onSubmit=${submit}>
         <${Logo} />
         <h1>This server asks for a key</h1>
-        <p class="muted">It is one of the keys in the server's setting <code>server.api_keys</code>. This tab keeps it until you close it.</p>
+        <p class="muted">Whoever runs it makes one for you with <code>joyvl keys add</code>. This browser stays signed in while you use it.</p>
         <label for="key">API key</label>
-        <input id="key" type="password" autocomplete="current-password" required autofocus spellcheck=${false} value=${key}
+        <input id="key" type="password" autocomplete="current-password" required autofocus spellcheck=${false} autocapitalize="none" value=${key}
           aria-describedby="key-error" aria-invalid=${error ? "true" : undefined} onInput=${(e) => setKey(e.target.value)} />
         <p id="key-error" class="field-error" role="alert">${error}</p>
         <button class="primary" disabled=${busy || !key.trim()}>Sign in</button>

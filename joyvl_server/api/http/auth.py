@@ -9,7 +9,6 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Protocol
 
 from starlette.requests import HTTPConnection
 
@@ -25,13 +24,6 @@ OPENAI_KEY_SUBPROTOCOL = "openai-insecure-api-key."
 MAX_FAILURES = 10
 WINDOW_S = 60.0
 MAX_ADDRESSES = 4096
-
-
-class EphemeralKeys(Protocol):
-    """Keys for one realtime connection each."""
-
-    def caller_of(self, key: str) -> str | None:
-        """Who made this key; None where it is not known or is over."""
 
 
 class ApiKeys:

@@ -14,6 +14,9 @@ JSON = "application/json"
 CHAT_PATH = "/v1/chat/completions"
 CHAT_BYTES = 8 * 1024 * 1024
 """of a request with pictures, as base64"""
+LOGIN_PATH = "/v1/login"
+LOGIN_BYTES = 4096
+"""of what anybody may send"""
 CALL_TYPES = (JSON, "application/sdp", "multipart/form-data")
 
 READ_TIMEOUT_S = 30.0
@@ -74,6 +77,8 @@ def _kind(headers: Headers) -> str:
 
 def limit_of(path: str, limit: int) -> int:
     """The longest body at this address, in bytes."""
+    if path == LOGIN_PATH:
+        return min(limit, LOGIN_BYTES)
     return max(limit, CHAT_BYTES) if path == CHAT_PATH else limit
 
 

@@ -10,19 +10,15 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from joyvl_server.api.access.ending import until_ended
 from joyvl_server.api.http import bodies
-from joyvl_server.api.http.auth import ApiKeys, EphemeralKeys, FailedKeyLimiter, bearer, bearer_of_subprotocols
 from joyvl_server.api.http.hosts import DEFAULT_PORTS, HostPolicy, OriginPolicy, parse_host, same_origin
 from joyvl_server.api.http.problems import problem
-from joyvl_server.kit.clock import Clock
 from joyvl_server.settings import ServerSettings
-
-log = structlog.get_logger(__name__)
 
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: data:; object-src 'none'; "
@@ -48,8 +44,6 @@ CORS_EXPOSED = (
     "X-Captured-At, X-Session-Id"
 )
 
-OPEN_PATHS = ("/", "/healthz", "/health")
-OPEN_FOLDER = "/assets/"
 LARGE_BYTES = 262_144
 """of a body that is looked through off the loop"""
 
@@ -64,24 +58,24 @@ class SignedLinkCheck(Protocol):
         """The answer to a link that opens nothing (403), None for a good one."""
 
 
+class CallerCheck(Protocol):
+    """Keys and roles."""
+
+    async def refused(self, scope: Scope, headers: Headers) -> Response | None:
+        """The answer to a caller who may not do this, None where they may. Cancelling it changes nothing."""
+
+
 class Guard:
-    """Routes behind it find the caller's name (of its key) in `scope["state"]["caller"]`.
+    """Routes behind it find in `scope["state"]` who asks: see `AccessCheck`."""
 
-    `scope["state"]["authorised"]`: it has a key, or none is asked for.
-    """
-
-    def __init__(
-        self, app: ASGIApp, settings: ServerSettings, clock: Clock, ephemeral: EphemeralKeys, links: SignedLinkCheck
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, callers: CallerCheck, links: SignedLinkCheck) -> None:
         self._app = app
         self._limit = settings.max_body_bytes
         self._certified = settings.tls == "files"
         self._hosts = HostPolicy.of(settings)
         self._origins = OriginPolicy.of(settings)
-        self._keys = ApiKeys(key.get_secret_value() for key in settings.api_keys)
-        self._ephemeral = ephemeral
+        self._callers = callers
         self._links = links
-        self._failed = FailedKeyLimiter(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -93,7 +87,10 @@ class Guard:
         refused = self._host_refused(headers) or self._origin_refused(scope, headers, embeddable=linked)
         if refused is None and _is_preflight(scope, headers):
             refused = _preflight()
-        refused = refused or (self._link_refused(scope) if linked else self._key_refused(scope, headers))
+        refused = refused or (self._link_refused(scope) if linked else await self._callers.refused(scope, headers))
+        renewed = scope.get("state", {}).pop("set_cookie", None)
+        if renewed is not None:
+            extra["Set-Cookie"] = renewed
         if refused is not None:
             return await refused(scope, receive, guarded)
         if scope["type"] == "http" and bodies.has_body(headers):
@@ -110,7 +107,8 @@ class Guard:
                 return await answer(scope, receive, guarded)
             except bodies.ClientGone:
                 return
-        await self._app(scope, receive, guarded)
+        ended = scope["state"].get("ended")
+        await self._app(scope, receive if ended is None else until_ended(scope, receive, ended), guarded)
 
     # -------------------------------------------------------------------------------------------------------- checks
 
@@ -145,40 +143,8 @@ class Guard:
     def _link_refused(self, scope: Scope) -> Response | None:
         refused = self._links.refused(scope)
         if refused is None:
-            scope.setdefault("state", {}).update(caller="link", authorised=True)
+            scope.setdefault("state", {}).update(caller="link", role="viewer", cameras=frozenset(), authorised=True)
         return refused
-
-    def _key_refused(self, scope: Scope, headers: Headers) -> Response | None:
-        state = scope.setdefault("state", {})
-        state["caller"] = "local"
-        state["authorised"] = not self._keys
-        path = scope["path"]
-        if not self._keys or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
-            return None
-        key = bearer(headers.get("authorization"))
-        if key is None and scope["type"] == "websocket":
-            key = bearer_of_subprotocols(scope.get("subprotocols", ()))
-        if key is None:
-            detail = "This server asks for an API key: send it as `Authorization: Bearer KEY`."
-            return problem(401, "unauthorized", detail, headers={"WWW-Authenticate": 'Bearer realm="joyvl"'})
-        # Before the throttle: whoever shares an address with a guesser is not shut out.
-        caller = self._keys.check(key) or (self._ephemeral.caller_of(key) if _opens_realtime(scope) else None)
-        if caller is None:
-            return self._wrong_key(scope["client"][0] if scope.get("client") else "unknown")
-        state["caller"] = caller
-        state["authorised"] = True
-        return None
-
-    def _wrong_key(self, address: str) -> Response:
-        wait = self._failed.blocked_for(address)
-        if wait > 0:
-            detail = "Too many wrong API keys from this address; wait before the next try."
-            return problem(429, "too_many_failed_keys", detail, headers={"Retry-After": str(int(wait) + 1)})
-        self._failed.add(address)
-        if self._failed.blocked_for(address) > 0:
-            log.warning("address is slowed down after too many wrong API keys", address=address)
-        challenge = 'Bearer realm="joyvl", error="invalid_token"'
-        return problem(401, "unauthorized", "This API key is not known.", headers={"WWW-Authenticate": challenge})
 
     def _extra_headers(self, headers: Headers) -> dict[str, str]:
         origin = headers.get("origin")
@@ -197,13 +163,6 @@ class Guard:
         secure = self._certified and scope.get("scheme") in ("https", "wss")
         named = parse_host(headers.get("host", "")) if secure else None
         return STRICT if named is not None and named[1] in (None, DEFAULT_PORTS["https"]) else {}
-
-
-def _opens_realtime(scope: Scope) -> bool:
-    """Does it open a call or a Realtime connection? A key for that is good for nothing else."""
-    if scope["type"] == "websocket":
-        return bool(scope["path"] == bodies.REALTIME_PATH)
-    return bool(scope["path"] == bodies.CALLS_PATH and scope["method"] == "POST")
 
 
 def _is_preflight(scope: Scope, headers: Headers) -> bool:

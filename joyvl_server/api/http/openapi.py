@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from joyvl_server.api.access.roles import LEAST
 from joyvl_server.api.http.problems import CODE_OF_STATUS, PROBLEM_JSON, TYPE_PREFIX
 from joyvl_server.api.schemas.calls import CallIn
 from joyvl_server.api.schemas.common import Problem
@@ -33,6 +34,7 @@ TAGS = [
     {"name": "events", "description": "The timeline."},
     {"name": "memories", "description": "What stays when frames are gone."},
     {"name": "alerts", "description": "What people should know of, and where it goes."},
+    {"name": "keys", "description": "Who may call: keys with roles, signed-in browsers."},
     {"name": "server", "description": "Engines, health, metrics, version."},
 ]
 
@@ -106,13 +108,24 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
     components["securitySchemes"] = {
-        "key": {"type": "http", "scheme": "bearer", "description": "Required when server.api_keys is set."}
+        "key": {"type": "http", "scheme": "bearer", "description": "A key; see the setting server.auth."},
+        "browser": {"type": "apiKey", "in": "cookie", "name": "joyvl_session", "description": "A signed-in browser."},
     }
-    document["security"] = [{}, {"key": []}]
-    for operations in document["paths"].values():
-        for operation in operations.values():
+    document["security"] = [{}, {"key": []}, {"browser": []}]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
             _complete(operation)
+            _say_role(operation, f"{method.upper()} {path}")
     return document
+
+
+def _say_role(operation: dict[str, Any], route: str) -> None:
+    least = LEAST.get(route, "admin")
+    operation["x-least-role"] = least
+    if least == "none":
+        operation["security"] = []
+    else:
+        operation["description"] = f"{operation.get('description', '')}\n\nLeast role: {least}.".strip()
 
 
 def _complete(operation: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from joyvl_server.api.access.caller import Caller
 from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.problems import problem
@@ -34,6 +35,9 @@ _QUERY = re.compile(r"expires=([0-9]{1,12})&signature=([A-Za-z0-9_-]{43})")
 _SIGNED = re.compile(rb"(?:^|&)signature=")
 
 
+VIEWERS_S = 3600
+
+
 class NotSignable(JoyvlError):
     code = "not_signable"
 
@@ -42,11 +46,14 @@ class NotSignable(JoyvlError):
 async def sign_url(api: ApiDep, request: Request, body: SignedUrlIn) -> Response:
     """A link to one picture, clip or stream that works without a key until it is over.
 
-    It cannot be taken back alone.
+    It cannot be taken back alone. A viewer's is over within an hour, and no link is longer valid than the key.
     """
     if not SIGNABLE.fullmatch(body.path):
         raise NotSignable("No link can be made to this path, only to thumbnails, clips, snapshots and picture streams.")
-    expires = int(api.clock.wall()) + body.expires_s
+    caller: Caller = request.state.who
+    expires = int(api.clock.wall()) + (min(body.expires_s, VIEWERS_S) if caller.role == "viewer" else body.expires_s)
+    if caller.until_wall is not None:
+        expires = min(expires, int(caller.until_wall))
     url = api.registry.signer.sign(body.path, expires)
     if url.startswith("/"):
         url = str(request.base_url).rstrip("/") + url

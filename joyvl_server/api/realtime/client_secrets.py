@@ -47,7 +47,7 @@ class ClientSecrets:
         return key
 
     def caller_of(self, key: str) -> str | None:
-        """See `EphemeralKeys`."""
+        """Who made this key; None where it is not known or is over."""
         secret = self._find(key)
         return None if secret is None else secret.caller
 

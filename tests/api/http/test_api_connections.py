@@ -229,7 +229,7 @@ async def test_what_is_being_answered_is_never_taken_away(tmp_path):
 
 
 async def test_a_trusted_proxy_may_hold_every_place(tmp_path):
-    async with site(tmp_path, max_connections=8, trusted_proxies=["127.0.0.0/8"]) as here:
+    async with site(tmp_path, max_connections=8, trusted_proxies=["127.0.0.0/8"], auth="off") as here:
         for _ in range(7):
             await here.stream()
         assert await (await here.come()).ask() == 200

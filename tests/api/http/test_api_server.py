@@ -76,10 +76,10 @@ def test_a_port_in_use_and_a_host_that_is_not_ours_are_sentences():
         bound(host="192.0.2.1", port=0)
 
 
-def test_beyond_loopback_without_a_key_it_refuses_to_start(tmp_path):
+def test_beyond_loopback_without_asking_for_keys_it_refuses_to_start(tmp_path):
     async def never(settings: Settings) -> None:
         raise AssertionError("it must not come to that")
 
-    settings = Settings(data_dir=tmp_path, server={"host": "0.0.0.0", "port": 0})
-    with pytest.raises(ConfigError, match="API key"):
+    settings = Settings(data_dir=tmp_path, server={"host": "0.0.0.0", "port": 0, "auth": "off"})
+    with pytest.raises(ConfigError, match="beyond loopback the server asks for keys"):
         serve(settings, open_registry=never)

@@ -154,7 +154,7 @@ async def test_a_right_key_wins_over_a_link_and_a_wrong_one_loses(h: House):
 
 
 async def test_the_public_address_stands_in_front(tmp_path):
-    async with house(tmp_path, server={"public_url": "https://home.example:8443"}) as h:
+    async with house(tmp_path, server={"public_url": "https://home.example:8443", "auth": "off"}) as h:
         path = f"/v1/cameras/cam_{ID}/snapshot.jpg"
         assert (await link(h, path)).startswith(f"https://home.example:8443{path}?expires=")
 

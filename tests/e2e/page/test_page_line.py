@@ -103,7 +103,9 @@ def test_a_key_is_asked_for_once_and_used_for_pictures_and_updates(context: Brow
         expect(page.get_by_role("img", name="Live picture of Front door")).to_be_visible()
         page.reload()
         expect(page.locator(".live[data-stream=live]")).to_be_visible()
-        other = context.new_page()
+        other = context.new_page()  # the browser is signed in, not the tab
         other.goto(f"{site.base}/#/live")
-        expect(other.get_by_role("heading", name="This server asks for a key")).to_be_visible()
+        expect(other.get_by_role("link", name="Open Front door")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="This server asks for a key")).to_be_visible()
         assert watched.complaints == []

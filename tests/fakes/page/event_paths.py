@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -10,7 +9,6 @@ from fastapi.responses import Response, StreamingResponse
 
 from fakes.page.events import draw_event, encode_clip
 from fakes.page.problem import Problem
-from fakes.page.shapes import rfc3339
 from fakes.page.world import World
 
 
@@ -97,11 +95,6 @@ def add_event_paths(app: FastAPI, world: World) -> None:
         if known(event_id)["data"].get("codec") == "odd":
             return Response(b"no video at all" * 100, media_type="video/mp4")
         return _range(encode_clip(), request)
-
-    @app.post("/v1/signed_urls")
-    async def sign(body: dict[str, Any]) -> dict[str, Any]:
-        url = f"https://cameras.example{body['path']}?expires=9&signature=ok"
-        return {"url": url, "expires_at": rfc3339(time.time() + body["expires_s"])}
 
 
 def _range(content: bytes, request: Request) -> Response:

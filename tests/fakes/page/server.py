@@ -7,7 +7,6 @@ sockets, end a session. What the real server does is tested against the real ser
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import sys
 import time
@@ -32,6 +31,7 @@ from joyvl_server.api.schemas.settings import described
 from joyvl_server.settings import Settings
 
 WEB = Path(__file__).resolve().parents[3] / "web"
+COOKIE = "signed-in"
 CSP = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -57,18 +57,15 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Response:
-        if (
-            api_key
-            and request.url.path.startswith("/v1")
-            and request.query_params.get("signature") != "ok"
-            and request.headers.get("authorization") != f"Bearer {api_key}"
-        ):
+        asks = request.url.path.startswith("/v1") and request.url.path != "/v1/login"
+        if api_key and asks and request.cookies.get("joyvl_session") != COOKIE:
             body = {"title": "unauthorized", "status": 401, "code": "unauthorized", "detail": "An API key is needed."}
             return JSONResponse(body, 401)
         response = await call_next(request)
         response.headers["Content-Security-Policy"] = CSP
         return response
 
+    _login(app, api_key)
     _cameras(app, world)
     _sessions(app, world)
     _speech(app, world)
@@ -93,6 +90,26 @@ def make_app(world: World, *, live: bool = True, api_key: str | None = None) -> 
 
     app.mount("/assets", StaticFiles(directory=WEB))
     return app
+
+
+def _login(app: FastAPI, api_key: str | None) -> None:
+    who = {"auth": api_key is not None, "name": "ann", "role": "admin", "cameras": [], "expires_at": None}
+
+    @app.post("/v1/login")
+    async def login(body: dict[str, Any]) -> Response:
+        if api_key is not None and api_key not in (body.get("key"), body.get("code")):
+            raise Problem(401, "unauthorized", "This API key is not known.")
+        answer = JSONResponse(who)
+        answer.set_cookie("joyvl_session", COOKIE, httponly=True, samesite="strict")
+        return answer
+
+    @app.post("/v1/logout", status_code=204)
+    async def logout(response: Response) -> None:
+        response.delete_cookie("joyvl_session")
+
+    @app.get("/v1/me")
+    async def me() -> dict[str, Any]:
+        return who
 
 
 def _camera(world: World, camera_id: str) -> Camera:
@@ -246,9 +263,8 @@ def _updates(app: FastAPI, world: World, api_key: str | None) -> None:
     @app.websocket("/v1/sessions/{session_id}/updates")
     async def updates(socket: WebSocket, session_id: str, after: str | None = None) -> None:
         offered = socket.scope.get("subprotocols", [])
-        bearer = next((p.removeprefix("joyvl.bearer.") for p in offered if p.startswith("joyvl.bearer.")), "")
-        key = base64.urlsafe_b64decode(bearer + "=" * (-len(bearer) % 4)).decode()
-        if (api_key and key != api_key) or session_id not in world.sessions or time.time() < world.refuse_until:
+        out = api_key and socket.cookies.get("joyvl_session") != COOKIE
+        if out or session_id not in world.sessions or time.time() < world.refuse_until:
             await socket.close(1008)
             return
         session = world.sessions[session_id]

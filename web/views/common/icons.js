@@ -37,4 +37,5 @@ export const FilterIcon = icon(html`<path d="M3.500 5.500h13M6 10h8M8.500 14.500
 export const FilmIcon = icon(html`<rect x="3" y="4.500" width="14" height="11" rx="2" /><path d="M8.300 7.700v4.600l3.800-2.300z" />`);
 export const PinIcon = icon(html`<path d="M6 3.500h8v13l-4-3.200-4 3.200z" />`);
 export const BinIcon = icon(html`<path d="M4 6h12M8 6V4h4v2M5.500 6l.7 10h7.600l.7-10M8.500 9v4.500M11.500 9v4.500" />`);
+export const DoorIcon = icon(html`<path d="M11.500 4H5v12h6.500M9 10h8M14 7l3 3-3 3" />`);
 export const PencilIcon = icon(html`<path d="M4 16l.8-3.300L13 4.500l2.500 2.500-8.200 8.200zM11.500 6L14 8.500" />`);

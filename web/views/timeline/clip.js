@@ -1,7 +1,5 @@
 // What there is to see of an event: its clip with sound, else its picture, and why there is no clip.
-import { html, useEffect, useRef, useState } from "../../html.js";
-import { openable } from "../../net/signed.js";
-import { attempt } from "../../state/messages.js";
+import { html, useRef, useState } from "../../html.js";
 import { clipWords, playWords } from "../../text/event_words.js";
 import { DownIcon } from "../common/icons.js";
 import { StoredPicture, useStored } from "../common/stored_picture.js";
@@ -20,42 +18,28 @@ export function Clip({ event, label }) {
 function Player({ event, label }) {
   const { clip, picture } = event;
   const video = useRef(null);
-  const [src, setSrc] = useState(null);
   const [problem, setProblem] = useState("");
-  const signedTwice = useRef(false);
+  const triedTwice = useRef(false);
   const { src: poster } = useStored(picture);
 
-  const sign = async () => {
-    try {
-      setSrc(await openable(clip.url));
-    } catch (error) {
-      setProblem(error.message);
-    }
-  };
-  useEffect(() => void sign(), []);
-
-  /** An address that has expired is asked for once more; the clip goes on where it was. */
-  async function onError() {
+  /** A line that broke is tried once more; the clip goes on where it was. */
+  function onError() {
     const { currentTime, error } = video.current;
-    if (error?.code === 2 && !signedTwice.current) {
-      signedTwice.current = true;
-      await sign();
-      video.current?.addEventListener("loadedmetadata", () => (video.current.currentTime = currentTime), { once: true });
+    if (error?.code === 2 && !triedTwice.current) {
+      triedTwice.current = true;
+      video.current.addEventListener("loadedmetadata", () => (video.current.currentTime = currentTime), { once: true });
+      video.current.load();
       return;
     }
     setProblem(playWords(error?.code));
   }
-  const save = () =>
-    attempt(async () => {
-      const link = Object.assign(document.createElement("a"), { href: await openable(clip.url), download: `${event.id}.mp4` });
-      link.click();
-    });
+  const save = () => Object.assign(document.createElement("a"), { href: clip.url, download: `${event.id}.mp4` }).click();
 
   return html`
     <div class="event-media">
       ${problem && picture
         ? html`<${StoredPicture} path=${picture} alt=${`Picture: ${label}`} />`
-        : html`<video ref=${video} class="clip-video" controls playsinline preload="metadata" poster=${poster ?? undefined} src=${src ?? undefined} aria-label=${`Clip: ${label}`} onError=${onError}></video>`}
+        : html`<video ref=${video} class="clip-video" controls playsinline preload="metadata" poster=${poster ?? undefined} src=${clip.url} aria-label=${`Clip: ${label}`} onError=${onError}></video>`}
       ${problem && html`<p class="note warn" role="alert">${problem}</p>`}
       <p class="clip-facts muted small-text">${clip.before ? html`<span>It begins ${Math.round(clip.before)} s before the event.</span>` : ""} <button type="button" class="link" onClick=${save}><${DownIcon} />Save the clip</button></p>
     </div>

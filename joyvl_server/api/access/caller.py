@@ -1,0 +1,23 @@
+"""Who asks: the name, the role and the cameras of a key or of a signed-in browser."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from joyvl_server.store.access.records import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`name` is safe to log and to store; `shown` is for people. `cameras`: all it is for; empty: everything.
+
+    `until_wall`: Unix seconds at which the key is over, None: never. `ended` is set when it is removed or over.
+    """
+
+    name: str
+    shown: str
+    role: Role
+    cameras: frozenset[str] = frozenset()
+    until_wall: float | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)

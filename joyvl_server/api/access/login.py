@@ -1,0 +1,63 @@
+"""Browsers sign in with a key or a one-time link, and get a cookie; who am I; sign out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from joyvl_server.api.access.access import LOCAL
+from joyvl_server.api.access.browsers import IDLE_S
+from joyvl_server.api.access.caller import Caller
+from joyvl_server.api.access.check import COOKIE, cookie, cookie_of, is_secure, wrong_key
+from joyvl_server.api.access.schemas import LoginIn, MeOut
+from joyvl_server.api.context import ApiDep
+from joyvl_server.api.http.encoding import JsonResponse
+from joyvl_server.sessions import payloads
+
+router = APIRouter(tags=["keys"])
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+@router.post("/v1/login", response_model=MeOut)
+async def log_in(api: ApiDep, request: Request, body: LoginIn) -> Response:
+    """Sign this browser in: the answer sets a cookie that is valid for twelve hours, longer while it is used."""
+    if not api.access.on:
+        return JsonResponse(_me(LOCAL, auth=False), headers=NO_STORE)
+    signed_in = await api.access.sign_in(body.key, body.code)
+    if signed_in is None:
+        return wrong_key(
+            api.access.failed, request.scope, "This API key is not known." if body.key else "This link is over."
+        )
+    token, caller = signed_in
+    answer = JsonResponse(_me(caller, auth=True), headers=NO_STORE)
+    answer.headers["Set-Cookie"] = cookie(token, IDLE_S, secure=is_secure(request.scope))
+    return answer
+
+
+@router.post("/v1/logout", status_code=204)
+async def log_out(api: ApiDep, request: Request) -> Response:
+    """Sign this browser out: its cookie opens nothing any more."""
+    token = cookie_of(request.headers)
+    if token is not None and api.access.on:
+        await api.access.sign_out(token)
+    answer = Response(status_code=204)
+    if COOKIE in request.cookies:
+        answer.headers["Set-Cookie"] = cookie("", 0, secure=is_secure(request.scope))
+    return answer
+
+
+@router.get("/v1/me", response_model=MeOut)
+async def read_me(api: ApiDep, request: Request) -> Response:
+    """Who asks: the name and the role of the key or of the signed-in browser."""
+    return JsonResponse(_me(request.state.who, auth=api.access.on), headers=NO_STORE)
+
+
+def _me(caller: Caller, *, auth: bool) -> dict[str, object]:
+    return {
+        "auth": auth,
+        "name": caller.shown,
+        "role": caller.role,
+        "cameras": sorted(caller.cameras),
+        "expires_at": None if caller.until_wall is None else payloads.rfc3339(caller.until_wall),
+    }

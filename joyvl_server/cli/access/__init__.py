@@ -1,0 +1,1 @@
+"""Commands for those who may call: keys and one-time links."""

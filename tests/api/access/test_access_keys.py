@@ -1,0 +1,254 @@
+"""Keys over REST: made once, never shown again, over at their time, gone when they are removed; cameras of a key."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fakes.media.wire import Wire
+from fakes.server.house import KEY, House, house
+from joyvl_server.api.access import keyring, rates
+from joyvl_server.api.http import auth
+
+
+@pytest.fixture
+async def h(tmp_path):
+    async with house(tmp_path, server={"api_keys": [KEY]}) as opened:
+        opened.client.headers["Authorization"] = f"Bearer {KEY}"
+        yield opened
+
+
+async def made(h: House, name: str = "ann", role: str = "viewer", **fields: Any) -> dict[str, Any]:
+    answer = await h.client.post("/v1/keys", json={"name": name, "role": role, **fields})
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"] == f"/v1/keys/{answer.json()['id']}"
+    assert answer.headers["cache-control"] == "no-store"
+    return answer.json()
+
+
+async def status(h: House, path: str, key: str, method: str = "GET", **more: Any) -> tuple[int, str]:
+    answer = await h.client.request(method, path, headers={"Authorization": f"Bearer {key}"}, **more)
+    is_problem = answer.headers.get("content-type") == "application/problem+json"
+    return answer.status_code, answer.json()["code"] if is_problem else ""
+
+
+async def test_a_key_is_shown_once_and_only_its_digest_is_kept(h: House, tmp_path):
+    key = await made(h)
+    assert key["key"].startswith("jvl_")
+    assert len(key["key"]) == 47  # 256 bits
+    listed = await h.client.get("/v1/keys")
+    assert [k["name"] for k in listed.json()["data"]] == ["ann"]
+    assert "key" not in listed.json()["data"][0]
+    assert listed.json()["data"][0]["used_at"] is None
+    assert await status(h, "/v1/cameras", key["key"]) == (200, "")
+    assert (await h.client.get("/v1/keys")).json()["data"][0]["used_at"] is not None
+    await h.registry.store.main.write(lambda c: c.execute("SELECT 1"))
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert key["key"].encode() not in stored
+    assert b"ann" in stored
+
+
+async def test_a_removed_key_opens_nothing_at_once(h: House):
+    key = await made(h)
+    assert (await h.client.delete(f"/v1/keys/{key['id']}")).status_code == 204
+    assert await status(h, "/v1/cameras", key["key"]) == (401, "unauthorized")
+    assert (await h.client.delete(f"/v1/keys/{key['id']}")).status_code == 404
+
+
+async def test_a_key_is_over_at_its_time(h: House):
+    until_wall = h.clock.wall() + 60
+    key = await made(h, expires_at=rfc(until_wall))
+    assert await status(h, "/v1/cameras", key["key"]) == (200, "")
+    await h.clock.advance(61)
+    assert await status(h, "/v1/cameras", key["key"]) == (401, "unauthorized")
+    assert (await h.client.get("/v1/keys")).json()["data"][0]["state"] == "expired"
+    refused = await h.client.post("/v1/keys", json={"name": "b", "role": "viewer", "expires_at": rfc(until_wall)})
+    assert refused.status_code == 422
+
+
+def rfc(wall: float) -> str:
+    from joyvl_server.sessions import payloads
+
+    return payloads.rfc3339(wall)
+
+
+async def test_what_a_key_may_not_be(h: House):
+    await made(h)
+    for body, code in (
+        ({"name": "ann", "role": "admin"}, "name_in_use"),
+        ({"name": "b", "role": "root"}, "invalid"),
+        ({"name": "", "role": "viewer"}, "invalid"),
+        ({"name": "b", "role": "admin", "cameras": ["cam_x"]}, "invalid"),
+        ({"name": "b", "role": "viewer", "cameras": ["cam_x"]}, "not_found"),
+        ({"name": "b"}, "invalid"),
+    ):
+        answer = await h.client.post("/v1/keys", json=body)
+        assert answer.json()["code"] == code, body
+
+
+async def test_keys_outlive_a_restart(tmp_path):
+    async with house(tmp_path, server={"api_keys": [KEY]}) as h:
+        h.client.headers["Authorization"] = f"Bearer {KEY}"
+        key = await made(h)
+    async with house(tmp_path, server={"auth": "on"}) as h:
+        assert await status(h, "/v1/cameras", key["key"]) == (200, "")
+        assert await status(h, "/v1/cameras", KEY) == (401, "unauthorized")
+
+
+async def test_keys_of_another_process_count_within_seconds(h: House):
+    from joyvl_server.store.access.folder import key_database
+    from joyvl_server.store.access.keys import add_key, remove_key
+    from joyvl_server.store.access.records import KeyRecord, digest_of
+
+    with key_database(h.settings.data_dir) as connection:
+        add_key(connection, KeyRecord("key_1", "bob", digest_of("jvl_bob"), "viewer", (), h.clock.wall()))
+    assert await status(h, "/v1/cameras", "jvl_bob") == (200, "")
+    with key_database(h.settings.data_dir) as connection:
+        remove_key(connection, "bob")
+
+    for _ in range(20):
+        await h.clock.advance(3.0)
+        if await status(h, "/v1/cameras", "jvl_bob") == (401, "unauthorized"):
+            break
+        await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("the removed key still opens")
+
+
+async def test_a_right_key_passes_whatever_its_address_did_before(h: House):
+    key = await made(h)
+    for _ in range(auth.MAX_FAILURES):
+        assert (await status(h, "/v1/cameras", "wrong"))[0] == 401
+    assert await status(h, "/v1/cameras", "wrong") == (429, "too_many_failed_keys")
+    assert await status(h, "/v1/cameras", key["key"]) == (200, "")
+    assert await status(h, "/v1/login", "", "POST", json={"key": key["key"]}) == (200, "")
+
+
+async def test_wrong_keys_do_not_make_the_disk_work(h: House, monkeypatch):
+    looks = []
+    load = keyring.Keyring.load
+
+    async def counted(self: keyring.Keyring) -> None:
+        looks.append(self)
+        await load(self)
+
+    monkeypatch.setattr(keyring.Keyring, "load", counted)
+    await h.clock.advance(1.0)
+    looks.clear()
+    for n in range(50):
+        await status(h, "/v1/cameras", f"wrong-{n}")
+    assert len(looks) == 1
+
+
+# -------------------------------------------------------------------------------------------------------------- cameras
+
+
+async def test_a_key_for_one_camera_sees_nothing_of_others(h: House):
+    mine, other = await h.camera("mine"), await h.camera("other")
+    key = (await made(h, cameras=[mine["id"]]))["key"]
+    for path in ("/v1/cameras", "/v1/sessions"):
+        answer = await h.client.get(path, headers={"Authorization": f"Bearer {key}"})
+        assert [one["name"] for one in answer.json()["data"]] == ["mine"]
+    for path in (
+        "/v1/cameras/{id}",
+        "/v1/cameras/{id}/zones",
+        "/v1/events?camera_id={id}",
+        "/v1/alerts?camera_id={id}",
+    ):
+        assert (await status(h, path.format(id=mine["id"]), key))[0] == 200
+        assert await status(h, path.format(id=other["id"]), key) == (403, "other_camera")
+    assert (await status(h, f"/v1/sessions/{mine['session_id']}", key))[0] == 200
+    assert await status(h, f"/v1/sessions/{other['session_id']}/watches", key) == (403, "other_camera")
+    both = f"/v1/events?camera_id={mine['id']}&camera_id={other['id']}"
+    for path in ("/v1/events", both, "/v1/memories", "/v1/hooks", "/metrics", "/readyz", "/v1/sessions/x", "/v1/tasks"):
+        assert (await status(h, path, key))[1] in ("other_camera", "role_too_low"), path
+    events = (await h.client.get("/v1/events")).json()["data"]
+    for event in events:
+        expected = 200 if event["camera_id"] == mine["id"] else 403
+        assert (await status(h, f"/v1/events/{event['id']}", key))[0] == expected
+
+
+# ---------------------------------------------------------------------------------------------------------------- rates
+
+
+async def test_a_client_that_asks_too_often_waits_and_others_do_not(tmp_path):
+    async with house(tmp_path, server={"api_keys": [KEY, "other"], "requests_per_s": 1}) as h:
+        for _ in range(int(rates.BURST_S)):
+            assert (await status(h, "/v1/cameras", KEY))[0] == 200
+        answer = await h.client.get("/v1/cameras", headers={"Authorization": f"Bearer {KEY}"})
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert answer.headers["retry-after"] == "2"
+        assert (await status(h, "/v1/cameras", "other"))[0] == 200
+        await h.clock.advance(1.0)
+        assert (await status(h, "/v1/cameras", KEY))[0] == 200
+        # Whoever has no key is limited by the address, and takes nothing from those who have one.
+        codes = [(await h.client.get("/v1/cameras")).status_code for _ in range(15)]
+        assert set(codes) == {401, 429}
+        assert (await status(h, "/v1/cameras", "other"))[0] == 200
+
+
+def test_the_table_of_clients_is_bounded(monkeypatch):
+    from fakes.clock import ManualClock
+
+    monkeypatch.setattr(rates, "MAX_CLIENTS", 10)
+    limits = rates.RequestRates(1.0, ManualClock())
+    for n in range(100):
+        limits.wait_s(f"10.0.0.{n}")
+    assert len(limits) == 10
+    assert rates.RequestRates(0, ManualClock()).wait_s("x") == 0
+
+
+# ------------------------------------------------------------------------------------------------------- open streams
+
+
+async def test_streams_end_with_their_key(h: House):
+    camera = await h.camera()
+    key = await made(h)
+    headers = {"authorization": f"Bearer {key['key']}"}
+    path = f"/v1/sessions/{camera['session_id']}/updates"
+    socket, events = Wire(h.app, path, kind="websocket", headers=headers), Wire(h.app, path, headers=headers)
+    await socket.open()
+    await events.open()
+    assert (await h.client.delete(f"/v1/keys/{key['id']}")).status_code == 204
+    await socket.done()
+    await events.done()
+
+
+# --------------------------------------------------------------------------------------------------------------- ingest
+
+
+async def call(h: House, key: str, **session: Any) -> Any:
+    headers = {"Authorization": f"Bearer {key}"}
+    return await h.client.post("/v1/realtime/calls", json={"sdp": "v=0", "session": session}, headers=headers)
+
+
+async def test_an_ingest_key_sends_its_media_and_nothing_else(h: House):
+    phone = (await made(h, "phone", "ingest", cameras=["nursery"]))["key"]
+    other = (await made(h, "other", "ingest"))["key"]
+    answer = await call(h, phone)
+    assert answer.status_code == 201
+    assert h.registry.session(answer.headers["x-session-id"]).describe()["name"] == "nursery"
+    path = answer.headers["location"]
+    assert (await status(h, path, phone))[0] == 200
+    assert await status(h, path, other) == (404, "not_found")
+    assert await status(h, path, other, "DELETE") == (404, "not_found")
+    for session in ({"name": "garage"}, {"watches": [{"text": "x"}]}, {"threshold": 0.1}, {"model": "quiet"}):
+        refused = await call(h, phone, **session)
+        assert (refused.status_code, refused.json()["code"]) == (403, "ingest_only")
+    for path_of_others in ("/v1/cameras", "/v1/sessions", "/v1/realtime/calls", "/v1/events", "/metrics"):
+        assert await status(h, path_of_others, phone) == (403, "role_too_low")
+    assert (await status(h, path, phone, "DELETE"))[0] == 204
+
+
+async def test_a_call_ends_with_its_key(h: House):
+    key = await made(h, "phone", "ingest")
+    answer = await call(h, key["key"])
+    await h.client.delete(f"/v1/keys/{key['id']}")
+    for _ in range(20):
+        await h.clock.advance(3.0)
+        if not h.registry.calls():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{answer.headers['location']} goes on")
