@@ -32,12 +32,13 @@ PHONE = {"width": 390, "height": 844}
 
 
 @contextmanager
-def chromium(*flags: str) -> Iterator[Browser]:
-    """A browser. Hold it no longer than one module: Playwright's loop must be gone before async tests run."""
+def chromium(*flags: str, executable: str = CHROMIUM) -> Iterator[Browser]:
+    """A browser; `executable` starts it. Hold it no longer than one module: Playwright's loop must be gone before async
+    tests run."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"Chromium is not at {CHROMIUM}; name it in JOYVL_CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=[*FLAGS, *flags])
+        browser = playwright.chromium.launch(executable_path=executable, headless=True, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

@@ -42,8 +42,10 @@ class ServerProcess:
         demo: bool = False,
         env: dict[str, str] | None = None,
         descriptors: int | None = None,
+        within: tuple[str, ...] = (),
     ) -> None:
-        """`descriptors`: the hard limit of open files."""
+        """`descriptors`: the hard limit of open files. `within`: a command that runs it somewhere else."""
+        self._within = within
         self.folder = folder
         self._args = args if demo else ("--no-demo", *args)
         self._env = env or {}
@@ -61,7 +63,7 @@ class ServerProcess:
         command = [sys.executable, "-m", "joyvl_server.cli", "serve", "--port", "0", "--data-dir", str(self.folder)]
         env = {k: v for k, v in os.environ.items() if not k.startswith("JOYVL_")}
         self._process = subprocess.Popen(
-            [*command, *self._args],
+            [*self._within, *command, *self._args],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -80,7 +82,7 @@ class ServerProcess:
         assert process.stdout is not None
         for line in process.stdout:
             self.log.append(line)
-            found = re.search(r"watching at (http://\S+)", line)
+            found = re.search(r"watching at (https?://\S+)", line)
             if found:
                 self.url = found[1]
                 ready.set()
