@@ -86,6 +86,12 @@ class LongTermMemory:
         """What is wrong, a sentence, or None. Memories are kept and found by their words all the same."""
         return self._embedders.fault.words or self._index.fault
 
+    @property
+    def by_meaning(self) -> bool | None:
+        """Are memories found by meaning, too, or by their words alone? None where that is not known yet."""
+        current = self._embedders.current
+        return None if current is None else not hasattr(current, "shares")
+
     async def add(self, draft: MemoryDraft) -> MemoryRecord:
         """Written when this returns; found by its words at once, by its meaning a little later.
 

@@ -14,6 +14,8 @@ const AT_ONCE = 3;
 export const memories = signal({ key: "", facts: null, rest: null, next: null, problem: null });
 /** Where memories are: [{collection, count}]; empty until known. */
 export const collections = signal([]);
+/** Does a model find memories by meaning? null until known. */
+export const byMeaning = signal(null);
 /** A memory that was opened alone, by id; null: there is none with that id. */
 export const single = signal({});
 
@@ -71,7 +73,8 @@ export async function refreshMemories(key, asked) {
 
 export async function refreshCollections() {
   try {
-    const { data } = await get("/v1/memories/collections");
+    const { data, by_meaning: meaning } = await get("/v1/memories/collections");
+    byMeaning.value = typeof meaning === "boolean" ? meaning : null;
     const known = (Array.isArray(data) ? data : []).filter((one) => typeof one?.collection === "string");
     collections.value = known.map(({ collection, count }) => ({ collection, count: typeof count === "number" ? count : null }));
   } catch {

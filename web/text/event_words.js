@@ -68,6 +68,11 @@ export const typeWords = (type) => TYPES[type] ?? plainName(type);
 /** What moved, in words; one of a newer server by its own name. */
 export const kindName = (kind) => KINDS.find(([known]) => known === kind)?.[1] ?? plainName(kind);
 
+const THIRDS = { left: "On the left", centre: "In the middle", right: "On the right" };
+
+/** Where it was: a third of the picture in words, or a zone by the name that somebody gave it. */
+export const zoneName = (zone) => THIRDS[zone] ?? zone;
+
 function plainName(name) {
   const words = name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);

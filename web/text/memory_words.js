@@ -22,6 +22,9 @@ const SOURCES = { user: "told by hand", wish: "because somebody asked to remembe
 /** Where it comes from; what a server says in words of its own stays as it is. */
 export const sourceWords = (source) => SOURCES[source] ?? source;
 
+/** The same beside the name of its place; empty where it only says that name again. */
+export const sourceBeside = (source, place) => (source === place ? "" : sourceWords(source));
+
 /** "Front door", "user anna", "a browser": of whom a collection is. `names`: of cameras by id. */
 export function collectionName(collection, names) {
   if (names.has(collection)) return names.get(collection);
@@ -42,6 +45,10 @@ export const forgetAllText = (whose, count) =>
 /** What forgetting all of a time means. */
 export const forgetTimeText = (whose, from, to) =>
   `All that was seen, said, heard and asked from ${from} to ${to}, ${whose}, is gone for good: memories, events, pictures and clips, kept ones too. This cannot be undone.`;
+
+/** Where no model of meaning is there; between the two stands the command that gets one. */
+export const WORDS_ALONE = "No model of meaning is installed: only memories that share words with a question are found. To get one (135 MB, once), run";
+export const WORDS_ALONE_DO = "where the server runs, then start the server again.";
 
 /** Why nothing is shown: {title, text}. */
 export function noMemories({ narrowed, query }) {

@@ -160,19 +160,19 @@ async def _lines(api: ApiContext, wanted: MemoryFilter) -> AsyncIterator[str]:
 
 @router.get(MEMORIES + "/collections", response_model=CollectionsOut)
 async def list_collections(api: ApiDep) -> Response:
-    """Where memories belong: to a camera, a caller, or to all; by name."""
-    return render.listed(
-        [
-            {
-                "collection": found.collection,
-                "camera_id": found.camera_id,
-                "count": found.count,
-                "oldest": payloads.rfc3339(found.oldest),
-                "newest": payloads.rfc3339(found.newest),
-            }
-            for found in await api.registry.memory.memories.collections()
-        ]
-    )
+    """Where memories belong: to a camera, a caller, or to all; by name. And by what they are found."""
+    memory = api.registry.memory
+    data = [
+        {
+            "collection": found.collection,
+            "camera_id": found.camera_id,
+            "count": found.count,
+            "oldest": payloads.rfc3339(found.oldest),
+            "newest": payloads.rfc3339(found.newest),
+        }
+        for found in await memory.memories.collections()
+    ]
+    return JsonResponse({"data": data, "next": None, "by_meaning": memory.by_meaning})
 
 
 @router.get(MEMORIES + "/{memory_id}", response_model=MemoryOut, responses=problems(404))

@@ -101,6 +101,10 @@ class CollectionOut(ResponseModel):
 class CollectionsOut(ResponseModel):
     data: list[CollectionOut]
     next: None
+    by_meaning: bool | None = Field(
+        description="Is a model there that finds memories by meaning? Without one, words alone find them. null: not "
+        "known yet."
+    )
 
 
 class ForgottenOut(ResponseModel):

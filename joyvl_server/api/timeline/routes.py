@@ -15,7 +15,6 @@ from joyvl_server.api import render
 from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
-from joyvl_server.api.http.problems import problem
 from joyvl_server.api.schemas.timeline import (
     EventChange,
     EventOut,
@@ -24,10 +23,11 @@ from joyvl_server.api.schemas.timeline import (
     EventsOut,
     EventsQuery,
 )
+from joyvl_server.api.timeline.no_clip import no_clip
 from joyvl_server.api.timeline.shown import shown
 from joyvl_server.api.timeline.stream import TimelineStream
 from joyvl_server.api.updates import LastEventId, check_streams
-from joyvl_server.core.errors import JoyvlError, NotFound
+from joyvl_server.core.errors import JoyvlError
 from joyvl_server.memory.base import RecallRequest
 from joyvl_server.store.events import EventCursor, EventFilter, EventRecord
 from joyvl_server.store.words import match_expression
@@ -46,8 +46,6 @@ RECALLED_TOKENS = 1_000_000
 """Events are shown, not read by a model: only their number counts."""
 END_OF_TIME = 1e11
 PRIVATE = {"Cache-Control": "private, no-cache"}
-CLIP_RETRY_S = "5"
-"""when to ask again for a clip that is still being recorded"""
 
 
 class NoWords(JoyvlError):
@@ -165,25 +163,18 @@ async def read_event_picture(api: ApiDep, request: Request, event_id: str) -> Re
 
 
 @router.get(EVENT + "/clip.mp4", response_class=Response, responses={**MP4, **problems(404)})
-async def read_event_clip(api: ApiDep, event_id: str) -> Response:
-    """Some seconds before and after it, with sound; parts by `Range`. 404 where there is none, with the reason."""
+async def read_event_clip(api: ApiDep, request: Request, event_id: str) -> Response:
+    """Some seconds before and after it, with sound; parts by `Range`. 404 where there is none, with the reason: as a
+    page for browsers, which loads again while the clip is still being recorded."""
     event = await api.registry.events.get(event_id)
     path = api.registry.timeline.files.clip(event)
-    if event.clip == "recording":
-        return problem(404, "no_clip", _no_clip(event), headers={"Retry-After": CLIP_RETRY_S})
     if event.clip != "ready" or not await asyncio.to_thread(path.is_file):
-        raise NotFound(_no_clip(event), code="no_clip")
+        return no_clip(event, request)
     return _clip(path)
 
 
 def _clip(path: Path) -> Response:
     return FileResponse(path, headers=PRIVATE, media_type="video/mp4", content_disposition_type="inline")
-
-
-def _no_clip(event: EventRecord) -> str:
-    if event.clip == "recording":
-        return "This clip is still being recorded. Try again in some seconds."
-    return event.clip_reason or "There is no clip of this event."
 
 
 def _has(headers: Mapping[str, str], etag: str) -> bool:

@@ -11,31 +11,33 @@ from joyvl_server.store.events import EventRecord
 
 LINKS = 24
 """events that a digest names"""
+LANGUAGES = {"zh": 1, "de": 2}
+"""places of their words; English ones come first, and stand for all other languages"""
 KIND_WORDS = {
-    "enter": ("entered", "进来"),
-    "leave": ("left", "离开"),
-    "move": ("moved again", "又动了"),
-    "still": ("stood still", "停下"),
-    "changed": ("changed", "变化"),
-    "dark": ("went dark", "变暗"),
-    "covered": ("was covered", "被遮住"),
-    "frozen": ("froze", "画面卡住"),
-    "smoke_alarm": ("smoke alarm", "烟雾报警"),
-    "co_alarm": ("CO alarm", "一氧化碳报警"),
-    "loud": ("loud noise", "巨响"),
-    "quiet": ("long silence", "长时间安静"),
+    "enter": ("entered", "进来", "hereingekommen"),
+    "leave": ("left", "离开", "weggegangen"),
+    "move": ("moved again", "又动了", "wieder bewegt"),
+    "still": ("stood still", "停下", "stehen geblieben"),
+    "changed": ("changed", "变化", "verändert"),
+    "dark": ("went dark", "变暗", "dunkel geworden"),
+    "covered": ("was covered", "被遮住", "verdeckt"),
+    "frozen": ("froze", "画面卡住", "Bild eingefroren"),
+    "smoke_alarm": ("smoke alarm", "烟雾报警", "Rauchmelder"),
+    "co_alarm": ("CO alarm", "一氧化碳报警", "CO-Melder"),
+    "loud": ("loud noise", "巨响", "lautes Geräusch"),
+    "quiet": ("long silence", "长时间安静", "lange still"),
 }
 WORDS = {
-    "watches": ("{n} watches fired", "{n} 次提醒"),
-    "one_watch": ("1 watch fired", "1 次提醒"),
-    "spoke": ("it spoke {n} times", "说话 {n} 次"),
-    "one_spoke": ("it spoke once", "说话 1 次"),
-    "heard": ("{n} sentences heard", "听到 {n} 句话"),
-    "one_heard": ("1 sentence heard", "听到 1 句话"),
-    "task": ("{n} tasks of agents", "{n} 个任务"),
-    "one_task": ("1 task of an agent", "1 个任务"),
-    "away": ("camera away {n} min", "摄像头离线 {n} 分钟"),
-    "nothing": ("Nothing happened.", "没有发生什么。"),
+    "watches": ("{n} watches fired", "{n} 次提醒", "{n} Überwachungen haben ausgelöst"),
+    "one_watch": ("1 watch fired", "1 次提醒", "1 Überwachung hat ausgelöst"),
+    "spoke": ("it spoke {n} times", "说话 {n} 次", "{n}-mal etwas gesagt"),
+    "one_spoke": ("it spoke once", "说话 1 次", "einmal etwas gesagt"),
+    "heard": ("{n} sentences heard", "听到 {n} 句话", "{n} Sätze gehört"),
+    "one_heard": ("1 sentence heard", "听到 1 句话", "1 Satz gehört"),
+    "task": ("{n} tasks of agents", "{n} 个任务", "{n} Aufgaben von Agenten"),
+    "one_task": ("1 task of an agent", "1 个任务", "1 Aufgabe eines Agenten"),
+    "away": ("camera away {n} min", "摄像头离线 {n} 分钟", "Kamera {n} min weg"),
+    "nothing": ("Nothing happened.", "没有发生什么。", "Es ist nichts geschehen."),
 }
 TOLD = ("watch_fired", "spoke", "delegated", "task")
 """types of events that a digest names"""
@@ -85,11 +87,12 @@ class DayCounts:
         return tuple(sorted([*chosen, *(others[-left:] if left else ())]))
 
     def sentence(self, language: str) -> str:
-        """In English, or in Chinese where that is the language."""
-        n = 1 if language.partition("-")[0].lower() == "zh" else 0
+        """In English, or in Chinese or German where that is the language."""
+        n = LANGUAGES.get(language.partition("-")[0].lower(), 0)
+        chinese = n == LANGUAGES["zh"]
         counts = self.counts
         parts = [
-            (f"{KIND_WORDS[kind][1]} {counts[kind]} 次" if n else f"{KIND_WORDS[kind][0]}: {counts[kind]}")
+            (f"{KIND_WORDS[kind][n]} {counts[kind]} 次" if chinese else f"{KIND_WORDS[kind][n]}: {counts[kind]}")
             for kind in KIND_WORDS
             if counts[kind]
         ]
@@ -106,5 +109,5 @@ class DayCounts:
             parts.append(WORDS["away"][n].format(n=counts["away_min"]))
         if not parts:
             return WORDS["nothing"][n]
-        text = ("，" if n else ", ").join(parts)
-        return text[0].upper() + text[1:] + ("。" if n else ".")
+        text = ("，" if chinese else ", ").join(parts)
+        return text[0].upper() + text[1:] + ("。" if chinese else ".")

@@ -176,7 +176,9 @@ async def test_export_has_a_line_for_each(h: House):
 async def test_collections(h: House):
     await told(h, "one")
     await told(h, "two", collection="user:anna", camera_id=None)
-    data = (await h.client.get("/v1/memories/collections")).json()["data"]
+    answer = (await h.client.get("/v1/memories/collections")).json()
+    data = answer["data"]
+    assert answer["by_meaning"] is False  # the lexical one
     assert [(found["collection"], found["camera_id"], found["count"]) for found in data] == [
         ("cam_a", "cam_a", 1),
         ("user:anna", None, 1),

@@ -171,6 +171,17 @@ async def test_a_clip_is_sent_whole_or_in_parts(h: House):
     early = await h.client.get(path)
     assert (early.status_code, early.headers["retry-after"]) == (404, "5")
     assert "still being recorded" in early.json()["detail"]
+    phone = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = await h.client.get(path, headers=phone)
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert page.headers["retry-after"] == "5"
+    assert '<meta http-equiv="refresh" content="5">' in page.text
+    assert "still being recorded" in page.text
+    await h.registry.events.set_clip(id, "failed", "The stream <had> no keyframe.")
+    page = await h.client.get(path, headers=phone)
+    assert "The stream &lt;had&gt; no keyframe." in page.text
+    assert "refresh" not in page.text
+    assert "retry-after" not in page.headers
     await h.registry.events.set_clip(id, "failed", "The stream had no keyframe.")
     refused = await h.client.get(path)
     assert (refused.status_code, refused.json()["code"]) == (404, "no_clip")
@@ -181,6 +192,7 @@ async def test_a_clip_is_sent_whole_or_in_parts(h: House):
     whole = await h.client.get(path)
     assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, bytes(range(100)), "video/mp4")
     assert whole.headers["accept-ranges"] == "bytes"
+    assert (await h.client.get(path, headers=phone)).content == whole.content
     part = await h.client.get(path, headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
     assert part.headers["content-range"] == "bytes 10-19/100"

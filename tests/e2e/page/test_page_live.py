@@ -110,7 +110,7 @@ def test_spoken_lines_carry_time_kind_zone_and_the_watch_that_fired(site: Site, 
     expect(line.locator(".said-text")).to_have_text("Someone comes in.")
     shown = page.evaluate("wall => new Date(wall * 1000).toTimeString().slice(0, 8)", wall)
     expect(line.locator("time")).to_have_text(shown)
-    assert line.locator(".chip").all_inner_texts() == ["enter", "left", "Tell me when somebody comes in"]
+    assert line.locator(".chip").all_inner_texts() == ["Comes in", "On the left", "Tell me when somebody comes in"]
     expect(page.get_by_test_id("announcer")).to_have_text("Someone comes in.")
 
 

@@ -18,6 +18,7 @@ class MemoryBook:
     memories: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
     """how lists were asked for"""
+    by_meaning: bool = True
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def add(self, text: str, kind: str = "summary", *, ago_s: float = 0.0, **more: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def add_memory_paths(app: FastAPI, world: World) -> None:
 
     @app.get("/v1/memories/collections")
     async def collections() -> dict[str, Any]:
-        return {"data": book.collections(), "next": None}
+        return {"data": book.collections(), "next": None, "by_meaning": book.by_meaning}
 
     @app.get("/v1/memories/export")
     async def export() -> Response:

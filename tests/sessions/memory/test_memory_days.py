@@ -60,7 +60,13 @@ def test_a_day_in_figures():
     assert counted.sentence("zh") == (
         "进来 12 次，离开 1 次，12 次提醒，说话 1 次，听到 1 句话，1 个任务，摄像头离线 5 分钟。"
     )
-    assert DayCounts().sentence("en") == "Nothing happened."
+    assert counted.sentence("de-AT") == (
+        "Hereingekommen: 12, weggegangen: 1, 12 Überwachungen haben ausgelöst, einmal etwas gesagt, 1 Satz gehört, "
+        "1 Aufgabe eines Agenten, Kamera 5 min weg."
+    )
+    assert [DayCounts().sentence(tag) for tag in ("en", "de", "fr")] == [
+        "Nothing happened.", "Es ist nichts geschehen.", "Nothing happened."
+    ]  # fmt: skip
 
 
 def test_links_are_bounded_and_fired_watches_come_first():

@@ -2,10 +2,10 @@
 import { html, useEffect, useMemo, useState } from "../../html.js";
 import { usePoll } from "../../net/poll.js";
 import { cameras, refreshCameras, zone } from "../../state/lists.js";
-import { collections, exportMemories, memories, readMemory, readOlderMemories, refreshCollections, refreshMemories, single } from "../../state/memories.js";
+import { byMeaning, collections, exportMemories, memories, readMemory, readOlderMemories, refreshCollections, refreshMemories, single } from "../../state/memories.js";
 import { attempt } from "../../state/messages.js";
 import { go, hrefOf, route } from "../../state/router.js";
-import { collectionName, MEMORY_KINDS, noMemories } from "../../text/memory_words.js";
+import { collectionName, MEMORY_KINDS, noMemories, WORDS_ALONE, WORDS_ALONE_DO } from "../../text/memory_words.js";
 import { DownIcon, PlusIcon } from "../common/icons.js";
 import { SearchField } from "../common/search_field.js";
 import { useTitle } from "../common/title.js";
@@ -67,6 +67,7 @@ export function MemoryPage() {
           <label class="check-line kept-line"><input type="checkbox" checked=${filter.kept === "yes"} onChange=${(e) => narrow({ kept: e.target.checked ? "yes" : "" })} />Kept ones only</label>
         </div>
       </div>
+      ${byMeaning.value === false && html`<p class="note no-model">${WORDS_ALONE} <code>joyvl models get e5</code> ${WORDS_ALONE_DO}</p>`}
       ${problem && html`<p class="note bad" role="alert">${problem}</p>`}
       ${rest === null && !problem && html`<p class="muted">Reading…</p>`}
       ${rest !== null && shown.length === 0 && html`<${Empty} filter=${filter} />`}

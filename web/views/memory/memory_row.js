@@ -4,7 +4,7 @@ import { changeMemory, forgetMemories } from "../../state/memories.js";
 import { attempt } from "../../state/messages.js";
 import { eventHref } from "../../state/router.js";
 import { dayAndTime, dayKey, shortTime } from "../../text/format.js";
-import { collectionName, FORGET_TEXT, forgetTitle, memoryKind, sourceWords } from "../../text/memory_words.js";
+import { collectionName, FORGET_TEXT, forgetTitle, memoryKind, sourceBeside } from "../../text/memory_words.js";
 import { Confirm } from "../common/confirm.js";
 import { BinIcon, PencilIcon, PinIcon } from "../common/icons.js";
 import { StoredPicture } from "../common/stored_picture.js";
@@ -20,6 +20,8 @@ export function MemoryRow({ memory, names, chosen, onChoose }) {
   const { text } = memory;
   const long = text.length > LONG;
   const name = text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
+  const place = memory.collection && collectionName(memory.collection, names);
+  const source = memory.source && sourceBeside(memory.source, place);
   const forget = () => {
     setAsking(false);
     attempt(() => forgetMemories([memory.id]));
@@ -33,9 +35,9 @@ export function MemoryRow({ memory, names, chosen, onChoose }) {
           : html`<p class="memory-text" dir="auto">${long && !open ? `${text.slice(0, LONG).trimEnd()}…` : text}${long && html` <button type="button" class="link" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? "Show less" : "Show all"}</button>`}</p>`}
         <p class="memory-facts">
           <span class="chip ${memory.kind}">${memoryKind(memory.kind)}</span>
-          ${memory.collection && html`<span>${collectionName(memory.collection, names)}</span>`}
+          ${place && html`<span>${place}</span>`}
           ${memory.wall > 0 && html`<time datetime=${new Date(memory.wall * 1000).toISOString()}>${when(memory)}</time>`}
-          ${memory.source && html`<span>${sourceWords(memory.source)}</span>`}
+          ${source && html`<span>${source}</span>`}
           ${memory.eventId && html`<a href=${eventHref(memory.eventId)}>Show the event</a>`}
         </p>
         <div class="memory-actions">

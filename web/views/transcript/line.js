@@ -3,6 +3,7 @@ import { html } from "../../html.js";
 import { del, patch, sessionPath } from "../../net/api.js";
 import { attempt } from "../../state/messages.js";
 import { view } from "../../state/session.js";
+import { kindName, zoneName } from "../../text/event_words.js";
 import { dayOf, timeOfDay } from "../../text/format.js";
 import { heardWords } from "../../text/words.js";
 import { BellIcon, MicrophoneIcon, SpeakerIcon } from "../common/icons.js";
@@ -32,8 +33,8 @@ function Said({ line, session }) {
     ${tick && (tick.kind || tick.zone || tick.query || fired.length > 0) &&
     html`<p class="chips">
       ${tick.query && html`<span class="chip answer">answer</span>`}
-      ${tick.kind && html`<span class="chip kind ${tick.kind}">${tick.kind.replaceAll("_", " ")}</span>`}
-      ${tick.zone && html`<span class="chip zone">${tick.zone}</span>`}
+      ${tick.kind && html`<span class="chip kind ${tick.kind}">${kindName(tick.kind)}</span>`}
+      ${tick.zone && html`<span class="chip zone">${zoneName(tick.zone)}</span>`}
       ${fired.map((watch) => html`<span key=${watch.id} class="chip fired" title=${watch.text}><${BellIcon} /><span class="clip-text">${watch.name}</span></span>`)}
     </p>`}
   `;

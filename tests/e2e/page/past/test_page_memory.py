@@ -38,6 +38,21 @@ def show(page: Page, site: Site, place: str = "#/memory") -> None:
     expect(page.get_by_role("heading", name="Memory", level=1)).to_be_visible()
 
 
+def test_without_a_model_of_meaning_it_says_how_to_get_one(site: Site, page: Page, book: MemoryBook) -> None:
+    book.by_meaning = False
+    book.add("It was quiet.", source="Front door")
+    show(page, site)
+    expect(page.locator(".no-model")).to_contain_text("No model of meaning is installed")
+    expect(page.locator(".no-model code")).to_have_text("joyvl models get e5")
+    row = page.locator(".memory-row")
+    expect(row).to_contain_text("Front door")
+    assert row.inner_text().count("Front door") == 1  # its source says the same
+    book.by_meaning = True
+    page.reload()
+    expect(page.locator(".memory-row")).to_be_visible()
+    expect(page.locator(".no-model")).to_have_count(0)
+
+
 def test_facts_first_and_where_each_comes_from(site: Site, page: Page, book: MemoryBook) -> None:
     event = site.world.timeline.add("Somebody comes in.")
     book.add("The blue box is mine.", "fact", ago_s=90 * HOUR, source="user", collection="user:anna")
@@ -48,6 +63,7 @@ def test_facts_first_and_where_each_comes_from(site: Site, page: Page, book: Mem
     expect(page.locator(".memory-text")).to_have_text(
         ["The blue box is mine.", TRAP, "Somebody comes in.", "It was quiet."]
     )
+    expect(page.locator(".no-model")).to_have_count(0)
     fact = page.locator(".memory-row").first
     expect(fact).to_contain_text("User anna")
     expect(fact).to_contain_text("told by hand")
