@@ -108,8 +108,9 @@ class RecallSink(QueuedSink):
         if record.camera_id is not None:
             with suppress(NotFound):
                 created = (await self._cameras.get(record.camera_id)).created_wall
-        active = (watch.fires_at for watch in self._watches.all() if not watch.paused)
-        return Place(record.camera_id, record.id, created, timeline_answer.unwanted_kinds(active))
+        active = [(watch.fires_at, watch.created_wall) for watch in self._watches.all() if not watch.paused]
+        unwanted = timeline_answer.unwanted_kinds(kinds for kinds, _ in active)
+        return Place(record.camera_id, record.id, created, unwanted, timeline_answer.late_kinds(active))
 
     async def _not_watched(self, query: QueryView, question: PastQuestion) -> str:
         """For the engine: what of the asked time it cannot know of."""

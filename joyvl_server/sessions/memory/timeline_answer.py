@@ -5,8 +5,8 @@ It says what was noted, no more: an engine that sees movement cannot tell people
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from joyvl_server.core.past.questions import Asked, PastQuestion, language_of
 from joyvl_server.core.past.spans import Calendar, Span
@@ -14,7 +14,7 @@ from joyvl_server.core.past.time_words import TimeReading
 from joyvl_server.core.watches.kinds import ALIASES, PICTURES, Kinds, WatchKind
 from joyvl_server.core.watches.named_kinds import named_kinds
 from joyvl_server.sessions.memory.known.unwatched import unwatched
-from joyvl_server.sessions.memory.known.words import not_wanted, not_watched
+from joyvl_server.sessions.memory.known.words import not_wanted, not_watched, not_yet_wanted
 from joyvl_server.sessions.memory.phrases import happened, listed, nth, say, that, times
 from joyvl_server.store.events import REMARKS, EventFilter, EventRecord, Events
 
@@ -45,6 +45,8 @@ class Place:
     """since when there is one, in Unix seconds"""
     unwanted: frozenset[WatchKind] = frozenset()
     """kinds that no watch wants: they are not noted"""
+    late: Mapping[WatchKind, Span] = field(default_factory=dict)
+    """when no watch wanted a kind yet that one wants now"""
 
     @property
     def filter(self) -> EventFilter:
@@ -78,6 +80,8 @@ async def answer(
         text = text if told else missed
     elif missed:
         text += missed if language == "zh" else f" {missed}"
+    if not away.whole and (question.time.spans or not told):
+        text += _late(question.kinds, told, place, spans, language, lambda wall: clock_time(wall, calendar, now))
     for words in question.time.not_understood:
         text += say(language, "unknown", words=words)
     shown = told if question.nth is None else _nth(told, question.nth)
@@ -117,6 +121,42 @@ def unwanted_kinds(watches: Iterable[Kinds]) -> frozenset[WatchKind]:
     named = {kind for kinds in several for kind in kinds}
     seen = set(PICTURES) if not several or not all(several) else set()
     return frozenset(WatchKind) - named - seen
+
+
+def late_kinds(watches: Iterable[tuple[Kinds, float]]) -> dict[WatchKind, Span]:
+    """`watches`: what each active one fires at, empty: any, and since when it is there. Before the first of them all
+    that is seen was noted, as far as is known."""
+    several = sorted(watches, key=lambda watch: watch[1])
+    found = {}
+    for kind in WatchKind if several else ():
+        wanted = [since for kinds, since in several if kind in kinds or (not kinds and kind in PICTURES)]
+        begin = several[0][1] if kind in PICTURES else 0.0
+        if wanted and begin < wanted[0]:
+            found[kind] = Span(begin, wanted[0])
+    return found
+
+
+def _late(
+    kinds: Kinds,
+    told: Sequence[EventRecord],
+    place: Place,
+    spans: Sequence[Span],
+    language: str,
+    moment: Callable[[float], str],
+) -> str:
+    """That a part of the asked time passed before any watch was for what is asked; empty where none did."""
+    missing = []
+    for kind in kinds:
+        late = place.late.get(kind)
+        if late is None or not any(span.start < late.end and late.start < span.end for span in spans):
+            continue
+        if not any(_kind(event) == kind and late.start <= event.wall < late.end for event in told):
+            missing.append(kind)
+    if not missing:
+        return ""
+    since = max(place.late[kind].end for kind in missing)
+    text = not_yet_wanted(language, that(language, tuple(missing)), moment(since))
+    return text if language == "zh" else f" {text}"
 
 
 def _nth(told: list[EventRecord], number: int) -> list[EventRecord]:

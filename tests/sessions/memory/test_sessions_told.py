@@ -142,3 +142,24 @@ async def test_what_no_watch_is_for_was_not_noted(house: House) -> None:
     ):
         assert (await ask(session, text)).answer.startswith(said)  # type: ignore[union-attr]
     assert "no watch" not in ((await ask(session, "Did anyone come in?")).answer or "")
+
+
+async def test_a_watch_was_not_always_there(house: House) -> None:
+    session = await without_words(house)
+    source = house.media.sources[session.record.camera_id or ""]
+    source.show(picture(source.now))
+    await session.watches.add(WatchDraft("when something comes in"))
+    await house.clock.advance(600)
+    source.show(picture(source.now))
+    await session.watches.add(WatchDraft("when something leaves"))
+    await house.clock.advance(300)
+    await house.registry.store.main.write(lambda connection: None)
+    made = f"{session.past.calendar.local(house.clock.wall() - 300):%H:%M:%S}"
+    for text, said in (
+        ("Did anyone leave in the last hour?", f"Whether something left before {made}, I can't tell"),
+        ("Ist in der letzten Stunde jemand gegangen?", f"Ob vor {made} etwas das Bild verließ, kann ich nicht sagen"),
+        ("过去一小时有人离开吗？", f"{made}之前是否有东西离开，我说不出"),
+    ):
+        assert said in ((await ask(session, text)).answer or "")
+    for text in ("Did anyone leave in the last two minutes?", "Did anyone come in in the last hour?"):
+        assert "until then" not in ((await ask(session, text)).answer or "")

@@ -14,6 +14,7 @@ _SENTENCES: dict[str, dict[str, str]] = {
         "told": "You told me: {facts}", "told_several": "You told me, the latest first: {facts}.",
         "not_told": "I remember nothing about that.",
         "unwanted": "I can't tell when {what}: no watch is for that now, so it is not noted.",
+        "late": "Whether {that} before {since}, I can't tell: no watch was for that until then.",
         "whole": "I was not watching at that time.", "part": "I was not watching {spans}.",
         "span": "from {start} to {end}", "more": " and {count} more times",
         "since": "I have watched only since {since}.",
@@ -25,6 +26,7 @@ _SENTENCES: dict[str, dict[str, str]] = {
         "not_told": "Darüber weiß ich nichts.",
         "unwanted": "Ich kann nicht sagen, wann es so war: {what}. Jetzt achtet keine Überwachung darauf, also wird es "
         "nicht notiert.",
+        "late": "Ob vor {since} {that}, kann ich nicht sagen: Bis dahin achtete keine Überwachung darauf.",
         "whole": "In dieser Zeit habe ich nicht beobachtet.", "part": "Nicht beobachtet habe ich {spans}.",
         "span": "von {start} bis {end}", "more": " und noch {count}-mal",
         "since": "Ich beobachte erst seit {since}.",
@@ -34,6 +36,7 @@ _SENTENCES: dict[str, dict[str, str]] = {
         "told": "你告诉过我：{facts}", "told_several": "你告诉过我（最近的在前）：{facts}。",
         "not_told": "关于这个我什么都不记得。",
         "unwanted": "我说不出什么时候{what}：现在没有监视任务关注这个，所以没有记录。",
+        "late": "{since}之前是否{that}，我说不出：那时还没有监视任务关注这个。",
         "whole": "那段时间我没有在看。", "part": "我没有在看的时间：{spans}。",
         "span": "{start}到{end}", "more": "，还有{count}次", "since": "我从{since}才开始看。",
         "day": "没有在看。", "day_part": "没有在看：{spans}。",
@@ -56,6 +59,11 @@ def told(language: str, facts: Sequence[str]) -> str:
 def not_wanted(language: str, what: str) -> str:
     """`what` no watch is for."""
     return _SENTENCES[language]["unwanted"].format(what=what)
+
+
+def not_yet_wanted(language: str, that: str, since: str) -> str:
+    """`that` (as it stands after "that") no watch was for before the moment `since`, in words."""
+    return _SENTENCES[language]["late"].format(that=that, since=since)
 
 
 def not_watched(language: str, away: Unwatched, moment: Callable[[float], str], *, since: bool = True) -> str:
