@@ -7,8 +7,6 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-import ifaddr
-
 IF_INET6 = Path("/proc/net/if_inet6")
 PASSING = 0x01 | 0x20 | 0x40
 """Flags of an IPv6 address that does not last: temporary (of the privacy extensions), deprecated, tentative."""
@@ -32,17 +30,22 @@ def host_names() -> list[str]:
 def host_addresses() -> list[str]:
     """Addresses of all interfaces that others can call, IPv4 first: no loopback, no link-local one, none that is over
     in a day. Without a network: none."""
-    found: dict[str, None] = {}
-    try:
-        adapters = list(ifaddr.get_adapters())
-    except OSError:
-        adapters = []
-    of_adapters = [ip.ip for adapter in adapters for ip in adapter.ips]
-    found |= dict.fromkeys(text for text in of_adapters if isinstance(text, str) and _reachable(ip_address(text)))
+    of_adapters = _of_adapters()
+    found = dict.fromkeys(text for text in of_adapters if isinstance(text, str) and _reachable(ip_address(text)))
     sixes = _lasting_ipv6()
     if sixes is None:
         sixes = [ip_address(text[0]) for text in of_adapters if isinstance(text, tuple)]
     return [*found, *dict.fromkeys(str(six) for six in sixes if _reachable(six))]
+
+
+def _of_adapters() -> list[str | tuple[str, int, int]]:
+    """Texts for IPv4, tuples that begin with the text for IPv6."""
+    import ifaddr  # it starts a process (ldconfig) as soon as it is imported
+
+    try:
+        return [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+    except OSError:
+        return []
 
 
 def _reachable(address: Address) -> bool:

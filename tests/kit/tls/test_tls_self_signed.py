@@ -131,13 +131,7 @@ def test_the_machine_is_called_as_multicast_dns_has_it(monkeypatch, called, name
 
 
 def test_addresses_are_those_that_others_can_call_and_that_last(monkeypatch, tmp_path):
-    class Ip:
-        def __init__(self, ip: object) -> None:
-            self.ip = ip
-
-    class Adapter:
-        ips = [Ip("127.0.0.1"), Ip("192.168.1.5"), Ip("169.254.3.4"), Ip("192.168.1.5"), Ip(("2001:db8::9", 0, 0))]
-
+    found = ["127.0.0.1", "192.168.1.5", "169.254.3.4", "192.168.1.5", ("2001:db8::9", 0, 0)]
     listed = tmp_path / "if_inet6"
     listed.write_text(
         "20010db8000000000000000000000005 02 40 00 00     eth0\n"
@@ -146,12 +140,12 @@ def test_addresses_are_those_that_others_can_call_and_that_last(monkeypatch, tmp
         "fe800000000000000000000000000005 02 40 20 80     eth0\n"
         "00000000000000000000000000000001 01 80 10 80       lo\n"
     )
-    monkeypatch.setattr(own_names.ifaddr, "get_adapters", lambda: [Adapter()])
+    monkeypatch.setattr(own_names, "_of_adapters", lambda: found)
     monkeypatch.setattr(own_names, "IF_INET6", listed)
     assert own_names.host_addresses() == ["192.168.1.5", "2001:db8::5"]
     monkeypatch.setattr(own_names, "IF_INET6", tmp_path / "none")
     assert own_names.host_addresses() == ["192.168.1.5", "2001:db8::9"]
-    monkeypatch.setattr(own_names.ifaddr, "get_adapters", lambda: (_ for _ in ()).throw(OSError()))
+    found.clear()
     assert own_names.host_addresses() == []
 
 
