@@ -1,0 +1,70 @@
+"""`joyvl keys`: on the data folder, before the first start, while a server has it, and after."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fakes.server.house import house
+from joyvl_server.cli.main import app
+
+
+def run(folder: Path, *words: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["keys", *words, "--data-dir", str(folder)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_key_is_printed_once_and_listed_without_its_text(tmp_path):
+    code, out, told = run(tmp_path, "add", "ann", "--role", "operator", "--expires", "30d")
+    assert code == 0
+    assert re.fullmatch(r"jvl_[\w-]{43}\n", out)  # alone, for scripts
+    assert "not shown again" in told
+    code, out, _ = run(tmp_path, "list")
+    assert re.match(r"ann +operator +never used; until 20\d\d-", out)
+    assert "jvl_" not in out
+    (shown,) = json.loads(run(tmp_path, "list", "--json")[1])
+    assert (shown["name"], shown["role"], shown["cameras"]) == ("ann", "operator", [])
+    assert run(tmp_path, "remove", "ann")[:2] == (0, "ann is removed.\n")
+    assert run(tmp_path, "list")[1].startswith("No key yet.")
+    assert run(tmp_path, "remove", "ann")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--role", "root"), "choose one of ingest, viewer, operator, admin"),
+        (("--expires", "soon"), "write 12h, 30d, 8w"),
+        (("--expires", "2020-01-01"), "write 12h, 30d, 8w"),
+        (("--camera", "door"), "there is no such camera"),
+        (("--role", "admin", "--camera", "door"), "leave --camera out"),
+    ],
+)
+def test_what_is_no_key(tmp_path, words, said):
+    code, out, told = run(tmp_path, "add", "ann", *words)
+    assert (code, out) == (2, "")
+    assert said in told
+    assert run(tmp_path, "list")[1].startswith("No key yet.")
+
+
+async def test_keys_and_links_made_while_the_server_runs_open_it(tmp_path):
+    async with house(tmp_path, server={"auth": "on"}) as h:
+        _, key, _ = run(tmp_path, "add", "ann", "--role", "admin")
+        bearer = {"Authorization": f"Bearer {key.strip()}"}
+        h.client.headers.update(bearer)
+        camera = await h.camera("door")
+        _, bound, _ = run(tmp_path, "add", "bob", "--camera", "door")
+        me = (await h.client.get("/v1/me", headers={"Authorization": f"Bearer {bound.strip()}"})).json()
+        # A key that is not known is looked for at most twice a second.
+        if "code" in me:
+            await h.clock.advance(3.0)
+            me = (await h.client.get("/v1/me", headers={"Authorization": f"Bearer {bound.strip()}"})).json()
+        assert (me["name"], me["role"], me["cameras"]) == ("bob", "viewer", [camera["id"]])
+        _, link, _ = run(tmp_path, "link", "--url", "https://home.example/")
+        assert link.startswith("https://home.example/#/login?code=")
+        answer = await h.client.post("/v1/login", json={"code": link.strip().partition("=")[2]})
+        assert answer.json()["role"] == "admin"
+        assert run(tmp_path, "add", "ann")[0] == 1  # the name is in use
