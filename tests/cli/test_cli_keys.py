@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_what_is_no_key(tmp_path, words, said):
 
 
 async def test_keys_and_links_made_while_the_server_runs_open_it(tmp_path):
-    async with house(tmp_path, server={"auth": "on"}) as h:
+    async with house(tmp_path, wall=time.time(), server={"auth": "on"}) as h:
         _, key, _ = run(tmp_path, "add", "ann", "--role", "admin")
         bearer = {"Authorization": f"Bearer {key.strip()}"}
         h.client.headers.update(bearer)
