@@ -10,6 +10,7 @@ from joyvl_server.cli.doctor.machine.card import CardCheck
 from joyvl_server.cli.doctor.machine.clock import ClockCheck
 from joyvl_server.cli.doctor.machine.codecs import CodecCheck
 from joyvl_server.cli.doctor.machine.disk import DiskCheck
+from joyvl_server.cli.doctor.machine.https import HttpsCheck
 from joyvl_server.cli.doctor.machine.ports import PortCheck
 from joyvl_server.cli.doctor.machine.turn import SECRET, TurnCheck
 from joyvl_server.cli.doctor.machine.webrtc import WebRtcCheck
@@ -74,6 +75,7 @@ def all_checks(
         StoredSecretsCheck(settings),
         RunningServerCheck(running),
         PortCheck(settings, running),
+        HttpsCheck(settings),
         ClockCheck(settings),
         CodecCheck(),
         WebRtcCheck(settings),

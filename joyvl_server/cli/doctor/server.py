@@ -6,7 +6,6 @@ import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
@@ -17,6 +16,8 @@ from joyvl_server.store.folder import LOCK
 
 TIMEOUT_S = 12.0
 MOST_BYTES = 4_000_000
+HTTPS_ONLY = '"https_only"'
+"""the code of the answer to who speaks http with a port for https"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class RunningServer:
     @classmethod
     def find(cls, settings: Settings, key: str | None) -> RunningServer:
         """Looks at the lock of the data folder; takes it from nobody. Blocks shortly."""
-        server: Any = settings.server
+        server = settings.server
         host = server.host.strip("[]")
         if host in ("0.0.0.0", "::", ""):
             host = "127.0.0.1"
@@ -48,16 +49,16 @@ class RunningServer:
         if listening and port not in listening:
             port = listening[0]
         shown = f"[{host}]" if ":" in host else host
-        secure = getattr(server, "tls", "off") != "off"
+        secure = server.tls != "off"
         keys = [secret.get_secret_value() for secret in server.api_keys]
         return cls(pid, f"{'https' if secure else 'http'}://{shown}:{port}", key or next(iter(keys), None))
 
     async def get(self, path: str) -> ServerAnswer:
         """Never raises for what the server does. Cancelled, it gives up."""
         answer = await self._get(self.url + path)
-        if answer.status == 0 and self.url.startswith("http:"):  # it may have been started with --tls
-            secure = await self._get(f"https{self.url.removeprefix('http')}{path}")
-            return secure if secure.status else answer
+        https_only = answer.status == 400 and HTTPS_ONLY in answer.text
+        if https_only and self.url.startswith("http:"):  # it was started with --tls
+            return await self._get(f"https{self.url.removeprefix('http')}{path}")
         return answer
 
     async def _get(self, url: str) -> ServerAnswer:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from joyvl_server.cli.doctor.machine import codecs, disk, turn
 from joyvl_server.cli.doctor.machine.clock import ClockCheck
 from joyvl_server.cli.doctor.machine.webrtc import HostNetwork, WebRtcCheck
 from joyvl_server.cli.doctor.report import FindingStatus
+from joyvl_server.kit.net.own_names import host_addresses, host_names
+from joyvl_server.kit.tls.self_signed import SelfSigned
 from joyvl_server.settings import Settings
 
 pytestmark = pytest.mark.processes
@@ -117,10 +120,27 @@ def test_no_network_at_all(tmp_path):
     assert "Bring its network up" in found["advice"]
 
 
-async def test_beyond_loopback_without_tls_phones_are_told_of(tmp_path):
-    settings = Settings(data_dir=tmp_path, server={"host": "0.0.0.0", "api_keys": ["k" * 20]})
-    _, tls = await WebRtcCheck(settings).run()
-    assert "phones give it no camera" in tls.message
+def test_beyond_loopback_without_https_phones_are_told_of(doctor):
+    found = only(doctor("https", settings={"server": {"host": "0.0.0.0", "api_keys": ["k" * 20]}}))
+    assert "give it no camera or microphone" in found["message"]
+    assert "--tls self-signed" in found["advice"]
+
+
+def test_certificates(doctor, tmp_path):
+    server = {"host": "0.0.0.0", "api_keys": ["k" * 20], "tls": "self-signed"}
+    assert only(doctor("https", settings={"server": server}))["status"] == "skipped"
+    own = SelfSigned(tmp_path / "data" / "tls")
+    own.ensure([*host_names(), *host_addresses()], time.time())
+    found = only(doctor("https", settings={"server": server}))
+    assert (found["status"], "SHA-256 " in found["message"]) == ("ok", True)
+    files = {"tls": "files", "tls_cert": str(own.certificate), "tls_key": str(own.key)}
+    found = only(doctor("https", settings={"server": server | files | {"public_url": "https://cam.example"}}))
+    assert "server.public_url says cam.example" in found["message"]
+    own.certificate.unlink()
+    own.ensure(["cam.example"], time.time() - 10 * 365 * 86_400)
+    assert "has expired" in only(doctor("https", settings={"server": server | files}))["message"]
+    own.certificate.write_text("nothing")
+    assert "hold no certificate" in only(doctor("https", settings={"server": server | files}))["message"]
 
 
 @pytest.mark.parametrize(

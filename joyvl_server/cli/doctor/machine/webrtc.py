@@ -102,7 +102,7 @@ class WebRtcCheck:
 
     def _reach(self, addresses: list[str]) -> list[Finding]:
         """What the addresses mean for people elsewhere."""
-        server: Any = self._settings.server
+        server = self._settings.server
         found = []
         bridged = [a for a in addresses if ":" not in a and ipaddress.ip_address(a) in BRIDGES]
         if DOCKER.exists() and len(bridged) == len([a for a in addresses if ":" not in a]):
@@ -117,14 +117,6 @@ class WebRtcCheck:
                 skipped(
                     f"Whether others can call was not looked at: the server listens on {server.host} only.",
                     "For others set server.host to 0.0.0.0; phones also need HTTPS for their camera.",
-                )
-            )
-        elif getattr(server, "tls", "off") == "off" and not server.public_url.startswith("https:"):
-            found.append(
-                warning(
-                    "The page is served without TLS: browsers on other machines and phones give it no camera and no "
-                    "microphone.",
-                    "Start with --tls self-signed, use your own certificate, or put a proxy with HTTPS before it.",
                 )
             )
         return found

@@ -70,12 +70,6 @@ class SettingsCheck:
                 f"max_pixels ({pixels}): the engine makes the pictures smaller again.",
                 "Set both to the same value.",
             )
-        if not is_loopback(server.host) and not server.public_url and not server.allowed_hosts:
-            yield warning(
-                f"The server listens on {server.host} and answers to the addresses of this machine, but to no "
-                "name; and alerts hold no links.",
-                "Set server.public_url to where phones reach it, and server.allowed_hosts to its names.",
-            )
         host = urlsplit(server.public_url).hostname or ""
         if host and is_loopback(host) and not is_loopback(server.host):
             yield warning(
