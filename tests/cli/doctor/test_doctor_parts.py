@@ -35,7 +35,7 @@ def test_settings_that_cannot_be_read(doctor):
     ("settings", "status", "said"),
     [
         ({"engine": {"name": "vlm"}}, "problem", "there is no engine 'vlm'"),
-        ({"server": {"host": "0.0.0.0"}}, "problem", "beyond loopback"),
+        ({"server": {"host": "0.0.0.0", "auth": "off"}}, "problem", "beyond loopback"),
         ({"sessions": {"context_tokens": 5000}}, "problem", "fewer than 20 seconds"),
         ({"memory": {"embedder": "e6"}}, "problem", "there is no embedder"),
         ({"engine": {"name": "openai", "options": {"openai": {"base_url": "http://127.0.0.1:1/v1",
