@@ -38,7 +38,7 @@ from joyvl_server.api.http.connections import raise_descriptor_limit
 from joyvl_server.api.http.guard import Guard
 from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
 from joyvl_server.api.http.middleware import ErrorMiddleware, MetricsMiddleware
-from joyvl_server.api.http.server import ApiServer, bind, until_signal, url_of
+from joyvl_server.api.http.server import ApiServer, bind, hang_ups, until_signal, url_of
 from joyvl_server.api.listening.certificate import find_certificate, told_of_certificate
 from joyvl_server.api.memory import digests, memories
 from joyvl_server.api.page import PageFiles
@@ -49,6 +49,8 @@ from joyvl_server.api.reference import routes as reference
 from joyvl_server.api.reference.client_sessions import ReferenceSessions
 from joyvl_server.api.reference.errors import OpenAIErrors
 from joyvl_server.api.timeline import routes as timeline
+from joyvl_server.api.upkeep import routes as upkeep
+from joyvl_server.api.upkeep.live_settings import LiveSettings, reload_and_tell
 from joyvl_server.compose import arrange_demo, build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit import logs
@@ -56,6 +58,7 @@ from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.kit.tls.served import ServedCertificate
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings, check_listen
+from joyvl_server.settings.source import SettingsSource
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +85,7 @@ ROUTERS = (
     login.router,
     keys.router,
     system.router,
+    upkeep.router,
     page.router,
 )
 STUCK_S = 3.0
@@ -89,9 +93,15 @@ STUCK_S = 3.0
 
 
 def create_app(
-    settings: Settings, registry: Registry, *, clock: Clock | None = None, pages: PageFiles | None = None
+    settings: Settings,
+    registry: Registry,
+    *,
+    clock: Clock | None = None,
+    pages: PageFiles | None = None,
+    source: SettingsSource | None = None,
 ) -> FastAPI:
-    """The API and the page over a registry, which the app's lifespan starts and closes."""
+    """The API and the page over a registry, which the app's lifespan starts and closes. `source`: where settings can be
+    read again."""
     clock = clock or SystemClock()
     counted = registry.metrics.registry
     api = ApiContext(
@@ -106,6 +116,7 @@ def create_app(
         DataChannels(),
         ReferenceSessions(registry, clock),
         Access(settings.server, registry, clock),
+        LiveSettings(settings, registry, source),
     )
     app = FastAPI(
         title="joyvl-server",
@@ -158,10 +169,12 @@ def serve(
     *,
     open_registry: Callable[[Settings], Awaitable[Registry]] = build_registry,
     arrange: Callable[[Registry], Awaitable[None]] = arrange_demo,
+    source: SettingsSource | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; a second signal ends the process at once. Raises `JoyvlError` when it cannot start.
 
     `arrange` runs while the server runs, once the registry has started. It prints the address as soon as it listens.
+    SIGHUP reads the settings of `source` again, unless the program was started from a terminal: then it ends.
     """
     check_listen(settings)
     logs.configure(settings.log.level, settings.log.format)
@@ -169,7 +182,7 @@ def serve(
     stuck = threading.Timer(settings.server.shutdown_timeout_s + STUCK_S, _end_process)
     stuck.daemon = True
     try:
-        asyncio.run(_serve(settings, open_registry, arrange, stuck.start))
+        asyncio.run(_serve(settings, open_registry, arrange, source, stuck.start))
     finally:
         stuck.cancel()
 
@@ -178,15 +191,16 @@ async def _serve(
     settings: Settings,
     open_registry: Callable[[Settings], Awaitable[Registry]],
     arrange: Callable[[Registry], Awaitable[None]],
+    source: SettingsSource | None,
     on_stop: Callable[[], None],
 ) -> None:
     # Whoever starts it must learn that a port is taken before anything else is started.
     sockets = bind(settings.server)
     try:
         certificate = await asyncio.to_thread(find_certificate, settings, time.time())
-        async with until_signal(on_stop) as stop:
+        async with until_signal(on_stop) as stop, hang_ups() as hung_up:
             registry = await open_registry(settings)
-            app = create_app(settings, registry)
+            app = create_app(settings, registry, source=source)
             url = url_of(sockets, "http" if certificate is None else "https")
             async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
                 code = await app.state.api.access.first_code()
@@ -195,6 +209,7 @@ async def _serve(
                 beginning = [
                     tasks.create_task(_arranged(arrange, registry)),
                     tasks.create_task(_told_of_engines(registry)),
+                    tasks.create_task(_reloading(app.state.api.live, hung_up)),
                 ]
                 if certificate is not None:
                     beginning.append(tasks.create_task(certificate.watch(app.state.api.clock)))
@@ -212,6 +227,13 @@ async def _arranged(arrange: Callable[[Registry], Awaitable[None]], registry: Re
         await arrange(registry)
     except (JoyvlError, OSError) as error:
         log.warning("the demo camera could not be set up", error=str(error))
+
+
+async def _reloading(live: LiveSettings, hung_up: asyncio.Event) -> None:
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        await reload_and_tell(live)
 
 
 async def _told_of_engines(registry: Registry) -> None:

@@ -16,6 +16,7 @@ from joyvl_server.api.page import PageFiles
 from joyvl_server.api.realtime.client_secrets import ClientSecrets
 from joyvl_server.api.realtime.data_channels import DataChannels
 from joyvl_server.api.reference.client_sessions import ReferenceSessions
+from joyvl_server.api.upkeep.live_settings import LiveSettings
 from joyvl_server.kit.clock import Clock
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
@@ -43,6 +44,7 @@ class ApiContext:
     data_channels: DataChannels
     reference: ReferenceSessions
     access: Access
+    live: LiveSettings
     request_locks: RequestLocks = field(default_factory=RequestLocks)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_by: float | None = None

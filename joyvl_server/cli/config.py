@@ -79,6 +79,11 @@ mistyped name the error names the nearest known name. Options of engines:
 
 `joyvl config show` prints the effective settings with secrets as `***` (`--defaults`: all defaults, annotated),
 `joyvl config check FILE` checks a file, `joyvl config schema` prints a JSON schema for editors.
+
+A running server reads its settings again on `joyvl config reload`, `POST /v1/reload` or SIGHUP. It takes over at once
+`log.level`, `log.format`, `timeline.max_gb`, `timeline.days`, `memory.days`, `memory.max_memories`,
+`sessions.max_sessions` and the settings of `sessions` that cameras may have of their own (below); what is set for a
+camera stays. All others it names: they need a restart. A mistake changes nothing.
 """
 
 

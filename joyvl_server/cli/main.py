@@ -13,7 +13,7 @@ from joyvl_server.cli.doctor.bundle import command as bundle
 from joyvl_server.cli.models import commands as models
 from joyvl_server.cli.secrets import commands as secrets
 from joyvl_server.cli.speech import voices
-from joyvl_server.cli.upkeep import backup
+from joyvl_server.cli.upkeep import backup, reload
 
 app = typer.Typer(
     name="joyvl",
@@ -32,6 +32,8 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(agents.app, name="agents")
 app.add_typer(cameras.app, name="cameras")
+config.app.command("reload")(reload.reload)
+config.app.command("log-level")(reload.log_level)
 app.add_typer(config.app, name="config")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(engine.app, name="engine")

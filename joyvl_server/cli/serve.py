@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from joyvl_server.cli.exits import errors_as_exit_codes
-from joyvl_server.settings import load
+from joyvl_server.settings.source import SettingsSource
 
 
 def serve(
@@ -23,24 +23,21 @@ def serve(
     tls: Annotated[str | None, typer.Option(help="off, self-signed or files (server.tls).")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error (log.level).")] = None,
 ) -> None:
-    """Run the server until Ctrl-C or SIGTERM."""
+    """Run the server until Ctrl-C or SIGTERM. SIGHUP reads the settings again, as joyvl config reload does."""
     from joyvl_server.app import serve as run_server
 
     with errors_as_exit_codes():
-        run_server(
-            load(
-                config,
-                given(
-                    {
-                        "data_dir": data_dir,
-                        "demo": demo,
-                        "server": {"host": host, "port": port, "tls": tls},
-                        "engine": {"name": engine},
-                        "log": {"level": log_level},
-                    }
-                ),
-            )
+        flags = given(
+            {
+                "data_dir": data_dir,
+                "demo": demo,
+                "server": {"host": host, "port": port, "tls": tls},
+                "engine": {"name": engine},
+                "log": {"level": log_level},
+            }
         )
+        source = SettingsSource(config, flags)
+        run_server(source.read(), source=source)
 
 
 def given(flags: dict[str, Any]) -> dict[str, Any]:

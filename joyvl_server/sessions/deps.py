@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from joyvl_server.sessions.sinks.registry import SinkRegistry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionDeps:
+    """`settings`: those of sessions that choose none of their own; only `SessionFactory` changes them."""
+
     clock: Clock
     settings: SessionSettings
     metrics: Metrics

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from joyvl_server.core.errors import NotAllowed, StoreError
+from joyvl_server.core.errors import ConfigError, NotAllowed, StoreError
 from joyvl_server.ingest.base import Source, SourceState, StateListener
 from joyvl_server.sessions import endings
 from joyvl_server.sessions.deps import SessionDeps
@@ -19,6 +19,7 @@ from joyvl_server.sessions.ticking.lockstep import LockstepTicker
 from joyvl_server.sessions.ticking.requested import RequestedTicker
 from joyvl_server.sessions.ticking.ticker import LiveTicker
 from joyvl_server.sessions.watch_list import WatchDraft, watch_record
+from joyvl_server.settings import SessionSettings
 from joyvl_server.store.sessions import SessionRecord
 from joyvl_server.store.watches import WatchRecord
 
@@ -45,7 +46,7 @@ class SessionFactory:
 
         Raises `NotAllowed` (too_many, engine_full). What others are opening meanwhile counts as open.
         """
-        limit = self._settings.max_sessions
+        limit = self._deps.settings.max_sessions
         if len(self._supervisor) + self._coming + len(self.waiting) >= limit:
             sentence = f"All {limit} sessions are in use (sessions.max_sessions); end one first."
             raise NotAllowed(sentence, code="too_many")
@@ -56,6 +57,17 @@ class SessionFactory:
                 yield
             finally:
                 self._coming -= 1
+
+    def change_defaults(self, settings: SessionSettings, running: Iterable[Session]) -> None:
+        """What sessions have where they choose nothing, of those to come and of those that run. Raises `ConfigError`
+        for settings that cannot work: then nothing is changed."""
+        self._deps.speech.check_voice(settings.voice)
+        self._deps.settings = settings
+        for session in running:
+            try:
+                session.change(session.spec)
+            except ConfigError as error:
+                log.warning("a session keeps its settings", session_id=session.id, error=str(error))
 
     async def engine_name(self, wanted: str | None) -> str:
         """The engine wanted, or the default one. Raises `ConfigError` when it cannot be used. See `EnginePool.load`."""

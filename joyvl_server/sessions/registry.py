@@ -94,10 +94,10 @@ class Registry:
         )  # fmt: skip
         engines.equip(clock, self.metrics, settings.sessions.engine_loading_s)
         self._supervisor = SessionSupervisor(clock, self.metrics, self._records, self)
-        self._factory = SessionFactory(settings.engine.name, deps, self._supervisor)
+        self.factory = SessionFactory(settings.engine.name, deps, self._supervisor)
         self.past = PastUpkeep(settings, store, self.memory, self.timeline, self.tasks, self, clock)
         deps.past.eraser = self.past.eraser
-        self.cameras = CameraService(deps, media, policy, self._factory, self._supervisor)
+        self.cameras = CameraService(deps, media, policy, self.factory, self._supervisor)
         self.alerts = open_alerts(self, clock)
 
     async def start(self) -> None:
@@ -194,7 +194,7 @@ class Registry:
 
         Cancelling it only ends the wait.
         """
-        monitor = self.engines.monitor(await self._factory.engine_name(None))
+        monitor = self.engines.monitor(await self.factory.engine_name(None))
         return await monitor.there(self.settings.sessions.engine_timeout_s, tell)
 
     async def watch_url(self, spec: PullSpec, *, name: str, watches: tuple[WatchDraft, ...] = ()) -> Session:
@@ -203,17 +203,17 @@ class Registry:
         A lockstep file goes at most `speed` times as fast as real time, and at 0 as fast as it decides. Cancelled,
         nothing is watched.
         """
-        engine = await self._factory.engine_name(None)
+        engine = await self.factory.engine_name(None)
         record = SessionRecord(new_id("ses"), "file", name, None, engine, None, self._clock.wall())
-        with self._factory.admission(engine):
-            stored = await self._factory.store(record, watches)
+        with self.factory.admission(engine):
+            stored = await self.factory.store(record, watches)
             if spec.lockstep:
-                ticker = self._factory.lockstep_ticker(spec.speed)
+                ticker = self.factory.lockstep_ticker(spec.speed)
                 spec = replace(spec, speed=1.0)  # the ticker sets the pace
             else:
-                ticker = self._factory.live_ticker(spec.speed)
-            source = await self._media.open(record.id, spec, self._factory.listener(record.id))
-            return self._factory.begin(record, SessionSpec(), source, ticker, stored)
+                ticker = self.factory.live_ticker(spec.speed)
+            source = await self._media.open(record.id, spec, self.factory.listener(record.id))
+            return self.factory.begin(record, SessionSpec(), source, ticker, stored)
 
     def session_lost(self, record: SessionRecord, error: BaseException | None) -> None:
         self.cameras.session_lost(record, error)
@@ -260,7 +260,7 @@ class Registry:
 
     async def open_requested(self, *, name: str, spec: SessionSpec | None = None) -> tuple[Session, RequestedTicker]:
         """The same, where the client says by the ticker when to tick. See `open_pushed`."""
-        call = await self._open_call(name, spec, (), None, ticker := self._factory.requested_ticker())
+        call = await self._open_call(name, spec, (), None, ticker := self.factory.requested_ticker())
         return self.session(call.session_id), ticker
 
     async def _open_call(
@@ -272,18 +272,18 @@ class Registry:
             check_zones(watch.zones, ())
         spec = spec or SessionSpec()
         self.speech.check_voice(spec.resolved(self.settings.sessions).voice)
-        engine_name = await self._factory.engine_name(spec.engine)
-        with self._factory.admission(engine_name):
+        engine_name = await self.factory.engine_name(spec.engine)
+        with self.factory.admission(engine_name):
             call_id, now, answer = new_id("call"), self._clock.wall(), ""
             record = SessionRecord(new_id("ses"), "call", name, None, engine_name, None, now)
-            listener = self._factory.listener(record.id)
+            listener = self.factory.listener(record.id)
             if offer_sdp is None:
                 source = await self._media.push(call_id, listener)
             else:
                 source, answer = await self._media.answer(call_id, offer_sdp, listener)
             try:
-                stored = await self._factory.store(record, watches)
-                self._factory.begin(record, spec, source, ticker or self._factory.live_ticker(), stored)
+                stored = await self.factory.store(record, watches)
+                self.factory.begin(record, spec, source, ticker or self.factory.live_ticker(), stored)
             except BaseException:
                 await source.aclose()
                 raise

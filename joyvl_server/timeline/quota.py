@@ -36,10 +36,7 @@ class FileQuota:
     def __init__(self, folders: DayFolders, settings: TimelineSettings, events: Events, clock: Clock) -> None:
         self.used = 0
         self._folders = folders
-        self._max_bytes = round(settings.max_gb * 1e9)
-        self._max_age_s = settings.days * DAY_S
-        self._days = settings.days
-        self._gb = settings.max_gb
+        self.change(settings)
         self._events = events
         self._clock = clock
         self._ahead = clock.wall() - clock.monotonic()
@@ -47,6 +44,14 @@ class FileQuota:
         self._aged_at = float("-inf")
         self._told = False
         self._looked_at = float("-inf")
+
+    def change(self, settings: TimelineSettings) -> None:
+        """How much may be kept, and for how long, from the next look on."""
+        self._max_bytes = round(settings.max_gb * 1e9)
+        self._max_age_s = settings.days * DAY_S
+        self._days = settings.days
+        self._gb = settings.max_gb
+        self._told = False
 
     async def sweep(self, threads: BoundedThreads) -> None:
         """Measure what there is, and remove files whose event is gone. Raises `OSError`, `StoreError`, `TimeoutError`.

@@ -106,6 +106,7 @@ def test_a_backup_under_load_restored_gives_the_same_answers(tmp_path: Path):
     (archive,) = (tmp_path / "backups").iterdir()
     assert str(archive) in told
     assert "Keep it where nobody else can read it" in told
+    assert "none of the server's files" not in told  # each file of a server is known
     new = tmp_path / "new"
     assert "Start the server" in done(joyvl("restore", str(archive), "--data-dir", str(new)))
     with ServerProcess(new) as server:

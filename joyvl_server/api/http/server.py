@@ -8,6 +8,7 @@ import logging
 import math
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -196,6 +197,21 @@ class StopSignal:
             self.server.should_exit = True
         elif self._task is not None:
             self._task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def hang_ups() -> AsyncIterator[asyncio.Event]:
+    """Set at every SIGHUP in the block, also while the server starts. On a terminal that is closed it ends the process,
+    as it does any other program."""
+    loop, heard = asyncio.get_running_loop(), asyncio.Event()
+    ours = threading.current_thread() is threading.main_thread() and not (sys.stdin and sys.stdin.isatty())
+    if ours:
+        loop.add_signal_handler(signal.SIGHUP, heard.set)
+    try:
+        yield heard
+    finally:
+        if ours:
+            loop.remove_signal_handler(signal.SIGHUP)
 
 
 @contextlib.asynccontextmanager

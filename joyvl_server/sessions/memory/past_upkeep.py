@@ -52,17 +52,17 @@ class PastUpkeep:
         self.eraser = Eraser(ErasedRecords(store, memory, timeline, tasks, house), clock)
         records = DigestRecords(Digests(store.main), timeline.events, memory.memories)
         self.digests = DayDigests(records, house, settings.zone(), settings.sessions.language, clock)
-        self._retention = MemoryRetention(memory, settings.memory.days, settings.memory.max_memories, clock)
+        self.retention = MemoryRetention(memory, settings.memory.days, settings.memory.max_memories, clock)
 
     def start(self) -> None:
         """Go on with what an earlier run has not finished. Returns at once."""
         self.eraser.start()
         self.digests.start()
-        self._retention.start()
+        self.retention.start()
 
     async def aclose(self) -> None:
         """What is not done goes on at the next start. Idempotent."""
-        await self._retention.aclose()
+        await self.retention.aclose()
         await self.digests.aclose()
         await self.eraser.aclose()
 
@@ -78,6 +78,10 @@ class MemoryRetention:
         self._ahead = clock.wall() - clock.monotonic()
         self._steady_since = clock.monotonic()
         self._running: asyncio.Task[None] | None = None
+
+    def change(self, days: float | None, most: int) -> None:
+        """From the next look on."""
+        self._days, self._most = days, most
 
     def start(self) -> None:
         """Returns at once."""
