@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 MOST_BYTES = 2_000_000
 PATIENCE_S = 20.0
-WAITS_S = 0.3
+GRACE_S, WAITS_S = 1.0, 0.3
 """for answers that come only with time, which stands still"""
 
 
@@ -86,7 +86,7 @@ async def ask(app: Any, call: Call) -> Answer:
     waits = any(name.lower() == "prefer" for name, _ in call.headers) or "mjpeg" in call.route
     await asyncio.wait({running, ended}, timeout=WAITS_S if waits else PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
     gone.set()
-    done, _ = await asyncio.wait({running}, timeout=1.0)
+    done, _ = await asyncio.wait({running}, timeout=GRACE_S)
     if not done:
         running.cancel()
         await asyncio.wait({running}, timeout=PATIENCE_S)

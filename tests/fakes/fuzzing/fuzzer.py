@@ -66,7 +66,7 @@ async def _plant(h: House) -> None:
     await h.camera(name="planted", url=f"rtsp://cam:{PLANTED}@127.0.0.1:9/x")
     options = {"url": f"https://hooks.invalid/x?token={PLANTED}", "headers": {"x-token": PLANTED}}
     answer = await h.client.post("/v1/hooks", json={"name": "planted", "kind": "webhook", "options": options})
-    assert answer.status_code == 201, answer.text
+    assert answer.status_code in (201, 409), answer.text  # that hook may be left from before
 
 
 def nothing_reached(registry: Registry) -> None:
