@@ -142,7 +142,13 @@ class CardCheck:
         title = f"What fits into {card.memory_gb:.0f} GiB, calculated for the 8B model, not measured:"
         if made is None:
             tell = problem if self._wanted else warning
-            return [tell(f"{title} {why}", "Use a larger card, or engine openai or motion (docs/engines.md).", *table)]
+            return [
+                tell(
+                    f"{title} {why}",
+                    "docs/engines.md, “4-bit weights”, says where to get those; else use engine openai or motion.",
+                    *table,
+                )
+            ]
         results = [ok(f"{title} {_chosen(made, context)}", *table)]
         if made.context_tokens < context:
             results.append(
