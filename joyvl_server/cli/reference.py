@@ -13,6 +13,9 @@ HEAD = """# Commands
 
 A command that fails prints one sentence on stderr and ends with 1, or with 2 when settings or arguments are wrong.
 `joyvl watch` ends with 3 when the engine decided nothing, or had stopped deciding at the end. Ctrl-C ends it with 130.
+
+Commands that talk to a server over https trust what the system trusts and the certificate that a self-signed server
+keeps in its data folder. On another machine, `JOYVL_CA` names a copy of that file ([security](../security.md#https)).
 """
 
 

@@ -116,7 +116,7 @@ def link(
         with key_database(settings.data_dir) as connection:
             add_code(connection, digest_of(code), now + LINK_S, now)
     server = settings.server
-    begins = url or server.public_url or f"http://127.0.0.1:{server.port}"
+    begins = url or server.public_url or f"{'http' if server.tls == 'off' else 'https'}://127.0.0.1:{server.port}"
     typer.echo(f"{begins.rstrip('/')}/#/login?code={code}")
 
 

@@ -20,6 +20,7 @@ from joyvl_server.cli.doctor.model.place import model_place
 from joyvl_server.cli.doctor.model.template import TemplateCheck
 from joyvl_server.cli.doctor.model.tokenizer import MarkerCheck
 from joyvl_server.cli.doctor.parts.agents import AgentsCheck
+from joyvl_server.cli.doctor.parts.certificate import CertificateCheck
 from joyvl_server.cli.doctor.parts.data_folder import DataFolderCheck
 from joyvl_server.cli.doctor.parts.memory import MemoryCheck
 from joyvl_server.cli.doctor.parts.running import RunningServerCheck
@@ -29,6 +30,7 @@ from joyvl_server.cli.doctor.parts.stored_secrets import StoredSecretsCheck
 from joyvl_server.cli.doctor.report import Check, Mask
 from joyvl_server.cli.doctor.server import RunningServer
 from joyvl_server.core.errors import ConfigError
+from joyvl_server.kit.clock import SystemClock
 from joyvl_server.settings import Settings, load
 
 
@@ -73,6 +75,7 @@ def all_checks(
         DiskCheck(settings),
         DataFolderCheck(settings, running),
         StoredSecretsCheck(settings),
+        CertificateCheck(settings, SystemClock()),
         RunningServerCheck(running),
         PortCheck(settings, running),
         HttpsCheck(settings),
