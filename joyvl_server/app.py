@@ -162,6 +162,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 await api.registry.aclose()
         except TimeoutError:
             log.error("not everything stopped in time", waited_s=round(left, 1))
+        if api.registry.metrics.traces is not None:
+            await asyncio.to_thread(api.registry.metrics.traces.close)
 
 
 def serve(

@@ -14,6 +14,7 @@ from joyvl_server.sessions.cameras import CameraDraft, CameraView
 from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.sessions.speech.session_speech import SpeechServices
+from joyvl_server.sessions.tracing.tick_traces import open_traces
 from joyvl_server.settings import Settings
 from joyvl_server.speech.hearing import open_hearing
 from joyvl_server.speech.voices import SpeechEngines
@@ -43,13 +44,16 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
     clock = clock or SystemClock()
     policy = settings.net_policy()
     hearing = open_hearing(settings, clock)
+    traces = open_traces(settings.traces, clock)
     store = await Store.open(settings.data_dir, settings.secret_key_file)
     media_dir(settings).mkdir(exist_ok=True)
     media = MediaHub(settings.media, policy, clock, clips=clip_limits(settings))
     # What `joyvl engine install` made lies in the data folder.
     engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
     speech = SpeechServices(SpeechEngines(settings, clock), hearing)
-    return Registry(settings, store, media, policy, engines, clock, speech)
+    registry = Registry(settings, store, media, policy, engines, clock, speech)
+    registry.metrics.traces = traces
+    return registry
 
 
 async def arrange_demo(registry: Registry) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from joyvl_server.sessions.machine.tick_timer import TickTracer
 
 # From a millisecond (a tick waiting for the wire) to ten seconds (an engine out of breath).
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -12,6 +17,8 @@ class Metrics:
     """One set per server: no module global, so that two servers in one process count apart."""
 
     def __init__(self) -> None:
+        self.traces: TickTracer | None = None
+        """hears of every tick, where traces are on"""
         self.registry = r = CollectorRegistry(auto_describe=True)
         self.sessions = Gauge("joyvl_sessions", "Sessions that run now.", ["kind"], registry=r)
         self.sources = Gauge("joyvl_sources", "Sources of running sessions by status.", ["status"], registry=r)

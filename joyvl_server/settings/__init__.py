@@ -34,6 +34,7 @@ from joyvl_server.settings.groups import (
 from joyvl_server.settings.memory import MemorySettings
 from joyvl_server.settings.server import ServerSettings
 from joyvl_server.settings.timeline import TimelineSettings, TimeZoneName, system_zone
+from joyvl_server.settings.traces import TraceSettings
 from joyvl_server.settings.values import Folder
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "SpeechSettings",
     "StoreSettings",
     "TimelineSettings",
+    "TraceSettings",
     "asks_for_keys",
     "check_listen",
     "default_data_dir",
@@ -101,6 +103,7 @@ class Settings(BaseSettings):
     memory: MemorySettings = Field(default_factory=MemorySettings, description="What stays when frames are gone.")
     alerts: AlertSettings = Field(default_factory=AlertSettings, description="Alerts and the hooks they go to.")
     store: StoreSettings = Field(default_factory=StoreSettings, description="What the database keeps.")
+    traces: TraceSettings = Field(default_factory=TraceSettings, description="Traces of ticks, for OpenTelemetry.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging.")
 
     @classmethod

@@ -222,7 +222,10 @@ class MachineRunner:
 
     async def look(self, at: float | None = None) -> Frame:
         """See `Ticking`. The picture comes with what this session's engine and fidelity need of it."""
-        return await self.source.look(at=at, glance=self.engine.glances, trail=self.engine.every_frame)
+        began = self._clock.monotonic()
+        frame = await self.source.look(at=at, glance=self.engine.glances, trail=self.engine.every_frame)
+        self.timer.looked(began)
+        return frame
 
     def tick(self, frame: Frame, burst: tuple[Frame, ...], due: float, speed: float, lease: Lease) -> None:
         """A second has come: `due` is monotonic, `speed` stream seconds per second. Takes the lease over."""

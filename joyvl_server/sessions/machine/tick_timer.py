@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from joyvl_server.core.decisions import Share
 from joyvl_server.core.effects import Decided
@@ -13,6 +14,26 @@ from joyvl_server.sessions.metrics import Metrics
 from joyvl_server.store.ticks.records import TickRecord
 
 TOTALS_KEPT = 300
+
+
+@dataclass(slots=True)
+class TickTimes:
+    """When a step went through its phases, monotonic. None: it did not, or has not yet."""
+
+    look_began: float | None = None
+    look_ended: float | None = None
+    due: float | None = None
+    began: float | None = None
+    asked: float | None = None
+    scored: float | None = None
+
+
+class TickTracer(Protocol):
+    """Takes the times of every tick that was decided. Must return at once."""
+
+    def took(self, record: TickRecord, times: TickTimes) -> None: ...
+    def close(self) -> None:
+        """Send what waits. Blocks, for some seconds at most."""
 
 
 class TickTimer:
@@ -27,6 +48,8 @@ class TickTimer:
         self._session_id = session_id
         self._clock = clock
         self._metrics = metrics
+        self._looked: tuple[float, float] | None = None
+        self._times = TickTimes()
         self._totals: deque[float] = deque(maxlen=TOTALS_KEPT)
         self._due = 0.0
         self._age_s = 0.0
@@ -35,21 +58,29 @@ class TickTimer:
         self._request_ms: float | None = None
         self._score_ms: float | None = None
 
+    def looked(self, began: float) -> None:
+        """A picture has come that was asked for at `began` (monotonic)."""
+        self._looked = (began, self._clock.monotonic())
+
     def due(self, due: float, age_s: float) -> None:
         """A tick begins: it was due at `due` (monotonic), and its frame is `age_s` old now."""
         self._due, self._age_s = due, age_s - (self._clock.monotonic() - due)
+        if self._metrics.traces is not None:
+            began, ended = self._looked or (None, None)
+            self._times = TickTimes(began, ended, due, self._clock.monotonic())
         age = max(0.0, self._age_s)
         self._frame_age_ms, self._request_ms, self._score_ms = age * 1000, None, None
         self._metrics.frame_age.observe(age)
 
     def asked(self) -> None:
-        self._asked = self._clock.monotonic()
+        self._asked = self._times.asked = self._clock.monotonic()
         delay = max(0.0, self._asked - self._due)
         self._request_ms = delay * 1000
         self._metrics.request_delay.observe(delay)
 
     def scored(self) -> None:
-        self._score_ms = (self._clock.monotonic() - self._asked) * 1000
+        self._times.scored = self._clock.monotonic()
+        self._score_ms = (self._times.scored - self._asked) * 1000
 
     def record(self, decided: Decided, id: int, threshold: float) -> TickRecord:
         """The second as it is kept; `threshold` is the session's.
@@ -61,7 +92,7 @@ class TickTimer:
             total_ms = self._total_ms()
             age_ms, request_ms, score_ms = self._frame_age_ms, self._request_ms, self._score_ms
         box = decided.box
-        return TickRecord(
+        record = TickRecord(
             id=id,
             session_id=self._session_id,
             t=round(decided.t, 3),
@@ -88,6 +119,9 @@ class TickTimer:
             detail=decided.detail,
             attribution=tuple(_shown(share) for share in decided.shares) or None,
         )
+        if total_ms is not None and self._metrics.traces is not None and self._times.began is not None:
+            self._metrics.traces.took(record, self._times)
+        return record
 
     def _total_ms(self) -> float:
         total = max(0.0, self._age_s + self._clock.monotonic() - self._due)
