@@ -17,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -208,7 +209,7 @@ class ImageReplay:
                 found.update(f"{keyword} {text}\n".encode())
                 if keyword == "COPY":
                     for part in text.split()[:-1]:
-                        found.update((CONTEXT / part).read_bytes())
+                        found.update(_content(CONTEXT / part))
         return found.hexdigest()[:16]
 
     @contextmanager
@@ -225,6 +226,14 @@ class ImageReplay:
                 (kept / "root").mkdir(parents=True)
                 yield kept / "root"
             (kept / ".complete").touch()
+
+
+def _content(path: Path) -> bytes:
+    """What a kept stage follows from: of pyproject.toml only what can be installed."""
+    if path.name != "pyproject.toml":
+        return path.read_bytes()
+    project = tomllib.loads(path.read_text("utf-8"))["project"]
+    return json.dumps([project["dependencies"], project["optional-dependencies"]]).encode()
 
 
 def _copy_tree(source: Path, target: Path) -> None:

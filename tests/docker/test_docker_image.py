@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,6 @@ from image_replay import CONTEXT, DOCKERFILE, Image, read_stages
 from fakes.patience import PATIENCE_S
 
 pytestmark = pytest.mark.processes
-
-KEY = "a-key-of-the-test"
 
 
 def until(true: Callable[[], bool], what: str) -> None:
@@ -29,7 +28,8 @@ def until(true: Callable[[], bool], what: str) -> None:
 def test_the_image_runs_as_its_user_with_a_read_only_root(image: Image, tmp_path: Path):
     began = time.monotonic()
     mounts = {CONTEXT / "configs": "/etc/joyvl"}
-    environment = {"JOYVL_CONFIG": "/etc/joyvl/cpu.yaml", "JOYVL_SERVER__API_KEYS": KEY}
+    public = {"JOYVL_SERVER__TLS": "self-signed", "JOYVL_SERVER__PUBLIC_URL": "https://127.0.0.1:8099"}
+    environment = {"JOYVL_CONFIG": "/etc/joyvl/cpu.yaml", **public}
     with Container(image, tmp_path, mounts, environment) as container:
         until(container.healthy, "the healthcheck never passed")
         print(f"healthy {time.monotonic() - began:.1f} s after the start")
@@ -45,9 +45,13 @@ def test_the_image_runs_as_its_user_with_a_read_only_root(image: Image, tmp_path
             assert container.run(["touch", f"{place}/written"]).returncode == 0, place
 
         assert container.ask("GET", "/v1/cameras")[0] == 401
-        assert container.ask("GET", "/readyz", key=KEY)[0] == 200
-        until(lambda: _ticks(container) > 3, "the camera demo never ticked")
-        status, engines = container.ask("GET", "/v1/engines", key=KEY)
+        link = re.search(r"https://127\.0\.0\.1:8099/#/login\?code=(\S+)", container.log.read_text())
+        assert link is not None, container.log.read_text()
+        assert container.ask("POST", "/v1/login", {"code": link[1]})[0] == 200
+        key = container.run(["joyvl", "keys", "add", "test", "--role", "admin"]).stdout.split()[-1]
+        assert container.ask("GET", "/readyz", key=key)[0] == 200
+        until(lambda: _ticks(container, key) > 3, "the camera demo never ticked")
+        status, engines = container.ask("GET", "/v1/engines", key=key)
         assert status == 200
         assert {engine["name"] for engine in engines["data"]} >= {"motion", "openai", "vllm"}
 
@@ -62,11 +66,11 @@ def test_the_image_runs_as_its_user_with_a_read_only_root(image: Image, tmp_path
         assert container.stop() == 0
 
 
-def _ticks(container: Container) -> int:
-    sessions = container.ask("GET", "/v1/sessions", key=KEY)[1]["data"]
+def _ticks(container: Container, key: str) -> int:
+    sessions = container.ask("GET", "/v1/sessions", key=key)[1]["data"]
     if not sessions:
         return 0
-    return len(container.ask("GET", f"/v1/sessions/{sessions[0]['id']}/ticks", key=KEY)[1]["data"])
+    return len(container.ask("GET", f"/v1/sessions/{sessions[0]['id']}/ticks", key=key)[1]["data"])
 
 
 def test_the_dockerfile_is_understood_and_ends_with_the_server():
