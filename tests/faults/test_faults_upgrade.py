@@ -122,7 +122,8 @@ def test_everything_of_the_first_version_is_there_after_an_upgrade_that_was_kill
         # Searchable, too, once they are taken into the index of words.
         server.wait(lambda: len(server.call("GET", "/v1/events?query=number+7")["data"]) == 1)
     names = sorted(os.listdir(folder))
-    assert "joyvl.db.before-0002" in names
+    # Which one depends on where the last start was killed.
+    assert [name for name in names if name.startswith("joyvl.db.before-")]
     assert not [name for name in names if name.endswith(".unfinished")]
 
 
