@@ -21,7 +21,7 @@ CALLS = "/v1/realtime/calls"
 
 @pytest.fixture
 async def h(tmp_path) -> AsyncIterator[House]:
-    async with house(tmp_path, server={"api_keys": [KEY]}) as opened:
+    async with house(tmp_path, server={"api_keys": [KEY], "requests_per_s": 0}) as opened:
         yield opened
 
 
