@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from joyvl_server.store.folder import MAIN
+from joyvl_server.store.secrets.box import SecretBox
 from joyvl_server.store.sqlite.database import Database
 from joyvl_server.store.sqlite.migrate import MIGRATIONS, migrate
 from joyvl_server.store.sqlite.write_queue import PostListener
@@ -21,6 +22,7 @@ class InlineDatabase(Database):
 
     def __init__(self, path: Path, migrations: Path = MIGRATIONS) -> None:
         self.path = path
+        self.secrets = SecretBox.of_folder(path.parent)
         self._connection = connection = sqlite3.connect(path, isolation_level=None)
         connection.row_factory = sqlite3.Row
         for pragma in ("foreign_keys = ON", "journal_mode = MEMORY", "synchronous = OFF"):
