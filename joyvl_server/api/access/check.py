@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -94,9 +95,9 @@ class AccessCheck:
         return problem(401, "unauthorized", detail, headers={"WWW-Authenticate": CHALLENGE})
 
     def _ephemeral(self, scope: Scope, key: str) -> Caller | None:
-        """A key for that is good for nothing else."""
-        name = self._api.secrets.caller_of(key) if _opens_realtime(scope) else None
-        return None if name is None else Caller(name, "a client secret", "operator")
+        """A key for that is good for nothing else. What it opens ends with the key of who made it."""
+        maker = self._api.secrets.maker_of(key) if _opens_realtime(scope) else None
+        return None if maker is None else replace(maker, shown="a client secret", role="operator")
 
     def _too_many(self, client: str) -> Response | None:
         wait = self._rates.wait_s(client)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from joyvl_server.api.access.caller import Caller
 from joyvl_server.api.http.problems import Unavailable
 from joyvl_server.api.schemas.calls import CallSession
 from joyvl_server.core.errors import NotAllowed
@@ -19,10 +20,10 @@ MAX_SECRETS = 1024
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """`session` is what it opens; `caller` who made it. `until` is a monotonic moment."""
+    """`session` is what it opens; `maker` who made it: it is over with their key. `until` is a monotonic moment."""
 
     session: CallSession
-    caller: str
+    maker: Caller
     until: float
 
 
@@ -36,20 +37,20 @@ class ClientSecrets:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def create(self, session: CallSession, caller: str, seconds: int) -> str:
+    def create(self, session: CallSession, maker: Caller, seconds: int) -> str:
         """A new key. Raises `Unavailable` while too many are valid."""
         now = self._clock.monotonic()
-        self._kept = {digest: kept for digest, kept in self._kept.items() if kept.until > now}
+        self._kept = {digest: kept for digest, kept in self._kept.items() if self._opens(kept)}
         if len(self._kept) >= MAX_SECRETS:
             raise Unavailable(f"{MAX_SECRETS} client secrets are valid; use them first.", code="too_many_secrets")
         key = PREFIX + secrets.token_urlsafe(32)
-        self._kept[_digest(key)] = ClientSecret(session, caller, now + seconds)
+        self._kept[_digest(key)] = ClientSecret(session, maker, now + seconds)
         return key
 
-    def caller_of(self, key: str) -> str | None:
+    def maker_of(self, key: str) -> Caller | None:
         """Who made this key; None where it is not known or is over."""
         secret = self._find(key)
-        return None if secret is None else secret.caller
+        return None if secret is None else secret.maker
 
     @contextmanager
     def used(self, key: str | None, wanted: CallSession) -> Iterator[CallSession]:
@@ -73,7 +74,12 @@ class ClientSecrets:
 
     def _find(self, key: str) -> ClientSecret | None:
         secret = self._kept.get(_digest(key))
-        return None if secret is None or secret.until <= self._clock.monotonic() else secret
+        return secret if secret is not None and self._opens(secret) else None
+
+    def _opens(self, secret: ClientSecret) -> bool:
+        maker = secret.maker
+        over = maker.until_wall is not None and maker.until_wall <= self._clock.wall()
+        return not over and not maker.ended.is_set() and secret.until > self._clock.monotonic()
 
 
 def _digest(key: str) -> str:

@@ -31,7 +31,7 @@ REFERENCE_MODELS = ("JoyAI-VL-Interaction", "JoyAI-VL-Interaction-Preview")
 async def create_client_secret(api: ApiDep, request: Request, body: ClientSecretIn) -> Response:
     """Make a key that opens one call or one Realtime connection, with this session. Give it to a browser."""
     seconds = body.expires_after.seconds
-    value = api.secrets.create(body.session, request.state.caller, seconds)
+    value = api.secrets.create(body.session, request.state.who, seconds)
     shown = {
         "id": new_id("sess"),
         "object": "realtime.session",
