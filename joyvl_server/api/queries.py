@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from joyvl_server.api import render
+from joyvl_server.api.access.caller import Caller
 from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
@@ -17,6 +18,7 @@ from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.api.schemas.sessions import QueriesOut, QueryIn, QueryOut
 from joyvl_server.core.errors import NotFound
 from joyvl_server.sessions import payloads
+from joyvl_server.sessions.memory.requests import Asker
 
 router = APIRouter(tags=["queries"])
 
@@ -42,7 +44,9 @@ async def create_query(
     """Ask. The answer comes as updates, and is in the query once that is closed; `Prefer: wait=20` waits for it."""
 
     async def create() -> Response:
-        view = api.registry.session(session_id).ask(body.text)
+        caller: Caller = request.state.who
+        asker = Asker(across=not caller.cameras, erases=caller.role == "admin")
+        view = api.registry.session(session_id).ask(body.text, asker)
         return render.created(payloads.query(view), f"/v1/sessions/{session_id}/queries/{view.id}")
 
     return await _waited(api, request, session_id, await once(request, idempotency_key, create))

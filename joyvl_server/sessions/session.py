@@ -21,7 +21,7 @@ from joyvl_server.sessions.delegation.session_delegation import SessionDelegatio
 from joyvl_server.sessions.deps import SessionDeps
 from joyvl_server.sessions.engines.state import EngineState
 from joyvl_server.sessions.machine.runner import MachineRunner
-from joyvl_server.sessions.memory.requests import parts
+from joyvl_server.sessions.memory.requests import ANYBODY, Asker, parts
 from joyvl_server.sessions.memory.session_past import SessionPast
 from joyvl_server.sessions.query_list import QueryList, QueryView
 from joyvl_server.sessions.sinks.base import RecentTicks, SinkContext
@@ -147,21 +147,21 @@ class Session:
             return
         self.bus.publish(SourceChanged(state))
 
-    def ask(self, text: str) -> QueryView:
+    def ask(self, text: str, asker: Asker = ANYBODY) -> QueryView:
         """A question asked once. Raises `Conflict` (too_many). A fact and a wish from now on in one are two: the first
         is returned."""
         first, *others = parts(text)
         self.queries.check_open(1 + len(others))
-        view = self._ask(first)
+        view = self._ask(first, asker)
         for other in others:
-            self._ask(other)
+            self._ask(other, asker)
         return self.queries.get(view.id)
 
-    def _ask(self, text: str) -> QueryView:
+    def _ask(self, text: str, asker: Asker) -> QueryView:
         wall = self._deps.clock.wall()
         view = self.queries.ask(text, wall)
         request = self.past.requests.read(text, wall, reads_words=self.capabilities.follows_instructions)
-        self.bus.publish(QueryOpened(view, request))
+        self.bus.publish(QueryOpened(view, request, asker))
         if request is None:
             self.machine.take(QueryAsked(self.source.now, view.id, text, wall))
         return self.queries.get(view.id)

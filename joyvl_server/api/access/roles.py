@@ -155,10 +155,6 @@ OF_NO_CAMERA = frozenset(
         "GET /v1/voices",
         "GET /v1/engines",
         "GET /openapi.json",
-        "POST /v1/realtime/calls",
-        "GET /v1/realtime/calls/{call_id}",
-        "DELETE /v1/realtime/calls/{call_id}",
-        "POST /v1/realtime/calls/{call_id}/hangup",
     }
 )
 """What a key for certain cameras may ask for though no camera is named; lists of cameras and sessions hold its own."""

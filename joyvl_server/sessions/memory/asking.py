@@ -17,7 +17,7 @@ from joyvl_server.sessions.memory.known.unwatched import unwatched
 from joyvl_server.sessions.memory.known.words import not_watched, told
 from joyvl_server.sessions.memory.phrases import say
 from joyvl_server.sessions.memory.recaller import WAIT_S
-from joyvl_server.sessions.memory.requests import Confirm, OfFacts
+from joyvl_server.sessions.memory.requests import Asker, Confirm, OfFacts
 from joyvl_server.sessions.memory.timeline_answer import OwnAnswer, Place
 from joyvl_server.sessions.query_list import UNSAID, QueryView
 from joyvl_server.sessions.sinks.base import QueuedSink, SinkContext
@@ -77,27 +77,28 @@ class RecallSink(QueuedSink):
         reads_words = self._machine.capabilities.follows_instructions
         if isinstance(request, PastQuestion):
             if reads_words:
-                return await self._with_memories(query, request)
+                return await self._with_memories(query, request, opened.asker)
             if request.answered_by is AnsweredBy.NOTES:
                 answer = await self._noted(query, request)
             else:
-                answer = await self._told(query, request)
+                answer = await self._told(query, request, opened.asker)
         elif isinstance(request, OfFacts):
-            answer = await self._told(query, None)
+            answer = await self._told(query, None, opened.asker)
             if reads_words or not answer.rests_on:
                 return QueryAsked(self._machine.now, query.id, query.text, query.asked_wall)
         else:
             if isinstance(request, Forget) and request.about:
                 self._queries.reword(query.id, text := UNSAID)
-            answer = await self._wish(query, request)
+            answer = await self._wish(query, request, opened.asker)
             if answer.rests_on:  # asked back
                 self._queries.reword(query.id, text := query.text)
         self._queries.rests_on(query.id, answer.rests_on)
         return QueryAsked(self._machine.now, query.id, text, query.asked_wall, reply=answer.text)
 
-    async def _with_memories(self, query: QueryView, question: PastQuestion) -> QueryAsked:
+    async def _with_memories(self, query: QueryView, question: PastQuestion, asker: Asker) -> QueryAsked:
         missed = await self._not_watched(query, question)
-        found = await self._past.recaller.for_question(query.text, question, query.asked_wall, missed)
+        recaller = self._past.recaller
+        found = await recaller.for_question(query.text, question, query.asked_wall, missed, asker=asker)
         note = None if found.missed is None else say(self._past.language(query.text), found.missed)
         self._queries.rests_on(query.id, found.rests_on, note)
         return QueryAsked(self._machine.now, query.id, query.text, query.asked_wall, found.lines)
@@ -135,26 +136,26 @@ class RecallSink(QueuedSink):
             log.warning("the timeline cannot be read for an answer", error=str(error))
             return OwnAnswer(say(language, "broken"))
 
-    async def _told(self, query: QueryView, question: PastQuestion | None) -> OwnAnswer:
+    async def _told(self, query: QueryView, question: PastQuestion | None, asker: Asker) -> OwnAnswer:
         language = self._past.language(query.text)
         facts: list[MemoryRecord] = []
         try:
             if question is None or question.answered_by is AnsweredBy.FACTS:
-                facts = facts_that_answer(query.text, question, await self._past.recaller.facts())
+                facts = facts_that_answer(query.text, question, await self._past.recaller.facts(asker))
         except (JoyvlError, TimeoutError) as error:
             log.warning("facts cannot be read for an answer", error=str(error))
             return OwnAnswer(say(language, "broken"))
         return OwnAnswer(told(language, [fact.text for fact in facts]), tuple(fact.id for fact in facts))
 
-    async def _wish(self, query: QueryView, wish: Remember | Forget | Undo | Confirm | None) -> OwnAnswer:
+    async def _wish(self, query: QueryView, wish: Remember | Forget | Undo | Confirm | None, asker: Asker) -> OwnAnswer:
         wishes, language = self._past.wishes, self._past.language(query.text)
         match wish:
             case Remember():
                 answer = await wishes.remember(query.id, wish, query.asked_wall, language)
             case Forget():
-                answer = await wishes.forget(query.id, wish, self._clock.wall(), language)
+                answer = await wishes.forget(query.id, wish, self._clock.wall(), language, asker)
             case Confirm():
-                answer = await wishes.confirm(query.id, wish, self._clock.wall(), language)
+                answer = await wishes.confirm(query.id, wish, self._clock.wall(), language, asker)
             case _:
                 told = isinstance(wish, Undo) and wish.told
                 answer = await wishes.undo(self._clock.wall(), language, told=told)

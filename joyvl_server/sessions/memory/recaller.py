@@ -14,6 +14,7 @@ from joyvl_server.core.past.questions import PastQuestion
 from joyvl_server.memory.base import Recalled, RecallRequest
 from joyvl_server.memory.long_term import LongTermMemory
 from joyvl_server.sessions.memory.places import SHARED, may_look_in
+from joyvl_server.sessions.memory.requests import ANYBODY, Asker
 from joyvl_server.sessions.memory.services import PastServices
 from joyvl_server.store.cameras import Cameras
 from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
@@ -62,14 +63,17 @@ class Recaller:
         self._cameras = cameras
         self._services = services
 
-    async def for_question(self, text: str, question: PastQuestion, now: float, missed: str = "") -> RecalledLines:
+    async def for_question(
+        self, text: str, question: PastQuestion, now: float, missed: str = "", *, asker: Asker = ANYBODY
+    ) -> RecalledLines:
         """Lines with times, the best first; `missed`: what of the time was not watched, a sentence.
 
         Within `WAIT_S`, else none. Cancelling it changes nothing."""
         span = question.time.span
         try:
             async with asyncio.timeout(WAIT_S):
-                found = await self._steady(lambda: self._recall(text, None if span is None else (span.start, span.end)))
+                between = None if span is None else (span.start, span.end)
+                found = await self._steady(lambda: self._recall(text, between, asker))
         except TimeoutError:
             return RecalledLines(self._head(question, now, missed, found=False), missed="late")
         except JoyvlError as error:
@@ -81,11 +85,11 @@ class Recaller:
         rests_on = tuple(memory.event_id or memory.id for memory in kept)
         return RecalledLines((*self._head(question, now, missed, found=bool(kept)), *lines), rests_on)
 
-    async def facts(self) -> list[MemoryRecord]:
+    async def facts(self, asker: Asker = ANYBODY) -> list[MemoryRecord]:
         """What somebody wanted remembered, wherever this session may look. Raises `StoreError`, `TimeoutError` where it
         takes too long. Cancelling it changes nothing."""
         async with asyncio.timeout(BEGIN_S):
-            where = await may_look_in(self.collection, self._cameras, across=self._services.settings.across_cameras)
+            where = await self._places(asker)
             return await self._steady(
                 lambda: self._memory.memories.list(MemoryFilter(collections=where, kinds=("fact",)), limit=MOST_TOLD)
             )
@@ -144,9 +148,13 @@ class Recaller:
         while len(self._told) > MOST_TOLD:
             del self._told[next(iter(self._told))]
 
-    async def _recall(self, text: str, span: tuple[float, float] | None) -> list[Recalled]:
+    async def _places(self, asker: Asker) -> tuple[str, ...]:
+        across = self._services.settings.across_cameras and asker.across
+        return await may_look_in(self.collection, self._cameras, across=across)
+
+    async def _recall(self, text: str, span: tuple[float, float] | None, asker: Asker = ANYBODY) -> list[Recalled]:
         settings = self._services.settings
-        where = await may_look_in(self.collection, self._cameras, across=settings.across_cameras)
+        where = await self._places(asker)
         return await self._memory.recall(
             RecallRequest(text, where, span, settings.recall_memories, settings.recall_tokens, meaning_s=MEANING_S)
         )

@@ -48,6 +48,19 @@ class OfFacts:
     """It is not about the past, but may be answered by what somebody wanted remembered."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """`across`: hears what other cameras have seen, and what all share is theirs to forget. `erases`: may have
+    everything forgotten that a camera has seen."""
+
+    across: bool = True
+    erases: bool = True
+
+
+ANYBODY = Asker()
+"""Who speaks before a camera or in a call: nobody knows who it is."""
+
+
 PastRequest = PastQuestion | Remember | Forget | Undo | Confirm | OfFacts
 
 

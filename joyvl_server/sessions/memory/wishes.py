@@ -13,7 +13,7 @@ from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.memory.long_term import LongTermMemory
 from joyvl_server.sessions.memory.phrases import listed, say
 from joyvl_server.sessions.memory.places import SHARED
-from joyvl_server.sessions.memory.requests import Confirm, PastRequests
+from joyvl_server.sessions.memory.requests import ANYBODY, Asker, Confirm, PastRequests
 from joyvl_server.sessions.memory.services import PastServices
 from joyvl_server.sessions.memory.timeline_answer import OwnAnswer
 from joyvl_server.store.memories.records import MemoryFilter, MemoryRecord
@@ -74,18 +74,24 @@ class MemoryWishes:
         self._note(_Done(query_id, wall, remembered=(memory.id,)))
         return OwnAnswer(say(language, "remembered", fact=memory.text), (memory.id,))
 
-    async def forget(self, query_id: str, wish: Forget, wall: float, language: str) -> OwnAnswer:
+    async def forget(
+        self, query_id: str, wish: Forget, wall: float, language: str, asker: Asker = ANYBODY
+    ) -> OwnAnswer:
         """A fact that is named whole is forgotten at once; about others, and all of it, the server asks back."""
         try:
             async with asyncio.timeout(ERASE_S):
-                return await self._forget(query_id, wish, wall, language)
+                return await self._forget(query_id, wish, wall, language, asker)
         except (JoyvlError, TimeoutError) as error:
             return _not_forgotten(error, language)
 
-    async def confirm(self, query_id: str, answer: Confirm, wall: float, language: str) -> OwnAnswer:
+    async def confirm(
+        self, query_id: str, answer: Confirm, wall: float, language: str, asker: Asker = ANYBODY
+    ) -> OwnAnswer:
         """A yes or no to what was asked back."""
         if not answer.yes:
             return OwnAnswer(say(language, "left"))
+        if not answer.facts and not asker.erases:
+            return OwnAnswer(say(language, "not_yours"))
         try:
             async with asyncio.timeout(ERASE_S):
                 if not answer.facts:
@@ -137,15 +143,18 @@ class MemoryWishes:
             wished = None if query_id is None else (self._record.id, query_id)
             await self._services.eraser.forget(wanted, wished)
 
-    async def _forget(self, query_id: str, wish: Forget, wall: float, language: str) -> OwnAnswer:
+    async def _forget(self, query_id: str, wish: Forget, wall: float, language: str, asker: Asker) -> OwnAnswer:
         records, here = self._memory.memories, (self._collection,)
         if not wish.about:
+            if not asker.erases:
+                return OwnAnswer(say(language, "not_yours"))
             count = await records.count(MemoryFilter(collections=here))
             if not count:
                 return OwnAnswer(say(language, "no_fact"))
             self._requests.ask_back((), wall)
             return OwnAnswer(say(language, "all_of_it", count=count))
-        facts = await records.list(MemoryFilter(collections=(*here, SHARED), kinds=("fact",)), limit=1000)
+        where = (*here, SHARED) if asker.across else here
+        facts = await records.list(MemoryFilter(collections=where, kinds=("fact",)), limit=1000)
         same = [fact for fact in facts if normal(fact.text) == normal(wish.about)]
         if same and not wish.everything:
             return await self._forget_these(query_id, tuple(same), wall, language)

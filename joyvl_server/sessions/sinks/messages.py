@@ -26,7 +26,7 @@ from joyvl_server.core.effects import (
 )
 from joyvl_server.ingest.base import SourceState
 from joyvl_server.sessions.engines.state import EngineState
-from joyvl_server.sessions.memory.requests import PastRequest
+from joyvl_server.sessions.memory.requests import ANYBODY, Asker, PastRequest
 from joyvl_server.sessions.query_list import QueryView
 from joyvl_server.store.events import EventRecord
 from joyvl_server.store.tasks import TaskRecord
@@ -114,6 +114,7 @@ class QueryOpened:
 
     query: QueryView
     request: PastRequest | None = None
+    asker: Asker = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class TimelineSink:
                 self._engine("engine_offline", payloads.engine_state(state))
             case DecisionsResumed(state):
                 self._engine("engine_online", payloads.engine_state(state))
-            case QueryOpened(query, _):
+            case QueryOpened(query):
                 self._note("query_asked", query.text, query_id=query.id)
             case QueryEnded(query, epoch):
                 about = {"query_id": query.id, "reason": query.status, "epoch": epoch, **_grounds(query)}

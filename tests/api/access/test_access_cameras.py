@@ -1,0 +1,81 @@
+"""A key for certain cameras gets at others neither by words nor by calls; an operator deletes nothing by words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakes.patience import until
+from fakes.server.house import KEY, House, house
+
+
+@pytest.fixture
+async def h(tmp_path):
+    async with house(tmp_path, server={"api_keys": [KEY]}) as opened:
+        opened.client.headers["Authorization"] = f"Bearer {KEY}"
+        yield opened
+
+
+async def key_of(h: House, role: str, *cameras: dict[str, Any]) -> dict[str, str]:
+    body = {"name": f"{role} {len(cameras)}", "role": role, "cameras": [camera["id"] for camera in cameras]}
+    answer = await h.client.post("/v1/keys", json=body)
+    assert answer.status_code == 201, answer.text
+    return {"Authorization": f"Bearer {answer.json()['key']}"}
+
+
+async def told(h: House, text: str, **fields: Any) -> None:
+    answer = await h.client.post("/v1/memories", json={"text": text, **fields})
+    assert answer.status_code == 201, answer.text
+
+
+async def answered(h: House, camera: dict[str, Any], text: str, headers: dict[str, str] | None = None) -> Any:
+    path = f"/v1/sessions/{camera['session_id']}/queries"
+    asked = await h.client.post(path, json={"text": text}, headers=headers)
+    assert asked.status_code == 201, asked.text
+    queries = h.session(camera).queries
+    await until(lambda: queries.get(asked.json()["id"]).status != "open")
+    return queries.get(asked.json()["id"])
+
+
+async def test_a_question_of_such_a_key_brings_up_nothing_of_others(h: House):
+    mine, other = await h.camera("mine"), await h.camera("other")
+    await told(h, "the spare key lies under the zqstone", camera_id=other["id"])
+    asked = "Where is the spare key? I told you."
+    assert "zqstone" in ((await answered(h, mine, asked)).answer or "")
+    limited = await answered(h, mine, asked, await key_of(h, "operator", mine))
+    assert "zqstone" not in (limited.answer or "")
+    assert limited.rests_on == ()
+    assert "zqstone" in ((await answered(h, mine, asked, await key_of(h, "operator"))).answer or "")
+
+
+async def test_such_a_key_has_nothing_forgotten_that_all_share(h: House):
+    mine = await h.camera("mine")
+    await told(h, "the box is mine")
+    limited = await key_of(h, "operator", mine)
+    assert "nothing like that" in ((await answered(h, mine, "Forget that the box is mine", limited)).answer or "")
+    assert len((await h.client.get("/v1/memories")).json()["data"]) == 1
+
+
+async def test_an_operator_has_not_everything_forgotten(h: House):
+    mine = await h.camera("mine")
+    operator = await key_of(h, "operator")
+    await told(h, "the box is mine", camera_id=mine["id"])
+    assert "Only an admin" in ((await answered(h, mine, "Forget everything", operator)).answer or "")
+    assert "everything" in ((await answered(h, mine, "Forget everything")).answer or "")
+    assert "Only an admin" in ((await answered(h, mine, "yes", operator)).answer or "")
+    assert len((await h.client.get("/v1/memories")).json()["data"]) == 1
+    await answered(h, mine, "Forget everything")
+    await answered(h, mine, "yes")
+    assert (await h.client.get("/v1/memories")).json()["data"] == []
+
+
+async def test_such_a_key_calls_nobody_and_touches_no_call_of_others(h: House):
+    mine = await h.camera("mine")
+    call = await h.client.post("/v1/realtime/calls", json={"sdp": "v=0"})
+    path = call.headers["location"]
+    limited = await key_of(h, "operator", mine)
+    for method, at in (("GET", path), ("DELETE", path), ("POST", f"{path}/hangup"), ("POST", "/v1/realtime/calls")):
+        answer = await h.client.request(method, at, headers=limited)
+        assert (answer.status_code, answer.json()["code"]) == (403, "other_camera"), (method, at)
+    assert len(h.registry.calls()) == 1
