@@ -44,8 +44,9 @@ async def test_odd_words_of_a_proxy_break_nothing(tmp_path, made_up):
 
 @pytest.mark.parametrize(("trusted", "scheme"), [([], "https"), (["10.0.0.0/8"], "https"), (["127.0.0.1"], "http")])
 async def test_how_a_page_was_called_is_said_by_a_trusted_proxy_only(tmp_path, trusted, scheme):
-    async with https_site(tmp_path, trusted_proxies=trusted) as here:
-        async with client(here, **{"X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}) as http:
+    claims = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
+    async with https_site(tmp_path, api_keys=[KEY], trusted_proxies=trusted) as here:
+        async with client(here, Authorization=f"Bearer {KEY}", **claims) as http:
             made = await http.post("/v1/signed_urls", json={"path": f"/v1/sessions/{here.session}/snapshot.jpg"})
             assert made.json()["url"].startswith(f"{scheme}://127.0.0.1:{here.port}/"), made.text
             # To a page of http we are another origin, unless the proxy says that this is how it was called.
