@@ -39,6 +39,7 @@ from joyvl_server.api.http.guard import Guard
 from joyvl_server.api.http.metrics import EngineUsageMetrics, HttpMetrics, StoreMetrics
 from joyvl_server.api.http.middleware import ErrorMiddleware, MetricsMiddleware
 from joyvl_server.api.http.server import ApiServer, bind, hang_ups, until_signal, url_of
+from joyvl_server.api.listening.addresses import in_the_network, on_this_machine
 from joyvl_server.api.listening.certificate import find_certificate, told_of_certificate
 from joyvl_server.api.memory import digests, memories
 from joyvl_server.api.page import PageFiles
@@ -251,9 +252,12 @@ async def _told_of_engines(registry: Registry) -> None:
 
 
 def _told(url: str, certificate: ServedCertificate | None, settings: Settings, code: str | None) -> None:
-    print(f"joyvl-server is watching at {url}", flush=True)
+    print(f"joyvl-server is watching at {on_this_machine(url)}", flush=True)
+    # Where public_url is set, the machine's own addresses may be those of a container or behind a proxy.
+    if not settings.server.public_url and (there := in_the_network(url)):
+        print(f"In your network: {', '.join(there)}", flush=True)
     if certificate is not None:
-        print(told_of_certificate(certificate, url), flush=True)
+        print(told_of_certificate(certificate), flush=True)
     if code is not None:
         print("There is no key yet. This link signs one browser in, once, within an hour:", flush=True)
         print(f"  {login_link(settings.server.public_url or url, code)}", flush=True)

@@ -13,8 +13,6 @@ from joyvl_server.kit.tls.served import ServedCertificate
 from joyvl_server.settings import ServerSettings, Settings
 from joyvl_server.store import folder
 
-MANY = 4
-
 
 def find_certificate(settings: Settings, now: float) -> ServedCertificate | None:
     """None without TLS. A self-signed one is made here, at the first start and where a name of the host is new.
@@ -46,17 +44,12 @@ def names_of(settings: ServerSettings) -> list[str]:
     return list(dict.fromkeys([*found, *beyond, *LOOPBACK_NAMES]))
 
 
-def told_of_certificate(certificate: ServedCertificate, url: str) -> str:
-    """For the terminal: what to compare where a browser warns, and where phones find the server at `url`."""
-    lines = [f"SHA-256 fingerprint of its certificate: {certificate.facts.fingerprint}"]
+def told_of_certificate(certificate: ServedCertificate) -> str:
+    """For the terminal: what to compare where a browser warns."""
+    said = f"SHA-256 fingerprint of its certificate: {certificate.facts.fingerprint}"
     if certificate.own is None:
-        return lines[0]
-    lines.append("It is self-signed: browsers warn once. Compare the fingerprint there, then go on.")
-    parts = urlsplit(url)
-    if parts.hostname in WILDCARDS:
-        there = [f"https://{f'[{one}]' if ':' in one else one}:{parts.port}" for one in host_addresses()]
-        lines += [f"In your network: {', '.join(there[:MANY])}"] if there else []
-    return "\n".join(lines)
+        return said
+    return f"{said}\nIt is self-signed: browsers warn once. Compare the fingerprint there, then go on."
 
 
 def _bare(entry: str | None) -> str:
