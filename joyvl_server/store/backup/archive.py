@@ -31,7 +31,7 @@ _UNREADABLE = (tarfile.TarError, zlib.error, EOFError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`databases`: version of each. `size`: about the bytes that all files need on a disk."""
+    """`databases`: version of each. `size`: about the bytes that all files need on a disk. `folder`: whose they are."""
 
     format: int
     program: str
@@ -39,6 +39,7 @@ class Manifest:
     databases: dict[str, int]
     secrets: bool
     size: int
+    folder: str = ""
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self), indent=2).encode() + b"\n"
@@ -59,6 +60,7 @@ class Manifest:
             databases,
             found.get("secrets") is True,
             max(0, int(found.get("size", 0))),
+            str(found.get("folder", "")),
         )
 
 

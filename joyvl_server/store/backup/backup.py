@@ -52,9 +52,17 @@ def make_backup(
     target = target.absolute()
     try:
         if not (folder / MAIN).is_file():
-            raise StoreError(f"There is no record in {folder}. Check data_dir.", code="store_unreachable")
+            raise StoreError(
+                f"{folder} is no data folder of a server: there is no {MAIN} in it. Name the server's folder with "
+                "--data-dir, or its settings file with --config.",
+                code="store_unreachable",
+            )
         if not target.name.endswith(SUFFIXES):
-            raise StoreError(f"{target} must end with .tar or .tar.gz.", code="backup_target")
+            raise StoreError(
+                f"{target} is no folder that is there, and no name that ends with .tar or .tar.gz. Make the folder, or "
+                "choose another name.",
+                code="backup_target",
+            )
         if os.path.lexists(target):
             raise StoreError(f"{target} is there already. Choose another name.", code="backup_target")
         with _work_folder(target) as work:
@@ -115,7 +123,8 @@ class DataSize:
 def _write(data: DataSize, path: Path, program: str, told: Told | None) -> BackupReport:
     data.check_space(path.parent.parent)
     made_at = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = Manifest(FORMAT, program, made_at, data.versions, data.secrets, data.total)
+    folder = str(data.folder.absolute())
+    manifest = Manifest(FORMAT, program, made_at, data.versions, data.secrets, data.total, folder)
     done = 0
 
     def tell(more: int) -> None:
@@ -177,7 +186,7 @@ def _work_folder(target: Path) -> Iterator[Path]:
     Raises `OSError`, `StoreError` where another backup writes there.
     """
     if not target.parent.is_dir():
-        raise StoreError(f"There is no folder {target.parent}.", code="backup_target")
+        raise StoreError(f"There is no folder {target.parent}. Make it first.", code="backup_target")
     work = target.with_name(f".{target.name}{UNFINISHED}")
     work.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -17,6 +17,8 @@ from joyvl_server.store.sqlite.copying import sync
 from joyvl_server.store.sqlite.migrate import numbered
 
 UNFINISHED = ".restore-unfinished"
+MEDIA = "media"
+"""the folder of files that cameras play"""
 IGNORED = {LOCK, UNFINISHED, "lost+found"}
 """in a folder that counts as empty"""
 
@@ -89,12 +91,27 @@ def _fill(reader: ArchiveReader, archive: Path, folder: Path, told: Told | None)
         for name in contents.DATABASES:
             if (work / name).exists() or name == MAIN:
                 _check_database(work / name, archive)
+        _play_from(folder, reader.manifest.folder, work / MAIN)
         os.sync()
         for name in sorted(os.listdir(work), key=lambda name: (name == MAIN, name)):
             (work / name).rename(folder / name)
         sync(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _play_from(folder: Path, before: str, database: Path) -> None:
+    """Cameras that played files of the data folder `before` play them from `folder`."""
+    if not before.startswith("/") or Path(before) == folder:
+        return
+    old, new = Path(before, MEDIA), Path(folder, MEDIA)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        # As the server writes an address, and as somebody may have typed it.
+        for was, now in ((old.as_uri(), new.as_uri()), (f"file://{old}", f"file://{new}")):
+            connection.execute(
+                "UPDATE cameras SET url = ? || substr(url, ?) WHERE substr(url, 1, ?) = ?",
+                (now, len(was) + 1, len(was) + 1, f"{was}/"),
+            )
 
 
 def _check_empty(folder: Path) -> None:

@@ -150,9 +150,9 @@ def test_an_older_backup_is_not_written_over(data: Path, tmp_path: Path):
 
 
 def test_targets_that_are_none(data: Path, tmp_path: Path):
-    assert "must end with" in refused("backup_target", data, tmp_path / "one.zip")
+    assert "ends with .tar" in refused("backup_target", data, tmp_path / "one.zip")
     assert "no folder" in refused("backup_target", data, tmp_path / "missing" / "one.tar")
-    assert "no record" in refused("store_unreachable", tmp_path, tmp_path / "one.tar")
+    assert "is no data folder of a server" in refused("store_unreachable", tmp_path, tmp_path / "one.tar")
 
 
 def test_a_disk_without_space_is_found_before(data: Path, tmp_path: Path):

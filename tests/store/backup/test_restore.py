@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from backup_world import FILES
+from store_records import camera
 
 from fakes.server.small_disk import small_disk
 from joyvl_server.core.errors import StoreError
@@ -99,6 +100,27 @@ async def test_a_store_opens_on_it(archive: Path, new: Path):
     (camera,) = await Cameras(store.main).list()
     assert (camera.name, camera.url) == ("front", "rtsp://cam:geheim@10.0.0.2/x")
     await store.aclose()
+
+
+async def test_cameras_play_their_files_from_the_new_folder(data: Path, tmp_path: Path):
+    new, far = tmp_path / "new place", "file:///srv/media/door.mp4"
+    files = {
+        "door": ((data / "media/door.mp4").as_uri(), (new / "media/door.mp4").as_uri()),
+        "blank": (f"file://{data}/media/the door.mp4", f"file://{new.as_uri()[7:]}/media/the door.mp4"),
+        "similar": (f"file://{data}/media-2/door.mp4", f"file://{data}/media-2/door.mp4"),
+        "far": (far, far),
+    }
+    store = await Store.open(data)
+    for name, (url, _) in files.items():
+        await Cameras(store.main).add(camera(name=name, url=url))
+    await store.aclose()
+    make_backup(data, tmp_path / "two.tar", "1")
+    restore_backup(tmp_path / "two.tar", new)
+    store = await Store.open(new)
+    found = {one.name: one.url for one in await Cameras(store.main).list()}
+    await store.aclose()
+    assert {name: found[name] for name in files} == {name: url for name, (_, url) in files.items()}
+    assert found["front"].startswith("rtsp://cam:geheim@")  # sealed, and as it was
 
 
 def test_into_a_folder_that_is_there_and_empty(archive: Path, new: Path):
