@@ -41,6 +41,7 @@ from joyvl_server.api.http.middleware import ErrorMiddleware, MetricsMiddleware
 from joyvl_server.api.http.server import ApiServer, bind, hang_ups, until_signal, url_of
 from joyvl_server.api.listening.addresses import in_the_network, on_this_machine
 from joyvl_server.api.listening.certificate import find_certificate, told_of_certificate
+from joyvl_server.api.listening.started import told_at_start
 from joyvl_server.api.memory import digests, memories
 from joyvl_server.api.page import PageFiles
 from joyvl_server.api.realtime import routes, socket
@@ -60,6 +61,7 @@ from joyvl_server.kit.tls.served import ServedCertificate
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings, check_listen
 from joyvl_server.settings.source import SettingsSource
+from joyvl_server.store.folder import tell_start
 
 log = structlog.get_logger(__name__)
 
@@ -207,6 +209,7 @@ async def _serve(
             url = url_of(sockets, "http" if certificate is None else "https")
             async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
                 code = await app.state.api.access.first_code()
+                await asyncio.to_thread(_tell_commands, settings, sockets[0].getsockname()[1])
                 server = ApiServer(app, app.state.api, lambda: _told(url, certificate, settings, code), certificate)
                 stop.server = server
                 beginning = [
@@ -249,6 +252,14 @@ async def _told_of_engines(registry: Registry) -> None:
         except ConfigError as error:
             log.error("the engine cannot be used", engine=name, error=str(error))
             print(f"The engine {name} cannot be used. {error}", flush=True)
+
+
+def _tell_commands(settings: Settings, port: int) -> None:
+    """Commands on this data folder learn with which flags it was started."""
+    try:
+        tell_start(settings.data_dir, told_at_start(settings, port))
+    except OSError as error:  # a full disk: they take the settings
+        log.warning("commands are not told how the server was started", error=str(error))
 
 
 def _told(url: str, certificate: ServedCertificate | None, settings: Settings, code: str | None) -> None:

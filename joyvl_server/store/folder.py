@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from joyvl_server.core.errors import StoreError
 
 LOCK = "joyvl.lock"
 MAIN = "joyvl.db"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderHolder:
+    """The process that has a data folder. `pid`: 0 where its number cannot be read.
+
+    `started_with`: what it has told with `tell_start`; nothing while it starts.
+    """
+
+    pid: int
+    started_with: dict[str, Any]
 
 
 class DataFolder:
@@ -66,10 +80,10 @@ def _lock(path: Path) -> int:
                 os.write(descriptor, f"{os.getpid()}\n".encode())
                 return descriptor
         except BlockingIOError:
-            holder = os.read(descriptor, 20).decode(errors="replace").strip()
+            pid = _read_holder(descriptor).pid
             os.close(descriptor)
             raise StoreError(
-                f"Another joyvl-server{f' (process {holder})' if holder.isdigit() else ''} is using the data folder "
+                f"Another joyvl-server{f' (process {pid})' if pid else ''} is using the data folder "
                 f"{path.parent}. Stop it, or use another data_dir.",
                 code="store_locked",
             ) from None
@@ -77,3 +91,39 @@ def _lock(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)  # somebody removed the file just now: another one counts
+
+
+def tell_start(path: Path, settings: dict[str, Any]) -> None:
+    """Leave beside the lock of the data folder `path`, which this process has, what commands there should know.
+
+    Raises `OSError`. Blocks.
+    """
+    with (path / LOCK).open("a") as file:
+        file.write(json.dumps(settings) + "\n")
+
+
+def holder_of(path: Path) -> FolderHolder | None:
+    """Who has the data folder `path`; None where nobody has it. Takes it from nobody. Blocks shortly."""
+    try:
+        descriptor = os.open(path / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # A shared lock is refused while a server has it, and does not keep one from starting for longer than this.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_holder(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _read_holder(descriptor: int) -> FolderHolder:
+    first, _, second = os.pread(descriptor, 4096, 0).decode(errors="replace").partition("\n")
+    try:
+        told = json.loads(second)
+    except ValueError:
+        told = {}
+    return FolderHolder(int(first) if first.isdecimal() else 0, told if isinstance(told, dict) else {})

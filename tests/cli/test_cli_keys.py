@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from fakes.server.house import house
+from joyvl_server.api.listening.started import told_at_start
 from joyvl_server.cli.main import app
+from joyvl_server.settings import Settings
+from joyvl_server.store.folder import DataFolder, tell_start
 
 
 def run(folder: Path, *words: str) -> tuple[int, str, str]:
@@ -24,13 +29,14 @@ def test_a_key_is_printed_once_and_listed_without_its_text(tmp_path):
     assert code == 0
     assert re.fullmatch(r"jvl_[\w-]{43}\n", out)  # alone, for scripts
     assert "not shown again" in told
+    assert f"data folder {tmp_path}" in told  # a key for another folder would open nothing
     code, out, _ = run(tmp_path, "list")
     assert re.match(r"ann +operator +never used; until 20\d\d-", out)
     assert "jvl_" not in out
     (shown,) = json.loads(run(tmp_path, "list", "--json")[1])
     assert (shown["name"], shown["role"], shown["cameras"]) == ("ann", "operator", [])
     assert run(tmp_path, "remove", "ann")[:2] == (0, "ann is removed.\n")
-    assert run(tmp_path, "list")[1].startswith("No key yet.")
+    assert run(tmp_path, "list")[1].startswith("No key yet")
     assert run(tmp_path, "remove", "ann")[0] == 1
 
 
@@ -48,7 +54,42 @@ def test_what_is_no_key(tmp_path, words, said):
     code, out, told = run(tmp_path, "add", "ann", *words)
     assert (code, out) == (2, "")
     assert said in told
-    assert run(tmp_path, "list")[1].startswith("No key yet.")
+    assert run(tmp_path, "list")[1].startswith("No key yet")
+
+
+@contextmanager
+def running(folder: Path, **flags: object) -> Iterator[None]:
+    """A folder that a server has which was started with flags."""
+    held = DataFolder.open(folder)
+    try:
+        tell_start(folder, told_at_start(Settings(data_dir=folder, server=flags), 8771))
+        yield
+    finally:
+        held.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "begins"),
+    [
+        ({}, "http://127.0.0.1:8771/#/login?code="),
+        ({"tls": "self-signed", "host": "::1"}, "https://[::1]:8771/#/login?code="),
+        ({"tls": "self-signed", "public_url": "https://home.example"}, "https://home.example/#/login?code="),
+    ],
+)
+def test_a_link_leads_to_the_server_as_it_was_started(tmp_path, flags, begins):
+    run(tmp_path, "list")
+    with running(tmp_path, **flags):
+        assert run(tmp_path, "link")[1].startswith(begins)
+    assert run(tmp_path, "link")[1].startswith("http://127.0.0.1:8099/#/login?code=")
+
+
+def test_a_link_to_a_server_on_all_addresses_is_one_that_others_can_open(tmp_path):
+    run(tmp_path, "list")
+    with running(tmp_path, host="0.0.0.0"):
+        link = run(tmp_path, "link")[1]
+    assert link.startswith("http://")
+    assert ":8771/#/login?code=" in link
+    assert "0.0.0.0" not in link
 
 
 async def test_keys_and_links_made_while_the_server_runs_open_it(tmp_path):
@@ -64,6 +105,7 @@ async def test_keys_and_links_made_while_the_server_runs_open_it(tmp_path):
             await h.clock.advance(3.0)
             me = (await h.client.get("/v1/me", headers={"Authorization": f"Bearer {bound.strip()}"})).json()
         assert (me["name"], me["role"], me["cameras"]) == ("bob", "viewer", [camera["id"]])
+        assert "; for door  (key_" in run(tmp_path, "list")[1]
         _, link, _ = run(tmp_path, "link", "--url", "https://home.example/")
         assert link.startswith("https://home.example/#/login?code=")
         answer = await h.client.post("/v1/login", json={"code": link.strip().partition("=")[2]})

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from joyvl_server.api.access.first_link import login_link
+from joyvl_server.api.listening.started import as_started
 from joyvl_server.cli.cameras import Json
 from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.core.errors import ConfigError
@@ -63,7 +65,8 @@ def add(
             raise ConfigError("The name of a key has 1 to 80 characters.")
         text, now = new_key(), SystemClock().wall()
         until = None if expires is None else _until(expires, now)
-        with key_database(_settings(config, data_dir).data_dir) as connection:
+        folder = _settings(config, data_dir).data_dir
+        with key_database(folder) as connection:
             cameras = tuple(camera or ()) if role == "ingest" else _ids(connection, camera or [])
             key = KeyRecord(new_id("key"), name.strip(), digest_of(text), role, cameras, now, until)
             add_key(connection, key)
@@ -71,14 +74,21 @@ def add(
         typer.echo(json.dumps({**_shown(key), "key": text}, indent=2, ensure_ascii=False))
         return
     typer.echo(text)
-    typer.echo(f"This is the key of {key.name} ({key.role}). Keep it now: it is not shown again.", err=True)
+    typer.echo(
+        f"This is the key of {key.name} ({key.role}) for the server with the data folder {folder}. Keep it now: it is "
+        "not shown again.",
+        err=True,
+    )
 
 
 @app.command("list")
 def list_keys(config: Config = None, data_dir: DataDir = None, json_out: Json = False) -> None:
     """List the keys, without their text. Those of the setting server.api_keys are not among them."""
-    with errors_as_exit_codes(), key_database(_settings(config, data_dir).data_dir) as connection:
-        keys = all_keys(connection)
+    with errors_as_exit_codes():
+        folder = _settings(config, data_dir).data_dir
+        with key_database(folder) as connection:
+            keys = all_keys(connection)
+            names = dict(connection.execute("SELECT id, name FROM cameras").fetchall())
     if json_out:
         typer.echo(json.dumps([_shown(key) for key in keys], indent=2, ensure_ascii=False))
         return
@@ -87,10 +97,10 @@ def list_keys(config: Config = None, data_dir: DataDir = None, json_out: Json = 
         until = "over since" if key.is_over(now) else "until"
         ends = "" if key.expires_wall is None else f"; {until} {_day(key.expires_wall)}"
         used = "never used" if key.used_wall is None else f"last used {_day(key.used_wall)}"
-        bound = f"; for {', '.join(key.cameras)}" if key.cameras else ""
+        bound = f"; for {', '.join(names.get(one, one) for one in key.cameras)}" if key.cameras else ""
         typer.echo(f"{key.name:<24} {key.role:<9} {used}{ends}{bound}  ({key.id})")
     if not keys:
-        typer.echo("No key yet. Make one: joyvl keys add NAME --role viewer")
+        typer.echo(f"No key yet in the data folder {folder}. Make one: joyvl keys add NAME --role viewer")
 
 
 @app.command()
@@ -115,9 +125,10 @@ def link(
         code, now = new_secret(), SystemClock().wall()
         with key_database(settings.data_dir) as connection:
             add_code(connection, digest_of(code), now + LINK_S, now)
-    server = settings.server
-    begins = url or server.public_url or f"{'http' if server.tls == 'off' else 'https'}://127.0.0.1:{server.port}"
-    typer.echo(f"{begins.rstrip('/')}/#/login?code={code}")
+    server = as_started(settings).server
+    host = server.host.strip("[]") or "0.0.0.0"
+    own = f"{'http' if server.tls == 'off' else 'https'}://{f'[{host}]' if ':' in host else host}:{server.port}"
+    typer.echo(login_link(url or server.public_url or own, code))
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:

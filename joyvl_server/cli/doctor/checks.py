@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from joyvl_server.api.listening.started import as_started
 from joyvl_server.cli.doctor.machine.card import CardCheck
 from joyvl_server.cli.doctor.machine.clock import ClockCheck
 from joyvl_server.cli.doctor.machine.codecs import CodecCheck
@@ -20,7 +21,6 @@ from joyvl_server.cli.doctor.model.place import model_place
 from joyvl_server.cli.doctor.model.template import TemplateCheck
 from joyvl_server.cli.doctor.model.tokenizer import MarkerCheck
 from joyvl_server.cli.doctor.parts.agents import AgentsCheck
-from joyvl_server.cli.doctor.parts.certificate import CertificateCheck
 from joyvl_server.cli.doctor.parts.data_folder import DataFolderCheck
 from joyvl_server.cli.doctor.parts.memory import MemoryCheck
 from joyvl_server.cli.doctor.parts.running import RunningServerCheck
@@ -30,7 +30,6 @@ from joyvl_server.cli.doctor.parts.stored_secrets import StoredSecretsCheck
 from joyvl_server.cli.doctor.report import Check, Mask
 from joyvl_server.cli.doctor.server import RunningServer
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.kit.clock import SystemClock
 from joyvl_server.settings import Settings, load
 
 
@@ -52,6 +51,7 @@ class Patient:
             errors = error
             given = {"data_dir": data_dir or os.environ.get("JOYVL_DATA_DIR") or None}
             settings = load(None, given, environ={})
+        settings = as_started(settings)
         return cls(settings, RunningServer.find(settings, key), errors)
 
     @property
@@ -75,7 +75,6 @@ def all_checks(
         DiskCheck(settings),
         DataFolderCheck(settings, running),
         StoredSecretsCheck(settings),
-        CertificateCheck(settings, SystemClock()),
         RunningServerCheck(running),
         PortCheck(settings, running),
         HttpsCheck(settings),

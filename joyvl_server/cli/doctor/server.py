@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx2
 
 from joyvl_server.cli.doctor.machine.listening import ports_of
 from joyvl_server.kit.net.http import client
 from joyvl_server.settings import Settings
-from joyvl_server.store.folder import LOCK
+from joyvl_server.store.folder import holder_of
 
 TIMEOUT_S = 12.0
 MOST_BYTES = 4_000_000
@@ -43,8 +40,9 @@ class RunningServer:
         host = server.host.strip("[]")
         if host in ("0.0.0.0", "::", ""):
             host = "127.0.0.1"
-        pid, port = lock_holder(settings.data_dir), server.port
-        # It may have been started with a port of its own.
+        holder, port = holder_of(settings.data_dir), server.port
+        pid = None if holder is None else holder.pid
+        # While it starts it has not told its port yet.
         listening = ports_of(pid) if pid else []
         if listening and port not in listening:
             port = listening[0]
@@ -75,22 +73,3 @@ class RunningServer:
                 return ServerAnswer(answer.status_code, bytes(body[:MOST_BYTES]).decode("utf-8", "replace"))
         except (httpx2.HTTPError, OSError) as error:
             return ServerAnswer(0, f"{self.url} does not answer ({type(error).__name__})")
-
-
-def lock_holder(folder: Path) -> int | None:
-    """The process that has a data folder, 0 where its number cannot be read, None where nobody has it."""
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        # A shared lock is refused while a server has it, and does not keep one from starting for longer than this.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 20).decode(errors="replace").strip()
-        return int(holder) if holder.isdigit() else 0
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return None

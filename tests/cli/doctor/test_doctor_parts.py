@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import socket
 import sqlite3
 
 import pytest
 
 from fakes.engines.openai_server import FakeOpenAI, says
 from fakes.server.server import ServerProcess
+from joyvl_server.api.listening.started import told_at_start
 from joyvl_server.cli.doctor.checks import Patient
 from joyvl_server.cli.doctor.model.golden import GoldenQuestionCheck
 from joyvl_server.cli.doctor.report import FindingStatus
 from joyvl_server.settings import Settings
+from joyvl_server.store.folder import DataFolder, tell_start
 from joyvl_server.store.sqlite.database import Database
 
 pytestmark = pytest.mark.processes
@@ -100,6 +103,23 @@ def test_another_server_runs_on_it(doctor, tmp_path):
         assert any("does not answer" in message for message in said)
     finally:
         os.close(descriptor)
+
+
+def test_a_server_is_looked_at_as_it_was_started(doctor, tmp_path):
+    """Its flags are in no file: without this the doctor would look at port 8099 of loopback, without https."""
+    data = tmp_path / "data"
+    held = DataFolder.open(data)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        try:
+            tell_start(data, told_at_start(Settings(data_dir=data, server={"tls": "self-signed"}), port))
+            said = {one["check"]: one["message"] for one in doctor("port", "https")}
+            assert f"Port {port} is in use by the joyvl-server of this data folder" in said["port"]
+            assert "makes a self-signed certificate" in said["https"]
+            (data / "joyvl.lock").write_text(f"{os.getpid()}\n{{'of another version'")
+            assert "listens on this machine only" in only(doctor("https"))["message"]
+        finally:
+            held.close()
 
 
 async def golden(settings, **options):

@@ -58,8 +58,11 @@ class HttpsCheck:
             return skipped("The server listens on this machine only, so it needs no HTTPS.")
         if server.public_url.startswith("https:"):
             return ok("A proxy before this server brings HTTPS (server.public_url).")
+        if server.trusted_proxies:
+            return skipped("HTTPS is left to the proxy before this server (server.trusted_proxies).")
         return warning(
-            "The page is served without HTTPS: browsers on phones and other machines give it no camera or microphone.",
+            "The page is served without HTTPS: keys go in the clear, and browsers on phones and other machines "
+            "give it no camera or microphone.",
             "Start with --tls self-signed, use your own certificate, or put a proxy with HTTPS before it.",
         )
 
