@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import math
 import signal
@@ -30,7 +31,7 @@ from joyvl_server.api.http.connections import (
 from joyvl_server.api.http.hosts import HostPolicy, ProxyPolicy
 from joyvl_server.api.listening.listener import Listener
 from joyvl_server.api.listening.plain import PlainHttpAnswer
-from joyvl_server.core.errors import ConfigError
+from joyvl_server.core.errors import ConfigError, JoyvlError
 from joyvl_server.kit.tls.served import ServedCertificate
 from joyvl_server.settings import ServerSettings
 
@@ -132,8 +133,15 @@ def _config(app: ASGIApp, settings: ServerSettings, **more: Any) -> uvicorn.Conf
     )
 
 
+_HINTS = {
+    errno.EADDRNOTAVAIL: "It is not an address of this machine: set server.host to one of its own, or 0.0.0.0 for all.",
+    errno.EACCES: "Ports below 1024 are root's: choose server.port from 1024 on.",
+}
+
+
 def bind(settings: ServerSettings) -> list[socket.socket]:
-    """Sockets for every address of `host`. Raises `ConfigError` with a sentence when one cannot be had."""
+    """Sockets for every address of `host`. Raises `ConfigError` with a sentence when one cannot be had; `JoyvlError`
+    where another program has it, which may end."""
     host, port = settings.host.strip("[]"), settings.port
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -148,9 +156,12 @@ def bind(settings: ServerSettings) -> list[socket.socket]:
     except OSError as error:
         for opened in sockets:
             opened.close()
-        why = error.strerror or str(error)
-        hint = "Stop the other program, or choose another server.port."
-        raise ConfigError(f"Cannot listen on {host} port {port}: {why}. {hint}") from None
+        said = f"Cannot listen on {host} port {port}: {error.strerror or error}."
+        if error.errno == errno.EADDRINUSE:
+            hint = "Stop the other program (joyvl doctor port names it), or choose another server.port."
+            raise JoyvlError(f"{said} {hint}") from None
+        hint = _HINTS.get(error.errno or 0, "Check server.host and server.port.")
+        raise ConfigError(f"{said} {hint}") from None
     return sockets
 
 

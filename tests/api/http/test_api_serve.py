@@ -156,7 +156,7 @@ def test_a_port_in_use_is_one_sentence(start, tmp_path):
         port = taken.getsockname()[1]
         server = start(port=port)
         out, err = server.process.communicate(timeout=PATIENCE_S)
-    assert server.process.returncode != 0
+    assert server.process.returncode == 1
     assert "watching" not in out
     assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use" in err
     assert "starting" not in out
