@@ -250,6 +250,15 @@ def test_a_flag_that_does_not_exist():
     assert refusal(None, {"server": {"prot": 1}}) == "there is no setting 'server.prot'. Did you mean 'server.port'?"
 
 
+def test_all_mistyped_names_of_a_file_are_told_at_once(write):
+    said = refusal(write("server:\n  prot: 1\n  hots: x\nsever: {port: 1, host: x}\nsessions: {tick_s: 1}\n"))
+    assert sorted(line.partition(", line ")[2] for line in said.splitlines()) == [
+        "2: there is no setting 'server.prot'. Did you mean 'server.port'?",
+        "3: there is no setting 'server.hots'. Did you mean 'server.host'?",
+        "4: there is no setting 'sever'. Did you mean 'server'?",
+    ]
+
+
 def test_what_is_no_file(tmp_path, write):
     assert "cannot be read: No such file" in refusal(tmp_path / "none.yaml")
     assert "cannot be read: Is a directory" in refusal(tmp_path)

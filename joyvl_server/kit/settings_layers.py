@@ -41,7 +41,7 @@ def leaves(model: type[BaseModel], above: Names = ()) -> Iterator[tuple[Names, A
 
 
 def yaml_layer(path: Path, model: type[BaseModel]) -> SettingsLayer:
-    """Read one YAML file. Raises `ConfigError` for a syntax error, a name used twice, an unknown name."""
+    """Read one YAML file. Raises `ConfigError` for a syntax error, a name used twice, unknown names (all)."""
     text = read_text(path)
     try:
         loader = yaml.SafeLoader(text)
@@ -58,8 +58,13 @@ def yaml_layer(path: Path, model: type[BaseModel]) -> SettingsLayer:
         raise ConfigError(f"{path}: write settings as `name: value` lines.")
     origins = {names: f"{path}, line {line}" for names, line in _lines(node, path)}
     known = dict(leaves(model))
-    for names in origins:
-        _check_known(names, known, origins[names])
+    mistyped: dict[Names, str] = {}
+    for names, where in origins.items():
+        told = any(names[:length] in mistyped for length in range(1, len(names)))
+        if not told and (sentence := _unknown_at(names, known, where)):
+            mistyped[names] = sentence
+    if mistyped:
+        raise ConfigError("\n".join(mistyped.values()))
     groups = {names[:-1] for names in known if len(names) > 1}
     # A group with all its lines commented out is an empty group.
     return SettingsLayer({k: {} if v is None and (k,) in groups else v for k, v in values.items()}, origins)
@@ -84,7 +89,7 @@ def env_layer(
         elif _kind(names, known) is None:
             if len(names) == 1 and _nearest(names, known) is None:
                 continue  # a variable of other programs that happens to begin alike
-            _check_known(names, known, variable)
+            raise ConfigError(_unknown_at(names, known, variable) or "")
         if names in layer.origins:
             raise ConfigError(f"{variable} and {layer.origins[names]} both set {'.'.join(names)}. Use one of them.")
         layer.origins[names] = variable
@@ -112,11 +117,12 @@ def unknown(names: Names, model: type[BaseModel]) -> str:
     return f"there is no setting {'.'.join(names)!r}." + (f" Did you mean {near!r}?" if near else "")
 
 
-def _check_known(names: Names, known: Mapping[Names, Any], where: str) -> None:
-    if _kind(names, known) is None:
-        near = _nearest(names, known)
-        hint = f" Did you mean {near!r}?" if near else ""
-        raise ConfigError(f"{where}: there is no setting {'.'.join(names)!r}.{hint}")
+def _unknown_at(names: Names, known: Mapping[Names, Any], where: str) -> str | None:
+    if _kind(names, known) is not None:
+        return None
+    near = _nearest(names, known)
+    hint = f" Did you mean {near!r}?" if near else ""
+    return f"{where}: there is no setting {'.'.join(names)!r}.{hint}"
 
 
 def _kind(names: Names, known: Mapping[Names, Any]) -> str | None:

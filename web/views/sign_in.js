@@ -39,7 +39,8 @@ export function SignIn() {
       <form class="card" onSubmit=${submit}>
         <${Logo} />
         <h1>This server asks for a key</h1>
-        <p class="muted">Whoever runs it makes one for you with <code>joyvl keys add</code>. This browser stays signed in while you use it.</p>
+        <p class="muted">Whoever runs it makes one for you with <code>joyvl keys add</code>. The very first browser gets in by the link
+          that the server printed at its start. This browser stays signed in while you use it.</p>
         <label for="key">API key</label>
         <input id="key" type="password" autocomplete="current-password" required autofocus spellcheck=${false} autocapitalize="none" value=${key}
           aria-describedby="key-error" aria-invalid=${error ? "true" : undefined} onInput=${(e) => setKey(e.target.value)} />

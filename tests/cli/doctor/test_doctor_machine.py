@@ -192,6 +192,12 @@ def test_a_turn_server(doctor, monkeypatch, turn_server):
     assert "refuses this secret" in only(doctor("turn", "--turn", turn_server))["message"]
 
 
+def test_how_to_try_a_turn_server_is_told_in_full(doctor):
+    (skipped,) = doctor("turn")
+    assert "TURN_SECRET" in skipped["advice"]
+    assert "***" not in skipped["advice"]  # it looks like a secret, and is a name
+
+
 def test_a_turn_server_that_is_not_there(doctor, monkeypatch):
     monkeypatch.setenv("TURN_SECRET", "a-secret-of-turn")
     monkeypatch.setattr(turn, "ANSWER_S", 0.5)

@@ -38,7 +38,7 @@ class TurnCheck:
             return [
                 skipped(
                     "No TURN server was looked at: the calls of this version use none.",
-                    f"To try one: {SECRET}=… joyvl doctor turn --turn HOST:PORT",
+                    f"To try one: joyvl doctor turn --turn HOST:PORT, with its secret in {SECRET}.",
                 )
             ]
         if not self._secret:

@@ -66,7 +66,8 @@ class GoldenQuestionCheck:
     async def _not_started(self, engine: VllmEngine) -> Finding:
         if self._running.pid is not None:
             return skipped(
-                "Engine vllm was not asked: the running server has it.", "Its state: /readyz, or the page, “Engines”."
+                "Engine vllm was not asked: the running server has it.",
+                "Its state: /readyz, or “Engine” in a session on the page.",
             )
         try:
             await engine.process.look()
