@@ -8,13 +8,16 @@ from dataclasses import replace
 
 from joyvl_server.api.access.caller import Caller
 from joyvl_server.kit.clock import Clock
-from joyvl_server.store.access.logins import Logins
+from joyvl_server.store.access.logins import MOST, Logins
 from joyvl_server.store.access.records import LoginRecord, digest_of, new_secret
 
 IDLE_S = 12 * 3600.0
 """Seconds after its last use at which a browser is signed out."""
 LONGEST_S = 30 * 86_400.0
 """Seconds after it signed in at which it has to do so again."""
+MOST_OF_KEY = 200
+"""Browsers of one key, or of all links. Beyond it, and beyond all that are kept, who was quiet longest is signed out:
+nobody fills the memory, and nobody can sign out the browsers of others."""
 RENEWED_S = 600.0
 """Seconds between two renewals."""
 
@@ -41,11 +44,21 @@ class Browsers:
         login = LoginRecord(digest_of(token), key, now, _until(now, now, owner))
         await self._logins.add(login)
         self._known[login.digest] = (login, _caller(login, owner))
+        await self._make_way(key)
         return token
 
     async def sign_out(self, token: str) -> None:
         """Has no effect on a cookie that is not known. Raises `StoreError`. Cancelled, it is out all the same."""
-        found = self._known.pop(digest_of(token), None)
+        await self._end(digest_of(token))
+
+    async def _make_way(self, key: str | None) -> None:
+        logins = [login for login, _ in self._known.values()]
+        for several, most in (([one for one in logins if one.key == key], MOST_OF_KEY), (logins, MOST)):
+            for login in sorted(several, key=lambda one: one.until_wall)[: max(0, len(several) - most)]:
+                await self._end(login.digest)
+
+    async def _end(self, digest: str) -> None:
+        found = self._known.pop(digest, None)
         if found is not None:
             found[1].ended.set()
             await self._logins.remove(found[0].digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 
 import structlog
@@ -32,9 +33,15 @@ class Keyring:
         self._next_look = 0.0
         self._next_note = clock.monotonic() + NOTED_S
         self._failing = False
+        self._reading = asyncio.Lock()
+        """so that nothing that was read before a key was removed brings it back"""
 
     async def load(self) -> None:
         """Read them again. Where the disk fails, those that are known stay. Cancelling it changes nothing."""
+        async with self._reading:
+            await self._load()
+
+    async def _load(self) -> None:
         try:
             found = await self._keys.list()
         except StoreError as error:
@@ -82,8 +89,9 @@ class Keyring:
 
     async def remove(self, name: str) -> KeyRecord:
         """See `StoredKeys.remove`; from now on nothing opens with it."""
-        removed = await self._keys.remove(name)
-        self._drop(removed.digest)
+        async with self._reading:
+            removed = await self._keys.remove(name)
+            self._drop(removed.digest)
         return removed
 
     def tidy(self) -> None:

@@ -14,9 +14,8 @@ JSON = "application/json"
 CHAT_PATH = "/v1/chat/completions"
 CHAT_BYTES = 8 * 1024 * 1024
 """of a request with pictures, as base64"""
-LOGIN_PATH = "/v1/login"
-LOGIN_BYTES = 4096
-"""of what anybody may send"""
+ANYBODYS_BYTES = 4096
+"""of what somebody without a key may send"""
 CALL_TYPES = (JSON, "application/sdp", "multipart/form-data")
 
 READ_TIMEOUT_S = 30.0
@@ -77,17 +76,16 @@ def _kind(headers: Headers) -> str:
 
 def limit_of(path: str, limit: int) -> int:
     """The longest body at this address, in bytes."""
-    if path == LOGIN_PATH:
-        return min(limit, LOGIN_BYTES)
     return max(limit, CHAT_BYTES) if path == CHAT_PATH else limit
 
 
-async def read(headers: Headers, receive: Receive, path: str, setting: int) -> BufferedBody:
-    """`setting`: server.max_body_bytes.
+async def read(headers: Headers, receive: Receive, path: str, setting: int, *, known: bool) -> BufferedBody:
+    """`setting`: server.max_body_bytes. `known`: who sends it has a key, or none is asked for.
 
     Raises `BodyRefused` (400, 408, 413) or `ClientGone`. Cancelled, what has come of it is lost."""
-    limit = limit_of(path, setting)
+    limit = limit_of(path, setting) if known else min(setting, ANYBODYS_BYTES)
     why = " (setting server.max_body_bytes)" if limit == setting else f", the limit of {path}"
+    why = why if known else ", the limit without a key"
     too_large = BodyRefused(413, "body_too_large", f"The body is larger than {limit} bytes{why}.")
     declared = headers.get("content-length")
     if declared is not None and not (declared.isascii() and declared.isdecimal()):

@@ -96,7 +96,8 @@ class Guard:
         if scope["type"] == "http" and bodies.has_body(headers):
             try:
                 bodies.check_type(scope["path"], headers)
-                receive = read = await bodies.read(headers, receive, scope["path"], self._limit)
+                known = bool(scope["state"].get("authorised"))
+                receive = read = await bodies.read(headers, receive, scope["path"], self._limit, known=known)
                 if len(read.body) > LARGE_BYTES:
                     await asyncio.to_thread(bodies.check_size, headers, read.body)
                 else:
