@@ -25,6 +25,11 @@ MANIFEST, SUMS = "joyvl-backup.json", "SHA256SUMS"
 _PIECE = 1 << 20
 _LONGEST_MANIFEST = 65_536
 _LONGEST_SUMS = 1 << 29
+_LONGEST_HEADER = 65_536
+"""of a name or of other words about a file: ours have a few hundred bytes, and all of them are read into memory"""
+_LONG_HEADERS = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
 _UNREADABLE = (tarfile.TarError, zlib.error, EOFError, ValueError)
 """what reading raises where the bytes are not those that were written"""
 
@@ -136,9 +141,9 @@ class ArchiveReader:
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._path = path
         try:
-            self._tar = tarfile.open(fileobj=file, mode="r|*")  # noqa: SIM115
+            self._tar = tarfile.open(fileobj=file, mode="r|*", tarinfo=_ShortHeaders)  # noqa: SIM115
             first = self._tar.next()
-            if first is None or first.name != MANIFEST or not first.isreg() or first.size > _LONGEST_MANIFEST:
+            if first is None or first.name != MANIFEST or not _is_plain(first) or first.size > _LONGEST_MANIFEST:
                 raise StoreError(f"{path} is no backup of joyvl-server.", code="backup_damaged")
             text = self._content(first).read()
             self.manifest = Manifest.from_json(text)
@@ -155,7 +160,7 @@ class ArchiveReader:
         try:
             while (member := self._tar.next()) is not None:
                 _forget(self._tar)
-                if not member.isreg():
+                if not _is_plain(member):
                     raise self._damaged(f"{member.name[:200]!r} in it is no plain file")
                 if member.name == SUMS:
                     self._compare(member)
@@ -240,6 +245,18 @@ class _HashingReader:
 
     def digest(self) -> str:
         return self._hash.hexdigest()
+
+
+class _ShortHeaders(tarfile.TarInfo):
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> Any:
+        if self.type in _LONG_HEADERS and self.size > _LONGEST_HEADER:
+            raise tarfile.ReadError("a header is too long")
+        return super()._proc_member(tarfile_)  # type: ignore[misc]
+
+
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    """No file with holes either: a few bytes of an archive would fill the disk."""
+    return member.isreg() and not member.issparse()
 
 
 def _forget(tar: tarfile.TarFile) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from joyvl_server.core.errors import StoreError
@@ -71,12 +71,7 @@ def check_backup(archive: Path, *, told: Told | None = None) -> Manifest:
 
 
 def _fill(reader: ArchiveReader, archive: Path, folder: Path, told: Told | None) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < reader.manifest.size:
-        raise StoreError(
-            f"The backup needs {reader.manifest.size / 1e6:,.0f} MB in {folder}, and {free / 1e6:,.0f} MB are free.",
-            code="store_full",
-        )
+    _check_space(folder, reader.manifest.size)
     work = folder / UNFINISHED
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
@@ -84,6 +79,7 @@ def _fill(reader: ArchiveReader, archive: Path, folder: Path, told: Told | None)
         done = 0
         for name, content in reader.files():
             _check_name(name, archive)
+            _check_space(folder, content.size)
             _write(work, name, content)
             done += content.size
             if told is not None:
@@ -112,6 +108,16 @@ def _play_from(folder: Path, before: str, database: Path) -> None:
                 "UPDATE cameras SET url = ? || substr(url, ?) WHERE substr(url, 1, ?) = ?",
                 (now, len(was) + 1, len(was) + 1, f"{was}/"),
             )
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    """Raises `StoreError` (store_full)."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StoreError(
+            f"The backup needs {needed / 1e6:,.0f} MB in {folder}, and {free / 1e6:,.0f} MB are free.",
+            code="store_full",
+        )
 
 
 def _check_empty(folder: Path) -> None:
@@ -163,7 +169,8 @@ def _write(work: Path, name: str, content: HashedFile) -> None:
     with os.fdopen(descriptor, "wb") as out:
         for piece in content.pieces():
             out.write(piece)
-    os.utime(path, (content.written_wall, content.written_wall))
+    with suppress(OverflowError, ValueError):  # no time at all
+        os.utime(path, (content.written_wall, content.written_wall))
 
 
 def _check_database(path: Path, archive: Path) -> None:
