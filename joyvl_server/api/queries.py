@@ -45,7 +45,8 @@ async def create_query(
 
     async def create() -> Response:
         caller: Caller = request.state.who
-        asker = Asker(across=not caller.cameras, erases=caller.role == "admin")
+        everywhere = not caller.cameras
+        asker = Asker(across=everywhere, erases=caller.role == "admin", allows=everywhere)
         view = api.registry.session(session_id).ask(body.text, asker)
         return render.created(payloads.query(view), f"/v1/sessions/{session_id}/queries/{view.id}")
 

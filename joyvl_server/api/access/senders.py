@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def as_sent_by(caller: Caller, wanted: CallSession) -> CallSession:
     """The session that a call of this caller is opened with. Raises `NotAllowed` for what an ingest key may not choose.
 
-    A key for one name sends under this one.
+    A key for one name sends under this one. As with a camera, what is said there is no question and no order, and
+    nothing is said aloud: else whoever has the key would ask by voice what it may not see.
     """
     if caller.role != "ingest":
         return wanted
@@ -28,7 +29,7 @@ def as_sent_by(caller: Caller, wanted: CallSession) -> CallSession:
         if name not in caller.cameras:
             names = ", ".join(sorted(caller.cameras))
             raise NotAllowed(f"This key sends as one of these only, by session.name: {names}.", code="ingest_only")
-    return CallSession(name=name)
+    return CallSession.model_validate({"name": name, "voice": "off", "listen": "off"})
 
 
 class CallSenders:

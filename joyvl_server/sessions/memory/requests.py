@@ -51,10 +51,11 @@ class OfFacts:
 @dataclass(frozen=True, slots=True)
 class Asker:
     """`across`: hears what other cameras have seen, and what all share is theirs to forget. `erases`: may have
-    everything forgotten that a camera has seen."""
+    everything forgotten that a camera has seen. `allows`: their yes is one to what an agent asks for."""
 
     across: bool = True
     erases: bool = True
+    allows: bool = True
 
 
 ANYBODY = Asker()

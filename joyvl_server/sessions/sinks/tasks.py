@@ -83,9 +83,9 @@ class TaskSink(QueuedSink):
                 self._delegation.heard("person", text)
                 if addressed:
                     await self._answered(text)
-            case QueryOpened(query):
+            case QueryOpened(query, _, asker):
                 self._delegation.heard("person", query.text)
-                if await self._answered(query.text):
+                if asker.allows and await self._answered(query.text):
                     self._queries_done(query.id)
 
     def dropped(self, message: Message) -> None:

@@ -229,7 +229,8 @@ async def test_an_ingest_key_sends_its_media_and_nothing_else(h: House):
     other = (await made(h, "other", "ingest"))["key"]
     answer = await call(h, phone)
     assert answer.status_code == 201
-    assert h.registry.session(answer.headers["x-session-id"]).describe()["name"] == "nursery"
+    shown = h.registry.session(answer.headers["x-session-id"]).describe()
+    assert (shown["name"], shown["listen"], shown["voice"]) == ("nursery", "off", "off")
     path = answer.headers["location"]
     assert (await status(h, path, phone))[0] == 200
     assert await status(h, path, other) == (404, "not_found")

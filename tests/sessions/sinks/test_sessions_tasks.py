@@ -18,6 +18,7 @@ from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.prompt.turns import UserTurn
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.memory.requests import Asker
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.messages import HeardDone, PlaybackStopped
 
@@ -155,6 +156,14 @@ async def test_a_typed_no_is_no_question_to_the_model(scene: Scene, agent: ToldA
     await until(lambda: agent.permissions)
     assert agent.permissions == ["deny"]
     assert scene.session.queries.get(query.id).status == "withdrawn"
+
+
+async def test_a_typed_yes_of_who_may_not_allow_it_allows_nothing(scene: Scene, agent: ToldAgent) -> None:
+    agent.asks = True
+    await scene.pass_until(lambda: scene.tasks() and scene.tasks()[-1]["status"] == "waiting")
+    scene.session.ask("Yes", Asker(allows=False))
+    await scene.pass_until(lambda: agent.permissions)
+    assert agent.permissions == [None]
 
 
 async def test_nobody_who_answers_is_a_denial(scene: Scene, agent: ToldAgent) -> None:
