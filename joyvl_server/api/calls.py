@@ -72,7 +72,7 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
                 wanted.sdp, name=session.name, spec=session.spec(), watches=session.drafts()
             )
             if sender.role != "ingest":
-                api.data_channels.serve(api.registry.session(call.session_id), session)
+                api.data_channels.serve(api.registry.session(call.session_id), session, sender.asker)
         api.access.senders.opened(call.id, sender)
         headers = {"Location": f"{CALLS_PATH}/{call.id}", "X-Session-Id": call.session_id}
         return Response(call.answer_sdp, 201, headers, SDP)

@@ -18,7 +18,6 @@ from joyvl_server.api.schemas.common import PageQuery, paginated
 from joyvl_server.api.schemas.sessions import QueriesOut, QueryIn, QueryOut
 from joyvl_server.core.errors import NotFound
 from joyvl_server.sessions import payloads
-from joyvl_server.sessions.memory.requests import Asker
 
 router = APIRouter(tags=["queries"])
 
@@ -45,9 +44,7 @@ async def create_query(
 
     async def create() -> Response:
         caller: Caller = request.state.who
-        everywhere = not caller.cameras
-        asker = Asker(across=everywhere, erases=caller.role == "admin", allows=everywhere)
-        view = api.registry.session(session_id).ask(body.text, asker)
+        view = api.registry.session(session_id).ask(body.text, caller.asker)
         return render.created(payloads.query(view), f"/v1/sessions/{session_id}/queries/{view.id}")
 
     return await _waited(api, request, session_id, await once(request, idempotency_key, create))

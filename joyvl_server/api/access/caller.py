@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from joyvl_server.sessions.memory.requests import Asker
 from joyvl_server.store.access.records import Role
 
 
@@ -21,3 +22,9 @@ class Caller:
     cameras: frozenset[str] = frozenset()
     until_wall: float | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
+
+    @property
+    def asker(self) -> Asker:
+        """What its written words may do."""
+        everywhere = not self.cameras
+        return Asker(across=everywhere, erases=self.role == "admin", allows=everywhere)

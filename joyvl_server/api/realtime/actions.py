@@ -23,6 +23,7 @@ from joyvl_server.api.schemas import realtime_events as bodies
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.ingest.base import MAX_PICTURE_BYTES
 from joyvl_server.kit.ids import new_id
+from joyvl_server.sessions.memory.requests import Asker
 from joyvl_server.sessions.session import Session
 
 M = TypeVar("M", bound=BaseModel)
@@ -36,7 +37,9 @@ PICTURES = ("data:image/jpeg;base64,", "data:image/jpg;base64,", "data:image/png
 class ClientActions:
     """`take` each event of the client; what it returns is the answer to it. `call`: it has tracks for its sound."""
 
-    def __init__(self, session: Session, change: SessionChange, translator: Translator, *, call: bool) -> None:
+    def __init__(
+        self, session: Session, change: SessionChange, translator: Translator, *, call: bool, asker: Asker
+    ) -> None:
         self.requested = RequestedResponses()
         self.delegations = ClientDelegations(session)
         self.audio = InputAudio(session.source.client, session.speech.listener)
@@ -44,7 +47,7 @@ class ClientActions:
         self._change = change
         self._translator = translator
         self._items: ConversationItems = translator.items
-        self._call = call
+        self._call, self._asker = call, asker
         self._pending: dict[str, str] = {}
         """texts that wait for `response.create`, by the ids of their items"""
         self._handlers: dict[str, Handler] = {
@@ -155,7 +158,7 @@ class ClientActions:
         if len(question) > MAX_WORDS:
             raise ClientError(f"A question has {MAX_WORDS} characters at most.", "string_above_max_length")
         if question:
-            query = self._session.ask(question)
+            query = self._session.ask(question, self._asker)
             self._pending.clear()
             self.requested.question(query.id)
         elif self._items.open:

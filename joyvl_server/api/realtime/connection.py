@@ -22,6 +22,7 @@ from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.audio.pcm import Pcm
 from joyvl_server.kit.audio.resampler import Resampler
 from joyvl_server.kit.ids import new_id
+from joyvl_server.sessions.memory.requests import Asker
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.updates import SlowReader, Update
 from joyvl_server.sessions.speech.broadcast import AudioListening, AudioPiece
@@ -38,14 +39,17 @@ class RealtimeTransport(Protocol):
 
 
 class RealtimeConnection:
-    """`run` it once. `call`: the client has tracks; else its sound goes and comes as events."""
+    """`run` it once. `call`: the client has tracks; else its sound goes and comes as events. `asker`: what its
+    words may do."""
 
-    def __init__(self, session: Session, wanted: CallSession, transport: RealtimeTransport, *, call: bool) -> None:
+    def __init__(
+        self, session: Session, wanted: CallSession, transport: RealtimeTransport, *, call: bool, asker: Asker
+    ) -> None:
         self._session = session
         self._transport = transport
         self._change = SessionChange(session, wanted, call=call)
         self._translator = Translator(ConversationItems(), streams_sound=not call)
-        self._actions = ClientActions(session, self._change, self._translator, call=call)
+        self._actions = ClientActions(session, self._change, self._translator, call=call, asker=asker)
         self._listening: AudioListening | None = None
         self._streams = not call
         self._resampler = Resampler(RATE)

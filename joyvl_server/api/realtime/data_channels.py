@@ -10,6 +10,7 @@ from joyvl_server.api.realtime.connection import RealtimeConnection
 from joyvl_server.api.schemas.calls import CallSession
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.base import SourceClient
+from joyvl_server.sessions.memory.requests import Asker
 from joyvl_server.sessions.session import Session
 
 log = structlog.get_logger(__name__)
@@ -48,10 +49,10 @@ class DataChannels:
         """How many clients there are."""
         return sum(one.running for one in self._running.values())
 
-    def serve(self, session: Session, wanted: CallSession) -> None:
+    def serve(self, session: Session, wanted: CallSession, asker: Asker) -> None:
         """From the moment the client opens its data channel until the session is over."""
         self._running = {id: one for id, one in self._running.items() if not one.over}
-        client = self._running[session.id] = ChannelClient(session, wanted)
+        client = self._running[session.id] = ChannelClient(session, wanted, asker)
         session.source.client.listen(client.take)
 
     def close(self) -> None:
@@ -64,9 +65,10 @@ class DataChannels:
 class ChannelClient:
     """One call's client: a connection for each time that it opens the channel."""
 
-    def __init__(self, session: Session, wanted: CallSession) -> None:
+    def __init__(self, session: Session, wanted: CallSession, asker: Asker) -> None:
         self._session = session
         self._wanted = wanted
+        self._asker = asker
         self._transport: CallTransport | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -94,7 +96,7 @@ class ChannelClient:
             self._task.cancel()
 
     async def _run(self, transport: CallTransport) -> None:
-        connection = RealtimeConnection(self._session, self._wanted, transport, call=True)
+        connection = RealtimeConnection(self._session, self._wanted, transport, call=True, asker=self._asker)
         try:
             await connection.run(asyncio.Event())
         except SourceError:

@@ -73,7 +73,7 @@ async def socket_realtime(socket: WebSocket, model: str | None = None) -> None:
 
 async def _serve(api: ApiContext, socket: WebSocket, session: Session, wanted: CallSession) -> None:
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", ()) else None)
-    connection = RealtimeConnection(session, wanted, SocketTransport(socket), call=False)
+    connection = RealtimeConnection(session, wanted, SocketTransport(socket), call=False, asker=socket.state.who.asker)
     end = await connection.run(api.stopping)
     if end is StreamEnd.SLOW:
         log.info("realtime connection closed: the client read too slowly")

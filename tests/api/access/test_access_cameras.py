@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from fakes.media.wire import Wire
 from fakes.patience import until
 from fakes.server.house import KEY, House, house
+from fakes.server.realtime_client import Client
 
 
 @pytest.fixture
@@ -79,3 +81,20 @@ async def test_such_a_key_calls_nobody_and_touches_no_call_of_others(h: House):
         answer = await h.client.request(method, at, headers=limited)
         assert (answer.status_code, answer.json()["code"]) == (403, "other_camera"), (method, at)
     assert len(h.registry.calls()) == 1
+
+
+@pytest.mark.parametrize(("role", "refused"), [("operator", True), ("admin", False)])
+async def test_nor_over_realtime(h: House, role: str, refused: bool):
+    headers = {key.lower(): value for key, value in (await key_of(h, role)).items()}
+    wire = Wire(h.app, "/v1/realtime", kind="websocket", headers=headers)
+    await wire.open()
+    client = Client(h, wire)
+    await told(h, "the box is mine", collection="user:anna")
+    client.ask("session.update", session={"type": "realtime"})
+    await client.get("session.updated")
+    (session,) = h.registry.sessions()
+    session.past.wishes._collection = "user:anna"  # as one that was opened with memory_of
+    client.ask("response.create", response={"instructions": "Forget everything"})
+    await until(lambda: session.queries.all() and session.queries.all()[0].status != "open")
+    assert ("Only an admin" in (session.queries.all()[0].answer or "")) is refused
+    await client.leave()
