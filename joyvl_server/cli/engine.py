@@ -32,7 +32,7 @@ GROUP = "joyvl.engines"
 INSTALLABLE = "vllm"
 
 Config = Annotated[Path | None, typer.Option(help="YAML file with settings.")]
-DataDir = Annotated[Path | None, typer.Option(help="Folder that holds the environments (data_dir).")]
+DataDir = Annotated[Path | None, typer.Option(help="The server's data folder (data_dir).")]
 Python = Annotated[str | None, typer.Option(help="Python that makes the environment.")]
 Installer = Annotated[
     str, typer.Option(help="pip, uv, or auto: uv where uv is on the path and no PIP_… variable names a source.")

@@ -152,7 +152,7 @@ class Downloader:
             try:
                 await self._transfer(file, part)
             except httpx2.HTTPError as error:
-                problem = _words(error)
+                problem = words_of(error)
             except OSError as error:
                 raise DownloadError(f"{part.path} cannot be written: {error.strerror}.", code="disk_full") from None
             tries = 0 if part.length > before else tries + 1
@@ -254,5 +254,5 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or "the server"
 
 
-def _words(error: Exception) -> str:
-    return str(error).rstrip(".") or type(error).__name__
+def words_of(error: Exception) -> str:
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)).rstrip(".") or type(error).__name__

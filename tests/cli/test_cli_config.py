@@ -73,7 +73,7 @@ def test_a_wrong_file_is_a_sentence_and_exit_2(tmp_path, command):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("server: {host: 0.0.0.0}", "an API key is required"),
+        ("server: {host: 0.0.0.0, auth: 'off'}", "beyond loopback the server asks for keys"),
         ("engine: {name: motoin}", "engine.name: there is no engine 'motoin'. Installed: motion, openai"),
         ("sessions: {summary_engine: opnai}", "sessions.summary_engine: there is no engine 'opnai'"),
         ("engine: {options: {opnai: {}}}", "engine.options: there is no engine 'opnai'"),

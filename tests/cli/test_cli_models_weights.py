@@ -248,6 +248,8 @@ def test_a_hub_that_has_no_such_model_or_is_away(get, hub, tmp_path):
         app, ["models", "get", "joyai", "--mirror", "http://127.0.0.1:9", "--data-dir", str(tmp_path)]
     )
     assert (away.exit_code, "cannot be reached" in away.output) == (1, True)
+    assert "Is this machine online?" in away.output
+    assert "HF_ENDPOINT" in away.output
 
 
 class Stopwatch(SystemClock):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from joyvl_server.kit.downloads import DownloadError, RemoteFile
+from joyvl_server.kit.downloads import DownloadError, RemoteFile, words_of
 from joyvl_server.kit.hubs.snapshot import Snapshot
 
 HUB = "https://huggingface.co"
@@ -73,7 +73,10 @@ class ModelHub:
         try:
             answer = await self._client.get(self.url + path)
         except httpx2.HTTPError as error:
-            raise DownloadError(f"{self.url} cannot be reached: {str(error) or type(error).__name__}.") from None
+            raise DownloadError(
+                f"{self.url} cannot be reached: {words_of(error)}. Is this machine online? A mirror with the same "
+                "paths: --mirror, or HF_ENDPOINT."
+            ) from None
         if answer.status_code == 404:
             raise DownloadError(f"{self.url} has no {path.split('/', 3)[-1]}.", code="not_found")
         if answer.status_code != 200:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from joyvl_server.kit.downloads import DownloadError, RemoteFile
+from joyvl_server.kit.downloads import DownloadError, RemoteFile, words_of
 from joyvl_server.kit.hubs.hugging_face import MAX_FILES
 from joyvl_server.kit.hubs.snapshot import Snapshot
 
@@ -47,7 +47,10 @@ class ModelScope:
         try:
             answer = await self._client.get(url)
         except httpx2.HTTPError as error:
-            raise DownloadError(f"{self.url} cannot be reached: {str(error) or type(error).__name__}.") from None
+            raise DownloadError(
+                f"{self.url} cannot be reached: {words_of(error)}. Is this machine online? The other hub: "
+                "--from huggingface."
+            ) from None
         if answer.status_code == 404:
             raise DownloadError(f"{self.url} has no {repository}.", code="not_found")
         if answer.status_code != 200:
