@@ -96,6 +96,7 @@ def test_a_call_is_seen_in_full_size_at_once_and_hang_up_frees_it(
     server.wait(lambda: sessions(server) == [])
     assert server.call("GET", "/v1/realtime/calls")["data"] == []
     expect(page.locator(".live-head")).to_contain_text("This session is over")
+    expect(page.locator(".live-head")).not_to_contain_text("Online")
     expect(page.get_by_role("button", name="Use this webcam again")).to_be_visible()
     assert webcam_is_off(page)
     assert watched.complaints == []

@@ -32,7 +32,7 @@ export function Live({ id }) {
       <header class="live-head">
         <a class="icon-button" href="#/live" aria-label="Back to all cameras"><${BackIcon} /></a>
         <h1 class="clip-text">${session?.name ?? "Opening…"}</h1>
-        ${session && html`<${SourceBadge} state=${mine ? callState(mine, session) : session.state} engine=${session.engine_state} known=${known(mine)} />`}
+        ${session && !gone && html`<${SourceBadge} state=${mine ? callState(mine, session) : session.state} engine=${session.engine_state} known=${known(mine)} />`}
         <${StreamState} />
         ${mine && mine.status !== "failed" && html`<button type="button" class="hang-up" onClick=${stopCall}><${PhoneDownIcon} />Hang up</button>`}
       </header>
