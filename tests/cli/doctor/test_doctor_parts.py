@@ -15,7 +15,9 @@ from fakes.server.server import ServerProcess
 from joyvl_server.api.listening.started import told_at_start
 from joyvl_server.cli.doctor.checks import Patient
 from joyvl_server.cli.doctor.model.golden import GoldenQuestionCheck
+from joyvl_server.cli.doctor.parts.running import RunningServerCheck
 from joyvl_server.cli.doctor.report import FindingStatus
+from joyvl_server.cli.doctor.server import RunningServer, ServerAnswer
 from joyvl_server.settings import Settings
 from joyvl_server.store.folder import DataFolder, tell_start
 from joyvl_server.store.sqlite.database import Database
@@ -120,6 +122,24 @@ def test_a_server_is_looked_at_as_it_was_started(doctor, tmp_path):
             assert "listens on this machine only" in only(doctor("https"))["message"]
         finally:
             held.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "said"),
+    [
+        (401, None, "asks for a key"),
+        (401, "wrong", "does not know this key"),
+        (403, "camera's", "tells this key nothing"),
+    ],
+)
+async def test_a_server_that_asks_for_a_key(monkeypatch, status, key, said):
+    async def answer(_running, path):
+        return ServerAnswer(200 if path == "/healthz" else status, "")
+
+    monkeypatch.setattr(RunningServer, "get", answer)
+    found = only(list(await RunningServerCheck(RunningServer(4242, "http://127.0.0.1:1", key)).run()))
+    assert found.status == FindingStatus.WARNING
+    assert said in found.message
 
 
 async def golden(settings, **options):

@@ -36,7 +36,7 @@ class RunningServerCheck:
             ]
         ready = await running.get("/readyz")
         if ready.status in (401, 403):
-            return [warning("The server runs, and asks for a key to say more.", "Give one with --key or JOYVL_KEY.")]
+            return [_asked_for_a_key(ready.status, given=running.key is not None)]
         return self._parts(ready.text) or [
             ok(f"The server at {running.url} runs (process {running.pid}), and all its parts are ready.")
         ]
@@ -52,6 +52,14 @@ class RunningServerCheck:
                 tell(f"The running server says of {name}: {reason}", "docs/troubleshooting.md lists what helps.")
             )
         return found
+
+
+def _asked_for_a_key(status: int, *, given: bool) -> Finding:
+    if not given:
+        return warning("The server runs, and asks for a key to say more.", "Give one with --key or JOYVL_KEY.")
+    if status == 401:
+        return warning("The server runs, and does not know this key.", "Give another one; joyvl keys add makes one.")
+    return warning("The server runs, and tells this key nothing.", "Give a key with the role viewer or a higher one.")
 
 
 def _parts_of(body: str) -> dict[str, Any]:
