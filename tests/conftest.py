@@ -78,7 +78,13 @@ def no_index_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 LONGER_S = {"aside": 3000, "slow": 900}
 """Seconds a marked test may take on a machine that is busy with other things; others have `timeout` of pyproject."""
 
-FOLDER_MARKS = {"core": {"core"}, "e2e": {"processes"}, "faults": {"processes", "faults"}}
+FOLDER_MARKS = {
+    "core": {"core"},
+    "e2e": {"processes"},
+    "faults": {"processes", "faults"},
+    "benches": {"benches"},
+    "docker": {"docker"},
+}
 FIXTURE_MARKS = {
     "browser": ("browser", "processes"),
     "vllm": ("vllm", "processes"),

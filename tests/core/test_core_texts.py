@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from joyvl_server.core.decisions import Score
 from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.sealed import PREFIX, is_sealed
 from joyvl_server.core.texts import TextJoiner, well_formed
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\ud83d\ude00\ud800\udfff"))
@@ -44,3 +45,8 @@ def test_words_of_scores_and_errors_are_well_formed():
     assert dirty.clean() == Score(0.5, kind="\ufffd", key="a", garbage="😀")
     assert Score(0.5).clean() == Score(0.5)
     assert str(JoyvlError("it said \ud800")) == "it said \ufffd"
+
+
+def test_what_is_sealed_is_seen_by_its_beginning():
+    assert is_sealed(f"{PREFIX}AAAA")
+    assert not is_sealed("rtsp://camera/enc:v1:")

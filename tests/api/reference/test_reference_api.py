@@ -269,7 +269,7 @@ async def test_several_at_once_are_answered_one_after_the_other(p: Place) -> Non
     assert not reset.done()
     p.engine.hold.set()
     answers = [(await one).json()["interaction"] for one in several]
-    assert [told["frame_index"] for told in answers] == [2, 3, 4]
+    assert sorted(told["frame_index"] for told in answers) == [2, 3, 4]  # whoever came first
     assert [turn.t for turn in p.turns] == [0.0, 1.0, 2.0, 3.0]
     assert (await reset).status_code == 200
     assert content(await other.decide()) == "</silence>"

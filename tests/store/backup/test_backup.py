@@ -155,12 +155,14 @@ def test_targets_that_are_none(data: Path, tmp_path: Path):
     assert "is no data folder of a server" in refused("store_unreachable", tmp_path, tmp_path / "one.tar")
 
 
+@pytest.mark.processes
 def test_a_disk_without_space_is_found_before(data: Path, tmp_path: Path):
     with small_disk(tmp_path / "small") as disk:
         assert "needs" in refused("store_full", data, disk.path / "one.tar")
         assert os.listdir(disk.path) == []
 
 
+@pytest.mark.processes
 def test_a_disk_that_fills_up_meanwhile(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(backup_module, "SPARE_BYTES", 0)
     with small_disk(tmp_path / "small", "4m") as disk:
