@@ -34,6 +34,7 @@ def analyze(*args: object) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.processes
 def test_systemd_takes_them(units: Path):
     for unit in sorted(units.iterdir()):
         code, said = analyze("verify", unit)
@@ -42,6 +43,7 @@ def test_systemd_takes_them(units: Path):
         assert ours == []
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["joyvl.service", "joyvl-backup.service"])
 def test_they_leave_few_rights(units: Path, name: str):
     code, said = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", units / name)

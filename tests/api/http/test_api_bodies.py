@@ -43,7 +43,7 @@ CHUNKED = Headers({"transfer-encoding": "chunked"})
 @pytest.mark.parametrize("headers", [declared(6), CHUNKED])
 async def test_a_body_is_given_whole_once_then_the_line_speaks(headers: Headers):
     line = Line(b"abc", b"def", leaves=True)
-    receive = await read(headers, line, "/v1/x", 6)
+    receive = await read(headers, line, "/v1/x", 6, known=True)
     assert await receive() == {"type": "http.request", "body": b"abcdef", "more_body": False}
     assert await receive() == GONE
 
@@ -60,7 +60,7 @@ async def test_a_body_is_given_whole_once_then_the_line_speaks(headers: Headers)
 )
 async def test_one_byte_too_many_is_read_off_and_refused(headers: Headers, line: Line):
     with pytest.raises(BodyRefused) as refused:
-        await read(headers, line, "/v1/x", 6)
+        await read(headers, line, "/v1/x", 6, known=True)
     assert (refused.value.status, refused.value.code) == (413, "body_too_large")
     assert "6 bytes" in refused.value.detail
     assert not line.messages
@@ -69,38 +69,38 @@ async def test_one_byte_too_many_is_read_off_and_refused(headers: Headers, line:
 async def test_who_asks_first_is_told_at_once():
     line = Line(b"abcdefg")
     with pytest.raises(BodyRefused):
-        await read(declared(7, expect="100-continue"), line, "/v1/x", 6)
+        await read(declared(7, expect="100-continue"), line, "/v1/x", 6, known=True)
     assert len(line.messages) == 1
 
 
 async def test_what_never_ends_is_not_read_off_for_ever(monkeypatch):
     monkeypatch.setattr(bodies, "DRAIN_TIMEOUT_S", 0.01)
     with pytest.raises(BodyRefused):
-        await read(declared(100), Line(b"abcdefg", ends=False), "/v1/x", 6)
+        await read(declared(100), Line(b"abcdefg", ends=False), "/v1/x", 6, known=True)
     monkeypatch.setattr(bodies, "DRAIN_BYTES", 4)
     line = Line(b"abcdefg", b"abc", b"abc", ends=False)
     with pytest.raises(BodyRefused):
-        await read(declared(100), line, "/v1/x", 6)
+        await read(declared(100), line, "/v1/x", 6, known=True)
     assert len(line.messages) == 2
 
 
 async def test_a_body_that_does_not_come_is_given_up(monkeypatch):
     monkeypatch.setattr(bodies, "READ_TIMEOUT_S", 0.01)
     with pytest.raises(BodyRefused) as refused:
-        await read(declared(6), Line(b"abc", ends=False), "/v1/x", 6)
+        await read(declared(6), Line(b"abc", ends=False), "/v1/x", 6, known=True)
     assert (refused.value.status, refused.value.code) == (408, "body_timeout")
 
 
 @pytest.mark.parametrize("headers", [declared(6), declared(100), CHUNKED])
 async def test_a_client_that_hangs_up_is_noticed(headers: Headers):
     with pytest.raises(ClientGone):
-        await read(headers, Line(b"abc", ends=False, leaves=True), "/v1/x", 6)
+        await read(headers, Line(b"abc", ends=False, leaves=True), "/v1/x", 6, known=True)
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "1.0", "²"])
 async def test_a_length_that_is_none(length: str):
     with pytest.raises(BodyRefused) as refused:
-        await read(Headers(raw=[(b"content-length", length.encode("latin-1"))]), Line(b""), "/v1/x", 6)
+        await read(Headers(raw=[(b"content-length", length.encode("latin-1"))]), Line(b""), "/v1/x", 6, known=True)
     assert refused.value.status == 400
 
 

@@ -288,6 +288,7 @@ def members_end(archive: Path) -> str:
         return tar.getnames()[-1]
 
 
+@pytest.mark.processes
 def test_a_disk_that_is_too_small_is_found_before(archive: Path, tmp_path: Path):
     with small_disk(tmp_path / "small", "300k") as disk:
         assert "needs" in refused("store_full", archive, disk.path / "new")

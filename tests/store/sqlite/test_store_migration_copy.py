@@ -107,6 +107,7 @@ async def test_a_copy_that_was_cut_short_is_made_again(path: Path, tmp_path: Pat
     assert copies(path.parent) == [left.name.removesuffix(copying.UNFINISHED)]
 
 
+@pytest.mark.processes
 async def test_without_space_nothing_is_changed(tmp_path: Path):
     with small_disk(tmp_path / "small", "3m") as disk:
         path = disk.path / "joyvl.db"
