@@ -63,7 +63,7 @@ def test_the_transcript_is_the_same_after_a_reload(site: Site, page: Page, sessi
         "The picture is there.",
         "The engine is away. The engine does not answer.",
         "The engine decides again.",
-        "Somebody comes in. enter",
+        "Somebody comes in. Comes in",
     ]
     page.reload()
     expect(page.locator(".said-text")).to_have_count(2)
