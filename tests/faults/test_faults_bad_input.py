@@ -141,6 +141,7 @@ def rows(folder: Path) -> dict[str, int]:
 
 def test_nothing_wrong_leaves_anything_behind(tmp_path: Path, clip: Path, web_page: str) -> None:
     env = {"JOYVL_MEDIA__OPEN_TIMEOUT_S": "2", "JOYVL_MEDIA__STALL_TIMEOUT_S": "2"}
+    env["JOYVL_SESSIONS__TICK_S"] = "10"  # a slow machine, too, has room for all these sessions
     with RtspServer(clip) as good, ServerProcess(tmp_path, env=env) as server:
         taken = server.camera("taken", good.url)
         server.wait_online(taken["id"])

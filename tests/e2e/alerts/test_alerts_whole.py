@@ -65,6 +65,7 @@ def server_for(folder: Path, clips: Path) -> ServerProcess:
     port = free_port()
     settings = {
         "JOYVL_SERVER__PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "JOYVL_SERVER__AUTH": "off",
         "JOYVL_ALERTS__ALLOW": '["127.0.0.1"]',
         "JOYVL_MEDIA__FILE_ROOTS": json.dumps([str(clips)]),
     }
