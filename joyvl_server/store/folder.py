@@ -94,7 +94,7 @@ def _lock(path: Path) -> int:
 
 
 def tell_start(path: Path, settings: dict[str, Any]) -> None:
-    """Leave beside the lock of the data folder `path`, which this process has, what commands there should know.
+    """Leave in the lock file of the data folder `path`, which this process has, what commands there should know.
 
     Raises `OSError`. Blocks.
     """

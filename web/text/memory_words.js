@@ -22,7 +22,7 @@ const SOURCES = { user: "told by hand", wish: "because somebody asked to remembe
 /** Where it comes from; what a server says in words of its own stays as it is. */
 export const sourceWords = (source) => SOURCES[source] ?? source;
 
-/** The same beside the name of its place; empty where it only says that name again. */
+/** The same, where the name of its place stands, too; empty where it only says that name again. */
 export const sourceBeside = (source, place) => (source === place ? "" : sourceWords(source));
 
 /** "Front door", "user anna", "a browser": of whom a collection is. `names`: of cameras by id. */

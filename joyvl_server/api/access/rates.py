@@ -7,7 +7,7 @@ from collections import OrderedDict
 from joyvl_server.kit.clock import Clock
 
 BURST_S = 10.0
-"""A client that was quiet may ask for so many seconds' worth at once: a page loads a hundred files."""
+"""A client that was quiet may ask at once what it may ask in this time: a page loads a hundred files."""
 MAX_CLIENTS = 4096
 
 

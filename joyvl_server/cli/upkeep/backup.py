@@ -39,7 +39,7 @@ def backup(
     ] = False,
     compress: Annotated[bool, typer.Option("--compress", help="Into a folder: write .tar.gz instead of .tar.")] = False,
     keep: Annotated[
-        int | None, typer.Option(help="Into a folder: afterwards only the newest so many backups stay there.", min=1)
+        int | None, typer.Option(help="Into a folder: afterwards only this many backups stay there, the newest.", min=1)
     ] = None,
     config: Config = None,
     data_dir: DataDir = None,

@@ -181,7 +181,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _work_folder(target: Path) -> Iterator[Path]:
-    """A folder beside the backup, removed at the end; what a killed one left is removed first.
+    """A folder next to the backup, removed at the end; what a killed one left is removed first.
 
     Raises `OSError`, `StoreError` where another backup writes there.
     """

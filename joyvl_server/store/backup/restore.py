@@ -180,7 +180,7 @@ def _check_database(path: Path, archive: Path) -> None:
         raise damaged
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = DELETE").fetchall()  # no log is left beside it
+            connection.execute("PRAGMA journal_mode = DELETE").fetchall()  # no log is left next to it
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             found = connection.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.Error as error:

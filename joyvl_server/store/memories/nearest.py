@@ -20,7 +20,7 @@ Matrix = NDArray[np.float32]
 BLOCK = 512
 """memories that are compared at once: few enough that what is read stays near the processor"""
 DENSE = 3
-"""Where at least one of so many that lie between the first and the last is asked for, all between them are read."""
+"""Where of all between the first and the last at least one in this many is asked for, all of them are read."""
 
 
 def numbers_of(listed: str | None) -> Numbers:

@@ -110,7 +110,7 @@ class MemoryReader:
 
 
 def _matching(connection: sqlite3.Connection, filter: MemoryFilter, most: int, *, ordered: bool) -> Numbers:
-    """`seq` of those that match, at most so many; `ordered`: the latest in time first."""
+    """`seq` of at most `most` of those that match; `ordered`: the latest in time first."""
     where, values = filter.clauses()
     query = f"SELECT seq FROM memories {f'WHERE {where}' if where else ''} {'ORDER BY wall DESC' if ordered else ''}"
     listed = connection.execute(f"SELECT group_concat(seq) FROM ({query} LIMIT ?)", (*values, most)).fetchone()[0]

@@ -124,7 +124,7 @@ def _free_gb(place: Path) -> float:
 
 
 def _size_gb(folder: Path, most: int = 200_000) -> float:
-    """The size of at most so many files below a folder."""
+    """The size of the files below a folder, of at most `most` of them."""
     total, seen = 0, 0
     for root, _, names in os.walk(folder):
         for name in names:
