@@ -43,12 +43,8 @@ class Access:
 
     def __init__(self, settings: ServerSettings, registry: Registry, clock: Clock) -> None:
         self.on = asks_for_keys(settings)
-        self._of_settings = {
-            name: Caller(name, "a key of the settings", "admin")
-            for name in (ApiKeys([key.get_secret_value()]).check(key.get_secret_value()) for key in settings.api_keys)
-            if name is not None
-        }
         self._setting_keys = ApiKeys(key.get_secret_value() for key in settings.api_keys)
+        self._of_settings = {name: Caller(name, "a key of the settings", "admin") for name in self._setting_keys.names}
         self.failed = FailedKeyLimiter(clock)
         self.senders = CallSenders(registry)
         self._registry = registry

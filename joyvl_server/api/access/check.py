@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -19,7 +20,7 @@ from joyvl_server.api.access.rates import RequestRates
 from joyvl_server.api.access.roles import BY_QUERY, OF_NO_CAMERA, may
 from joyvl_server.api.access.routes_of import GuardedRoute, RouteTable
 from joyvl_server.api.http import bodies
-from joyvl_server.api.http.auth import FailedKeyLimiter, bearer, bearer_of_subprotocols, client_of
+from joyvl_server.api.http.auth import FailedKeyLimiter, client_of, key_of
 from joyvl_server.api.http.problems import problem
 from joyvl_server.core.errors import NotFound
 
@@ -75,9 +76,7 @@ class AccessCheck:
         return None
 
     async def _caller(self, scope: Scope, headers: Headers) -> Caller | Response:
-        key = bearer(headers.get("authorization"))
-        if key is None and scope["type"] == "websocket":
-            key = bearer_of_subprotocols(scope.get("subprotocols", ()))
+        key = key_of(HTTPConnection(scope))
         if key is not None:
             # Before the throttle: whoever shares an address with a guesser is not shut out.
             return (

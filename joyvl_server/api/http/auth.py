@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from starlette.requests import HTTPConnection
 
 from joyvl_server.kit.clock import Clock
+from joyvl_server.store.access.records import digest_of
 
 SUBPROTOCOL = "joyvl.v1"
 KEY_SUBPROTOCOL = "joyvl.bearer."
@@ -30,18 +30,23 @@ class ApiKeys:
     """Only digests are kept; every key is compared with every digest, however early one fits."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = [_digest(key) for key in keys if key]
+        self._digests = [digest_of(key) for key in keys if key]
 
     def __bool__(self) -> bool:
         return bool(self._digests)
 
+    @property
+    def names(self) -> list[str]:
+        """Short names of all of them, as `check` gives them."""
+        return [_name(digest) for digest in self._digests]
+
     def check(self, key: str) -> str | None:
         """A short name of the key (safe to log and store) when it is one of ours."""
-        mine = _digest(key)
+        mine = digest_of(key)
         found: str | None = None
         for digest in self._digests:
             if hmac.compare_digest(digest, mine):
-                found = digest.hex()[:12]
+                found = _name(digest)
         return found
 
 
@@ -100,8 +105,8 @@ def key_of(connection: HTTPConnection) -> str | None:
     return key
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+def _name(digest: str) -> str:
+    return digest[:12]
 
 
 def client_of(address: str) -> str:

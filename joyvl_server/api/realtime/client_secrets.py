@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from joyvl_server.api.http.problems import Unavailable
 from joyvl_server.api.schemas.calls import CallSession
 from joyvl_server.core.errors import NotAllowed
 from joyvl_server.kit.clock import Clock
+from joyvl_server.store.access.records import digest_of
 
 PREFIX = "ek_"
 MAX_SECRETS = 1024
@@ -44,7 +44,7 @@ class ClientSecrets:
         if len(self._kept) >= MAX_SECRETS:
             raise Unavailable(f"{MAX_SECRETS} client secrets are valid; use them first.", code="too_many_secrets")
         key = PREFIX + secrets.token_urlsafe(32)
-        self._kept[_digest(key)] = ClientSecret(session, maker, now + seconds)
+        self._kept[digest_of(key)] = ClientSecret(session, maker, now + seconds)
         return key
 
     def maker_of(self, key: str) -> Caller | None:
@@ -65,22 +65,18 @@ class ClientSecrets:
         secret = self._find(key)
         if secret is None:
             raise NotAllowed("This client secret was used or is over; make a new one.", code="client_secret_used")
-        del self._kept[_digest(key)]
+        del self._kept[digest_of(key)]
         try:
             yield secret.session if secret.session.model_fields_set else wanted
         except BaseException:
-            self._kept[_digest(key)] = secret
+            self._kept[digest_of(key)] = secret
             raise
 
     def _find(self, key: str) -> ClientSecret | None:
-        secret = self._kept.get(_digest(key))
+        secret = self._kept.get(digest_of(key))
         return secret if secret is not None and self._opens(secret) else None
 
     def _opens(self, secret: ClientSecret) -> bool:
         maker = secret.maker
         over = maker.until_wall is not None and maker.until_wall <= self._clock.wall()
         return not over and not maker.ended.is_set() and secret.until > self._clock.monotonic()
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

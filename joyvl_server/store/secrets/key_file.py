@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from joyvl_server.core.errors import ConfigError
+from joyvl_server.store.sqlite.copying import sync
 
 KEY_FILE = "secret.key"
 KEY_BYTES = 32
@@ -102,11 +103,7 @@ class KeyFile:
                 unfinished.replace(self.path)
             else:
                 os.link(unfinished, self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync(self.path.parent)
         except FileExistsError:
             raise
         except OSError as error:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from joyvl_server.core.errors import ConfigError, StoreError
 from joyvl_server.store.folder import MAIN, DataFolder
@@ -16,6 +15,7 @@ from joyvl_server.store.secrets.box import SecretBox
 from joyvl_server.store.secrets.columns import keys_in_use, unreadable, values
 from joyvl_server.store.secrets.key_file import KEY_BYTES, KeyFile, Keys, key_id
 from joyvl_server.store.secrets.sealing import database_copies, seal_folder
+from joyvl_server.store.sqlite.database_file import read_only
 
 SealFiles = Callable[[SecretBox], int]
 """Seals what lies in files of their own; how many there were. Blocks."""
@@ -102,6 +102,6 @@ def _in_use(paths: list[Path]) -> set[str]:
 
 def _reading(path: Path) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5.0)
+        return read_only(path)
     except sqlite3.Error as error:
         raise StoreError(f"The database {path} cannot be read: {error}.", code="store_unreachable") from None

@@ -20,6 +20,7 @@ import structlog
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.secrets.box import SecretBox
 from joyvl_server.store.secrets.columns import keys_in_use, seal_all
+from joyvl_server.store.sqlite.copying import sync
 from joyvl_server.store.sqlite.migrate import MIGRATIONS, numbered
 
 log = structlog.get_logger(__name__)
@@ -121,16 +122,11 @@ class Sealing:
         if wal.exists() and wal.stat().st_size:
             fresh.unlink(missing_ok=True)  # another process has it: next time
             return
-        for path in (fresh, self._path.parent):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-                if path is fresh:
-                    for end in ("-wal", "-shm"):
-                        self._path.with_name(self._path.name + end).unlink(missing_ok=True)
-                    fresh.replace(self._path)
-            finally:
-                os.close(descriptor)
+        sync(fresh)
+        for end in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + end).unlink(missing_ok=True)
+        fresh.replace(self._path)
+        sync(self._path.parent)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

@@ -146,6 +146,14 @@ class DatabaseFile:
             raise StoreError(f"{self.path} cannot be written: {error.strerror}.", code="store_io") from error
 
 
+def read_only(path: Path, timeout_s: float = BUSY_S) -> sqlite3.Connection:
+    """A connection to the database at `path` that changes nothing and makes none, also while a server has it.
+
+    `timeout_s`: to wait for who holds it. Raises `sqlite3.Error`.
+    """
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=timeout_s)
+
+
 def _inode(path: Path) -> Inode:
     try:
         found = path.stat()

@@ -13,7 +13,6 @@ from contextlib import closing
 from importlib.metadata import distributions, requires
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import yaml
 
@@ -24,6 +23,7 @@ from joyvl_server.cli.doctor.report import Mask, Report, text_of
 from joyvl_server.cli.doctor.server import RunningServer
 from joyvl_server.settings import Settings
 from joyvl_server.store.folder import MAIN
+from joyvl_server.store.sqlite.database_file import read_only
 from joyvl_server.store.store import TICKS
 
 COUNT_S = 10.0
@@ -95,9 +95,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Any]]:
     until = time.monotonic() + COUNT_S
     ended: Callable[[], bool] = lambda: time.monotonic() > until  # noqa: E731
     try:
-        with closing(
-            sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=2.0)
-        ) as connection:
+        with closing(read_only(path, 2.0)) as connection:
             connection.set_progress_handler(ended, STEPS)
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
             yield "schema version", connection.execute("PRAGMA user_version").fetchone()[0]

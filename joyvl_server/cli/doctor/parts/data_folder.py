@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from joyvl_server.cli.doctor.report import Finding, ok, problem, skipped, warning
 from joyvl_server.cli.doctor.server import RunningServer
 from joyvl_server.cli.doctor.threads import off_loop
 from joyvl_server.settings import Settings
 from joyvl_server.store.folder import MAIN
+from joyvl_server.store.sqlite.database_file import read_only
 from joyvl_server.store.sqlite.errors import store_error
 from joyvl_server.store.sqlite.migrate import MIGRATIONS, numbered
 from joyvl_server.store.store import TICK_MIGRATIONS, TICKS
@@ -91,7 +91,7 @@ def look_at_database(path: Path, migrations: Path, *, expendable: bool) -> Findi
     known = len(numbered(migrations))
     until = time.monotonic() + INTEGRITY_S
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5.0)) as connection:
+        with closing(read_only(path)) as connection:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version > known:
                 return problem(

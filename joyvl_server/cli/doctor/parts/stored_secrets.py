@@ -8,7 +8,6 @@ import stat
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from joyvl_server.cli.doctor.report import Finding, ok, problem, skipped, warning
 from joyvl_server.cli.doctor.threads import off_loop
@@ -18,6 +17,7 @@ from joyvl_server.store.folder import MAIN
 from joyvl_server.store.secrets.columns import keys_in_use
 from joyvl_server.store.secrets.key_file import KEY_FILE
 from joyvl_server.store.secrets.rotation import report
+from joyvl_server.store.sqlite.database_file import read_only
 
 BACK = "Put back the key file that you have kept. If it is lost for good: joyvl secrets give-up (docs/secrets.md)."
 LISTED = 5
@@ -59,5 +59,5 @@ class StoredSecretsCheck:
 
     def _sealed(self, database: Path) -> bool:
         """Is anything in it sealed?"""
-        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=5.0)) as connection:
+        with closing(read_only(database)) as connection:
             return bool(keys_in_use(connection))
