@@ -67,7 +67,7 @@ export function MemoryPage() {
           <label class="check-line kept-line"><input type="checkbox" checked=${filter.kept === "yes"} onChange=${(e) => narrow({ kept: e.target.checked ? "yes" : "" })} />Kept ones only</label>
         </div>
       </div>
-      ${byMeaning.value === false && html`<p class="note no-model">${WORDS_ALONE} <code>joyvl models get e5</code> ${WORDS_ALONE_DO}</p>`}
+      ${byMeaning.value === false && html`<p class="note no-model"><span>${WORDS_ALONE} <code>joyvl models get e5</code> ${WORDS_ALONE_DO}</span></p>`}
       ${problem && html`<p class="note bad" role="alert">${problem}</p>`}
       ${rest === null && !problem && html`<p class="muted">Reading…</p>`}
       ${rest !== null && shown.length === 0 && html`<${Empty} filter=${filter} />`}
