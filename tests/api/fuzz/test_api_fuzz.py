@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
 from fakes.fuzzing.call import Answer, Call
-from fakes.fuzzing.fuzzer import Fuzzer, read_corpus, wrong
+from fakes.fuzzing.fuzzer import ELSEWHERE, Fuzzer, read_corpus, wrong
 from fakes.fuzzing.values import PLANTED
 
 SECONDS = float(os.environ.get("JOYVL_FUZZ_S") or 60)
@@ -32,4 +33,10 @@ def test_what_must_not_be_is_seen():
     assert wrong(call, Answer(200, {}, PLANTED.encode())) == "a stored secret is in an answer"
     assert wrong(call, Answer(404, {}, b"Traceback (most recent call last)")) == "a traceback is in an answer"
     assert wrong(call, Answer(404, {}, b"{}")) is None
+    assert wrong(call, Answer(200, {}, b"{}", "/v1/cameras")) is None
+    assert wrong(replace(call, caller="nobody"), Answer(200, {}, b"{}", "/v1/cameras")) == "nobody may not"
+    assert wrong(replace(call, caller="ingest"), Answer(200, {}, b"{}", "/v1/cameras")) == "ingest may not"
+    assert wrong(replace(call, caller="viewer"), Answer(200, {}, ELSEWHERE.encode(), "/v1/cameras")) is None
+    told = wrong(replace(call, caller="viewer of one"), Answer(200, {}, ELSEWHERE.encode(), "/v1/cameras"))
+    assert told == "viewer of one is told of another camera"
     assert Call.from_json(call.to_json()) == call

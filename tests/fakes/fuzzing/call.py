@@ -16,13 +16,14 @@ GRACE_S, WAITS_S = 1.0, 0.3
 
 @dataclass(frozen=True)
 class Call:
-    """`target`: path and query as they stand on the wire. `route`: of the OpenAPI document."""
+    """`target`: path and query as on the wire. `route`: of the OpenAPI document. `caller`: whose key it has."""
 
     route: str
     method: str
     target: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"")
+    caller: str = "admin"
 
     def to_json(self) -> dict[str, Any]:
         body = base64.b64encode(self.body).decode()
@@ -32,26 +33,34 @@ class Call:
             "target": self.target,
             "headers": self.headers,
             "body": body,
+            "caller": self.caller,
         }
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Call:
         headers = tuple((name, value) for name, value in found["headers"])
-        return cls(found["route"], found["method"], found["target"], headers, base64.b64decode(found["body"]))
+        body = base64.b64decode(found["body"])
+        return cls(found["route"], found["method"], found["target"], headers, body, found["caller"])
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` 0: none came in time, as for an answer that waits for something."""
+    """`status` 0: none came in time, as for an answer that waits for something.
+
+    `route`: whose function was called, which odd paths may make another than was meant; empty where none was.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    route: str = ""
 
 
-async def ask(app: Any, call: Call) -> Answer:
+async def ask(app: Any, call: Call, key: str | None = None) -> Answer:
     path, _, query = call.target.partition("?")
     headers = [(b"host", b"127.0.0.1:8099"), *((n.lower().encode(), v.encode("latin-1")) for n, v in call.headers)]
+    if key is not None:
+        headers.append((b"authorization", b"Bearer " + key.encode()))
     if call.body or call.method not in ("GET", "DELETE"):
         headers.append((b"content-length", str(len(call.body)).encode()))
     scope = {
@@ -93,4 +102,5 @@ async def ask(app: Any, call: Call) -> Answer:
     ended.cancel()
     if running.done() and not running.cancelled() and (error := running.exception()) is not None:
         return Answer(599, {}, repr(error).encode())
-    return Answer(told["status"], told["headers"], told["body"])
+    route = getattr(scope.get("route"), "path", "")
+    return Answer(told["status"], told["headers"], told["body"], route)

@@ -12,7 +12,7 @@ import socket
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,17 +21,29 @@ from urllib.parse import quote, urlencode
 from fakes.fuzzing.call import Answer, Call, ask
 from fakes.fuzzing.values import ODD_TEXTS, PLANTED, Values
 from fakes.server.house import House, house
+from joyvl_server.api.access.roles import LEAST, may
 from joyvl_server.core.errors import NotAllowed
+from joyvl_server.kit.ids import new_id
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.notify.reach import HookReach
 from joyvl_server.sessions.registry import Registry
+from joyvl_server.store.access.records import KeyRecord, Role, digest_of, new_key
 
 ROUND = 800
 """requests to one server; then it is started again, on the same folder"""
 ROUNDS_A_FOLDER = 3
 MOST_KNOWN = 400
 ODD_HEADERS = ("if-none-match", "range", "accept", "accept-language", "last-event-id", "origin")
+OWNER = "the-key-of-the-settings"
 SEED_FILE = Path(__file__).parents[2] / "api" / "fuzz" / "corpus.jsonl"
+CALLERS: dict[str, Role | None] = {
+    "admin": "admin", "operator": "operator", "viewer": "viewer", "ingest": "ingest",
+    "viewer of one": "viewer", "operator of one": "operator", "nobody": None,
+}  # fmt: skip
+"""whose keys the requests have; those `of one` are for one camera, `nobody` has none or a wrong one"""
+SHARES = (14, 3, 2, 2, 3, 3, 2)
+ELSEWHERE = "planted-elsewhere"
+"""name of a camera that keys of one camera know nothing of"""
 _ID = re.compile(rb'"((?:cam|ses|wch|qry|call|tsk|task|evt|alr|hook|mem|dlv|key)_[A-Za-z0-9]+)"')
 
 
@@ -62,11 +74,26 @@ def _nowhere(host: str) -> list[str]:
 
 
 async def _plant(h: House) -> None:
-    """A camera and a hook with secrets that no answer may hold."""
-    await h.camera(name="planted", url=f"rtsp://cam:{PLANTED}@127.0.0.1:9/x")
+    """Two cameras and a hook with secrets that no answer may hold."""
+    names = {camera.record.name for camera in h.registry.cameras.all()}
+    for name in {ELSEWHERE, "one"} - names:
+        await h.camera(name=name, url=f"rtsp://cam:{PLANTED}@127.0.0.1:9/{name}")
     options = {"url": f"https://hooks.invalid/x?token={PLANTED}", "headers": {"x-token": PLANTED}}
     answer = await h.client.post("/v1/hooks", json={"name": "planted", "kind": "webhook", "options": options})
     assert answer.status_code in (201, 409), answer.text  # that hook may be left from before
+
+
+async def _keys(h: House) -> dict[str, str | None]:
+    """A new key of each caller."""
+    made: dict[str, str | None] = {"nobody": None}
+    one = next(camera.record.id for camera in h.registry.cameras.all() if camera.record.name == "one")
+    for caller, role in CALLERS.items():
+        if role is not None:
+            made[caller] = key = new_key()
+            cameras = (one,) if caller.endswith("of one") else ()
+            id = new_id("key")
+            await h.api.access.keyring.add(KeyRecord(id, id, digest_of(key), role, cameras, h.clock.wall()))
+    return made
 
 
 def nothing_reached(registry: Registry) -> None:
@@ -83,6 +110,7 @@ class Fuzzer:
         self._waiting = list(corpus)
         self._good = list(corpus)
         self._known = ["cam_1"]
+        self._keys: dict[str, str | None] = {}
 
     async def run(self, seconds: float) -> Findings:
         """The corpus first, whole, however long that takes; then until the time is over."""
@@ -95,7 +123,9 @@ class Fuzzer:
         return self.found
 
     async def _round(self, folder: Path, until: float) -> None:
-        async with house(folder, change=nothing_reached) as h:
+        server = {"api_keys": [OWNER], "requests_per_s": 0}
+        async with house(folder, change=nothing_reached, server=server) as h:
+            h.client.headers["Authorization"] = f"Bearer {OWNER}"
             document = h.app.openapi()
             routes = [
                 (path, method.upper(), operation)
@@ -103,8 +133,8 @@ class Fuzzer:
                 for method, operation in methods.items()
             ]
             tame, wild = (Values(document, self._random, self._known, share) for share in (0.01, 0.2))
-            if not h.registry.cameras.all():
-                await _plant(h)
+            await _plant(h)
+            self._keys = await _keys(h)
             for count in range(ROUND):
                 if self._waiting:
                     await self._ask(h, self._waiting.pop(0))
@@ -116,7 +146,10 @@ class Fuzzer:
                     await h.clock.settle()
 
     async def _ask(self, h: House, call: Call) -> None:
-        answer = await ask(h.app, call)
+        key = self._keys[call.caller]
+        if call.caller == "nobody" and self._random.random() < 0.2:
+            key = new_key()
+        answer = await ask(h.app, call, key)
         self.found.asked += 1
         fault = wrong(call, answer)
         code = _code(answer)
@@ -135,8 +168,9 @@ class Fuzzer:
 
     def _made(self, path: str, method: str, operation: dict[str, Any], values: Values) -> Call:
         random = self._random
+        caller = random.choices(list(CALLERS), SHARES)[0]
         if self._good and random.random() < 0.15:
-            return self._changed(random.choice(self._good), values)
+            return replace(self._changed(random.choice(self._good), values), caller=caller)
         query, headers, target = [], [], path
         for parameter in operation.get("parameters", ()):
             schema = parameter.get("schema", {})
@@ -157,7 +191,7 @@ class Fuzzer:
         names = [name for name in ODD_HEADERS if random.random() < 0.03]
         odd = ("*", "bytes=0-", "bytes=-1,5-2,9-", "text/event-stream", "x")
         headers += [(name, random.choice(odd)) for name in names]
-        return Call(path, method, target, tuple(headers), body)
+        return Call(path, method, target, tuple(headers), body, caller)
 
     def _body(self, values: Values, operation: dict[str, Any]) -> tuple[bytes, str]:
         random, content = self._random, operation.get("requestBody", {}).get("content", {})
@@ -186,7 +220,7 @@ class Fuzzer:
             body[at : at + random.randrange(1, 5)] = random.choice(ODD_TEXTS).encode("utf-8", "replace")[:40]
         else:
             target += random.choice(("/", "%2f..", "?x=%ff", "&limit=0", "?after=%00", "?limit=1&limit=2"))
-        return Call(call.route, call.method, target, call.headers, bytes(body))
+        return replace(call, target=target, body=bytes(body))
 
 
 def wrong(call: Call, answer: Answer) -> str | None:
@@ -197,9 +231,21 @@ def wrong(call: Call, answer: Answer) -> str | None:
         return "a stored secret is in an answer"
     if answer.status == 0 and not any(name.lower() == "prefer" for name, _ in call.headers):
         return None if "stream" in call.route or "updates" in call.route else "no answer"
+    if answer.status in range(1, 400) and not _may(call, answer):
+        return f"{call.caller} may not"
+    if "of one" in call.caller and ELSEWHERE.encode() in answer.body and ELSEWHERE.encode() not in _sent(call):
+        return f"{call.caller} is told of another camera"
     if answer.status >= 400 and b"Traceback (most recent" in answer.body:
         return "a traceback is in an answer"
     return None
+
+
+def _may(call: Call, answer: Answer) -> bool:
+    if not answer.route:
+        return call.caller != "nobody"
+    least = LEAST.get(f"{call.method} {answer.route}", "admin")
+    role = CALLERS[call.caller]
+    return least == "none" or (role is not None and may(role, least))
 
 
 def _sent(call: Call) -> bytes:
