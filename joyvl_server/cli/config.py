@@ -15,9 +15,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from joyvl_server.cli.agents.config_check import check_agents
+from joyvl_server.cli.part_names import check_part_names, embedder_names, engine_names, require, speech_names
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.engines.vllm.options import with_environments
-from joyvl_server.kit import plugins
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.masking import MASK, is_secret_name, mask_text
 from joyvl_server.memory.embedders.loading import check_embedders
@@ -106,9 +106,10 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file with settings.")]
     settings = _load(file)
     try:
         check_listen(settings)
+        check_part_names(settings)
         check_engines(settings)
         check_speech(settings)
-        check_embedders(settings)
+        check_memory(settings)
         warnings = check_agents(settings)
     except ConfigError as error:
         _refuse(error)
@@ -254,27 +255,23 @@ def _group(info: FieldInfo) -> type[BaseModel] | None:
 
 def check_speech(settings: Settings) -> None:
     """Raises `ConfigError`: a name or an option of a voice, or of what understands speech, is wrong."""
+    require(speech_names(settings))
     SpeechEngines(settings, SystemClock()).check()
-    installed = plugins.names("joyvl.asr")
-    for name in settings.speech.asr_options:
-        if name not in installed:
-            raise ConfigError(f"speech.asr_options: there is no {name!r}. Installed: {', '.join(installed) or 'none'}.")
     open_hearing(settings, SystemClock())
+
+
+def check_memory(settings: Settings) -> None:
+    """Raises `ConfigError`: the name or an option of an embedder is wrong. Loads no weights."""
+    require(embedder_names(settings))
+    check_embedders(settings)
 
 
 def check_engines(settings: Settings) -> None:
     """Raises `ConfigError`: a name or an option of an engine is wrong."""
-    installed = plugins.names("joyvl.engines")
-    writer = settings.sessions.summary_engine
-    for setting, name in [
-        ("engine.name", settings.engine.name),
-        *([] if writer is None else [("sessions.summary_engine", writer)]),
-        *(("engine.options", n) for n in settings.engine.options),
-    ]:
-        if name not in installed:
-            raise ConfigError(f"{setting}: there is no engine {name!r}. Installed: {', '.join(installed) or 'none'}.")
+    names = list(engine_names(settings))
+    require(names)
     engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
-    for name in dict.fromkeys([settings.engine.name, writer or settings.engine.name, *settings.engine.options]):
+    for name in dict.fromkeys(part.name for part in names):
         engines.get(name)  # its options are checked when it is built
 
 

@@ -25,6 +25,7 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM. SIGHUP reads the settings again, as joyvl config reload does."""
     from joyvl_server.app import serve as run_server
+    from joyvl_server.cli.part_names import check_part_names
 
     with errors_as_exit_codes():
         flags = given(
@@ -36,7 +37,7 @@ def serve(
                 "log": {"level": log_level},
             }
         )
-        source = SettingsSource(config, flags)
+        source = SettingsSource(config, flags, check_part_names)
         run_server(source.read(), source=source)
 
 

@@ -6,7 +6,11 @@ from typer.testing import CliRunner
 
 from joyvl_server.cli import config as config_module
 from joyvl_server.cli.config import app
+from joyvl_server.cli.main import app as main
+from joyvl_server.cli.part_names import check_part_names
+from joyvl_server.core.errors import ConfigError
 from joyvl_server.settings import Settings, load
+from joyvl_server.settings.source import SettingsSource
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +78,7 @@ def test_a_wrong_file_is_a_sentence_and_exit_2(tmp_path, command):
     ("text", "said"),
     [
         ("server: {host: 0.0.0.0, auth: 'off'}", "beyond loopback the server asks for keys"),
-        ("engine: {name: motoin}", "engine.name: there is no engine 'motoin'. Installed: motion, openai"),
+        ("engine: {name: motoin}", "engine.name: there is no engine 'motoin'. There are: motion, openai"),
         ("sessions: {summary_engine: opnai}", "sessions.summary_engine: there is no engine 'opnai'"),
         ("engine: {options: {opnai: {}}}", "engine.options: there is no engine 'opnai'"),
         ("memory: {embedder: e55}", "memory.embedder: there is no embedder 'e55'. There are: auto, "),
@@ -127,7 +131,7 @@ def test_help_names_the_commands():
 @pytest.mark.parametrize(
     ("agents", "said"),
     [
-        ("entries: {a: {type: apc}}", "agents.entries.a.type: there is no type 'apc'. Installed: acp, client, openai"),
+        ("entries: {a: {type: apc}}", "agents.entries.a.type: there is no type 'apc'. There are: acp, client, openai"),
         ("entries: {a: {type: acp, options: {preset: codecs}}}", "agents.entries.a.options.preset"),
         ("entries: {a: {type: acp}}", "`command` is needed, or a preset"),
         ("entries: {a: {type: acp, options: {preset: codex, limit: {}}}}", "limit"),
@@ -166,3 +170,61 @@ def test_check_warns_of_agents_that_are_not_there_or_do_not_ask(tmp_path, monkey
     assert "joyvl agents check gone" in warnings[0]
     assert warnings[1].startswith("Warning: agents.entries.free: with `unasked: true` it may run commands")
     assert warnings[2].startswith("Warning: agents.entries.free: its sandbox is off.")
+
+
+MISNAMED = """\
+engine: {name: moton, options: {opnai: {}}}
+sessions: {summary_engine: nothing-like-it}
+speech: {tts: pipr, voices: {en: 'kokor:a'}, options: {espek: {}}, asr: wisper, asr_options: {opnai: {}}}
+memory: {embedder: lexcal, options: {e55: {}}}
+agents: {entries: {a: {type: apc}}}
+"""
+
+
+def test_names_of_parts_are_told_all_at_once_with_the_nearest(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(MISNAMED)
+    result = run("check", file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    engines = "There are: motion, openai, remote, vllm."
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"engine.name: there is no engine 'moton'. {engines} Did you mean motion?"
+    assert lines[1] == f"sessions.summary_engine: there is no engine 'nothing-like-it'. {engines}"
+    hints = [
+        ("engine.options: there is no engine 'opnai'", "openai"),
+        ("speech.tts: there is no voice engine 'pipr'. There are: off, ", "piper"),
+        ("speech.voices.en: there is no voice engine 'kokor'", "kokoro"),
+        ("speech.options: there is no voice engine 'espek'", "espeak"),
+        ("speech.asr: there is no listening engine 'wisper'", "whisper"),
+        ("speech.asr_options: there is no listening engine 'opnai'", "openai"),
+        ("memory.embedder: there is no embedder 'lexcal'. There are: auto, ", "lexical"),
+        ("memory.options: there is no embedder 'e55'", "e5"),
+        ("agents.entries.a.type: there is no type 'apc'", "acp"),
+    ]
+    for line, (begin, near) in zip(lines[2:], hints, strict=True):
+        assert line.startswith(begin)
+        assert line.endswith(f"Did you mean {near}?")
+
+
+def test_a_server_does_not_start_with_names_that_config_check_refuses(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(MISNAMED)
+    refused = run("check", file).stderr.splitlines()
+    data = tmp_path / "data"
+    result = CliRunner().invoke(main, ["serve", "--config", str(file), "--data-dir", str(data)])
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [f"joyvl: {refused[0]}", *refused[1:]]
+    result = CliRunner().invoke(main, ["serve", "--engine", "moton", "--data-dir", str(data)])
+    assert result.exit_code == 2
+    assert "Did you mean motion?" in result.stderr
+    assert not data.exists()
+
+
+def test_settings_that_are_read_again_are_checked_as_at_the_start(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("engine: {name: motion}")
+    source = SettingsSource(file, check=check_part_names)
+    assert source.read().engine.name == "motion"
+    file.write_text("engine: {name: moton}")
+    with pytest.raises(ConfigError, match="Did you mean motion"):
+        source.read()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 
 from joyvl_server.agents.acp.program import AgentProgram
-from joyvl_server.agents.base import GROUP, AgentError
+from joyvl_server.agents.base import AgentError
 from joyvl_server.agents.pool import AgentPool
-from joyvl_server.core.errors import ConfigError
-from joyvl_server.kit import plugins
+from joyvl_server.cli.part_names import agent_types, require
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.settings import Settings
 
@@ -16,13 +15,10 @@ from joyvl_server.settings import Settings
 def check_agents(settings: Settings) -> list[str]:
     """Warnings, a sentence each. Raises `ConfigError`: an agent is of no type that is installed, or an option of it is
     wrong. Starts none of them."""
-    installed = plugins.names(GROUP)
+    require(agent_types(settings))
     pool = AgentPool(settings.agents, settings.data_dir / "agents", SystemClock(), settings.net_policy())
     warnings = []
     for name, entry in settings.agents.entries.items():
-        if entry.type not in installed:
-            known = ", ".join(installed) or "none"
-            raise ConfigError(f"agents.entries.{name}.type: there is no type {entry.type!r}. Installed: {known}.")
         pool.get(name)  # its options are checked when it is made
         if entry.type == "acp":
             program = AgentProgram(pool.context(name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 
-from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit import plugins
 from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.memory.base import Embedder, EmbedderContext, EmbedderFactory
@@ -32,14 +31,9 @@ def open_embedder(settings: Settings, name: str) -> Embedder:
 
 
 def check_embedders(settings: Settings) -> None:
-    """Whether the names are installed and the options right, without loading any weights. Raises `ConfigError`."""
-    installed, memory = plugins.names(GROUP), settings.memory
-    wanted = [] if memory.embedder == "auto" else [memory.embedder]
-    for setting, name in [*(("embedder", n) for n in wanted), *(("options", n) for n in memory.options)]:
-        if name not in installed:
-            known = ", ".join(["auto", *installed] if setting == "embedder" else installed)
-            raise ConfigError(f"memory.{setting}: there is no embedder {name!r}. There are: {known}.")
-    for name in dict.fromkeys([*wanted, *memory.options]):
+    """Whether the options are right, without loading any weights. Raises `ConfigError`."""
+    memory = settings.memory
+    for name in dict.fromkeys([memory.embedder, *memory.options]):
         if name in OPTIONS:
             where = f"memory.options.{name}"
             options = validated(OPTIONS[name], memory.options.get(name, {}), where)

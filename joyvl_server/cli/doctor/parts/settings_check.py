@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from joyvl_server.cli.config import check_engines, check_speech
+from joyvl_server.cli.config import check_engines, check_memory, check_speech
 from joyvl_server.cli.doctor.examination import sentences
 from joyvl_server.cli.doctor.report import Finding, ok, problem, warning
 from joyvl_server.cli.doctor.threads import off_loop
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.memory.embedders.loading import check_embedders
 from joyvl_server.settings import Settings, check_listen, is_loopback
 
 LEAST_TURNS = 20
@@ -37,7 +36,7 @@ class SettingsCheck:
             found = [problem(sentence, WHERE) for sentence in sentences(self._errors)]
             return [*found, warning("Everything below was looked at with the default settings.", "Correct them first.")]
         found = []
-        for check in (check_listen, check_engines, check_speech, check_embedders):
+        for check in (check_listen, check_engines, check_speech, check_memory):
             try:
                 check(self._settings)
             except ConfigError as error:
