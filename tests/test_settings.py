@@ -158,11 +158,11 @@ def test_a_group_or_the_options_as_json():
     [
         (
             {"JOYVL_SERVER__PROT": "1"},
-            "JOYVL_SERVER__PROT: there is no setting 'server.prot'. Did you mean 'server.port'?",
+            "JOYVL_SERVER__PROT: there is no setting 'server.prot'. Did you mean JOYVL_SERVER__PORT?",
         ),
-        ({"JOYVL_LOG_LEVEL": "info"}, "Did you mean 'log.level'?"),
-        ({"JOYVL_PORT": "1"}, "Did you mean 'server.port'?"),
-        ({"JOYVL_DATADIR": "/x"}, "Did you mean 'data_dir'?"),
+        ({"JOYVL_LOG_LEVEL": "info"}, "Did you mean JOYVL_LOG__LEVEL?"),
+        ({"JOYVL_PORT": "1"}, "Did you mean JOYVL_SERVER__PORT?"),
+        ({"JOYVL_DATADIR": "/x"}, "Did you mean JOYVL_DATA_DIR?"),
         ({"JOYVL_SERVER__PORT__X": "1"}, "there is no setting 'server.port.x'"),
         ({"JOYVL_ZZZ__QQQ": "1"}, "JOYVL_ZZZ__QQQ: there is no setting 'zzz.qqq'."),
         ({"JOYVL_SERVER": "x"}, "JOYVL_SERVER: this is not JSON."),
@@ -179,6 +179,22 @@ def test_a_group_or_the_options_as_json():
 )
 def test_mistakes_in_the_environment(environ, said):
     assert said in refusal(**environ)
+
+
+def test_mistakes_in_the_environment_are_told_all_at_once():
+    wrong = {
+        "JOYVL_SERVER__PROT": "1",
+        "JOYVL_SERVER__API_KEYS_FILE": "/no/such",
+        "JOYVL_LOG_LEVEL": "info",
+        "JOYVL_ENGINE": "moton",
+        "JOYVL_SERVER__HOST": "::1",
+    }
+    assert refusal(**wrong).splitlines() == [
+        "JOYVL_ENGINE: this is not JSON.",
+        "JOYVL_LOG_LEVEL: there is no setting 'log_level'. Did you mean JOYVL_LOG__LEVEL?",
+        "/no/such (from JOYVL_SERVER__API_KEYS_FILE) cannot be read: No such file or directory.",
+        "JOYVL_SERVER__PROT: there is no setting 'server.prot'. Did you mean JOYVL_SERVER__PORT?",
+    ]
 
 
 def test_variables_of_other_programs_are_left_alone():

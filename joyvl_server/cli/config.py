@@ -73,8 +73,8 @@ defaults. [configs/joyvl.yaml](../../configs/joyvl.yaml) holds every setting wit
 
 Environment variables begin with `JOYVL_`; two underscores join nested names: `JOYVL_SERVER__PORT=8100`. Write lists
 with commas, or as JSON. Append `_FILE` to read the value from a file, for example a secret:
-`JOYVL_SERVER__API_KEYS_FILE=/run/secrets/keys`, one key on each line. An empty variable counts as not set. For a
-mistyped name the error names the nearest known name. Options of engines:
+`JOYVL_SERVER__API_KEYS_FILE=/run/secrets/keys`, one key on each line. An empty variable counts as not set. All
+mistyped names are told at once, each with the nearest known one. Options of engines:
 `JOYVL_ENGINE__OPTIONS__OPENAI__BASE_URL=…`.
 
 `joyvl config show` prints the effective settings with secrets as `***` (`--defaults`: all defaults, annotated),

@@ -129,7 +129,7 @@ async def _check(name: str, settings: Settings, *, start: bool) -> None:
     engine = open_engine(name, settings)
     try:
         if start:
-            _show(await _probe(engine))
+            _show(await probe(engine, typer.echo))
             typer.echo(await engine.check())
             await _decide(engine, settings.sessions.engine_timeout_s)
         elif isinstance(engine, VllmEngine):
@@ -141,8 +141,8 @@ async def _check(name: str, settings: Settings, *, start: bool) -> None:
         await engine.aclose()
 
 
-async def _probe(engine: Engine) -> Capabilities:
-    """Probe it, and say every second how far it is. Raises `JoyvlError`."""
+async def probe(engine: Engine, tell: Callable[[str], object]) -> Capabilities:
+    """Probe it, and tell how far it is whenever that changes. Raises `JoyvlError`. Cancelled, it gives up."""
     probing = asyncio.create_task(engine.probe(), name=f"probe of {engine.name}")
     try:
         shown = ""
@@ -150,7 +150,7 @@ async def _probe(engine: Engine) -> Capabilities:
             # Without the seconds, which change every time.
             now = engine.capabilities.note.partition(" (")[0]
             if now != shown:
-                typer.echo(now)
+                tell(now)
             shown = now
         return probing.result()
     finally:

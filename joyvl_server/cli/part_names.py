@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit import plugins
 from joyvl_server.settings import Settings
+from joyvl_server.settings.source import SettingsSource
 from joyvl_server.speech.voices import OFF, VoiceChoice
 
 
@@ -37,6 +38,15 @@ class PartName:
 def check_part_names(settings: Settings) -> None:
     """Raises `ConfigError`, a line for each name of which nothing is installed. Imports no part."""
     require([*engine_names(settings), *speech_names(settings), *embedder_names(settings), *agent_types(settings)])
+
+
+class CheckedSource(SettingsSource):
+    """Settings that name only parts that are installed, also when they are read again."""
+
+    def read(self) -> Settings:
+        settings = super().read()
+        check_part_names(settings)
+        return settings
 
 
 def require(parts: Iterable[PartName]) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from joyvl_server.cli.exits import errors_as_exit_codes
-from joyvl_server.settings.source import SettingsSource
 
 
 def serve(
@@ -25,7 +24,7 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM. SIGHUP reads the settings again, as joyvl config reload does."""
     from joyvl_server.app import serve as run_server
-    from joyvl_server.cli.part_names import check_part_names
+    from joyvl_server.cli.part_names import CheckedSource
 
     with errors_as_exit_codes():
         flags = given(
@@ -37,7 +36,7 @@ def serve(
                 "log": {"level": log_level},
             }
         )
-        source = SettingsSource(config, flags, check_part_names)
+        source = CheckedSource(config, flags)
         run_server(source.read(), source=source)
 
 

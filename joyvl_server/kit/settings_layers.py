@@ -76,25 +76,41 @@ def env_layer(
     """Read the variables that begin with `prefix`; `__` joins nested names; empty ones count as not set.
 
     `NAME_FILE` gives the value of NAME as a file. Lists are JSON, or separated by commas or lines. Raises `ConfigError`
-    for a nested name that is unknown, and for one that looks like a mistyped setting. `own` variables are no settings.
+    for nested names that are unknown, and for those that look like a mistyped setting: a line for each variable that is
+    wrong, with the nearest right name. `own` variables are no settings.
     """
     layer = SettingsLayer()
     known = dict(leaves(model))
+    mistakes: list[str] = []
     for variable, text in sorted(environ.items()):
         if not variable.startswith(prefix) or variable in own or not text:
             continue
-        names = tuple(variable[len(prefix) :].lower().split("__"))
-        if (base := _named_by_file(names, known)) is not None:
-            names, text = base, read_text(Path(text), f" (from {variable})").strip()
-        elif _kind(names, known) is None:
-            if len(names) == 1 and _nearest(names, known) is None:
-                continue  # a variable of other programs that happens to begin alike
-            raise ConfigError(_unknown_at(names, known, variable) or "")
-        if names in layer.origins:
-            raise ConfigError(f"{variable} and {layer.origins[names]} both set {'.'.join(names)}. Use one of them.")
-        layer.origins[names] = variable
-        _put(layer.values, names, _parse(text, names, known, variable), variable)
+        try:
+            _take_variable(layer, prefix, variable, text, known)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     return layer
+
+
+def _take_variable(layer: SettingsLayer, prefix: str, variable: str, text: str, known: Mapping[Names, Any]) -> None:
+    """Raises `ConfigError`."""
+    names = tuple(variable[len(prefix) :].lower().split("__"))
+    if (base := _named_by_file(names, known)) is not None:
+        names, text = base, read_text(Path(text), f" (from {variable})").strip()
+    elif _kind(names, known) is None:
+        if (near := _nearest(names, known)) is not None:
+            hint = f" Did you mean {prefix}{near.upper().replace('.', '__')}?"
+        elif len(names) > 1:
+            hint = ""
+        else:
+            return  # a variable of other programs that happens to begin alike
+        raise ConfigError(f"{variable}: there is no setting {'.'.join(names)!r}.{hint}")
+    if names in layer.origins:
+        raise ConfigError(f"{variable} and {layer.origins[names]} both set {'.'.join(names)}. Use one of them.")
+    layer.origins[names] = variable
+    _put(layer.values, names, _parse(text, names, known, variable), variable)
 
 
 def read_text(path: Path, why: str = "") -> str:

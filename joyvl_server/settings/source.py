@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,11 @@ from joyvl_server.settings import Settings, load
 @dataclass(frozen=True, slots=True)
 class SettingsSource:
     """`config`: the YAML file; `flags`: what was given on the command line, as a nested dict. The environment is that
-    of the process: it stays as it was at the start, but files that it names are read again. `check` raises
-    `ConfigError` for what the settings by themselves cannot know, like names of parts."""
+    of the process: it stays as it was at the start, but files that it names are read again."""
 
     config: Path | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
-    check: Callable[[Settings], None] = lambda settings: None
 
     def read(self) -> Settings:
         """The settings as they are now. Raises `ConfigError`. Blocks."""
-        settings = load(self.config, self.flags)
-        self.check(settings)
-        return settings
+        return load(self.config, self.flags)

@@ -7,10 +7,9 @@ from typer.testing import CliRunner
 from joyvl_server.cli import config as config_module
 from joyvl_server.cli.config import app
 from joyvl_server.cli.main import app as main
-from joyvl_server.cli.part_names import check_part_names
+from joyvl_server.cli.part_names import CheckedSource
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.settings import Settings, load
-from joyvl_server.settings.source import SettingsSource
 
 
 @pytest.fixture(autouse=True)
@@ -223,8 +222,15 @@ def test_a_server_does_not_start_with_names_that_config_check_refuses(tmp_path):
 def test_settings_that_are_read_again_are_checked_as_at_the_start(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("engine: {name: motion}")
-    source = SettingsSource(file, check=check_part_names)
+    source = CheckedSource(file)
     assert source.read().engine.name == "motion"
     file.write_text("engine: {name: moton}")
     with pytest.raises(ConfigError, match="Did you mean motion"):
         source.read()
+
+
+def test_a_level_that_the_log_does_not_have_is_told_with_those_it_has():
+    result = run("log-level", "loud", "--server", "http://127.0.0.1:1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "joyvl: There is no level 'loud'. There are: debug, info, warning, error.\n"
+    assert run("log-level", "DEBUG", "--server", "http://127.0.0.1:1").exit_code == 1  # nobody is there

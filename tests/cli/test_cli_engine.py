@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from fakes.engines import vllm
 from fakes.server.wheel import make_wheel
 from joyvl_server.cli.main import app
+from joyvl_server.store.folder import DataFolder
 
 pytestmark = pytest.mark.processes
 
@@ -121,3 +123,37 @@ def test_check_of_the_others() -> None:
     wrong = run("engine", "check", "motoin")
     assert wrong.exit_code == 2
     assert "There is no 'motoin'" in wrong.output
+
+
+def doctor_started(config: Path, *arguments: str) -> tuple[Result, dict[str, str]]:
+    found = run("doctor", "--start", "engine", "--json", "--config", config, *arguments)
+    [finding] = json.loads(found.stdout)["findings"]
+    return found, finding
+
+
+def test_the_doctor_starts_it_tells_how_far_that_is_and_stops_it_again(tmp_path: Path) -> None:
+    found, finding = doctor_started(write_config(tmp_path, "slow=1.5", card_gb=24))
+    assert found.exit_code == 0, found.output
+    assert "vLLM is starting: loading the weights, 40 %" in found.stderr
+    assert finding["status"] == "warning"
+    assert "decided (score 0.00), but gave no answer" in finding["message"]
+    [call] = vllm.calls(tmp_path / "env")
+    assert not Path(f"/proc/{call['pid']}").exists()
+
+
+def test_the_doctor_says_why_a_start_failed(tmp_path: Path) -> None:
+    found, finding = doctor_started(write_config(tmp_path, "oom", card_gb=24))
+    assert (found.exit_code, finding["status"]) == (1, "problem")
+    assert "Out of memory: Lower context_tokens" in finding["message"]
+    assert finding["advice"] == "Then try again: joyvl doctor --start"
+
+
+def test_the_doctor_starts_no_second_one_beside_that_of_a_running_server(tmp_path: Path) -> None:
+    held = DataFolder.open(tmp_path / "data")
+    try:
+        found, finding = doctor_started(write_config(tmp_path, card_gb=24))
+    finally:
+        held.close()
+    assert (found.exit_code, finding["status"]) == (0, "skipped")
+    assert finding["advice"].endswith("To try its start, stop the server first.")
+    assert vllm.calls(tmp_path / "env") == []

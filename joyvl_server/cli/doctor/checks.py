@@ -27,7 +27,7 @@ from joyvl_server.cli.doctor.parts.running import RunningServerCheck
 from joyvl_server.cli.doctor.parts.settings_check import SettingsCheck
 from joyvl_server.cli.doctor.parts.speech import EarsCheck, VoicesCheck
 from joyvl_server.cli.doctor.parts.stored_secrets import StoredSecretsCheck
-from joyvl_server.cli.doctor.report import Check, Mask
+from joyvl_server.cli.doctor.report import Check, CheckListener, Mask
 from joyvl_server.cli.doctor.server import RunningServer
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.settings import Settings, load
@@ -63,9 +63,15 @@ class Patient:
 
 
 def all_checks(
-    patient: Patient, model: Path | None = None, *, start: bool = False, turn: str | None = None
+    patient: Patient,
+    model: Path | None = None,
+    *,
+    start: bool = False,
+    turn: str | None = None,
+    listener: CheckListener | None = None,
 ) -> list[Check]:
-    """Every check, in the order in which they are told: what others depend on comes first. Raises `ConfigError`."""
+    """Every check, in the order in which they are told: what others depend on comes first. `listener` hears how far
+    what takes minutes is. Raises `ConfigError`."""
     settings, running = patient.settings, patient.running
     place = model_place(settings, model)
     given = settings.engine.options.get("vllm", {}).get("chat_template")
@@ -86,7 +92,7 @@ def all_checks(
         ModelFilesCheck(place),
         MarkerCheck(place),
         TemplateCheck(place, template),
-        GoldenQuestionCheck(settings, running, start=start),
+        GoldenQuestionCheck(settings, running, start=start, listener=listener),
         VoicesCheck(settings),
         EarsCheck(settings),
         MemoryCheck(settings),

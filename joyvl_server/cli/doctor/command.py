@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def doctor(
     logs.configure("error", "auto")
     patient = Patient.find(config, data_dir, key)
     with errors_as_exit_codes():
-        checks = all_checks(patient, model, start=start, turn=turn)
+        checks = all_checks(patient, model, start=start, turn=turn, listener=BesideFindings(patient.mask))
     if unknown := sorted(set(names or ()) - {check.name.replace(" ", "-") for check in checks}):
         known = ", ".join(check.name.replace(" ", "-") for check in checks)
         typer.echo(f"joyvl: There is no check {unknown[0]}. There are: {known}.", err=True)
@@ -77,6 +78,16 @@ def run_checks(checks: Sequence[Check], mask: Mask, *, quiet: bool) -> Report:
         return asyncio.run(examine(checks, mask, tell))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+@dataclass(frozen=True, slots=True)
+class BesideFindings:
+    """Tells how far something is, on stderr: the findings may be JSON."""
+
+    mask: Mask
+
+    def tell(self, words: str) -> None:
+        typer.echo(self.mask.text(words), err=True)
 
 
 def _end(report: Report) -> None:

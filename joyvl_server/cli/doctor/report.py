@@ -57,6 +57,12 @@ def skipped(message: str, advice: str = "") -> Finding:
     return Finding(FindingStatus.SKIPPED, message, advice)
 
 
+class CheckListener(Protocol):
+    """Hears how far a check is that takes minutes."""
+
+    def tell(self, words: str) -> None: ...
+
+
 class Check(Protocol):
     """One thing to look at. `name` is a short word, `limit_s` the seconds it may take."""
 
@@ -98,8 +104,8 @@ class Report:
         counts = self.counts
         if not counts["problem"] and not counts["warning"]:
             return "No problem was found."
-        problems, warnings = _number(counts["problem"], "problem"), _number(counts["warning"], "warning")
-        return f"{problems} and {warnings}; a problem keeps something from working, a warning does not."
+        found = f"{_number(counts['problem'], 'problem')} and {_number(counts['warning'], 'warning')}"
+        return f"{found[0].upper()}{found[1:]}; a problem keeps something from working, a warning does not."
 
 
 def text_of(finding: Finding, width: int) -> str:

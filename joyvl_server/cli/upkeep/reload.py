@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from joyvl_server.cli.cameras import DEFAULT, Key, Server, call
+from joyvl_server.cli.exits import USAGE
+
+LEVELS = ("debug", "info", "warning", "error")
 
 
 def reload(server: Server = DEFAULT, key: Key = None) -> None:
@@ -29,5 +32,9 @@ def log_level(
     """Show or change the level of a running server's log, until its next start."""
     if level is None:
         typer.echo(call(server, key, "GET", "/v1/log_level")["level"])
-    else:
-        typer.echo(call(server, key, "PUT", "/v1/log_level", {"level": level})["level"])
+        return
+    wanted = level.lower()
+    if wanted not in LEVELS:
+        typer.echo(f"joyvl: There is no level {level[:40]!r}. There are: {', '.join(LEVELS)}.", err=True)
+        raise typer.Exit(USAGE)
+    typer.echo(call(server, key, "PUT", "/v1/log_level", {"level": wanted})["level"])

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from fakes.server.server import ServerProcess
 from joyvl_server.cli.doctor.bundle.log_lines import kept_lines
 from joyvl_server.cli.doctor.examination import examine
-from joyvl_server.cli.doctor.report import Mask, ok, problem, text_of
+from joyvl_server.cli.doctor.report import Mask, Report, ok, problem, text_of, warning
 from joyvl_server.cli.doctor.threads import off_loop
 from joyvl_server.cli.main import app
 from joyvl_server.settings import load
@@ -76,6 +76,9 @@ async def test_each_check_has_its_time_and_none_hides_another():
     assert "planted" not in told[2].message
     assert not report.healthy
     assert report.summary().startswith("3 problems and no warnings")
+    assert Report((), "1").summary() == "No problem was found."
+    careful = Report((warning("It is slow.", "Wait."),), "1")
+    assert careful.summary().startswith("No problems and 1 warning; ")
 
 
 def test_lines_for_people():

@@ -10,10 +10,10 @@ from itertools import islice
 import cv2
 import numpy as np
 
-from joyvl_server.cli.doctor.report import Finding, ok, problem, skipped, warning
+from joyvl_server.cli.doctor.report import CheckListener, Finding, ok, problem, skipped, warning
 from joyvl_server.cli.doctor.server import RunningServer
 from joyvl_server.cli.doctor.threads import off_loop
-from joyvl_server.cli.engine import open_engine
+from joyvl_server.cli.engine import open_engine, probe
 from joyvl_server.core.errors import EngineUnavailable, JoyvlError
 from joyvl_server.core.frame import Frame
 from joyvl_server.core.prompt import wire_format
@@ -44,11 +44,20 @@ class GoldenQuestionCheck:
 
     name = "engine"
 
-    def __init__(self, settings: Settings, running: RunningServer, *, start: bool = False) -> None:
-        """`start`: also start an engine that we run ourselves, which may fetch weights and take minutes."""
+    def __init__(
+        self,
+        settings: Settings,
+        running: RunningServer,
+        *,
+        start: bool = False,
+        listener: CheckListener | None = None,
+    ) -> None:
+        """`start`: also start an engine that we run ourselves, which may fetch weights and take minutes. `listener`
+        hears how far that is."""
         self._settings = settings
         self._running = running
-        self._start = start
+        self._start = start and settings.engine.name == VllmEngine.name
+        self._listener = listener
 
     @property
     def limit_s(self) -> float:
@@ -57,7 +66,8 @@ class GoldenQuestionCheck:
     async def run(self) -> Iterable[Finding]:
         engine = await off_loop(open_engine, self._settings.engine.name, self._settings)
         try:
-            if isinstance(engine, VllmEngine) and not self._start:
+            # A second one beside that of the running server would find no room on the card.
+            if isinstance(engine, VllmEngine) and (self._running.pid is not None or not self._start):
                 return [await self._not_started(engine)]
             return [await self._ask(engine)]
         finally:
@@ -65,9 +75,10 @@ class GoldenQuestionCheck:
 
     async def _not_started(self, engine: VllmEngine) -> Finding:
         if self._running.pid is not None:
+            stop = " To try its start, stop the server first." if self._start else ""
             return skipped(
                 "Engine vllm was not asked: the running server has it.",
-                "Its state: /readyz, or “Engine” in a session on the page.",
+                f"Its state: /readyz, or “Engine” in a session on the page.{stop}",
             )
         try:
             await engine.process.look()
@@ -80,7 +91,7 @@ class GoldenQuestionCheck:
     async def _ask(self, engine: Engine) -> Finding:
         try:
             async with asyncio.timeout(self.limit_s - CLOSE_S):
-                can = await engine.probe()
+                can = await probe(engine, self._progress)
                 session = await engine.open(EngineSpec(session_id="doctor"))
                 try:
                     await session.begin(Chunk(1, wire_format.system_prompt()))
@@ -95,7 +106,12 @@ class GoldenQuestionCheck:
                 "Look at its server, or use a smaller model (docs/engines.md).",
             )
         except JoyvlError as error:
-            return problem(str(error), f"Then try it: joyvl engine check {engine.name} --start")
+            retry = "again: joyvl doctor --start" if self._start else f"it: joyvl engine check {engine.name} --start"
+            return problem(str(error), f"Then try {retry}")
+
+    def _progress(self, words: str) -> None:
+        if self._start and self._listener is not None:
+            self._listener.tell(words)
 
     async def _question(self, engine: Engine, session: EngineSession, note: str) -> Finding:
         picture = await off_loop(lambda: demo_frames(range(int(STANDS_S) - 1, int(STANDS_S)))[0])
