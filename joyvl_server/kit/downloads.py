@@ -12,20 +12,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 
 from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.masking import mask_url
+from joyvl_server.kit.net import redirects
 
 BLOCK = 1 << 20
 KEEP_FREE = 200_000_000
 """Bytes of the disk that a download leaves free."""
 LARGEST = 20_000_000_000
 TRIES = 5
-REDIRECTS = 5
+TOKEN_NEEDED = (
+    " Files that are private, and those whose terms must be accepted on the hub's page first, need a token of the hub: "
+    "HF_TOKEN, or --token-file."
+)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-")
 
 
@@ -116,12 +120,20 @@ class DownloadProgress(Protocol):
 
 
 class Downloader:
-    """`client`: of `kit.net.http`, which the caller closes. `tries`: in a row without a byte, pauses of up to 8 s."""
+    """`client`: of `kit.net.http`, which the caller closes. `tries`: in a row without a byte, pauses of up to 8 s.
+    `token`: for files that not everybody may fetch."""
 
-    def __init__(self, client: httpx2.AsyncClient, progress: DownloadProgress, tries: int = TRIES) -> None:
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        progress: DownloadProgress,
+        tries: int = TRIES,
+        token: redirects.HostToken | None = None,
+    ) -> None:
         self._client = client
         self._progress = progress
         self._tries = tries
+        self._token = token
 
     async def fetch(self, file: RemoteFile, target: Path) -> bool:
         """Make `target` that file; False where it was there already. Raises `DownloadError`.
@@ -187,18 +199,13 @@ class Downloader:
             await answer.aclose()
 
     async def _get(self, url: str, begin: int) -> httpx2.Response:
-        """Follows redirects, from https only to https. Raises `DownloadError`, `HTTPError`."""
+        """Follows redirects, by the rule of `kit.net.redirects`. Raises `DownloadError`, `HTTPError`."""
         # Compressed on the way, a range would count other bytes.
         headers = {"accept-encoding": "identity"} | ({"range": f"bytes={begin}-"} if begin else {})
-        at = url
-        for _ in range(REDIRECTS):
-            answer = await self._client.send(self._client.build_request("GET", at, headers=headers), stream=True)
-            if not answer.is_redirect:
-                break
-            await answer.aclose()
-            at = urljoin(at, answer.headers.get("location", ""))
-            if urlsplit(at).scheme not in ("https", urlsplit(url).scheme):
-                raise DownloadError(f"{_host(url)} redirects to an address without TLS.", code="refused")
+        try:
+            answer = await redirects.get(self._client, url, headers, self._token)
+        except redirects.RedirectRefused as error:
+            raise DownloadError(f"{_host(url)} {error}.", code="refused") from None
         if answer.status_code in (200, 206):
             return answer
         await answer.aclose()
@@ -208,7 +215,8 @@ class Downloader:
             raise DownloadError(f"{_host(url)} has no {mask_url(url)} (any more).", code="not_found")
         if answer.status_code >= 500 or answer.status_code == 429:
             raise httpx2.ReadError(f"it answers {answer.status_code}")
-        raise DownloadError(f"{_host(url)} refuses {mask_url(url)}: status {answer.status_code}.", code="refused")
+        why = TOKEN_NEEDED if answer.status_code in (401, 403) else ""
+        raise DownloadError(f"{_host(url)} refuses {mask_url(url)}: status {answer.status_code}.{why}", code="refused")
 
 
 def _is_there(file: RemoteFile, target: Path) -> bool:

@@ -18,6 +18,7 @@ from fakes.patience import PATIENCE_S, wait_until
 from fakes.server.file_server import file_server_in_a_thread
 from fakes.server.model_hub import COMMIT, publish, publish_modelscope, weights
 from joyvl_server.cli.main import app
+from joyvl_server.cli.models import get as fetching
 from joyvl_server.cli.models.progress import TotalProgress
 from joyvl_server.engines.vllm.options import MODEL
 from joyvl_server.kit import downloads
@@ -250,6 +251,64 @@ def test_a_hub_that_has_no_such_model_or_is_away(get, hub, tmp_path):
     assert (away.exit_code, "cannot be reached" in away.output) == (1, True)
     assert "Is this machine online?" in away.output
     assert "HF_ENDPOINT" in away.output
+
+
+def test_a_token_goes_to_the_hub_and_to_nobody_else(get, hub, tmp_path, monkeypatch):
+    token = tmp_path / "token"
+    token.write_text("hf_planted-token\n")
+    with file_server_in_a_thread() as elsewhere:
+        path = f"/{MODEL}/resolve/{COMMIT}/{SECOND}"
+        elsewhere.files[path] = hub.files[path]
+        hub.redirects[path] = elsewhere.url + path
+        hub.wanted_token = "hf_planted-token"
+        refused = get()
+        assert (refused.exit_code, "HF_TOKEN, or --token-file" in refused.output) == (1, True)
+        result = get("--token-file", str(token))
+        assert result.exit_code == 0, result.output
+        assert elsewhere.tokens == {path: ""}
+    assert is_whole(tmp_path / "models/joyai")
+    assert "planted-token" not in result.output + refused.output
+    token.write_text("hf_planted-other\n")
+    refused = get("--check", "--token-file", str(token))
+    assert (refused.exit_code, "The token given may not read it" in refused.output) == (1, True)
+    assert "planted" not in refused.output
+
+
+def test_the_token_of_the_environment_is_for_the_hub_itself(get, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_planted-token")
+    assert get().exit_code == 0
+    assert set(hub.tokens.values()) == {""}
+    own, mirror = (fetching.WeightsPlace("huggingface", url, None, None, False) for url in (None, "https://m.test"))
+    given = fetching.read_token(None, own)
+    assert given is not None
+    assert given.headers("https://huggingface.co/x") == {"authorization": "Bearer hf_planted-token"}
+    assert given.headers("https://huggingface.co.m.test/x") == {}
+    assert fetching.read_token(None, mirror) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "sentence"),
+    [
+        ("", (), "holds no token"),
+        ("planted\nplanted", (), "holds no token"),
+        ("planted\x07", (), "holds no token"),
+        (None, (), "cannot be read"),
+        ("planted", ("--from", "modelscope"), "asked without a token"),
+        ("planted", ("--mirror", "http://hub.test"), "without TLS"),
+    ],
+)
+def test_tokens_that_are_none_or_would_be_seen(get, hub, tmp_path, text, arguments, sentence):
+    token = tmp_path / "token"
+    if text is not None:
+        token.write_text(text)
+    result = CliRunner().invoke(
+        app,
+        ["models", "get", "joyai", "--mirror", hub.url, "--data-dir", str(tmp_path), "--token-file", str(token)]
+        + list(arguments),
+    )
+    assert (result.exit_code, sentence in result.output) == (2, True), result.output
+    assert "planted" not in result.output
+    assert hub.asked == []
 
 
 class Stopwatch(SystemClock):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -21,13 +23,18 @@ from joyvl_server.kit.hubs import modelscope
 from joyvl_server.kit.hubs.hugging_face import HUB, ModelHub
 from joyvl_server.kit.hubs.modelscope import ModelScope
 from joyvl_server.kit.hubs.snapshot import Hub, SnapshotFetcher
+from joyvl_server.kit.masking import mask_url
 from joyvl_server.kit.net import http
+from joyvl_server.kit.net.redirects import HostToken
+from joyvl_server.kit.settings_layers import read_text
 from joyvl_server.memory.models import CATALOGUE as EMBEDDERS
 from joyvl_server.memory.models import EmbeddingModel, get_embedding_model
-from joyvl_server.settings import load
+from joyvl_server.settings import is_loopback, load
 from joyvl_server.speech.models import CATALOGUE, REVISION, SpeechModel, find_model, get_model
 
 MIRROR_VARIABLE = "HF_ENDPOINT"
+TOKEN_VARIABLE = "HF_TOKEN"
+_TOKEN = re.compile(r"[!-~]{1,500}")
 TIMEOUT_S = 60.0
 WEIGHTS_TRIES = 40
 """in a row without a byte, with pauses of up to 8 s: a line that is away for minutes is waited for"""
@@ -48,6 +55,13 @@ class WeightsPlace:
     out: Path | None
     check: bool
 
+    @property
+    def hub(self) -> str:
+        """Address of the hub, or of a mirror of it."""
+        if self.source == MODELSCOPE:
+            return self.mirror or modelscope.MODELSCOPE
+        return self.mirror or os.environ.get(MIRROR_VARIABLE) or HUB
+
 
 def get(
     names: Annotated[
@@ -62,6 +76,13 @@ def get(
     revision: Annotated[str | None, typer.Option(help="Weights: branch, tag or commit.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Weights: folder for the files, instead of models/NAME in the data folder.")
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with a token of the hub, or of the mirror, for models that are private or whose terms must be "
+            f"accepted. Without it ${TOKEN_VARIABLE}, for the Hugging Face Hub itself only."
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Weights that are there: read each file again, and ask the hub for changes.")
@@ -81,8 +102,9 @@ def get(
             if find_weights(name) is None
         ]
         folder = load(config, {"data_dir": data_dir}).speech_models_dir
+        token = read_token(token_file, place)
         try:
-            asyncio.run(_get(others, weights, folder, place))
+            asyncio.run(_get(others, weights, folder, place, token))
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
         except asyncio.CancelledError:
@@ -112,28 +134,49 @@ def _check(place: WeightsPlace, weights: list[VllmWeights], count: int) -> None:
         raise ConfigError("--from, --revision and --check go with weights only, like joyai.")
 
 
+def read_token(file: Path | None, place: WeightsPlace) -> HostToken | None:
+    """The token for the hub, and for nobody else. That of the environment is for the Hugging Face Hub: no mirror gets
+    it. Raises `ConfigError`, without a word of the token."""
+    if file is None and (place.hub.rstrip("/") != HUB or not os.environ.get(TOKEN_VARIABLE)):
+        return None
+    if place.source == MODELSCOPE:
+        raise ConfigError("--token-file goes with Hugging Face's paths only: ModelScope is asked without a token.")
+    if file is None:
+        where, text = TOKEN_VARIABLE, os.environ[TOKEN_VARIABLE]
+    else:
+        where, text = str(file), read_text(file.expanduser(), " (--token-file)")
+    if not _TOKEN.fullmatch(text.strip()):
+        raise ConfigError(f"{where} holds no token: that is one line of letters and digits.")
+    parts = urlsplit(place.hub)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ConfigError(f"{mask_url(place.hub)} would get the token without TLS: name an address with https://.")
+    return HostToken.of(place.hub, text.strip())
+
+
 async def _get(
-    models: list[SpeechModel | EmbeddingModel], weights: list[VllmWeights], folder: Path, place: WeightsPlace
+    models: list[SpeechModel | EmbeddingModel],
+    weights: list[VllmWeights],
+    folder: Path,
+    place: WeightsPlace,
+    token: HostToken | None,
 ) -> None:
     task = asyncio.current_task()
     if task is not None:  # as the first process of a container nothing else would end it
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with http.client(timeout_s=TIMEOUT_S) as client:
-        hub = ModelHub(client, place.mirror or os.environ.get(MIRROR_VARIABLE) or HUB)
+        hub = ModelHub(client, place.hub, token)
+        source: Hub = ModelScope(client, place.hub) if place.source == MODELSCOPE else hub
         for model in models:
-            typer.echo(f"{model.name}: {model.about} ({model.licence}), from {hub.url}/{model.repository}")
-            downloader = Downloader(client, PercentLines())
+            typer.echo(f"{model.name}: {model.about} ({model.licence}), from {mask_url(hub.url)}/{model.repository}")
+            downloader = Downloader(client, PercentLines(), token=token)
             if isinstance(model, EmbeddingModel):
                 fetched = await get_embedding_model(model, folder, hub, downloader)
             else:
                 fetched = await get_model(model, folder, hub, downloader)
             typer.echo(f"{model.folder(folder)} is {'ready' if fetched else 'there already'}.")
         for wanted in weights:
-            source: Hub = (
-                ModelScope(client, place.mirror or modelscope.MODELSCOPE) if place.source == MODELSCOPE else hub
-            )
             progress = TotalProgress()
-            downloader = Downloader(client, progress, WEIGHTS_TRIES)
+            downloader = Downloader(client, progress, WEIGHTS_TRIES, token)
             target = (place.out.expanduser() if place.out else wanted.folder(folder)).absolute()
             await _get_weights(wanted, place, SnapshotFetcher(source, downloader, progress, target), target)
 
@@ -143,7 +186,9 @@ async def _get_weights(wanted: VllmWeights, place: WeightsPlace, fetcher: Snapsh
         typer.echo(f"{target} is there already.")
         return
     repository = wanted.repositories[place.source]
-    typer.echo(f"{wanted.name}: {wanted.about} ({wanted.licence}), from {fetcher.hub.url}/{repository}, to {target}")
+    typer.echo(
+        f"{wanted.name}: {wanted.about} ({wanted.licence}), from {mask_url(fetcher.hub.url)}/{repository}, to {target}"
+    )
     branch = modelscope.REVISION if place.source == MODELSCOPE else REVISION
     same = wanted.repositories.values()
     fetched = await fetcher.fetch(repository, place.revision or branch, check=place.check, same=same)

@@ -8,21 +8,24 @@ from urllib.parse import quote
 
 import httpx2
 
-from joyvl_server.kit.downloads import DownloadError, RemoteFile, words_of
+from joyvl_server.kit.downloads import RemoteFile
+from joyvl_server.kit.hubs.listing import HubListings
 from joyvl_server.kit.hubs.snapshot import Snapshot
+from joyvl_server.kit.net.redirects import HostToken
 
 HUB = "https://huggingface.co"
-MAX_FILES = 2000
+INSTEAD = "A mirror with the same paths: --mirror, or HF_ENDPOINT."
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ModelHub:
-    """`url` may name a mirror with the same paths. `client`: of `kit.net.http`, which the caller closes."""
+    """`url` may name a mirror with the same paths. `client`: of `kit.net.http`, which the caller closes. `token`: for
+    repositories that are private or ask for terms to be accepted."""
 
-    def __init__(self, client: httpx2.AsyncClient, url: str = HUB) -> None:
-        self._client = client
-        self.url = url.rstrip("/")
+    def __init__(self, client: httpx2.AsyncClient, url: str = HUB, token: HostToken | None = None) -> None:
+        self._listings = HubListings(client, url, "the Hub", INSTEAD, token)
+        self.url = self._listings.url
 
     def file_url(self, repository: str, revision: str, path: str) -> str:
         return f"{self.url}/{repository}/resolve/{quote(revision, safe='')}/{quote(path)}"
@@ -31,25 +34,24 @@ class ModelHub:
         """The commit that a branch names now: all files are then of one state. Raises `DownloadError`."""
         if _COMMIT.fullmatch(revision):
             return revision
-        found = await self._get(f"/api/models/{repository}/revision/{quote(revision, safe='')}")
+        path = f"/api/models/{repository}/revision/{quote(revision, safe='')}"
+        found = await self._listings.read(path, f"{repository} at {revision}")
         commit = found.get("sha") if isinstance(found, dict) else None
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
-            raise self._garbage(repository)
+            raise self._listings.garbage(repository)
         return commit
 
     async def files(self, repository: str, commit: str, folder: str = "") -> dict[str, RemoteFile]:
         """The files right in one folder, by their paths in the repository. Raises `DownloadError`."""
         path = f"/{quote(folder)}" if folder else ""
-        listed = await self._get(f"/api/models/{repository}/tree/{commit}{path}")
-        if not isinstance(listed, list) or len(listed) > MAX_FILES:
-            raise self._garbage(repository)
+        listed = await self._listings.read(f"/api/models/{repository}/tree/{commit}{path}", f"{repository} at {commit}")
         found: dict[str, RemoteFile] = {}
-        for entry in listed:
+        for entry in self._listings.checked(listed, repository):
             if isinstance(entry, dict) and entry.get("type") == "file" and isinstance(name := entry.get("path"), str):
                 try:
                     found[name] = self._file(entry, self.file_url(repository, commit, name))
                 except (KeyError, TypeError, ValueError):
-                    raise self._garbage(repository) from None
+                    raise self._listings.garbage(repository) from None
         return found
 
     async def snapshot(self, repository: str, revision: str) -> Snapshot:
@@ -68,24 +70,3 @@ class ModelHub:
         if not _COMMIT.fullmatch(str(entry["oid"])):
             raise ValueError(entry["oid"])
         return RemoteFile(url, int(entry["size"]), blob_id=str(entry["oid"]))
-
-    async def _get(self, path: str) -> object:
-        try:
-            answer = await self._client.get(self.url + path)
-        except httpx2.HTTPError as error:
-            raise DownloadError(
-                f"{self.url} cannot be reached: {words_of(error)}. Is this machine online? A mirror with the same "
-                "paths: --mirror, or HF_ENDPOINT."
-            ) from None
-        if answer.status_code == 404:
-            raise DownloadError(f"{self.url} has no {path.split('/', 3)[-1]}.", code="not_found")
-        if answer.status_code != 200:
-            raise DownloadError(f"{self.url} refuses to list {path}: status {answer.status_code}.", code="refused")
-        try:
-            found: object = answer.json()
-        except ValueError:
-            found = None
-        return found
-
-    def _garbage(self, repository: str) -> DownloadError:
-        return DownloadError(f"{self.url} does not list {repository} as the Hub does. Is it a mirror?", code="refused")

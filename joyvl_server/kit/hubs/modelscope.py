@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 import httpx2
 
-from joyvl_server.kit.downloads import DownloadError, RemoteFile, words_of
-from joyvl_server.kit.hubs.hugging_face import MAX_FILES
+from joyvl_server.kit.downloads import RemoteFile
+from joyvl_server.kit.hubs.listing import HubListings
 from joyvl_server.kit.hubs.snapshot import Snapshot
 
 MODELSCOPE = "https://www.modelscope.cn"
 REVISION = "master"
+INSTEAD = "The other hub: --from huggingface."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -25,47 +26,27 @@ class ModelScope:
     """`url`: its address, or that of a server with the same paths. `client`: as for `ModelHub`."""
 
     def __init__(self, client: httpx2.AsyncClient, url: str = MODELSCOPE) -> None:
-        self._client = client
-        self.url = url.rstrip("/")
+        self._listings = HubListings(client, url, "ModelScope", INSTEAD)
+        self.url = self._listings.url
 
     async def snapshot(self, repository: str, revision: str) -> Snapshot:
         """See `Hub`. A branch may move while its files are fetched: then a hash differs, and it is tried again."""
-        base = f"{self.url}/api/v1/models/{repository}/repo"
+        base = f"/api/v1/models/{repository}/repo"
         at = quote(revision, safe="")
-        found = await self._list(repository, f"{base}/files?Revision={at}&Recursive=false")
+        found = await self._listings.read(f"{base}/files?Revision={at}&Recursive=false", repository)
+        try:
+            listed = found["Data"]["Files"] if found.get("Code", 200) == 200 else None  # type: ignore[index, attr-defined]
+        except (KeyError, TypeError, AttributeError):
+            listed = None
         files: dict[str, RemoteFile] = {}
-        for entry in found:
+        for entry in self._listings.checked(listed, repository):
             if isinstance(entry, dict) and entry.get("Type") == "blob" and isinstance(name := entry.get("Path"), str):
-                url = f"{base}?Revision={at}&FilePath={quote(name, safe='')}"
+                url = f"{self.url}{base}?Revision={at}&FilePath={quote(name, safe='')}"
                 try:
                     files[name] = _file(entry, url)
                 except (KeyError, TypeError, ValueError):
-                    raise self._garbage(repository) from None
+                    raise self._listings.garbage(repository) from None
         return Snapshot(repository, revision, revision, files)
-
-    async def _list(self, repository: str, url: str) -> list[object]:
-        try:
-            answer = await self._client.get(url)
-        except httpx2.HTTPError as error:
-            raise DownloadError(
-                f"{self.url} cannot be reached: {words_of(error)}. Is this machine online? The other hub: "
-                "--from huggingface."
-            ) from None
-        if answer.status_code == 404:
-            raise DownloadError(f"{self.url} has no {repository}.", code="not_found")
-        if answer.status_code != 200:
-            raise DownloadError(f"{self.url} refuses to list {repository}: {answer.status_code}.", code="refused")
-        try:
-            found = answer.json()
-            listed = found["Data"]["Files"]
-        except (ValueError, KeyError, TypeError):
-            raise self._garbage(repository) from None
-        if not isinstance(listed, list) or len(listed) > MAX_FILES or found.get("Code", 200) != 200:
-            raise self._garbage(repository)
-        return listed
-
-    def _garbage(self, repository: str) -> DownloadError:
-        return DownloadError(f"{self.url} does not list {repository} as ModelScope does.", code="refused")
 
 
 def _file(entry: dict[str, Any], url: str) -> RemoteFile:

@@ -25,6 +25,10 @@ class FileServer:
         """bytes of a large body after which nothing more comes, until the client goes"""
         self.asked: list[tuple[str, str]] = []
         """path and range of each request"""
+        self.tokens: dict[str, str] = {}
+        """authorization by path, as it came last"""
+        self.wanted_token: str | None = None
+        """without it every path answers 401"""
         self.url = ""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,6 +45,10 @@ class FileServer:
         found = re.search(r"(?i)^range: bytes=(\d+)-", head, re.MULTILINE)
         begin = int(found[1]) if found else 0
         self.asked.append((path, found[0].split(":", 1)[1].strip() if found else ""))
+        given = re.search(r"(?i)^authorization: (.*?)\r?$", head, re.MULTILINE)
+        self.tokens[path] = given[1] if given else ""
+        if self.wanted_token is not None and self.tokens[path] != f"Bearer {self.wanted_token}":
+            return self._head(writer, 401, 0)
         if self.statuses.get(path):
             return self._head(writer, self.statuses[path].pop(0), 0)
         if path in self.redirects:
