@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+from collections.abc import Sequence
 from pathlib import Path
 
 from joyvl_server.agents.task_files import TaskFiles
@@ -32,11 +33,13 @@ class TaskRecords:
         status: str | None = None,
         limit: int = 50,
         before: str | None = None,
+        cameras: Sequence[str] = (),
     ) -> builtins.list[TaskOutline]:
         """See `Tasks.list`."""
         return await self._tasks.list(
-            session_id=session_id, camera_id=camera_id, agent=agent, status=status, limit=limit, before=before
-        )
+            session_id=session_id, camera_id=camera_id, agent=agent, status=status, limit=limit, before=before,
+            cameras=cameras,
+        )  # fmt: skip
 
     async def log(self, task_id: str) -> builtins.list[TaskLogLine]:
         """What its agent did, oldest first. Raises `NotFound`. Cancelling it changes nothing."""

@@ -81,9 +81,10 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
 
 
 @router.get(CALLS_PATH, response_model=CallsOut)
-async def list_calls(api: ApiDep, query: Annotated[PageQuery, Query()]) -> Response:
-    """The calls that are open now."""
-    shown, cursor = paginated(api.registry.calls(), lambda call: call.id, query)
+async def list_calls(api: ApiDep, request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+    """The calls that are open now; with an ingest key those that it opened."""
+    calls = [call for call in api.registry.calls() if api.access.senders.knows(call.id, request.state.who)]
+    shown, cursor = paginated(calls, lambda call: call.id, query)
     return render.listed([render.call(c) for c in shown], cursor)
 
 

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from joyvl_server.agents.draft import TaskDraft
 from joyvl_server.api import render
+from joyvl_server.api.access.caller import own_cameras
 from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
@@ -45,7 +46,7 @@ INACTIVE = {
 
 
 @router.get("/v1/tasks", response_model=TasksOut)
-async def list_tasks(api: ApiDep, query: Annotated[TasksQuery, Query()]) -> Response:
+async def list_tasks(api: ApiDep, request: Request, query: Annotated[TasksQuery, Query()]) -> Response:
     """Outlines of tasks, without their answers, newest first. They outlive sessions and restarts."""
     found = await api.registry.tasks.records.list(
         session_id=query.session_id,
@@ -54,6 +55,7 @@ async def list_tasks(api: ApiDep, query: Annotated[TasksQuery, Query()]) -> Resp
         status=query.status,
         limit=query.limit + 1,
         before=query.after,
+        cameras=own_cameras(request),
     )
     shown = found[: query.limit]
     more = len(found) > query.limit

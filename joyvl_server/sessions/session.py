@@ -201,6 +201,10 @@ class Session:
             self._has_forgotten = False
             self.bus.publish(SessionUpdated())
 
+    def set_apart(self) -> None:
+        """Somebody may look at its camera and not at others: its next prompt quotes nothing of those."""
+        self.forgotten(self.past.recaller.told_of_others)
+
     async def write_text(self, draft: Draft) -> str | None:
         """See `MachineRunner.write_text`."""
         return await self.machine.write_text(draft)

@@ -79,6 +79,18 @@ class Cameras:
 
         return await self._db.read(work)
 
+    async def is_apart(self, camera_id: str, *, now: float | None = None) -> bool:
+        """Is there a key that may look at this camera and not at others? `now`: Unix seconds.
+
+        Cancelling it changes nothing.
+        """
+        query = (
+            "SELECT 1 FROM keys, json_each(keys.cameras) AS camera WHERE camera.value = ? AND role != 'ingest' "
+            "AND (expires_wall IS NULL OR expires_wall > ?) LIMIT 1"
+        )
+        values = (camera_id, time.time() if now is None else now)
+        return await self._db.read(lambda c: c.execute(query, values).fetchone()) is not None
+
     async def update(self, camera: CameraRecord) -> None:
         """Replace the stored camera of that id. Raises `Conflict` for a name in use, `NotFound`.
 

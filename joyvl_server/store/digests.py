@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,14 +42,17 @@ class Digests:
         return None if row is None else _record(row)
 
     async def list(
-        self, *, camera_id: str | None = None, day: str | None = None, limit: int = 100
+        self, *, cameras: Sequence[str] = (), day: str | None = None, limit: int = 100
     ) -> builtins.list[DigestRecord]:
-        """The newest days first, at most `limit`. Cancelling it changes nothing."""
-        given = {"camera_id = ?": camera_id, "day = ?": day}
-        chosen = {clause: value for clause, value in given.items() if value is not None}
-        where = f"WHERE {' AND '.join(chosen)}" if chosen else ""
+        """The newest days first, at most `limit`; of `cameras`: none given, all. Cancelling it changes nothing."""
+        clauses = [f"camera_id IN ({', '.join('?' * len(cameras))})"] if cameras else []
+        values: builtins.list[object] = [*cameras]
+        if day is not None:
+            clauses.append("day = ?")
+            values.append(day)
+        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
         query = f"SELECT * FROM digests {where} ORDER BY day DESC, camera_id LIMIT ?"
-        rows = await self._db.read(lambda c: c.execute(query, (*chosen.values(), limit)).fetchall())
+        rows = await self._db.read(lambda c: c.execute(query, (*values, limit)).fetchall())
         return [_record(row) for row in rows]
 
     async def put(self, digest: DigestRecord) -> DigestRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -127,17 +128,19 @@ class Tasks:
         status: str | None = None,
         limit: int = 50,
         before: str | None = None,
+        cameras: Sequence[str] = (),
     ) -> builtins.list[TaskOutline]:
         """Newest first, at most `limit` (1 to 1000), all that match every filter given; `before`: the last id of the
-        page before. Cancelling it changes nothing."""
+        page before; of `cameras`: none given, all and none. Cancelling it changes nothing."""
         filters = {
             "session_id = ?": session_id, "camera_id = ?": camera_id, "agent = ?": agent, "status = ?": status,
             "id < ?": before,
         }  # fmt: skip
         given = {clause: value for clause, value in filters.items() if value is not None}
-        where = f"WHERE {' AND '.join(given)}" if given else ""
+        clauses = [*given, f"camera_id IN ({', '.join('?' * len(cameras))})"] if cameras else [*given]
+        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
         query = f"SELECT {_OUTLINE} FROM tasks {where} ORDER BY id DESC LIMIT ?"
-        values = (*given.values(), min(max(limit, 1), MAX_PAGE))
+        values = (*given.values(), *cameras, min(max(limit, 1), MAX_PAGE))
         rows = [dict(row) for row in await self._db.read(lambda c: c.execute(query, values).fetchall())]
         return [TaskOutline(answer_chars=row.pop("answer_chars"), task=_record(row)) for row in rows]
 

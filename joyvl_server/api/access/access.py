@@ -56,7 +56,7 @@ class Access:
         """Read the keys. Cancelled, it may be called again."""
         db = self._registry.store.main
         logins = Logins(db)
-        keyring, browsers = Keyring(StoredKeys(db), self._clock), Browsers(logins, self._clock)
+        keyring, browsers = Keyring(StoredKeys(db), self._clock, self._taken_up), Browsers(logins, self._clock)
         self._parts = keyring, browsers, logins
         if self.on:
             await keyring.load()
@@ -143,6 +143,13 @@ class Access:
         if key is None:
             return LINK
         return self._of_settings.get(key) or self.keyring.of_id(key)
+
+    def _taken_up(self, key: KeyRecord) -> None:
+        """Sessions of the cameras that a key is bound to tell nothing of others any more."""
+        if key.role != "ingest" and key.cameras:
+            for session in self._registry.sessions():
+                if session.camera_id in key.cameras:
+                    session.set_apart()
 
     async def _look(self) -> None:
         while True:

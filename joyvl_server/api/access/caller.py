@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from starlette.requests import Request
+
 from joyvl_server.sessions.memory.requests import Asker
 from joyvl_server.store.access.records import Role
+
+
+def own_cameras(request: Request) -> tuple[str, ...]:
+    """Ids of the cameras that a list for this caller is to hold entries of; none: all entries."""
+    return tuple(sorted(request.state.cameras))
 
 
 @dataclass(frozen=True, slots=True)

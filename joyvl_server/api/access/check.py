@@ -17,7 +17,7 @@ from starlette.types import Scope
 from joyvl_server.api.access.access import LOCAL, Access
 from joyvl_server.api.access.caller import Caller
 from joyvl_server.api.access.rates import RequestRates
-from joyvl_server.api.access.roles import BY_QUERY, OF_NO_CAMERA, may
+from joyvl_server.api.access.roles import OF_NO_CAMERA, OWN_ENTRIES, may
 from joyvl_server.api.access.routes_of import GuardedRoute, RouteTable
 from joyvl_server.api.http import bodies
 from joyvl_server.api.http.auth import FailedKeyLimiter, client_of, key_of
@@ -110,7 +110,7 @@ class AccessCheck:
         if route.name in OF_NO_CAMERA:
             return True
         if caller.role == "ingest":  # its cameras are names under which it sends
-            return route.least == "ingest"
+            return route.least in ("any", "ingest")
         registry = self._api.registry
         if "camera_id" in path:
             return path["camera_id"] in caller.cameras
@@ -121,10 +121,10 @@ class AccessCheck:
                 return (await registry.events.get(path["event_id"])).camera_id in caller.cameras
         except NotFound:
             return False
-        if route.name not in BY_QUERY:
+        if route.name not in OWN_ENTRIES:
             return False
         asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True).get("camera_id", [])
-        return len(asked) == 1 and asked[0] in caller.cameras
+        return len(asked) <= 1 and caller.cameras.issuperset(asked)
 
 
 def wrong_key(failed: FailedKeyLimiter, scope: Scope, detail: str = "This API key is not known.") -> Response:

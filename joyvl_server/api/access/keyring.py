@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Callable
 
 import structlog
 
@@ -24,8 +25,10 @@ NOTED_S = 60.0
 class Keyring:
     """`load` before use. Keys that another process adds or removes (`joyvl keys`) are known after the next `load`."""
 
-    def __init__(self, keys: StoredKeys, clock: Clock) -> None:
+    def __init__(self, keys: StoredKeys, clock: Clock, new: Callable[[KeyRecord], None] = lambda record: None) -> None:
+        """`new` hears of each key once it is known."""
         self._keys = keys
+        self._new = new
         self._clock = clock
         self._records: dict[str, KeyRecord] = {}
         self._callers: dict[str, Caller] = {}
@@ -121,9 +124,12 @@ class Keyring:
         for digest in self._records.keys() - there:
             self._drop(digest)
         for key in found:
-            if key.digest not in self._records:
+            known = key.digest in self._records
+            if not known:
                 self._callers[key.id] = Caller(key.id, key.name, key.role, frozenset(key.cameras), key.expires_wall)
             self._records[key.digest] = key
+            if not known:
+                self._new(key)
 
     def _drop(self, digest: str) -> None:
         record = self._records.pop(digest, None)

@@ -26,7 +26,7 @@ _ROUTES: dict[Least, tuple[str, ...]] = {
         "HEAD /health",
         "POST /v1/login",
     ),
-    "any": ("GET /v1/me", "POST /v1/logout", "GET /version"),
+    "any": ("GET /v1/me", "POST /v1/logout", "GET /version", "GET /v1/realtime/calls"),
     "ingest": (
         "POST /v1/realtime/calls",
         "GET /v1/realtime/calls/{call_id}",
@@ -50,7 +50,6 @@ _ROUTES: dict[Least, tuple[str, ...]] = {
         "GET /v1/sessions/{session_id}/watches/{watch_id}",
         "GET /v1/sessions/{session_id}/queries",
         "GET /v1/sessions/{session_id}/queries/{query_id}",
-        "GET /v1/realtime/calls",
         "GET /v1/models",
         "GET /v1/models/{model}",
         "GET /v1/voices",
@@ -159,7 +158,7 @@ OF_NO_CAMERA = frozenset(
 )
 """What a key for certain cameras may ask for though no camera is named; lists of cameras and sessions hold its own."""
 
-BY_QUERY = frozenset(
+OWN_ENTRIES = frozenset(
     {
         "GET /v1/events",
         "GET /v1/alerts",
@@ -169,7 +168,7 @@ BY_QUERY = frozenset(
         "GET /v1/tasks",
     }
 )
-"""Lists of which such a key may ask for one of its cameras, by `camera_id`."""
+"""Lists that hold only what is of its cameras (`own_cameras`), or of the one that it asks for by `camera_id`."""
 
 
 def may(role: Role, least: Least) -> bool:

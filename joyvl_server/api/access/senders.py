@@ -47,9 +47,13 @@ class CallSenders:
 
     def check(self, call_id: str, caller: Caller) -> None:
         """Raises `NotFound` where this is none of the calls that an ingest key knows of."""
-        sender = self._senders.get(call_id)
-        if caller.role == "ingest" and (sender is None or sender.name != caller.name):
+        if not self.knows(call_id, caller):
             raise NotFound(f"There is no call {call_id[:100]}.")
+
+    def knows(self, call_id: str, caller: Caller) -> bool:
+        """An ingest key knows the calls that it opened, everybody else all."""
+        sender = self._senders.get(call_id)
+        return caller.role != "ingest" or (sender is not None and sender.name == caller.name)
 
     async def tidy(self) -> None:
         """Hang up the calls of keys that are over. Cancelled, the rest stay until the next time."""

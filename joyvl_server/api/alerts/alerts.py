@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from joyvl_server.api import render
+from joyvl_server.api.access.caller import own_cameras
 from joyvl_server.api.alerts.shown import shown
 from joyvl_server.api.alerts.stream import AlertStream, check_streams
 from joyvl_server.api.context import ApiContext, ApiDep
@@ -49,7 +50,7 @@ async def list_alerts(
     """Alerts, newest first. As a stream, only `camera_id` and `kind` filter."""
     if "text/event-stream" in request.headers.get("accept", ""):
         check_streams(api)
-        return AlertStream(api, query, last_event_id)
+        return AlertStream(api, query, own_cameras(request), last_event_id)
     found = await api.registry.alerts.alerts.list(
         AlertFilter(
             query.state,
@@ -57,6 +58,7 @@ async def list_alerts(
             query.kind,
             None if query.since is None else query.since.timestamp(),
             None if query.until is None else query.until.timestamp(),
+            own_cameras(request),
         ),
         limit=query.limit + 1,
         before=query.after,

@@ -43,12 +43,13 @@ class AlertStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, api: ApiContext, wanted: AlertsQuery, last_id: str | None) -> None:
+    def __init__(self, api: ApiContext, wanted: AlertsQuery, cameras: tuple[str, ...], last_id: str | None) -> None:
         self.status_code, self.background = 200, None
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._api = api
         self._wanted = wanted
+        self._cameras = cameras
         self._last_id = last_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +92,8 @@ class AlertStream(Response):
     async def _notice(self, alert: AlertRecord, seen: int) -> AsyncIterator[AlertNotice]:
         wanted = self._wanted
         if wanted.camera_id not in (None, alert.camera_id) or wanted.kind not in (None, alert.kind):
+            return
+        if self._cameras and alert.camera_id not in self._cameras:
             return
         kind = "alert.created" if alert.first_revision > seen else "alert.updated"
         yield AlertNotice(alert.revision, {"type": kind, "alert": (await shown(self._api, [alert]))[0]})

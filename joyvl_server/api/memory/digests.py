@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from joyvl_server.api import render
+from joyvl_server.api.access.caller import own_cameras
 from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.digests import DigestsOut, DigestsQuery
@@ -18,23 +19,19 @@ router = APIRouter(tags=["memories"])
 
 
 @router.get("/v1/digests", response_model=DigestsOut, responses=problems(404))
-async def list_digests(api: ApiDep, query: Annotated[DigestsQuery, Query()]) -> Response:
+async def list_digests(api: ApiDep, request: Request, query: Annotated[DigestsQuery, Query()]) -> Response:
     """Days in a few words, with the events that they rest on, newest first; with `day` that one of each camera.
 
     Written after midnight by the engine, or counted; today is counted when it is asked for.
     """
     days = api.registry.past.digests
-    if query.camera_id is not None and query.day is None:
-        found = await days.records.digests.list(camera_id=query.camera_id, limit=query.limit)
-    elif query.day is None:
-        found = await days.records.digests.list(limit=query.limit)
+    mine = own_cameras(request) if query.camera_id is None else (query.camera_id,)
+    if query.day is None:
+        found = await days.records.digests.list(cameras=mine, limit=query.limit)
     else:
-        if query.camera_id is not None:
-            cameras = [query.camera_id]
-            if not await days.records.digests.list(camera_id=query.camera_id, limit=1):
-                api.registry.cameras.get(query.camera_id)  # one that is gone has the days that are written
-        else:
-            cameras = list(api.registry.camera_days())[: query.limit]
+        if query.camera_id is not None and not await days.records.digests.list(cameras=mine, limit=1):
+            api.registry.cameras.get(query.camera_id)  # one that is gone has the days that are written
+        cameras = (mine or list(api.registry.camera_days()))[: query.limit]
         found = [await days.of(camera_id, query.day) for camera_id in cameras if query.day <= days.today]
     return render.listed([_payload(digest) for digest in found])
 

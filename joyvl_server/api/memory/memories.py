@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from joyvl_server.api import render
+from joyvl_server.api.access.caller import own_cameras
 from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse, to_json
 from joyvl_server.api.http.idempotency import IdempotencyKey, once
@@ -57,12 +58,12 @@ class MixedPlaces(JoyvlError):
 
 
 @router.get(MEMORIES, response_model=MemoriesOut)
-async def list_memories(api: ApiDep, query: Annotated[MemoriesQuery, Query()]) -> Response:
+async def list_memories(api: ApiDep, request: Request, query: Annotated[MemoriesQuery, Query()]) -> Response:
     """Memories, newest first; with `query` those that hold all its words, or with `by=meaning` the nearest."""
+    wanted = replace(query.to_filter(), cameras=own_cameras(request))
     if query.query and query.query.strip() and query.by == "meaning":
-        return await _nearest(api, query)
+        return await _nearest(api, query, wanted)
     words = (query.query or "").strip()
-    wanted = query.to_filter()
     if words:
         wanted = replace(wanted, words=words)
     found = await api.registry.memory.memories.list(wanted, limit=query.limit + 1, before=query.after)
@@ -71,15 +72,14 @@ async def list_memories(api: ApiDep, query: Annotated[MemoriesQuery, Query()]) -
     return render.listed(await _shown(api, shown), more)
 
 
-async def _nearest(api: ApiContext, query: MemoriesQuery) -> Response:
+async def _nearest(api: ApiContext, query: MemoriesQuery, wanted: MemoryFilter) -> Response:
     if query.after is not None:
         raise OnePage("The nearest by meaning are one page: leave `after` out, or raise `limit`.")
-    wanted = query.to_filter()
-    places = wanted.collections or (() if query.camera_id is None else (query.camera_id,))
+    places = wanted.collections or (wanted.cameras if query.camera_id is None else (query.camera_id,))
     span = None
     if wanted.since is not None or wanted.until is not None:
         span = (wanted.since or 0.0, 1e11 if wanted.until is None else wanted.until)
-    sieved = (wanted.kept, wanted.session_id, wanted.camera_id) != (None, None, None)
+    sieved = (wanted.kept, wanted.session_id, wanted.camera_id) != (None, None, None) or bool(wanted.cameras)
     limit = query.limit * SIEVED if sieved else query.limit
     request = RecallRequest(query.query or "", places or None, span, limit, MANY_TOKENS, wanted.kinds)
     recalled = [found for found in await api.registry.memory.recall(request) if _fits(found.memory, wanted)]
@@ -93,6 +93,7 @@ def _fits(memory: MemoryRecord, wanted: MemoryFilter) -> bool:
         wanted.kept in (None, memory.kept)
         and wanted.session_id in (None, memory.session_id)
         and wanted.camera_id in (None, memory.camera_id)
+        and (not wanted.cameras or memory.camera_id in wanted.cameras)
     )
 
 
@@ -139,11 +140,12 @@ async def forget_memories(api: ApiDep, query: Annotated[MemoriesToForget, Query(
     response_class=Response,
     responses={200: {"content": {"application/x-ndjson": {}}, "description": "A memory a line."}, **problems(503)},
 )
-async def export_memories(api: ApiDep, query: Annotated[MemoriesFilter, Query()]) -> Response:
+async def export_memories(api: ApiDep, request: Request, query: Annotated[MemoriesFilter, Query()]) -> Response:
     """All memories, or those that match, as JSON lines, newest first."""
     check_streams(api)
     headers = {"Content-Disposition": 'attachment; filename="joyvl-memories.jsonl"', "Cache-Control": "no-store"}
-    return StreamingResponse(_lines(api, query.to_filter()), 200, headers, "application/x-ndjson")
+    wanted = replace(query.to_filter(), cameras=own_cameras(request))
+    return StreamingResponse(_lines(api, wanted), 200, headers, "application/x-ndjson")
 
 
 async def _lines(api: ApiContext, wanted: MemoryFilter) -> AsyncIterator[str]:

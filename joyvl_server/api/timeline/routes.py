@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, Response
 
 from joyvl_server.api import render
+from joyvl_server.api.access.caller import own_cameras
 from joyvl_server.api.context import ApiContext, ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
@@ -85,7 +86,7 @@ async def list_events(
     With `Accept: text/event-stream` it goes on: each event of any session as it is written, resumed after
     `Last-Event-ID`. A stream takes `type`, `kind`, `camera_id`, `session_id` and `watch_id`.
     """
-    wanted = query.to_filter()
+    wanted = query.to_filter().of_cameras(own_cameras(request))
     if SSE in request.headers.get("accept", ""):
         if beyond := sorted(query.model_fields_set - STREAMED):
             raise NotStreamable(f"A stream of events takes {', '.join(sorted(STREAMED))}, not {beyond[0]}.")
@@ -94,22 +95,23 @@ async def list_events(
         return TimelineStream(api, await api.registry.timeline.feed.since(last_id, wanted))
     _check_words(query.query)
     if query.by == "meaning" and query.query is not None:
-        return await _by_meaning(api, query, query.query)
+        return await _by_meaning(api, query, query.query, wanted)
     found = await api.registry.events.list(wanted, limit=query.limit + 1, before=query.after)
     page = found[: query.limit]
     more = page[-1].cursor if len(found) > query.limit else None
     return render.listed(await shown(api.registry.timeline, page), more)
 
 
-async def _by_meaning(api: ApiContext, query: EventsQuery, text: str) -> Response:
+async def _by_meaning(api: ApiContext, query: EventsQuery, text: str, wanted: EventFilter) -> Response:
     """Events that memories rest on, the nearest first."""
     if query.after is not None:
         raise NoPages("after: the nearest by meaning are one page; give a larger limit.")
-    wanted = query.to_filter()
     span = None
     if wanted.since is not None or wanted.until is not None:
         span = (wanted.since or 0.0, END_OF_TIME if wanted.until is None else wanted.until)
-    request = RecallRequest(text, query.camera_id, span, limit=min(3 * query.limit, 500), tokens=RECALLED_TOKENS)
+    request = RecallRequest(
+        text, wanted.camera_id or wanted.cameras or None, span, limit=min(3 * query.limit, 500), tokens=RECALLED_TOKENS
+    )
     recalled = await api.registry.memory.recall(request)
     ids = tuple(dict.fromkeys(found.memory.event_id for found in recalled if found.memory.event_id is not None))
     events = await api.registry.events.list(replace(wanted, words=None, ids=ids), limit=len(ids) or 1)

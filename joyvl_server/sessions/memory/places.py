@@ -16,10 +16,11 @@ def collection_of(record: SessionRecord, memory_of: str | None) -> str:
 
 
 async def may_look_in(own: str, cameras: Cameras, *, across: bool) -> tuple[str, ...]:
-    """Its own, what all share, and with `across` those of all cameras; never those of another user or browser.
+    """Its own, what all share, and with `across` those of all cameras; never those of another user or browser. Nor of
+    others for a camera that somebody's key is bound to: what is said there, they get.
 
     Raises `StoreError`. Cancelling it changes nothing.
     """
-    if not across:
+    if not across or await cameras.is_apart(own):
         return (own, SHARED)
     return (own, SHARED, *(camera.id for camera in await cameras.list() if camera.id != own))

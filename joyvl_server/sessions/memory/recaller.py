@@ -56,8 +56,8 @@ class Recaller:
     ) -> None:
         self.collection = collection
         self._session_id = session_id
-        self._told: dict[str, None] = {}
-        """ids of memories that a prompt of the session may quote, the newest last"""
+        self._told: dict[str, str] = {}
+        """ids of memories that a prompt of the session may quote, and their collections; the newest last"""
         self._forgets = 0
         self._memory = memory
         self._cameras = cameras
@@ -126,6 +126,11 @@ class Recaller:
             del self._told[memory_id]
         return bool(quoted)
 
+    @property
+    def told_of_others(self) -> list[str]:
+        """Ids of memories of other cameras that a prompt of the session may quote."""
+        return [memory_id for memory_id, place in self._told.items() if place not in (self.collection, SHARED)]
+
     async def _known(self) -> list[MemoryRecord]:
         records, here = self._memory.memories, (self.collection,)
         earlier = MemoryFilter(collections=here, kinds=("summary", "block"), but_session_id=self._session_id)
@@ -144,7 +149,7 @@ class Recaller:
     def _tell(self, memories: Iterable[MemoryRecord]) -> None:
         for memory in memories:
             self._told.pop(memory.id, None)
-            self._told[memory.id] = None
+            self._told[memory.id] = memory.collection
         while len(self._told) > MOST_TOLD:
             del self._told[next(iter(self._told))]
 

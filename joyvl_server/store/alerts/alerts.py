@@ -34,6 +34,8 @@ class AlertFilter:
     kind: str | None = None
     since: float | None = None
     until: float | None = None
+    cameras: tuple[str, ...] = ()
+    """of one of these; none given: any"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,11 @@ class Alerts:
             "wall >= ?": wanted.since, "wall < ?": wanted.until, "id < ?": before,
         }  # fmt: skip
         given = {clause: value for clause, value in filters.items() if value is not None}
-        where = f"WHERE {' AND '.join(given)}" if given else ""
+        several = wanted.cameras
+        clauses = [*given, f"camera_id IN ({', '.join('?' * len(several))})"] if several else [*given]
+        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
         query = f"{_SELECT} {where} ORDER BY id DESC LIMIT ?"
-        values = (*given.values(), min(max(limit, 1), MAX_PAGE))
+        values = (*given.values(), *several, min(max(limit, 1), MAX_PAGE))
         return [_record(row) for row in await self._db.read(lambda c: c.execute(query, values).fetchall())]
 
     async def changed(self, since: int, limit: int) -> builtins.list[AlertRecord]:

@@ -62,6 +62,8 @@ class MemoryFilter:
     words: str = ""
     but_session_id: str | None = None
     """none of this session"""
+    cameras: tuple[str, ...] = ()
+    """of one of these; nothing is forgotten by it"""
 
     def clauses(self) -> tuple[str, list[object]]:
         """The conditions joined by AND, empty where there are none, and their values; `words` left out."""
@@ -72,6 +74,7 @@ class MemoryFilter:
             ("collection", self.collections),
             ("kind", self.kinds),
             ("event_id", self.event_ids),
+            ("camera_id", self.cameras),
         ):
             if several:
                 found.append(f"{column} IN ({','.join('?' * len(several))})")

@@ -26,7 +26,8 @@ def newest(
     if wanted.ids is not None:
         return _by_ids(connection, wanted, limit, before)
     if wanted.since is not None or wanted.until is not None:
-        if not (wanted.session_id or wanted.camera_id or wanted.types or wanted.kinds or wanted.watch_id):
+        one_of = (wanted.session_id, wanted.camera_id, wanted.cameras, wanted.types, wanted.kinds, wanted.watch_id)
+        if not any(one_of):
             return _by_time(connection, wanted, limit, before)
         if _is_short(connection, wanted):
             return _by_ids(connection, wanted, limit, before, "INDEXED BY events_wall")
@@ -88,6 +89,9 @@ def conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
         # The plus keeps it from being found by kind, and then sorted.
         clauses.append(f"+e.kind IN ({', '.join('?' * len(wanted.kinds))})")
         values += wanted.kinds
+    if wanted.cameras:
+        clauses.append(f"+e.camera_id IN ({', '.join('?' * len(wanted.cameras))})")  # the plus: as above
+        values += wanted.cameras
     if wanted.ids is not None:
         clauses.append("e.id IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(wanted.ids))

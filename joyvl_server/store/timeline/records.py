@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 EventType = Literal[
@@ -113,17 +113,26 @@ class EventFilter:
     """one of these"""
     upto: int | None = None
     """its `seq` is at most this"""
+    cameras: tuple[str, ...] = ()
+    """of one of these; none given: any"""
 
     @property
     def empty(self) -> bool:
         """It leaves out nothing."""
         return self == EventFilter()
 
+    def of_cameras(self, cameras: tuple[str, ...]) -> EventFilter:
+        """The same, of these cameras only; none given: as it is."""
+        if len(cameras) == 1 and self.camera_id is None:
+            return replace(self, camera_id=cameras[0])
+        return replace(self, cameras=cameras)
+
     def matches(self, event: EventRecord) -> bool:
         """Words apart."""
         return (
             self.session_id in (None, event.session_id)
             and self.camera_id in (None, event.camera_id)
+            and (not self.cameras or event.camera_id in self.cameras)
             and (not self.types or event.type in self.types)
             and (not self.kinds or event.data.get("kind") in self.kinds)
             and (self.watch_id is None or self.watch_id in event.watches)

@@ -42,6 +42,8 @@ def expression(wanted: EventFilter, oldest: float, newest: float) -> str | None:
     for letter, id in (("s", wanted.session_id), ("c", wanted.camera_id), ("w", wanted.watch_id)):
         if id is not None:
             parts.append(f"marks : {_mark(letter, id)}")
+    if wanted.cameras:
+        parts.append(_any([_mark("c", camera_id) for camera_id in wanted.cameras]))
     if wanted.types:
         parts.append(_any([_type_mark(type) for type in dict.fromkeys(wanted.types)]))
     if wanted.kept:

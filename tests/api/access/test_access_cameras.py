@@ -20,7 +20,11 @@ async def h(tmp_path):
 
 
 async def key_of(h: House, role: str, *cameras: dict[str, Any]) -> dict[str, str]:
-    body = {"name": f"{role} {len(cameras)}", "role": role, "cameras": [camera["id"] for camera in cameras]}
+    body = {
+        "name": f"{role} {len(cameras)} {cameras and cameras[0]['name']}",
+        "role": role,
+        "cameras": [camera["id"] for camera in cameras],
+    }
     answer = await h.client.post("/v1/keys", json=body)
     assert answer.status_code == 201, answer.text
     return {"Authorization": f"Bearer {answer.json()['key']}"}
@@ -48,7 +52,46 @@ async def test_a_question_of_such_a_key_brings_up_nothing_of_others(h: House):
     limited = await answered(h, mine, asked, await key_of(h, "operator", mine))
     assert "zqstone" not in (limited.answer or "")
     assert limited.rests_on == ()
-    assert "zqstone" in ((await answered(h, mine, asked, await key_of(h, "operator"))).answer or "")
+    assert "zqstone" in ((await answered(h, other, asked, await key_of(h, "operator"))).answer or "")
+
+
+async def test_what_others_ask_at_its_camera_tells_it_nothing_of_other_cameras(h: House):
+    mine, other = await h.camera("mine"), await h.camera("other")
+    await told(h, "the spare key lies under the zqstone", camera_id=other["id"])
+    asked = "Where is the spare key? I told you."
+    assert "zqstone" in ((await answered(h, mine, asked)).answer or "")
+    limited = await key_of(h, "viewer", mine)
+    again = await answered(h, mine, asked)
+    assert "zqstone" not in (again.answer or "")
+    assert again.rests_on == ()
+    assert "zqstone" in ((await answered(h, other, asked)).answer or "")
+    # An agent that a question of this camera is handed to gets nothing of others either.
+    assert await h.session(mine).past.recaller.for_task(asked) == ()
+    assert "zqstone" in str(await h.session(other).past.recaller.for_task(asked))
+    keys = (await h.client.get("/v1/keys", headers={"Authorization": f"Bearer {KEY}"})).json()["data"]
+    await h.client.delete(f"/v1/keys/{keys[0]['id']}")
+    assert (await h.client.get("/v1/cameras", headers=limited)).status_code == 401
+    assert "zqstone" in ((await answered(h, mine, asked)).answer or "")
+
+
+async def test_what_a_prompt_quotes_of_others_is_gone_once_there_is_such_a_key(h: House):
+    from joyvl_server.core.past.questions import past_question
+
+    mine, other = await h.camera("mine"), await h.camera("other")
+    await told(h, "the spare key lies under the zqstone", camera_id=other["id"])
+    session = h.session(mine)
+    asked = "Where is the spare key? I told you."
+    question = past_question(asked, h.clock.wall(), session.past.calendar)
+    lines = await session.past.recaller.for_question(asked, question, h.clock.wall())
+    assert "zqstone" in str(lines.lines)
+    assert session.past.recaller.told_of_others != []
+    inputs: list[Any] = []
+    session.machine.take = inputs.append
+    await key_of(h, "viewer", other)
+    assert inputs == []
+    await key_of(h, "viewer", mine)
+    assert [type(one).__name__ for one in inputs] == ["PastForgotten"]
+    assert session.past.recaller.told_of_others == []
 
 
 async def test_such_a_key_has_nothing_forgotten_that_all_share(h: House):

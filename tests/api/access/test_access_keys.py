@@ -161,8 +161,9 @@ async def test_a_key_for_one_camera_sees_nothing_of_others(h: House):
         assert await status(h, path.format(id=other["id"]), key) == (403, "other_camera")
     assert (await status(h, f"/v1/sessions/{mine['session_id']}", key))[0] == 200
     assert await status(h, f"/v1/sessions/{other['session_id']}/watches", key) == (403, "other_camera")
+    # `camera_id` given twice or empty is of nobody.
     both = f"/v1/events?camera_id={mine['id']}&camera_id={other['id']}"
-    for path in ("/v1/events", both, "/v1/memories", "/v1/hooks", "/metrics", "/readyz", "/v1/sessions/x", "/v1/tasks"):
+    for path in (both, "/v1/events?camera_id=", "/v1/hooks", "/metrics", "/readyz", "/v1/sessions/x", "/v1/snoozes"):
         assert (await status(h, path, key))[1] in ("other_camera", "role_too_low"), path
     events = (await h.client.get("/v1/events")).json()["data"]
     for event in events:
@@ -238,8 +239,12 @@ async def test_an_ingest_key_sends_its_media_and_nothing_else(h: House):
     for session in ({"name": "garage"}, {"watches": [{"text": "x"}]}, {"threshold": 0.1}, {"model": "quiet"}):
         refused = await call(h, phone, **session)
         assert (refused.status_code, refused.json()["code"]) == (403, "ingest_only")
-    for path_of_others in ("/v1/cameras", "/v1/sessions", "/v1/realtime/calls", "/v1/events", "/metrics"):
+    for path_of_others in ("/v1/cameras", "/v1/sessions", "/v1/events", "/metrics"):
         assert await status(h, path_of_others, phone) == (403, "role_too_low")
+    assert (await call(h, other)).status_code == 201
+    listed = await h.client.get("/v1/realtime/calls", headers={"Authorization": f"Bearer {phone}"})
+    assert [one["id"] for one in listed.json()["data"]] == [path.rpartition("/")[2]]
+    assert len((await h.client.get("/v1/realtime/calls")).json()["data"]) == 2
     assert (await status(h, path, phone, "DELETE"))[0] == 204
 
 
