@@ -38,7 +38,7 @@ class ServerSettings(Group):
         100.0,
         ge=0,
         description=(
-            "Requests a second of one key, one signed-in browser or one address without either, where keys are asked "
+            "Requests a second of one key with all its browsers, or of one address without a key, where keys are asked "
             "for; ten seconds' worth may come at once. 0: no limit."
         ),
     )

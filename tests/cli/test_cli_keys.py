@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -54,7 +55,21 @@ def test_what_is_no_key(tmp_path, words, said):
     code, out, told = run(tmp_path, "add", "ann", *words)
     assert (code, out) == (2, "")
     assert said in told
-    assert run(tmp_path, "list")[1].startswith("No key yet")
+    run(tmp_path, "add", "bob")
+    assert run(tmp_path, "list")[1].startswith("bob ")
+    assert "ann" not in run(tmp_path, "list")[1]
+
+
+@pytest.mark.parametrize("words", [("list",), ("remove", "ann"), ("link",), ("logins",)])
+def test_a_folder_that_is_none_of_a_server_is_told_and_stays_as_it_is(tmp_path, words):
+    code, out, told = run(tmp_path / "mistyped", *words)
+    assert (code, out) == (1, "")
+    assert "mistyped is not there" in told
+    assert not (tmp_path / "mistyped").exists()
+    code, _, told = run(tmp_path, *words)
+    assert code == 1
+    assert "holds no data of joyvl-server" in told
+    assert list(tmp_path.iterdir()) == []
 
 
 @contextmanager
@@ -77,14 +92,14 @@ def running(folder: Path, **flags: object) -> Iterator[None]:
     ],
 )
 def test_a_link_leads_to_the_server_as_it_was_started(tmp_path, flags, begins):
-    run(tmp_path, "list")
+    run(tmp_path, "add", "ann")
     with running(tmp_path, **flags):
         assert run(tmp_path, "link")[1].startswith(begins)
     assert run(tmp_path, "link")[1].startswith("http://127.0.0.1:8099/#/login?code=")
 
 
 def test_a_link_to_a_server_on_all_addresses_is_one_that_others_can_open(tmp_path):
-    run(tmp_path, "list")
+    run(tmp_path, "add", "ann")
     with running(tmp_path, host="0.0.0.0"):
         link = run(tmp_path, "link")[1]
     assert link.startswith("http://")
@@ -111,3 +126,28 @@ async def test_keys_and_links_made_while_the_server_runs_open_it(tmp_path):
         answer = await h.client.post("/v1/login", json={"code": link.strip().partition("=")[2]})
         assert answer.json()["role"] == "admin"
         assert run(tmp_path, "add", "ann")[0] == 1  # the name is in use
+
+
+async def test_browsers_are_listed_and_one_is_signed_out_while_the_server_runs(tmp_path):
+    async with house(tmp_path, wall=time.time(), server={"auth": "on"}) as h:
+        _, key, _ = run(tmp_path, "add", "ann")
+        await h.clock.advance(1.0)
+        await h.client.post("/v1/login", json={"key": key.strip()})
+        kept, told = dict(h.client.cookies), run(tmp_path, "logins")[1]
+        assert re.match(r"login_[0-9a-f]{12} +ann +from 127.0.0.1, 20\d\d-.*; last used 20", told)
+        (shown,) = json.loads(run(tmp_path, "logins", "--json")[1])
+        assert not any(value in json.dumps(shown) for value in kept.values())
+        assert run(tmp_path, "logins", "--end", "login_x")[0] == 1
+        assert run(tmp_path, "logins", "--end", shown["id"])[:2] == (0, f"{shown['id']} is signed out.\n")
+        assert run(tmp_path, "logins")[1] == "No browser is signed in.\n"
+
+        async def status() -> int:
+            await h.clock.advance(3.0)
+            return int((await h.client.get("/v1/me")).status_code)
+
+        for _ in range(20):
+            if await status() == 401:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("the browser is still signed in")

@@ -56,7 +56,7 @@ class Access:
         """Read the keys. Cancelled, it may be called again."""
         db = self._registry.store.main
         logins = Logins(db)
-        keyring, browsers = Keyring(StoredKeys(db), self._clock, self._taken_up), Browsers(logins, self._clock)
+        keyring, browsers = Keyring(StoredKeys(db), self._clock, self), Browsers(logins, self._clock)
         self._parts = keyring, browsers, logins
         if self.on:
             await keyring.load()
@@ -77,6 +77,11 @@ class Access:
         assert self._parts is not None, "not started"
         return self._parts[0]
 
+    @property
+    def browsers(self) -> Browsers:
+        assert self._parts is not None, "not started"
+        return self._parts[1]
+
     async def of_key(self, key: str) -> Caller | None:
         """Whose key this is, None where it is none of ours. Cancelling it changes nothing."""
         name = self._setting_keys.check(key)
@@ -86,18 +91,26 @@ class Access:
 
     def of_cookie(self, token: str) -> tuple[Caller, float | None] | None:
         """See `Browsers.find`."""
-        return self._browsers.find(token)
+        return self.browsers.find(token)
 
     async def remove_key(self, name: str) -> KeyRecord:
         """See `Keyring.remove`. Browsers that signed in with it are out."""
         removed = await self.keyring.remove(name)
-        self._browsers.tidy(self._owner)
+        self.browsers.tidy(self._owner)
         return removed
+
+    def taken_up(self, key: KeyRecord) -> None:
+        """See `KeyListener`. Sessions of the cameras that a key is bound to tell nothing of others any more."""
+        if key.role != "ingest" and key.cameras:
+            for session in self._registry.sessions():
+                if session.camera_id in key.cameras:
+                    session.set_apart()
 
     # ------------------------------------------------------------------------------------------------------- browsers
 
-    async def sign_in(self, key: str | None, code: str | None) -> tuple[str, Caller] | None:
+    async def sign_in(self, key: str | None, code: str | None, address: str) -> tuple[str, Caller] | None:
         """(the cookie's value, who it is) for a key or for the code of a one-time link; None where it opens nothing.
+        `address`: the browser's.
 
         Raises `StoreError`. Cancelled, the code may be used up.
         """
@@ -107,14 +120,14 @@ class Access:
                 return None
             if owner.role == "ingest":
                 raise LoginRefused("This key only sends media; a browser signs in with a key that may look.")
-            return await self._browsers.sign_in(owner, owner.name), owner
+            return await self.browsers.sign_in(owner, owner.name, address), owner
         if code is None or not await self._logins.take_code(digest_of(code), self._clock.wall()):
             return None
-        return await self._browsers.sign_in(LINK, None), LINK
+        return await self.browsers.sign_in(LINK, None, address), LINK
 
     async def sign_out(self, token: str) -> None:
         """See `Browsers.sign_out`."""
-        await self._browsers.sign_out(token)
+        await self.browsers.sign_out(token)
 
     async def first_code(self) -> str | None:
         """The code of a one-time link where keys are asked for and no admin has one yet, else None.
@@ -130,11 +143,6 @@ class Access:
     # -------------------------------------------------------------------------------------------------------- inside
 
     @property
-    def _browsers(self) -> Browsers:
-        assert self._parts is not None, "not started"
-        return self._parts[1]
-
-    @property
     def _logins(self) -> Logins:
         assert self._parts is not None, "not started"
         return self._parts[2]
@@ -144,17 +152,11 @@ class Access:
             return LINK
         return self._of_settings.get(key) or self.keyring.of_id(key)
 
-    def _taken_up(self, key: KeyRecord) -> None:
-        """Sessions of the cameras that a key is bound to tell nothing of others any more."""
-        if key.role != "ingest" and key.cameras:
-            for session in self._registry.sessions():
-                if session.camera_id in key.cameras:
-                    session.set_apart()
-
     async def _look(self) -> None:
         while True:
             await self._clock.sleep(LOOK_S)
             await self.keyring.load()
             self.keyring.tidy()
-            self._browsers.tidy(self._owner)
+            await self.browsers.look()
+            self.browsers.tidy(self._owner)
             await self.senders.tidy()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable
 from dataclasses import replace
 
 from joyvl_server.api.access.caller import Caller
+from joyvl_server.core.errors import NotFound, StoreError
 from joyvl_server.kit.clock import Clock
 from joyvl_server.store.access.logins import MOST, Logins
 from joyvl_server.store.access.records import LoginRecord, digest_of, new_secret
@@ -30,22 +32,59 @@ class Browsers:
         self._logins = logins
         self._clock = clock
         self._known: dict[str, tuple[LoginRecord, Caller]] = {}
+        self._used: dict[str, float] = {}
+        self._changing = asyncio.Lock()
+        """so that one who signs in while the disk is read is not taken for one that was ended"""
 
     async def load(self, owner: OwnerOf) -> None:
-        """Take up those of an earlier run. Raises `StoreError`. Cancelling it changes nothing."""
+        """Take up those of an earlier run whose key is still there. Raises `StoreError`. Cancelled, some are known."""
         for login in await self._logins.list(self._clock.wall()):
             caller = owner(login.key)
-            if caller is not None:
+            if caller is None:
+                await self._logins.remove(login.digest)
+            else:
                 self._known[login.digest] = (login, _caller(login, caller))
 
-    async def sign_in(self, owner: Caller, key: str | None) -> str:
-        """A new cookie's value. Raises `StoreError`. Cancelled, the browser may be signed in without knowing it."""
+    async def look(self) -> None:
+        """Sign out those that another process has ended (`joyvl keys logins --end`). Where the disk fails, all stay.
+        Cancelling it changes nothing."""
+        async with self._changing:
+            try:
+                there = {login.digest for login in await self._logins.list(0.0)}
+            except StoreError:
+                return  # the keys are read from the same disk, and told of
+            for digest in self._known.keys() - there:
+                self._used.pop(digest, None)
+                self._known.pop(digest)[1].ended.set()
+
+    def all(self) -> list[tuple[LoginRecord, Caller]]:
+        """The browsers that are signed in, oldest first."""
+        now = self._clock.wall()
+        found = [
+            (replace(one, used_wall=self._used.get(one.digest, one.used_wall)), who)
+            for one, who in self._known.values()
+        ]
+        return sorted((one for one in found if one[0].until_wall > now), key=lambda one: one[0].created_wall)
+
+    async def sign_in(self, owner: Caller, key: str | None, address: str) -> str:
+        """A new cookie's value, for a browser at this address. Raises `StoreError`. Cancelled, the browser may be
+        signed in without knowing it."""
         token, now = new_secret(), self._clock.wall()
-        login = LoginRecord(digest_of(token), key, now, _until(now, now, owner))
-        await self._logins.add(login)
-        self._known[login.digest] = (login, _caller(login, owner))
+        login = LoginRecord(digest_of(token), key, now, _until(now, now, owner), address, now)
+        async with self._changing:
+            await self._logins.add(login)
+            self._known[login.digest] = (login, _caller(login, owner))
         await self._make_way(key)
         return token
+
+    async def end(self, login_id: str) -> LoginRecord:
+        """Sign this one out; streams that it opened end. Raises `NotFound`, `StoreError`. Cancelled, it is out all the
+        same."""
+        found = next((login for login, _ in self._known.values() if login.id == login_id), None)
+        if found is None:
+            raise NotFound(f"There is no signed-in browser {login_id[:100]}.")
+        await self._end(found.digest)
+        return found
 
     async def sign_out(self, token: str) -> None:
         """Has no effect on a cookie that is not known. Raises `StoreError`. Cancelled, it is out all the same."""
@@ -60,6 +99,7 @@ class Browsers:
     async def _end(self, digest: str) -> None:
         found = self._known.pop(digest, None)
         if found is not None:
+            self._used.pop(digest, None)
             found[1].ended.set()
             await self._logins.remove(found[0].digest)
 
@@ -71,12 +111,14 @@ class Browsers:
         if found is None or not hmac.compare_digest(found[0].digest, digest) or found[0].until_wall <= now:
             return None
         login, caller = found
+        self._used[digest] = now
         until = _until(login.created_wall, now, caller)
-        if until - login.until_wall < RENEWED_S:
-            return caller, None
-        self._known[digest] = (replace(login, until_wall=until), caller)
-        self._logins.renew(digest, until)
-        return caller, until - now
+        renewed = until - login.until_wall >= RENEWED_S
+        if renewed or now - (login.used_wall or 0.0) >= RENEWED_S:
+            login = replace(login, until_wall=until, used_wall=now)
+            self._known[digest] = (login, caller)
+            self._logins.used(login)
+        return caller, until - now if renewed else None
 
     def tidy(self, owner: OwnerOf) -> None:
         """Sign out those whose time or whose key is over."""
@@ -85,10 +127,12 @@ class Browsers:
             if login.until_wall <= now or owner(login.key) is None:
                 caller.ended.set()
                 del self._known[digest]
+                self._used.pop(digest, None)
 
 
 def _caller(login: LoginRecord, owner: Caller) -> Caller:
-    return Caller(f"login_{login.digest[:12]}", owner.shown, owner.role, owner.cameras, owner.until_wall)
+    counted_as = login.id if login.key is None else owner.name
+    return Caller(login.id, owner.shown, owner.role, owner.cameras, owner.until_wall, counted_as)
 
 
 def _until(created: float, now: float, owner: Caller) -> float:

@@ -20,7 +20,8 @@ def own_cameras(request: Request) -> tuple[str, ...]:
 class Caller:
     """`name` is safe to log and to store; `shown` is for people. `cameras`: all it is for; empty: everything.
 
-    `until_wall`: Unix seconds at which the key is over, None: never. `ended` is set when it is removed or over.
+    `until_wall`: Unix seconds at which the key is over, None: never. `counted_as`: what its requests count to, empty:
+    itself; the browsers of a key count as one. `ended` is set when it is removed or over.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Caller:
     role: Role
     cameras: frozenset[str] = frozenset()
     until_wall: float | None = None
+    counted_as: str = ""
     ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
     @property

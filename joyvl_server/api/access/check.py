@@ -62,7 +62,7 @@ class AccessCheck:
         caller = await self._caller(scope, headers)
         if isinstance(caller, Response):
             return self._too_many(address_of(scope)) or caller
-        too_many = self._too_many(caller.name)
+        too_many = self._too_many(caller.counted_as or caller.name)
         if too_many is not None:
             return too_many
         note(scope, caller)
@@ -149,7 +149,13 @@ def note(scope: Scope, caller: Caller, *, authorised: bool = True) -> None:
 
 
 def address_of(scope: Scope) -> str:
-    return client_of(scope["client"][0] if scope.get("client") else "unknown")
+    """What stands for everybody at one place: an address, of IPv6 its network."""
+    return client_of(host_of(scope))
+
+
+def host_of(scope: Scope) -> str:
+    """The client's own address."""
+    return str(scope["client"][0]) if scope.get("client") else "unknown"
 
 
 def is_secure(scope: Scope) -> bool:

@@ -1,10 +1,10 @@
-"""What a key opened ends with the key: streams and WebSockets, which are authorised only once."""
+"""What a key opened ends with the key: streams, downloads and WebSockets, which are authorised only once."""
 
 from __future__ import annotations
 
 import asyncio
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import Message, Receive, Scope, Send
 
 KEY_OVER = 1008
 """The close code of a WebSocket whose key is over: policy violation."""
@@ -29,3 +29,19 @@ def until_ended(scope: Scope, receive: Receive, ended: asyncio.Event) -> Receive
             ending.cancel()
 
     return received
+
+
+class KeyOver(OSError):
+    """Nothing more is sent: the key is over."""
+
+
+def cut_when_ended(send: Send, ended: asyncio.Event) -> Send:
+    """`send` that raises `KeyOver` in the middle of a body once `ended` is set. Short answers are sent whole: also the
+    one to whoever has just removed their own key."""
+
+    async def sent(message: Message) -> None:
+        if ended.is_set() and message["type"] == "http.response.body" and message.get("more_body"):
+            raise KeyOver("the key is over")
+        await send(message)
+
+    return sent

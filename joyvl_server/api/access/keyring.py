@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
@@ -22,13 +22,17 @@ NOTED_S = 60.0
 """Seconds between two notes of when keys were used."""
 
 
+class KeyListener(Protocol):
+    def taken_up(self, key: KeyRecord) -> None:
+        """From now on it opens something: it is new, or was read at the start."""
+
+
 class Keyring:
     """`load` before use. Keys that another process adds or removes (`joyvl keys`) are known after the next `load`."""
 
-    def __init__(self, keys: StoredKeys, clock: Clock, new: Callable[[KeyRecord], None] = lambda record: None) -> None:
-        """`new` hears of each key once it is known."""
+    def __init__(self, keys: StoredKeys, clock: Clock, listener: KeyListener | None = None) -> None:
         self._keys = keys
-        self._new = new
+        self._listener = listener
         self._clock = clock
         self._records: dict[str, KeyRecord] = {}
         self._callers: dict[str, Caller] = {}
@@ -128,8 +132,8 @@ class Keyring:
             if not known:
                 self._callers[key.id] = Caller(key.id, key.name, key.role, frozenset(key.cameras), key.expires_wall)
             self._records[key.digest] = key
-            if not known:
-                self._new(key)
+            if not known and self._listener is not None:
+                self._listener.taken_up(key)
 
     def _drop(self, digest: str) -> None:
         record = self._records.pop(digest, None)

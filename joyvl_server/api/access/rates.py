@@ -1,4 +1,4 @@
-"""How often one client may ask: a key, a signed-in browser, or an address without either."""
+"""How often one client may ask: a key with all its browsers, a browser of a link, or an address without either."""
 
 from __future__ import annotations
 

@@ -135,6 +135,8 @@ _ROUTES: dict[Least, tuple[str, ...]] = {
         "GET /v1/keys",
         "POST /v1/keys",
         "DELETE /v1/keys/{key_id}",
+        "GET /v1/logins",
+        "DELETE /v1/logins/{login_id}",
     ),
 }
 

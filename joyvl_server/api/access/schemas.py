@@ -42,6 +42,25 @@ class MeOut(ResponseModel):
     expires_at: str | None
 
 
+class LoginOut(ResponseModel):
+    """A browser that is signed in."""
+
+    id: str
+    name: str = Field(description="Of the key that it signed in with, or what stands for it.")
+    role: Role
+    cameras: list[str] = Field(description="What it is for; empty: everything.")
+    address: str = Field(description="From where it signed in; empty: not known.")
+    created_at: str
+    used_at: str | None = Field(description="When it was last used; null: not known.")
+    expires_at: str = Field(description="When it is signed out unless it is used before.")
+    this: bool = Field(description="Is it the browser that asks?")
+
+
+class LoginsOut(ResponseModel):
+    data: list[LoginOut]
+    next: None
+
+
 class KeyIn(RequestModel):
     name: KeyName
     role: Role

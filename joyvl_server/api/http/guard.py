@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from joyvl_server.api.access.ending import until_ended
+from joyvl_server.api.access.ending import KeyOver, cut_when_ended, until_ended
 from joyvl_server.api.http import bodies
 from joyvl_server.api.http.hosts import DEFAULT_PORTS, HostPolicy, OriginPolicy, parse_host, same_origin
 from joyvl_server.api.http.problems import problem
@@ -109,7 +110,10 @@ class Guard:
             except bodies.ClientGone:
                 return
         ended = scope["state"].get("ended")
-        await self._app(scope, receive if ended is None else until_ended(scope, receive, ended), guarded)
+        if ended is None:
+            return await self._app(scope, receive, guarded)
+        with suppress(KeyOver):  # the server closes a connection whose answer is not complete
+            await self._app(scope, until_ended(scope, receive, ended), cut_when_ended(guarded, ended))
 
     # -------------------------------------------------------------------------------------------------------- checks
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from joyvl_server.api.access.ending import KeyOver
 from joyvl_server.api.http.metrics import HttpMetrics
 from joyvl_server.api.http.problems import problem
 
@@ -63,6 +64,8 @@ class ErrorMiddleware:
 
         try:
             await self._app(scope, receive, noted)
+        except KeyOver:
+            raise  # no fault of the app
         except Exception:
             log.exception("request failed", method=scope.get("method", "websocket"), route=route_template(scope))
             if started:

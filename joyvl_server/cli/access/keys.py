@@ -22,8 +22,8 @@ from joyvl_server.kit.ids import new_id
 from joyvl_server.settings import Settings, load
 from joyvl_server.store.access.folder import key_database
 from joyvl_server.store.access.keys import add_key, all_keys, remove_key
-from joyvl_server.store.access.logins import add_code
-from joyvl_server.store.access.records import ROLES, KeyRecord, digest_of, new_key, new_secret
+from joyvl_server.store.access.logins import add_code, all_logins, end_login
+from joyvl_server.store.access.records import ROLES, KeyRecord, LoginRecord, digest_of, new_key, new_secret
 
 app = typer.Typer(help="Who may call the server: keys with roles, one-time links.", no_args_is_help=True)
 
@@ -66,7 +66,7 @@ def add(
         text, now = new_key(), SystemClock().wall()
         until = None if expires is None else _until(expires, now)
         folder = _settings(config, data_dir).data_dir
-        with key_database(folder) as connection:
+        with key_database(folder, make=True) as connection:
             cameras = tuple(camera or ()) if role == "ingest" else _ids(connection, camera or [])
             key = KeyRecord(new_id("key"), name.strip(), digest_of(text), role, cameras, now, until)
             add_key(connection, key)
@@ -114,6 +114,35 @@ def remove(
 
 
 @app.command()
+def logins(
+    end: Annotated[str | None, typer.Option(metavar="ID", help="Sign this one out.")] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+    json_out: Json = False,
+) -> None:
+    """List the browsers that are signed in, or sign one out. A running server ends it within seconds."""
+    with errors_as_exit_codes():
+        with key_database(_settings(config, data_dir).data_dir) as connection:
+            if end is not None:
+                end_login(connection, end)
+            there = all_logins(connection, SystemClock().wall())
+            names = {key.id: key.name for key in all_keys(connection)}
+    if end is not None:
+        typer.echo(f"{end} is signed out.")
+        return
+    shown = [_shown_login(login, names) for login in there]
+    if json_out:
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    for login, one in zip(there, shown, strict=True):
+        used = "" if login.used_wall is None else f"; last used {_day(login.used_wall)}"
+        origin = login.address or "an address not known"
+        typer.echo(f"{one['id']:<18} {one['name']:<24} from {origin}, {_day(login.created_wall)}{used}")
+    if not shown:
+        typer.echo("No browser is signed in.")
+
+
+@app.command()
 def link(
     url: Annotated[str | None, typer.Option(help="Address of the server that the link begins with.")] = None,
     config: Config = None,
@@ -129,6 +158,17 @@ def link(
     host = server.host.strip("[]") or "0.0.0.0"
     own = f"{'http' if server.tls == 'off' else 'https'}://{f'[{host}]' if ':' in host else host}:{server.port}"
     typer.echo(login_link(url or server.public_url or own, code))
+
+
+def _shown_login(login: LoginRecord, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": login.id,
+        "name": "one-time link" if login.key is None else names.get(login.key, "a key of the settings"),
+        "address": login.address,
+        "created_at": _time(login.created_wall),
+        "used_at": _time(login.used_wall),
+        "expires_at": _time(login.until_wall),
+    }
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:

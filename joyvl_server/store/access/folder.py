@@ -15,18 +15,22 @@ from joyvl_server.store.sqlite.migrate import MIGRATIONS, numbered
 
 
 @contextmanager
-def key_database(data_dir: Path) -> Iterator[sqlite3.Connection]:
+def key_database(data_dir: Path, *, make: bool = False) -> Iterator[sqlite3.Connection]:
     """A connection in a transaction, which is committed at the end of the block, and rolled back where that raises.
 
-    Without a server the database is made or migrated first. Raises `StoreError`. Blocks.
+    Without a server the database is migrated first; where there is none, `make` makes it, with its folder. Raises
+    `StoreError`. Blocks.
     """
+    path = data_dir.absolute() / MAIN
+    if not make and not path.is_file():
+        there = "holds no data of joyvl-server" if data_dir.is_dir() else "is not there"
+        raise StoreError(f"The data folder {data_dir} {there}. Check --data-dir, --config or JOYVL_DATA_DIR.")
     folder: DataFolder | None = None
     try:
         folder = DataFolder.open(data_dir)
     except StoreError as error:
         if error.code != "store_locked":
             raise
-    path = data_dir.absolute() / MAIN
     file = DatabaseFile(path)
     try:
         if folder is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sqlite3
 
+from joyvl_server.core.errors import NotFound
 from joyvl_server.store.access.records import LoginRecord
 from joyvl_server.store.sqlite.database import Database
 
@@ -23,22 +24,38 @@ def add_code(connection: sqlite3.Connection, digest: str, until_wall: float, now
     )
 
 
+def all_logins(connection: sqlite3.Connection, now: float) -> list[LoginRecord]:
+    """All that are valid at `now` (Unix seconds), oldest first."""
+    rows = connection.execute("SELECT * FROM logins WHERE until_wall > ? ORDER BY created_wall, digest", (now,))
+    return [LoginRecord(**dict(row)) for row in rows]
+
+
+def end_login(connection: sqlite3.Connection, login_id: str) -> LoginRecord:
+    """Sign the browser with this id out. Raises `NotFound`."""
+    found = next((login for login in all_logins(connection, 0.0) if login.id == login_id), None)
+    if found is None:
+        raise NotFound(f"There is no signed-in browser {login_id[:100]}.")
+    connection.execute("DELETE FROM logins WHERE digest = ?", (found.digest,))
+    return found
+
+
 class Logins:
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def list(self, now: float) -> builtins.list[LoginRecord]:
-        """All that are valid at `now` (Unix seconds). Raises `StoreError`. Cancelling it changes nothing."""
-        query = "SELECT * FROM logins WHERE until_wall > ?"
-        return await self._db.read(lambda c: [LoginRecord(**dict(row)) for row in c.execute(query, (now,))])
+        """See `all_logins`. Raises `StoreError`. Cancelling it changes nothing."""
+        return await self._db.read(lambda c: all_logins(c, now))
 
     async def add(self, login: LoginRecord) -> None:
         """Raises `StoreError`. Cancelled, it may be written all the same."""
 
         def work(connection: sqlite3.Connection) -> None:
-            values = (login.digest, login.key, login.created_wall, login.until_wall)
+            values = (
+                login.digest, login.key, login.created_wall, login.until_wall, login.address, login.used_wall,
+            )  # fmt: skip
             connection.execute("DELETE FROM logins WHERE until_wall <= ?", (login.created_wall,))
-            connection.execute("INSERT INTO logins VALUES (?,?,?,?)", values)
+            connection.execute("INSERT INTO logins VALUES (?,?,?,?,?,?)", values)
             connection.execute(
                 "DELETE FROM logins WHERE digest IN "
                 "(SELECT digest FROM logins ORDER BY until_wall DESC LIMIT -1 OFFSET ?)",
@@ -51,10 +68,11 @@ class Logins:
         """Sign one out. Raises `StoreError`. Cancelled, it may be removed all the same."""
         await self._db.write(lambda c: c.execute("DELETE FROM logins WHERE digest = ?", (digest,)))
 
-    def renew(self, digest: str, until_wall: float) -> None:
-        """It was used: it is valid until then. Nobody waits for it."""
-        values = (until_wall, digest)
-        self._db.post(lambda c: c.execute("UPDATE logins SET until_wall = ? WHERE digest = ?", values), hurry=False)
+    def used(self, login: LoginRecord) -> None:
+        """It was used, and is valid until then. Nobody waits for it."""
+        values = (login.until_wall, login.used_wall, login.digest)
+        query = "UPDATE logins SET until_wall = ?, used_wall = ? WHERE digest = ?"
+        self._db.post(lambda c: c.execute(query, values), hurry=False)
 
     async def add_code(self, digest: str, until_wall: float, now: float) -> None:
         """See `add_code`. Raises `StoreError`. Cancelled, it may be written all the same."""

@@ -32,12 +32,20 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class LoginRecord:
-    """A signed-in browser. `key`: see the table `logins`. Used, it is valid longer: `until_wall` moves on."""
+    """A signed-in browser. `key`: see the table `logins`. Used, it is valid longer: `until_wall` moves on. `address`:
+    from where it signed in. `used_wall`: when it was last used, at most ten minutes old."""
 
     digest: str
     key: str | None
     created_wall: float
     until_wall: float
+    address: str = ""
+    used_wall: float | None = None
+
+    @property
+    def id(self) -> str:
+        """Safe to show and to log: it tells nothing of the cookie."""
+        return f"login_{self.digest[:12]}"
 
 
 def new_key() -> str:

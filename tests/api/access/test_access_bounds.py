@@ -10,7 +10,7 @@ from fakes.clock import ManualClock
 from fakes.server.house import KEY, House, house
 from joyvl_server.api.access import browsers
 from joyvl_server.api.access.keyring import Keyring
-from joyvl_server.store.access.records import KeyRecord, digest_of
+from joyvl_server.store.access.records import KeyRecord, digest_of, new_secret
 
 
 @pytest.fixture
@@ -54,6 +54,30 @@ async def test_one_key_fills_neither_the_memory_nor_the_table_with_browsers(h: H
     assert await status(other) == 200
     rows = await h.registry.store.main.read(lambda c: c.execute("SELECT count(*) FROM logins").fetchone()[0])
     assert rows == 6
+
+
+async def test_the_browsers_of_a_key_share_its_rate_and_those_of_links_have_their_own(tmp_path):
+    async with house(tmp_path, server={"api_keys": [KEY, "other"], "requests_per_s": 1}) as h:
+
+        async def signed_in(body: dict[str, str]) -> dict[str, str]:
+            answer = await h.client.post("/v1/login", json=body)
+            h.client.cookies.clear()
+            return {"Cookie": f"joyvl_session={answer.cookies['joyvl_session']}"}
+
+        async def code() -> dict[str, str]:
+            text = new_secret()
+            await h.api.access._logins.add_code(digest_of(text), h.clock.wall() + 60, h.clock.wall())
+            return await signed_in({"code": text})
+
+        browsers_of_key = [await signed_in({"key": KEY}) for _ in range(3)]
+        linked = [await code() for _ in range(2)]
+        told = [(await h.client.get("/v1/me", headers=browsers_of_key[n % 3])).status_code for n in range(12)]
+        assert told == [200] * 10 + [429] * 2
+        assert (await h.client.get("/v1/me", headers={"Authorization": f"Bearer {KEY}"})).status_code == 429
+        assert (await h.client.get("/v1/me", headers={"Authorization": "Bearer other"})).status_code == 200
+        for browser in linked:
+            told = [(await h.client.get("/v1/me", headers=browser)).status_code for _ in range(11)]
+            assert told == [200] * 10 + [429]
 
 
 async def test_what_was_read_before_a_key_was_removed_does_not_bring_it_back():

@@ -217,6 +217,33 @@ async def test_streams_end_with_their_key(h: House):
     await events.done()
 
 
+async def test_a_download_is_cut_when_its_key_is_removed(h: House, tmp_path, monkeypatch):
+    large = tmp_path / "answer.bin"
+    large.write_bytes(b"x" * 1_000_000)
+
+    async def file(self: Any, task_id: str, name: str) -> Any:
+        return large
+
+    monkeypatch.setattr(type(h.registry.tasks.records), "file", file)
+    key = await made(h)
+    wire = Wire(h.app, "/v1/tasks/tsk_1/files/answer.bin", headers={"authorization": f"Bearer {key['key']}"})
+    wire.stop_reading()
+    wire.task = asyncio.create_task(wire._app(wire.scope, wire._in.get, wire._send))
+    wire.say({"type": "http.request", "body": b""})
+    assert (await h.client.delete(f"/v1/keys/{key['id']}")).status_code == 204
+    wire.read_again()
+    await wire.done()
+    sent = [wire._out.get_nowait() for _ in range(wire._out.qsize())]
+    assert sum(len(message.get("body", b"")) for message in sent) < 200_000
+    assert not any(message.get("more_body") is False for message in sent)
+
+
+async def test_who_removes_the_key_that_they_use_gets_an_answer(h: House):
+    key = await made(h, role="admin")
+    assert await status(h, f"/v1/keys/{key['id']}", key["key"], "DELETE") == (204, "")
+    assert (await status(h, "/v1/me", key["key"]))[0] == 401
+
+
 # --------------------------------------------------------------------------------------------------------------- ingest
 
 

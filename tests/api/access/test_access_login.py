@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from fakes.media.wire import Wire
 from fakes.server.house import KEY, House, house
 from joyvl_server.api.access import access, browsers
 from joyvl_server.api.access.first_link import login_link
+from joyvl_server.api.access.schemas import LoginOut
 from joyvl_server.api.http import auth
 
 
@@ -115,6 +117,58 @@ async def test_a_removed_key_takes_its_browsers_along(locked: House):
     assert (await locked.client.post("/v1/cameras", json={})).status_code == 403
     await locked.client.delete(f"/v1/keys/{key['id']}", headers=bearer)
     assert (await locked.client.get("/v1/me")).status_code == 401
+
+
+async def test_an_admin_sees_the_browsers_and_ends_one_at_once(locked: House):
+    bearer = {"Authorization": f"Bearer {KEY}"}
+    key = (await locked.client.post("/v1/keys", json={"name": "ann", "role": "viewer"}, headers=bearer)).json()
+    await sign_in(locked, key=key["key"])
+    anns = f"joyvl_session={locked.client.cookies['joyvl_session']}"
+    await sign_in(locked, key=KEY)
+    await locked.clock.advance(1.0)
+    answer = await locked.client.get("/v1/logins")
+    first, second = answer.json()["data"]
+    assert set(first) == set(LoginOut.model_fields)
+    assert (first["name"], first["role"], first["address"], first["this"]) == ("ann", "viewer", "127.0.0.1", False)
+    assert (second["name"], second["role"], second["this"]) == ("a key of the settings", "admin", True)
+    assert second["used_at"] > second["created_at"]
+    for secret in (anns.partition("=")[2], locked.client.cookies["joyvl_session"], KEY, key["key"]):
+        assert secret not in answer.text
+    locked.client.cookies.clear()
+    assert (await locked.client.get("/v1/logins", headers={"Cookie": anns})).json()["code"] == "role_too_low"
+
+    socket = Wire(locked.app, await updates_path(locked, bearer), kind="websocket", headers={"cookie": anns})
+    await socket.open()
+    ended = await locked.client.delete(f"/v1/logins/{first['id']}", headers=bearer)
+    assert ended.status_code == 204
+    await socket.done()
+    assert (await locked.client.get("/v1/me", headers={"Cookie": anns})).status_code == 401
+    assert (await locked.client.delete(f"/v1/logins/{first['id']}", headers=bearer)).status_code == 404
+    assert [one["id"] for one in (await locked.client.get("/v1/logins", headers=bearer)).json()["data"]] == [
+        second["id"]
+    ]
+
+
+async def updates_path(h: House, headers: dict[str, str]) -> str:
+    h.client.headers.update(headers)
+    camera = await h.camera()
+    del h.client.headers["Authorization"]
+    return f"/v1/sessions/{camera['session_id']}/updates"
+
+
+async def test_when_a_browser_was_last_used_outlives_a_restart(tmp_path):
+    async with house(tmp_path, server={"api_keys": [KEY]}) as h:
+        await sign_in(h, key=KEY)
+        later(h, browsers.RENEWED_S + 60)
+        assert (await h.client.get("/v1/me")).status_code == 200
+        (one,) = (await h.client.get("/v1/logins")).json()["data"]
+        cookies = dict(h.client.cookies)
+    async with house(tmp_path, server={"api_keys": [KEY]}) as h:
+        bearer = {"Authorization": f"Bearer {KEY}"}
+        (again,) = (await h.client.get("/v1/logins", headers=bearer)).json()["data"]
+        assert (again["used_at"], again["id"]) == (one["used_at"], one["id"])
+        assert again["used_at"] > again["created_at"]
+        assert cookies
 
 
 async def test_signing_out_ends_the_cookie_on_the_server_too(locked: House):
