@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote
 
 import typer
@@ -14,14 +15,14 @@ import typer
 from joyvl_server.cli.exits import UNDECIDED, USAGE, errors_as_exit_codes
 from joyvl_server.cli.serve import given
 from joyvl_server.cli.watch_output import DecisionReporter, JsonPrinter, Printer, TextPrinter
-from joyvl_server.compose import build_registry
 from joyvl_server.core.errors import ConfigError, JoyvlError, SourceError
-from joyvl_server.core.watches.kinds import read_kinds
+from joyvl_server.core.watches.kinds import Kinds, read_kinds
 from joyvl_server.ingest.base import PullSpec, SourceStatus
 from joyvl_server.kit import logs
-from joyvl_server.sessions.session import Session
-from joyvl_server.sessions.watch_list import WatchDraft
 from joyvl_server.settings import Settings, load
+
+if TYPE_CHECKING:  # a second of every other command
+    from joyvl_server.sessions.session import Session
 
 TICKS = ("response.listen", "response.skip", "response.done")
 
@@ -74,9 +75,8 @@ def watch(
         printer = JsonPrinter() if json_lines else TextPrinter(sys.stderr.isatty())
         spec = pull_spec(source, speed, loop)
         chosen = read_kinds(kinds)
-        watches = tuple(WatchDraft(text, kinds=chosen) for text in watch or ())
         try:
-            asyncio.run(_watch(settings, spec, source, watches, printer, duration))
+            asyncio.run(_watch(settings, spec, source, [(text, chosen) for text in watch or ()], printer, duration))
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
 
@@ -113,10 +113,14 @@ async def _watch(
     settings: Settings,
     spec: PullSpec,
     name: str,
-    watches: tuple[WatchDraft, ...],
+    watches: Sequence[tuple[str, Kinds | None]],
     printer: Printer,
     duration: float | None,
 ) -> None:
+    from joyvl_server.compose import build_registry
+    from joyvl_server.sessions.watch_list import WatchDraft
+
+    drafts = tuple(WatchDraft(text, kinds=kinds) for text, kinds in watches)
     registry = await build_registry(settings)
     is_file = spec.is_file
     reporter = DecisionReporter(printer, settings.sessions)
@@ -124,7 +128,7 @@ async def _watch(
         await registry.start()
         if is_file and not reporter.waited(await registry.engine_there(reporter.waiting)):
             raise typer.Exit(UNDECIDED)
-        session = await registry.watch_url(spec, name=name, watches=watches)
+        session = await registry.watch_url(spec, name=name, watches=drafts)
         if not is_file:
             printer.note("Waiting for the source, however long it is away. Ctrl-C ends it.")
         reason = await _print_until_end(session, printer, reporter, duration, is_file=is_file)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
 from joyvl_server.sessions.engines.state import EngineState, EngineStatus
-from joyvl_server.sessions.session import Session
 from joyvl_server.settings.groups import SessionSettings
+
+if TYPE_CHECKING:  # a second of every other command
+    from joyvl_server.sessions.session import Session
 
 # What `--json` prints of a tick, and under which name.
 FIELDS = (

@@ -15,10 +15,13 @@ from bench.fidelity import (
 from bench.still_scene import CameraNoise, still_room
 
 from fakes.media.video import draw_clip
+from fakes.patience import LONG_FORM
 from joyvl_server.core.errors import SourceError
 from joyvl_server.core.prompt.turns import Look
 
 VIDEOS = ("people-one-by-one.mp4", "bottles.mp4")
+STILL_S = 600 if LONG_FORM else 200
+NOISE_S = 300 if LONG_FORM else 75
 
 
 def test_a_short_still_room_and_no_clips():
@@ -35,8 +38,9 @@ def test_a_short_still_room_and_no_clips():
 @pytest.mark.slow
 @pytest.mark.aside
 def test_ten_minutes_of_a_still_room_cost_a_fifth():
-    result = bench_fidelity()
-    assert result["rows"][0]["ticks"] == 600
+    """Ten with JOYVL_LONG=1, else the first few of them."""
+    result = bench_fidelity(still_s=STILL_S)
+    assert result["rows"][0]["ticks"] == STILL_S
     assert result["image_token_ratio_still"] <= 0.20
     assert result["image_token_ratio_still_eco"] <= 0.10
 
@@ -50,7 +54,7 @@ def test_ten_minutes_of_a_still_room_cost_a_fifth():
 )
 def test_other_noise_light_and_compression_do_too(noise: CameraNoise):
     viewer = Viewer("adaptive")
-    for frame in painted(enumerate(still_room(300, 11, noise))):
+    for frame in painted(enumerate(still_room(NOISE_S, 11, noise))):
         viewer.look(frame)
     assert viewer.ratio <= 0.20
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext, suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from bench.speech.microphone import synthesise
 from bench.speech.sentences import ENGLISH
 
 from fakes.media.speech import need_speech
+from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.audio.resampler import resample
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -33,12 +36,23 @@ def test_words_have_their_times_and_a_piece_of_sound_its_place() -> None:
     assert place == 8000
 
 
+def measured() -> dict[str, dict[str, Any]]:
+    """The rows by what they say. A busy machine may swallow what is said or heard: then it is said once more."""
+    for last in (False, True):
+        with nullcontext() if last else suppress(JoyvlError):
+            rows = {row["what"]: row for row in bench_barge_in(None, quick=True)["rows"]}
+            silent, history, prompt, *_ = rows.values()
+            if last or (silent["measured"] >= 2 and history["measured"] >= 1 and prompt["measured"] >= 1):
+                return rows
+    raise AssertionError("the second time returns or raises")
+
+
 @pytest.mark.browser
 @pytest.mark.timeout(900)
 def test_barge_in() -> None:
     need_speech()
     assert shutil.which("espeak-ng")
-    rows = {row["what"]: row for row in bench_barge_in(None, quick=True)["rows"]}
+    rows = measured()
     silent, history, prompt, click, lost = rows.values()
     assert silent["measured"] >= 2, rows
     assert 0 < silent["p50_ms"] < 5000

@@ -6,12 +6,15 @@ What must *not* come is proved by something else that must come first, or by sho
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 PATIENCE_S = 240.0
 """Less than pytest's own bound (pyproject.toml), only so that the test fails with words and cleans up."""
+LONG_FORM = os.environ.get("JOYVL_LONG") == "1"
+"""Measure as long as a claim says, and every variant of it. Without it the tests take a short form of the same."""
 
 
 def _never() -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from fakes.media.frames import make_frame
+from fakes.patience import LONG_FORM
 from fakes.scenarios import Drawn, Wanted, random_scene
 from joyvl_server.core.config import ObserverConfig
 from joyvl_server.core.gaze.gaze import Gaze
 from joyvl_server.core.prompt.turns import Look
 
 pytestmark = [pytest.mark.slow, pytest.mark.aside]
-SEEDS = range(7000, 7027)
+SEEDS = range(7000, 7027 if LONG_FORM else 7009)
+"""three scenes of each family, or one"""
 NEAR_S = 1.0
 GLANCE_TOKENS, FULL_TOKENS = 68, 254
 
@@ -52,6 +54,6 @@ def test_what_happens_is_looked_at_in_full_within_a_second_and_most_is_glanced_a
     share = full / total
     ratio = share + (1 - share) * GLANCE_TOKENS / FULL_TOKENS
     print(f"{happenings} happenings, {len(missed)} without a full look, {share:.2f} full, tokens {ratio:.2f}", missed)
-    assert happenings >= 40
+    assert happenings >= 40 * len(SEEDS) / 27
     assert len(missed) <= happenings * 0.02
     assert ratio <= 0.6

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 
 from fakes.media.footage import assert_people, judge, labels
+from fakes.patience import LONG_FORM
 from joyvl_server.core.frame import Grey
 from joyvl_server.engines.motion.queue import SightingQueue
 from joyvl_server.engines.motion.scene import Scene
 
 pytestmark = [pytest.mark.clips, pytest.mark.slow, pytest.mark.aside]
 COOLDOWN_S = 2.0
-PHASES = [phase / 10 for phase in range(10)]
+PHASES = [phase / 10 for phase in range(0, 10, 1 if LONG_FORM else 3)]
 VIEWS: dict[str, Callable[[Grey], Grey]] = {
     "as it is": lambda grey: grey,
     "mirrored": lambda grey: np.ascontiguousarray(grey[:, ::-1]),

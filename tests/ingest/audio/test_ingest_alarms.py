@@ -48,6 +48,12 @@ def echo(seconds: float) -> np.ndarray:
     return tail
 
 
+def convolved(wave: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """As `np.convolve`, by way of the spectrum: a second of echo has 16,000 values."""
+    n = len(wave) + len(response) - 1
+    return np.fft.irfft(np.fft.rfft(wave, n) * np.fft.rfft(response, n), n)
+
+
 @pytest.mark.parametrize("kind", ALARMS)
 @pytest.mark.parametrize("hz", [520.0, 2900.0, 3100.0, 3400.0])
 @pytest.mark.parametrize("tempo", [0.8, 1.0, 1.2])
@@ -73,7 +79,7 @@ def test_in_noise_as_loud_as_almost_the_alarm(kind: str, snr_db: float) -> None:
 @pytest.mark.parametrize("kind", ALARMS)
 @pytest.mark.parametrize("echo_s", [0.3, 0.6, 1.0])
 def test_where_it_echoes(kind: str, echo_s: float) -> None:
-    wave = np.convolve(ALARMS[kind](15.0, begins=4.0), echo(echo_s))[: 15 * RATE]
+    wave = convolved(ALARMS[kind](15.0, begins=4.0), echo(echo_s))[: 15 * RATE]
     assert kind in kinds(wave + noise(15.0, 20))
 
 
