@@ -111,18 +111,23 @@ class Fuzzer:
         self._good = list(corpus)
         self._known = ["cam_1"]
         self._keys: dict[str, str | None] = {}
+        self._until = 0.0
 
     async def run(self, seconds: float) -> Findings:
-        """The corpus first, whole, however long that takes; then until the time is over."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until or self._waiting:
+        """The corpus first, whole, however long that takes; then for so long."""
+        self._until = time.monotonic() + seconds
+        while not self._is_over:
             with tempfile.TemporaryDirectory() as folder:
                 for _ in range(ROUNDS_A_FOLDER):
-                    if time.monotonic() < until or self._waiting:
-                        await self._round(Path(folder), until)
+                    if not self._is_over:
+                        await self._round(Path(folder), seconds)
         return self.found
 
-    async def _round(self, folder: Path, until: float) -> None:
+    @property
+    def _is_over(self) -> bool:
+        return not self._waiting and time.monotonic() >= self._until
+
+    async def _round(self, folder: Path, seconds: float) -> None:
         server = {"api_keys": [OWNER], "requests_per_s": 0}
         async with house(folder, change=nothing_reached, server=server) as h:
             h.client.headers["Authorization"] = f"Bearer {OWNER}"
@@ -138,7 +143,8 @@ class Fuzzer:
             for count in range(ROUND):
                 if self._waiting:
                     await self._ask(h, self._waiting.pop(0))
-                elif time.monotonic() >= until:
+                    self._until = time.monotonic() + seconds
+                elif self._is_over:
                     return
                 else:
                     await self._ask(h, self._made(*self._random.choice(routes), self._random.choice((tame, wild))))

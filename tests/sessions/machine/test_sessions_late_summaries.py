@@ -20,6 +20,7 @@ from bench.simulation.scripted_model import ScriptedModel
 from bench.simulation.sources import SimulatedSource, View
 from bench.simulation.virtual_time import VirtualClock, run_virtual
 
+from fakes.patience import LONG_FORM
 from joyvl_server.core.decisions import Skip
 from joyvl_server.core.effects import BeginChunk, Decided, StopWriting, Write
 from joyvl_server.core.errors import EngineUnavailable
@@ -31,7 +32,8 @@ from joyvl_server.sessions.machine.runner import MachineRunner
 from joyvl_server.sessions.ticking.base import phase
 
 GREY = np.full((6, 8), 128, np.uint8)
-HOUR_S, SECONDS = 3600, 900
+HOUR_S, SECONDS = 3600 if LONG_FORM else 900, 900
+"""a quarter of it, unless JOYVL_LONG=1"""
 LATE = "Much later it became known"
 PHASE = phase(1, 1.0)
 """when in each second the first session's tick is due"""
