@@ -211,7 +211,7 @@ async def _serve(
                 code = await app.state.api.access.first_code()
                 await asyncio.to_thread(_tell_commands, settings, sockets[0].getsockname()[1])
                 server = ApiServer(app, app.state.api, lambda: _told(url, certificate, settings, code), certificate)
-                stop.server = server
+                stop.server, app.state.api.certificate = server, certificate
                 beginning = [
                     tasks.create_task(_arranged(arrange, registry)),
                     tasks.create_task(_told_of_engines(registry)),

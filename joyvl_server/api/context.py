@@ -18,6 +18,7 @@ from joyvl_server.api.realtime.data_channels import DataChannels
 from joyvl_server.api.reference.client_sessions import ReferenceSessions
 from joyvl_server.api.upkeep.live_settings import LiveSettings
 from joyvl_server.kit.clock import Clock
+from joyvl_server.kit.tls.served import ServedCertificate
 from joyvl_server.sessions.registry import Registry
 from joyvl_server.settings import Settings
 
@@ -45,6 +46,8 @@ class ApiContext:
     reference: ReferenceSessions
     access: Access
     live: LiveSettings
+    certificate: ServedCertificate | None = None
+    """that of https, once the server listens"""
     request_locks: RequestLocks = field(default_factory=RequestLocks)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_by: float | None = None

@@ -101,6 +101,8 @@ async def read_metrics(api: ApiDep) -> Response:
     """Counters, gauges and histograms in Prometheus' text format. The text is made in a thread, off the loop."""
     api.usage.take(api.registry)
     api.store.take(api.registry)
+    api.metrics.certificate_end.set(0.0 if api.certificate is None else api.certificate.facts.expires)
+    api.metrics.key_end.set(api.access.keyring.next_end() or 0.0)
     text = await asyncio.to_thread(_metrics, api)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

@@ -14,6 +14,8 @@ from joyvl_server.store.sqlite.database import Database
 
 KEPT_S = 24 * 3600.0
 KEPT = 10_000
+KEPT_OF_CALLER = 2_000
+"""so that nobody pushes out the answers of others"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,9 @@ class StoredAnswer:
 
 
 class IdempotencyKeys:
-    """Kept for 24 hours, and at most 10,000 of them. Answers may hold what is shown once, so they are sealed; where the
-    key is not there, with one of this process, so that they are kept until its end."""
+    """Kept for 24 hours, and at most 10,000 of them, 2,000 of one caller: `key` is `CALLER:KEY`. Answers may hold what
+    is shown once, so they are sealed; where the key is not there, with one of this process, so that they are kept
+    until its end."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -74,14 +77,20 @@ class IdempotencyKeys:
         def work(connection: sqlite3.Connection) -> None:
             box = self._db.secrets if self._db.secrets.fault is None else self._passing
             sealed = box.seal_bytes(body, _place(key, route))
-            values = (key, route, status, json.dumps(dict(headers)), sealed, body_hash, at)
+            row = (key, route, status, json.dumps(dict(headers)), sealed, body_hash, at)
             connection.execute("DELETE FROM idempotency WHERE created_wall <= ?", (at - KEPT_S,))
-            connection.execute("INSERT INTO idempotency VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING", values)
-            connection.execute(
-                "DELETE FROM idempotency WHERE rowid IN "
-                "(SELECT rowid FROM idempotency ORDER BY created_wall DESC, rowid DESC LIMIT -1 OFFSET ?)",
-                (KEPT,),
-            )
+            connection.execute("INSERT INTO idempotency VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING", row)
+            caller = key.partition(":")[0]
+            # All that begins with the caller and a colon: the semicolon is what comes after that.
+            for where, values in (
+                ("key >= ? AND key < ?", (f"{caller}:", f"{caller};", KEPT_OF_CALLER)),
+                ("1", (KEPT,)),
+            ):
+                connection.execute(
+                    "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency "
+                    f"WHERE {where} ORDER BY created_wall DESC, rowid DESC LIMIT -1 OFFSET ?)",
+                    values,
+                )
 
         await self._db.write(work)
 

@@ -18,6 +18,7 @@ from fakes.server.house import house
 from joyvl_server.core.decisions import Decision, Skip
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.notify.outbox import HookHealth
+from joyvl_server.sessions import payloads
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "docker/prometheus/alerts.yaml"
@@ -105,6 +106,32 @@ async def test_a_hook_that_fails_and_a_memory_that_is_away_are_counted(tmp_path)
     assert 'joyvl_hooks{state="working"} 1.0' in lines
     (failing,) = [float(line.split()[1]) for line in lines if line.startswith("joyvl_hook_failing_seconds ")]
     assert failing >= 100
+
+
+async def test_when_keys_and_the_certificate_end_is_told(tmp_path):
+    def bearer(key: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key}"}
+
+    async with house(tmp_path, server={"api_keys": ["a-key"]}) as h:
+
+        async def ends() -> tuple[float, float]:
+            text = (await h.client.get("/metrics", headers=bearer("a-key"))).text
+            lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+            return (
+                float(lines["joyvl_tls_certificate_expiry_timestamp_seconds"]),
+                float(lines["joyvl_api_key_expiry_timestamp_seconds"]),
+            )
+
+        assert await ends() == (0, 0)
+        now = h.clock.wall()
+        for name, seconds in (("a", None), ("b", 600.0), ("c", 60.0)):
+            until = None if seconds is None else payloads.rfc3339(now + seconds)
+            body = {"name": name, "role": "viewer", "expires_at": until}
+            assert (await h.client.post("/v1/keys", json=body, headers=bearer("a-key"))).status_code == 201
+        h.api.certificate = SimpleNamespace(facts=SimpleNamespace(expires=1.9e9))
+        assert await ends() == (1.9e9, now + 60.0)
+        await h.clock.advance(61.0)
+        assert (await ends())[1] == now + 600.0
 
 
 def test_each_rule_says_what_to_do_and_is_tested():

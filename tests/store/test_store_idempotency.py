@@ -36,6 +36,18 @@ async def test_answers_expire_after_a_day(db):
     assert (await kept.get("k", "a", now=1000.0 + KEPT_S)).status == 202
 
 
+async def test_nobody_pushes_out_the_answers_of_others(db, monkeypatch):
+    monkeypatch.setattr(idempotency_module, "KEPT_OF_CALLER", 3)
+    kept = IdempotencyKeys(db)
+    await kept.put("ann:k", "a", *ANSWER, now=1000.0)
+    await kept.put("ann2:k", "a", *ANSWER, now=1000.0)
+    for n in range(9):
+        await kept.put(f"bob:{n}", "a", *ANSWER, now=1001.0 + n)
+    assert [n for n in range(9) if await kept.get(f"bob:{n}", "a", now=1010.0)] == [6, 7, 8]
+    assert await kept.get("ann:k", "a", now=1010.0)
+    assert await kept.get("ann2:k", "a", now=1010.0)
+
+
 async def test_answers_are_bounded(db, monkeypatch):
     monkeypatch.setattr(idempotency_module, "KEPT", 5)
     kept = IdempotencyKeys(db)

@@ -33,6 +33,11 @@ class Caller:
     ended: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
     @property
+    def counted(self) -> str:
+        """What its requests, and what it makes the server keep, count to."""
+        return self.counted_as or self.name
+
+    @property
     def asker(self) -> Asker:
         """What its written words may do."""
         everywhere = not self.cameras

@@ -23,6 +23,7 @@ from joyvl_server.api.http import bodies
 from joyvl_server.api.http.auth import FailedKeyLimiter, client_of, key_of
 from joyvl_server.api.http.problems import problem
 from joyvl_server.core.errors import NotFound
+from joyvl_server.store.access.records import digest_of
 
 if TYPE_CHECKING:
     from joyvl_server.api.context import ApiContext
@@ -62,7 +63,7 @@ class AccessCheck:
         caller = await self._caller(scope, headers)
         if isinstance(caller, Response):
             return self._too_many(address_of(scope)) or caller
-        too_many = self._too_many(caller.counted_as or caller.name)
+        too_many = self._too_many(caller.counted)
         if too_many is not None:
             return too_many
         note(scope, caller)
@@ -96,7 +97,10 @@ class AccessCheck:
     def _ephemeral(self, scope: Scope, key: str) -> Caller | None:
         """A key for that is good for nothing else. What it opens ends with the key of who made it."""
         maker = self._api.secrets.maker_of(key) if _opens_realtime(scope) else None
-        return None if maker is None else replace(maker, shown="a client secret", role="operator")
+        if maker is None:
+            return None
+        name = f"{maker.name}/{digest_of(key)[:12]}"  # of its own: the secrets of one maker are for different clients
+        return replace(maker, name=name, shown="a client secret", role="operator", counted_as=maker.counted)
 
     def _too_many(self, client: str) -> Response | None:
         wait = self._rates.wait_s(client)

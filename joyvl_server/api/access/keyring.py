@@ -82,6 +82,12 @@ class Keyring:
         wall = self._clock.wall()
         return any(key.role == "admin" and not key.is_over(wall) for key in self._records.values())
 
+    def next_end(self) -> float | None:
+        """Unix seconds at which the next key is over, None where none ends."""
+        wall = self._clock.wall()
+        ends = (key.expires_wall for key in self._records.values() if not key.is_over(wall))
+        return min((end for end in ends if end is not None), default=None)
+
     def records(self) -> list[KeyRecord]:
         """All keys, oldest first, with the last use that is known."""
         return sorted(self._records.values(), key=lambda key: key.id)

@@ -45,6 +45,16 @@ class HttpMetrics:
         self.slow = Counter(
             "joyvl_update_streams_slow", "Update streams closed because the client read too slowly.", registry=registry
         )
+        self.certificate_end = Gauge(
+            "joyvl_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate of https is over, Unix time; 0: there is none.",
+            registry=registry,
+        )
+        self.key_end = Gauge(
+            "joyvl_api_key_expiry_timestamp_seconds",
+            "When the next of the API keys is over, Unix time; 0: none ends.",
+            registry=registry,
+        )
 
 
 @runtime_checkable

@@ -16,6 +16,8 @@ from joyvl_server.store.access.records import digest_of
 
 PREFIX = "ek_"
 MAX_SECRETS = 1024
+MAX_OF_MAKER = 512
+"""of one key: nobody keeps others from making theirs"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class ClientSecrets:
         self._kept = {digest: kept for digest, kept in self._kept.items() if self._opens(kept)}
         if len(self._kept) >= MAX_SECRETS:
             raise Unavailable(f"{MAX_SECRETS} client secrets are valid; use them first.", code="too_many_secrets")
+        if sum(kept.maker.counted == maker.counted for kept in self._kept.values()) >= MAX_OF_MAKER:
+            raise Unavailable(
+                f"{MAX_OF_MAKER} client secrets of yours are valid; use them first.", code="too_many_secrets"
+            )
         key = PREFIX + secrets.token_urlsafe(32)
         self._kept[digest_of(key)] = ClientSecret(session, maker, now + seconds)
         return key

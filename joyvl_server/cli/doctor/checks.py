@@ -22,6 +22,7 @@ from joyvl_server.cli.doctor.model.template import TemplateCheck
 from joyvl_server.cli.doctor.model.tokenizer import MarkerCheck
 from joyvl_server.cli.doctor.parts.agents import AgentsCheck
 from joyvl_server.cli.doctor.parts.data_folder import DataFolderCheck
+from joyvl_server.cli.doctor.parts.keys import KeysCheck
 from joyvl_server.cli.doctor.parts.memory import MemoryCheck
 from joyvl_server.cli.doctor.parts.running import RunningServerCheck
 from joyvl_server.cli.doctor.parts.settings_check import SettingsCheck
@@ -81,6 +82,7 @@ def all_checks(
         DiskCheck(settings),
         DataFolderCheck(settings, running),
         StoredSecretsCheck(settings),
+        KeysCheck(settings),
         RunningServerCheck(running),
         PortCheck(settings, running),
         HttpsCheck(settings),

@@ -68,3 +68,15 @@ async def test_a_connection_that_a_secret_opened_ends_with_its_makers_key(h: Hou
     await socket.open()
     await h.client.delete(f"/v1/keys/{key['id']}")
     await socket.done()
+
+
+async def test_the_secrets_of_one_maker_do_not_read_each_others_answers(h: House):
+    key = await operator(h)
+    found = []
+    for name in ("one", "two"):
+        headers = {"Authorization": f"Bearer {await secret(h, key['key'])}", "Idempotency-Key": "1"}
+        body = {"sdp": "v=0", "session": {"name": name}}
+        answer = await h.client.post("/v1/realtime/calls", json=body, headers=headers)
+        assert (answer.status_code, "idempotency-replayed" in answer.headers) == (201, False), answer.text
+        found.append(answer.headers["location"])
+    assert len(set(found)) == 2

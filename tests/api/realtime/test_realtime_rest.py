@@ -13,7 +13,7 @@ import pytest
 from fakes.media.media import ANSWER_SDP
 from fakes.media.wire import Wire
 from fakes.server.house import KEY, House, house
-from joyvl_server.api.realtime.client_secrets import MAX_SECRETS
+from joyvl_server.api.realtime.client_secrets import MAX_OF_MAKER, MAX_SECRETS
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
 CALLS = "/v1/realtime/calls"
@@ -182,10 +182,17 @@ async def test_how_long_a_client_secret_may_live(h: House, seconds: Any):
 async def test_client_secrets_are_bounded(h: House):
     headers = {"Authorization": f"Bearer {KEY}"}
     path = "/v1/realtime/client_secrets"
-    for _ in range(MAX_SECRETS):
+    made = await h.client.post("/v1/keys", json={"name": "other", "role": "operator"}, headers=headers)
+    for _ in range(MAX_OF_MAKER):
         assert (await h.client.post(path, json={}, headers=headers)).status_code == 200
     full = await h.client.post(path, json={}, headers=headers)
     assert (full.status_code, full.json()["code"]) == (503, "too_many_secrets")
+    others = {"Authorization": f"Bearer {made.json()['key']}"}
+    assert (await h.client.post(path, json={}, headers=others)).status_code == 200  # nobody keeps others from theirs
+    h.api.secrets._kept.update(
+        {f"x{n}": secret for n, secret in enumerate([*h.api.secrets._kept.values()][-1:] * MAX_SECRETS)}
+    )
+    assert "1024" in (await h.client.post(path, json={}, headers=others)).json()["detail"]
     await h.clock.advance(600.0)
     assert (await h.client.post(path, json={}, headers=headers)).status_code == 200
     assert len(h.api.secrets) == 1

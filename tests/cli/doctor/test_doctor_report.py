@@ -97,8 +97,8 @@ def test_a_name_that_is_no_check():
 def test_everything_where_nothing_is_installed(doctor):
     found = doctor()
     assert {one["check"] for one in found} >= {
-        "settings", "disk", "data folder", "server", "port", "clock", "video", "calls", "turn", "secrets", "card",
-        "model", "markers", "template", "engine", "voices", "ears", "memory", "agents",
+        "settings", "disk", "data folder", "server", "port", "clock", "video", "calls", "turn", "secrets", "keys",
+        "card", "model", "markers", "template", "engine", "voices", "ears", "memory", "agents",
     }  # fmt: skip
     assert [one for one in found if one["status"] == "problem" and one["check"] not in ("disk",)] == []
 
