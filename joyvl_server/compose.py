@@ -47,7 +47,7 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
     traces = open_traces(settings.traces, clock)
     store = await Store.open(settings.data_dir, settings.secret_key_file)
     media_dir(settings).mkdir(exist_ok=True)
-    media = MediaHub(settings.media, policy, clock, clips=clip_limits(settings))
+    media = MediaHub(settings.media, policy, clock, clips=clip_limits(settings), webrtc=settings.webrtc)
     # What `joyvl engine install` made lies in the data folder.
     engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
     speech = SpeechServices(SpeechEngines(settings, clock), hearing)

@@ -70,6 +70,38 @@ def test_a_choice_among_numbers_is_read_from_the_environment(written):
     assert load(environ={"JOYVL_SESSIONS__LANGUAGE": "de-CH"}).sessions.language == "de-CH"
 
 
+@pytest.mark.parametrize(
+    ("written", "pair"),
+    [("62000-62031", (62_000, 62_031)), (" 62000 - 62001 ", (62_000, 62_001)), ("62000", (62_000,) * 2)],
+)
+def test_udp_ports_of_calls(write, written, pair):
+    assert load(environ={"JOYVL_WEBRTC__UDP_PORTS": written}).webrtc.port_pair == pair
+    assert load(write(f"webrtc: {{udp_ports: {written}}}"), environ={}).webrtc.port_pair == pair
+    assert load(environ={}).webrtc.port_pair is None
+
+
+@pytest.mark.parametrize("wrong", ["80-90", "62031-62000", "62000-70000", "1.5", "some", "62000-62001-62002", "-1"])
+def test_udp_ports_that_are_none(wrong):
+    assert "webrtc.udp_ports" in refusal(JOYVL_WEBRTC__UDP_PORTS=wrong)
+
+
+def test_advertised_addresses():
+    written = "192.168.1.10, Joyvl.LAN., [fd00::1]"
+    told = load(environ={"JOYVL_WEBRTC__ADVERTISED_ADDRESSES": written}).webrtc.advertised_addresses
+    assert told == ["192.168.1.10", "joyvl.lan", "fd00::1"]
+    for wrong in (
+        "0.0.0.0",
+        "224.0.0.1",
+        "*",
+        "*.lan",
+        "192.168.1",
+        "192.168.1.10:62000",
+        "http://a.lan",
+        "fe80::1%eth0",
+    ):
+        assert "webrtc.advertised_addresses" in refusal(JOYVL_WEBRTC__ADVERTISED_ADDRESSES=wrong)
+
+
 def test_lists_are_replaced_not_joined(write):
     config = write("net: {deny: [10.0.0.0/8]}")
     assert load(config, environ={"JOYVL_NET__DENY": "8.8.8.8"}).net.deny == ["8.8.8.8"]

@@ -53,7 +53,7 @@ class SourceError(JoyvlError):
     """A source that cannot be opened or read.
 
     Codes: unreachable, refused, timeout, unauthorized, not_found, not_a_stream, redirected, no_video, unknown_codec,
-    stalled, ended, lost, not_allowed, bad_sdp, worker_died, internal.
+    stalled, ended, lost, not_allowed, bad_sdp, no_udp_port, worker_died, internal.
     """
 
     code = "source"

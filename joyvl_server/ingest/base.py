@@ -205,7 +205,8 @@ class Media(Protocol):
         """
 
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[Source, str]:
-        """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (bad_sdp), `NotAllowed`.
+        """Take a WebRTC call. Returns the source and the answer SDP. Raises `SourceError` (bad_sdp,
+        no_udp_port), `NotAllowed`.
 
         Cancelled, it hangs the call up.
         """

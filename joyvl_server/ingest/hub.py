@@ -10,6 +10,7 @@ from itertools import count
 
 from joyvl_server.core.errors import Conflict, NotAllowed, SourceError
 from joyvl_server.ingest import source_errors
+from joyvl_server.ingest.advertised import AdvertisedAddresses
 from joyvl_server.ingest.base import ProbeReport, PullSpec, StateListener
 from joyvl_server.ingest.media_worker import MediaWorker, WorkerKind
 from joyvl_server.ingest.source import RemoteSource
@@ -19,7 +20,7 @@ from joyvl_server.ingest.worker.probe import LOOK_S
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.kit.net.source_check import SourceCheck
-from joyvl_server.settings import MediaSettings
+from joyvl_server.settings import MediaSettings, WebRtcSettings
 
 IDLE_S = 30.0
 """An empty worker is ended after so long."""
@@ -53,11 +54,19 @@ class MediaHub:
     """
 
     def __init__(
-        self, settings: MediaSettings, policy: NetPolicy, clock: Clock | None = None, *, clips: ClipLimits | None = None
+        self,
+        settings: MediaSettings,
+        policy: NetPolicy,
+        clock: Clock | None = None,
+        *,
+        clips: ClipLimits | None = None,
+        webrtc: WebRtcSettings | None = None,
     ) -> None:
         self._settings = settings
         self._source_check = SourceCheck(policy)
         self._clock: Clock = clock or SystemClock()
+        webrtc = webrtc or WebRtcSettings()
+        self._advertised = AdvertisedAddresses(webrtc.advertised_addresses, self._clock)
         self._config = WorkerConfig(
             slots=max(settings.worker_cameras, settings.worker_calls),
             max_pixels=settings.max_pixels,
@@ -71,6 +80,7 @@ class MediaHub:
             max_bitrate_kbps=settings.max_bitrate_kbps,
             policy=policy,
             clips=clips,
+            udp_ports=webrtc.port_pair,
         )
         self._workers: list[MediaWorker] = []
         self._ending: list[MediaWorker] = []
@@ -99,8 +109,9 @@ class MediaHub:
         """See `Media.answer`. Raises `Conflict` where the source is open. Cancelled, it hangs the call up."""
         source, worker = self._add_source(source_id, None, WorkerKind.CALLS, on_state)
         try:
+            advertised = await self._advertised.now()
             reply = await worker.request(
-                "answer", ANSWER_TIMEOUT_S, source=source_id, slot=source.slot, sdp=offer_sdp,
+                "answer", ANSWER_TIMEOUT_S, source=source_id, slot=source.slot, sdp=offer_sdp, advertised=advertised,
             )  # fmt: skip
         except BaseException:
             await source.aclose()

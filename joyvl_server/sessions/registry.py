@@ -241,7 +241,7 @@ class Registry:
         spec: SessionSpec | None = None,
         watches: tuple[WatchDraft, ...] = (),
     ) -> Call:
-        """Take a WebRTC call and begin to watch it. Raises `SourceError` (bad_sdp), `NotAllowed`, `ConfigError`.
+        """Take a WebRTC call and watch it. Raises `SourceError` (bad_sdp, no_udp_port), `NotAllowed`, `ConfigError`.
 
         Cancelled, it hangs the call up.
         """

@@ -36,6 +36,7 @@ from joyvl_server.settings.server import ServerSettings
 from joyvl_server.settings.timeline import TimelineSettings, TimeZoneName, system_zone
 from joyvl_server.settings.traces import TraceSettings
 from joyvl_server.settings.values import Folder
+from joyvl_server.settings.webrtc import WebRtcSettings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -55,6 +56,7 @@ __all__ = [
     "StoreSettings",
     "TimelineSettings",
     "TraceSettings",
+    "WebRtcSettings",
     "asks_for_keys",
     "check_listen",
     "default_data_dir",
@@ -94,6 +96,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine that decides.")
     sessions: SessionSettings = Field(default_factory=SessionSettings, description="Ticks, sensitivity, context.")
     media: MediaSettings = Field(default_factory=MediaSettings, description="Sources, workers, pictures.")
+    webrtc: WebRtcSettings = Field(default_factory=WebRtcSettings, description="Where calls are sent to.")
     net: NetSettings = Field(default_factory=NetSettings, description="What sources may reach.")
     speech: SpeechSettings = Field(default_factory=SpeechSettings, description="Voices, and what understands speech.")
     agents: AgentSettings = Field(

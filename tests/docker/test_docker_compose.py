@@ -62,7 +62,15 @@ def compose(**given: str) -> subprocess.CompletedProcess[str]:
 
 
 def for_card(card: str) -> subprocess.CompletedProcess[str]:
-    return compose(**{**variables(), "CARD": card, "JOYVL_BIND": "0.0.0.0", "JOYVL_API_KEYS": "a-key-123"})
+    return compose(
+        **{
+            **variables(),
+            "CARD": card,
+            "JOYVL_BIND": "0.0.0.0",
+            "JOYVL_API_KEYS": "a-key-123",
+            "JOYVL_HOSTNAMES": "joyvl.lan,192.168.1.10",
+        }
+    )
 
 
 @pytest.mark.processes
@@ -141,6 +149,18 @@ def test_every_setting_that_it_gives_exists(service: str, card: str):
     assert settings.server.api_keys[0].get_secret_value() == "a-key-123"
     assert "localhost" in settings.server.allowed_hosts
     assert settings.engine.name == ("motion" if card == "cpu" else "openai")
+    assert settings.webrtc.port_pair == (62_000, 62_031)
+    assert settings.webrtc.advertised_addresses == ["joyvl.lan", "192.168.1.10"]
+
+
+@pytest.mark.processes
+def test_the_udp_ports_of_calls_go_to_the_same_ports_of_the_container():
+    services = yaml.safe_load(for_card("cpu").stdout)["services"]
+    first, last = load(environ=services["joyvl"]["environment"] | {"JOYVL_CONFIG": ""}).webrtc.port_pair
+    published = [port for port in services["joyvl"]["ports"] if "udp" in str(port)]
+    pairs = {re.fullmatch(r"0\.0\.0\.0:(\d+):(\d+)/udp", port).groups() for port in published}
+    assert pairs == {(str(port), str(port)) for port in range(first, last + 1)}
+    assert "ports" not in services["joyvl-host"]
 
 
 def test_images_of_others_are_pinned():

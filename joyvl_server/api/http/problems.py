@@ -65,12 +65,12 @@ STATUS_OF_CODE: dict[type[JoyvlError], dict[str, int]] = {
         "engine_full": 503,
         "probes_busy": 503,
     },
-    SourceError: {"bad_sdp": 400, "not_allowed": 403, "not_found": 422},
+    SourceError: {"bad_sdp": 400, "not_allowed": 403, "not_found": 422, "no_udp_port": 503},
     StoreError: {"store_busy": 503, "store_closed": 503, "store_gone": 503, "store_full": 503, "secrets_locked": 503},
 }
 
 # What stays so for a while; all else may be tried again after a second.
-RETRY_AFTER_S = {"engine_full": "30", "probes_busy": "10"}
+RETRY_AFTER_S = {"engine_full": "30", "no_udp_port": "30", "probes_busy": "10"}
 
 # What the framework itself refuses.
 CODE_OF_STATUS = {

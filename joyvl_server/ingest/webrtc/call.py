@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
@@ -18,6 +19,7 @@ from joyvl_server.ingest.audio.echo.canceller import EchoCanceller, echo_cancell
 from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.base import SourceStatus
 from joyvl_server.ingest.stream_clock import LiveStreamClock
+from joyvl_server.ingest.webrtc.candidates import gather_candidates
 from joyvl_server.ingest.webrtc.data_channel import EventsChannel, TextSender
 from joyvl_server.ingest.webrtc.jitter_buffer import use_marker_buffer, use_short_buffer
 from joyvl_server.ingest.webrtc.microphone import EchoCleaner, Microphone
@@ -29,6 +31,7 @@ from joyvl_server.ingest.webrtc.sdp import (
     video_codec_of,
     with_bitrates,
 )
+from joyvl_server.ingest.webrtc.udp_ports import UdpPorts
 from joyvl_server.ingest.webrtc.voice_track import VoiceTrack
 from joyvl_server.ingest.worker.config import WorkerConfig
 from joyvl_server.ingest.worker.opening import seconds
@@ -70,7 +73,7 @@ class WebRtcCall:
         self._voice: CallVoice | None = None
         self._clock = LiveStreamClock()
         self._microphone = Microphone(sound.hearing, self._clock)
-        # No STUN server: browsers are in the same network, or reach us at an address they know.
+        # No STUN server: browsers are in the same network, or are told an address (webrtc.advertised_addresses).
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._tracks: list[MediaStreamTrack] = []
         self._drains: list[asyncio.Task[None]] = []
@@ -91,13 +94,14 @@ class WebRtcCall:
         """None while there is no picture."""
         return self._publisher.newest
 
-    async def answer(self, offer: str) -> str:
-        """The answer SDP, with all its candidates. Raises `SourceError` (bad_sdp).
+    async def answer(self, offer: str, advertised: Sequence[str] = ()) -> str:
+        """The answer SDP, with all its candidates, also for the `advertised` addresses. Raises `SourceError` (bad_sdp,
+        no_udp_port).
 
         Where it fails or is cancelled, everything is freed.
         """
         try:
-            return await self._answer(check_offer(offer))
+            return await self._answer(check_offer(offer), advertised)
         except OFFER_ERRORS as error:
             await self._free()
             log.debug("an unusual offer: %s: %s", type(error).__name__, error)
@@ -106,7 +110,7 @@ class WebRtcCall:
             await self._free()
             raise
 
-    async def _answer(self, offer: str) -> str:
+    async def _answer(self, offer: str, advertised: Sequence[str]) -> str:
         self._peer.on("track", self._on_track)
         self._peer.on("connectionstatechange", self._on_connection)
         self._peer.on("datachannel", self.events.opened)
@@ -121,6 +125,8 @@ class WebRtcCall:
             elif not use_marker_buffer(transceiver.receiver):
                 log.warning("this aiortc cannot give frames at once: each one is a frame interval older")
         track = self._speak(hearing_mid(offer))
+        if self._config.udp_ports is not None or advertised:
+            await gather_candidates(self._peer, UdpPorts(self._config.udp_ports), advertised)
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         answer = self._peer.localDescription.sdp
         if track is not None:

@@ -13,7 +13,8 @@ from joyvl_server.kit.net.policy import NetPolicy
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Names as in `MediaSettings`; `slots`: sources at once; `clips`: None for none."""
+    """Names as in `MediaSettings`; `slots`: sources at once; `clips`: None for none; `udp_ports`: first and last, for
+    calls, None for any."""
 
     slots: int
     max_pixels: int
@@ -27,6 +28,7 @@ class WorkerConfig:
     max_bitrate_kbps: int
     policy: NetPolicy
     clips: ClipLimits | None = None
+    udp_ports: tuple[int, int] | None = None
 
     @property
     def layout(self) -> FrameLayout:
@@ -42,4 +44,6 @@ class WorkerConfig:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> WorkerConfig:
         clips = None if data["clips"] is None else ClipLimits(**data["clips"])
-        return cls(**{**data, "policy": NetPolicy.from_dict(data["policy"]), "clips": clips})
+        ports = None if data["udp_ports"] is None else tuple(data["udp_ports"])
+        policy = NetPolicy.from_dict(data["policy"])
+        return cls(**{**data, "policy": policy, "clips": clips, "udp_ports": ports})

@@ -137,7 +137,7 @@ class WorkerProcess:
         call = WebRtcCall(self._config, publisher, sound, ChannelReporter(self._channel, message["source"]))
         opened = self._add(message, call, publisher, sound)
         try:
-            sdp = await call.answer(message["sdp"])
+            sdp = await call.answer(message["sdp"], message["advertised"])
         except BaseException:
             self._sources.pop(message["source"], None)
             sound.close()

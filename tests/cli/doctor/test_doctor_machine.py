@@ -108,6 +108,61 @@ async def test_no_udp(tmp_path):
     assert "Allow UDP in the firewall" in found.advice
 
 
+class Container(HostNetwork):
+    """With a network of its own, as Docker's bridge gives it."""
+
+    def __init__(self, free=32):
+        self.free = free
+
+    def free_ports(self, ports):
+        return self.free
+
+    def lookup(self, name):
+        if name != "joyvl.lan":
+            raise OSError("Name or service not known")
+        return ["192.168.1.10"]
+
+    def is_bridged(self):
+        return True
+
+
+async def told_of_calls(tmp_path, network, **webrtc):
+    """Without what it says of the call to itself."""
+    check = WebRtcCheck(Settings(data_dir=tmp_path, webrtc=webrtc, server={"host": "0.0.0.0"}), network)
+    return [f"{found.status}: {found.message} {found.advice}" for found in list(await check.run())[1:]]
+
+
+async def test_a_container_that_advertises_nothing(tmp_path):
+    (said,) = await told_of_calls(tmp_path, Container())
+    assert said.startswith("warning: This is a container with a network of its own")
+    assert "nothing is advertised. With compose.yaml name the host's address in JOYVL_HOSTNAMES" in said
+    ports, said = await told_of_calls(
+        tmp_path, Container(), udp_ports="62000-62031", advertised_addresses=["127.0.0.1"]
+    )
+    assert ports.startswith("ok: Calls have 32 UDP ports (62000-62031): one for each call.")
+    assert "nothing is told to browsers but 127.0.0.1" in said
+
+
+async def test_a_container_that_advertises_its_host(tmp_path):
+    given = {"advertised_addresses": ["joyvl.lan", "203.0.113.4", "nowhere.lan"]}
+    ports, unknown, told = await told_of_calls(tmp_path, Container(30), udp_ports="62000-62031", **given)
+    assert "(62000-62031), 2 of them taken" in ports
+    assert unknown.startswith("warning: nowhere.lan of webrtc.advertised_addresses has no address")
+    assert told.startswith("ok: Browsers are also told 192.168.1.10, 203.0.113.4.")
+    *_, said = await told_of_calls(tmp_path, Container(), **given)
+    assert "lets in only those that it publishes. Set webrtc.udp_ports" in said
+
+
+def test_ports_of_calls_that_are_taken(doctor):
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as taken:
+        taken.bind(("::", 0))
+        port = taken.getsockname()[1]
+        found = doctor("calls", settings={"webrtc": {"udp_ports": str(port)}})[1]
+        assert (found["status"], f"({port}) is free" in found["message"]) == ("problem", True), found
+        assert "the next call is refused" in found["message"]
+    assert doctor("calls", settings={"webrtc": {"udp_ports": str(port)}})[1]["status"] == "ok"
+
+
 def test_no_network_at_all(tmp_path):
     """In a network namespace of its own, which has nothing but loopback."""
     assert shutil.which("unshare")

@@ -37,7 +37,7 @@ async def live_server(
     """`services` None: as the settings say."""
     read = house_settings(folder, server={"api_keys": [KEY], "port": 0}, **settings)
     engines, clock = OneEngine(), SystemClock()
-    media = MediaHub(read.media, NetPolicy(), clock)
+    media = MediaHub(read.media, NetPolicy(), clock, webrtc=read.webrtc)
     services = services or speech_of(read, clock)
     registry = Registry(read, await Store.open(folder), media, NetPolicy(), engines, clock, services)
     app = create_app(read, registry, clock=clock)

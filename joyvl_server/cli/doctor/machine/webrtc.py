@@ -1,4 +1,4 @@
-"""Calls: the addresses that browsers are told, whether UDP works on them, and a call of this machine to itself."""
+"""Calls: the addresses that browsers are told, whether UDP works on them, their ports, and a call to itself."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from joyvl_server.cli.doctor.report import Finding, ok, problem, skipped, warning
 from joyvl_server.cli.doctor.threads import off_loop
+from joyvl_server.ingest.advertised import addresses_of
+from joyvl_server.ingest.webrtc.udp_ports import UdpPorts
+from joyvl_server.kit.net.addresses import parse_address
 from joyvl_server.settings import Settings, is_loopback
 
 ECHO_S, CALL_S = 3.0, 20.0
-DOCKER = Path("/.dockerenv")
+CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+INTERFACES = Path("/sys/class/net")
 BRIDGES = ipaddress.ip_network("172.16.0.0/12")
+ADVERTISE = (
+    "With compose.yaml name the host's address in JOYVL_HOSTNAMES. Else set webrtc.advertised_addresses to it and "
+    "webrtc.udp_ports to ports that the container publishes, or use the host's network (docs/docker.md)."
+)
 
 
 class HostNetwork:
@@ -44,6 +52,30 @@ class HostNetwork:
         except OSError as error:
             return error.strerror or type(error).__name__
         return ""
+
+    def free_ports(self, ports: tuple[int, int]) -> int:
+        """How many of them a call could take now. Blocks for a moment."""
+        return UdpPorts(ports).free(self.addresses())
+
+    def lookup(self, name: str) -> list[str]:
+        """Addresses of a name. Blocks. Raises `OSError`."""
+        return addresses_of(name)
+
+    def is_bridged(self) -> bool:
+        """Is this a container with a network of its own? Then nobody elsewhere reaches its addresses."""
+        if not any(marker.exists() for marker in CONTAINERS):
+            return False
+        try:
+            others = [one for one in INTERFACES.iterdir() if one.name != "lo"]
+            # One end of a cable of which the host has the other.
+            return bool(others) and all(_number(one / "iflink") != _number(one / "ifindex") for one in others)
+        except (OSError, ValueError):
+            fours = [ipaddress.ip_address(address) for address in self.addresses() if ":" not in address]
+            return bool(fours) and all(address in BRIDGES for address in fours)
+
+
+def _number(file: Path) -> int:
+    return int(file.read_text("ascii"))
 
 
 class WebRtcCheck:
@@ -72,14 +104,70 @@ class WebRtcCheck:
             return [
                 problem(
                     f"No UDP packet comes through on any address of this machine ({shown}): calls get no picture.",
-                    "Allow UDP in the firewall of this machine (ports 32768 to 60999, or those of "
-                    "net.ipv4.ip_local_port_range), and in the container's policy.",
+                    f"Allow UDP in the firewall of this machine ({self._port_words()}), and in the container's policy.",
                 )
             ]
         found = [await self._call(addresses)]
         if bad:
             found.append(warning(f"UDP does not work on {', '.join(bad)}.", "Calls use the other addresses."))
-        found += self._reach(addresses)
+        found += await self._ports()
+        found += await self._advertised()
+        found += self._reach()
+        return found
+
+    def _port_words(self) -> str:
+        if self._settings.webrtc.udp_ports is None:
+            return "ports 32768 to 60999, or those of net.ipv4.ip_local_port_range"
+        return f"ports {self._settings.webrtc.udp_ports}"
+
+    async def _ports(self) -> list[Finding]:
+        """Whether the range has room for calls."""
+        pair, text = self._settings.webrtc.port_pair, self._settings.webrtc.udp_ports
+        if pair is None:
+            return []
+        count, free = pair[1] - pair[0] + 1, await off_loop(self._network.free_ports, pair)
+        if not free:
+            return [
+                problem(
+                    f"None of the UDP ports of calls ({text}) is free: the next call is refused.",
+                    "Hang up a call, end the program that has them, or set webrtc.udp_ports to others.",
+                )
+            ]
+        taken = f", {count - free} of them taken" if free < count else ""
+        return [ok(f"Calls have {count} UDP {'ports' if count > 1 else 'port'} ({text}){taken}: one for each call.")]
+
+    async def _advertised(self) -> list[Finding]:
+        """What browsers are told in addition, and what is missing there."""
+        told, found = [], []
+        for entry in self._settings.webrtc.advertised_addresses:
+            try:
+                told += [entry] if parse_address(entry) else await off_loop(self._network.lookup, entry)
+            except (OSError, UnicodeError):
+                found.append(
+                    warning(
+                        f"{entry} of webrtc.advertised_addresses has no address: browsers are not told of it.",
+                        "Write the address itself, or a name that this machine's name server knows.",
+                    )
+                )
+        bridged = await off_loop(self._network.is_bridged)
+        if told and not (bridged and all(map(is_loopback, told))):
+            found.append(ok(f"Browsers are also told {', '.join(dict.fromkeys(told))}."))
+        elif bridged:
+            only = f"is told to browsers but {', '.join(dict.fromkeys(told))}" if told else "is advertised"
+            found.append(
+                warning(
+                    "This is a container with a network of its own, whose addresses no browser elsewhere can reach, "
+                    f"and nothing {only}.",
+                    ADVERTISE,
+                )
+            )
+        if told and bridged and self._settings.webrtc.udp_ports is None:
+            found.append(
+                warning(
+                    "The UDP ports of calls can be any, and a container lets in only those that it publishes.",
+                    "Set webrtc.udp_ports to the ports that the container publishes.",
+                )
+            )
         return found
 
     async def _call(self, addresses: list[str]) -> Finding:
@@ -100,18 +188,10 @@ class WebRtcCheck:
         shown = ", ".join(addresses)
         return ok(f"A call to itself connects in {time.monotonic() - began:.1f} s; browsers are told {shown}.")
 
-    def _reach(self, addresses: list[str]) -> list[Finding]:
-        """What the addresses mean for people elsewhere."""
+    def _reach(self) -> list[Finding]:
+        """Whether people elsewhere can call at all."""
         server = self._settings.server
         found = []
-        bridged = [a for a in addresses if ":" not in a and ipaddress.ip_address(a) in BRIDGES]
-        if DOCKER.exists() and len(bridged) == len([a for a in addresses if ":" not in a]):
-            found.append(
-                warning(
-                    f"This is a container with the address {', '.join(bridged)}, which no browser elsewhere can reach.",
-                    "Use the host's network, or advertise the host's address (docs/docker.md).",
-                )
-            )
         if is_loopback(server.host):
             found.append(
                 skipped(
