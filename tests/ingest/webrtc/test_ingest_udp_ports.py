@@ -7,13 +7,17 @@ import re
 import socket
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aioice.ice import get_host_addresses
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from httpx import AsyncClient
 
 from fakes.media.told import Told
 from fakes.patience import PATIENCE_S, until
+from fakes.server.house import KEY
+from fakes.server.live_server import live_server
 from joyvl_server.core.errors import SourceError
 from joyvl_server.ingest.audio.source_sound import SourceSound
 from joyvl_server.ingest.webrtc.call import WebRtcCall
@@ -144,6 +148,27 @@ async def test_a_call_that_gives_up_in_the_middle_gives_its_ports_back(three: tu
     await asyncio.wait({answering})
     assert answering.cancelled()
     assert UdpPorts(three).free(own_addresses()) == 3
+    await caller.peer.close()
+
+
+@pytest.mark.processes
+async def test_over_http_the_next_call_is_refused_until_one_hangs_up(three: tuple[int, int], tmp_path: Path) -> None:
+    webrtc = {"udp_ports": str(three[0]), "advertised_addresses": ["198.51.100.7"]}
+    caller = Caller()
+    offer, headers = await caller.offer(), {"Authorization": f"Bearer {KEY}", "Content-Type": "application/sdp"}
+    async with (
+        live_server(tmp_path, webrtc=webrtc, speech={"asr": "off", "tts": "off"}) as server,
+        AsyncClient(base_url=server.url, headers=headers, timeout=PATIENCE_S) as client,
+    ):
+        for _ in range(2):
+            taken = await client.post("/v1/realtime/calls", content=offer)
+            assert taken.status_code == 201, taken.text
+            assert ("198.51.100.7", three[0]) in {(host, port) for host, port, _ in candidates(taken.text)}
+            full = await client.post("/v1/realtime/calls", content=offer)
+            assert (full.status_code, full.json()["code"]) == (503, "no_udp_port")
+            assert "Hang up another call first" in full.text
+            assert full.headers["Retry-After"] == "30"
+            await client.delete(taken.headers["Location"])
     await caller.peer.close()
 
 
