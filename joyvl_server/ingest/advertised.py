@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -30,22 +30,25 @@ class LookedUp:
     failed: bool = False
 
 
-def addresses_of(name: str) -> list[str]:
-    """Those that a packet can be sent to from elsewhere, at most `MOST_OF_A_NAME`. Blocks. Raises `OSError`."""
-    answers = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-    found = dict.fromkeys(str(answer[4][0]) for answer in answers)
-    usable = [text for text in found if "%" not in text and not ip_address(text).is_unspecified]
-    return usable[:MOST_OF_A_NAME]
+class SystemNames:
+    """Names as this machine knows them."""
+
+    def addresses(self, name: str) -> list[str]:
+        """Those that a packet can be sent to from elsewhere, at most `MOST_OF_A_NAME`. Blocks. Raises `OSError`."""
+        answers = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+        found = dict.fromkeys(str(answer[4][0]) for answer in answers)
+        usable = [text for text in found if "%" not in text and not ip_address(text).is_unspecified]
+        return usable[:MOST_OF_A_NAME]
 
 
 class AdvertisedAddresses:
     """`entries` as in `WebRtcSettings`. A name that has no address (any more) is told once, and once that it has one
     again; meanwhile those that it had before are used."""
 
-    def __init__(self, entries: Sequence[str], clock: Clock, lookup: Callable[[str], list[str]] = addresses_of) -> None:
+    def __init__(self, entries: Sequence[str], clock: Clock, names: SystemNames | None = None) -> None:
         self._entries = entries
         self._clock = clock
-        self._lookup = lookup
+        self._system = names or SystemNames()
         self._threads = BoundedThreads("lookup of an advertised name", limit=THREADS, timeout_s=LOOKUP_S)
         self._names = {entry: LookedUp() for entry in entries if parse_address(entry) is None}
 
@@ -64,7 +67,7 @@ class AdvertisedAddresses:
     async def _look_up(self, name: str) -> None:
         known = self._names[name]
         try:
-            addresses = await self._threads.run(lambda: self._lookup(name))
+            addresses = await self._threads.run(lambda: self._system.addresses(name))
         except (OSError, TimeoutError, UnicodeError):
             addresses = []
         known.at = self._clock.monotonic()

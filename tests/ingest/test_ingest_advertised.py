@@ -9,15 +9,15 @@ import pytest
 
 from fakes.clock import ManualClock
 from joyvl_server.ingest import advertised
-from joyvl_server.ingest.advertised import KEPT_S, AdvertisedAddresses, addresses_of
+from joyvl_server.ingest.advertised import KEPT_S, AdvertisedAddresses, SystemNames
 
 
-class NameServer:
+class NameServer(SystemNames):
     def __init__(self, **known: list[str]) -> None:
         self.known = known
         self.asked: list[str] = []
 
-    def __call__(self, name: str) -> list[str]:
+    def addresses(self, name: str) -> list[str]:
         self.asked.append(name)
         if name not in self.known:
             raise OSError("Name or service not known")
@@ -66,12 +66,13 @@ async def test_a_name_server_that_says_nothing_holds_a_call_up_once(monkeypatch:
     monkeypatch.setattr(advertised, "LOOKUP_S", 0.05)
     over, asked = threading.Event(), []
 
-    def silent(name: str) -> list[str]:
-        asked.append(name)
-        over.wait()
-        return []
+    class Silent(SystemNames):
+        def addresses(self, name: str) -> list[str]:
+            asked.append(name)
+            over.wait()
+            return []
 
-    told = AdvertisedAddresses(["slow", "192.168.1.10"], ManualClock(), silent)
+    told = AdvertisedAddresses(["slow", "192.168.1.10"], ManualClock(), Silent())
     assert await told.now() == ["192.168.1.10"]
     assert await told.now() == ["192.168.1.10"]
     assert asked == ["slow"]
@@ -79,4 +80,4 @@ async def test_a_name_server_that_says_nothing_holds_a_call_up_once(monkeypatch:
 
 
 def test_the_machines_own_resolver() -> None:
-    assert "127.0.0.1" in addresses_of("localhost")
+    assert "127.0.0.1" in SystemNames().addresses("localhost")

@@ -16,7 +16,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from joyvl_server.cli.doctor.report import Finding, ok, problem, skipped, warning
 from joyvl_server.cli.doctor.threads import off_loop
-from joyvl_server.ingest.advertised import addresses_of
+from joyvl_server.ingest.advertised import SystemNames
 from joyvl_server.ingest.webrtc.udp_ports import UdpPorts
 from joyvl_server.kit.net.addresses import parse_address
 from joyvl_server.settings import Settings, is_loopback
@@ -59,7 +59,7 @@ class HostNetwork:
 
     def lookup(self, name: str) -> list[str]:
         """Addresses of a name. Blocks. Raises `OSError`."""
-        return addresses_of(name)
+        return SystemNames().addresses(name)
 
     def is_bridged(self) -> bool:
         """Is this a container with a network of its own? Then nobody elsewhere reaches its addresses."""
