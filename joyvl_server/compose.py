@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from joyvl_server.engines.vllm.options import with_environments
+from joyvl_server.engines.vllm.weights import with_places
 from joyvl_server.ingest.demo import draw_demo
 from joyvl_server.ingest.hub import MediaHub
 from joyvl_server.ingest.worker.clips.limits import ClipLimits
@@ -45,11 +45,13 @@ async def build_registry(settings: Settings, clock: Clock | None = None) -> Regi
     policy = settings.net_policy()
     hearing = open_hearing(settings, clock)
     traces = open_traces(settings.traces, clock)
+    # What `joyvl engine install` and `joyvl models get` made lies in the data folder.
+    places = (settings.engine.options, settings.data_dir, settings.speech_models_dir)
+    options = await asyncio.to_thread(with_places, *places)
     store = await Store.open(settings.data_dir, settings.secret_key_file)
     media_dir(settings).mkdir(exist_ok=True)
     media = MediaHub(settings.media, policy, clock, clips=clip_limits(settings), webrtc=settings.webrtc)
-    # What `joyvl engine install` made lies in the data folder.
-    engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
+    engines = EnginePool(options)
     speech = SpeechServices(SpeechEngines(settings, clock), hearing)
     registry = Registry(settings, store, media, policy, engines, clock, speech)
     registry.metrics.traces = traces

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from joyvl_server.cli.agents.config_check import check_agents
 from joyvl_server.cli.part_names import check_part_names, embedder_names, engine_names, require, speech_names
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.engines.vllm.options import with_environments
+from joyvl_server.engines.vllm.weights import with_places
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.masking import MASK, is_secret_name, mask_text
 from joyvl_server.memory.embedders.loading import check_embedders
@@ -270,7 +270,7 @@ def check_engines(settings: Settings) -> None:
     """Raises `ConfigError`: a name or an option of an engine is wrong."""
     names = list(engine_names(settings))
     require(names)
-    engines = EnginePool(with_environments(settings.engine.options, settings.data_dir))
+    engines = EnginePool(with_places(settings.engine.options, settings.data_dir, settings.speech_models_dir))
     for name in dict.fromkeys(part.name for part in names):
         engines.get(name)  # its options are checked when it is built
 

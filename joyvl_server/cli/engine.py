@@ -20,7 +20,7 @@ from joyvl_server.core.prompt.turns import Chunk, UserTurn
 from joyvl_server.engines.base import Capabilities, Engine, EngineSettings, EngineSpec
 from joyvl_server.engines.vllm.engine import VllmEngine
 from joyvl_server.engines.vllm.install import vllm_environment
-from joyvl_server.engines.vllm.options import with_environments
+from joyvl_server.engines.vllm.weights import with_places
 from joyvl_server.kit import logs, plugins
 from joyvl_server.kit.jpeg import encode
 from joyvl_server.kit.virtualenvs import EnvironmentState, VirtualEnvironment, commands, find_python, make
@@ -109,7 +109,7 @@ def build(environment: VirtualEnvironment, python: str | None, installer: str, *
 def open_engine(name: str, settings: Settings) -> Engine:
     """The engine as the settings want it. Raises `ConfigError`."""
     maker = cast(Callable[[EngineSettings], Engine], plugins.load(GROUP, name))
-    return maker(with_environments(settings.engine.options, settings.data_dir).get(name, {}))
+    return maker(with_places(settings.engine.options, settings.data_dir, settings.speech_models_dir).get(name, {}))
 
 
 async def _describe(name: str, settings: Settings) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import os
@@ -11,6 +10,8 @@ import secrets
 from pathlib import Path
 
 import structlog
+
+from joyvl_server.kit.whole_files import write_whole
 
 log = structlog.get_logger(__name__)
 
@@ -67,22 +68,12 @@ def _read(file: Path) -> bytes | None:
 def _make(file: Path) -> bytes:
     """A new key. Where it cannot be kept, its links are over when the process is."""
     key = secrets.token_bytes(KEY_BYTES)
-    unfinished = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, key)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         if file.is_file() and file.stat().st_size != KEY_BYTES:
             file.unlink(missing_ok=True)  # one that was cut off is no key
-        os.link(unfinished, file)  # of two that make one at once the first counts
+        write_whole(file, key, replace=False)  # of two that make one at once the first counts
     except FileExistsError:
         key = _read(file) or key
     except OSError as error:
         log.error("signed links will be over at the next start: their key cannot be kept", error=error.strerror)
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
     return key

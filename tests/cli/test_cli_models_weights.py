@@ -17,13 +17,16 @@ from typer.testing import CliRunner
 from fakes.patience import PATIENCE_S, wait_until
 from fakes.server.file_server import file_server_in_a_thread
 from fakes.server.model_hub import COMMIT, publish, publish_modelscope, weights
+from joyvl_server.cli.doctor.model.place import model_place
 from joyvl_server.cli.main import app
 from joyvl_server.cli.models import get as fetching
 from joyvl_server.cli.models.progress import TotalProgress
 from joyvl_server.engines.vllm.options import MODEL
+from joyvl_server.engines.vllm.weights import with_places
 from joyvl_server.kit import downloads
 from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.hubs.snapshot import RECEIPT
+from joyvl_server.settings import Settings
 
 ON_MODELSCOPE = "jd-opensource/JoyAI-VL-Interaction"
 SHARDS = tuple(random.Random(number).randbytes(4_000_000) for number in range(3))
@@ -64,7 +67,7 @@ def test_all_that_vllm_needs_is_fetched_and_no_code(get, hub, tmp_path):
     folder = tmp_path / "models/joyai"
     assert is_whole(folder)
     assert "100 %  12.0 of 12.0 MB" in result.output
-    assert f"{folder} is ready: set engine.options.vllm.model to it." in result.output
+    assert f"{folder} is ready: engine vllm takes it from there." in result.output
     listed = CliRunner().invoke(app, ["models", "list", "--data-dir", str(tmp_path)]).output
     assert [line.split()[1] for line in listed.splitlines() if line.startswith("* ")] == ["joyai"]
 
@@ -80,6 +83,25 @@ def test_a_folder_of_ones_own(get, tmp_path):
     folder = tmp_path / "weights/eight"
     assert get("--out", str(folder)).exit_code == 0
     assert is_whole(folder)
+
+
+def test_engine_vllm_takes_what_is_there_whole_unless_another_is_named(get, tmp_path):
+    folder = tmp_path / "models/joyai"
+
+    def model(**options):
+        found = with_places({"vllm": options} if options else {}, tmp_path, tmp_path / "models")["vllm"]
+        assert found["environments_dir"] == tmp_path / "environments"
+        return found.get("model")
+
+    assert model() is None
+    get()
+    assert model() == str(folder)
+    assert model(model="owner/other") == "owner/other"
+    assert model(revision="v2") is None
+    settings = Settings(data_dir=tmp_path, engine={"name": "vllm"})
+    assert model_place(settings, None, {}).folder == folder
+    (folder / SECOND).unlink()
+    assert model() is None
 
 
 def test_a_file_that_went_missing_is_fetched_and_no_other(get, hub, tmp_path):

@@ -25,9 +25,27 @@ CHANGING = {"state", "session", "created_by", "age_s", "score"}
 """fields that tell of now, or of how near a vector is as a number"""
 
 
-def joyvl(*args: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+STUCK = """
+import sys, time
+from joyvl_server.store.backup import archive
+
+class StuckReader(archive._HashingReader):
+    def read(self, size=-1):
+        if self._file.name.endswith("film.mp4") and self._file.tell():
+            print("stuck", flush=True)
+            time.sleep(600)
+        return super().read(size)
+
+archive._HashingReader = StuckReader
+from joyvl_server.cli.main import app
+app(sys.argv[1:])
+"""
+"""a command on a disk that stops answering in the middle of one film"""
+
+
+def joyvl(*args: str, env: dict[str, str] | None = None, stuck: bool = False) -> subprocess.Popen[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("JOYVL_")}
-    command = [sys.executable, "-m", "joyvl_server.cli", *args]
+    command = [sys.executable, *(("-c", STUCK) if stuck else ("-m", "joyvl_server.cli")), *args]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**clean, **(env or {})}
     )
@@ -130,27 +148,36 @@ def test_a_backup_under_load_restored_gives_the_same_answers(tmp_path: Path):
     assert "is not empty" in out
 
 
+def backup_in_the_middle(target: Path, data: Path) -> subprocess.Popen[str]:
+    """One that has written a part of its archive, and stays there however fast the machine is."""
+    process = joyvl("backup", str(target / "one.tar"), "--data-dir", str(data), stuck=True)
+    assert process.stdout is not None
+    while (line := process.stdout.readline()) != "stuck\n":
+        assert line, "it ended before"
+    (written,) = target.glob(".*/one.tar")
+    assert written.stat().st_size > 0
+    return process
+
+
 def test_signals_leave_nothing_half_written(tmp_path: Path):
     with ServerProcess(tmp_path / "data") as server:
         filled(server)
     media = tmp_path / "data" / "media" / "film.mp4"
     media.parent.mkdir(exist_ok=True)
     with media.open("wb") as file:
-        file.truncate(2_000_000_000)  # sparse: it takes a while to read, and no space here
+        file.truncate(2_000_000)
     target = tmp_path / "out"
     target.mkdir()
     for number in (signal.SIGINT, signal.SIGTERM):
-        process = joyvl("backup", str(target / "one.tar"), "--data-dir", str(tmp_path / "data"))
-        wait_until(lambda: list(target.glob(".*/one.tar")), process.poll)
+        process = backup_in_the_middle(target, tmp_path / "data")
         process.send_signal(number)
         out, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130, out
         assert "nothing is left" in out
         assert list(target.iterdir()) == []
-    process = joyvl("backup", str(target / "one.tar"), "--data-dir", str(tmp_path / "data"))
-    wait_until(lambda: list(target.glob(".*/one.tar")), process.poll)
+    process = backup_in_the_middle(target, tmp_path / "data")
     process.kill()
-    process.wait()
+    process.communicate(timeout=PATIENCE_S)
     assert [path.name for path in target.iterdir()] == [".one.tar.unfinished"]
     media.unlink()
     done(joyvl("backup", str(target / "one.tar"), "--data-dir", str(tmp_path / "data")))

@@ -178,12 +178,16 @@ async def _get(
             progress = TotalProgress()
             downloader = Downloader(client, progress, WEIGHTS_TRIES, token)
             target = (place.out.expanduser() if place.out else wanted.folder(folder)).absolute()
-            await _get_weights(wanted, place, SnapshotFetcher(source, downloader, progress, target), target)
+            await _get_weights(wanted, place, SnapshotFetcher(source, downloader, progress, target), target, folder)
 
 
-async def _get_weights(wanted: VllmWeights, place: WeightsPlace, fetcher: SnapshotFetcher, target: Path) -> None:
+async def _get_weights(
+    wanted: VllmWeights, place: WeightsPlace, fetcher: SnapshotFetcher, target: Path, folder: Path
+) -> None:
+    found = wanted.name in WEIGHTS and target == wanted.folder(folder).absolute()
+    use = "engine vllm takes it from there." if found else "set engine.options.vllm.model to it."
     if not place.check and not place.revision and await asyncio.to_thread(wanted.is_in, target):
-        typer.echo(f"{target} is there already.")
+        typer.echo(f"{target} is there already: {use}")
         return
     repository = wanted.repositories[place.source]
     typer.echo(
@@ -192,4 +196,4 @@ async def _get_weights(wanted: VllmWeights, place: WeightsPlace, fetcher: Snapsh
     branch = modelscope.REVISION if place.source == MODELSCOPE else REVISION
     same = wanted.repositories.values()
     fetched = await fetcher.fetch(repository, place.revision or branch, check=place.check, same=same)
-    typer.echo(f"{target} is {'ready' if fetched else 'there already'}: set engine.options.vllm.model to it.")
+    typer.echo(f"{target} is {'ready' if fetched else 'there already'}: {use}")

@@ -121,9 +121,3 @@ def read_options(given: Mapping[str, object]) -> tuple[VllmOptions, dict[str, ob
             )
     known = [*VllmOptions.model_fields, *(n for n in OpenAIOptions.model_fields if n not in _SET_BY_US)]
     return validated(VllmOptions, {n: v for n, v in given.items() if n not in passed}, WHERE, known), passed
-
-
-def with_environments(options: Mapping[str, Mapping[str, object]], data_dir: Path) -> dict[str, Mapping[str, object]]:
-    """`engine.options` with the place of our environments in it, where the user has not named another."""
-    ours = {"environments_dir": data_dir / ENVIRONMENTS, **options.get("vllm", {})}
-    return {**options, "vllm": ours}

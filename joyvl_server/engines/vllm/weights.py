@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.engines.vllm.options import MODEL
+from joyvl_server.engines.vllm.options import ENVIRONMENTS, MODEL
 from joyvl_server.kit.hubs.snapshot import whole_receipt
 
 HUGGING_FACE = "huggingface"
@@ -52,6 +52,18 @@ WEIGHTS = {
         ),
     )
 }
+
+
+def with_places(
+    options: Mapping[str, Mapping[str, object]], data_dir: Path, models_dir: Path
+) -> dict[str, Mapping[str, object]]:
+    """`engine.options` with what lies on this machine, where the user has named nothing else: the place of our
+    environments, and the interaction model where `joyvl models get` has fetched it. Blocks, not for long."""
+    ours = {"environments_dir": data_dir / ENVIRONMENTS, **options.get("vllm", {})}
+    fetched = WEIGHTS["joyai"]
+    if "model" not in ours and "revision" not in ours and fetched.is_there(models_dir):
+        ours["model"] = str(fetched.folder(models_dir).absolute())
+    return {**options, "vllm": ours}
 
 
 def find_weights(name: str) -> VllmWeights | None:

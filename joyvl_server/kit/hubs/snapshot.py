@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from joyvl_server.kit.downloads import Downloader, DownloadError, RemoteFile, check_disk
+from joyvl_server.kit.whole_files import write_whole
 
 RECEIPT = ".joyvl-weights.json"
 """in the folder: which files of which state of the repository are there"""
@@ -75,12 +75,7 @@ class Receipt:
 
     def write(self, folder: Path) -> None:
         """Whole or not at all. Blocks. Raises `OSError`."""
-        unfinished = folder / f"{RECEIPT}.unfinished"
-        with unfinished.open("w", encoding="utf-8") as stream:
-            json.dump(asdict(self), stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(folder / RECEIPT)
+        write_whole(folder / RECEIPT, json.dumps(asdict(self)).encode(), mode=0o644)
 
     def has(self, folder: Path, name: str, hash: str | None = None) -> bool:
         """Is the file still the one that was fetched, by its size and time? Reads nothing of it. Blocks."""

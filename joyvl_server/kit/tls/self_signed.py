@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from joyvl_server.kit.net.own_names import host_names
 from joyvl_server.kit.tls import certificates
 from joyvl_server.kit.tls.certificates import CertificateFacts
 from joyvl_server.kit.tls.contexts import CERTIFICATE, KEY
+from joyvl_server.kit.whole_files import write_whole
 
 log = structlog.get_logger(__name__)
 
@@ -66,25 +65,10 @@ class SelfSigned:
                 if self.key.exists():
                     log.warning("the key of the self-signed certificate cannot be read; a new one is made")
                 key = certificates.new_key()
-                _write(self.key, certificates.pem_of_key(key), 0o600)
+                write_whole(self.key, certificates.pem_of_key(key))
             title = " on ".join(["joyvl-server", *host_names()[:1]])
-            _write(self.certificate, certificates.self_signed(key, names, title, now), 0o644)
+            write_whole(self.certificate, certificates.self_signed(key, names, title, now), mode=0o644)
         except OSError as error:
             raise ConfigError(
                 f"The certificate cannot be kept in {self._folder}: {error.strerror}. Check data_dir and who owns it."
             ) from None
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """All of it or nothing, whenever the process ends. Raises `OSError`."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from joyvl_server.core.errors import StoreError
 from joyvl_server.kit.ids import new_id
+from joyvl_server.kit.whole_files import write_whole
 from joyvl_server.notify.mqtt.options import MqttOptions
 from joyvl_server.store.secrets.box import SecretBox, SecretUnreadable, sealing_key
 
@@ -66,14 +67,8 @@ class BrokerTopics:
         except StoreError as error:
             raise OSError(errno.ENOKEY, str(error)) from None
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            kept = {"hook": self.hook_id, "broker": broker, "topics": sorted(self.topics)[:MOST]}
-            json.dump(kept, out)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
+        kept = {"hook": self.hook_id, "broker": broker, "topics": sorted(self.topics)[:MOST]}
+        write_whole(file, json.dumps(kept).encode())
 
 
 class PublishedTopics:

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from joyvl_server.core.errors import StoreError
+from joyvl_server.store.backup.bounds import LONGEST_SUMS, MOST_FILES, ArchiveCount, line_bytes
 
 FORMAT = 1
 MANIFEST, SUMS = "joyvl-backup.json", "SHA256SUMS"
 _PIECE = 1 << 20
 _LONGEST_MANIFEST = 65_536
-_LONGEST_SUMS = 1 << 29
 _LONGEST_HEADER = 65_536
 """of a name or of other words about a file: ours have a few hundred bytes, and all of them are read into memory"""
 _LONG_HEADERS = (
@@ -75,6 +75,7 @@ class ArchiveWriter:
 
     def __init__(self, out: BinaryIO, manifest: Manifest, *, compress: bool) -> None:
         self.files = 0
+        self._sums_bytes = 0
         self._sums: list[str] = []
         self._packed = gzip.GzipFile("", "wb", fileobj=out) if compress else None
         self._tar = tarfile.open(fileobj=self._packed or out, mode="w")  # noqa: SIM115
@@ -126,9 +127,17 @@ class ArchiveWriter:
             self.files -= 1
 
     def _note(self, name: str, digest: str) -> None:
+        """Raises `StoreError` for more than could be restored."""
         self._sums.append(f"{digest}  {name}\n")
+        self._sums_bytes += line_bytes(name)
         _forget(self._tar)
         self.files += 1
+        if self.files > MOST_FILES or self._sums_bytes > LONGEST_SUMS:
+            raise StoreError(
+                f"The data folder holds more files than a backup can ({MOST_FILES:,}). Keep fewer pictures and clips: "
+                "timeline.days, timeline.max_gb.",
+                code="backup_target",
+            )
 
 
 class ArchiveReader:
@@ -157,6 +166,7 @@ class ArchiveReader:
 
     def files(self) -> Iterator[tuple[str, HashedFile]]:
         """See above. The names are as they stand in the archive: whoever writes has to check them."""
+        counted = ArchiveCount(self.manifest.size)
         try:
             while (member := self._tar.next()) is not None:
                 _forget(self._tar)
@@ -167,6 +177,8 @@ class ArchiveReader:
                     return
                 if member.name in self._found:
                     raise self._damaged(f"{member.name[:200]!r} is in it twice")
+                if (too_much := counted.more(member)) is not None:
+                    raise self._damaged(too_much)
                 file = HashedFile(self._content(member), member, self)
                 yield member.name, file
                 if file.left:
@@ -177,7 +189,7 @@ class ArchiveReader:
         raise self._damaged("its end is missing")
 
     def _compare(self, member: tarfile.TarInfo) -> None:
-        if member.size > _LONGEST_SUMS:
+        if member.size > LONGEST_SUMS:
             raise self._damaged("its list of files is too long")
         listed = {}
         for line in self._content(member).read().decode("utf-8", "surrogateescape").splitlines():

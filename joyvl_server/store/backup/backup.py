@@ -145,6 +145,12 @@ def _write(data: DataSize, path: Path, program: str, told: Told | None) -> Backu
             copy.unlink()
             tell(0)
         for file in contents.files(data.folder, secrets=data.secrets):
+            if not contents.is_safe(file.name):
+                raise StoreError(
+                    f"{data.folder / file.name} lies too deep, or its name is too long, for a backup. Give it a "
+                    "shorter one.",
+                    code="backup_target",
+                )
             done += archive.add(file.name, file.path) or 0
             tell(0)
         archive.finish()

@@ -28,6 +28,7 @@ _LEFT_OVER = re.compile(
     r"(?:joyvl|ticks)(?:\.damaged)?\.db(?:-wal|-shm|-journal)?(?:\.before-\d+)?(?:\.unfinished)?|\..*"
 )
 _LONGEST = 1000
+_DEEPEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,9 @@ def is_safe(name: str) -> bool:
     """May a backup have a file of that name? Only below the places that are copied, and nowhere else on the disk."""
     path = PurePosixPath(name)
     inside = name == str(path) and not path.is_absolute() and not {"..", "."} & set(path.parts)
+    short = len(name) <= _LONGEST and len(path.parts) <= _DEEPEST
     known = any(name == part or name.startswith(f"{part}/") for part in (*COPIED, *SECRETS))
-    return inside and "\0" not in name and len(name) <= _LONGEST and (known or name in DATABASES)
+    return inside and short and "\0" not in name and (known or name in DATABASES)
 
 
 def _raise(error: OSError) -> None:

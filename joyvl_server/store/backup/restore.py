@@ -19,6 +19,9 @@ from joyvl_server.store.sqlite.migrate import numbered
 UNFINISHED = ".restore-unfinished"
 MEDIA = "media"
 """the folder of files that cameras play"""
+MOST_FOLDERS = 200_000
+SPARE_INODES = 1000
+"""entries that the disk must have left: one that has none holds no more files, whatever is free"""
 IGNORED = {LOCK, UNFINISHED, "lost+found"}
 """in a folder that counts as empty"""
 
@@ -76,11 +79,16 @@ def _fill(reader: ArchiveReader, archive: Path, folder: Path, told: Told | None)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
     try:
-        done = 0
+        done, folders = 0, 0
         for name, content in reader.files():
             _check_name(name, archive)
             _check_space(folder, content.size)
-            _write(work, name, content)
+            folders += _write(work, name, content)
+            if folders > MOST_FOLDERS:
+                raise StoreError(
+                    f"The backup {archive} is refused: it has more than {MOST_FOLDERS:,} folders.",
+                    code="backup_damaged",
+                )
             done += content.size
             if told is not None:
                 told(done, max(done, reader.manifest.size))
@@ -117,6 +125,11 @@ def _check_space(folder: Path, needed: int) -> None:
         raise StoreError(
             f"The backup needs {needed / 1e6:,.0f} MB in {folder}, and {free / 1e6:,.0f} MB are free.",
             code="store_full",
+        )
+    disk = os.statvfs(folder)
+    if disk.f_files and disk.f_favail < SPARE_INODES:  # some file systems count none
+        raise StoreError(
+            f"The disk of {folder} has room for {disk.f_favail:,} more files only (df -i shows it).", code="store_full"
         )
 
 
@@ -158,12 +171,15 @@ def _check_name(name: str, archive: Path) -> None:
         )
 
 
-def _write(work: Path, name: str, content: HashedFile) -> None:
+def _write(work: Path, name: str, content: HashedFile) -> int:
+    """How many folders it took."""
     *parents, last = name.split("/")
-    folder = work
+    folder, made = work, 0
     for parent in parents:
         folder = folder / parent
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            made += 1
     path = folder / last
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as out:
@@ -171,6 +187,7 @@ def _write(work: Path, name: str, content: HashedFile) -> None:
             out.write(piece)
     with suppress(OverflowError, ValueError):  # no time at all
         os.utime(path, (content.written_wall, content.written_wall))
+    return made
 
 
 def _check_database(path: Path, archive: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from fakes.media.media import ANSWER_SDP
 from fakes.media.wire import Wire
 from fakes.server.house import KEY, House, house
 from joyvl_server.api.realtime.client_secrets import MAX_OF_MAKER, MAX_SECRETS
+
+platform.processor()  # openai's package asks for it, and the first time Python starts `uname`
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
 CALLS = "/v1/realtime/calls"

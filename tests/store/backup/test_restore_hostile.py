@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from joyvl_server.core.errors import StoreError
+from joyvl_server.store.backup import archive as archive_module
+from joyvl_server.store.backup import bounds, restore
 from joyvl_server.store.backup.archive import FORMAT, MANIFEST
-from joyvl_server.store.backup.restore import restore_backup
+from joyvl_server.store.backup.backup import make_backup
+from joyvl_server.store.backup.restore import check_backup, restore_backup
 
 NAME = "timeline/x"
 
@@ -58,6 +62,91 @@ def test_a_file_that_is_larger_than_the_disk_is_refused_before_it_is_written(tmp
     text[at : at + 512] = head.tobuf(tarfile.GNU_FORMAT)
     made.write_bytes(text)
     assert refused(made, tmp_path / "new").code == "store_full"
+
+
+def crowd(path: Path, count: int, size: int = 0, name: str = "timeline/{}", said: int = 0) -> Path:
+    """An archive of very many small files; `said`: the bytes that it says they have."""
+    manifest = {"format": FORMAT, "program": "1", "made_at": "", "databases": {"joyvl.db": 1}, "size": said}
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+        for name_, data in (
+            (MANIFEST, json.dumps(manifest).encode()),
+            *((name.format(n), b"x" * size) for n in range(count)),
+        ):
+            member = tarfile.TarInfo(name_)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+            tar.members = []  # type: ignore[attr-defined]
+    return path
+
+
+@pytest.mark.parametrize("look", [True, False])
+def test_files_beyond_counting_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: bool):
+    monkeypatch.setattr(bounds, "MOST_FILES", 50)
+    monkeypatch.setattr(bounds, "MOST_EMPTY", 20)
+    for made, said in (
+        (crowd(tmp_path / "many.tar.gz", 51, 1), "more than 50 files"),
+        (crowd(tmp_path / "empty.tar.gz", 21), "more than 20 empty files"),
+    ):
+        if look:
+            with pytest.raises(StoreError, match=said):
+                check_backup(made)
+        else:
+            assert said in str(refused(made, tmp_path / "new"))
+    assert "its end is missing" in str(refused(crowd(tmp_path / "few.tar.gz", 50, 1), tmp_path / "new"))
+
+
+def test_a_list_of_very_long_names_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bounds, "LONGEST_SUMS", 5000)
+    made = crowd(tmp_path / "one.tar.gz", 10, 1, "timeline/" + f"{'a' * 200}/" * 4 + "{}")
+    assert "names are too long together" in str(refused(made, tmp_path / "new"))
+
+
+def test_one_that_holds_far_more_than_it_says_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bounds, "SPARE_BYTES", 1000)
+    made = crowd(tmp_path / "one.tar.gz", 10, 700, said=100)
+    assert "far more than it says" in str(refused(made, tmp_path / "new"))
+    assert "its end is missing" in str(refused(crowd(tmp_path / "two.tar.gz", 10, 700, said=3000), tmp_path / "new"))
+
+
+def test_folders_beyond_counting_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(restore, "MOST_FOLDERS", 30)
+    made = crowd(tmp_path / "one.tar.gz", 10, 1, "timeline/{}/a/b/c/x")
+    assert "more than 30 folders" in str(refused(made, tmp_path / "new"))
+    deep = crowd(tmp_path / "deep.tar.gz", 1, 1, "timeline/" + "a/" * 64 + "{}")
+    assert "does not belong" in str(refused(deep, tmp_path / "new"))
+
+
+def test_a_disk_that_has_no_room_for_more_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    found = os.statvfs(tmp_path)
+    full = os.statvfs_result((*found[:5], 1000, 0, 5, *found[8:10]))
+    monkeypatch.setattr(restore.os, "statvfs", lambda _: full)
+    error = refused(crowd(tmp_path / "one.tar.gz", 3, 1), tmp_path / "new")
+    assert (error.code, "df -i" in str(error)) == ("store_full", True)
+
+
+def test_a_backup_that_nobody_could_restore_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path):
+    monkeypatch.setattr(archive_module, "MOST_FILES", 5)
+    with pytest.raises(StoreError, match="more files than a backup can"):
+        make_backup(data, tmp_path / "one.tar", "1")
+    monkeypatch.undo()
+    deep = data / "media" / "/".join("a" * 64)
+    deep.mkdir(parents=True)
+    (deep / "film.mp4").write_bytes(b"x")
+    with pytest.raises(StoreError, match="lies too deep"):
+        make_backup(data, tmp_path / "one.tar", "1")
+    assert not (tmp_path / "one.tar").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.BLKTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE, b"Z"])
+def test_devices_and_kinds_that_nobody_knows_are_refused(tmp_path: Path, kind: bytes):
+    made = archive(tmp_path / "one.tar", b"x", {})
+    text = bytearray(made.read_bytes())
+    at = text.index(NAME.encode())
+    head = tarfile.TarInfo(NAME)
+    head.size, head.type = 1, kind
+    text[at : at + 512] = head.tobuf(tarfile.GNU_FORMAT)
+    made.write_bytes(text)
+    refused(made, tmp_path / "new")
 
 
 @pytest.mark.parametrize("time", ["1e30", "1e400", "nan"])

@@ -71,7 +71,7 @@ class ModelFilesCheck:
             return warning(f"{name} is not whole yet: a download has begun.", "It goes on at the next start of vLLM.")
         return warning(
             f"{name} is not on this machine yet: the first start of vLLM fetches {WEIGHTS_GB:g} GB.",
-            "Fetch it before (joyvl models get joyai), and set engine.options.vllm.model to its folder.",
+            "Fetch it before: joyvl models get joyai.",
         )
 
     def _files(self, folder: Path, names: set[str]) -> list[Finding]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from joyvl_server.engines.vllm.options import MODEL
 from joyvl_server.engines.vllm.progress import Download
+from joyvl_server.engines.vllm.weights import with_places
 from joyvl_server.settings import Settings
 
 
@@ -31,7 +32,7 @@ def model_place(settings: Settings, folder: Path | None, environ: Mapping[str, s
     if folder is not None:
         return ModelPlace(str(folder), folder.expanduser().absolute())
     wanted = settings.engine.name == "vllm"
-    given = settings.engine.options.get("vllm", {})
+    given = with_places(settings.engine.options, settings.data_dir, settings.speech_models_dir)["vllm"]
     name = str(given.get("model") or MODEL)
     if name.startswith(("/", "~", ".")):
         return ModelPlace(name, Path(name).expanduser().absolute(), wanted=wanted)
