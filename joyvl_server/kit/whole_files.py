@@ -24,7 +24,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600, replace: bool 
             file.flush()
             os.fsync(file.fileno())
         if replace:
-            unfinished.replace(path)
+            os.replace(unfinished, path)
         else:
             os.link(unfinished, path)
     finally:

@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 
 from joyvl_server.core.errors import ConfigError
+from joyvl_server.kit import whole_files
 from joyvl_server.kit.net import own_names
-from joyvl_server.kit.tls import self_signed
 from joyvl_server.kit.tls.certificates import facts_of, read_certificate
 from joyvl_server.kit.tls.contexts import server_context
 from joyvl_server.kit.tls.self_signed import MAX_NAMES, SelfSigned
@@ -105,7 +105,7 @@ def test_an_end_in_the_middle_leaves_the_old_one(own, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(self_signed.os, "replace", full)
+    monkeypatch.setattr(whole_files.os, "replace", full)
     with pytest.raises(ConfigError, match=r"cannot be kept in .*: No space left on device"):
         own.ensure(["new"], NOW)
     assert own.certificate.read_bytes() == before
