@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from joyvl_server.agents.queue import TaskQueue
@@ -64,9 +64,13 @@ def engine_facts(settings: SessionSettings, can: Capabilities) -> EngineFacts:
     )
 
 
-def observer_config(settings: SessionSettings, engine: EngineFacts) -> ObserverConfig:
-    """The machine's settings: the session's own (`SessionSpec.resolved`), and what the engine can do."""
-    return ObserverConfig(
+def observer_config(
+    settings: SessionSettings, engine: EngineFacts, before: ObserverConfig | None = None
+) -> ObserverConfig:
+    """The machine's settings: the session's own (`SessionSpec.resolved`), and what the engine can do. What neither
+    says (its numbers, who hears it) is that of `before`."""
+    return replace(
+        before or ObserverConfig(),
         threshold=settings.threshold,
         hysteresis=settings.hysteresis,
         cooldown_s=settings.cooldown_s,

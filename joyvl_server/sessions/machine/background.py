@@ -52,8 +52,11 @@ class SliceExecutor(Protocol):
 
 @dataclass(slots=True)
 class _Writing:
+    """`wanted`: where the text goes that is not the machine's own; None of it where nothing comes of it."""
+
     draft: Draft
     until: float
+    wanted: asyncio.Future[str | None] | None = None
     text: str = ""
     joiner: TextJoiner = field(default_factory=TextJoiner)
     tokens: int = 0
@@ -104,11 +107,27 @@ class BackgroundWork:
             self._to_warm.set()
 
     def write(self, draft: Draft) -> None:
-        if len(self._drafts) >= MOST_DRAFTS:
+        """Write a text of the machine: `out` hears what comes of it."""
+        if not self._add(draft, None):
             self._out.write_failed(draft.id, "too_many", "Too many texts wait to be written.")
-            return
-        self._drafts[draft.id] = _Writing(draft, self._clock.monotonic() + WRITE_S)
+
+    async def text(self, draft: Draft) -> str | None:
+        """Write a text that is not the machine's own; None where nothing comes of it. Cancelled, nobody wants it any
+        more."""
+        wanted: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        if not self._add(draft, wanted):
+            return None
+        try:
+            return await wanted
+        finally:
+            self.stop(draft.id)
+
+    def _add(self, draft: Draft, wanted: asyncio.Future[str | None] | None) -> bool:
+        if len(self._drafts) >= MOST_DRAFTS:
+            return False
+        self._drafts[draft.id] = _Writing(draft, self._clock.monotonic() + WRITE_S, wanted)
         self._to_write.set()
+        return True
 
     def stop(self, draft_id: str) -> None:
         """Nobody wants that text any more; a slice of it that runs may end."""
@@ -185,7 +204,7 @@ class BackgroundWork:
         """One slice of the oldest text."""
         draft = writing.draft
         if self._clock.monotonic() >= writing.until:
-            self._give_up(draft, "engine_timeout", f"The text was not written within {WRITE_S:g} s.")
+            self._give_up(writing, "engine_timeout", f"The text was not written within {WRITE_S:g} s.")
             return
         permit = await self._slice_before(writing.until)
         if permit is None:
@@ -202,7 +221,7 @@ class BackgroundWork:
             if hung:
                 writing.cuts += 1
                 if writing.cuts >= MOST_CUTS:
-                    self._give_up(draft, "engine_timeout", "The engine is too slow to write between its turns.")
+                    self._give_up(writing, "engine_timeout", "The engine is too slow to write between its turns.")
                 await self._rest(self._writer_client, "write", self._write_backoff.failed(free=FREE_CUTS))
             return
         except EngineError as error:
@@ -222,7 +241,10 @@ class BackgroundWork:
         if (piece.done or writing.tokens >= draft.max_tokens or len(writing.text) >= longest) and self._drafts.pop(
             draft.id, None
         ) is not None:
-            self._out.written(draft.id, writing.text[:longest])
+            if writing.wanted is None:
+                self._out.written(draft.id, writing.text[:longest])
+            elif not writing.wanted.done():
+                writing.wanted.set_result(writing.text[:longest])
 
     async def _slice_before(self, until: float) -> Slice | None:
         wanted = asyncio.ensure_future(_next_slice(self._writer_client, self._writer, "write"))
@@ -238,7 +260,7 @@ class BackgroundWork:
         if self._writer is self._executor:
             self._out.trouble(error.code)
         if writing.failures >= MOST_FAILURES or error.code == "engine_cannot":
-            self._give_up(writing.draft, error.code, str(error))
+            self._give_up(writing, error.code, str(error))
         if error.code != "engine_cannot":
             await self._rest(self._writer_client, "write", self._write_backoff.failed())
 
@@ -248,9 +270,13 @@ class BackgroundWork:
             client.finished(kind)
             await self._clock.sleep(seconds)
 
-    def _give_up(self, draft: Draft, code: str, message: str) -> None:
-        if self._drafts.pop(draft.id, None) is not None:
-            self._out.write_failed(draft.id, code, message)
+    def _give_up(self, writing: _Writing, code: str, message: str) -> None:
+        if self._drafts.pop(writing.draft.id, None) is None:
+            return
+        if writing.wanted is None:
+            self._out.write_failed(writing.draft.id, code, message)
+        elif not writing.wanted.done():
+            writing.wanted.set_result(None)
 
 
 async def _next_slice(client: EngineClient, executor: SliceExecutor, kind: SliceKind) -> Slice:

@@ -97,7 +97,6 @@ class MachineRunner:
             self,
         )
         self.frames = RecentFrames(deps.agents.frames_s) if deps.tasks.able else None
-        self._texts: dict[str, asyncio.Future[str | None]] = {}
         self._handling = False
 
     async def run(self, *, stays: bool) -> None:
@@ -172,13 +171,7 @@ class MachineRunner:
             self._bus.publish(effect)
 
     def _decided(self, decided: Decided) -> None:
-        metrics, skipped = self._deps.metrics, decided.skipped
-        if decided.suppressed is not None:
-            metrics.suppressed.labels(decided.suppressed.value).inc()
-        if skipped is None:
-            metrics.decisions.labels(decided.decision.value).inc()
-        else:
-            metrics.skipped.labels(skipped.value).inc()
+        skipped = decided.skipped
         if skipped is not None or decided.look is not Look.SKIP:  # a sound says nothing of the engine
             self.engine.health.ticked(skipped)
         record = self.timer.record(decided, self._deps.numbers.next(), self._settings.threshold)
@@ -270,18 +263,7 @@ class MachineRunner:
         that the machine cannot work with: it goes on with those before."""
         self._settings = settings
         self.engine_changed()  # it may be able to do something else by now, which nobody has told yet
-        fresh = observer_config(settings, self.engine.facts)
-        before = self._config
-        self._set_config(
-            replace(
-                fresh,
-                first_epoch=before.first_epoch,
-                task_prefix=before.task_prefix,
-                voice=before.voice,
-                half_duplex=before.half_duplex,
-                addressed_only=before.addressed_only,
-            )
-        )
+        self._set_config(observer_config(settings, self.engine.facts, self._config))
 
     def speech_changed(self, facts: SpeechFacts) -> None:
         """Somebody hears what the session says, or nobody does any more; or people are heard in another way."""
@@ -361,31 +343,13 @@ class MachineRunner:
 
         Cancelled, nobody wants it any more.
         """
-        if not self._config.engine.writes:
-            return None
-        waiting: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._texts[draft.id] = waiting
-        self._background.write(draft)
-        try:
-            return await waiting
-        finally:
-            if self._texts.pop(draft.id, None) is not None:
-                self._background.stop(draft.id)
+        return await self._background.text(draft) if self._config.engine.writes else None
 
     def warmed(self, number: int, turns: int) -> None:
         self.take(inputs.ChunkWarmed(self.now, number, turns))
 
     def written(self, id: str, text: str) -> None:
-        if not self._give_text(id, text):
-            self.take(inputs.Written(self.now, id, text))
+        self.take(inputs.Written(self.now, id, text))
 
     def write_failed(self, id: str, code: str, message: str) -> None:
-        if not self._give_text(id, None):
-            self.take(inputs.WriteFailed(self.now, id, code, message))
-
-    def _give_text(self, id: str, text: str | None) -> bool:
-        """Was it wanted by `write_text`, not by the machine?"""
-        waiting = self._texts.pop(id, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(text)
-        return waiting is not None
+        self.take(inputs.WriteFailed(self.now, id, code, message))

@@ -83,10 +83,11 @@ class TickTimer:
         self._score_ms = (self._times.scored - self._asked) * 1000
 
     def record(self, decided: Decided, id: int, threshold: float) -> TickRecord:
-        """The second as it is kept; `threshold` is the session's.
+        """The second as it is kept, and counted; `threshold` is the session's.
 
         One that was skipped, or about a sound, has no times: another may be in flight, and they are that one's.
         """
+        self._count(decided)
         age_ms = request_ms = score_ms = total_ms = None
         if decided.skipped is None and decided.look is not Look.SKIP:
             total_ms = self._total_ms()
@@ -122,6 +123,14 @@ class TickTimer:
         if total_ms is not None and self._metrics.traces is not None and self._times.began is not None:
             self._metrics.traces.took(record, self._times)
         return record
+
+    def _count(self, decided: Decided) -> None:
+        if decided.suppressed is not None:
+            self._metrics.suppressed.labels(decided.suppressed.value).inc()
+        if decided.skipped is None:
+            self._metrics.decisions.labels(decided.decision.value).inc()
+        else:
+            self._metrics.skipped.labels(decided.skipped.value).inc()
 
     def _total_ms(self) -> float:
         total = max(0.0, self._age_s + self._clock.monotonic() - self._due)
