@@ -36,9 +36,11 @@ REFERENCE = ROOT / "docs" / "reference"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
-    """The real app; its registry is only asked for its metrics."""
+    """The real app; its registry is only asked for its metrics and, unused, its record."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"))
-    return create_app(settings, SimpleNamespace(metrics=Metrics()), clock=ManualClock())
+    return create_app(
+        settings, SimpleNamespace(metrics=Metrics(), store=SimpleNamespace(main=None)), clock=ManualClock()
+    )
 
 
 def page(name: str) -> str:

@@ -49,18 +49,17 @@ class Access:
         self.senders = CallSenders(registry)
         self._registry = registry
         self._clock = clock
-        self._parts: tuple[Keyring, Browsers, Logins] | None = None
+        db = registry.store.main
+        self._logins = Logins(db)
+        self.browsers = Browsers(self._logins, clock)
+        self.keyring = Keyring(StoredKeys(db), clock, self)
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Read the keys. Cancelled, it may be called again."""
-        db = self._registry.store.main
-        logins = Logins(db)
-        keyring, browsers = Keyring(StoredKeys(db), self._clock, self), Browsers(logins, self._clock)
-        self._parts = keyring, browsers, logins
         if self.on:
-            await keyring.load()
-            await browsers.load(self._owner)
+            await self.keyring.load()
+            await self.browsers.load(self._owner)
             self._looking = asyncio.create_task(self._look(), name="keys are looked at")
 
     async def aclose(self) -> None:
@@ -71,16 +70,6 @@ class Access:
                 await self._looking
             self._looking = None
             self.keyring.note_use()
-
-    @property
-    def keyring(self) -> Keyring:
-        assert self._parts is not None, "not started"
-        return self._parts[0]
-
-    @property
-    def browsers(self) -> Browsers:
-        assert self._parts is not None, "not started"
-        return self._parts[1]
 
     async def of_key(self, key: str) -> Caller | None:
         """Whose key this is, None where it is none of ours. Cancelling it changes nothing."""
@@ -141,11 +130,6 @@ class Access:
         return code
 
     # -------------------------------------------------------------------------------------------------------- inside
-
-    @property
-    def _logins(self) -> Logins:
-        assert self._parts is not None, "not started"
-        return self._parts[2]
 
     def _owner(self, key: str | None) -> Caller | None:
         if key is None:
