@@ -93,6 +93,11 @@ table ip docker {{
     fib daddr type local tcp dport {{ {TCP_PORTS[0]}, {TCP_PORTS[1]} }} dnat to 172.30.7.2
     fib daddr type local udp dport {UDP_PORTS} dnat to 172.30.7.2
   }}
+  chain published_here {{
+    type nat hook output priority -100
+    ip daddr != 127.0.0.0/8 fib daddr type local tcp dport {{ {TCP_PORTS[0]}, {TCP_PORTS[1]} }} dnat to 172.30.7.2
+    ip daddr != 127.0.0.0/8 fib daddr type local udp dport {UDP_PORTS} dnat to 172.30.7.2
+  }}
   chain leaving {{
     type nat hook postrouting priority srcnat
     ip saddr 172.30.7.0/24 oifname != "docker0" masquerade
