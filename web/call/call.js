@@ -1,6 +1,7 @@
 // The webcam call: get camera and microphone, dial, dial again when the connection fails, hang up.
 import { signal } from "../html.js";
 import { request } from "../net/api.js";
+import { needsKey } from "../net/auth.js";
 import { keep, kept } from "../net/kept.js";
 import { webcamProblem } from "../text/words.js";
 import { playTrack, stopPlaying } from "./loudspeaker.js";
@@ -229,6 +230,9 @@ async function drop(where) {
 }
 
 const release = (stream) => stream?.getTracks().forEach((track) => track.stop());
+
+/** Nobody is filmed behind the sign-in. */
+needsKey.subscribe((out) => out && call.value && stopCall());
 
 // A closed tab sends no more pictures; say so at once instead of letting the server wait.
 addEventListener("pagehide", () => {

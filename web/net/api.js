@@ -42,6 +42,7 @@ export async function request(method, path, { json, body, headers = {}, signal, 
   }
   if (fromProxy(response)) throw unanswered(null, began);
   heard();
+  if (then !== signIns() && !login) throw new ApiError(401, "unauthorized", "Somebody else is signed in now.");
   if (response.ok || response.status === 304) return response;
   const problem = await readProblem(response);
   if (problem.status === 401 && !login) refused(then);

@@ -3,6 +3,7 @@
 import { batch, signal } from "../html.js";
 import { call } from "../call/call.js";
 import { keepQuiet } from "../call/loudspeaker.js";
+import { may } from "../net/auth.js";
 import { keep, kept } from "../net/kept.js";
 import { askAgain, letHear, stream, view } from "../state/session.js";
 import { OwnVoice, voices } from "./own_voice.js";
@@ -30,13 +31,20 @@ export function choose(on) {
 
 export const inCall = () => view.value.id !== "" && call.value?.sessionId === view.value.id;
 
+/**
+ * Can this browser hear a session that speaks so at all? Its own voice has to tell the server how far it is; a voice that is off
+ * has to be switched on there.
+ */
+export const mayHear = ({ speaks }) =>
+  speaks === "client" ? may("POST /v1/sessions/{session_id}/playback") : speaks !== "off" || may("PATCH /v1/sessions/{session_id}");
+
 /** Does the reader want to hear the open session? */
 export const wantsVoice = () => (choice.value === "" ? inCall() : choice.value === "on");
 
 /** Why it is not heard although it should be: untouched, elsewhere (another tab speaks), voiceless; or "". */
 export function whyUnheard() {
   const speaks = view.value.session?.speech?.speaks ?? "off";
-  if (!wantsVoice() || speaks === "off" || stream.value.state === "gone") return "";
+  if (!wantsVoice() || speaks === "off" || !mayHear({ speaks }) || stream.value.state === "gone") return "";
   if (speaks === "client" && !voices.value.length) return "voiceless";
   if (speaks === "server" && inCall()) return "";
   if (!touched.value) return "untouched";
@@ -46,7 +54,7 @@ export function whyUnheard() {
 /** What would be right now, if it is this tab's turn. */
 function fitting() {
   const speaks = view.value.session?.speech?.speaks ?? "off";
-  if (!wantsVoice() || speaks === "off" || view.value.id === "") return "";
+  if (!wantsVoice() || speaks === "off" || !mayHear({ speaks }) || view.value.id === "") return "";
   if (speaks === "server" && inCall()) return "call";
   if (!touched.value || (speaks === "client" && !voices.value.length)) return "";
   return speaks === "client" ? "own" : "stream";

@@ -1,6 +1,7 @@
 // Alerts: what people should know of until somebody acknowledges it; and this browser's notifications of them.
 import { batch, signal } from "../html.js";
 import { alertPath, del, get, post } from "../net/api.js";
+import { shownSignal } from "../net/auth.js";
 import { followEvents } from "../net/event_stream.js";
 import { keep, kept } from "../net/kept.js";
 import { ours } from "./event_facts.js";
@@ -15,11 +16,11 @@ const MOST_AT_ONCE = 5;
 const MOST_TOLD = 500;
 
 /** Those that are open, whatever page is open; `more`: there are more of them. */
-export const openAlerts = signal({ alerts: [], more: false });
+export const openAlerts = shownSignal({ alerts: [], more: false });
 /** The list of the page. `filter`: "" for open ones, "snoozed", "all"; `alerts` is null until read. */
-export const alertList = signal({ filter: "", alerts: null, next: null, problem: null });
+export const alertList = shownSignal({ filter: "", alerts: null, next: null, problem: null });
 /** Cameras and watches of which nobody is told for a while: [{scope, id, name, until}]. */
-export const snoozes = signal([]);
+export const snoozes = shownSignal([]);
 /** What the browser does with alerts: unsupported, denied, default (not asked yet), off, on. */
 export const notifying = signal(whetherNotifying());
 
@@ -154,6 +155,8 @@ const told = new Map();
 /** When the last ones were shown, in milliseconds. */
 let recent = [];
 let stopTelling = null;
+/** Is anybody here to be told? */
+let present = false;
 
 function whetherNotifying() {
   if (!("Notification" in window) || !isSecureContext) return "unsupported";
@@ -171,7 +174,7 @@ export async function setNotifying(on) {
 
 /** One tab of a browser tells of alerts, also while nobody looks at it; that one holds the line to the server. */
 function settle() {
-  if (notifying.value !== "on") {
+  if (notifying.value !== "on" || !present) {
     stopTelling?.();
     stopTelling = null;
     return;
@@ -230,5 +233,13 @@ function notify(alert) {
   refreshOpenAlerts();
 }
 
-/** Begin, where that was chosen before. */
-export const startNotifying = settle;
+/** Begin, where that was chosen before. Returns what ends it, with what is on the screen. */
+export function startNotifying() {
+  present = true;
+  settle();
+  return () => {
+    present = false;
+    settle();
+    for (const note of shown.values()) note.close();
+  };
+}

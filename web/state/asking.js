@@ -1,12 +1,12 @@
 // Which tasks wait for somebody's permission, whatever page is open: a poll, and what is told of single tasks meanwhile.
-import { signal } from "../html.js";
 import { get } from "../net/api.js";
+import { shownSignal } from "../net/auth.js";
 
 const MOST = 25;
 const POLL_TIMEOUT_MS = 5000;
 
 /** Those tasks; outlines of them are enough. */
-export const asking = signal([]);
+export const asking = shownSignal([]);
 
 let told = 0;
 

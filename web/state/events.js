@@ -1,6 +1,7 @@
 // The timeline over all sessions: the part of it that is shown, what is new meanwhile, and what can be done with events.
-import { batch, signal } from "../html.js";
+import { batch } from "../html.js";
 import { del, eventPath, get, patch } from "../net/api.js";
+import { shownSignal } from "../net/auth.js";
 import { followEvents } from "../net/event_stream.js";
 import { typesOf } from "../text/event_words.js";
 import { dayStart, wallOf } from "../text/format.js";
@@ -17,11 +18,11 @@ const DELETE_MS = 300_000;
  * `key`: of which filter; `events`: null until they were read; `next`: the cursor of what is older; `problem`: a sentence where
  * they cannot be had; `live`: do new ones come by themselves?
  */
-export const timeline = signal(nothing(""));
+export const timeline = shownSignal(nothing(""));
 /** What came while it was not wanted in the list: the reader is further down. */
-export const fresh = signal([]);
+export const fresh = shownSignal([]);
 /** Events by id that were opened alone; null: there is none with that id. */
-export const opened = signal({});
+export const opened = shownSignal({});
 
 function nothing(key) {
   return { key, events: null, next: null, problem: null, live: "" };

@@ -1,6 +1,6 @@
 // Hooks: where alerts are sent, how each is doing, and what was sent to it.
-import { signal } from "../html.js";
 import { del, get, hookPath, patch, post } from "../net/api.js";
+import { shownSignal } from "../net/auth.js";
 
 const LOG = 30;
 /** What was said about hooks when they were saved: why nothing can arrive. The list does not repeat it. */
@@ -9,7 +9,7 @@ const notices = new Map();
 const TEST_MS = 60_000;
 
 /** All of them; null until read. `problem`: a sentence where they cannot be had. */
-export const hooks = signal({ hooks: null, problem: null });
+export const hooks = shownSignal({ hooks: null, problem: null });
 
 const text = (value) => (typeof value === "string" ? value : "");
 const number = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);

@@ -1,13 +1,14 @@
 // What the server has, as lists that polls read again: cameras, running sessions, engines, settings.
 import { batch, signal } from "../html.js";
 import { get, list } from "../net/api.js";
+import { shownSignal } from "../net/auth.js";
 import { showZone } from "../text/format.js";
 
 /** Cameras and running sessions; null until first read. */
-export const cameras = signal(null);
-export const sessions = signal(null);
+export const cameras = shownSignal(null);
+export const sessions = shownSignal(null);
 /** A sentence while a list cannot be had although the server answers, else null. */
-export const listError = signal(null);
+export const listError = shownSignal(null);
 export const engines = signal([]);
 /** What the server can speak with: [{id, engine, language, name}]. */
 export const serverVoices = signal([]);
@@ -64,7 +65,9 @@ async function refresh(target, path) {
       listError.value = null;
     });
   } catch (error) {
-    // That nobody answers is told by `lost`.
-    listError.value = error.status === 0 ? null : error.message;
+    listError.value = troubleOf(error);
   }
 }
+
+/** What `listError` says of it: nothing where `lost`, or the sign-in, tells it. */
+export const troubleOf = (error) => (error.status === 0 || error.status === 401 ? null : error.message);

@@ -1,6 +1,7 @@
 // What the server remembers: facts, and what it saw, said and heard.
-import { batch, signal } from "../html.js";
+import { batch } from "../html.js";
 import { bodyOf, del, get, memoryPath, patch, post, request } from "../net/api.js";
+import { may, shownSignal } from "../net/auth.js";
 import { eventOf, ours } from "./event_facts.js";
 
 const PAGE = 40;
@@ -11,13 +12,13 @@ const FORGET_MS = 300_000;
 const AT_ONCE = 3;
 
 /** `facts`: null where they are not apart (a search, a kind), `rest`: null until read; `next`: the cursor of what is older. */
-export const memories = signal({ key: "", facts: null, rest: null, next: null, problem: null });
+export const memories = shownSignal({ key: "", facts: null, rest: null, next: null, problem: null });
 /** Where memories are: [{collection, count}]; empty until known. */
-export const collections = signal([]);
+export const collections = shownSignal([]);
 /** Does a model find memories by meaning? null until known. */
-export const byMeaning = signal(null);
+export const byMeaning = shownSignal(null);
 /** A memory that was opened alone, by id; null: there is none with that id. */
-export const single = signal({});
+export const single = shownSignal({});
 
 const text = (value) => (typeof value === "string" ? value : "");
 
@@ -166,16 +167,17 @@ export async function exportMemories() {
 // ------------------------------------------------------------------------------------------------- what answers rest on
 
 /** By id of an event or memory: {wall, text}; null: it is gone. */
-export const grounds = signal({});
+export const grounds = shownSignal({});
+
+const isMemory = (id) => id.startsWith("mem_");
 
 /** Read what an answer rests on. What cannot be had now is asked for again the next time. */
 export async function readGrounds(ids) {
-  const missing = ids.filter((id) => grounds.value[id] === undefined);
+  const missing = ids.filter((id) => grounds.value[id] === undefined && (!isMemory(id) || may("GET /v1/memories/{memory_id}")));
   const read = async (id) => {
     try {
-      const isMemory = id.startsWith("mem_");
-      const told = await get(isMemory ? memoryPath(id) : `/v1/events/${encodeURIComponent(id)}`);
-      const found = isMemory ? memoryOf(told) : eventOf(told);
+      const told = await get(isMemory(id) ? memoryPath(id) : `/v1/events/${encodeURIComponent(id)}`);
+      const found = isMemory(id) ? memoryOf(told) : eventOf(told);
       grounds.value = { ...grounds.value, [id]: found };
     } catch (error) {
       if (error.status === 404) grounds.value = { ...grounds.value, [id]: null };

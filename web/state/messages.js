@@ -1,8 +1,8 @@
 // What just failed or was done, told for a moment.
-import { signal } from "../html.js";
+import { shownSignal } from "../net/auth.js";
 
 /** A short message about something that just failed or was done. */
-export const toast = signal(null);
+export const toast = shownSignal(null);
 
 let toastTimer = null;
 

@@ -1,8 +1,9 @@
 // Which page is open: #/live, #/live/{session_id}, #/cameras, #/tasks, #/tasks/new, #/tasks/{status}, #/timeline?{filter},
-// #/timeline/{event_id}, #/memory, #/memory/{memory_id}, #/alerts, #/alerts/{state}, #/alerts/hooks.
+// #/timeline/{event_id}, #/memory, #/memory/{memory_id}, #/alerts, #/alerts/{state}, #/alerts/hooks,
+// #/access.
 import { signal } from "../html.js";
 
-const PAGES = ["live", "cameras", "tasks", "timeline", "memory", "alerts"];
+const PAGES = ["live", "cameras", "tasks", "timeline", "memory", "alerts", "access"];
 
 /** @returns {{page: string, id: string|null, asked: Record<string, string>}}  `asked`: the filters of a list */
 export function parse(hash) {

@@ -1,6 +1,7 @@
 // The open session: its updates grow `view`, which views read.
 import { batch, signal } from "../html.js";
 import { get, sessionPath } from "../net/api.js";
+import { shownSignal } from "../net/auth.js";
 import { follow } from "../net/updates.js";
 import { noteAsking } from "./asking.js";
 import { listError, refreshSessions, sessions } from "./lists.js";
@@ -12,7 +13,7 @@ import { emptyView, grow, inherit, tasksOf, withHistory, withTasks } from "./vie
  * The open session, and the state of its stream: connecting, live, away or gone. `since` is when something came last, in
  * milliseconds, while it is away: what is shown is as old as that.
  */
-export const view = signal(emptyView(""));
+export const view = shownSignal(emptyView(""));
 export const stream = signal({ state: "connecting", why: "", code: "", since: null });
 /** Server clock minus ours in seconds, so that marks stand where they belong on a machine with a wrong clock. */
 export const clockOffset = signal(0);

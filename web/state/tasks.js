@@ -1,8 +1,9 @@
 // Delegated tasks: the list of them, the agents that work on them, and what can be done with one.
-import { batch, signal } from "../html.js";
+import { batch } from "../html.js";
 import { bodyOf, del, get, list, post, request, taskPath } from "../net/api.js";
+import { shownSignal } from "../net/auth.js";
 import { noteAsking } from "./asking.js";
-import { listError } from "./lists.js";
+import { listError, troubleOf } from "./lists.js";
 import { clockOffset, serverNow, view } from "./session.js";
 import { inOrder, isBrief, merged, mergedAnswer, wasRefused } from "./task_facts.js";
 import { withTask } from "./view.js";
@@ -17,9 +18,9 @@ const FILE_MS = 300_000;
 const CLOCKS_MS = 2000;
 
 /** The list as it was read last: `tasks` is null until then, `next` the cursor of what is older. */
-export const listing = signal({ filter: "", tasks: null, next: null });
+export const listing = shownSignal({ filter: "", tasks: null, next: null });
 /** The agents of the server: [{name, about, default, …}]; null until they are known. */
-export const agents = signal(null);
+export const agents = shownSignal(null);
 
 let serverAhead = 0;
 
@@ -30,7 +31,7 @@ export async function refreshAgents() {
   try {
     agents.value = await list("/v1/agents");
   } catch (error) {
-    listError.value = error.status === 0 ? null : error.message;
+    listError.value = troubleOf(error);
   }
 }
 
@@ -51,7 +52,7 @@ export async function refreshTasks(filter) {
       listError.value = null;
     });
   } catch (error) {
-    listError.value = error.status === 0 ? null : error.message;
+    listError.value = troubleOf(error);
   }
 }
 

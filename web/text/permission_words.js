@@ -63,3 +63,5 @@ export function foldedLines(text) {
   textUpTo(lines.length);
   return pieces;
 }
+
+export const ANSWERED_BY_OTHERS = "It waits for an answer of somebody whose key may give one.";

@@ -1,7 +1,7 @@
 // The frame around every page: header, sign-in, messages.
-import { html, useEffect } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { call, stopCall } from "../call/call.js";
-import { loginCode, needsKey } from "../net/auth.js";
+import { loginCode, me, needsKey } from "../net/auth.js";
 import { lost, useSeconds } from "../net/contact.js";
 import { usePoll } from "../net/poll.js";
 import { openAlerts, refreshOpenAlerts, startNotifying } from "../state/alerts.js";
@@ -13,9 +13,10 @@ import { stream, view } from "../state/session.js";
 import { ago } from "../text/format.js";
 import { openWords } from "../text/alert_words.js";
 import { askingWords } from "../text/task_words.js";
+import { AccessPage } from "./access/access_page.js";
 import { AlertsPage } from "./alerts/alerts_page.js";
 import { Cameras } from "./cameras/cameras.js";
-import { Account } from "./common/account.js";
+import { Account, askWho } from "./common/account.js";
 import { CrossIcon, Logo, PhoneDownIcon } from "./common/icons.js";
 import { useTabTitle } from "./common/title.js";
 import { Landing } from "./landing/landing.js";
@@ -28,12 +29,17 @@ import { TimelinePage } from "./timeline/timeline_page.js";
 const ASKING_MS = 3000;
 const ALERTS_MS = 4000;
 const ZONE_MS = 600_000;
+const WHO_MS = 600_000;
 
 export function App() {
   const { page, id } = route.value;
   useFollowCall();
   useTabTitle();
+  const [asked, setAsked] = useState(false);
+  usePoll(() => askWho().finally(() => setAsked(true)), WHO_MS, []);
   if (needsKey.value || loginCode.value) return html`<${SignIn} />`;
+  if (!asked) return null; // so that nothing shows up that is not for this browser
+  if (me.value?.role === "ingest") return html`<${SendsOnly} />`;
   return html`
     <a class="skip-link" href="#main" onClick=${toMain}>Skip to content</a>
     <${Header} page=${page} id=${id} />
@@ -46,7 +52,15 @@ export function App() {
   `;
 }
 
+/** A key that only brings media in finds nothing here. */
+const SendsOnly = () => html`
+  <header class="top"><span class="brand"><${Logo} /><span>joyvl</span></span><${Account} /></header>
+  <main id="main"><div class="page narrow empty-state"><h1>Your key only sends</h1><p class="muted">It brings pictures and sound in and opens nothing else, so there is nothing to see here. Sign out, and in again with another key.</p></div></main>
+  <${Toast} />
+`;
+
 function Page({ page, id }) {
+  if (page === "access") return html`<${AccessPage} />`;
   if (page === "cameras") return html`<${Cameras} />`;
   if (page === "tasks") return html`<${TaskPage} />`;
   if (page === "memory") return html`<${MemoryPage} />`;
@@ -93,7 +107,7 @@ function Header({ page, id }) {
         <${AlertsLink} open=${page === "alerts"} /> ${link("cameras", "#/cameras", "Cameras")} <${TasksLink} open=${page === "tasks"} />
       </nav>
       <${CallPill} openId=${page === "live" ? id : null} />
-      <${Account} />
+      <${Account} open=${page === "access"} />
     </header>
   `;
 }

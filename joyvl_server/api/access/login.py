@@ -11,6 +11,7 @@ from joyvl_server.api.access.access import LOCAL
 from joyvl_server.api.access.browsers import IDLE_S
 from joyvl_server.api.access.caller import Caller
 from joyvl_server.api.access.check import COOKIE, cookie, cookie_of, host_of, is_secure, wrong_key
+from joyvl_server.api.access.roles import routes_for
 from joyvl_server.api.access.schemas import LoginIn, LoginsOut, MeOut
 from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
@@ -94,4 +95,5 @@ def _me(caller: Caller, *, auth: bool) -> dict[str, object]:
         "role": caller.role,
         "cameras": sorted(caller.cameras),
         "expires_at": None if caller.until_wall is None else payloads.rfc3339(caller.until_wall),
+        "may": routes_for(caller.role, of_cameras=bool(caller.cameras)),
     }

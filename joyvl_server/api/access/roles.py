@@ -173,6 +173,10 @@ OWN_ENTRIES = frozenset(
 """Lists that hold only what is of its cameras (`own_cameras`), or of the one that it asks for by `camera_id`."""
 
 
+OF_ONE = ("{camera_id}", "{session_id}", "{event_id}")
+"""Places in a path that say of which camera it is."""
+
+
 def may(role: Role, least: Least) -> bool:
     """Is a route that asks for `least` for this role?"""
     if least in ("none", "any"):
@@ -180,3 +184,13 @@ def may(role: Role, least: Least) -> bool:
     if least == "ingest":
         return role in ("ingest", "operator", "admin")
     return _RANK.get(role, 0) >= _RANK[least]
+
+
+def routes_for(role: Role, *, of_cameras: bool) -> list[str]:
+    """What is for this role, as in `LEAST`. `of_cameras`: with a key for certain cameras, where these are asked for."""
+    found = [route for route, least in LEAST.items() if may(role, least)]
+    if role == "ingest" or not of_cameras:
+        return found
+    return [
+        r for r in found if LEAST[r] == "none" or r in OF_NO_CAMERA | OWN_ENTRIES or any(place in r for place in OF_ONE)
+    ]

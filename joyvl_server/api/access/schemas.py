@@ -40,6 +40,9 @@ class MeOut(ResponseModel):
     role: Role
     cameras: list[str] = Field(description="What the key is for; empty: everything.")
     expires_at: str | None
+    may: list[str] = Field(
+        description="The routes that are for it, as `METHOD /path`; with certain cameras, where these are asked for."
+    )
 
 
 class LoginOut(ResponseModel):

@@ -10,6 +10,7 @@ from fakes.media.wire import Wire
 from fakes.server.house import KEY, House, house
 from joyvl_server.api.access import access, browsers
 from joyvl_server.api.access.first_link import login_link
+from joyvl_server.api.access.roles import LEAST
 from joyvl_server.api.access.schemas import LoginOut
 from joyvl_server.api.http import auth
 
@@ -41,6 +42,7 @@ async def test_the_first_link_signs_one_browser_in_once(h: House):
     assert answer.status_code == 200
     assert answer.json() == {
         "auth": True, "name": "one-time link", "role": "admin", "cameras": [], "expires_at": None,
+        "may": list(LEAST),
     }  # fmt: skip
     cookie = answer.headers["set-cookie"]
     for part in ("joyvl_session=", "HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"):

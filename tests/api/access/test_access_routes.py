@@ -9,7 +9,7 @@ import pytest
 
 from fakes.media.wire import Wire
 from fakes.server.house import House, house
-from joyvl_server.api.access.roles import LEAST, Least, may
+from joyvl_server.api.access.roles import LEAST, OF_ONE, Least, may
 from joyvl_server.api.access.routes_of import guarded_routes
 from joyvl_server.kit.ids import new_id
 from joyvl_server.store.access.records import ROLES, KeyRecord, Role, digest_of, new_key
@@ -91,6 +91,28 @@ async def test_every_route_holds_its_role(h: House):
     assert told == []
 
 
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize("role", ROLES)
+async def test_who_asks_who_it_is_is_told_what_is_for_it(h: House, role: Role, bound: bool):
+    if bound and role == "admin":
+        return  # for everything
+    key = new_key()
+    record = KeyRecord(new_id("key"), "it", digest_of(key), role, ("cam_x",) if bound else (), h.clock.wall())
+    await h.api.access.keyring.add(record)
+    mine = set((await h.client.get("/v1/me", headers={"Authorization": f"Bearer {key}"})).json()["may"])
+    told = []
+    for path, methods in h.app.openapi()["paths"].items():
+        for method in methods:
+            name = f"{method.upper()} {path}"
+            if name == "POST /v1/logout" or (bound and any(place in path for place in OF_ONE)):
+                continue
+            _, code = await asked(h, method.upper(), re.sub(r"\{\w+\}", "x", path), key)
+            if (code in ("role_too_low", "other_camera")) == (name in mine):
+                told.append((name, code))
+    assert told == []
+    assert mine <= LEAST.keys()
+
+
 async def test_every_websocket_holds_its_role(h: House):
     keys = await keys_of_all_roles(h)
     sockets = [route for method, route in guarded_routes(h.app) if method == "WEBSOCKET"]
@@ -117,6 +139,7 @@ async def test_on_loopback_nobody_is_asked(tmp_path):
         assert (await asked(h, "GET", "/v1/cameras", None))[0] == 200
         assert (await h.client.get("/v1/me")).json() == {
             "auth": False, "name": "this machine", "role": "admin", "cameras": [], "expires_at": None,
+            "may": list(LEAST),
         }  # fmt: skip
 
 

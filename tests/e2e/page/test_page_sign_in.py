@@ -27,7 +27,7 @@ def test_the_first_browser_gets_in_by_the_printed_link(browser: Browser, tmp_pat
         watched = Watched(context, server.url, expected=("401",))
         page = watched.page
         page.goto(found[0])
-        expect(page.get_by_text("admin", exact=True)).to_be_visible()
+        expect(page.get_by_role("link", name="Admin", exact=True)).to_be_visible()
         assert "code" not in page.url
         assert page.evaluate("() => document.cookie") == ""
         page.reload()

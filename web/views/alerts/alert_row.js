@@ -1,5 +1,6 @@
 // One alert: what it is of, and what can be done about it.
 import { html, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { acknowledgeAlert, alertHref, snoozeAlert } from "../../state/alerts.js";
 import { cameras } from "../../state/lists.js";
 import { attempt, tell } from "../../state/messages.js";
@@ -13,6 +14,7 @@ import { StoredPicture } from "../common/stored_picture.js";
 export function AlertRow({ alert }) {
   const [busy, setBusy] = useState(false);
   const open = alert.state === "open";
+  const acts = may("POST /v1/alerts/{alert_id}/acknowledge");
   const title = alert.title || alertKind(alert.kind);
   const session = cameras.value?.find((camera) => camera.id === alert.cameraId && camera.enabled)?.session_id;
   async function act(action) {
@@ -39,7 +41,7 @@ export function AlertRow({ alert }) {
           ${alert.eventId && html`<a href=${eventHref(alert.eventId)}>Show the event</a>`}
           ${session && html`<a href=${liveHref(session)}>Jump to live</a>`}
         </p>
-        ${["open", "snoozed"].includes(alert.state) &&
+        ${acts && ["open", "snoozed"].includes(alert.state) &&
         html`<div class="alert-actions">
           <button type="button" class="primary small" aria-label=${`Acknowledge: ${title}`} aria-disabled=${busy} onClick=${() => act(() => acknowledgeAlert(alert))}><${CheckIcon} />Acknowledge</button>
           <${Snooze} alert=${alert} title=${title} onChoose=${(minutes, scope) => act(() => snoozeAlert(alert, minutes, scope).then(() => tell(snoozedWords(alert, scope, minutes))))} />

@@ -1,5 +1,6 @@
 // The log of what was sent to a hook; read when it is opened.
 import { html, useEffect, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { readDeliveries, retryDelivery } from "../../state/hooks.js";
 import { attempt } from "../../state/messages.js";
 import { deliveryState, reasonWords } from "../../text/alert_words.js";
@@ -46,7 +47,7 @@ function Line({ delivery, onAgain }) {
   return html`
     <li data-state=${state}>
       <time datetime=${at}>${Number.isFinite(wall) ? dayAndTime(wall) : ""}</time>
-      <span><${Badge} ...${deliveryState(state)} /> ${title && html`<strong dir="auto">${title}</strong> `}<span>${facts.join(" · ")}</span>${error && html`<span class="delivery-error" dir="auto">${error}</span>`}${alertId && ["dead", "refused"].includes(state) && html` <button type="button" class="link" onClick=${onAgain}>Send again</button>`}</span>
+      <span><${Badge} ...${deliveryState(state)} /> ${title && html`<strong dir="auto">${title}</strong> `}<span>${facts.join(" · ")}</span>${error && html`<span class="delivery-error" dir="auto">${error}</span>`}${alertId && ["dead", "refused"].includes(state) && may("POST /v1/hooks/{hook_id}/deliveries/{delivery_id}/retry") && html` <button type="button" class="link" onClick=${onAgain}>Send again</button>`}</span>
     </li>
   `;
 }

@@ -1,5 +1,6 @@
 // One hook: how it is doing, what it is told of, and what can be done with it.
 import { html, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { deleteHook, readSecret, switchHook, testHook } from "../../state/hooks.js";
 import { attempt } from "../../state/messages.js";
 import { hookKind, hookScope, hookState, testWords } from "../../text/alert_words.js";
@@ -34,11 +35,11 @@ export function HookRow({ hook, nameOf, onEdit }) {
         ${test.result && html`<p class="note ${test.result.ok ? "good" : "bad"}">${test.result.ok ? html`<${CheckIcon} />` : html`<${WarnIcon} />`}<span>${testWords(test.result)}</span></p>`}
       </div>
       <div class="hook-actions">
-        <button type="button" class="switch" role="switch" aria-checked=${String(hook.enabled)} aria-label=${`Send alerts to ${hook.name}`} onClick=${() => attempt(() => switchHook(hook, !hook.enabled))}><span class="switch-knob" aria-hidden="true"></span><span>${hook.enabled ? "On" : "Off"}</span></button>
-        <button type="button" class="small" disabled=${test.busy} aria-label=${`Test ${hook.name}`} onClick=${tryIt}>${test.busy ? "Testing…" : "Test"}</button>
-        <button type="button" class="small" aria-label=${`Change ${hook.name}`} onClick=${onEdit}>Change</button>
-        <button type="button" class="small quiet-danger" aria-label=${`Delete ${hook.name}`} onClick=${() => setAsking(true)}>Delete</button>
-        ${hook.options.secret_generated === true && html`<${Secret} hook=${hook} />`}
+        ${may("PATCH /v1/hooks/{hook_id}") && html`<button type="button" class="switch" role="switch" aria-checked=${String(hook.enabled)} aria-label=${`Send alerts to ${hook.name}`} onClick=${() => attempt(() => switchHook(hook, !hook.enabled))}><span class="switch-knob" aria-hidden="true"></span><span>${hook.enabled ? "On" : "Off"}</span></button>`}
+        ${may("POST /v1/hooks/{hook_id}/test") && html`<button type="button" class="small" disabled=${test.busy} aria-label=${`Test ${hook.name}`} onClick=${tryIt}>${test.busy ? "Testing…" : "Test"}</button>`}
+        ${may("PATCH /v1/hooks/{hook_id}") && html`<button type="button" class="small" aria-label=${`Change ${hook.name}`} onClick=${onEdit}>Change</button>`}
+        ${may("DELETE /v1/hooks/{hook_id}") && html`<button type="button" class="small quiet-danger" aria-label=${`Delete ${hook.name}`} onClick=${() => setAsking(true)}>Delete</button>`}
+        ${hook.options.secret_generated === true && may("GET /v1/hooks/{hook_id}/secret") && html`<${Secret} hook=${hook} />`}
       </div>
       <${Deliveries} hook=${hook} />
       ${asking && html`<${Confirm} title=${`Delete ${hook.name}?`} text="No alert goes there any more. What waits for it, and its log, are deleted too." yes="Delete" onYes=${remove} onNo=${() => setAsking(false)} />`}

@@ -1,6 +1,7 @@
 // One camera in the list: its state in words, and what can be done with it.
 import { html, useState } from "../../html.js";
 import { cameraPath, del, post } from "../../net/api.js";
+import { may } from "../../net/auth.js";
 import { refreshCameras } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
 import { liveHref } from "../../state/router.js";
@@ -35,16 +36,16 @@ export function CameraRow({ camera, onEdit }) {
       </div>
       <div class="camera-actions">
         <div>
-        <button type="button" class="switch" role="switch" aria-checked=${String(camera.enabled)} aria-label=${`Watch ${camera.name}`}
+        ${may("POST /v1/cameras/{camera_id}/enable") && html`<button type="button" class="switch" role="switch" aria-checked=${String(camera.enabled)} aria-label=${`Watch ${camera.name}`}
           onClick=${() => act(() => post(cameraPath(camera.id, camera.enabled ? "/disable" : "/enable")))}>
           <span class="switch-knob" aria-hidden="true"></span><span>${camera.enabled ? "On" : "Off"}</span>
-        </button>
+        </button>`}
         ${camera.enabled && html`<a class="button primary small" href=${liveHref(camera.session_id)} aria-label=${`Open ${camera.name}`}>Open</a>`}
         </div>
         <div>
-        <button type="button" class="small" disabled=${probe.busy} onClick=${() => probe.run(cameraPath(camera.id, "/probe"))}>${probe.busy ? "Testing…" : "Test"}</button>
-        <button type="button" class="small" onClick=${onEdit}>Edit</button>
-        <button type="button" class="small quiet-danger" onClick=${() => setAsking(true)}>Delete</button>
+        ${may("POST /v1/cameras/{camera_id}/probe") && html`<button type="button" class="small" disabled=${probe.busy} onClick=${() => probe.run(cameraPath(camera.id, "/probe"))}>${probe.busy ? "Testing…" : "Test"}</button>`}
+        ${may("PATCH /v1/cameras/{camera_id}") && html`<button type="button" class="small" onClick=${onEdit}>Edit</button>`}
+        ${may("DELETE /v1/cameras/{camera_id}") && html`<button type="button" class="small quiet-danger" onClick=${() => setAsking(true)}>Delete</button>`}
         </div>
       </div>
       ${asking &&

@@ -1,9 +1,12 @@
 // Cameras: the list, and the form to add one.
 import { html, useState } from "../../html.js";
+import { isBound, may } from "../../net/auth.js";
 import { usePoll } from "../../net/poll.js";
 import { cameras, refreshCameras } from "../../state/lists.js";
 import { go, route } from "../../state/router.js";
+import { noCamera } from "../../text/role_words.js";
 import { CameraIcon, PlusIcon } from "../common/icons.js";
+import { NotYours } from "../common/not_yours.js";
 import { CameraForm } from "./camera_form.js";
 import { CameraRow } from "./camera_row.js";
 import { UrlAnatomy } from "./url_anatomy.js";
@@ -13,16 +16,18 @@ export function Cameras() {
   const [editing, setEditing] = useState(null);
   usePoll(refreshCameras, 2000);
   const known = cameras.value;
+  const adds = may("POST /v1/cameras");
   const closeForm = () => go("#/cameras", { replace: true });
   return html`
     <div class="page">
       <div class="section-head">
         <h1>Cameras</h1>
-        ${!adding && known?.length > 0 && html`<a class="button primary" href="#/cameras/new"><${PlusIcon} />Add a camera</a>`}
+        ${adds && !adding && known?.length > 0 && html`<a class="button primary" href="#/cameras/new"><${PlusIcon} />Add a camera</a>`}
       </div>
-      ${adding && html`<${CameraForm} key="new" onDone=${closeForm} />`}
+      ${adding && !adds && html`<${NotYours} back="#/cameras" words="Show the cameras" />`}
+      ${adding && adds && html`<${CameraForm} key="new" onDone=${closeForm} />`}
       ${known === null && html`<p class="muted">Reading the list…</p>`}
-      ${known?.length === 0 && !adding && html`<${Empty} />`}
+      ${known?.length === 0 && !adding && (adds ? html`<${Empty} />` : html`<p class="card nothing-here muted">${noCamera(isBound())}</p>`)}
       ${known?.length > 0 &&
       html`<ul class="camera-list">
         ${known.map((camera) =>

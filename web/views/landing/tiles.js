@@ -1,8 +1,10 @@
 // Cameras and other sessions as tiles that open them.
 import { html } from "../../html.js";
+import { isBound, may } from "../../net/auth.js";
 import { cameras, sessions } from "../../state/lists.js";
 import { liveHref } from "../../state/router.js";
 import { ago, timeOfDay } from "../../text/format.js";
+import { noCamera } from "../../text/role_words.js";
 import { whyNoPicture } from "../../text/words.js";
 import { PlusIcon } from "../common/icons.js";
 import { Thumbnail } from "../common/picture.js";
@@ -11,12 +13,15 @@ import { CameraBadge, engineLine } from "../common/status.js";
 export function CameraList() {
   if (cameras.value === null) return html`<p class="muted">Reading the list…</p>`;
   const none = cameras.value.length === 0;
+  const adds = may("POST /v1/cameras");
+  if (none && !adds) return html`<p class="card nothing-here muted">${noCamera(isBound())}</p>`;
   return html`
     <ul class="tiles">
       ${cameras.value.map((camera) => html`<li key=${camera.id}><${CameraTile} camera=${camera} /></li>`)}
-      <li class=${none ? "add-row whole-row" : "add-row"}>
+      ${adds &&
+      html`<li class=${none ? "add-row whole-row" : "add-row"}>
         <a class="tile add ${none ? "first" : ""}" href="#/cameras/new"><span><${PlusIcon} />${none ? "Add your first camera" : "Add a camera"}</span></a>
-      </li>
+      </li>`}
     </ul>
   `;
 }

@@ -1,10 +1,13 @@
 // How eager it is to speak, what pictures may cost, and what decides.
 import { html, useEffect, useState } from "../../html.js";
 import { patch, sessionPath } from "../../net/api.js";
+import { may } from "../../net/auth.js";
 import { choicesOf, refreshSessionSettings } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
 import { stream, tryingThreshold, view } from "../../state/session.js";
 import { mediaFacts, modeWords } from "../../text/words.js";
+
+const changes = () => may("PATCH /v1/sessions/{session_id}");
 
 export function Engine({ session }) {
   if (!session) return null;
@@ -12,14 +15,26 @@ export function Engine({ session }) {
   return html`
     <section class="engine" aria-labelledby="engine-title">
       <h2 id="engine-title">Sensitivity</h2>
-      <${Sensitivity} session=${session} />
-      <${Fidelity} session=${session} />
+      ${changes() ? html`<${Sensitivity} session=${session} /><${Fidelity} session=${session} />` : html`<${AsItIs} session=${session} />`}
       <dl class="facts">
         <div><dt>Engine</dt><dd><b>${session.engine}</b>, ${modeWords(can)}</dd></div>
         ${session.state?.width && html`<div><dt>Picture</dt><dd>${mediaFacts(session.state)}</dd></div>`}
       </dl>
       ${can.note && html`<p class="hint engine-note">${can.note}</p>`}
     </section>
+  `;
+}
+
+/** For those who may not change it. */
+function AsItIs({ session }) {
+  useEffect(() => {
+    refreshSessionSettings();
+  }, []);
+  const fidelity = choicesOf("fidelity").find((one) => one.value === session.fidelity)?.title ?? session.fidelity;
+  return html`
+    <p class="hint">Speaks from score <b>${session.threshold.toFixed(2)}</b>.</p>
+    ${session.capabilities.scores && html`<${Reached} threshold=${session.threshold} />`}
+    <p class="hint">${session.capabilities.needs_every_frame ? `The engine ${session.engine} looks at every picture in full.` : html`Pictures: <b>${fidelity}</b>`}</p>
   `;
 }
 

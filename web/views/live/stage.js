@@ -2,6 +2,7 @@
 import { html, useEffect, useState } from "../../html.js";
 import { call, hungUp, startCall } from "../../call/call.js";
 import { sessionPath } from "../../net/api.js";
+import { may } from "../../net/auth.js";
 import { useSeconds } from "../../net/contact.js";
 import { stream, view } from "../../state/session.js";
 import { ago } from "../../text/format.js";
@@ -47,7 +48,7 @@ function whyOver() {
 }
 
 function CallAgain({ session }) {
-  if (session?.kind !== "call" || (call.value && call.value.status !== "failed")) return null;
+  if (session?.kind !== "call" || !may("POST /v1/realtime/calls") || (call.value && call.value.status !== "failed")) return null;
   return html`<button type="button" class="primary" onClick=${startCall}>Use this webcam again</button>`;
 }
 

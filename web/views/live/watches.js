@@ -1,6 +1,7 @@
 // Standing instructions as chips: add, choose what they fire at, pause, remove.
 import { html, useEffect, useState } from "../../html.js";
 import { del, patch, post, sessionPath } from "../../net/api.js";
+import { may } from "../../net/auth.js";
 import { attempt } from "../../state/messages.js";
 import { stream } from "../../state/session.js";
 import { useDraft } from "../common/draft.js";
@@ -16,7 +17,7 @@ export function Watches({ session }) {
       <h2 id="watches-title">Watches</h2>
       ${watches.length > 0 &&
       html`<ul class="watch-list">${watches.map((watch) => html`<${Watch} key=${watch.id} watch=${watch} byKinds=${byKinds} />`)}</ul>`}
-      <${AddWatch} session=${session} first=${watches.length === 0} />
+      ${may("POST /v1/sessions/{session_id}/watches") ? html`<${AddWatch} session=${session} first=${watches.length === 0} />` : watches.length === 0 && html`<p class="hint">Nothing is watched for here.</p>`}
       ${watches.length > 0 && notes.map((note) => html`<p key=${note} class="hint">${note}</p>`)}
     </section>
   `;
@@ -28,6 +29,7 @@ function Watch({ watch, byKinds }) {
   const [open, setOpen] = useState(false);
   const path = sessionPath(watch.session_id, `/watches/${encodeURIComponent(watch.id)}`);
   const verb = watch.paused ? "Resume" : "Pause";
+  const changes = may("PATCH /v1/sessions/{session_id}/watches/{watch_id}");
   return html`
     <li class="watch ${watch.paused ? "paused" : ""}">
       <div class="watch-line">
@@ -36,16 +38,17 @@ function Watch({ watch, byKinds }) {
         ${watch.zones.map((zone) => html`<span key=${zone} class="chip zone">${zone}</span>`)}
         ${watch.query_id && html`<span class="chip origin" title="Made from what you said in the transcript">from your words</span>`}
         ${watch.paused && html`<span class="chip">paused</span>`}
-        <button type="button" class="icon-button" aria-label=${`${verb}: ${watch.text}`} title=${verb} onClick=${() => attempt(() => patch(path, { paused: !watch.paused }))}>
+        ${changes && html`<button type="button" class="icon-button" aria-label=${`${verb}: ${watch.text}`} title=${verb} onClick=${() => attempt(() => patch(path, { paused: !watch.paused }))}>
           ${watch.paused ? html`<${PlayIcon} />` : html`<${PauseIcon} />`}
-        </button>
-        <button type="button" class="icon-button" aria-label=${`Remove: ${watch.text}`} title="Remove" onClick=${() => attempt(() => del(path))}><${CrossIcon} /></button>
+        </button>`}
+        ${may("DELETE /v1/sessions/{session_id}/watches/{watch_id}") && html`<button type="button" class="icon-button" aria-label=${`Remove: ${watch.text}`} title="Remove" onClick=${() => attempt(() => del(path))}><${CrossIcon} /></button>`}
       </div>
-      ${byKinds &&
+      ${byKinds && !changes && html`<p class="hint watch-kinds">Fires at: ${kindWords(watch.kinds)}</p>`}
+      ${byKinds && changes &&
       html`<button type="button" class="kinds-button" aria-expanded=${open} aria-controls=${`kinds-${watch.id}`} aria-label=${`Fires at: ${kindWords(watch.kinds)}. Change for: ${watch.text}`} onClick=${() => setOpen(!open)}>
         ${kindWords(watch.kinds)}
       </button>`}
-      ${byKinds && open && html`<${Kinds} watch=${watch} path=${path} />`}
+      ${byKinds && changes && open && html`<${Kinds} watch=${watch} path=${path} />`}
     </li>
   `;
 }

@@ -1,5 +1,6 @@
 // Forgetting: those that were chosen, all of one place, all there is.
 import { html, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { changeMemory, collections, forgetAll, forgetMemories } from "../../state/memories.js";
 import { attempt } from "../../state/messages.js";
 import { collectionName, FORGET_TEXT, forgetAllText, forgetTitle } from "../../text/memory_words.js";
@@ -22,8 +23,8 @@ export function ForgetChosen({ memories, onDone }) {
   };
   return html`
     <${ChosenBar} count=${memories.length} label="Chosen memories" onClear=${onDone}>
-      <button type="button" class="small" aria-disabled=${busy} onClick=${() => act(keep)}><${PinIcon} />Keep</button>
-      <button type="button" class="small quiet-danger" aria-disabled=${busy} onClick=${() => setAsking(true)}><${BinIcon} />Forget</button>
+      ${may("PATCH /v1/memories/{memory_id}") && html`<button type="button" class="small" aria-disabled=${busy} onClick=${() => act(keep)}><${PinIcon} />Keep</button>`}
+      ${may("DELETE /v1/memories/{memory_id}") && html`<button type="button" class="small quiet-danger" aria-disabled=${busy} onClick=${() => setAsking(true)}><${BinIcon} />Forget</button>`}
       ${asking && html`<${Confirm} title=${forgetTitle(memories.length)} text=${FORGET_TEXT} yes="Forget" onYes=${() => act(() => forgetMemories(memories.map((one) => one.id)))} onNo=${() => setAsking(false)} />`}
     <//>
   `;

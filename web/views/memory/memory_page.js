@@ -1,5 +1,6 @@
 // Memory: what it knows, facts first, and where each comes from; add, change, keep, forget.
 import { html, useEffect, useMemo, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { usePoll } from "../../net/poll.js";
 import { cameras, refreshCameras, zone } from "../../state/lists.js";
 import { byMeaning, collections, exportMemories, memories, readMemory, readOlderMemories, refreshCollections, refreshMemories, single } from "../../state/memories.js";
@@ -7,6 +8,7 @@ import { attempt } from "../../state/messages.js";
 import { go, hrefOf, route } from "../../state/router.js";
 import { collectionName, MEMORY_KINDS, noMemories, WORDS_ALONE, WORDS_ALONE_DO } from "../../text/memory_words.js";
 import { DownIcon, PlusIcon } from "../common/icons.js";
+import { NotYours } from "../common/not_yours.js";
 import { SearchField } from "../common/search_field.js";
 import { useTitle } from "../common/title.js";
 import { AddFact } from "./add_fact.js";
@@ -33,8 +35,10 @@ export function MemoryPage() {
   }, [key]);
   // Older pages that were opened, and what is being changed, stay.
   usePoll(() => (shown.length <= 1 ? refreshMemories(key, filter) : null), POLL_MS, [key, shown.length <= 1]);
-  usePoll(() => Promise.all([refreshCameras(), refreshCollections()]), POLL_MS);
+  usePoll(() => Promise.all([refreshCameras(), may("GET /v1/memories/collections") && refreshCollections()]), POLL_MS);
   useTitle("Memory");
+  const tells = may("POST /v1/memories");
+  const picks = may("PATCH /v1/memories/{memory_id}") || may("DELETE /v1/memories/{memory_id}");
 
   const names = useMemo(() => new Map((cameras.value ?? []).map((camera) => [camera.id, camera.name])), [cameras.value]);
   const places = useMemo(() => placesOf(names), [names, collections.value]);
@@ -44,7 +48,7 @@ export function MemoryPage() {
     go(hrefOf("memory", null, wanted), { replace: true });
   };
   const choose = (memory, on) => setChosen((now) => (on ? new Set([...now, memory.id]) : new Set([...now].filter((one) => one !== memory.id))));
-  const row = (memory) => html`<${MemoryRow} key=${memory.id} memory=${memory} names=${names} chosen=${chosen.has(memory.id)} onChoose=${(on) => choose(memory, on)} />`;
+  const row = (memory) => html`<${MemoryRow} key=${memory.id} memory=${memory} names=${names} chosen=${chosen.has(memory.id)} onChoose=${picks && ((on) => choose(memory, on))} />`;
   const done = () => {
     setChosen(NONE);
     refreshMemories(key, filter);
@@ -55,9 +59,10 @@ export function MemoryPage() {
     <div class="page memory" data-zone=${zone.value}>
       <div class="section-head">
         <h1>Memory</h1>
-        ${!adding && html`<a class="button primary" href="#/memory/new"><${PlusIcon} />Add a fact</a>`}
+        ${tells && !adding && html`<a class="button primary" href="#/memory/new"><${PlusIcon} />Add a fact</a>`}
       </div>
-      ${adding && html`<${AddFact} places=${places} onDone=${() => go(hrefOf("memory", null, filter), { replace: true })} />`}
+      ${adding && !tells && html`<${NotYours} back="#/memory" words="Show the memory" />`}
+      ${adding && tells && html`<${AddFact} places=${places} onDone=${() => go(hrefOf("memory", null, filter), { replace: true })} />`}
       ${id && !adding && html`<${Single} id=${id} names=${names} />`}
       <div class="past-filters">
         <${SearchField} id="memory-search" label="Search the memory" query=${filter.query ?? ""} by=${filter.by} onSearch=${(query, by) => narrow({ query, by: query && by === "meaning" ? by : "" })} />
@@ -75,9 +80,8 @@ export function MemoryPage() {
       ${rest?.length > 0 && html`<section class="memory-part" aria-labelledby="rest-title"><h2 id="rest-title">${filter.query ? "Found" : "What it saw, said and heard"}</h2><ul class="memory-list card">${rest.map(row)}</ul></section>`}
       ${next && html`<p class="older"><button type="button" onClick=${() => attempt(() => readOlderMemories(filter))}>Show older ones</button></p>`}
       ${rest !== null && html`<footer class="memory-foot">
-        <button type="button" class="small" onClick=${() => attempt(exportMemories)}><${DownIcon} />Export all of it</button>
-        <${ForgetTime} collection=${filter.collection ?? ""} names=${names} onDone=${done} />
-        <${ForgetAll} collection=${filter.collection ?? ""} names=${names} onDone=${done} />
+        ${may("GET /v1/memories/export") && html`<button type="button" class="small" onClick=${() => attempt(exportMemories)}><${DownIcon} />Export all of it</button>`}
+        ${may("DELETE /v1/memories") && html`<${ForgetTime} collection=${filter.collection ?? ""} names=${names} onDone=${done} /><${ForgetAll} collection=${filter.collection ?? ""} names=${names} onDone=${done} />`}
       </footer>`}
       ${chosen.size > 0 && html`<${ForgetChosen} memories=${shown.filter((memory) => chosen.has(memory.id))} onDone=${() => setChosen(NONE)} />`}
     </div>
@@ -127,7 +131,7 @@ function Empty({ filter }) {
       <h2>${title}</h2>
       <p class="muted">${text}</p>
       <div class="actions">
-        ${query || narrowed ? html`<a class="button primary" href=${hrefOf("memory")}>Show all it remembers</a>` : html`<a class="button primary" href="#/memory/new"><${PlusIcon} />Add a fact</a>`}
+        ${query || narrowed ? html`<a class="button primary" href=${hrefOf("memory")}>Show all it remembers</a>` : may("POST /v1/memories") && html`<a class="button primary" href="#/memory/new"><${PlusIcon} />Add a fact</a>`}
         ${query && by !== "meaning" && html`<a class="button" href=${hrefOf("memory", null, { ...filter, by: "meaning" })}>Search by meaning</a>`}
       </div>
     </section>

@@ -1,5 +1,6 @@
 // One memory: what it says, of when and where it is, and what can be done with it.
 import { html, useEffect, useRef, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { changeMemory, forgetMemories } from "../../state/memories.js";
 import { attempt } from "../../state/messages.js";
 import { eventHref } from "../../state/router.js";
@@ -17,6 +18,7 @@ export function MemoryRow({ memory, names, chosen, onChoose }) {
   const [editing, setEditing] = useState(false);
   const [asking, setAsking] = useState(false);
   const [open, setOpen] = useState(false);
+  const changes = may("PATCH /v1/memories/{memory_id}");
   const { text } = memory;
   const long = text.length > LONG;
   const name = text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
@@ -41,9 +43,10 @@ export function MemoryRow({ memory, names, chosen, onChoose }) {
           ${memory.eventId && html`<a href=${eventHref(memory.eventId)}>Show the event</a>`}
         </p>
         <div class="memory-actions">
-          <button type="button" class="small" aria-label=${`Change “${name}”`} onClick=${() => setEditing(true)}><${PencilIcon} />Change</button>
-          <button type="button" class="small" aria-pressed=${memory.kept} aria-label=${`Keep “${name}”`} onClick=${() => attempt(() => changeMemory(memory.id, { kept: !memory.kept }))}><${PinIcon} />${memory.kept ? "Kept" : "Keep"}</button>
-          <button type="button" class="small quiet-danger" aria-label=${`Forget “${name}”`} onClick=${() => setAsking(true)}><${BinIcon} />Forget</button>
+          ${changes && html`<button type="button" class="small" aria-label=${`Change “${name}”`} onClick=${() => setEditing(true)}><${PencilIcon} />Change</button>
+          <button type="button" class="small" aria-pressed=${memory.kept} aria-label=${`Keep “${name}”`} onClick=${() => attempt(() => changeMemory(memory.id, { kept: !memory.kept }))}><${PinIcon} />${memory.kept ? "Kept" : "Keep"}</button>`}
+          ${!changes && memory.kept && html`<span class="chip kept-chip"><${PinIcon} />Kept</span>`}
+          ${may("DELETE /v1/memories/{memory_id}") && html`<button type="button" class="small quiet-danger" aria-label=${`Forget “${name}”`} onClick=${() => setAsking(true)}><${BinIcon} />Forget</button>`}
         </div>
       </div>
       ${memory.picture && html`<a class="memory-picture" href=${memory.eventId ? eventHref(memory.eventId) : undefined} tabindex="-1" aria-hidden="true"><${StoredPicture} path=${memory.picture} /></a>`}

@@ -3,8 +3,9 @@ import { html } from "../../html.js";
 import { blocked, setVolume, volume } from "../../call/loudspeaker.js";
 import { microphone } from "../../call/microphone.js";
 import { patch, sessionPath } from "../../net/api.js";
+import { may } from "../../net/auth.js";
 import { voiceProblem } from "../../speech/own_voice.js";
-import { choose, inCall, wantsVoice, whyUnheard } from "../../speech/speech.js";
+import { choose, inCall, mayHear, wantsVoice, whyUnheard } from "../../speech/speech.js";
 import { attempt } from "../../state/messages.js";
 import { stream } from "../../state/session.js";
 import { unheardWords } from "../../text/words.js";
@@ -19,10 +20,10 @@ export function SoundBar({ session, mine }) {
   return html`
     <section class="sound-bar" aria-label="Sound">
       <div class="sound-controls">
-        <${Voice} session=${session} />
+        ${mayHear(speech) && html`<${Voice} session=${session} />`}
         ${mine && html`<${Microphone} />`}
-        ${session.listen === "push_to_talk" && (mine || speech.hears) && html`<${PushToTalk} session=${session} mine=${mine} />`}
-        <${Devices} session=${session} mine=${mine} />
+        ${session.listen === "push_to_talk" && may("PUT /v1/sessions/{session_id}/talking") && (mine || speech.hears) && html`<${PushToTalk} session=${session} mine=${mine} />`}
+        ${may("PATCH /v1/sessions/{session_id}") && html`<${Devices} session=${session} mine=${mine} />`}
       </div>
       <p class="sound-state" role="status">${problemOf(speech, mine)}</p>
     </section>

@@ -1,5 +1,6 @@
 // Ask an agent by hand.
 import { html, useEffect, useRef, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { sessions } from "../../state/lists.js";
 import { agents, askAgent, checkAgent } from "../../state/tasks.js";
 import { sentence } from "../../text/words.js";
@@ -46,7 +47,7 @@ export function AskForm({ onDone }) {
               <option value="">The server's choice</option>
               ${known.map((one) => html`<option key=${one.name} value=${one.name}>${one.name}</option>`)}
             </select>
-            <button type="button" disabled=${!agent || check.busy} onClick=${() => check.run(agent.name)}>${check.busy ? "Testing…" : "Test"}</button>
+            ${may("GET /v1/agents/{name}") && html`<button type="button" disabled=${!agent || check.busy} onClick=${() => check.run(agent.name)}>${check.busy ? "Testing…" : "Test"}</button>`}
           </div>
         <//>
         <${Field} id="task-session" label="About" error=${problem?.fields.session_id} hint=${draft.sessionId ? "It gets the last pictures, and what was said." : "Without a camera it gets the question alone."}>

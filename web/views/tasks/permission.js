@@ -1,9 +1,10 @@
 // What an agent asks for, and the answers to it: in our words, with what the agent calls them beside that.
 import { html, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { useSeconds } from "../../net/contact.js";
 import { attempt } from "../../state/messages.js";
 import { answerPermission, taskNow } from "../../state/tasks.js";
-import { calledWords, choiceWords, isDenial, leftWords, readFirstWords, sortedChoices } from "../../text/permission_words.js";
+import { ANSWERED_BY_OTHERS, calledWords, choiceWords, isDenial, leftWords, readFirstWords, sortedChoices } from "../../text/permission_words.js";
 import { WarnIcon } from "../common/icons.js";
 import { PermissionDetail } from "./permission_detail.js";
 
@@ -16,6 +17,7 @@ export function Permission({ task }) {
   useSeconds(true);
   const { options } = permission;
   const choices = sortedChoices(options.some(isDenial) ? options : [...options, DENY]);
+  const answers = may("POST /v1/tasks/{task_id}/permissions/{permission_id}");
   const unread = `unread-${permission.id}`;
 
   async function choose(option) {
@@ -29,7 +31,8 @@ export function Permission({ task }) {
     <div class="permission" role="group" aria-label=${`${task.agent} asks for permission`} aria-describedby=${`title-${permission.id} detail-${permission.id}`}>
       <p class="permission-title"><${WarnIcon} /><strong id=${`title-${permission.id}`} dir="auto">${permission.title}</strong></p>
       ${permission.detail && html`<${PermissionDetail} id=${`detail-${permission.id}`} text=${permission.detail} onSeen=${() => setSeen(true)} />`}
-      <div class="permission-options">
+      ${!answers && html`<p class="hint">${ANSWERED_BY_OTHERS}</p>`}
+      ${answers && html`<div class="permission-options">
         ${choices.map((option) => {
           const waits = !seen && !isDenial(option);
           return html`<button key=${option.id} type="button" class="small ${isDenial(option) ? "deny" : "primary"}" data-kind=${option.kind}
@@ -37,8 +40,8 @@ export function Permission({ task }) {
             <span>${choiceWords(option)}</span><${Called} option=${option} />
           </button>`;
         })}
-      </div>
-      ${!seen && html`<p class="hint" id=${unread}>${readFirstWords}</p>`}
+      </div>`}
+      ${answers && !seen && html`<p class="hint" id=${unread}>${readFirstWords}</p>`}
       <p class="hint" role="timer">${leftWords(permission.until, taskNow())}</p>
     </div>
   `;

@@ -1,5 +1,6 @@
 // A delegated task: what was asked, how far it is, what its agent wants, what came of it. On Live and in the list.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { useSeconds } from "../../net/contact.js";
 import { attempt } from "../../state/messages.js";
 import { isBrief, isOver, wasRefused } from "../../state/task_facts.js";
@@ -22,8 +23,8 @@ export function TaskCard({ task, where, onDelete, level = 3 }) {
   const whole = !isBrief(task);
   const Title = `h${level}`;
   useKeptFocus(card);
-  useSeen(card, !whole, () => readWhole(task));
-  useSeen(card, whole && !task.delivered && ["completed", "failed"].includes(task.status), () => acknowledge(task));
+  useSeen(card, !whole && may("GET /v1/tasks/{task_id}"), () => readWhole(task));
+  useSeen(card, whole && !task.delivered && may("POST /v1/tasks/{task_id}/acknowledge") && ["completed", "failed"].includes(task.status), () => acknowledge(task));
   const close = () => {
     setFollowing(false);
     card.current?.focus();
@@ -43,14 +44,14 @@ export function TaskCard({ task, where, onDelete, level = 3 }) {
       ${task.status === "failed" && html`<p class="note bad">${sentence(task.error || "It failed without a reason")}</p>`}
       ${over && task.answer && html`<${Answer} task=${task} />`}
       ${over && !whole && task.digest && html`<p dir="auto">${task.digest}</p>`}
-      ${task.files?.length > 0 && html`<${Files} task=${task} />`}
-      ${task.started_at && task.agent && html`<${TaskLog} task=${task} />`}
+      ${task.files?.length > 0 && may("GET /v1/tasks/{task_id}/files/{name}") && html`<${Files} task=${task} />`}
+      ${task.started_at && task.agent && may("GET /v1/tasks/{task_id}/log") && html`<${TaskLog} task=${task} />`}
       ${following && html`<${FollowUp} task=${task} onDone=${close} />`}
       <footer class="task-foot">
         <${Facts} task=${task} where=${where} />
-        ${!over && html`<${Cancel} task=${task} />`}
-        ${over && !wasRefused(task) && html`<button type="button" class="link" aria-expanded=${following} onClick=${() => setFollowing(!following)}>Follow up</button>`}
-        ${over && onDelete && html`<${Delete} task=${task} onDelete=${onDelete} />`}
+        ${!over && may("POST /v1/tasks/{task_id}/cancel") && html`<${Cancel} task=${task} />`}
+        ${over && !wasRefused(task) && may("POST /v1/tasks/{task_id}/follow-up") && html`<button type="button" class="link" aria-expanded=${following} onClick=${() => setFollowing(!following)}>Follow up</button>`}
+        ${over && onDelete && may("DELETE /v1/tasks/{task_id}") && html`<${Delete} task=${task} onDelete=${onDelete} />`}
       </footer>
     </article>
   `;

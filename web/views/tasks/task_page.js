@@ -1,5 +1,6 @@
 // Tasks: all that was handed over, what agents ask for first, and the form to ask one.
 import { html, useRef } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { usePoll } from "../../net/poll.js";
 import { refreshSessions, sessions } from "../../state/lists.js";
 import { attempt } from "../../state/messages.js";
@@ -8,6 +9,7 @@ import { agents, deleteTask, listing, readOlder, refreshAgents, refreshTasks } f
 import { dayOf, timeOfDay } from "../../text/format.js";
 import { FILTERS, nothingWords } from "../../text/task_words.js";
 import { PlusIcon } from "../common/icons.js";
+import { NotYours } from "../common/not_yours.js";
 import { useTitle } from "../common/title.js";
 import { AskForm, NoAgent } from "./ask_form.js";
 import { TaskCard } from "./task_card.js";
@@ -17,22 +19,24 @@ export function TaskPage() {
   const asking = id === "new";
   const filter = FILTERS.some(([status]) => status === id) ? id : "";
   usePoll(() => refreshTasks(filter), 2000, [filter]);
-  usePoll(() => Promise.all([refreshAgents(), refreshSessions()]), 10_000);
+  usePoll(() => Promise.all([may("GET /v1/agents") && refreshAgents(), refreshSessions()]), 10_000);
   useTitle("Tasks");
   const title = useRef(null);
   const remove = async (task) => (await attempt(() => deleteTask(task))) && title.current?.focus();
   const tasks = listing.value.filter === filter ? listing.value.tasks : null;
-  const without = agents.value?.length === 0;
+  const asks = may("POST /v1/tasks");
+  const without = asks && agents.value?.length === 0;
   const unused = without && !filter && tasks?.length === 0;
 
   return html`
     <div class="page tasks">
       <div class="section-head">
         <h1 ref=${title} tabindex="-1">Tasks</h1>
-        ${!asking && !without && html`<a class="button primary" href="#/tasks/new"><${PlusIcon} />Ask an agent</a>`}
+        ${asks && !asking && !without && html`<a class="button primary" href="#/tasks/new"><${PlusIcon} />Ask an agent</a>`}
       </div>
       ${without && html`<${NoAgent} />`}
-      ${asking && !without && html`<${AskForm} onDone=${() => go("#/tasks", { replace: true })} />`}
+      ${asking && !asks && html`<${NotYours} back="#/tasks" words="Show the tasks" />`}
+      ${asking && asks && !without && html`<${AskForm} onDone=${() => go("#/tasks", { replace: true })} />`}
       ${!unused && html`<nav class="filters" aria-label="Which tasks">
         ${FILTERS.map(([status, name]) => html`<a key=${status} href=${status ? `#/tasks/${status}` : "#/tasks"} aria-current=${filter === status ? "true" : undefined}>${name}</a>`)}
       </nav>`}

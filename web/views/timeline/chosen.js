@@ -1,5 +1,6 @@
 // What can be done with the events that were chosen.
 import { html, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { deleteEvents, keepEvents } from "../../state/events.js";
 import { attempt } from "../../state/messages.js";
 import { deleteTitle, deleteWords } from "../../text/event_words.js";
@@ -21,8 +22,8 @@ export function Chosen({ events, onDone }) {
   }
   return html`
     <${ChosenBar} count=${events.length} label="Chosen events" onClear=${onDone}>
-      <button type="button" class="small" aria-disabled=${busy} onClick=${() => act(() => keepEvents(ids, !allKept))}><${PinIcon} />${allKept ? "Do not keep" : "Keep"}</button>
-      <button type="button" class="small quiet-danger" aria-disabled=${busy} onClick=${() => setAsking(true)}><${BinIcon} />Delete</button>
+      ${may("PATCH /v1/events/{event_id}") && html`<button type="button" class="small" aria-disabled=${busy} onClick=${() => act(() => keepEvents(ids, !allKept))}><${PinIcon} />${allKept ? "Do not keep" : "Keep"}</button>`}
+      ${may("DELETE /v1/events/{event_id}") && html`<button type="button" class="small quiet-danger" aria-disabled=${busy} onClick=${() => setAsking(true)}><${BinIcon} />Delete</button>`}
       ${asking && html`<${Confirm} title=${deleteTitle(events)} text=${deleteWords(events)} yes="Delete" onYes=${() => act(() => deleteEvents(ids))} onNo=${() => setAsking(false)} />`}
     <//>
   `;

@@ -8,10 +8,11 @@ import { StoredPicture } from "../common/stored_picture.js";
 
 const WATCHES_SHOWN = 3;
 
+/** Without `onChoose` it cannot be chosen. */
 export function EventRow({ event, camera, chosen, onChoose }) {
   return html`
     <li class="event-row ${chosen ? "chosen" : ""}" data-event=${event.id} data-type=${event.type}>
-      <label class="event-pick"><input type="checkbox" checked=${chosen} aria-label=${`Choose ${eventLabel(event)}`} onChange=${(e) => onChoose(e.target.checked)} /></label>
+      ${onChoose && html`<label class="event-pick"><input type="checkbox" checked=${chosen} aria-label=${`Choose ${eventLabel(event)}`} onChange=${(e) => onChoose(e.target.checked)} /></label>`}
       <a class="event-open" href=${eventHref(event.id)} aria-label=${eventLabel(event)}>
         ${event.picture ? html`<${StoredPicture} path=${event.picture} />` : html`<span class="event-without ${event.type}" aria-hidden="true"></span>`}
         <span class="event-words">

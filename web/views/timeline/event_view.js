@@ -1,5 +1,6 @@
 // One event, opened before the list: what there is to see, what was known, what can be done.
 import { html, useLayoutEffect, useRef, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { usePoll } from "../../net/poll.js";
 import { deleteEvents, keepEvents, opened, readEvent, timeline } from "../../state/events.js";
 import { sessions } from "../../state/lists.js";
@@ -95,8 +96,8 @@ function Doing({ event, camera, onDeleted }) {
   return html`
     <div class="event-actions">
       ${session && html`<a class="button primary small" href=${liveHref(session.id)} aria-label=${`Jump to live: ${session.name}`}>Jump to live</a>`}
-      <button type="button" class="small" aria-pressed=${event.kept} onClick=${() => attempt(() => keepEvents([event.id], !event.kept))}><${PinIcon} />${event.kept ? "Kept" : "Keep"}</button>
-      <button type="button" class="small quiet-danger" onClick=${() => setAsking(true)}><${BinIcon} />Delete</button>
+      ${may("PATCH /v1/events/{event_id}") && html`<button type="button" class="small" aria-pressed=${event.kept} onClick=${() => attempt(() => keepEvents([event.id], !event.kept))}><${PinIcon} />${event.kept ? "Kept" : "Keep"}</button>`}
+      ${may("DELETE /v1/events/{event_id}") && html`<button type="button" class="small quiet-danger" onClick=${() => setAsking(true)}><${BinIcon} />Delete</button>`}
       ${!session && sessions.value && html`<span class="muted small-text">${camera ? "This camera is switched off." : "Its camera or call is over."}</span>`}
       ${asking && html`<${Confirm} title=${deleteTitle([event])} text=${deleteWords([event])} yes="Delete" onYes=${remove} onNo=${() => setAsking(false)} />`}
     </div>

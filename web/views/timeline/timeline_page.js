@@ -1,5 +1,6 @@
 // Timeline: what happened, by day, newest first; filters and search; one event opened before it.
 import { html, useEffect, useMemo, useRef, useState } from "../../html.js";
+import { may } from "../../net/auth.js";
 import { usePoll } from "../../net/poll.js";
 import { fresh, openTimeline, readOlder, showFresh, timeline } from "../../state/events.js";
 import { grouped } from "../../state/event_facts.js";
@@ -43,6 +44,7 @@ export function TimelinePage() {
   const events = mine ? timeline.value.events : null;
   const names = useMemo(() => new Map((cameras.value ?? []).map((camera) => [camera.id, camera.name])), [cameras.value]);
   const days = useMemo(() => grouped(events ?? [], (event) => dayKey(event.wall)), [events, zone.value]);
+  const picks = may("PATCH /v1/events/{event_id}") || may("DELETE /v1/events/{event_id}");
   const wholeDays = !filter.query && !filter.group && !filter.kind && !filter.watch && !filter.kept && filter.span !== "own";
   const choose = (event, on) => setChosen((now) => (on ? new Set([...now, event.id]) : new Set([...now].filter((one) => one !== event.id))));
   // At once: until the address has changed a choice would fall back for a moment.
@@ -75,12 +77,12 @@ export function TimelinePage() {
           <h2 id=${`day-${n}`}>${dayName(day.events[0].wall)}</h2>
           ${wholeDays && html`<${DayDigest} day=${day.key} cameraId=${filter.camera ?? ""} names=${names} />`}
           <ol class="event-list card">
-            ${day.events.map((event) => html`<${EventRow} key=${event.id} event=${event} camera=${names.get(event.cameraId) ?? event.camera} chosen=${chosen.has(event.id)} onChoose=${(on) => choose(event, on)} />`)}
+            ${day.events.map((event) => html`<${EventRow} key=${event.id} event=${event} camera=${names.get(event.cameraId) ?? event.camera} chosen=${chosen.has(event.id)} onChoose=${picks && ((on) => choose(event, on))} />`)}
           </ol>
         </section>`,
       )}
       ${events?.length > 0 && timeline.value.next && html`<p class="older"><button type="button" onClick=${() => attempt(() => readOlder(filter))}>Show older ones</button></p>`}
-      ${events?.length > 0 && filter.span && html`<footer class="memory-foot"><${DeleteSpan} filter=${filter} names=${names} onDone=${over} /></footer>`}
+      ${events?.length > 0 && filter.span && may("DELETE /v1/events") && html`<footer class="memory-foot"><${DeleteSpan} filter=${filter} names=${names} onDone=${over} /></footer>`}
       ${chosen.size > 0 && html`<${Chosen} events=${(events ?? []).filter((event) => chosen.has(event.id))} onDone=${() => setChosen(NONE)} />`}
       ${id && html`<${EventView} key="open" id=${id} names=${names} around=${around(events, id)} onClose=${close} />`}
     </div>
@@ -110,7 +112,7 @@ function Empty({ filter }) {
       <div class="actions">
         ${(narrowed || query) && html`<a class="button primary" href=${hrefOf("timeline")}>Show everything that matters</a>`}
         ${query && by !== "meaning" && html`<a class="button" href=${hrefOf("timeline", null, { ...filter, by: "meaning" })}>Search by meaning</a>`}
-        ${!narrowed && !query && (cameras.value?.length ? html`<a class="button primary" href="#/live">Open a camera</a>` : html`<a class="button primary" href="#/cameras/new">Add a camera</a>`)}
+        ${!narrowed && !query && (cameras.value?.length ? html`<a class="button primary" href="#/live">Open a camera</a>` : may("POST /v1/cameras") && html`<a class="button primary" href="#/cameras/new">Add a camera</a>`)}
       </div>
     </section>
   `;

@@ -1,6 +1,7 @@
 // One line of the transcript.
 import { html } from "../../html.js";
 import { del, patch, sessionPath } from "../../net/api.js";
+import { may } from "../../net/auth.js";
 import { attempt } from "../../state/messages.js";
 import { view } from "../../state/session.js";
 import { kindName, zoneName } from "../../text/event_words.js";
@@ -63,7 +64,7 @@ function Asked({ line, session, closed }) {
     <p class="asked-text">${line.spoken && html`<${MicrophoneIcon} /> `}${line.text}</p>
     ${open &&
     html`<p class="waiting"><span class="spinner" aria-hidden="true"></span>Waiting for an answer
-      <button type="button" class="link" onClick=${() => attempt(() => del(sessionPath(session.id, `/queries/${encodeURIComponent(line.key)}`)))}>Withdraw</button>
+      ${may("DELETE /v1/sessions/{session_id}/queries/{query_id}") && html`<button type="button" class="link" onClick=${() => attempt(() => del(sessionPath(session.id, `/queries/${encodeURIComponent(line.key)}`)))}>Withdraw</button>`}
     </p>`}
     ${!open && ended && html`<p class="waiting">${ended}</p>`}
     <${Outcome} query=${closed[line.key]} queryId=${line.key} session=${session} />
@@ -88,7 +89,7 @@ const watchPath = (watch) => sessionPath(watch.session_id, `/watches/${encodeURI
 
 const Undoable = ({ text, name, undo }) => html`
   <p class="waiting outcome"><${BellIcon} /><span class="clip-text" title=${name}>${text}</span>
-    <button type="button" class="link" onClick=${() => attempt(undo)}>Undo</button>
+    ${may("PATCH /v1/sessions/{session_id}/watches/{watch_id}") && html`<button type="button" class="link" onClick=${() => attempt(undo)}>Undo</button>`}
   </p>
 `;
 

@@ -1,6 +1,7 @@
 // What was said and asked, with times. It follows the newest line unless somebody reads further up.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../html.js";
 import { call } from "../../call/call.js";
+import { may } from "../../net/auth.js";
 import { heardBy } from "../../speech/speech.js";
 import { stream, view } from "../../state/session.js";
 import { askingWords } from "../../text/task_words.js";
@@ -73,7 +74,7 @@ export function Transcript({ session }) {
       </div>
       <${Asking} lines=${lines} log=${log} />
       <${Announcer} line=${last} />
-      <${Ask} session=${session} onAsk=${toEnd} />
+      ${may("POST /v1/sessions/{session_id}/queries") ? html`<${Ask} session=${session} onAsk=${toEnd} />` : html`<p class="hint ask-not">You see what is said here. Asking is not for your key.</p>`}
     </section>
   `;
 }
