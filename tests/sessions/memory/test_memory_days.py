@@ -283,4 +283,4 @@ async def test_a_real_session_writes_it_between_its_ticks(tmp_path):
         await asyncio.sleep(0)
         given_up.cancel()
         await asyncio.wait({given_up})
-        assert session.machine._texts == {}
+        assert session.machine._background._drafts == {}
