@@ -159,7 +159,7 @@ def test_every_command_of_the_page_works(stranger):
             wait_until(stranger.decides)
     told = "\n".join(stranger.took)
     assert "door" in told
-    assert "is ready: set engine.options.vllm.model" in told
+    assert "is ready: engine vllm takes it from there" in told
     assert stranger.told.read_text().splitlines() == ["compose up -d", "compose logs joyvl", "compose logs weights"]
     print("\n".join(f"{seconds:6.1f} s  {line.splitlines()[0]}" for line, seconds in stranger.took.items()))
 
