@@ -223,5 +223,10 @@ def test_an_admin_makes_a_key_that_ends_while_its_page_is_open(
     assert len(guest.refused) == told, "nobody asks behind the sign-in"
     guest.sign_in(KEY, "Admin")
     expect(guest.page.get_by_label("New watch")).to_be_visible()
+
+    page.reload()
+    page.locator("[data-browser]").get_by_role("button", name="Sign out").last.click()
+    page.get_by_role("dialog", name="Sign out").get_by_role("button", name="Sign out").click()
+    expect(guest.page.get_by_role("heading", name="this browser was signed out")).to_be_visible()
     assert guest.watched.complaints == []
     guest.context.close()
