@@ -86,16 +86,14 @@ def test_udp_ports_that_are_none(wrong):
 
 
 def test_advertised_addresses():
-    written = "192.168.1.10, Joyvl.LAN., [fd00::1]"
+    written = "192.168.1.10, Joyvl.LAN., [fd00::1], *, nas.lan:8099"  # as in allowed_hosts
     told = load(environ={"JOYVL_WEBRTC__ADVERTISED_ADDRESSES": written}).webrtc.advertised_addresses
-    assert told == ["192.168.1.10", "joyvl.lan", "fd00::1"]
+    assert told == ["192.168.1.10", "joyvl.lan", "fd00::1", "nas.lan"]
     for wrong in (
         "0.0.0.0",
         "224.0.0.1",
-        "*",
         "*.lan",
         "192.168.1",
-        "192.168.1.10:62000",
         "http://a.lan",
         "fe80::1%eth0",
     ):

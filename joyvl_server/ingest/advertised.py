@@ -28,6 +28,7 @@ class LookedUp:
     addresses: tuple[str, ...] = ()
     at: float | None = None
     failed: bool = False
+    running: asyncio.Task[None] | None = None
 
 
 class SystemNames:
@@ -55,7 +56,7 @@ class AdvertisedAddresses:
     async def now(self) -> list[str]:
         """In the order of the settings. Waits for name servers, `LOOKUP_S` at most; cancelled, for nothing."""
         due = [name for name, known in self._names.items() if self._is_due(known)]
-        await asyncio.gather(*map(self._look_up, due))
+        await asyncio.gather(*(asyncio.shield(self._lookup_of(name)) for name in due))
         found: list[str] = []
         for entry in self._entries:
             found += self._names[entry].addresses if entry in self._names else (entry,)
@@ -64,11 +65,18 @@ class AdvertisedAddresses:
     def _is_due(self, known: LookedUp) -> bool:
         return known.at is None or self._clock.monotonic() - known.at > KEPT_S
 
+    def _lookup_of(self, name: str) -> asyncio.Task[None]:
+        """Calls that begin together wait for the same answer."""
+        known = self._names[name]
+        if known.running is None or known.running.done():
+            known.running = asyncio.create_task(self._look_up(name), name=f"lookup of {name}")
+        return known.running
+
     async def _look_up(self, name: str) -> None:
         known = self._names[name]
         try:
             addresses = await self._threads.run(lambda: self._system.addresses(name))
-        except (OSError, TimeoutError, UnicodeError):
+        except (OSError, RuntimeError, TimeoutError, UnicodeError):  # RuntimeError: no thread can be started
             addresses = []
         known.at = self._clock.monotonic()
         if not addresses and not known.failed and known.addresses:

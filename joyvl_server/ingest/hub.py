@@ -107,9 +107,10 @@ class MediaHub:
 
     async def answer(self, source_id: str, offer_sdp: str, on_state: StateListener) -> tuple[RemoteSource, str]:
         """See `Media.answer`. Raises `Conflict` where the source is open. Cancelled, it hangs the call up."""
+        # Before a place is taken: while names are looked up, the worker may die, and its places be given to others.
+        advertised = await self._advertised.now()
         source, worker = self._add_source(source_id, None, WorkerKind.CALLS, on_state)
         try:
-            advertised = await self._advertised.now()
             reply = await worker.request(
                 "answer", ANSWER_TIMEOUT_S, source=source_id, slot=source.slot, sdp=offer_sdp, advertised=advertised,
             )  # fmt: skip

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from joyvl_server.kit.net.own_names import is_dns_name
 from joyvl_server.settings.group import Group
 
+ANY_HOST = "*"
+"""of `server.allowed_hosts`"""
 LOWEST_PORT, HIGHEST_PORT = 1024, 65_535
 
 
@@ -34,16 +36,25 @@ def _port_pair(text: str) -> tuple[int, int]:
 
 
 def _check_advertised(text: str) -> str:
-    name = text.strip().lower().rstrip(".")
+    name = text.strip().lower()
+    if name.count(":") == 1:  # no IPv6 address
+        name = re.sub(r":\d{1,5}$", "", name)
+    name = name.rstrip(".")
+    if name == ANY_HOST:
+        return name
     try:
         address = ip_address(name.strip("[]"))
     except ValueError:
         if not is_dns_name(name) or name.replace(".", "").isdigit():
-            raise ValueError("write an address or a host name, without a port, like 192.168.1.10") from None
+            raise ValueError("write an address or a host name, like 192.168.1.10") from None
         return name
     if address.is_unspecified or address.is_multicast or "%" in name:
         raise ValueError("nobody can send to this address")
     return str(address)
+
+
+def _without_any(entries: list[str]) -> list[str]:
+    return [entry for entry in entries if entry != ANY_HOST]
 
 
 PortRange = Annotated[str, BeforeValidator(_number_to_text), AfterValidator(_check_ports)]
@@ -58,13 +69,14 @@ class WebRtcSettings(Group):
             "machine; when all are taken, the server refuses the next call. Null: any port that the system gives."
         ),
     )
-    advertised_addresses: list[AdvertisedAddress] = Field(
+    advertised_addresses: Annotated[list[AdvertisedAddress], AfterValidator(_without_any)] = Field(
         default_factory=list,
-        max_length=16,
+        max_length=32,
         description=(
             "Addresses or names that browsers are told in addition to this machine's own, for a server behind a "
             "router or in a container: what arrives there at a port of `udp_ports` must come to the same port here. "
-            "Names are looked up when a call begins."
+            "Names are looked up when a call begins. The same list may stand in `server.allowed_hosts`: ports and `*` "
+            "in it are passed over."
         ),
     )
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from joyvl_server.store.secrets.box import SecretBox, SecretUnreadable
 from joyvl_server.store.sqlite.database import Database
@@ -69,9 +70,13 @@ class IdempotencyKeys:
         body: bytes,
         body_hash: str,
         *,
+        share: str | None = None,
         now: float | None = None,
     ) -> None:
-        """Keep an answer. The first one for a key and route stays. Cancelled, it may be kept all the same."""
+        """Keep an answer. The first one for a key and route stays. Cancelled, it may be kept all the same.
+
+        `share`: what the keys of one caller begin with, a colon at its end; of these only `KEPT_OF_CALLER` are kept.
+        """
         at = time.time() if now is None else now
 
         def work(connection: sqlite3.Connection) -> None:
@@ -80,12 +85,10 @@ class IdempotencyKeys:
             row = (key, route, status, json.dumps(dict(headers)), sealed, body_hash, at)
             connection.execute("DELETE FROM idempotency WHERE created_wall <= ?", (at - KEPT_S,))
             connection.execute("INSERT INTO idempotency VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING", row)
-            caller = key.partition(":")[0]
-            # All that begins with the caller and a colon: the semicolon is what comes after that.
-            for where, values in (
-                ("key >= ? AND key < ?", (f"{caller}:", f"{caller};", KEPT_OF_CALLER)),
-                ("1", (KEPT,)),
-            ):
+            bounds: list[tuple[str, tuple[Any, ...]]] = [("1", (KEPT,))]
+            if share is not None:  # all that begins with it: the semicolon is what comes after the colon
+                bounds.insert(0, ("key >= ? AND key < ?", (share, f"{share[:-1]};", KEPT_OF_CALLER)))
+            for where, values in bounds:
                 connection.execute(
                     "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency "
                     f"WHERE {where} ORDER BY created_wall DESC, rowid DESC LIMIT -1 OFFSET ?)",

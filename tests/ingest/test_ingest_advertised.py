@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 
@@ -77,6 +78,25 @@ async def test_a_name_server_that_says_nothing_holds_a_call_up_once(monkeypatch:
     assert await told.now() == ["192.168.1.10"]
     assert asked == ["slow"]
     over.set()
+
+
+async def test_calls_that_begin_together_wait_for_one_lookup(caplog: pytest.LogCaptureFixture) -> None:
+    answered = threading.Event()
+
+    class Slow(NameServer):
+        def addresses(self, name: str) -> list[str]:
+            answered.wait()
+            return super().addresses(name)
+
+    server = Slow(nas=["192.168.1.10"])
+    told = AdvertisedAddresses(["nas"], ManualClock(), server)
+    calls = [asyncio.create_task(told.now()) for _ in range(6)]
+    await asyncio.sleep(0)
+    calls[0].cancel()
+    answered.set()
+    assert await asyncio.gather(*calls[1:]) == [["192.168.1.10"]] * 5
+    assert server.asked == ["nas"]
+    assert complaints(caplog) == []
 
 
 def test_the_machines_own_resolver() -> None:

@@ -42,10 +42,18 @@ async def test_nobody_pushes_out_the_answers_of_others(db, monkeypatch):
     await kept.put("ann:k", "a", *ANSWER, now=1000.0)
     await kept.put("ann2:k", "a", *ANSWER, now=1000.0)
     for n in range(9):
-        await kept.put(f"bob:{n}", "a", *ANSWER, now=1001.0 + n)
+        await kept.put(f"bob:{n}", "a", *ANSWER, share="bob:", now=1001.0 + n)
     assert [n for n in range(9) if await kept.get(f"bob:{n}", "a", now=1010.0)] == [6, 7, 8]
     assert await kept.get("ann:k", "a", now=1010.0)
     assert await kept.get("ann2:k", "a", now=1010.0)
+
+
+async def test_without_a_share_only_all_together_are_bounded(db, monkeypatch):
+    monkeypatch.setattr(idempotency_module, "KEPT_OF_CALLER", 3)
+    kept = IdempotencyKeys(db)
+    for n in range(9):
+        await kept.put(f"local:{n}", "a", *ANSWER, now=1001.0 + n)
+    assert all([await kept.get(f"local:{n}", "a", now=1010.0) for n in range(9)])
 
 
 async def test_answers_are_bounded(db, monkeypatch):

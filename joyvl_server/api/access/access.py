@@ -88,7 +88,7 @@ class Access:
         self.browsers.tidy(self._owner)
         return removed
 
-    def taken_up(self, key: KeyRecord) -> None:
+    def key_added(self, key: KeyRecord) -> None:
         """See `KeyListener`. Sessions of the cameras that a key is bound to tell nothing of others any more."""
         if key.role != "ingest" and key.cameras:
             for session in self._registry.sessions():
@@ -139,8 +139,11 @@ class Access:
     async def _look(self) -> None:
         while True:
             await self._clock.sleep(LOOK_S)
-            await self.keyring.load()
-            self.keyring.tidy()
-            await self.browsers.look()
-            self.browsers.tidy(self._owner)
-            await self.senders.tidy()
+            try:
+                await self.keyring.load()
+                self.keyring.tidy()
+                await self.browsers.look()
+                self.browsers.tidy(self._owner)
+                await self.senders.tidy()
+            except Exception:  # without this, removed keys would open for ever after one fault
+                log.exception("keys and browsers could not be looked at; the next look is in some seconds")

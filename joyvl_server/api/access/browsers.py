@@ -97,11 +97,17 @@ class Browsers:
                 await self._end(login.digest)
 
     async def _end(self, digest: str) -> None:
-        found = self._known.pop(digest, None)
-        if found is not None:
+        """The record first: were it left, a restart would let the browser in again."""
+        if digest in self._known:
+            await asyncio.shield(self._ended(digest))
+
+    async def _ended(self, digest: str) -> None:
+        async with self._changing:
+            await self._logins.remove(digest)
+            found = self._known.pop(digest, None)
             self._used.pop(digest, None)
-            found[1].ended.set()
-            await self._logins.remove(found[0].digest)
+            if found is not None:
+                found[1].ended.set()
 
     def find(self, token: str) -> tuple[Caller, float | None] | None:
         """(who it is, seconds for which the browser shall keep the cookie where it is renewed) of a cookie."""

@@ -23,7 +23,7 @@ NOTED_S = 60.0
 
 
 class KeyListener(Protocol):
-    def taken_up(self, key: KeyRecord) -> None:
+    def key_added(self, key: KeyRecord) -> None:
         """From now on it opens something: it is new, or was read at the start."""
 
 
@@ -83,9 +83,9 @@ class Keyring:
         return any(key.role == "admin" and not key.is_over(wall) for key in self._records.values())
 
     def next_end(self) -> float | None:
-        """Unix seconds at which the next key is over, None where none ends."""
+        """Unix seconds at which the next key is over that was made for long, None where none ends."""
         wall = self._clock.wall()
-        ends = (key.expires_wall for key in self._records.values() if not key.is_over(wall))
+        ends = (key.expires_wall for key in self._records.values() if key.is_long_lived and not key.is_over(wall))
         return min((end for end in ends if end is not None), default=None)
 
     def records(self) -> list[KeyRecord]:
@@ -133,13 +133,13 @@ class Keyring:
         there = {key.digest for key in found}
         for digest in self._records.keys() - there:
             self._drop(digest)
-        for key in found:
-            known = key.digest in self._records
-            if not known:
-                self._callers[key.id] = Caller(key.id, key.name, key.role, frozenset(key.cameras), key.expires_wall)
-            self._records[key.digest] = key
-            if not known and self._listener is not None:
-                self._listener.taken_up(key)
+        new = [key for key in found if key.digest not in self._records]
+        for key in new:
+            self._callers[key.id] = Caller(key.id, key.name, key.role, frozenset(key.cameras), key.expires_wall)
+        self._records = {key.digest: key for key in found}
+        if self._listener is not None:
+            for key in new:
+                self._listener.key_added(key)
 
     def _drop(self, digest: str) -> None:
         record = self._records.pop(digest, None)

@@ -12,9 +12,11 @@ from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import Response
 
+from joyvl_server.api.access.access import LOCAL
 from joyvl_server.core.errors import JoyvlError
 
 if TYPE_CHECKING:
+    from joyvl_server.api.access.caller import Caller
     from joyvl_server.api.context import ApiContext
 
 IdempotencyKey = Annotated[
@@ -68,7 +70,10 @@ async def once(request: Request, key: str | None, create: Callable[[], Awaitable
     api: ApiContext = request.app.state.api
     kept = api.registry.idempotency
     route = f"{request.method} {request.url.path}"
-    name = f"{request.state.caller}:{key}"
+    caller: Caller = request.state.who
+    # A key's browsers share what is kept for it; where nobody is asked for a key, everybody is one caller.
+    share = None if caller is LOCAL else f"{caller.counted}:"
+    name = f"{share or ''}{caller.name}:{key}"
     kind = request.headers.get("content-type", "")
     body_hash = hashlib.sha256(kind.encode() + b"\0" + await request.body()).hexdigest()
 
@@ -81,5 +86,5 @@ async def once(request: Request, key: str | None, create: Callable[[], Awaitable
         response = await create()
         if response.status_code < 300:
             headers = {k: v for k, v in response.headers.items() if k in KEPT_HEADERS}
-            await kept.put(name, route, response.status_code, headers, bytes(response.body), body_hash)
+            await kept.put(name, route, response.status_code, headers, bytes(response.body), body_hash, share=share)
         return response

@@ -11,6 +11,8 @@ Role = Literal["ingest", "viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("ingest", "viewer", "operator", "admin")
 KEY_PREFIX = "jvl_"
 SECRET_BYTES = 32
+ENDS_SOON_S = 14 * 86_400.0
+"""So long before its end the owner of a key is warned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class KeyRecord:
     created_wall: float
     expires_wall: float | None = None
     used_wall: float | None = None
+
+    @property
+    def is_long_lived(self) -> bool:
+        """Is its end something to warn of? A key for a day or two is meant to end."""
+        return self.expires_wall is None or self.expires_wall - self.created_wall > ENDS_SOON_S
 
     def is_over(self, wall: float) -> bool:
         return self.expires_wall is not None and self.expires_wall <= wall

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from fakes.media.wire import Wire
+from fakes.patience import PATIENCE_S
 from fakes.server.house import KEY, House, house
 from joyvl_server.api.access import access, browsers
 from joyvl_server.api.access.first_link import login_link
 from joyvl_server.api.access.roles import LEAST
 from joyvl_server.api.access.schemas import LoginOut
 from joyvl_server.api.http import auth
+from joyvl_server.core.errors import StoreError
 
 
 @pytest.fixture
@@ -149,6 +152,36 @@ async def test_an_admin_sees_the_browsers_and_ends_one_at_once(locked: House):
     assert [one["id"] for one in (await locked.client.get("/v1/logins", headers=bearer)).json()["data"]] == [
         second["id"]
     ]
+
+
+async def test_one_that_cannot_be_ended_on_the_disk_is_not_said_to_be_out(locked: House, monkeypatch):
+    await sign_in(locked, key=KEY)
+    bearer = {"Authorization": f"Bearer {KEY}"}
+    (login,) = (await locked.client.get("/v1/logins", headers=bearer)).json()["data"]
+    logins = locked.api.access.browsers._logins
+    real, fails = logins.remove, [True]
+
+    async def remove(digest: str) -> None:
+        if fails:
+            raise StoreError("The disk is full.", code="store_full")
+        await real(digest)
+
+    monkeypatch.setattr(logins, "remove", remove)
+    assert (await locked.client.delete(f"/v1/logins/{login['id']}", headers=bearer)).status_code == 503
+    fails.clear()
+    assert (await locked.client.delete(f"/v1/logins/{login['id']}", headers=bearer)).status_code == 204
+    assert await locked.api.access._logins.list(0.0) == []
+
+
+async def test_one_whose_end_is_cancelled_is_out_all_the_same(locked: House):
+    await sign_in(locked, key=KEY)
+    browsers = locked.api.access.browsers
+    ((login, who),) = browsers.all()
+    ending = asyncio.create_task(browsers.end(login.id))
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.wait_for(who.ended.wait(), PATIENCE_S)
+    assert await locked.api.access._logins.list(0.0) == []
 
 
 async def updates_path(h: House, headers: dict[str, str]) -> str:

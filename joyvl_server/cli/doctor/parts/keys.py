@@ -12,11 +12,10 @@ from joyvl_server.cli.doctor.threads import off_loop
 from joyvl_server.kit.clock import Clock, SystemClock
 from joyvl_server.settings import Settings, asks_for_keys
 from joyvl_server.store.access.keys import all_keys
-from joyvl_server.store.access.records import KeyRecord
+from joyvl_server.store.access.records import ENDS_SOON_S, KeyRecord
 from joyvl_server.store.folder import MAIN
 from joyvl_server.store.sqlite.database_file import read_only
 
-SOON_S = 14 * 86_400.0
 LISTED = 5
 
 
@@ -49,9 +48,9 @@ class KeysCheck:
     def _judged(self, keys: list[KeyRecord]) -> Finding:
         now = self._clock.wall()
         valid = [key for key in keys if not key.is_over(now)]
-        ending = [key for key in valid if key.expires_wall is not None and key.expires_wall - now <= SOON_S]
+        ending = [key for key in valid if key.expires_wall is not None and key.expires_wall - now <= ENDS_SOON_S]
         # A key that was made for a short time ends soon from its beginning.
-        long_lived = [key for key in ending if (key.expires_wall or 0.0) - key.created_wall > SOON_S]
+        long_lived = [key for key in ending if key.is_long_lived]
         if long_lived:
             shown = ", ".join(f"{key.name} on {_day(key.expires_wall)}" for key in long_lived[:LISTED])
             more = f" and {len(long_lived) - LISTED} more" if len(long_lived) > LISTED else ""
