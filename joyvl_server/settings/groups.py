@@ -21,6 +21,9 @@ from joyvl_server.settings.values import (
 )
 
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
 class EngineSettings(Group):
     name: str = Field("motion", description="The engine of new sessions, by its entry-point name.")
     options: dict[str, dict[str, Any]] = Field(
@@ -241,7 +244,7 @@ class StoreSettings(Group):
 
 
 class LogSettings(Group):
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious level in the log.")
+    level: LogLevel = Field("info", description="Least serious level in the log.")
     format: Literal["auto", "text", "json"] = Field(
         "auto", description="`text`, `json` lines, or `auto`: text on a terminal, JSON lines elsewhere."
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
@@ -12,6 +10,7 @@ from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.common import RequestModel, ResponseModel
+from joyvl_server.settings.groups import LogLevel
 
 router = APIRouter(tags=["server"])
 
@@ -22,7 +21,7 @@ class ReloadOut(ResponseModel):
 
 
 class LogLevelIn(RequestModel):
-    level: Literal["debug", "info", "warning", "error"] = Field(description="Least serious level in the log.")
+    level: LogLevel = Field(description="Least serious level in the log.")
 
 
 class LogLevelOut(ResponseModel):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from joyvl_server.cli.cameras import DEFAULT, Key, Server, call
 from joyvl_server.cli.exits import USAGE
+from joyvl_server.settings.groups import LogLevel
 
-LEVELS = ("debug", "info", "warning", "error")
+LEVELS: tuple[str, ...] = get_args(LogLevel)
 
 
 def reload(server: Server = DEFAULT, key: Key = None) -> None:

@@ -34,23 +34,21 @@ def newest(
     if wanted.watch_id is not None:
         return _by_watch(connection, wanted, limit, before)
     if wanted.kinds:
-        return _by_kind(connection, wanted, limit, before)
-    clauses, values = conditions(wanted)
-    types = tuple(dict.fromkeys(wanted.types))
+        narrowed = _types(*conditions(replace(wanted, kinds=())), wanted.types)
+        return _by_each(connection, "kind", wanted.kinds, narrowed, limit, before, "INDEXED BY events_kind")
+    one_place = wanted.session_id or wanted.camera_id
+    if wanted.cameras and not one_place and not wanted.kept:  # what is kept has an index of its own
+        narrowed = _types(*conditions(replace(wanted, cameras=())), wanted.types)
+        return _by_each(connection, "camera_id", wanted.cameras, narrowed, limit, before)
+    if len(set(wanted.types)) > 1 and not one_place:
+        return _by_each(connection, "type", wanted.types, conditions(wanted), limit, before)
+    clauses, values = _types(*conditions(wanted), wanted.types)
     if before is not None:
         clauses.append("e.id < ?")
         values.append(before.id)
-    if len(types) < 2 or wanted.session_id or wanted.camera_id:
-        clauses, values = _types(clauses, values, wanted.types)
-        # The clauses are ours; values are bound. The page is found in an index alone, then read.
-        page = f"SELECT e.seq FROM events e {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
-        values.append(limit)
-    else:
-        # The newest of each type: its index is walked in order, however rare it is.
-        each = f"SELECT seq, id FROM events e {_where(['e.type = ?', *clauses])} ORDER BY e.id DESC LIMIT ?"
-        parts = " UNION ALL ".join(f"SELECT * FROM ({each})" for _ in types)
-        page = f"SELECT seq FROM ({parts}) ORDER BY id DESC LIMIT ?"
-        values = [value for type in types for value in (type, *values, limit)] + [limit]
+    # The clauses are ours; values are bound. The page is found in an index alone, then read.
+    page = f"SELECT e.seq FROM events e {_where(clauses)} ORDER BY e.id DESC LIMIT ?"
+    values.append(limit)
     rows = connection.execute(f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY id DESC", values)
     return [event_record(row) for row in rows]
 
@@ -189,20 +187,26 @@ def _by_watch(
     return [event_record(row) for row in connection.execute(query, (*values, limit))]
 
 
-def _by_kind(
-    connection: sqlite3.Connection, wanted: EventFilter, limit: int, before: EventCursor | None
+def _by_each(
+    connection: sqlite3.Connection,
+    column: str,
+    wanted: tuple[str, ...],
+    narrowed: tuple[list[str], list[Any]],
+    limit: int,
+    before: EventCursor | None,
+    index: str = "",
 ) -> list[EventRecord]:
-    """The newest of each kind: its index is walked in order, however rare it is."""
-    kinds = tuple(dict.fromkeys(wanted.kinds))
-    clauses, values = _types(*conditions(replace(wanted, kinds=())), wanted.types)
+    """The newest of each one wanted: its index is walked in order, however rare it is. `narrowed`: further clauses."""
+    different = tuple(dict.fromkeys(wanted))
+    clauses, values = narrowed
     if before is not None:
         clauses.append("e.id < ?")
         values.append(before.id)
-    where = _where(["e.kind = ?", *clauses])
-    each = f"SELECT seq, id FROM events e INDEXED BY events_kind {where} ORDER BY e.id DESC LIMIT ?"
-    parts = " UNION ALL ".join(f"SELECT * FROM ({each})" for _ in kinds)
+    where = _where([f"e.{column} = ?", *clauses])
+    each = f"SELECT seq, id FROM events e {index} {where} ORDER BY e.id DESC LIMIT ?"
+    parts = " UNION ALL ".join(f"SELECT * FROM ({each})" for _ in different)
     page = f"SELECT seq FROM ({parts}) ORDER BY id DESC LIMIT ?"
-    values = [value for kind in kinds for value in (kind, *values, limit)] + [limit]
+    values = [value for one in different for value in (one, *values, limit)] + [limit]
     rows = connection.execute(f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY id DESC", values)
     return [event_record(row) for row in rows]
 
