@@ -30,6 +30,7 @@ TOKEN_NEEDED = (
     " Files that are private, and those whose terms must be accepted on the hub's page first, need a token of the hub: "
     "HF_TOKEN, or --token-file."
 )
+CODES = {401: "unauthorized", 403: "forbidden"}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-")
 
 
@@ -41,7 +42,8 @@ class Hash(Protocol):
 
 
 class DownloadError(JoyvlError):
-    """A file that could not be fetched. Codes: unreachable, not_found, refused, checksum, disk_full, busy."""
+    """A file that could not be fetched. Codes: unreachable, not_found, refused, unauthorized (status 401), forbidden
+    (403), checksum, disk_full, busy."""
 
     code = "unreachable"
 
@@ -215,8 +217,10 @@ class Downloader:
             raise DownloadError(f"{_host(url)} has no {mask_url(url)} (any more).", code="not_found")
         if answer.status_code >= 500 or answer.status_code == 429:
             raise httpx2.ReadError(f"it answers {answer.status_code}")
-        why = TOKEN_NEEDED if answer.status_code in (401, 403) else ""
-        raise DownloadError(f"{_host(url)} refuses {mask_url(url)}: status {answer.status_code}.{why}", code="refused")
+        status = answer.status_code
+        why = TOKEN_NEEDED if status in CODES else ""
+        code = CODES.get(status, "refused")
+        raise DownloadError(f"{_host(url)} refuses {mask_url(url)}: status {status}.{why}", code=code)
 
 
 def _is_there(file: RemoteFile, target: Path) -> bool:

@@ -13,15 +13,13 @@ from joyvl_server.settings.values import (
     FramesPerTick,
     Language,
     Listen,
+    LogLevel,
     Rule,
     Scheme,
     SpokenLanguage,
     VoiceName,
     WakeWordText,
 )
-
-
-LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class EngineSettings(Group):

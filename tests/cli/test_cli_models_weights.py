@@ -309,6 +309,34 @@ def test_the_token_of_the_environment_is_for_the_hub_itself(get, hub, monkeypatc
 
 
 @pytest.mark.parametrize(
+    ("token", "said"), [("hf_planted-old", "does not take the token that HF_TOKEN holds"), ("planted\x07", "no token")]
+)
+def test_a_token_of_the_environment_that_is_over_does_not_keep_public_models_away(
+    hub, tmp_path, monkeypatch, token, said
+):
+    monkeypatch.setattr(fetching, "HUB", hub.url)
+    monkeypatch.setenv("HF_TOKEN", token)
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    call = ["models", "get", "joyai", "--data-dir", str(tmp_path)]
+    hub.wanted_token = "hf_planted-own"
+    private = CliRunner().invoke(app, call)
+    assert private.exit_code == 1
+    assert private.output.count("HF_TOKEN") >= 2
+    hub.tokens.clear()
+    hub.refuses_tokens = True
+    hub.wanted_token = None
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 0, result.output
+    assert said in result.output
+    assert is_whole(tmp_path / "models/joyai")
+    assert "planted" not in result.output + private.output
+    token_file = tmp_path / "token"
+    token_file.write_text("hf_planted-given")
+    given = CliRunner().invoke(app, [*call, "--check", "--token-file", str(token_file)])
+    assert (given.exit_code, "The token given may not read it" in given.output) == (1, True), "it was meant to be used"
+
+
+@pytest.mark.parametrize(
     ("text", "arguments", "sentence"),
     [
         ("", (), "holds no token"),

@@ -117,7 +117,9 @@ async def test_more_than_was_said_is_not_taken(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("status", "code"), [(404, "not_found"), (403, "refused")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "not_found"), (401, "unauthorized"), (403, "forbidden"), (400, "refused")]
+)
 async def test_a_refusal_is_told_at_once(server, tmp_path, status, code):
     server.statuses["/voice.onnx"] = [status]
     with pytest.raises(DownloadError) as told:

@@ -1,4 +1,4 @@
-"""Events of several cameras, as a key that is bound to them lists them: an index finds them, however many others are."""
+"""Events of several cameras, as a key that is bound to them lists them: an index finds them among all others."""
 
 import random
 

@@ -29,10 +29,16 @@ async def list_digests(api: ApiDep, request: Request, query: Annotated[DigestsQu
     if query.day is None:
         found = await days.records.digests.list(cameras=mine, limit=query.limit)
     else:
+        known = api.registry.camera_days()
         if query.camera_id is not None and not await days.records.digests.list(cameras=mine, limit=1):
             api.registry.cameras.get(query.camera_id)  # one that is gone has the days that are written
-        cameras = (mine or list(api.registry.camera_days()))[: query.limit]
-        found = [await days.of(camera_id, query.day) for camera_id in cameras if query.day <= days.today]
+        # A key may be for cameras that are gone.
+        there = [
+            camera_id
+            for camera_id in mine or known
+            if camera_id in known or await days.records.digests.list(cameras=(camera_id,), limit=1)
+        ]
+        found = [await days.of(camera_id, query.day) for camera_id in there[: query.limit] if query.day <= days.today]
     return render.listed([_payload(digest) for digest in found])
 
 

@@ -10,7 +10,7 @@ from joyvl_server.api.context import ApiDep
 from joyvl_server.api.http.encoding import JsonResponse
 from joyvl_server.api.http.openapi import problems
 from joyvl_server.api.schemas.common import RequestModel, ResponseModel
-from joyvl_server.settings.groups import LogLevel
+from joyvl_server.settings.values import LogLevel
 
 router = APIRouter(tags=["server"])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import httpx2
 import typer
 
 from joyvl_server.cli.engine import Config, DataDir
@@ -18,7 +19,7 @@ from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.cli.models.progress import PercentLines, TotalProgress
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.engines.vllm.weights import HUGGING_FACE, MODELSCOPE, SOURCES, WEIGHTS, VllmWeights, find_weights
-from joyvl_server.kit.downloads import Downloader
+from joyvl_server.kit.downloads import Downloader, DownloadError
 from joyvl_server.kit.hubs import modelscope
 from joyvl_server.kit.hubs.hugging_face import HUB, ModelHub
 from joyvl_server.kit.hubs.modelscope import ModelScope
@@ -104,7 +105,7 @@ def get(
         folder = load(config, {"data_dir": data_dir}).speech_models_dir
         token = read_token(token_file, place)
         try:
-            asyncio.run(_get(others, weights, folder, place, token))
+            asyncio.run(_get(others, weights, folder, place, token, given=token_file is not None))
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
         except asyncio.CancelledError:
@@ -136,7 +137,7 @@ def _check(place: WeightsPlace, weights: list[VllmWeights], count: int) -> None:
 
 def read_token(file: Path | None, place: WeightsPlace) -> HostToken | None:
     """The token for the hub, and for nobody else. That of the environment is for the Hugging Face Hub: no mirror gets
-    it. Raises `ConfigError`, without a word of the token."""
+    it; one that cannot be a token is told on stderr, and not used. Raises `ConfigError`. Never a word of the token."""
     if file is None and (place.hub.rstrip("/") != HUB or not os.environ.get(TOKEN_VARIABLE)):
         return None
     if place.source == MODELSCOPE:
@@ -146,7 +147,11 @@ def read_token(file: Path | None, place: WeightsPlace) -> HostToken | None:
     else:
         where, text = str(file), read_text(file.expanduser(), " (--token-file)")
     if not _TOKEN.fullmatch(text.strip()):
-        raise ConfigError(f"{where} holds no token: that is one line of letters and digits.")
+        why = f"{where} holds no token: that is one line of letters and digits."
+        if file is None:  # most models need none
+            typer.echo(f"joyvl: {why} It is not used.", err=True)
+            return None
+        raise ConfigError(why)
     parts = urlsplit(place.hub)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ConfigError(f"{mask_url(place.hub)} would get the token without TLS: name an address with https://.")
@@ -159,26 +164,54 @@ async def _get(
     folder: Path,
     place: WeightsPlace,
     token: HostToken | None,
+    *,
+    given: bool,
 ) -> None:
+    """`given`: somebody gave the token for this; otherwise it only stood in the environment, and may be an old one."""
     task = asyncio.current_task()
     if task is not None:  # as the first process of a container nothing else would end it
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with http.client(timeout_s=TIMEOUT_S) as client:
-        hub = ModelHub(client, place.hub, token)
-        source: Hub = ModelScope(client, place.hub) if place.source == MODELSCOPE else hub
-        for model in models:
-            typer.echo(f"{model.name}: {model.about} ({model.licence}), from {mask_url(hub.url)}/{model.repository}")
-            downloader = Downloader(client, PercentLines(), token=token)
-            if isinstance(model, EmbeddingModel):
-                fetched = await get_embedding_model(model, folder, hub, downloader)
-            else:
-                fetched = await get_model(model, folder, hub, downloader)
-            typer.echo(f"{model.folder(folder)} is {'ready' if fetched else 'there already'}.")
-        for wanted in weights:
-            progress = TotalProgress()
-            downloader = Downloader(client, progress, WEIGHTS_TRIES, token)
-            target = (place.out.expanduser() if place.out else wanted.folder(folder)).absolute()
-            await _get_weights(wanted, place, SnapshotFetcher(source, downloader, progress, target), target, folder)
+        try:
+            await _fetch(client, models, weights, folder, place, token)
+        except DownloadError as error:
+            if token is None or given or error.code not in ("unauthorized", "forbidden"):
+                raise
+            if error.code == "forbidden":
+                raise DownloadError(f"{error} The token is that of {TOKEN_VARIABLE}.", code=error.code) from None
+            refused = f"The hub does not take the token that {TOKEN_VARIABLE} holds: it may be over"
+            typer.echo(f"joyvl: {refused}. Trying without it.", err=True)
+            try:
+                await _fetch(client, models, weights, folder, place, None)
+            except DownloadError as again:
+                if again.code != "unauthorized":
+                    raise
+                raise DownloadError(f"{again} {refused}.", code=again.code) from None
+
+
+async def _fetch(
+    client: httpx2.AsyncClient,
+    models: list[SpeechModel | EmbeddingModel],
+    weights: list[VllmWeights],
+    folder: Path,
+    place: WeightsPlace,
+    token: HostToken | None,
+) -> None:
+    hub = ModelHub(client, place.hub, token)
+    source: Hub = ModelScope(client, place.hub) if place.source == MODELSCOPE else hub
+    for model in models:
+        typer.echo(f"{model.name}: {model.about} ({model.licence}), from {mask_url(hub.url)}/{model.repository}")
+        downloader = Downloader(client, PercentLines(), token=token)
+        if isinstance(model, EmbeddingModel):
+            fetched = await get_embedding_model(model, folder, hub, downloader)
+        else:
+            fetched = await get_model(model, folder, hub, downloader)
+        typer.echo(f"{model.folder(folder)} is {'ready' if fetched else 'there already'}.")
+    for wanted in weights:
+        progress = TotalProgress()
+        downloader = Downloader(client, progress, WEIGHTS_TRIES, token)
+        target = (place.out.expanduser() if place.out else wanted.folder(folder)).absolute()
+        await _get_weights(wanted, place, SnapshotFetcher(source, downloader, progress, target), target, folder)
 
 
 async def _get_weights(

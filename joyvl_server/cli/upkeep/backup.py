@@ -121,7 +121,8 @@ class TransferLine:
 def _tell(report: BackupReport) -> None:
     typer.echo(f"{report.path}: {report.bytes / 1e6:,.1f} MB, {report.files} files.")
     for name, why in report.left_out.items():
-        typer.echo(f"Not in it: {name} ({why}).")
+        shown = name if name.isprintable() else ascii(name)  # a name may hold anything, words for the terminal too
+        typer.echo(f"Not in it: {shown} ({why}).")
     if report.secrets:
         typer.echo("It holds keys and passwords. Keep it where nobody else can read it.")
     else:

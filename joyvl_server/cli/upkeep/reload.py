@@ -8,7 +8,7 @@ import typer
 
 from joyvl_server.cli.cameras import DEFAULT, Key, Server, call
 from joyvl_server.cli.exits import USAGE
-from joyvl_server.settings.groups import LogLevel
+from joyvl_server.settings.values import LogLevel
 
 LEVELS: tuple[str, ...] = get_args(LogLevel)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from joyvl_server.kit.downloads import DownloadError, words_of
+from joyvl_server.kit.downloads import CODES, DownloadError, words_of
 from joyvl_server.kit.masking import mask_url
 from joyvl_server.kit.net.redirects import HostToken, RedirectRefused, get
 
@@ -48,8 +48,8 @@ class HubListings:
             raise DownloadError(f"{self.shown} has not listed {what} within {LONGEST_S:g} s.") from None
         if status == 404:
             raise DownloadError(f"{self.shown} has no {what}.", code="not_found")
-        if status in (401, 403):
-            raise DownloadError(f"{self.shown} refuses to list {what}: {self._refused(status)}", code="refused")
+        if status in CODES:
+            raise DownloadError(f"{self.shown} refuses to list {what}: {self._refused(status)}", code=CODES[status])
         if status != 200:
             raise DownloadError(f"{self.shown} refuses to list {what}: status {status}.", code="refused")
         if body is None:

@@ -112,6 +112,8 @@ class DayDigests:
 
     async def of(self, camera_id: str, day: date) -> DigestRecord:
         """That day of that camera; counted now where it is today or is not written yet. A day that is to come is empty.
+        What is counted is written down for the days that are written anyway, of cameras that are there: asking for
+        others fills no table.
 
         Raises `StoreError`. Cancelling it changes nothing that is written.
         """
@@ -171,6 +173,8 @@ class DayDigests:
             camera_id, day.isoformat(), text, {name: n for name, n in counted.counts.items() if n},
             counted.event_ids, "engine" if source == "engine" else "counts", done, now,
         )  # fmt: skip
+        if camera_id not in self._cameras.camera_days() or day < self._ended() - timedelta(days=BACK_DAYS):
+            return digest
         return await self.records.digests.put(digest)
 
     async def _not_watched(self, camera_id: str, begin: float, end: float, *, noted: bool) -> str:

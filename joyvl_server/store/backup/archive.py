@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from joyvl_server.core.errors import StoreError
-from joyvl_server.store.backup.bounds import LONGEST_SUMS, MOST_FILES, ArchiveCount, line_bytes
+from joyvl_server.store.backup.bounds import LONGEST_SUMS, ArchiveCount
 
 FORMAT = 1
 MANIFEST, SUMS = "joyvl-backup.json", "SHA256SUMS"
@@ -75,7 +75,7 @@ class ArchiveWriter:
 
     def __init__(self, out: BinaryIO, manifest: Manifest, *, compress: bool) -> None:
         self.files = 0
-        self._sums_bytes = 0
+        self._counted = ArchiveCount(manifest.size, MANIFEST)
         self._sums: list[str] = []
         self._packed = gzip.GzipFile("", "wb", fileobj=out) if compress else None
         self._tar = tarfile.open(fileobj=self._packed or out, mode="w")  # noqa: SIM115
@@ -90,7 +90,8 @@ class ArchiveWriter:
                 self._packed.close()
 
     def add(self, name: str, path: Path) -> int | None:
-        """Its size; None where the file has gone. Raises `OSError`, `StoreError` where it changes while it is read."""
+        """Its size; None where the file has gone. Raises `OSError`, `StoreError` where it changes while it is read, and
+        for more than could be restored."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -100,6 +101,12 @@ class ArchiveWriter:
             info = tarfile.TarInfo(name)
             info.size, info.mtime = found.st_size, int(found.st_mtime)
             info.mode = 0o600
+            if (too_much := self._counted.more(info)) is not None:
+                raise StoreError(
+                    f"A backup of this data folder could not be restored: {too_much}. Keep fewer pictures and clips "
+                    "(timeline.days, timeline.max_gb), and take out what is none of the server's, in media/ above all.",
+                    code="backup_target",
+                )
             reader = _HashingReader(file)
             try:
                 self._tar.addfile(info, reader)
@@ -108,6 +115,7 @@ class ArchiveWriter:
                     raise StoreError(f"{path} became shorter while it was read. Try again.", code="store_io") from error
                 raise
         self._note(name, reader.digest())
+        self.files += 1
         return info.size
 
     def finish(self) -> None:
@@ -124,20 +132,10 @@ class ArchiveWriter:
         self._tar.addfile(info, io.BytesIO(data))
         if name != SUMS:
             self._note(name, hashlib.sha256(data).hexdigest())
-            self.files -= 1
 
     def _note(self, name: str, digest: str) -> None:
-        """Raises `StoreError` for more than could be restored."""
         self._sums.append(f"{digest}  {name}\n")
-        self._sums_bytes += line_bytes(name)
         _forget(self._tar)
-        self.files += 1
-        if self.files > MOST_FILES or self._sums_bytes > LONGEST_SUMS:
-            raise StoreError(
-                f"The data folder holds more files than a backup can ({MOST_FILES:,}). Keep fewer pictures and clips: "
-                "timeline.days, timeline.max_gb.",
-                code="backup_target",
-            )
 
 
 class ArchiveReader:
@@ -166,7 +164,7 @@ class ArchiveReader:
 
     def files(self) -> Iterator[tuple[str, HashedFile]]:
         """See above. The names are as they stand in the archive: whoever writes has to check them."""
-        counted = ArchiveCount(self.manifest.size)
+        counted = ArchiveCount(self.manifest.size, MANIFEST)
         try:
             while (member := self._tar.next()) is not None:
                 _forget(self._tar)
@@ -192,7 +190,8 @@ class ArchiveReader:
         if member.size > LONGEST_SUMS:
             raise self._damaged("its list of files is too long")
         listed = {}
-        for line in self._content(member).read().decode("utf-8", "surrogateescape").splitlines():
+        # A name may hold other characters that end a line for some, but none of these; the last line is ended, too.
+        for line in self._content(member).read().decode("utf-8", "surrogateescape").split("\n")[:-1]:
             digest, _, name = line.partition("  ")
             listed[name] = digest
         if listed != self._found:

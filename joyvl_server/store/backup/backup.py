@@ -24,6 +24,8 @@ COMPRESSED = (".tar.gz", ".tgz")
 SUFFIXES = (".tar", *COMPRESSED)
 SPARE_BYTES = 16_000_000
 """left free on the disk of a backup"""
+MOST_NAMED = 20
+"""files that cannot be in it, each told by its name"""
 
 Told = Callable[[int, int], object]
 """Gets how many bytes are done, and of how many."""
@@ -102,10 +104,14 @@ class DataSize:
                 with _opened(folder / name) as connection:
                     sizes[name] = size_of(connection)
                     versions[name] = int(connection.execute("PRAGMA user_version").fetchone()[0])
+                if versions[name] < 1:
+                    raise StoreError(f"{folder / name} holds nothing of a server.", code="store_corrupt")
             except StoreError as error:
                 if name == MAIN:
                     raise
                 left_out[name] = str(error)
+                sizes.pop(name, None)
+                versions.pop(name, None)
         total = sum(sizes.values()) + sum(file.bytes for file in contents.files(folder, secrets=secrets))
         return cls(folder, secrets, sizes, versions, total, left_out)
 
@@ -144,19 +150,28 @@ def _write(data: DataSize, path: Path, program: str, told: Told | None) -> Backu
             done += archive.add(name, copy) or 0
             copy.unlink()
             tell(0)
+        passed_over: list[str] = []
         for file in contents.files(data.folder, secrets=data.secrets):
             if not contents.is_safe(file.name):
-                raise StoreError(
-                    f"{data.folder / file.name} lies too deep, or its name is too long, for a backup. Give it a "
-                    "shorter one.",
-                    code="backup_target",
-                )
+                passed_over.append(file.name)
+                continue
             done += archive.add(file.name, file.path) or 0
             tell(0)
         archive.finish()
         out.flush()
         os.fsync(out.fileno())
-        return BackupReport(path, out.tell(), archive.files, data.secrets, data.left_out)
+        left_out = data.left_out | _named(passed_over)
+        return BackupReport(path, out.tell(), archive.files, data.secrets, left_out)
+
+
+def _named(passed_over: list[str]) -> dict[str, str]:
+    """Everything else is in the backup all the same: one file with an odd name must not be the end of all backups."""
+    found = dict.fromkeys(
+        passed_over[:MOST_NAMED], "its name has a line break or is too long, or it lies too deep: give it another one"
+    )
+    if len(passed_over) > MOST_NAMED:
+        found[f"{len(passed_over) - MOST_NAMED:,} more files"] = "for the same reasons"
+    return found
 
 
 def _left_out(folder: Path, *, secrets: bool) -> dict[str, str]:

@@ -82,7 +82,7 @@ def is_safe(name: str) -> bool:
     inside = name == str(path) and not path.is_absolute() and not {"..", "."} & set(path.parts)
     short = len(name) <= _LONGEST and len(path.parts) <= _DEEPEST
     known = any(name == part or name.startswith(f"{part}/") for part in (*COPIED, *SECRETS))
-    return inside and short and "\0" not in name and (known or name in DATABASES)
+    return inside and short and not {"\0", "\n"} & set(name) and (known or name in DATABASES)
 
 
 def _raise(error: OSError) -> None:

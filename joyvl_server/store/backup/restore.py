@@ -19,7 +19,6 @@ from joyvl_server.store.sqlite.migrate import numbered
 UNFINISHED = ".restore-unfinished"
 MEDIA = "media"
 """the folder of files that cameras play"""
-MOST_FOLDERS = 200_000
 SPARE_INODES = 1000
 """entries that the disk must have left: one that has none holds no more files, whatever is free"""
 IGNORED = {LOCK, UNFINISHED, "lost+found"}
@@ -79,16 +78,11 @@ def _fill(reader: ArchiveReader, archive: Path, folder: Path, told: Told | None)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
     try:
-        done, folders = 0, 0
+        done = 0
         for name, content in reader.files():
             _check_name(name, archive)
             _check_space(folder, content.size)
-            folders += _write(work, name, content)
-            if folders > MOST_FOLDERS:
-                raise StoreError(
-                    f"The backup {archive} is refused: it has more than {MOST_FOLDERS:,} folders.",
-                    code="backup_damaged",
-                )
+            _write(work, name, content)
             done += content.size
             if told is not None:
                 told(done, max(done, reader.manifest.size))
@@ -171,15 +165,13 @@ def _check_name(name: str, archive: Path) -> None:
         )
 
 
-def _write(work: Path, name: str, content: HashedFile) -> int:
-    """How many folders it took."""
+def _write(work: Path, name: str, content: HashedFile) -> None:
     *parents, last = name.split("/")
-    folder, made = work, 0
+    folder = work
     for parent in parents:
         folder = folder / parent
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-            made += 1
     path = folder / last
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as out:
@@ -187,7 +179,6 @@ def _write(work: Path, name: str, content: HashedFile) -> int:
             out.write(piece)
     with suppress(OverflowError, ValueError):  # no time at all
         os.utime(path, (content.written_wall, content.written_wall))
-    return made
 
 
 def _check_database(path: Path, archive: Path) -> None:

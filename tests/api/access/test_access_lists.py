@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +89,32 @@ async def test_a_list_holds_what_is_of_its_cameras(h: House, several: bool):
     assert "box of one" in exported
     assert "box of three" not in exported
     assert "box of all" not in exported
+
+
+async def test_a_day_of_a_camera_that_is_gone_is_not_made_up_for_its_key(h: House):
+    gone, dropped, there = [await h.camera(name) for name in ("gone", "dropped", "there")]
+    await h.registry.past.digests.of(dropped["id"], h.registry.past.digests.today)
+    headers = await key_of(h, gone, dropped, there)
+    own = await key_of(h, gone)
+    for camera in (gone, dropped):
+        assert (await h.client.delete(f"/v1/cameras/{camera['id']}")).status_code == 204
+    today = h.registry.past.digests.today
+    before = await rows(h)
+    for day, wanted in (
+        ("0002-02-04", {dropped["id"], there["id"]}),
+        (str(today - timedelta(days=8)), {dropped["id"], there["id"]}),
+        (str(today), {dropped["id"], there["id"]}),
+    ):
+        answer = await h.client.get(f"/v1/digests?day={day}", headers=headers)
+        assert {one["camera_id"] for one in answer.json()["data"]} == wanted
+        assert (await h.client.get(f"/v1/digests?day={day}", headers=own)).json()["data"] == []
+    assert await rows(h) == before | {(there["id"], str(today))}, "old days fill no table, nor do cameras that are gone"
+    limited = await h.client.get(f"/v1/digests?day={today}&limit=1", headers=headers)
+    assert len(limited.json()["data"]) == 1
+
+
+async def rows(h: House) -> set[tuple[str, str]]:
+    return {(one.camera_id, one.day) for one in await h.registry.past.digests.records.digests.list()}
 
 
 async def test_nor_does_a_collection_or_a_session_lead_elsewhere(h: House):

@@ -29,6 +29,8 @@ class FileServer:
         """authorization by path, as it came last"""
         self.wanted_token: str | None = None
         """without it every path answers 401"""
+        self.refuses_tokens = False
+        """every path answers 401 where one is sent"""
         self.url = ""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,6 +50,8 @@ class FileServer:
         given = re.search(r"(?i)^authorization: (.*?)\r?$", head, re.MULTILINE)
         self.tokens[path] = given[1] if given else ""
         if self.wanted_token is not None and self.tokens[path] != f"Bearer {self.wanted_token}":
+            return self._head(writer, 401, 0)
+        if self.refuses_tokens and self.tokens[path]:
             return self._head(writer, 401, 0)
         if self.statuses.get(path):
             return self._head(writer, self.statuses[path].pop(0), 0)

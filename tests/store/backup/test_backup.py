@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from backup_world import FILES
+from typer.testing import CliRunner
 
 from fakes.server.small_disk import small_disk
+from joyvl_server.cli.main import app
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.backup import backup as backup_module
 from joyvl_server.store.backup import contents
@@ -204,3 +206,14 @@ def test_a_file_that_goes_away_meanwhile_is_no_error(data: Path, tmp_path: Path)
     make_backup(data, tmp_path / "one.tar", "1", told=remove)
     assert "timeline/2026-11-29/evt_1.jpg" not in names(tmp_path / "one.tar")
     check_backup(tmp_path / "one.tar")
+
+
+def test_odd_names_are_told_as_what_they_are(data: Path, tmp_path: Path):
+    """Escape codes would go to the terminal, and bytes that are no UTF-8 are no text at all."""
+    for name in ("\x1b[2Jnotes", "\udcffold", "plain notes ü"):
+        (data / name).touch()
+    result = CliRunner().invoke(app, ["backup", str(tmp_path / "one.tar"), "--data-dir", str(data)])
+    assert result.exit_code == 0, result.output
+    assert "Not in it: '\\x1b[2Jnotes' (" in result.output
+    assert "Not in it: '\\udcffold' (" in result.output
+    assert "Not in it: plain notes ü (" in result.output

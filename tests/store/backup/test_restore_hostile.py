@@ -12,6 +12,7 @@ import pytest
 
 from joyvl_server.core.errors import StoreError
 from joyvl_server.store.backup import archive as archive_module
+from joyvl_server.store.backup import backup as backup_module
 from joyvl_server.store.backup import bounds, restore
 from joyvl_server.store.backup.archive import FORMAT, MANIFEST
 from joyvl_server.store.backup.backup import make_backup
@@ -109,9 +110,14 @@ def test_one_that_holds_far_more_than_it_says_is_refused(tmp_path: Path, monkeyp
 
 
 def test_folders_beyond_counting_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(restore, "MOST_FOLDERS", 30)
+    monkeypatch.setattr(bounds, "MOST_FOLDERS", 30)
     made = crowd(tmp_path / "one.tar.gz", 10, 1, "timeline/{}/a/b/c/x")
     assert "more than 30 folders" in str(refused(made, tmp_path / "new"))
+    with pytest.raises(StoreError, match="more than 30 folders"):
+        check_backup(made)
+    fits = crowd(tmp_path / "fits.tar.gz", 200, 1, "timeline/a/b/c/{}")
+    assert "its end is missing" in str(refused(fits, tmp_path / "new"))
+    monkeypatch.undo()
     deep = crowd(tmp_path / "deep.tar.gz", 1, 1, "timeline/" + "a/" * 64 + "{}")
     assert "does not belong" in str(refused(deep, tmp_path / "new"))
 
@@ -124,17 +130,66 @@ def test_a_disk_that_has_no_room_for_more_files_is_told(tmp_path: Path, monkeypa
     assert (error.code, "df -i" in str(error)) == ("store_full", True)
 
 
-def test_a_backup_that_nobody_could_restore_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path):
-    monkeypatch.setattr(archive_module, "MOST_FILES", 5)
-    with pytest.raises(StoreError, match="more files than a backup can"):
-        make_backup(data, tmp_path / "one.tar", "1")
-    monkeypatch.undo()
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        ("MOST_FILES", "more than {} files"), ("MOST_EMPTY", "more than {} empty files"),
+        ("MOST_FOLDERS", "more than {} folders"), ("LONGEST_SUMS", "names are too long together"),
+    ],
+)  # fmt: skip
+def test_a_backup_that_nobody_could_restore_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path, bound: str, said: str
+):
+    for n in range(8):
+        path = data / "media" / str(n) / "empty.mp4"
+        path.parent.mkdir()
+        path.touch()
+    make_backup(data, tmp_path / "one.tar", "1")
+    with tarfile.open(tmp_path / "one.tar") as tar:
+        *files, sums = tar.getmembers()[1:]
+    held = {
+        "MOST_FILES": len(files),
+        "MOST_EMPTY": 8,
+        "MOST_FOLDERS": len({str(path) for file in files for path in Path(file.name).parents if path.name}),
+        "LONGEST_SUMS": sums.size,
+    }[bound]
+    monkeypatch.setattr(bounds, bound, held)
+    if bound == "LONGEST_SUMS":
+        monkeypatch.setattr(archive_module, bound, held)
+    make_backup(data, tmp_path / "two.tar", "1")
+    check_backup(tmp_path / "two.tar")
+    monkeypatch.setattr(bounds, bound, held - 1)
+    with pytest.raises(StoreError, match=f"could not be restored: .*{said.format(held - 1)}"):
+        make_backup(data, tmp_path / "three.tar", "1")
+    with pytest.raises(StoreError, match=said.format(held - 1)):
+        check_backup(tmp_path / "two.tar")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "one.tar", "two.tar"]
+
+
+def test_a_file_that_cannot_be_in_it_is_left_out_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path):
+    monkeypatch.setattr(backup_module, "MOST_NAMED", 2)
     deep = data / "media" / "/".join("a" * 64)
     deep.mkdir(parents=True)
-    (deep / "film.mp4").write_bytes(b"x")
-    with pytest.raises(StoreError, match="lies too deep"):
-        make_backup(data, tmp_path / "one.tar", "1")
-    assert not (tmp_path / "one.tar").exists()
+    odd = ["film\u2028one.mp4", "film\x85two.mp4", "film\rthree.mp4", "film \\n four.mp4", "film\udcff.mp4"]
+    for path in (*(data / "media" / name for name in odd), data / "media/a\nb.mp4", data / "media/c\n", deep / "film"):
+        path.write_bytes(path.name.encode("utf-8", "surrogateescape"))
+    left_out = make_backup(data, tmp_path / "one.tar", "1").left_out
+    assert {"media/a\nb.mp4", "1 more files"} < set(left_out)
+    assert "line break" in left_out["media/a\nb.mp4"]
+    check_backup(tmp_path / "one.tar")
+    restore_backup(tmp_path / "one.tar", tmp_path / "new")
+    restored = {path.name for path in (tmp_path / "new/media").iterdir()}
+    assert restored == {*odd, "door.mp4"}
+    assert (tmp_path / "new/media" / odd[0]).read_bytes() == odd[0].encode()
+
+
+def test_a_database_that_holds_nothing_is_found_when_the_backup_is_made(tmp_path: Path, data: Path):
+    (data / "ticks.db").write_bytes(b"")
+    assert "holds nothing" in make_backup(data, tmp_path / "one.tar", "1").left_out["ticks.db"]
+    restore_backup(tmp_path / "one.tar", tmp_path / "new")
+    (data / "joyvl.db").write_bytes(b"")
+    with pytest.raises(StoreError, match=r"joyvl\.db holds nothing of a server"):
+        make_backup(data, tmp_path / "two.tar", "1")
 
 
 @pytest.mark.parametrize("kind", [tarfile.BLKTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE, b"Z"])
