@@ -64,7 +64,7 @@ async def create_call(api: ApiDep, request: Request, idempotency_key: Idempotenc
     """Call: send the offer, get the answer. The session starts as soon as frames arrive."""
     wanted = await read_call(request)
     sender: Caller = request.state.who
-    session_wanted = as_sent_by(sender, wanted.session)
+    session_wanted = as_sent_by(sender, wanted.session, api.registry)
 
     async def create() -> Response:
         with api.secrets.used(key_of(request), session_wanted) as session:

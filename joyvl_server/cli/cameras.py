@@ -9,6 +9,7 @@ from typing import Annotated, Any, BinaryIO
 import httpx2
 import typer
 
+from joyvl_server.cli.connecting.address import URL_VARIABLE, chosen_server, key_headers, told_of_nobody
 from joyvl_server.cli.connecting.trust import https_instead, told_of_distrust, trust_for
 from joyvl_server.cli.exits import FAILED, errors_as_exit_codes
 from joyvl_server.cli.watch import KINDS_HELP
@@ -19,12 +20,21 @@ from joyvl_server.sessions.spec import SessionSpec
 
 app = typer.Typer(help="Cameras of a running server: list, add, probe, enable, disable, remove.", no_args_is_help=True)
 
-Server = Annotated[str, typer.Option(envvar="JOYVL_URL", help="Address of the server.")]
+Server = Annotated[
+    str,
+    typer.Option(
+        envvar=URL_VARIABLE,
+        callback=chosen_server,
+        show_default=False,
+        help="Address of the server; without it the one of the data folder (JOYVL_DATA_DIR).",
+    ),
+]
 Key = Annotated[str | None, typer.Option(envvar="JOYVL_KEY", help="API key of the server.")]
 Name = Annotated[str, typer.Argument(help="Name or id of the camera.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-DEFAULT = "http://127.0.0.1:8099"
+DEFAULT = ""
+"""the server that has the data folder"""
 
 
 @app.command("list")
@@ -157,7 +167,7 @@ async def download(server: str, key: str | None, path: str, out: BinaryIO) -> No
     server = server.rstrip("/")
     async with client(verify=trust_for(server)) as http:
         try:
-            async with http.stream("GET", server + path, headers=_headers(key)) as answer:
+            async with http.stream("GET", server + path, headers=key_headers(key)) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     if (secure := https_instead(server, answer)) is not None:
@@ -175,7 +185,7 @@ async def _request(server: str, key: str | None, method: str, path: str, body: A
     server = server.rstrip("/")
     async with client(verify=trust_for(server)) as http:
         try:
-            answer = await http.request(method, server + path, json=body, headers=_headers(key))
+            answer = await http.request(method, server + path, json=body, headers=key_headers(key))
         except httpx2.HTTPError as error:
             raise JoyvlError(_nobody(server, error)) from None
     if (secure := https_instead(server, answer)) is not None:
@@ -183,20 +193,16 @@ async def _request(server: str, key: str | None, method: str, path: str, body: A
     return _content(answer)
 
 
-def _headers(key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"} if key else {}
-
-
 def _nobody(server: str, error: httpx2.HTTPError) -> str:
     distrust = told_of_distrust(server, error)
     if distrust is not None:
         return distrust
-    return f"No server answers at {server}. Is it running? Start it with: joyvl serve"
+    return told_of_nobody(server)
 
 
 def _content(answer: httpx2.Response) -> Any:
     """Raises `JoyvlError` with the server's words."""
-    if answer.status_code == 401:
+    if answer.status_code == 401 and "authorization" not in answer.request.headers:
         raise JoyvlError("The server asks for an API key: give it with --key or JOYVL_KEY.")
     try:
         content = answer.json() if answer.content else None

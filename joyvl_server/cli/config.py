@@ -15,16 +15,11 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from joyvl_server.cli.agents.config_check import check_agents
-from joyvl_server.cli.part_names import check_part_names, embedder_names, engine_names, require, speech_names
+from joyvl_server.cli.part_names import check_part_names
+from joyvl_server.cli.upkeep.settings_checks import check_engines, check_files, check_memory, check_speech
 from joyvl_server.core.errors import ConfigError
-from joyvl_server.engines.vllm.weights import with_places
-from joyvl_server.kit.clock import SystemClock
 from joyvl_server.kit.masking import MASK, is_secret_name, mask_text
-from joyvl_server.memory.embedders.loading import check_embedders
-from joyvl_server.sessions.engines.pool import EnginePool
 from joyvl_server.settings import ENV_PREFIX, Settings, check_listen, load
-from joyvl_server.speech.hearing import open_hearing
-from joyvl_server.speech.voices import SpeechEngines
 
 app = typer.Typer(help="Show, check and describe the settings.", no_args_is_help=True)
 
@@ -110,7 +105,7 @@ def check(file: Annotated[Path, typer.Argument(help="YAML file with settings.")]
         check_engines(settings)
         check_speech(settings)
         check_memory(settings)
-        warnings = check_agents(settings)
+        warnings = [*check_files(settings), *check_agents(settings)]
     except ConfigError as error:
         _refuse(error)
     for warning in warnings:
@@ -251,28 +246,6 @@ def _type(annotation: Any) -> str:
 def _group(info: FieldInfo) -> type[BaseModel] | None:
     annotation = info.annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-
-
-def check_speech(settings: Settings) -> None:
-    """Raises `ConfigError`: a name or an option of a voice, or of what understands speech, is wrong."""
-    require(speech_names(settings))
-    SpeechEngines(settings, SystemClock()).check()
-    open_hearing(settings, SystemClock())
-
-
-def check_memory(settings: Settings) -> None:
-    """Raises `ConfigError`: the name or an option of an embedder is wrong. Loads no weights."""
-    require(embedder_names(settings))
-    check_embedders(settings)
-
-
-def check_engines(settings: Settings) -> None:
-    """Raises `ConfigError`: a name or an option of an engine is wrong."""
-    names = list(engine_names(settings))
-    require(names)
-    engines = EnginePool(with_places(settings.engine.options, settings.data_dir, settings.speech_models_dir))
-    for name in dict.fromkeys(part.name for part in names):
-        engines.get(name)  # its options are checked when it is built
 
 
 def _load(config: Path | None) -> Settings:

@@ -52,7 +52,7 @@ def _row(parameter: Any) -> str:
         name = ", ".join(f"`{o}`" for o in [*parameter.opts, *parameter.secondary_opts])
         env = f" Environment: `{parameter.envvar}`." if parameter.envvar else ""
         default = parameter.default
-        shown = "" if default is None or default is False or callable(default) else f"`{default}`"
+        shown = "" if default in (None, False, "") or callable(default) else f"`{default}`"
     else:
         name, env, shown = f"`{(parameter.name or '').upper()}`", "", ""
     help_text = (getattr(parameter, "help", None) or "").replace("|", "\\|")

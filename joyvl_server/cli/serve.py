@@ -25,6 +25,7 @@ def serve(
     """Run the server until Ctrl-C or SIGTERM. SIGHUP reads the settings again, as joyvl config reload does."""
     from joyvl_server.app import serve as run_server
     from joyvl_server.cli.part_names import CheckedSource
+    from joyvl_server.cli.upkeep.settings_checks import check_engines_in_time
 
     with errors_as_exit_codes():
         flags = given(
@@ -37,7 +38,9 @@ def serve(
             }
         )
         source = CheckedSource(config, flags)
-        run_server(source.read(), source=source)
+        settings = source.read()
+        check_engines_in_time(settings)
+        run_server(settings, source=source)
 
 
 def given(flags: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 import json
+import threading
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from fakes.patience import PATIENCE_S
 from joyvl_server.cli import config as config_module
 from joyvl_server.cli.config import app
 from joyvl_server.cli.main import app as main
 from joyvl_server.cli.part_names import CheckedSource
+from joyvl_server.cli.upkeep import settings_checks
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.settings import Settings, load
 
@@ -86,6 +89,11 @@ def test_a_wrong_file_is_a_sentence_and_exit_2(tmp_path, command):
         ("memory: {options: {lexical: {size: 2}}}", "memory.options.lexical"),
         ("memory: {embedder: openai}", "memory.options.openai.model: Field required."),
         ("memory: {options: {openai: {model: m, api_key_file: /nowhere/key}}}", "/nowhere/key"),
+        ("server: {tls: files, tls_cert: /nowhere/a.pem}", "/nowhere/a.pem cannot be read: No such file"),
+        (
+            "secret_key_file: /nowhere/secret.key",
+            "secret_key_file: /nowhere/secret.key is not there, nor is its folder",
+        ),
     ],
 )
 def test_check_refuses_what_the_server_would_refuse(tmp_path, text, said):
@@ -105,6 +113,24 @@ def test_check_of_a_right_file(tmp_path):
     )
     result = run("check", file)
     assert (result.exit_code, result.stdout) == (0, f"{file} is correct.\n")
+
+
+def test_check_tells_of_a_key_file_that_the_server_would_make(tmp_path):
+    file, key = tmp_path / "mine.yaml", tmp_path / "secret.key"
+    file.write_text(f"secret_key_file: {key}")
+    result = run("check", file)
+    assert (result.exit_code, result.stdout) == (0, f"{file} is correct.\n")
+    assert f"Warning: secret_key_file: {key} is not there." in result.stderr
+    key.write_text("x")
+    assert run("check", file).stderr == ""
+
+
+def test_an_engine_that_takes_long_to_import_is_not_waited_for(monkeypatch):
+    go = threading.Event()
+    monkeypatch.setattr(settings_checks, "check_engines", lambda settings: go.wait(PATIENCE_S))
+    settings_checks.check_engines_in_time(Settings(), limit_s=0.1)
+    assert not go.is_set()
+    go.set()
 
 
 def test_schema_is_the_settings_as_json():

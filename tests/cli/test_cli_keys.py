@@ -49,6 +49,9 @@ def test_a_key_is_printed_once_and_listed_without_its_text(tmp_path):
         (("--expires", "2020-01-01"), "write 12h, 30d, 8w"),
         (("--camera", "door"), "there is no such camera"),
         (("--role", "admin", "--camera", "door"), "leave --camera out"),
+        (("--role", "ingest", "--camera", ""), "--camera needs the name of a camera"),
+        (("--role", "ingest", "--camera", " "), "--camera needs the name of a camera"),
+        (("--role", "ingest", "--camera", "demo", "--camera", "demo"), "--camera demo: it is given twice"),
     ],
 )
 def test_what_is_no_key(tmp_path, words, said):
@@ -105,6 +108,17 @@ def test_a_link_to_a_server_on_all_addresses_is_one_that_others_can_open(tmp_pat
     assert link.startswith("http://")
     assert ":8771/#/login?code=" in link
     assert "0.0.0.0" not in link
+
+
+@pytest.mark.parametrize(
+    "url", ["foo", "192.168.1.5:8099", "ftp://home.example", "https://", "http://x:y", "http://a b"]
+)
+def test_a_link_that_would_lead_nowhere_is_none(tmp_path, url):
+    run(tmp_path, "add", "ann")
+    code, out, told = run(tmp_path, "link", "--url", url)
+    assert (code, out) == (2, "")
+    assert f"{url} is no address. Write one like http://127.0.0.1:8099 or https://" in told
+    assert run(tmp_path, "link", "--url", "https://home.example/")[1].startswith("https://home.example/#/login?code=")
 
 
 async def test_keys_and_links_made_while_the_server_runs_open_it(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -77,6 +78,14 @@ class Access:
         if name is not None:
             return self._of_settings[name]
         return await self.keyring.find(key)
+
+    def why_not(self, key: str) -> str:
+        """Why `of_key` finds nobody: a sentence for whoever sent the key."""
+        over = self.keyring.over_since(key)
+        if over is None:
+            return "This API key is not known."
+        ended = datetime.fromtimestamp(over, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return f"This API key is over since {ended}. Ask an admin for a new one."
 
     def of_cookie(self, token: str) -> tuple[Caller, float | None] | None:
         """See `Browsers.find`."""

@@ -17,7 +17,7 @@ from starlette.types import Scope
 from joyvl_server.api.access.access import LOCAL, Access
 from joyvl_server.api.access.caller import Caller
 from joyvl_server.api.access.rates import RequestRates
-from joyvl_server.api.access.roles import OF_NO_CAMERA, OWN_ENTRIES, may
+from joyvl_server.api.access.roles import OF_NO_CAMERA, OWN_ENTRIES, may, names_camera
 from joyvl_server.api.access.routes_of import GuardedRoute, RouteTable
 from joyvl_server.api.http import bodies
 from joyvl_server.api.http.auth import FailedKeyLimiter, client_of, key_of
@@ -70,19 +70,21 @@ class AccessCheck:
         if found is None:
             return None  # the router says what is not there
         if not may(caller.role, least):
-            detail = f"This asks for the role {least}; yours is {caller.role}."
-            return problem(403, "role_too_low", detail)
+            asked = "operator (or ingest, which only sends media)" if least == "ingest" else least
+            return problem(403, "role_too_low", f"This asks for the role {asked}; yours is {caller.role}.")
         if caller.cameras and not await self._is_theirs(caller, *found, scope):
-            return problem(403, "other_camera", "Your key is for certain cameras only; this is about others too.")
+            detail = "Your key is for certain cameras only; this is about others too."
+            if not names_camera(found[0].name):
+                detail = f"Keys for certain cameras may not ask for {found[0].name}, for their own cameras neither."
+            return problem(403, "other_camera", detail)
         return None
 
     async def _caller(self, scope: Scope, headers: Headers) -> Caller | Response:
         key = key_of(HTTPConnection(scope))
         if key is not None:
             # Before the throttle: whoever shares an address with a guesser is not shut out.
-            return (
-                await self._access.of_key(key) or self._ephemeral(scope, key) or wrong_key(self._access.failed, scope)
-            )
+            known = await self._access.of_key(key) or self._ephemeral(scope, key)
+            return known or wrong_key(self._access.failed, scope, self._access.why_not(key))
         token = cookie_of(headers)
         if token is not None:
             found = self._access.of_cookie(token)
@@ -131,7 +133,7 @@ class AccessCheck:
         return len(asked) <= 1 and caller.cameras.issuperset(asked)
 
 
-def wrong_key(failed: FailedKeyLimiter, scope: Scope, detail: str = "This API key is not known.") -> Response:
+def wrong_key(failed: FailedKeyLimiter, scope: Scope, detail: str) -> Response:
     """The answer to a key or a code that is none: it is counted, and whoever guesses is slowed down."""
     address = address_of(scope)
     wait = failed.blocked_for(address)

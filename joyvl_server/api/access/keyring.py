@@ -72,6 +72,11 @@ class Keyring:
             self._used[caller.name] = self._clock.wall()
         return caller
 
+    def over_since(self, key: str) -> float | None:
+        """Unix seconds at which this key was over; None where it is not known, or not over."""
+        record = self._record(key)
+        return record.expires_wall if record is not None and record.is_over(self._clock.wall()) else None
+
     def of_id(self, key_id: str) -> Caller | None:
         """The caller that a key of this id stands for, None where it is removed or over."""
         wall = self._clock.wall()
@@ -123,11 +128,13 @@ class Keyring:
             self._keys.used(at)
 
     def _find(self, key: str) -> Caller | None:
+        record = self._record(key)
+        return None if record is None or record.is_over(self._clock.wall()) else self._callers[record.id]
+
+    def _record(self, key: str) -> KeyRecord | None:
         digest = digest_of(key)
         record = self._records.get(digest)
-        if record is None or not hmac.compare_digest(record.digest, digest) or record.is_over(self._clock.wall()):
-            return None
-        return self._callers[record.id]
+        return record if record is not None and hmac.compare_digest(record.digest, digest) else None
 
     def _take(self, found: list[KeyRecord]) -> None:
         there = {key.digest for key in found}

@@ -41,7 +41,9 @@ async def create_key(api: ApiDep, request: Request, body: KeyIn) -> Response:
         for camera_id in body.cameras:
             api.registry.cameras.get(camera_id)
     text = new_key()
-    key = KeyRecord(new_id("key"), body.name, digest_of(text), body.role, tuple(body.cameras), now, until)
+    key = KeyRecord(
+        new_id("key"), body.name, digest_of(text), body.role, tuple(dict.fromkeys(body.cameras)), now, until
+    )
     await api.access.keyring.add(key)
     log.info("key added", key=key.id, name=key.name, role=key.role, by=request.state.caller)
     answer = JsonResponse({**_key(api, key), "key": text}, 201, {"Location": f"/v1/keys/{key.id}"})

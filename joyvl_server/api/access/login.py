@@ -33,7 +33,9 @@ async def log_in(api: ApiDep, request: Request, body: LoginIn) -> Response:
     signed_in = await api.access.sign_in(body.key, body.code, host_of(request.scope))
     if signed_in is None:
         return wrong_key(
-            api.access.failed, request.scope, "This API key is not known." if body.key else "This link is over."
+            api.access.failed,
+            request.scope,
+            "This link is over." if body.key is None else api.access.why_not(body.key),
         )
     token, caller = signed_in
     answer = JsonResponse(_me(caller, auth=True), headers=NO_STORE)

@@ -177,6 +177,12 @@ OF_ONE = ("{camera_id}", "{session_id}", "{event_id}")
 """Places in a path that say of which camera it is."""
 
 
+def names_camera(route: str) -> bool:
+    """Can it be told of a route, as in `LEAST`, whose cameras it is about? Keys for certain cameras may not ask for
+    the others at all."""
+    return LEAST.get(route) == "none" or route in OF_NO_CAMERA | OWN_ENTRIES or any(place in route for place in OF_ONE)
+
+
 def may(role: Role, least: Least) -> bool:
     """Is a route that asks for `least` for this role?"""
     if least in ("none", "any"):
@@ -191,6 +197,4 @@ def routes_for(role: Role, *, of_cameras: bool) -> list[str]:
     found = [route for route, least in LEAST.items() if may(role, least)]
     if role == "ingest" or not of_cameras:
         return found
-    return [
-        r for r in found if LEAST[r] == "none" or r in OF_NO_CAMERA | OWN_ENTRIES or any(place in r for place in OF_ONE)
-    ]
+    return [route for route in found if names_camera(route)]

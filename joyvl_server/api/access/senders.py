@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from joyvl_server.sessions.registry import Registry
 
 
-def as_sent_by(caller: Caller, wanted: CallSession) -> CallSession:
+def as_sent_by(caller: Caller, wanted: CallSession, registry: Registry) -> CallSession:
     """The session that a call of this caller is opened with. Raises `NotAllowed` for what an ingest key may not choose.
 
-    A key for one name sends under this one. As with a camera, what is said there is no question and no order, and
+    A key for one name sends under this one, and none under that of a camera: its events would stand among those of the
+    camera. As with a camera, what is said there is no question and no order, and
     nothing is said aloud: else whoever has the key would ask by voice what it may not see.
     """
     if caller.role != "ingest":
@@ -29,7 +31,22 @@ def as_sent_by(caller: Caller, wanted: CallSession) -> CallSession:
         if name not in caller.cameras:
             names = ", ".join(sorted(caller.cameras))
             raise NotAllowed(f"This key sends as one of these only, by session.name: {names}.", code="ingest_only")
+    if name is not None and any(_alike(name, camera.record.name) for camera in registry.cameras.all()):
+        raise NotAllowed(
+            f"A camera of this server is called {name}, and only the camera sends under its name. Choose another "
+            "session.name.",
+            code="ingest_only",
+        )
     return CallSession.model_validate({"name": name, "voice": "off", "listen": "off"})
+
+
+def _alike(one: str, other: str) -> bool:
+    """Would people take one for the other?"""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 class CallSenders:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import math
+import shlex
 import signal
 import socket
 import sys
@@ -158,7 +159,8 @@ def bind(settings: ServerSettings) -> list[socket.socket]:
             opened.close()
         said = f"Cannot listen on {host} port {port}: {error.strerror or error}."
         if error.errno == errno.EADDRINUSE:
-            hint = "Stop the other program (joyvl doctor port names it), or choose another server.port."
+            look = f"joyvl doctor port --host {shlex.quote(host or '0.0.0.0')} --port {port}"
+            hint = f"Stop the other program ({look} names it), or choose another server.port."
             raise JoyvlError(f"{said} {hint}") from None
         hint = _HINTS.get(error.errno or 0, "Check server.host and server.port.")
         raise ConfigError(f"{said} {hint}") from None

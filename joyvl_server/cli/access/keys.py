@@ -14,6 +14,7 @@ import typer
 from joyvl_server.api.access.first_link import login_link
 from joyvl_server.api.listening.started import as_started
 from joyvl_server.cli.cameras import Json
+from joyvl_server.cli.connecting.address import checked_address
 from joyvl_server.cli.exits import errors_as_exit_codes
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.kit import logs
@@ -28,6 +29,8 @@ from joyvl_server.store.access.records import ROLES, KeyRecord, LoginRecord, dig
 app = typer.Typer(help="Who may call the server: keys with roles, one-time links.", no_args_is_help=True)
 
 LINK_S = 3600
+MOST_NAME = 80
+"""characters"""
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 Config = Annotated[Path | None, typer.Option(help="YAML file with settings.")]
@@ -61,8 +64,9 @@ def add(
             raise ConfigError(f"--role {role}: choose one of {', '.join(ROLES)}.")
         if camera and role == "admin":
             raise ConfigError("An admin's key is for everything; leave --camera out.")
-        if not 1 <= len(name.strip()) <= 80 or not name.isprintable():
-            raise ConfigError("The name of a key has 1 to 80 characters.")
+        _check_cameras(camera or [])
+        if not 1 <= len(name.strip()) <= MOST_NAME or not name.isprintable():
+            raise ConfigError(f"The name of a key has 1 to {MOST_NAME} characters.")
         text, now = new_key(), SystemClock().wall()
         until = None if expires is None else _until(expires, now)
         folder = _settings(config, data_dir).data_dir
@@ -150,6 +154,7 @@ def link(
 ) -> None:
     """Print a link that signs one browser in as an admin. It opens once, within an hour."""
     with errors_as_exit_codes():
+        url = None if url is None else checked_address(url)
         settings = _settings(config, data_dir)
         code, now = new_secret(), SystemClock().wall()
         with key_database(settings.data_dir) as connection:
@@ -183,8 +188,19 @@ def _ids(connection: sqlite3.Connection, names: list[str]) -> tuple[str, ...]:
         row = connection.execute("SELECT id FROM cameras WHERE id = ? OR name = ?", (name, name)).fetchone()
         if row is None:
             raise ConfigError(f"--camera {name}: there is no such camera.")
+        if row["id"] in found:
+            raise ConfigError(f"--camera {name}: it is given twice.")
         found.append(row["id"])
     return tuple(found)
+
+
+def _check_cameras(names: list[str]) -> None:
+    """Raises `ConfigError` for what names no camera, or names one twice."""
+    for name in names:
+        if not 1 <= len(name.strip()) <= MOST_NAME or not name.isprintable():
+            raise ConfigError(f"--camera needs the name of a camera, of 1 to {MOST_NAME} characters.")
+        if names.count(name) > 1:
+            raise ConfigError(f"--camera {name}: it is given twice.")
 
 
 def _until(text: str, now: float) -> float:

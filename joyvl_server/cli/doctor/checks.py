@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joyvl_server.api.listening.started import as_started
@@ -54,6 +54,13 @@ class Patient:
             settings = load(None, given, environ={})
         settings = as_started(settings)
         return cls(settings, RunningServer.find(settings, key), errors)
+
+    def at(self, host: str | None, port: int | None) -> Patient:
+        """The same, with another place to listen at, where one is given. The running server stays what it is."""
+        given = {"host": host, "port": port}
+        place = {name: value for name, value in given.items() if value is not None}
+        server = self.settings.server.model_copy(update=place)
+        return replace(self, settings=self.settings.model_copy(update={"server": server}))
 
     @property
     def mask(self) -> Mask:

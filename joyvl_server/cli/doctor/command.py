@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from joyvl_server import __version__
+from joyvl_server.cli.connecting.address import key_headers
 from joyvl_server.cli.doctor.report import Check, Finding, Mask, Report, text_of
 from joyvl_server.cli.engine import Config
 from joyvl_server.cli.exits import FAILED, USAGE, errors_as_exit_codes
@@ -35,6 +36,10 @@ def doctor(
     turn: Annotated[
         str | None, typer.Option(help="Try the TURN server HOST:PORT, with the secret in TURN_SECRET.")
     ] = None,
+    host: Annotated[str | None, typer.Option(help="Look at the port at this address, not at server.host.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Look at this port, not at the server's (server.port).")
+    ] = None,
     key: Key = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -43,12 +48,16 @@ def doctor(
     Each line is ok, a warning, a problem, or skipped. It works while a server runs and where none ever ran; it changes
     nothing, and prints no secret.
     """
+    with errors_as_exit_codes():
+        key_headers(key)
     from joyvl_server.cli.doctor.checks import Patient, all_checks
 
     logs.configure("error", "auto")
     patient = Patient.find(config, data_dir, key)
     with errors_as_exit_codes():
-        checks = all_checks(patient, model, start=start, turn=turn, listener=BesideFindings(patient.mask))
+        checks = all_checks(
+            patient.at(host, port), model, start=start, turn=turn, listener=BesideFindings(patient.mask)
+        )
     if unknown := sorted(set(names or ()) - {check.name.replace(" ", "-") for check in checks}):
         known = ", ".join(check.name.replace(" ", "-") for check in checks)
         typer.echo(f"joyvl: There is no check {unknown[0]}. There are: {known}.", err=True)

@@ -150,6 +150,15 @@ def past_question(text: str, now: float, calendar: Calendar) -> PastQuestion | N
     )  # fmt: skip
 
 
+def is_of_what_happened(text: str, now: float, calendar: Calendar) -> bool:
+    """Do the words name a time that is past, or what can be seen and heard? Else they are about a fact."""
+    time = read_time(text, now, calendar)
+    if time.future:
+        return False
+    states = _STATES.match(plain(text[:MOST]).strip()) is not None
+    return bool(time.spans) or (not states and _answered_by(plain(time.rest), time) is AnsweredBy.NOTES)
+
+
 def is_question(text: str) -> bool:
     """By its signs and words; a sentence that could be either is none."""
     said = plain(text[:MOST]).strip()

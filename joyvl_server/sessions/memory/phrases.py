@@ -64,6 +64,8 @@ SENTENCES: dict[str, Words] = {
         "not_kept": "I could not write that down, so I don't remember it. {why}",
         "forgot_all": "I have forgotten everything that I saw, heard and remembered here.",
         "no_fact": "I remember nothing like that.",
+        "only_facts": "I find nothing like that among the facts that I was told, and when asked I forget only those. "
+        "What I saw and heard at a time is deleted by an admin, under Timeline.",
         "not_yours": "Only an admin may have everything forgotten. I have left it as it was.",
         "which": "I remember this: {list}. Shall I forget {all}? Say yes or no.",
         "all_of_it": "Shall I forget everything that I saw, heard and remember here: {count} memories, and all events, "
@@ -93,6 +95,8 @@ SENTENCES: dict[str, Words] = {
         "not_kept": "Das konnte ich nicht aufschreiben, also merke ich es mir nicht. {why}",
         "forgot_all": "Ich habe alles vergessen, was ich hier gesehen, gehört und mir gemerkt hatte.",
         "no_fact": "So etwas habe ich mir nicht gemerkt.",
+        "only_facts": "So etwas finde ich nicht unter dem, was man mir gesagt hat, und auf Wunsch vergesse ich nur "
+        "das. Was ich zu einer Zeit gesehen und gehört habe, löscht ein Admin unter Timeline.",
         "not_yours": "Alles vergessen lassen darf nur ein Admin. Ich habe es gelassen, wie es war.",
         "which": "Das habe ich mir gemerkt: {list}. Soll ich {all} vergessen? Sag ja oder nein.",
         "all_of_it": "Soll ich alles vergessen, was ich hier gesehen, gehört und mir gemerkt habe: {count} "
@@ -122,7 +126,10 @@ SENTENCES: dict[str, Words] = {
         "not_forgotten": "没能忘记。{why}", "unremembered": "我已经撤回，不再记得它。",
         "not_kept": "没能记下来，所以我不会记得。{why}",
         "forgot_all": "我已经忘记在这里看到、听到和记住的一切。",
-        "no_fact": "我没有记过这样的事。", "not_yours": "只有管理员可以让我忘记一切。我没有改动。",
+        "no_fact": "我没有记过这样的事。",
+        "only_facts": "在别人告诉我的事里我没有找到这个，而我只能按要求忘记这些事。"
+        "某段时间看到和听到的，由管理员在 Timeline 里删除。",
+        "not_yours": "只有管理员可以让我忘记一切。我没有改动。",
         "which": "我记得这些：{list}。要我忘记{all}吗？请说是或不。",
         "all_of_it": "要我忘记在这里看到、听到和记住的一切吗？包括{count}条记忆，以及所有事件、图片、录像和警报。"
         "无法撤销。请说是或不。",

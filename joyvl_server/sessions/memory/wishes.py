@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from joyvl_server.core.decision.repetition import normal
 from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.past.questions import is_of_what_happened
 from joyvl_server.core.past.wishes import Forget, Remember
 from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.memory.long_term import LongTermMemory
@@ -162,7 +163,8 @@ class MemoryWishes:
         if not alike:
             if self._services.eraser is not None:
                 await self._services.eraser.forget_asked(self._record.id, query_id)
-            return OwnAnswer(say(language, "no_fact"))
+            seen = is_of_what_happened(wish.about, wall, self._requests.calendar)
+            return OwnAnswer(say(language, "only_facts" if seen else "no_fact"))
         self._requests.ask_back(tuple(alike), wall)
         which = say(language, "them" if len(alike) > 1 else "it")
         shown = listed(language, [f"“{fact.text[:200].rstrip('.。')}”" for fact in alike])

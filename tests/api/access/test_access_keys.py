@@ -63,6 +63,13 @@ async def test_a_key_is_over_at_its_time(h: House):
     assert await status(h, "/v1/cameras", key["key"]) == (200, "")
     await h.clock.advance(61)
     assert await status(h, "/v1/cameras", key["key"]) == (401, "unauthorized")
+    told = await h.client.get("/v1/cameras", headers={"Authorization": f"Bearer {key['key']}"})
+    day = rfc(until_wall)[:16].replace("T", " ")
+    assert told.json()["detail"] == f"This API key is over since {day} UTC. Ask an admin for a new one."
+    signing_in = await h.client.post("/v1/login", json={"key": key["key"]})
+    assert (signing_in.status_code, signing_in.json()["detail"]) == (401, told.json()["detail"])
+    wrong = await h.client.get("/v1/cameras", headers={"Authorization": f"Bearer {key['key']}x"})
+    assert wrong.json()["detail"] == "This API key is not known."
     assert (await h.client.get("/v1/keys")).json()["data"][0]["state"] == "expired"
     refused = await h.client.post("/v1/keys", json={"name": "b", "role": "viewer", "expires_at": rfc(until_wall)})
     assert refused.status_code == 422
@@ -273,6 +280,47 @@ async def test_an_ingest_key_sends_its_media_and_nothing_else(h: House):
     assert [one["id"] for one in listed.json()["data"]] == [path.rpartition("/")[2]]
     assert len((await h.client.get("/v1/realtime/calls")).json()["data"]) == 2
     assert (await status(h, path, phone, "DELETE"))[0] == 204
+
+
+async def test_an_ingest_key_does_not_send_under_the_name_of_a_camera(h: House):
+    await h.camera("demo")
+    free = (await made(h, "free", "ingest"))["key"]
+    bound = (await made(h, "bound", "ingest", cameras=["demo", "phone"]))["key"]
+    for key, name in ((free, "demo"), (free, " DEMO "), (bound, "demo")):
+        refused = await call(h, key, name=name)
+        assert (refused.status_code, refused.json()["code"]) == (403, "ingest_only"), refused.text
+        assert "A camera of this server is called" in refused.json()["detail"]
+    assert (await call(h, free, name="demo 2")).status_code == 201
+    assert (await call(h, bound, name="phone")).status_code == 201
+    assert (await call(h, free)).status_code == 201
+    # Whoever may look at the camera anyway calls as before.
+    operator = (await made(h, "ann", "operator"))["key"]
+    assert (await call(h, operator, name="demo")).status_code == 201
+
+
+async def test_a_role_that_is_too_low_is_told_which_ones_may(h: House):
+    viewer = {"Authorization": f"Bearer {(await made(h, 'v', 'viewer'))['key']}"}
+    refused = await h.client.post("/v1/realtime/calls", json={"sdp": "v=0"}, headers=viewer)
+    assert refused.json()["detail"] == (
+        "This asks for the role operator (or ingest, which only sends media); yours is viewer."
+    )
+    refused = await h.client.post("/v1/reload", headers=viewer)
+    assert refused.json()["detail"] == "This asks for the role admin; yours is viewer."
+
+
+async def test_a_key_for_certain_cameras_is_told_what_it_may_not_ask_at_all(h: House):
+    mine, other = await h.camera("mine"), await h.camera("other")
+    key = {"Authorization": f"Bearer {(await made(h, 'o', 'operator', cameras=[mine['id']]))['key']}"}
+    for path, body in (
+        ("/v1/memories", {"text": "x", "camera_id": mine["id"]}),
+        ("/v1/signed_urls", {"path": f"/v1/cameras/{mine['id']}/snapshot.jpg"}),
+        ("/v1/tasks", {"text": "x"}),
+    ):
+        refused = await h.client.post(path, json=body, headers=key)
+        assert (refused.status_code, refused.json()["code"]) == (403, "other_camera")
+        assert refused.json()["detail"].startswith(f"Keys for certain cameras may not ask for POST {path}")
+    refused = await h.client.get(f"/v1/cameras/{other['id']}", headers=key)
+    assert refused.json()["detail"] == "Your key is for certain cameras only; this is about others too."
 
 
 async def test_a_call_ends_with_its_key(h: House):

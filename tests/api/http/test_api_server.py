@@ -70,6 +70,7 @@ def test_a_port_in_use_and_a_host_that_is_not_ours_are_sentences():
         port = taken.getsockname()[1]
         with pytest.raises(JoyvlError, match=f"Cannot listen on 127.0.0.1 port {port}: .*server.port") as caught:
             bound(port=port)
+        assert f"joyvl doctor port --host 127.0.0.1 --port {port} names it" in str(caught.value)
     # Whoever starts it again, like systemd, may try again.
     assert not isinstance(caught.value, ConfigError)
     with pytest.raises(ConfigError, match=r"server\.host: no\.such\.host\.invalid is not an address"):

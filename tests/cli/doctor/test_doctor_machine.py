@@ -76,6 +76,9 @@ def test_a_free_port_and_a_taken_one(doctor):
         assert f"Port {port} of 127.0.0.1 is taken by " in found["message"]
         assert f"(process {os.getpid()})" in found["message"]
         assert "joyvl serve --port 8100" in found["advice"]
+        # Another port than that of the settings, as the server names it that finds it taken.
+        asked = only(doctor("port", "--host", "127.0.0.1", "--port", port))
+        assert (asked["status"], asked["message"]) == (found["status"], found["message"])
     assert only(doctor("port", settings={"server": {"port": port}}))["status"] == "ok"
 
 

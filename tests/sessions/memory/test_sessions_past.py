@@ -99,6 +99,30 @@ async def test_the_memory_stands_at_the_tail_of_the_very_next_request_and_no_byt
     assert session.queries.get(query.id).rests_on == (memory_id,)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Forget that something came in", "when asked I forget only those. What I saw and heard at a time is deleted"),
+        ("forget what happened today", "deleted by an admin, under Timeline."),
+        ("Forget everything from yesterday", "deleted by an admin, under Timeline."),
+        ("Vergiss, was heute passiert ist", "löscht ein Admin unter Timeline."),
+        ("Vergiss, dass jemand hereingekommen ist", "löscht ein Admin unter Timeline."),
+        ("忘记今天发生的事", "由管理员在 Timeline 里删除。"),
+        ("Forget that the blue box is mine", "I remember nothing like that."),
+        ("Forget where my keys are", "I remember nothing like that."),
+        ("Forget the meeting tomorrow", "I remember nothing like that."),
+        ("Vergiss, dass die blaue Kiste mir gehört", "So etwas habe ich mir nicht gemerkt."),
+        ("忘掉蓝色的盒子是我的", "我没有记过这样的事。"),
+    ],
+)
+async def test_what_was_seen_is_not_forgotten_by_words_and_they_are_told_so(house: House, text: str, said: str):
+    session, _ = await add_camera(house)
+    memory_id = await remember(house, session, "Something came in.")
+    assert said in ((await answered(session, text)).answer or "")
+    found = await house.registry.memory.memories.list(MemoryFilter())
+    assert memory_id in [memory.id for memory in found]
+
+
 async def test_a_question_about_now_waits_for_nothing(house: House):
     session, _ = await add_camera(house)
     session.ask("Is anyone there?")

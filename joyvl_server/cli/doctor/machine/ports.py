@@ -41,7 +41,10 @@ class PortCheck:
     def _refused(self, code: int, host: str, port: int) -> Finding:
         if code == errno.EADDRINUSE:
             holder = holder_of(port)
-            if self._running.pid is not None and (holder is None or holder.pid == self._running.pid):
+            ours = self._running.pid is not None and (
+                self._running.url.endswith(f":{port}") if holder is None else holder.pid == self._running.pid
+            )
+            if ours:
                 return ok(f"Port {port} is in use by the joyvl-server of this data folder ({self._running.pid}).")
             who = f"by {holder}" if holder else "by another program, which this user may not see"
             return problem(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from joyvl_server.cli.config import check_engines, check_memory, check_speech
 from joyvl_server.cli.doctor.examination import sentences
 from joyvl_server.cli.doctor.report import Finding, ok, problem, warning
 from joyvl_server.cli.doctor.threads import off_loop
+from joyvl_server.cli.upkeep.settings_checks import check_engines, check_memory, check_speech
 from joyvl_server.core.errors import ConfigError
 from joyvl_server.settings import Settings, check_listen, is_loopback
 
