@@ -95,3 +95,8 @@ class EngineLoading(EngineUnavailable):
 
 class StoreError(JoyvlError):
     code = "store"
+
+
+def why_of(error: Exception) -> str:
+    """What an error says, for the log. A timeout of asyncio says nothing itself."""
+    return str(error) or ("it took too long" if isinstance(error, TimeoutError) else type(error).__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from joyvl_server.core.errors import NotFound, StoreError
+from joyvl_server.core.errors import NotFound, StoreError, why_of
 from joyvl_server.kit.clock import Clock
 from joyvl_server.kit.threads import BoundedThreads
 from joyvl_server.settings import TimelineSettings
@@ -156,7 +156,7 @@ class TimelineFiles:
                     swept = self._clock.monotonic()
                     await self._swept()
             except (OSError, StoreError, TimeoutError) as error:
-                log.warning("old files of the timeline cannot be removed", error=str(error))
+                log.warning("old files of the timeline cannot be removed", error=why_of(error))
 
     async def aclose(self) -> None:
         """Write what waits, as far as the disk takes it. Cancelled, pictures are lost; the events stay."""
@@ -178,7 +178,7 @@ class TimelineFiles:
         try:
             await self.quota.sweep(self._threads)
         except (OSError, StoreError, TimeoutError) as error:
-            log.warning("the files of the timeline cannot be looked through", error=str(error))
+            log.warning("the files of the timeline cannot be looked through", error=why_of(error))
 
     async def _work(self) -> bool:
         """All that waits, a batch at a time. False where files could not be removed: they wait for the next time."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
-from bench.speech.barge_in import bench_barge_in
+from bench.speech.barge_in import TooLittleMeasured, bench_barge_in
 from bench.speech.echo import bench_echo
 from bench.speech.interrupting.measured import match
 from bench.speech.microphone import synthesise
 from bench.speech.sentences import ENGLISH
 
 from fakes.media.speech import need_speech
-from joyvl_server.core.errors import JoyvlError
 from joyvl_server.kit.audio.resampler import resample
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+LEAST = (2, 1, 1)
+"""measurements: how soon it is silent, and what history and the prompt have of it, which cannot always be told"""
 
 
 def test_words_have_their_times_and_a_piece_of_sound_its_place() -> None:
@@ -37,14 +39,19 @@ def test_words_have_their_times_and_a_piece_of_sound_its_place() -> None:
 
 
 def measured() -> dict[str, dict[str, Any]]:
-    """The rows by what they say. A busy machine may swallow what is said or heard: then it is said once more."""
-    for last in (False, True):
-        with nullcontext() if last else suppress(JoyvlError):
-            rows = {row["what"]: row for row in bench_barge_in(None, quick=True)["rows"]}
-            silent, history, prompt, *_ = rows.values()
-            if last or (silent["measured"] >= 2 and history["measured"] >= 1 and prompt["measured"] >= 1):
-                return rows
-    raise AssertionError("the second time returns or raises")
+    """The rows by what they say. Where a busy machine swallowed most of what is said or heard it is said once more."""
+    rows: dict[str, dict[str, Any]] = {}
+    with suppress(TooLittleMeasured):
+        rows = once()
+    return once() if too_few(rows) else rows
+
+
+def once() -> dict[str, dict[str, Any]]:
+    return {row["what"]: row for row in bench_barge_in(None, quick=True)["rows"]}
+
+
+def too_few(rows: dict[str, dict[str, Any]]) -> bool:
+    return not rows or any(row["measured"] < least for row, least in zip(rows.values(), LEAST, strict=False))
 
 
 @pytest.mark.browser
@@ -53,11 +60,10 @@ def test_barge_in() -> None:
     need_speech()
     assert shutil.which("espeak-ng")
     rows = measured()
+    assert not too_few(rows), rows
     silent, history, prompt, click, lost = rows.values()
-    assert silent["measured"] >= 2, rows
     assert 0 < silent["p50_ms"] < 5000
-    for words in (history, prompt):  # what was received cannot always be told
-        assert words["measured"] >= 1, rows
+    for words in (history, prompt):
         assert words["max_words"] <= 3, rows
     for row, most_ms in ((click, 2500), (lost, 500)):
         assert not row["measured"] or abs(row["p50_ms"]) < most_ms

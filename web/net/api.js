@@ -3,6 +3,8 @@ import { refused, signIns } from "./auth.js";
 import { fromProxy, heard, missed } from "./contact.js";
 
 const READ_MS = 8000;
+/** By answer: `signIns()` when its request went out; none where it belongs to whoever signs in or out. */
+const asked = new WeakMap();
 /** What changes something may wait for a disk or a name server. */
 const CHANGE_MS = 30_000;
 
@@ -42,21 +44,31 @@ export async function request(method, path, { json, body, headers = {}, signal, 
   }
   if (fromProxy(response)) throw unanswered(null, began);
   heard();
-  if (then !== signIns() && !login) throw new ApiError(401, "unauthorized", "Somebody else is signed in now.");
+  if (!login) asked.set(response, then);
+  checkReader(response);
   if (response.ok || response.status === 304) return response;
   const problem = await readProblem(response);
+  checkReader(response);
   if (problem.status === 401 && !login) refused(then);
   throw problem;
 }
 
-/** The body of an answer; the line may go silent in the midst of it. `as`: json, text or blob. */
+/** The body of an answer; the line may go silent, and somebody else sign in, in the midst of it. `as`: json, text or blob. */
 export async function bodyOf(response, as) {
   const began = Date.now();
+  let body;
   try {
-    return await response[as]();
+    body = await response[as]();
   } catch (error) {
     throw unanswered(error, began);
   }
+  checkReader(response);
+  return body;
+}
+
+/** Is whoever asked for it still there? */
+function checkReader(response) {
+  if ((asked.get(response) ?? signIns()) !== signIns()) throw new ApiError(401, "unauthorized", "Somebody else is signed in now.");
 }
 
 function unanswered(error, began) {

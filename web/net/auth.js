@@ -34,7 +34,7 @@ export const isBound = () => (me.value?.cameras?.length ?? 0) > 0;
 
 const firsts = [];
 
-/** A signal of what a reader was shown: it falls back to `first` when they are out, so the next one sees nothing of it. */
+/** A signal of what a reader was shown: it falls back to `first` when they are out, or another one is in, so the next one sees nothing of it. */
 export function shownSignal(first) {
   const made = signal(first);
   firsts.push(() => (made.value = first));
@@ -49,6 +49,7 @@ export const signIns = () => times;
 export function signedIn(who) {
   times += 1;
   batch(() => {
+    for (const fallBack of firsts) fallBack(); // a one-time link may be opened where somebody is signed in
     me.value = who;
     ended.value = loginCode.value = "";
     needsKey.value = false;

@@ -4,6 +4,7 @@ import { alertPath, del, get, post } from "../net/api.js";
 import { shownSignal } from "../net/auth.js";
 import { followEvents } from "../net/event_stream.js";
 import { keep, kept } from "../net/kept.js";
+import { text, wall } from "../net/told.js";
 import { ours } from "./event_facts.js";
 import { eventHref, hrefOf } from "./router.js";
 
@@ -23,9 +24,6 @@ export const alertList = shownSignal({ filter: "", alerts: null, next: null, pro
 export const snoozes = shownSignal([]);
 /** What the browser does with alerts: unsupported, denied, default (not asked yet), off, on. */
 export const notifying = signal(whetherNotifying());
-
-const text = (value) => (typeof value === "string" ? value : "");
-const wall = (value) => (typeof value === "string" && !Number.isNaN(Date.parse(value)) ? Date.parse(value) / 1000 : typeof value === "number" ? value : null);
 
 /** An alert as views expect it, whatever server told it; null where that is none. */
 export function alertOf(told) {

@@ -1,4 +1,5 @@
 // What is known of one event of the timeline, whatever server told it. Pure.
+import { isObject, number, text } from "../net/told.js";
 
 const CLIPS = ["none", "recording", "ready", "failed", "deleted"];
 const MOST_WATCHES = 50;
@@ -47,10 +48,6 @@ export function eventOf(told) {
 
 /** A page of the list; what is no event is left out. */
 export const eventsOf = (list) => (Array.isArray(list) ? list.map(eventOf).filter(Boolean) : []);
-
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-const text = (value) => (typeof value === "string" ? value : "");
-const number = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
 
 /** Pictures and clips are the server's own: an address elsewhere is none. */
 export const ours = (value) => (text(value).startsWith("/v1/") ? value : null);

@@ -1,6 +1,7 @@
 // Hooks: where alerts are sent, how each is doing, and what was sent to it.
 import { del, get, hookPath, patch, post } from "../net/api.js";
 import { shownSignal } from "../net/auth.js";
+import { isObject, number, text, texts } from "../net/told.js";
 
 const LOG = 30;
 /** What was said about hooks when they were saved: why nothing can arrive. The list does not repeat it. */
@@ -10,11 +11,6 @@ const TEST_MS = 60_000;
 
 /** All of them; null until read. `problem`: a sentence where they cannot be had. */
 export const hooks = shownSignal({ hooks: null, problem: null });
-
-const text = (value) => (typeof value === "string" ? value : "");
-const number = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
-const words = (value) => (Array.isArray(value) ? value.filter((one) => typeof one === "string") : []);
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A hook as views expect it, whatever server told it; null where that is none. */
 export function hookOf(told) {
@@ -26,10 +22,10 @@ export function hookOf(told) {
     kind: text(told.kind),
     options: isObject(told.options) ? told.options : {},
     enabled: told.enabled !== false,
-    events: words(told.events),
-    cameras: words(told.cameras),
-    watches: words(told.watches),
-    quietHours: (Array.isArray(told.quiet_hours) ? told.quiet_hours : []).filter(isObject).map(({ from, to, days }) => ({ from: text(from), to: text(to), days: words(days) })),
+    events: texts(told.events),
+    cameras: texts(told.cameras),
+    watches: texts(told.watches),
+    quietHours: (Array.isArray(told.quiet_hours) ? told.quiet_hours : []).filter(isObject).map(({ from, to, days }) => ({ from: text(from), to: text(to), days: texts(days) })),
     hold: told.hold === true,
     cooldownS: number(told.cooldown_s) ?? 0,
     groupS: number(told.group_s) ?? 0,

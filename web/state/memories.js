@@ -2,6 +2,7 @@
 import { batch } from "../html.js";
 import { bodyOf, del, get, memoryPath, patch, post, request } from "../net/api.js";
 import { may, shownSignal } from "../net/auth.js";
+import { text, wall } from "../net/told.js";
 import { eventOf, ours } from "./event_facts.js";
 
 const PAGE = 40;
@@ -20,13 +21,9 @@ export const byMeaning = shownSignal(null);
 /** A memory that was opened alone, by id; null: there is none with that id. */
 export const single = shownSignal({});
 
-const text = (value) => (typeof value === "string" ? value : "");
-
 /** A memory as views expect it, whatever server told it; null where that is none. */
 export function memoryOf(told) {
   if (typeof told?.id !== "string" || !told.id) return null;
-  const wall = typeof told.wall === "number" ? told.wall : Date.parse(told.at) / 1000;
-  const until = typeof told.until === "number" ? told.until : Date.parse(told.until) / 1000;
   return {
     id: told.id,
     collection: text(told.collection),
@@ -34,8 +31,8 @@ export function memoryOf(told) {
     sessionId: text(told.session_id) || null,
     kind: text(told.kind) || "memory",
     text: text(told.text),
-    wall: Number.isFinite(wall) ? wall : 0,
-    until: Number.isFinite(until) ? until : null,
+    wall: wall(told.wall) ?? wall(told.at) ?? 0,
+    until: wall(told.until),
     kept: told.kept === true,
     eventId: text(told.event_id) || null,
     picture: ours(told.picture_url),

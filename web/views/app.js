@@ -36,7 +36,7 @@ export function App() {
   useFollowCall();
   useTabTitle();
   const [asked, setAsked] = useState(false);
-  usePoll(() => askWho().finally(() => setAsked(true)), WHO_MS, []);
+  usePoll(() => askWho().finally(() => setAsked(true)), WHO_MS, [], { unseen: true }); // a tab opened behind others counts and tells, too
   if (needsKey.value || loginCode.value) return html`<${SignIn} />`;
   if (!asked) return null; // so that nothing shows up that is not for this browser
   if (me.value?.role === "ingest") return html`<${SendsOnly} />`;

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import structlog
 
-from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineUnavailable
+from joyvl_server.core.errors import ContextTooLong, EngineError, EngineLoading, EngineUnavailable, why_of
 from joyvl_server.engines.base import Capabilities, Engine, ReportsEvents, Restartable, SlowToLoad
 from joyvl_server.kit.backoff import Backoff
 from joyvl_server.kit.clock import Clock, wait_until
@@ -242,7 +242,7 @@ class EngineMonitor:
                 can = await self._find_out()
                 break
             except (EngineError, TimeoutError) as error:
-                log.debug("engine cannot be probed yet", engine=self.engine.name, error=str(error))
+                log.debug("engine cannot be probed yet", engine=self.engine.name, error=why_of(error))
                 self._failed(error)
                 self._adapt(self.engine.capabilities)
                 self._tried.set()
@@ -260,7 +260,7 @@ class EngineMonitor:
         try:
             can = await self._find_out(while_there=True)
         except (EngineError, TimeoutError) as error:
-            log.info("the engine could not be probed", engine=self.engine.name, error=str(error))
+            log.info("the engine could not be probed", engine=self.engine.name, error=why_of(error))
             return
         self._doubted_at = None
         self._health.answers()

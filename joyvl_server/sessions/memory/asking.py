@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import structlog
 
-from joyvl_server.core.errors import JoyvlError, NotFound
+from joyvl_server.core.errors import JoyvlError, NotFound, why_of
 from joyvl_server.core.inputs import QueryAsked, QueryWithdrawn
 from joyvl_server.core.past.questions import AnsweredBy, PastQuestion
 from joyvl_server.core.past.wishes import Forget, Remember, Undo
@@ -121,7 +121,7 @@ class RecallSink(QueuedSink):
                 place = await self._place()
                 away = await unwatched(self._events, place.filter, place.created_wall, spans, now)
         except (JoyvlError, TimeoutError) as error:
-            log.warning("what was not watched cannot be looked up", error=str(error))
+            log.warning("what was not watched cannot be looked up", error=why_of(error))
             return "It is not known now whether anybody watched at that time."
         local = self._past.calendar.local
         return not_watched("en", away, lambda wall: f"{local(wall):%Y-%m-%d %H:%M:%S}")
@@ -143,7 +143,7 @@ class RecallSink(QueuedSink):
             if question is None or question.answered_by is AnsweredBy.FACTS:
                 facts = facts_that_answer(query.text, question, await self._past.recaller.facts(asker))
         except (JoyvlError, TimeoutError) as error:
-            log.warning("facts cannot be read for an answer", error=str(error))
+            log.warning("facts cannot be read for an answer", error=why_of(error))
             return OwnAnswer(say(language, "broken"))
         return OwnAnswer(told(language, [fact.text for fact in facts]), tuple(fact.id for fact in facts))
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from joyvl_server.core.errors import JoyvlError
+from joyvl_server.core.errors import JoyvlError, why_of
 from joyvl_server.core.past.questions import PastQuestion
 from joyvl_server.memory.base import Recalled, RecallRequest
 from joyvl_server.memory.long_term import LongTermMemory
@@ -113,7 +113,7 @@ class Recaller:
             async with asyncio.timeout(BEGIN_S):
                 found = await self._steady(self._known)
         except (TimeoutError, JoyvlError) as error:
-            log.warning("a session begins without what is known", collection=self.collection, error=str(error))
+            log.warning("a session begins without what is known", collection=self.collection, error=why_of(error))
             return ()
         self._tell(found)
         return tuple(self._line(memory) for memory in found)

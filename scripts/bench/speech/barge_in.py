@@ -40,6 +40,10 @@ OTHER_SESSIONS = 2
 ENDS_S = 3.0
 
 
+class TooLittleMeasured(JoyvlError):
+    """All went on to its end, but what was said or heard can't be told: a busy machine may swallow it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """`begin`, `end`: of what is said, in samples of the recording."""
@@ -54,7 +58,8 @@ def bench_barge_in(environment: Path | None, *, quick: bool = False) -> dict[str
     from the end of a click until it goes on; how far what counts as heard is from what was received, in words.
 
     `environment`: with its whisper the words are understood as well. None: a sentence interrupts by its length.
-    `quick`: 3 sentences and 2 clicks instead of 30 and 10. Raises `JoyvlError` where nothing was measured.
+    `quick`: 3 sentences and 2 clicks instead of 30 and 10. Raises `TooLittleMeasured`; another `JoyvlError` where it
+    could not go on.
     """
     kinds = [False, True] * 2 + [False] if quick else [number % 4 == 3 for number in range(40)]
     with tempfile.TemporaryDirectory(prefix="joyvl-bench-") as folder:
@@ -93,14 +98,14 @@ def _open_others(server: ServerProcess) -> None:
 def _result(call: BenchCall, talk: Talk, kinds: list[bool]) -> dict[str, Any]:
     found = spans(call.recording.sent)
     if len(found) != len(kinds):
-        raise JoyvlError(f"The page sent {len(found)} pieces of speech instead of {len(kinds)}.")
+        raise TooLittleMeasured(f"The page sent {len(found)} pieces of speech instead of {len(kinds)}.")
     trials = [Trial(click, begin, end) for click, (begin, end) in zip(kinds, found, strict=True)]
     words = [measure_words(call.recording, talk, trial.begin, trial.end) for trial in trials if not trial.click]
     clicks = [measure_click(call.recording, talk, trial.begin, trial.end) for trial in trials if trial.click]
     interruptions = [one for one in words if one is not None]
     resumptions = [one for one in clicks if one is not None]
     if not interruptions:
-        raise JoyvlError("At no trial did the server speak and fall silent.")
+        raise TooLittleMeasured("At no trial did the server speak and fall silent.")
     return {
         "bench": "barge_in",
         "rows": [*_rows(interruptions, len(words)), *_click_rows(resumptions, len(clicks))],

@@ -15,6 +15,13 @@ from joyvl_server.cli.doctor import checks
 from joyvl_server.cli.doctor.machine import turn, webrtc
 from joyvl_server.cli.main import app
 
+LIMITS = {
+    check: check.limit_s
+    for name, check in vars(checks).items()
+    if name.endswith("Check") and isinstance(getattr(check, "limit_s", None), float)
+}
+"""as they are for people"""
+
 
 @pytest.fixture(autouse=True)
 def nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -28,11 +35,16 @@ def nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 @pytest.fixture(autouse=True)
 def patient_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is true of the machine is found there, too, only later."""
-    for name, check in vars(checks).items():
-        if name.endswith("Check") and isinstance(getattr(check, "limit_s", None), float):
-            monkeypatch.setattr(check, "limit_s", PATIENCE_S)
+    for check in LIMITS:
+        monkeypatch.setattr(check, "limit_s", PATIENCE_S)
     for module, limit in ((webrtc, "CALL_S"), (webrtc, "ECHO_S"), (turn, "ANSWER_S")):
         monkeypatch.setattr(module, limit, PATIENCE_S / 2)
+
+
+@pytest.fixture
+def true_limits(patient_on_a_busy_machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for check, limit_s in LIMITS.items():
+        monkeypatch.setattr(check, "limit_s", limit_s)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tarfile
+import threading
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from fakes.server.server import ServerProcess
 from joyvl_server.cli.doctor.bundle.log_lines import kept_lines
 from joyvl_server.cli.doctor.examination import examine
+from joyvl_server.cli.doctor.machine.clock import ClockCheck
 from joyvl_server.cli.doctor.report import Mask, Report, ok, problem, text_of, warning
 from joyvl_server.cli.doctor.threads import off_loop
 from joyvl_server.cli.main import app
@@ -79,6 +81,19 @@ async def test_each_check_has_its_time_and_none_hides_another():
     assert Report((), "1").summary() == "No problem was found."
     careful = Report((warning("It is slow.", "Wait."),), "1")
     assert careful.summary().startswith("No problems and 1 warning; ")
+
+
+@pytest.mark.usefixtures("true_limits")
+def test_a_check_that_hangs_is_told_after_its_own_limit(doctor, monkeypatch):
+    """Of the real ones, by the command: it ends although the thread of the check still hangs."""
+    released = threading.Event()
+    monkeypatch.setattr(ClockCheck, "_look", lambda _: released.wait())
+    try:
+        (found,) = doctor("clock")
+    finally:
+        released.set()
+    assert (found["status"], found["message"]) == ("problem", "This was not known after 5 s.")
+    assert "does not answer" in found["advice"]
 
 
 def test_lines_for_people():

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import httpx2
 from websockets.asyncio.client import connect
 
+from fakes.agents.lost_seconds import CoreWaits, lost_seconds, media_workers
 from fakes.engines.openai_server import FakeOpenAI, Reply, Request, says, silence
 from fakes.media.video import draw_clip
 from fakes.patience import PATIENCE_S, until
@@ -78,13 +78,16 @@ def messages_of(request: Request) -> bytes:
 
 
 class WatchedDoor:
-    def __init__(self, folder: Path, client: httpx2.AsyncClient, session: Session, scene: SceneModel) -> None:
+    def __init__(
+        self, folder: Path, client: httpx2.AsyncClient, session: Session, scene: SceneModel, waits: CoreWaits
+    ) -> None:
         self.folder = folder
         self.client = client
         self.session = session
         self.scene = scene
         self.changes: list[TaskRecord] = []
         self._before: str = ""
+        self._waits = waits
 
     def begin(self) -> None:
         """From now on each second is to have its decision."""
@@ -144,23 +147,9 @@ class WatchedDoor:
             raise AssertionError(f"{what}: it never came; {states}") from None
 
     def lost_seconds(self) -> list[str]:
-        """Seconds since `begin` that had no decision: skipped ones, and gaps into which a whole one fits.
-
-        One second in fifty may go by without a new picture or an answer: the media worker and the scripted model stand
-        still once in a while. Where more wants to run than there are cores it may be one in five, and one that begins
-        late. Nothing may fail there either, or stay away for longer.
-        """
-        full = os.getloadavg()[0] > (os.cpu_count() or 1)
-        reasons, longest_s, share = (
-            (("no_frame", "busy", "late"), 5.0, 1 / 5) if full else (("no_frame", "busy"), 3.0, 1 / 50)
-        )
+        """Seconds since `begin` that had no decision, where there are more than the machine is to blame for."""
         ticks = [tick for tick in self.session.ticks(ALL) if int(tick["id"]) >= int(self._before)]
-        skips = [(tick["t"], tick["skipped"]) for tick in ticks if tick["skipped"] is not None]
-        walls = [tick["wall"] for tick in ticks]
-        gaps = [now - then for then, now in zip(walls, walls[1:], strict=False) if now - then >= 2.0]
-        lost = [f"{t}: {reason}" for t, reason in skips] + [f"{gap:.2f} s" for gap in gaps]
-        slow = all(reason in reasons for _, reason in skips) and all(gap < longest_s for gap in gaps)
-        return [] if slow and max(len(skips), len(gaps)) <= 1 + len(ticks) * share else lost
+        return lost_seconds(ticks, self._waits.waited)
 
     def said(self) -> list[str]:
         return [tick["text"] for tick in self.session.ticks(ALL) if tick["text"]]
@@ -190,16 +179,18 @@ async def watched_door(
                     body = {"name": name, "url": clip.resolve().as_uri(), "loop": True}
                     camera = (await client.post("/v1/cameras", json=body)).json()
                     session = registry.session(camera["session_id"])
-                    door = WatchedDoor(folder, client, session, SceneModel(server))
+                    waits = CoreWaits(media_workers)
+                    door = WatchedDoor(folder, client, session, SceneModel(server), waits)
                     registry.tasks.listen(door)
-                    speaking = asyncio.create_task(_speak(client, session.id))
+                    beside = {asyncio.create_task(_speak(client, session.id)), asyncio.create_task(waits.watch())}
                     try:
                         await door.until(lambda: decides(session) and session.speech.audible, "the first decision")
                         door.begin()
                         yield door
                     finally:
-                        speaking.cancel()
-                        await asyncio.wait({speaking})
+                        for task in beside:
+                            task.cancel()
+                        await asyncio.wait(beside)
             finally:
                 running.should_exit = True
                 await serving

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -139,11 +140,20 @@ async def test_calls_that_begin_together_share_the_range_and_give_it_back(three:
     await asyncio.gather(*(caller.peer.close() for caller in callers))
 
 
-async def test_a_call_that_gives_up_in_the_middle_gives_its_ports_back(three: tuple[int, int]) -> None:
-    caller, call = Caller(), begin(three)
+async def test_a_call_that_gives_up_in_the_middle_gives_its_ports_back(
+    three: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, call, bound, bind = Caller(), begin(three), asyncio.Event(), UdpPorts.bind
+
+    def bind_and_tell(ports: UdpPorts, addresses: Sequence[str]) -> list[socket.socket]:
+        bound.set()
+        return bind(ports, addresses)
+
+    monkeypatch.setattr(UdpPorts, "bind", bind_and_tell)
     answering = asyncio.create_task(call.answer(await caller.offer(), []))
-    for _ in range(3):
-        await asyncio.sleep(0)
+    await asyncio.wait_for(bound.wait(), PATIENCE_S)
+    assert UdpPorts(three).free(own_addresses()) < 3
+    assert not answering.done()
     answering.cancel()
     await asyncio.wait({answering})
     assert answering.cancelled()

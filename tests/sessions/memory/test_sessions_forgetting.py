@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fakes.media.media import FakeSource, picture
 from fakes.patience import until
@@ -15,6 +17,7 @@ from joyvl_server.core.prompt.turns import Chunk
 from joyvl_server.kit.ids import new_id
 from joyvl_server.memory.base import MemoryDraft
 from joyvl_server.sessions.cameras import CameraDraft
+from joyvl_server.sessions.memory import recaller
 from joyvl_server.sessions.session import Session
 from joyvl_server.sessions.sinks.messages import HeardDone
 from joyvl_server.store.events import EventRecord
@@ -186,3 +189,21 @@ async def test_no_memory_is_written_late_of_an_event_that_is_forgotten(house: Ho
     await house.registry.store.main.write(lambda connection: None)
     found = await house.registry.memory.memories.list(MemoryFilter(collections=("cam_a",)))
     assert [memory.event_id for memory in found] == [here.id]
+
+
+async def test_a_session_begins_without_what_is_not_read_in_time_and_the_log_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, _ = await camera(house)
+    await remember(house, session, "The red car is Anna's.")
+    assert len(await session.past.recaller.known()) == 1
+
+    async def hangs(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(recaller, "BEGIN_S", 0.01)
+    monkeypatch.setattr(house.registry.memory.memories, "list", hangs)
+    with capture_logs() as told:
+        assert await session.past.recaller.known() == ()
+    (line,) = [line for line in told if line["event"] == "a session begins without what is known"]
+    assert line["error"] == "it took too long"

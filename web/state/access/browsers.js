@@ -1,12 +1,10 @@
 // Browsers that are signed in. For admins.
 import { del, get } from "../../net/api.js";
 import { shownSignal } from "../../net/auth.js";
+import { text, wall } from "../../net/told.js";
 
 /** All of them, oldest first; null until read. `problem`: a sentence where they cannot be had. */
 export const browsers = shownSignal({ browsers: null, problem: null });
-
-const text = (value) => (typeof value === "string" ? value : "");
-const wall = (value) => (typeof value === "string" && !Number.isNaN(Date.parse(value)) ? Date.parse(value) / 1000 : null);
 
 /** A browser as views expect it, whatever server told it; null where that is none. */
 export function browserOf(told) {

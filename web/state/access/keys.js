@@ -1,12 +1,10 @@
 // The server's keys: which there are, a new one, the end of one. For admins.
 import { del, get, post } from "../../net/api.js";
 import { shownSignal } from "../../net/auth.js";
+import { text, texts, wall } from "../../net/told.js";
 
 /** All of them, oldest first; null until read. `problem`: a sentence where they cannot be had. */
 export const keys = shownSignal({ keys: null, problem: null });
-
-const text = (value) => (typeof value === "string" ? value : "");
-const wall = (value) => (typeof value === "string" && !Number.isNaN(Date.parse(value)) ? Date.parse(value) / 1000 : null);
 
 /** A key as views expect it, whatever server told it; null where that is none. */
 export function keyOf(told) {
@@ -15,7 +13,7 @@ export function keyOf(told) {
     id: told.id,
     name: text(told.name) || told.id,
     role: text(told.role),
-    cameras: (Array.isArray(told.cameras) ? told.cameras : []).filter((one) => typeof one === "string"),
+    cameras: texts(told.cameras),
     createdAt: wall(told.created_at),
     expiresAt: wall(told.expires_at),
     usedAt: wall(told.used_at),

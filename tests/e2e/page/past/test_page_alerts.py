@@ -27,6 +27,7 @@ NOTIFICATIONS = """
     };
 """
 """In the place of the browser's, which show nothing in a test."""
+HIDDEN = "Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });"
 
 
 @pytest.fixture
@@ -169,6 +170,22 @@ def test_the_browser_tells_of_them_where_that_was_asked_for(site: Site, page: Pa
     show(page, site)
     page.get_by_role("button", name="Do not show them here").click()
     expect(page.locator(".notify[data-notify=off]")).to_be_visible()
+
+
+def test_a_tab_that_was_opened_behind_others_counts_and_tells(site: Site, page: Page, book: AlertBook) -> None:
+    page.add_init_script(
+        HIDDEN + "localStorage.setItem('joyvl.notify', 'on'); sessionStorage.setItem('may', 'granted');"
+    )
+    book.add("Before")
+    page.goto(f"{site.base}/#/cameras")
+    page.reload()  # what it may, it may from its beginning
+    expect(page.get_by_role("link", name="Alerts, 1 open alert")).to_be_visible()
+    expect(page).to_have_title(re.compile(r"^\(1\) "))
+    book.add("The door")
+    expect(page).to_have_title(re.compile(r"^\(2\) "))
+    page.wait_for_timeout(300)  # its stream is open
+    book.add("Again")
+    page.wait_for_function("() => window.told.some(({ title }) => title === 'Again')")
 
 
 def test_what_tells_nobody_and_what_tells_again(site: Site, page: Page, book: AlertBook) -> None:
