@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from joyvl_server.core.errors import NotAllowed
-from joyvl_server.core.sealed import PREFIX, is_sealed
+from joyvl_server.core.sealed import SHOWN, is_sealed
 
 MASK = "***"
 SHORTEST_SECRET = 8
@@ -25,6 +26,7 @@ _IN_URL = re.compile(r"(?i)([?&;/](?:p|sid|session_?id)=)([^&;#/]+)")
 _PATH_LOGIN = re.compile(r"(?i)(/(?:admin|root|user|operator|viewer|guest|service|supervisor|cam|camera)\d*:)([^/?#]+)")
 TOKEN_LENGTH = 16
 """A user name without password of this many characters is a token."""
+_ODD = re.compile(r"[^a-z_-]")
 # What our own sentences say in place of a secret.
 _PLACEHOLDER = r"(?:KEY|TOKEN|PASSWORD|SECRET|…)(?![\w~+/=-]|\.\w)"
 _EXAMPLE_URL = re.compile(rf"[a-z]+://USER:{_PLACEHOLDER}")
@@ -41,7 +43,7 @@ _SECRET_NAME = re.compile(
 def mask_url(url: str) -> str:
     """The URL with its password, and secrets among its parameters, as `***`: `rtsp://cam:***@host/x`."""
     if is_sealed(url):  # what is stored, where its key is not there
-        return f"{PREFIX}{MASK}"
+        return SHOWN
     scheme, separator, rest = url.partition("://")
     if not separator:
         return _mask_parameters(url)
@@ -78,6 +80,32 @@ def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def place_of(url: str) -> str:
+    """Where a URL leads, and nothing that may let somebody in: `https://host/…`. Other text comes back as it is."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    cut = _userinfo_end(rest)
+    rest = rest if cut is None else rest[cut + 1 :]
+    end = _AUTHORITY_END.search(rest)
+    if end is None:
+        return f"{scheme}://{rest}"
+    return f"{scheme}://{rest[: end.start()]}{'/…' if rest[end.start() :] != '/' else ''}"
+
+
+def address_secrets(url: str) -> list[str]:
+    """What of the path and the parameters of a URL may be a secret, the longest first: some services have theirs there.
+
+    Short words in small letters alone are none.
+    """
+    end = _AUTHORITY_END.search(url.partition("://")[2])
+    target = url.partition("://")[2][end.start() :] if end else ""
+    path, _, query = target.partition("?")
+    parts = [part for part in re.split(r"[/?&#=;]", target) if len(part) >= TOKEN_LENGTH or _ODD.search(part)]
+    found = {*(text for text in (target, path, query) if text), *parts}
+    return sorted(found | {unquote(text) for text in found}, key=len, reverse=True)
+
+
 def is_secret_name(name: str) -> bool:
     """Does a field of this name (`api_key`, `server.password` …) hold a secret?"""
     return _SECRET_NAME.search(name) is not None
@@ -95,10 +123,10 @@ def restore_url(url: str, stored: str) -> str:
     The path may differ, the scheme, user, host and port may not: else a stored password could be sent anywhere.
     Raises `NotAllowed` (code masked_url) with a sentence. A URL that is not masked comes back unchanged.
     """
+    if url == mask_url(stored):  # also one that cannot be opened, shown in words
+        return stored
     if not is_masked(url):
         return url
-    if url == mask_url(stored):
-        return stored
     ours, theirs = _origin(mask_url(stored)), _origin(url)
     if ours != theirs or MASK in url[len(theirs) :]:
         raise NotAllowed(

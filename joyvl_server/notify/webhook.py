@@ -21,7 +21,16 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from joyvl_server.core.errors import NotAllowed
-from joyvl_server.kit.masking import MASK, is_masked, mask_text, mask_url, restore_url
+from joyvl_server.kit.masking import (
+    MASK,
+    address_secrets,
+    is_masked,
+    mask_secrets,
+    mask_text,
+    mask_url,
+    place_of,
+    restore_url,
+)
 from joyvl_server.kit.net import http
 from joyvl_server.kit.net.option_checks import validated
 from joyvl_server.notify.base import Delivery, DeliveryFailed, HookContext, Sender, Sent
@@ -176,7 +185,7 @@ class WebhookSender(Sender):
         if 200 <= status < 300:
             return Sent(status, words)
         if 300 <= status < 400:
-            location = mask_url(answer.headers.get("location", ""))[:200] or "another address"
+            location = self._words(place_of(answer.headers.get("location", ""))) or "another address"
             sentence = f"It answers {status} and sends us to {location}; redirects are not followed."
             raise DeliveryFailed(sentence, retry=False, status=status)
         sentence = f"It answers {status}{f': {words}' if words else '.'}"
@@ -187,7 +196,8 @@ class WebhookSender(Sender):
         """On one line, without the secrets that it was given."""
         for secret in (self._options.secret, *self._options.headers.values()):
             text = text.replace(secret, MASK) if secret else text
-        text = mask_text(text.replace(self._options.url, mask_url(self._options.url)))
+        text = text.replace(self._options.url, place_of(self._options.url))
+        text = mask_text(mask_secrets(text, address_secrets(self._options.url)))
         return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 

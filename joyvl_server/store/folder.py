@@ -38,6 +38,10 @@ class DataFolder:
     def open(cls, path: Path) -> DataFolder:
         """Make it where there is none. Raises `StoreError`: store_locked while another server has it, and others."""
         path = path.absolute()
+        if path.exists() and not path.is_dir():
+            raise StoreError(
+                f"The data folder {path} is a file, not a folder. Check data_dir.", code="store_unreachable"
+            )
         try:
             make(path)
             descriptor = _lock(path / LOCK)
@@ -82,15 +86,20 @@ def _lock(path: Path) -> int:
         except BlockingIOError:
             pid = _read_holder(descriptor).pid
             os.close(descriptor)
-            raise StoreError(
-                f"Another joyvl-server{f' (process {pid})' if pid else ''} is using the data folder "
-                f"{path.parent}. Stop it, or use another data_dir.",
-                code="store_locked",
-            ) from None
+            raise held_by_another(path.parent, pid) from None
         except OSError:
             os.close(descriptor)
             raise
         os.close(descriptor)  # somebody removed the file just now: another one counts
+
+
+def held_by_another(path: Path, pid: int) -> StoreError:
+    """What is said where the data folder `path` is taken. `pid`: 0 where it is not known."""
+    return StoreError(
+        f"Another joyvl-server{f' (process {pid})' if pid else ''} is using the data folder {path}. Stop it, or use "
+        "another data_dir.",
+        code="store_locked",
+    )
 
 
 def tell_start(path: Path, settings: dict[str, Any]) -> None:

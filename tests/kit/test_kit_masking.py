@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 import joyvl_server
 from joyvl_server.core.errors import NotAllowed
-from joyvl_server.kit.masking import is_masked, is_secret_name, mask_secrets, mask_text, mask_url, restore_url
+from joyvl_server.core.sealed import SHOWN
+from joyvl_server.kit.masking import (
+    address_secrets,
+    is_masked,
+    is_secret_name,
+    mask_secrets,
+    mask_text,
+    mask_url,
+    place_of,
+    restore_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -193,3 +203,34 @@ def test_masking_secrets_takes_no_longer_than_the_text_is_long() -> None:
         mask_secrets("s k " * length + " " * 2 * length, ("s" * 200, " " * 20 + "x"))
         took.append(time.process_time() - began)
     assert took[1] < 50 * max(took[0], 0.001)  # ten times the length; squared it would be a hundred times
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h.example/services/T0/B0/x", "https://h.example/…"),
+        ("https://u:p@h.example:8443?tok=x", "https://h.example:8443/…"),
+        ("https://u@h.example", "https://h.example"),
+        ("https://h.example/", "https://h.example"),
+        ("http://[::1]:80/#x", "http://[::1]:80/…"),
+        ("rtsp://u:p/q@h.example/x", "rtsp://h.example/…"),
+        ("h.example", "h.example"),
+    ],
+)
+def test_where_a_url_leads(url, shown):
+    assert place_of(url) == shown
+
+
+def test_what_of_an_address_may_be_a_secret():
+    secrets = address_secrets("https://h.example/services/T00/abcDEF12%2F3?to=somebody&tok=abcdefghijklmnop")
+    assert mask_secrets("no abcDEF12/3 and abcdefghijklmnop in services", secrets) == "no *** and *** in services"
+    assert mask_secrets("POST /services/T00/abcDEF12%2F3?to=somebody&tok=abcdefghijklmnop", secrets) == "POST ***"
+    assert address_secrets("https://h.example") == []
+
+
+def test_an_address_that_cannot_be_opened_is_shown_in_words_and_comes_back_as_it_was():
+    sealed = "enc:v1:00000000:AAAA"
+    assert mask_url(sealed) == SHOWN
+    assert "enc:" not in SHOWN
+    assert restore_url(SHOWN, sealed) == sealed
+    assert restore_url("rtsp://h/x", sealed) == "rtsp://h/x"

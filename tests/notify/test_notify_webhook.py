@@ -330,6 +330,15 @@ async def test_no_secret_in_what_a_receiver_says(a: Alerting, receiver: WebhookR
     assert "very-secret-value" not in shown
 
 
+async def test_no_secret_of_its_address_in_what_a_receiver_says(a: Alerting, receiver: WebhookReceiver):
+    place = "/services/T00/SLACKSECRETXXXX?tok=SECRET1234"
+    receiver.answers = [(302, {"location": f"https://b.example{place}"})]
+    hook_id = await webhook(a, receiver.url.split("/hook")[0] + place)
+    found = await a.center.hooks.test(hook_id)
+    assert (found.status, "https://b.example/…" in found.message) == (302, True)
+    assert "SECRET" not in found.message
+
+
 @pytest.mark.parametrize("stored", [None, {"url": "https://h.example/a?token=t0ps3cret-of-mine"}])
 def test_a_parameter_that_is_still_masked_is_not_stored(stored):
     """Its path is another one, so nobody can say what belongs there."""

@@ -17,6 +17,7 @@ from fakes.mqtt import delivery, hook_context
 from fakes.server.house import house
 from fakes.webhook_receiver import webhook_receiver
 from joyvl_server.core.errors import ConfigError, JoyvlError, NotAllowed, SourceError
+from joyvl_server.core.sealed import SHOWN
 from joyvl_server.kit.net.policy import NetPolicy
 from joyvl_server.notify.apprise import AppriseSender
 from joyvl_server.notify.base import DeliveryFailed
@@ -249,8 +250,10 @@ async def test_cameras_over_the_api(tmp_path, host):
             await h.client.patch(f"/v1/cameras/{camera['id']}", json={"url": f"rtsp://{host}/x"}),
         ):
             assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), answer.text
-        sealed = await h.client.post("/v1/cameras", json={"name": "x", "url": "enc:v1:00000000:AAAA"})
-        assert (sealed.status_code, sealed.json()["code"]) == (422, "secret_unreadable")
+        for text in ("enc:v1:00000000:AAAA", SHOWN):
+            sealed = await h.client.post("/v1/cameras", json={"name": "x", "url": text})
+            assert (sealed.status_code, sealed.json()["code"]) == (422, "secret_unreadable")
+            assert "joyvl secrets give-up" in sealed.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from joyvl_server.api.schemas.alerts import (
 )
 from joyvl_server.api.schemas.common import PageQuery
 from joyvl_server.core.errors import NotFound
+from joyvl_server.kit.masking import place_of
 from joyvl_server.notify.hooks import HookView
 from joyvl_server.sessions import payloads
 from joyvl_server.store.alerts.records import DeliveryRecord
@@ -38,9 +39,9 @@ SHOWN = 3
 
 
 @router.get("/v1/hooks", response_model=HooksOut)
-async def list_hooks(api: ApiDep) -> Response:
-    """All hooks, oldest first."""
-    return render.listed([hook_json(view) for view in await api.registry.alerts.hooks.list()])
+async def list_hooks(api: ApiDep, request: Request) -> Response:
+    """All hooks, oldest first. Who may not change them sees of an address where it leads, and not the rest of it."""
+    return render.listed([_seen_by(request, hook_json(view)) for view in await api.registry.alerts.hooks.list()])
 
 
 @router.post("/v1/hooks", status_code=201, response_model=HookOut, responses=problems(403, 409))
@@ -58,9 +59,9 @@ async def create_hook(api: ApiDep, request: Request, body: HookIn, idempotency_k
 
 
 @router.get(HOOK, response_model=HookOut, responses=problems(404))
-async def read_hook(api: ApiDep, hook_id: str) -> Response:
-    """One hook, with how it is doing."""
-    return JsonResponse(hook_json(await api.registry.alerts.hooks.get(hook_id)))
+async def read_hook(api: ApiDep, request: Request, hook_id: str) -> Response:
+    """One hook, with how it is doing. Who may not change it sees of its address where it leads, and not the rest."""
+    return JsonResponse(_seen_by(request, hook_json(await api.registry.alerts.hooks.get(hook_id))))
 
 
 @router.patch(HOOK, response_model=HookOut, responses=problems(404, 409))
@@ -140,6 +141,19 @@ def hook_json(view: HookView, notice: str = "") -> dict[str, Any]:
         },
         "notice": notice or None,
     }
+
+
+def _seen_by(request: Request, hook: dict[str, Any]) -> dict[str, Any]:
+    """Some services have their secret in the path of the address, others in a parameter of any name."""
+    return hook if request.state.role == "admin" else {**hook, "options": _places(hook["options"])}
+
+
+def _places(value: Any) -> Any:
+    if isinstance(value, str):
+        return place_of(value)
+    if isinstance(value, dict):
+        return {name: _places(item) for name, item in value.items()}
+    return [_places(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 async def _notice(api: ApiContext, view: HookView, words: str) -> str:

@@ -25,6 +25,8 @@ def find_certificate(settings: Settings, now: float) -> ServedCertificate | None
     if server.tls == "files":
         assert server.tls_cert is not None  # the settings see to it
         return ServedCertificate(server.tls_cert, server.tls_key)
+    if settings.data_dir.exists() and not settings.data_dir.is_dir():
+        raise ConfigError(f"The data folder {settings.data_dir} is a file, not a folder. Check data_dir.")
     try:
         folder.make(settings.data_dir)
     except OSError as error:

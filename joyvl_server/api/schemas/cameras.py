@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from joyvl_server.api.schemas.common import RequestModel, ResponseModel, optional_field
 from joyvl_server.api.schemas.sessions import EngineStateOut, WatchIn, WatchOut
 from joyvl_server.api.schemas.settings import SettingsPatch, SettingsRequest, with_settings
+from joyvl_server.core.sealed import SHOWN
 from joyvl_server.sessions.cameras import CameraDraft
 from joyvl_server.sessions.spec import Name, Zones
 
@@ -18,7 +19,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x20]+")
 
 
 def _address(url: str) -> str:
-    if not _ADDRESS.fullmatch(url):
+    if url != SHOWN and not _ADDRESS.fullmatch(url):
         raise PydanticCustomError(
             "address",
             "Write an address like rtsp://192.168.1.20/stream, with user:password@ before the host where it asks; for "

@@ -49,6 +49,8 @@ def give_up(
 ) -> None:
     """The key is lost for good: let new passwords be stored. Old ones have to be written again."""
     settings = _settings(config, data_dir)
+    with errors_as_exit_codes():
+        rotation.check_free(settings.data_dir)
     if not yes and not typer.confirm("Is the key file lost for good? Passwords that it sealed are lost with it."):
         raise typer.Exit(FAILED)
     _tell(_told(lambda: rotation.give_up(settings.data_dir, settings.secret_key_file)), lost_is_fine=True)
@@ -71,7 +73,8 @@ def _tell(found: SecretsReport, *, lost_is_fine: bool = False) -> None:
     if found.fault:
         typer.echo(f"joyvl: {found.fault}", err=True)
         raise typer.Exit(FAILED)
-    typer.echo(f"{found.stored} stored secrets, sealed with the key {found.key or '(none yet)'}.")
+    stored = "1 stored secret" if found.stored == 1 else f"{found.stored} stored secrets"
+    typer.echo(f"{stored}, sealed with the key {found.key or '(none yet)'}.")
     if found.unreadable:
         typer.echo(f"Cannot be opened, to be written again: {', '.join(found.unreadable)}.")
         if not lost_is_fine:

@@ -17,10 +17,11 @@ import typer
 from joyvl_server import __version__
 from joyvl_server.cli.engine import Config
 from joyvl_server.cli.exits import errors_as_exit_codes
-from joyvl_server.core.errors import ConfigError
+from joyvl_server.core.errors import ConfigError, StoreError
 from joyvl_server.settings import load
 from joyvl_server.store.backup.backup import COMPRESSED, BackupReport, make_backup
 from joyvl_server.store.backup.restore import check_backup, restore_backup
+from joyvl_server.store.secrets import rotation
 
 PREFIX = "joyvl-"
 INTERRUPTED = 130
@@ -46,7 +47,8 @@ def backup(
 ) -> None:
     """Write a backup of the data folder. The server may run, and goes on meanwhile.
 
-    Run it as the user that the server runs as. The file is there whole or not at all.
+    Run it as the user that the server runs as. The file is there whole or not at all. Where the key file does not open
+    the stored passwords, it is made all the same, older ones stay, and the exit code is 1.
     """
     with errors_as_exit_codes(), _ended_cleanly(), TransferLine() as line:
         settings = load(config, {"data_dir": data_dir})
@@ -54,6 +56,8 @@ def backup(
         into = target.is_dir()
         if keep is not None and not into:
             raise ConfigError("--keep is for a folder: it removes older backups from it.")
+        if compress and not into and not target.name.endswith(COMPRESSED):
+            raise ConfigError("--compress is for a folder: name the file .tar.gz and it is compressed.")
         if into:
             suffix = COMPRESSED[0] if compress else ".tar"
             target = target / f"{PREFIX}{time.strftime(STAMP, time.gmtime())}{suffix}"
@@ -62,6 +66,14 @@ def backup(
         _tell(report)
         if settings.secret_key_file is not None:
             typer.echo(f"Not in it: {settings.secret_key_file} (the key of stored passwords: keep it, too).")
+        fault = None if without_secrets else rotation.key_fault(folder, settings.secret_key_file)
+        if fault is not None:
+            rest = " No older backup was removed." if keep else ""
+            raise StoreError(
+                f"The backup is there, but its key does not open the stored passwords (joyvl secrets check): restored, "
+                f"they are lost.{rest} {fault}",
+                code="secrets_locked",
+            )
         for old in _backups(target.parent)[: -keep if keep else 0]:
             old.unlink(missing_ok=True)
             typer.echo(f"Removed {old}.")
@@ -119,7 +131,7 @@ class TransferLine:
 
 
 def _tell(report: BackupReport) -> None:
-    typer.echo(f"{report.path}: {report.bytes / 1e6:,.1f} MB, {report.files} files.")
+    typer.echo(f"{report.path}: {report.bytes / 1e6:,.1f} MB, {report.files} file{'' if report.files == 1 else 's'}.")
     for name, why in report.left_out.items():
         shown = name if name.isprintable() else ascii(name)  # a name may hold anything, words for the terminal too
         typer.echo(f"Not in it: {shown} ({why}).")

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from joyvl_server.core.errors import NotAllowed, SourceError
-from joyvl_server.core.sealed import UNREADABLE, is_sealed
+from joyvl_server.core.sealed import SHOWN, UNREADABLE, is_sealed
 from joyvl_server.kit.masking import is_masked, mask_url
 from joyvl_server.kit.net.addresses import (
     REFUSED,
@@ -204,7 +204,7 @@ def _split(url: str) -> SplitResult:
     """The parts of a URL; refuses what two parsers could read in two ways."""
     if len(url) > MAX_URL:
         raise NotAllowed(f"The URL is longer than {MAX_URL} characters.", code="bad_url")
-    if is_sealed(url):
+    if is_sealed(url) or url == SHOWN:
         raise NotAllowed(UNREADABLE, code="secret_unreadable")
     if is_masked(url):
         raise NotAllowed("The URL contains *** in place of a secret. Write the secret itself.", code="masked_url")

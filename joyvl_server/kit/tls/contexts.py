@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
 from joyvl_server.core.errors import ConfigError
+from joyvl_server.kit.tls.certificates import read_key
 
 FOLDER, CERTIFICATE, KEY = "tls", "cert.pem", "key.pem"
 """Where in the data folder a self-signed certificate is."""
+
+
+MOST_BYTES = 1_048_576
+_BEGIN = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*?(CERTIFICATE|PRIVATE KEY)-----")
 
 
 def server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
@@ -50,7 +56,28 @@ def _why(error: Exception, certificate: Path, key: Path, encrypted: bool) -> str
         return f"server.tls_key: the key in {key} is not that of the certificate in {certificate}."
     if reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
         return f"server.tls_cert: the certificate in {certificate} is too weak: at least RSA of 2048 bits and SHA-256."
+    in_first, in_second = (_kinds(path) for path in (certificate, key))
+    if "CERTIFICATE" not in in_first:
+        if "PRIVATE KEY" in in_first and "CERTIFICATE" in in_second and key != certificate:
+            return f"server.tls_cert and server.tls_key are the wrong way round: {certificate} holds the key."
+        return f"server.tls_cert: {certificate} holds no certificate as PEM text (-----BEGIN CERTIFICATE-----)."
+    if "PRIVATE KEY" not in in_second:
+        if key == certificate:
+            return f"server.tls_cert: {certificate} holds no key; set server.tls_key to the file with the key."
+        return f"server.tls_key: {key} holds no key as PEM text (-----BEGIN PRIVATE KEY-----)."
+    if key != certificate and read_key(key) is None:
+        return f"server.tls_key: the key in {key} is damaged."
     return f"server.tls_cert: {certificate} and {key} hold no certificate with its key as PEM text."
+
+
+def _kinds(path: Path) -> set[str]:
+    """What a PEM file says that it holds: CERTIFICATE, PRIVATE KEY. Nothing where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            begun = _BEGIN.findall(file.read(MOST_BYTES))
+    except OSError:
+        return set()
+    return {kind.decode() for kind in begun}
 
 
 def client_context(trusted: Iterable[Path]) -> ssl.SSLContext:

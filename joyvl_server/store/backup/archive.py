@@ -198,7 +198,9 @@ class ArchiveReader:
             wrong = sorted(
                 name for name in listed.keys() | self._found.keys() if listed.get(name) != self._found.get(name)
             )
-            raise self._damaged(f"{len(wrong)} files are not as they were written, the first is {wrong[0][:200]!r}")
+            raise self._damaged(
+                f"{len(wrong)} of its files are not as they were written, the first is {wrong[0][:200]!r}"
+            )
 
     def _content(self, member: tarfile.TarInfo) -> IO[bytes]:
         content = self._tar.extractfile(member)

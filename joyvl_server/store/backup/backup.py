@@ -65,6 +65,7 @@ def make_backup(
                 "choose another name.",
                 code="backup_target",
             )
+        _check_place(target, folder)
         if os.path.lexists(target):
             raise StoreError(f"{target} is there already. Choose another name.", code="backup_target")
         with _work_folder(target) as work:
@@ -80,6 +81,18 @@ def make_backup(
         ) from error
     except OSError as error:
         raise StoreError(f"The backup {target} cannot be made: {error.strerror or error}.", code="store_io") from error
+
+
+def _check_place(target: Path, folder: Path) -> None:
+    """Raises `StoreError` (backup_target) where the next backup would hold this one, or the server needs the place."""
+    data, place = folder.resolve(), target.parent.resolve()
+    if place == data:
+        where = "is the data folder itself"
+    elif any(place.is_relative_to(data / part) for part in (*contents.COPIED, *contents.SECRETS)):
+        where = "is a part of the data folder that is in every backup"
+    else:
+        return
+    raise StoreError(f"{target.parent} {where}. Choose a folder elsewhere, best on another disk.", code="backup_target")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from joyvl_server.core.errors import StoreError
@@ -42,16 +43,42 @@ def restore_backup(archive: Path, folder: Path, *, told: Told | None = None) -> 
         with archive.open("rb") as file:
             reader = ArchiveReader(file, archive)
             _check_manifest(reader.manifest, archive)
+            before = _Before.of(folder)
             held = DataFolder.open(folder)  # no server starts in it meanwhile
             try:
                 _check_empty(folder)
                 _fill(reader, archive, folder, told)
+            except BaseException:
+                before.again()
+                raise
             finally:
                 held.close()
     except OSError as error:
         where = error.filename or folder
         raise StoreError(f"The backup cannot be restored: {where}: {error.strerror}.", code="store_io") from error
     return reader.manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What there was. `missing`: folders that were not there, the innermost first. `locked`: had it a file to lock?"""
+
+    folder: Path
+    missing: tuple[Path, ...]
+    locked: bool
+
+    @classmethod
+    def of(cls, folder: Path) -> _Before:
+        missing = tuple(path for path in (folder, *folder.parents) if not os.path.lexists(path))
+        return cls(folder, missing, (folder / LOCK).exists())
+
+    def again(self) -> None:
+        """What others have put there meanwhile stays, with the folders it is in."""
+        with suppress(OSError):
+            if not self.locked:
+                (self.folder / LOCK).unlink()
+            for path in self.missing:
+                path.rmdir()
 
 
 def check_backup(archive: Path, *, told: Told | None = None) -> Manifest:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from joyvl_server.core.errors import ConfigError, StoreError
-from joyvl_server.store.folder import MAIN, DataFolder
+from joyvl_server.store.folder import MAIN, DataFolder, held_by_another, holder_of
 from joyvl_server.store.secrets.box import SecretBox
 from joyvl_server.store.secrets.columns import keys_in_use, unreadable, values
 from joyvl_server.store.secrets.key_file import KEY_BYTES, KeyFile, Keys, key_id
@@ -33,7 +33,8 @@ class SecretsReport:
 
 def report(folder: Path, key_file: Path | None) -> SecretsReport:
     """What is sealed, and whether it can be opened. Changes nothing, also while the server runs. Blocks. Raises
-    `StoreError`."""
+    `ConfigError` where there is no such folder, `StoreError`."""
+    _check_folder(folder)
     box, main = SecretBox.of_folder(folder, key_file), folder / MAIN
     box.prepare(_in_use([main]) if main.exists() else None)
     if not main.exists():
@@ -43,9 +44,21 @@ def report(folder: Path, key_file: Path | None) -> SecretsReport:
     return SecretsReport(box.newest if box.fault is None else "", stored, lost, box.fault)
 
 
+def key_fault(folder: Path, key_file: Path | None) -> str | None:
+    """Why the key file does not open what is sealed, in words; None where it does, or where nothing is. Makes no key,
+    changes nothing, also while the server runs. Blocks. Raises `StoreError`."""
+    in_use = _in_use([folder / MAIN])
+    if not in_use:
+        return None
+    box = SecretBox.of_folder(folder, key_file)
+    box.prepare(in_use)
+    return box.fault
+
+
 def rotate(folder: Path, key_file: Path | None, seal_files: SealFiles) -> SecretsReport:
     """Seal everything with a new key. The old one stays in the file until nothing needs it, so that it may be killed at
     any moment. Blocks. Raises `ConfigError`, `StoreError`; then all can be read as before."""
+    _check_folder(folder)
     held = DataFolder.open(folder)
     try:
         box, main = SecretBox.of_folder(folder, key_file), folder / MAIN
@@ -79,6 +92,7 @@ def rotate(folder: Path, key_file: Path | None, seal_files: SealFiles) -> Secret
 def give_up(folder: Path, key_file: Path | None) -> SecretsReport:
     """The key of what cannot be opened is lost for good: secrets can be stored again. What it sealed stays until it is
     written again. Blocks. Raises `ConfigError`, `StoreError`."""
+    _check_folder(folder)
     held = DataFolder.open(folder)
     try:
         file: KeyFile | None = SecretBox.of_folder(folder, key_file).file
@@ -90,6 +104,22 @@ def give_up(folder: Path, key_file: Path | None) -> SecretsReport:
     finally:
         held.close()
     return report(folder, key_file)
+
+
+def check_free(folder: Path) -> None:
+    """Raises `ConfigError` where there is no such folder, `StoreError` (store_locked) while a server has it. Blocks."""
+    _check_folder(folder)
+    holder = holder_of(folder)
+    if holder is not None:
+        raise held_by_another(folder.absolute(), holder.pid)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "is not there"
+        raise ConfigError(
+            f"The data folder {folder} {what}. Name the server's folder with --data-dir, or its settings."
+        )
 
 
 def _in_use(paths: list[Path]) -> set[str]:

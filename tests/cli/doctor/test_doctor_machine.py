@@ -198,7 +198,7 @@ def test_certificates(doctor, tmp_path):
     own.ensure(["cam.example"], time.time() - 10 * 365 * 86_400)
     assert "has expired" in only(doctor("https", settings={"server": server | files}))["message"]
     own.certificate.write_text("nothing")
-    assert "hold no certificate" in only(doctor("https", settings={"server": server | files}))["message"]
+    assert "holds no certificate" in only(doctor("https", settings={"server": server | files}))["message"]
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,19 @@ def test_what_is_wrong_is_said_in_words(files, tmp_path):
     assert "none.pem cannot be read: No such file" in wrong(tmp_path / "none.pem", key)
     assert "none.pem cannot be read: No such file" in wrong(certificate, tmp_path / "none.pem")
     assert "is not that of the certificate" in wrong(certificate, other.key)
-    assert "no certificate with its key as PEM text" in wrong(certificate, None)
-    assert "no certificate with its key as PEM text" in wrong(key, key)
+    assert (
+        wrong(certificate, None)
+        == f"server.tls_cert: {certificate} holds no key; set server.tls_key to the file with the key."
+    )
+    assert "server.tls_cert: " in wrong(key, key)
+    assert "holds no certificate" in wrong(key, key)
+    assert wrong(key, certificate).startswith("server.tls_cert and server.tls_key are the wrong way round")
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_bytes(b"\0nothing" * 100)
+    assert wrong(certificate, garbage).startswith(f"server.tls_key: {garbage} holds no key")
+    assert wrong(garbage, key).startswith(f"server.tls_cert: {garbage} holds no certificate")
+    garbage.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    assert wrong(certificate, garbage) == f"server.tls_key: the key in {garbage} is damaged."
     locked = tmp_path / "locked.pem"
     locked.write_bytes(
         new_key().private_bytes(

@@ -157,6 +157,20 @@ def test_targets_that_are_none(data: Path, tmp_path: Path):
     assert "is no data folder of a server" in refused("store_unreachable", tmp_path, tmp_path / "one.tar")
 
 
+@pytest.mark.parametrize("place", ["", "media", "timeline/2026-11-29", "hooks"])
+def test_none_is_written_among_what_is_backed_up(data: Path, tmp_path: Path, place: str):
+    (tmp_path / "link").symlink_to(data / place)
+    for folder in (data / place, tmp_path / "link"):
+        assert "the data folder" in refused("backup_target", data, folder / "one.tar")
+        assert not list(folder.glob("*one*"))
+
+
+def test_a_folder_of_its_own_in_the_data_folder_will_do(data: Path):
+    (data / "backups").mkdir()
+    make_backup(data, data / "backups" / "one.tar", "1")
+    assert make_backup(data, data / "backups" / "two.tar", "1").left_out["backups"]
+
+
 @pytest.mark.processes
 def test_a_disk_without_space_is_found_before(data: Path, tmp_path: Path):
     with small_disk(tmp_path / "small") as disk:

@@ -158,8 +158,21 @@ def test_an_interrupted_one_leaves_nothing(archive: Path, new: Path):
 
     with pytest.raises(KeyboardInterrupt):
         restore_backup(archive, new, told=interrupt)
-    assert os.listdir(new) == ["joyvl.lock"]
+    assert not new.exists()
     restore_backup(archive, new)
+
+
+def test_one_that_fails_leaves_no_folder_that_was_not_there(archive: Path, tmp_path: Path):
+    torn = tmp_path / "torn.tar"
+    torn.write_bytes(archive.read_bytes()[:200_000])
+    refused("backup_damaged", torn, tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "empty").mkdir()
+    refused("backup_damaged", torn, tmp_path / "empty")
+    assert os.listdir(tmp_path / "empty") == []
+    (tmp_path / "empty" / "joyvl.lock").touch()  # of a server that was here
+    refused("backup_damaged", torn, tmp_path / "empty")
+    assert os.listdir(tmp_path / "empty") == ["joyvl.lock"]
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
