@@ -328,7 +328,12 @@ async def test_a_delegated_task_without_an_agent_fails_and_says_why(house: House
     await seconds(house, source, 2)
     tick = session.ticks()[0]
     assert (tick["decision"], tick["question"]) == ("delegate", "Which bird is this?")
-    (task,) = (u.data["task"] for u in session.updates._ring if u.type == "task.updated")
+
+    def told() -> list[dict[str, Any]]:
+        return [u.data["task"] for u in session.updates._ring if u.type == "task.updated"]
+
+    await until(lambda: bool(told()))
+    (task,) = told()
     assert task["status"] == "failed"
     assert "No agent" in task["error"]
 

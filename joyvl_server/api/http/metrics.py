@@ -52,7 +52,7 @@ class HttpMetrics:
         )
         self.key_end = Gauge(
             "joyvl_api_key_expiry_timestamp_seconds",
-            "When the next of the API keys is over, Unix time; 0: none ends.",
+            "When the next of the API keys made for long is over, Unix time; 0: none ends.",
             registry=registry,
         )
 
