@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 SECOND = "And this is the next one."
 LONG = " ".join(
-    f"This is sentence number {number} of a long remark, which takes a voice quite some time." for number in range(6)
+    f"This is sentence number {number} of a long remark, which takes a voice quite some time." for number in range(16)
 )
 TONE = (np.sin(np.arange(24_000) / 10) * 9000).astype("<i2").tobytes()
 
