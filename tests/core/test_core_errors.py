@@ -1,5 +1,5 @@
 from joyvl_server.core import errors
-from joyvl_server.core.errors import ContextTooLong, EngineTimeout, JoyvlError, SourceError
+from joyvl_server.core.errors import ContextTooLong, EngineTimeout, JoyvlError, SourceError, StoreError, why_of
 
 
 def test_the_drawn_tree_names_every_error_under_its_parent() -> None:
@@ -29,3 +29,9 @@ def test_a_context_too_long_tells_what_the_engine_told_of_its_limit() -> None:
     assert (told.code, told.limit, told.asked) == ("engine_context", 4096, 5000)
     untold = ContextTooLong("The context is too long.")
     assert (untold.limit, untold.asked) == (None, None)
+
+
+def test_why_is_never_empty() -> None:
+    assert why_of(StoreError("The disk is full.")) == "The disk is full."
+    assert why_of(TimeoutError()) == "it took too long"
+    assert why_of(KeyError()) == "KeyError"

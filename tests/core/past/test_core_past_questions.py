@@ -7,7 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from joyvl_server.core.past.questions import AnsweredBy, Asked, is_question, language_of, past_question
+from joyvl_server.core.past.questions import (
+    AnsweredBy,
+    Asked,
+    is_of_what_happened,
+    is_question,
+    language_of,
+    past_question,
+)
 from joyvl_server.core.watches.kinds import WatchKind
 from joyvl_server.sessions.memory.zone_calendar import ZoneCalendar
 
@@ -134,3 +141,20 @@ def test_what_is_said_and_not_asked_is_no_question(text: str) -> None:
 )
 def test_a_question(text: str) -> None:
     assert is_question(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("something came in", True),
+        ("what happened today", True),
+        ("everything from yesterday", True),
+        ("was heute passiert ist", True),
+        ("今天发生的事", True),
+        ("the blue box is mine", False),
+        ("where my keys are", False),
+        ("the meeting tomorrow", False),
+    ],
+)
+def test_what_happened_is_told_from_a_fact(text: str, expected: bool):
+    assert is_of_what_happened(text, NOW, BERLIN) is expected
