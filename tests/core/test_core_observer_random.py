@@ -68,7 +68,7 @@ def test_every_tick_gets_exactly_one_decision_and_never_two_steps_are_in_flight(
     flying: int | None = None
     decided: list[int] = []
     for input, effects in log.steps:
-        ticks += decides(input, effects)
+        ticks += decides(input, effects, ticks)
         for effect in effects:
             if isinstance(effect, Append):
                 assert flying is None

@@ -298,9 +298,11 @@ class Shell:
                     self.epochs = max(self.epochs, getattr(effect, "epoch", None) or 0)
 
 
-def decides(input: Input, effects: list[Effect]) -> bool:
-    """Is it a step of its own? A sound is one where it concerns a watch."""
-    heard = isinstance(input, SoundHeard) and any(isinstance(effect, Decided) for effect in effects)
+def decides(input: Input, effects: list[Effect], last: int) -> bool:
+    """Is it a step of its own, after the step `last`? A sound is one where it concerns a watch; it may also end the
+    step in flight."""
+    own = any(isinstance(effect, Decided) and effect.step > last for effect in effects)
+    heard = isinstance(input, SoundHeard) and own
     return heard or isinstance(input, Tick | Passed | TickSkipped)
 
 
@@ -312,7 +314,7 @@ def logs(draw: st.DrawFn, max_size: int = 60) -> Log:
         shell.t += draw(st.sampled_from([0.0, 0.1, 1.0, 1.0, 7.0]))
         input = shell.make(draw(st.sampled_from(shell.choices())), draw)
         effects = shell.observer.handle(input)
-        shell.step += decides(input, effects)
+        shell.step += decides(input, effects, shell.step)
         shell.take(effects)
         log.steps.append((input, effects))
     log.observer = shell.observer
