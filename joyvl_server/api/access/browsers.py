@@ -54,8 +54,7 @@ class Browsers:
             except StoreError:
                 return  # the keys are read from the same disk, and told of
             for digest in self._known.keys() - there:
-                self._used.pop(digest, None)
-                self._known.pop(digest)[1].ended.set()
+                self._drop(digest)
 
     def all(self) -> list[tuple[LoginRecord, Caller]]:
         """The browsers that are signed in, oldest first."""
@@ -104,10 +103,13 @@ class Browsers:
     async def _ended(self, digest: str) -> None:
         async with self._changing:
             await self._logins.remove(digest)
-            found = self._known.pop(digest, None)
+            self._drop(digest)
+
+    def _drop(self, digest: str) -> None:
+        found = self._known.pop(digest, None)
+        if found is not None:
             self._used.pop(digest, None)
-            if found is not None:
-                found[1].ended.set()
+            found[1].ended.set()
 
     def find(self, token: str) -> tuple[Caller, float | None] | None:
         """(who it is, seconds for which the browser shall keep the cookie where it is renewed) of a cookie."""
@@ -129,11 +131,9 @@ class Browsers:
     def tidy(self, owner: OwnerOf) -> None:
         """Sign out those whose time or whose key is over."""
         now = self._clock.wall()
-        for digest, (login, caller) in list(self._known.items()):
+        for digest, (login, _) in list(self._known.items()):
             if login.until_wall <= now or owner(login.key) is None:
-                caller.ended.set()
-                del self._known[digest]
-                self._used.pop(digest, None)
+                self._drop(digest)
 
 
 def _caller(login: LoginRecord, owner: Caller) -> Caller:
